@@ -1,0 +1,120 @@
+/** What a page sees while its connection is cut, silenced, refused, and its server dies: everything, once, in order. */
+import type { TransportName } from './kit/app.ts';
+import { expect, numbers, recorded, startRecording, stateOf, test } from './kit/test.ts';
+
+const transports: readonly TransportName[] = ['fetch', 'EventSource'];
+
+for (const transport of transports) {
+  test.describe(`over ${transport}`, () => {
+    test('typed events of every kind of topic arrive', async ({ page, scene }) => {
+      await startRecording(page, scene, { transport, steps: 5 });
+      await scene.server.publish(1, 3);
+      await expect.poll(async () => (await recorded(page)).steps).toEqual([1, 2, 3, 4, 5]);
+      await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 3));
+      const { notice, errors } = await recorded(page);
+      expect(notice).toEqual(numbers(1, 3));
+      expect(errors).toEqual([]);
+      // Streams and logged topics share the one connection; only a change of the list may have opened another.
+      expect(scene.proxy.opened).toBeLessThanOrEqual(3);
+    });
+
+    test('cuts at random bytes lose, double and reorder nothing', async ({ page, scene }, { workerIndex }) => {
+      const random = seeded(41 + workerIndex);
+      await startRecording(page, scene, { transport, steps: 200 });
+      scene.proxy.set({ type: 'cut', bytes: () => 200 + Math.floor(random() * 6_000) });
+      scene.proxy.cut();
+      const publishing = scene.server.publish(1, 600, 5);
+      await expect.poll(() => scene.proxy.faults, { timeout: 40_000 }).toBeGreaterThan(20);
+      await publishing;
+      scene.proxy.set({ type: 'none' });
+      await expect.poll(async () => (await recorded(page)).room.length, { timeout: 20_000 }).toBe(600);
+      await expect.poll(async () => (await recorded(page)).steps.length, { timeout: 20_000 }).toBe(200);
+      const { notice, room, steps, errors } = await recorded(page);
+      expect(notice).toEqual(numbers(1, 600));
+      expect(room).toEqual(numbers(1, 600));
+      expect(steps).toEqual(Array.from({ length: 200 }, (_, index) => index + 1));
+      expect(errors).toEqual([]);
+    });
+
+    test('bad gateways on reconnect are outlived', async ({ page, scene }) => {
+      await startRecording(page, scene, { transport });
+      await scene.server.publish(1, 5);
+      await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 5));
+      scene.proxy.set({ type: 'bad-gateway' });
+      scene.proxy.cut();
+      await expect.poll(() => scene.proxy.faults).toBeGreaterThan(3);
+      await scene.server.publish(6, 10);
+      scene.proxy.set({ type: 'none' });
+      await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 10));
+      expect((await recorded(page)).notice).toEqual(numbers(1, 10));
+    });
+
+    test('resets on reconnect are outlived', async ({ page, scene }) => {
+      await startRecording(page, scene, { transport });
+      await scene.server.publish(1, 5);
+      scene.proxy.set({ type: 'reset' });
+      scene.proxy.cut();
+      await expect.poll(() => scene.proxy.faults).toBeGreaterThan(3);
+      await scene.server.publish(6, 10);
+      scene.proxy.set({ type: 'none' });
+      await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 10));
+      expect((await recorded(page)).notice).toEqual(numbers(1, 10));
+    });
+
+    test('a server killed without a word is one gap for each address, then every event of its successor', async ({
+      page,
+      scene,
+    }) => {
+      await startRecording(page, scene, { transport });
+      const dying = scene.server.publish(1, 100_000, 2).catch(() => 'killed');
+      await expect.poll(async () => (await recorded(page)).room.length).toBeGreaterThan(50);
+      await scene.restart({ run: 'second' });
+      expect(await dying).toBe('killed');
+      await scene.server.publish(1, 50, 2);
+      await expect.poll(async () => (await recorded(page)).room.at(-1)).toEqual({ run: 'second', n: 50 });
+      for (const seen of [(await recorded(page)).notice, (await recorded(page)).room]) {
+        const gapAt = seen.findIndex((entry) => 'gap' in entry);
+        expect(seen.slice(0, gapAt)).toEqual(numbers(1, gapAt));
+        expect(seen[gapAt]).toMatchObject({ gap: { reason: 'epoch' } });
+        expect(seen.slice(gapAt + 1)).toEqual(numbers(1, 50, 'second'));
+      }
+    });
+
+    test.describe('silence', () => {
+      test.use({ serverOptions: { pingMs: 500 } });
+
+      test('is noticed within the announced timeout, and what it hid arrives', async ({ page, scene }) => {
+        await startRecording(page, scene, { transport });
+        await scene.server.publish(1, 5);
+        await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 5));
+        scene.proxy.silence();
+        const silentAt = Date.now();
+        await scene.server.publish(6, 10);
+        await expect.poll(async () => (await recorded(page)).room, { timeout: 15_000 }).toEqual(numbers(1, 10));
+        // Announced: 2 pings and 5 s.
+        expect(Date.now() - silentAt).toBeGreaterThan(4_500);
+        expect(Date.now() - silentAt).toBeLessThan(9_000);
+        expect((await recorded(page)).notice).toEqual(numbers(1, 10));
+        expect(await stateOf(page)).toBe('connected');
+      });
+    });
+  });
+}
+
+test('a page with nothing but new EventSource receives and resumes', async ({ page, scene }) => {
+  await page.goto(`${scene.proxy.origin}/plain`);
+  await expect.poll(() => scene.proxy.opened).toBe(1);
+  await scene.server.publish(1, 5);
+  await expect.poll(() => page.evaluate(() => window.seen)).toEqual([1, 2, 3, 4, 5]);
+  scene.proxy.cut();
+  await scene.server.publish(6, 10);
+  await expect.poll(() => page.evaluate(() => window.seen)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+});
+
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+    return state / 2 ** 31;
+  };
+}

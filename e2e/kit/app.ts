@@ -1,0 +1,60 @@
+/** The page's script: subscribes as it is told and keeps what it sees. */
+import { createClient, eventSourceTransport, fetchTransport, type Client, type Gap } from '@linefeed/client';
+import type { Board } from './board.ts';
+
+export type TransportName = 'fetch' | 'EventSource';
+
+/** One thing that happened to a subscription, in order. */
+export type Seen = { readonly run: string; readonly n: number } | { readonly gap: Gap };
+
+export interface Recorder {
+  readonly notice: Seen[];
+  readonly room: Seen[];
+  readonly steps: number[];
+  readonly errors: string[];
+  readonly states: string[];
+  readonly client: Client<Board>;
+}
+
+export interface RecordOptions {
+  readonly transport: TransportName;
+  /** Also run the stream, with so many steps. */
+  readonly steps?: number;
+}
+
+/** Starts recording; retries are quick, so that a test of many cuts ends. */
+function record({ transport, steps }: RecordOptions): Recorder {
+  const recorder = { notice: [] as Seen[], room: [] as Seen[], steps: [] as number[], errors: [] as string[], states: [] as string[] };
+  const client = createClient<Board>({
+    url: '/events',
+    transport: transport === 'fetch' ? fetchTransport() : eventSourceTransport(),
+    retry: { baseMs: 20, floorMs: 10, capMs: 200 },
+    connectTimeoutMs: 3_000,
+    onError: (error) => recorder.errors.push(`${error.code}: ${error.message}`),
+  });
+  client.connection.subscribe(() => {
+    const { current, state } = client.connection.getSnapshot() as { current?: string; state?: string };
+    recorder.states.push(current ?? state ?? '');
+  });
+  client.subscribe('notice', ({ run, n }) => recorder.notice.push({ run, n }), { onGap: (gap) => recorder.notice.push({ gap }) });
+  client.subscribe('room', { name: 'a' }, ({ run, n }) => recorder.room.push({ run, n }), {
+    onGap: (gap) => recorder.room.push({ gap }),
+  });
+  if (steps !== undefined) {
+    void (async () => {
+      for await (const { step } of client.iterate('report', { params: { steps } })) recorder.steps.push(step);
+    })().catch((error: unknown) => recorder.errors.push(String(error)));
+  }
+  return { ...recorder, client };
+}
+
+declare global {
+  interface Window {
+    record: typeof record;
+    recorder: Recorder;
+    /** The plain page's list. */
+    seen: number[];
+  }
+}
+
+window.record = record;

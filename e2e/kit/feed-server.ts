@@ -1,0 +1,73 @@
+/** A real server in a process of its own: page, feed, and a publisher that its parent drives over IPC. */
+import { createServer } from 'node:http';
+import { readFileSync } from 'node:fs';
+import { createFeed, message } from '@linefeed/server';
+import { toNodeHandler } from '@linefeed/server/node';
+import { board } from './board.ts';
+
+/** What the parent may ask for. */
+export type Command =
+  | { readonly type: 'publish'; readonly from: number; readonly to: number; readonly everyMs: number }
+  | { readonly type: 'stop' };
+
+/** What the child tells. */
+export type Report = { readonly type: 'listening'; readonly port: number } | { readonly type: 'published'; readonly to: number };
+
+const [port = '0', bundle = '', run = 'run', pingMs = '15000'] = process.argv.slice(2);
+
+const feed = createFeed(board, {
+  pingMs: Number(pingMs),
+  retryMs: 50,
+  streams: {
+    async *report({ params, lastEventId, signal }) {
+      for (let step = Number(lastEventId ?? 0) + 1; step <= params.steps && !signal.aborted; step += 1) {
+        yield message({ step }, { id: step });
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    },
+  },
+});
+const feedHandler = toNodeHandler(feed);
+
+const html = (body: string): string => `<!doctype html><meta charset="utf-8"><title>e2e</title>${body}`;
+const pages: Readonly<Record<string, { readonly type: string; readonly body: string }>> = {
+  '/': { type: 'text/html', body: html('<script type="module" src="/app.js"></script>') },
+  '/app.js': { type: 'text/javascript', body: bundle === '' ? '' : readFileSync(bundle, 'utf8') },
+  '/plain': {
+    type: 'text/html',
+    body: html(
+      `<script>window.seen = []; new EventSource('/events/notice').addEventListener('notice', (event) => window.seen.push(JSON.parse(event.data).n))</script>`,
+    ),
+  },
+};
+
+const server = createServer((req, res) => {
+  feedHandler(req, res, () => {
+    const page = pages[req.url ?? ''];
+    res.writeHead(page === undefined ? 404 : 200, { 'content-type': page?.type ?? 'text/plain' });
+    res.end(page?.body);
+  });
+});
+
+function report(message: Report): void {
+  process.send?.(message);
+}
+
+async function publish({ from, to, everyMs }: Extract<Command, { type: 'publish' }>): Promise<void> {
+  for (let n = from; n <= to; n += 1) {
+    await Promise.all([feed.publish('notice', { run, n }), feed.publish('room', { name: 'a' }, { run, n })]);
+    if (everyMs > 0) await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+  report({ type: 'published', to });
+}
+
+process.on('message', (command: Command) => {
+  if (command.type === 'publish') void publish(command);
+  else void feed.close().then(() => process.exit(0));
+});
+process.on('disconnect', () => process.exit(0));
+
+server.listen(Number(port), '127.0.0.1', () => {
+  const address = server.address();
+  report({ type: 'listening', port: typeof address === 'object' ? (address?.port ?? 0) : 0 });
+});

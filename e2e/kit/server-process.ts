@@ -1,0 +1,70 @@
+/** Starts, drives and kills servers of feed-server.ts. */
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import type { Command, Report } from './feed-server.ts';
+
+export interface ServerProcess {
+  readonly port: number;
+  /** Publishes the numbers of a range to `notice` and to `room?name=a`; resolves when the last was published. */
+  publish(from: number, to: number, everyMs?: number): Promise<void>;
+  /** As a machine that loses power: nothing is said to anybody. */
+  kill(): Promise<void>;
+}
+
+export interface ServerOptions {
+  /** Default: any free one. */
+  readonly port?: number;
+  /** Path of the page's script. */
+  readonly bundle?: string;
+  /** Goes into every payload. */
+  readonly run?: string;
+  readonly pingMs?: number;
+}
+
+export async function startServer({
+  port = 0,
+  bundle = '',
+  run = 'first',
+  pingMs = 15_000,
+}: ServerOptions = {}): Promise<ServerProcess> {
+  const child = fork(new URL('feed-server.ts', import.meta.url), [String(port), bundle, run, String(pingMs)]);
+  const listening = await report(child, 'listening');
+  return {
+    port: listening.port,
+    async publish(from, to, everyMs = 0) {
+      const published = report(child, 'published', (message) => message.to === to);
+      child.send({ type: 'publish', from, to, everyMs } satisfies Command);
+      await published;
+    },
+    async kill() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const gone = once(child, 'exit');
+      child.kill('SIGKILL');
+      await gone;
+    },
+  };
+}
+
+function report<T extends Report['type']>(
+  child: ChildProcess,
+  type: T,
+  fits: (message: Extract<Report, { type: T }>) => boolean = () => true,
+): Promise<Extract<Report, { type: T }>> {
+  return new Promise((resolve, reject) => {
+    const onMessage = (message: Report): void => {
+      if (message.type !== type || !fits(message as Extract<Report, { type: T }>)) return;
+      settle();
+      resolve(message as Extract<Report, { type: T }>);
+    };
+    const onExit = (code: number | null): void => {
+      settle();
+      reject(new Error(`The server ended with ${code} before it reported "${type}".`));
+    };
+    const settle = (): void => {
+      child.off('message', onMessage);
+      child.off('exit', onExit);
+    };
+    child.on('message', onMessage);
+    child.on('exit', onExit);
+  });
+}

@@ -1,0 +1,92 @@
+/** `test` with what every scenario stands on: a server, a proxy in front of it, a page that records. */
+import { mkdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { expect, test as base, type Page } from '@playwright/test';
+import { build } from 'vite';
+import type { Recorder, RecordOptions, Seen } from './app.ts';
+import { startChaosProxy, type ChaosProxy } from './chaos-proxy.ts';
+import { startServer, type ServerOptions, type ServerProcess } from './server-process.ts';
+
+export interface Scene {
+  /** The server at the moment; `restart` puts another one in its place. */
+  server: ServerProcess;
+  readonly proxy: ChaosProxy;
+  /** Kills the server without a word and starts another one on its port. */
+  restart(options?: ServerOptions): Promise<void>;
+}
+
+interface WorkerFixtures {
+  readonly bundle: string;
+}
+
+interface TestFixtures {
+  readonly serverOptions: ServerOptions;
+  readonly scene: Scene;
+}
+
+export const test = base.extend<TestFixtures, WorkerFixtures>({
+  bundle: [
+    // oxlint-disable-next-line no-empty-pattern -- Playwright reads the pattern
+    async ({}, use, { workerIndex }) => {
+      const outDir = resolve(`.cache/e2e/${workerIndex}`);
+      await mkdir(outDir, { recursive: true });
+      await build({
+        configFile: false,
+        logLevel: 'error',
+        build: {
+          outDir,
+          emptyOutDir: true,
+          lib: { entry: resolve('e2e/kit/app.ts'), formats: ['es'], fileName: () => 'app.js' },
+        },
+      });
+      await use(`${outDir}/app.js`);
+    },
+    { scope: 'worker' },
+  ],
+  serverOptions: [{}, { option: true }],
+  async scene({ bundle, serverOptions }, use) {
+    const server = await startServer({ ...serverOptions, bundle });
+    const proxy = await startChaosProxy(server.port);
+    const scene: Scene = {
+      server,
+      proxy,
+      async restart(options) {
+        const { port } = scene.server;
+        await scene.server.kill();
+        scene.server = await startServer({ ...serverOptions, bundle, ...options, port });
+      },
+    };
+    await use(scene);
+    await proxy.close();
+    await scene.server.kill();
+  },
+});
+
+/** Opens the page and starts recording; resolves when both topics are subscribed. */
+export async function startRecording(page: Page, { proxy }: Scene, options: RecordOptions): Promise<void> {
+  await page.goto(proxy.origin);
+  await page.waitForFunction(() => typeof window.record === 'function');
+  await page.evaluate((given) => {
+    window.recorder = window.record(given);
+  }, options);
+  await expect.poll(() => stateOf(page)).toBe('connected');
+}
+
+/** What the page has seen so far. */
+export async function recorded(page: Page): Promise<Omit<Recorder, 'client'>> {
+  return await page.evaluate(() => {
+    const { notice, room, steps, errors, states } = window.recorder;
+    return { notice, room, steps, errors, states };
+  });
+}
+
+export async function stateOf(page: Page): Promise<string> {
+  return await page.evaluate(() => window.recorder.client.connection.getSnapshot().state);
+}
+
+/** The numbers from `from` to `to`, as a handler sees them that misses nothing. */
+export function numbers(from: number, to: number, run = 'first'): Seen[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => ({ run, n: from + index }));
+}
+
+export { expect };

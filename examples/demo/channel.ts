@@ -1,0 +1,41 @@
+/** The contract of the control room. The server imports its value, the browser only its type. */
+import { defineChannel, stream, topic } from '@linefeed/shared';
+import { z } from 'zod';
+
+/** On every event: who numbered it, its number there, and when it was published (ms since 1970). */
+const stamp = { run: z.string(), n: z.int().positive(), at: z.number() };
+
+const RoomName = z.string().regex(/^[a-z0-9-]{1,24}$/, 'a room name is 1 to 24 of a–z, 0–9 and "-"');
+
+export const board = defineChannel({
+  notice: z.object({ ...stamp, text: z.string(), level: z.enum(['info', 'warn']) }),
+
+  host: z.object({
+    ...stamp,
+    cpuPercent: z.number(),
+    cores: z.int(),
+    load: z.number(),
+    memoryUsedBytes: z.number(),
+    memoryTotalBytes: z.number(),
+    loopDelayMs: z.number(),
+  }),
+
+  room: topic({
+    params: z.object({ name: RoomName }),
+    data: z.object({ ...stamp, author: z.string(), text: z.string() }),
+  }),
+
+  job: stream({
+    params: z.object({ steps: z.int().min(1).max(1000).default(100) }),
+    data: z.object({ ...stamp, steps: z.int(), from: z.int(), to: z.int(), found: z.int() }),
+  }),
+});
+
+export type Board = typeof board;
+
+/** What `POST /say` takes. Users send with fetch: the feed goes one way. */
+export const Said = z.object({
+  room: RoomName,
+  author: z.string().trim().min(1).max(32),
+  text: z.string().trim().min(1).max(500),
+});

@@ -1,0 +1,48 @@
+/** Starts the control room, and starts it again whenever it asks to be killed: "restart the server" is a real restart. */
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const port = Number(process.env['PORT'] ?? 4600);
+const main = fileURLToPath(new URL('server/main.ts', import.meta.url));
+
+if (!Number.isInteger(port) || port < 1 || port > 65535) {
+  console.error(`PORT is "${process.env['PORT']}"; it must be a port number from 1 to 65535.`);
+  process.exit(1);
+}
+
+let lives = 0;
+let current = start();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => current.kill(signal));
+
+function start() {
+  const child = fork(main, process.argv.slice(2), { env: { ...process.env, PORT: String(port) } });
+  let restarting = false;
+  child.on('message', (message) => {
+    if (message === 'listening') greet();
+    if (message === 'restart') {
+      restarting = true;
+      child.kill('SIGKILL');
+    }
+  });
+  child.on('exit', (code) => {
+    if (!restarting) process.exit(code ?? 1);
+    current = start();
+  });
+  return child;
+}
+
+function greet(): void {
+  lives += 1;
+  if (lives > 1) {
+    console.log(`Killed and started again (life ${lives}).`);
+    return;
+  }
+  console.log(`
+  Linefeed control room   http://localhost:${port}
+
+  Without our client:     curl -N localhost:${port}/events/host
+                          curl -N 'localhost:${port}/events/job?steps=20'
+
+  Ctrl-C ends it.
+`);
+}

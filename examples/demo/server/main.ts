@@ -1,0 +1,50 @@
+/** One life of the server: readings, rooms, faults and pages behind one port. Forked by `../server.ts`. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { toNodeHandler } from '@linefeed/server/node';
+import { createControlRoom } from './control-room.ts';
+import { createFaults } from './faults.ts';
+import { createPages } from './pages.ts';
+import { createSay } from './say.ts';
+
+const port = Number(process.env['PORT']);
+const dev = process.argv.includes('--dev');
+
+const server = createServer();
+const room = createControlRoom();
+const faults = createFaults({ notice: room.notice, restart: () => process.send?.('restart') });
+const say = createSay(room);
+const events = toNodeHandler(room.feed);
+const pages = await createPages({ dev, server });
+
+server.on('request', (req: IncomingMessage, res: ServerResponse) => {
+  faults(req, res, () => say(req, res, () => events(req, res, () => pages(req, res))));
+});
+
+server.on('error', (error: NodeJS.ErrnoException) => {
+  console.error(
+    error.code === 'EADDRINUSE'
+      ? `Port ${port} is taken. Stop what listens there, or choose another: PORT=${port + 1} npx pnpm@12 demo`
+      : `The server cannot listen on port ${port}: ${error.message}`,
+  );
+  process.exit(1);
+});
+
+server.listen(port, () => {
+  process.send?.('listening');
+  room.start();
+});
+
+// Without its parent nobody would end this process.
+process.on('disconnect', () => process.exit(0));
+
+let ending = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, async () => {
+    if (ending) return;
+    ending = true;
+    room.stop();
+    server.close();
+    await room.feed.close({ graceMs: 200 });
+    process.exit(0);
+  });
+}

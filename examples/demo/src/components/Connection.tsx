@@ -1,0 +1,123 @@
+/** The connection: its state and why, how it is carried, where it stands, and how it fared in the last minutes. */
+import { useRef, useState } from 'react';
+import { useDesk } from '../lib/desk.ts';
+import { toClock, toDuration } from '../lib/format.ts';
+import { useConnection, useNow, useSubscription } from '../lib/hooks.ts';
+import type { Mark, Span } from '../lib/line.ts';
+import type { TransportName } from '../lib/link.ts';
+import { median } from '../lib/series.ts';
+import { stateWords, toWhy } from '../lib/words.ts';
+import { Choice } from './Choice.tsx';
+import { Panel } from './Panel.tsx';
+import { StateMark } from './StateMark.tsx';
+import { Timeline } from './Timeline.tsx';
+
+interface ConnectionProps {
+  readonly spans: readonly Span[];
+  readonly marks: readonly Mark[];
+  readonly transport: TransportName;
+  readonly onTransport: (transport: TransportName) => void;
+}
+
+export function Connection({ spans, marks, transport, onTransport }: ConnectionProps) {
+  const { client } = useDesk();
+  const snapshot = useConnection(client);
+  const latency = useLatency();
+  const heardAt = client.lastEventAt;
+  const cursor = client.cursor;
+  const now = useNow(500);
+  const span = spans.at(-1);
+  const { state } = snapshot;
+  const ended = state === 'failed' || state === 'closed';
+
+  return (
+    <Panel
+      name="connection"
+      title="Connection"
+      aside={
+        <Choice
+          label="Transport"
+          value={transport}
+          options={[
+            { value: 'fetch', text: 'fetch' },
+            { value: 'eventsource', text: 'EventSource' },
+          ]}
+          onChoose={onTransport}
+        />
+      }
+    >
+      <div className={`state is-${state}`}>
+        <StateMark state={state} size={34} />
+        <div>
+          <p className="state-word">
+            <span role="status">{stateWords[state]}</span>
+            {span && <small>{toDuration(Math.max(0, now - span.at))}</small>}
+          </p>
+          <p className="state-why">{toWhy(snapshot)}</p>
+        </div>
+        {ended && (
+          <button type="button" onClick={() => client.reconnect()}>
+            Try again
+          </button>
+        )}
+      </div>
+      <dl className="facts">
+        <div>
+          <dt>Cursor</dt>
+          <dd className="mono" title="Where this page would go on after a break">
+            {cursor ?? '–'}
+          </dd>
+        </div>
+        <div>
+          <dt>Last heard</dt>
+          <dd>{heardAt === undefined ? '–' : `${toDuration(Math.max(0, now - heardAt))} ago`}</dd>
+        </div>
+        <div>
+          <dt>Latency, publish to handler</dt>
+          <dd>
+            {latency === undefined ? '–' : `${latency.nowMs} ms`}
+            {latency !== undefined && <small> median {latency.medianMs} ms</small>}
+          </dd>
+        </div>
+      </dl>
+      <Timeline spans={spans} marks={marks} now={now} />
+      <ol className="transitions" aria-label="Newest changes of state">
+        {spans
+          .slice(-4)
+          .toReversed()
+          .map(({ at, state: entered, why }) => (
+            <li key={at + entered + why}>
+              <time>{toClock(at)}</time>
+              <StateMark state={entered} size={12} />
+              <span>{why}</span>
+            </li>
+          ))}
+      </ol>
+    </Panel>
+  );
+}
+
+interface Latency {
+  readonly nowMs: number;
+  readonly medianMs: number;
+}
+
+/** From publish on the server to the handler here, over the last minute. */
+function useLatency(): Latency | undefined {
+  const { client } = useDesk();
+  const [latency, setLatency] = useState<Latency>();
+  const recent = useRef<readonly number[]>([]);
+  useSubscription(client, (on) =>
+    on.subscribe(
+      'host',
+      (reading, event) => {
+        if (event.replayed) return;
+        const nowMs = Date.now() - reading.at;
+        recent.current = [...recent.current.slice(-59), nowMs];
+        setLatency({ nowMs, medianMs: median(recent.current) ?? nowMs });
+      },
+      { onGap: () => undefined },
+    ),
+  );
+  return latency;
+}

@@ -1,0 +1,67 @@
+/** The buttons that hurt, and how the line took the last one. */
+import { useState } from 'react';
+import type { Account } from '../lib/account.ts';
+import { toDuration } from '../lib/format.ts';
+import { toDrill, type Mark, type Span } from '../lib/line.ts';
+import { post, tab } from '../lib/link.ts';
+import { Panel } from './Panel.tsx';
+
+const faults = [
+  { path: 'cut', name: 'cut', title: 'Cut my connection', text: 'The server destroys the socket in the middle of whatever it was sending.' },
+  { path: '502', name: '502', title: 'Answer 502 for 5 s', text: 'Cut, and every attempt to come back is refused for five seconds.' },
+  { path: 'silence', name: 'silence', title: 'Go silent', text: 'The socket stays open and nothing comes out of it. Only the clock can tell, after 6 s.' },
+  { path: 'restart', name: 'restart', title: 'Restart the server', text: 'Killed and started again. Its log was in memory, so a gap is announced for each address.' },
+] as const;
+
+interface FaultsProps {
+  readonly marks: readonly Mark[];
+  readonly spans: readonly Span[];
+  readonly account: Account;
+  readonly onMark: (name: string) => void;
+}
+
+export function Faults({ marks, spans, account, onMark }: FaultsProps) {
+  const [error, setError] = useState<string>();
+
+  async function press({ path, name }: (typeof faults)[number]): Promise<void> {
+    setError(undefined);
+    onMark(name);
+    await post(`/faults/${path}`, { tab }).catch((cause: Error) => setError(cause.message));
+  }
+
+  return (
+    <Panel name="faults" title="Buttons that hurt">
+      <ul className="fault-buttons">
+        {faults.map((fault) => (
+          <li key={fault.path}>
+            <button type="button" aria-describedby={`about-${fault.path}`} onClick={() => void press(fault)}>
+              {fault.title}
+            </button>
+            <p id={`about-${fault.path}`}>{fault.text}</p>
+          </li>
+        ))}
+      </ul>
+      <p className="drill" role="status">
+        {error === undefined ? <Outcome marks={marks} spans={spans} account={account} /> : <span className="error">{error}</span>}
+      </p>
+    </Panel>
+  );
+}
+
+function Outcome({ marks, spans, account }: Omit<FaultsProps, 'onMark'>) {
+  const drill = toDrill(marks, spans);
+  if (drill === undefined) return <>Press one and watch the account: its last two figures stay 0.</>;
+  const { name, noticedAfterMs, backAfterMs } = drill;
+  const wrong = account.missingUnannounced + account.doubled;
+  return (
+    <>
+      <b>{name}</b>{' '}
+      {noticedAfterMs === undefined
+        ? 'asked for; not noticed yet.'
+        : `noticed after ${toDuration(noticedAfterMs)}, ${
+            backAfterMs === undefined ? 'coming back…' : `back after ${toDuration(backAfterMs)}.`
+          }`}{' '}
+      {backAfterMs !== undefined && (wrong === 0 ? 'Nothing lost in silence, nothing twice.' : `${wrong} events wrong.`)}
+    </>
+  );
+}

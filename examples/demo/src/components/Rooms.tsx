@@ -1,0 +1,161 @@
+/** The rooms: what is said comes through the feed, one's own words too. */
+import { useEffect, useReducer, useRef, useState, type FormEvent } from 'react';
+import type { Payload } from '@linefeed/shared';
+import type { Board } from '../../channel.ts';
+import { useDesk } from '../lib/desk.ts';
+import { toShortClock } from '../lib/format.ts';
+import { useSubscription } from '../lib/hooks.ts';
+import { post } from '../lib/link.ts';
+import { Choice } from './Choice.tsx';
+import { Panel } from './Panel.tsx';
+
+const rooms = ['lobby', 'workshop', 'night-shift'] as const;
+type Room = (typeof rooms)[number];
+type Line = Payload<Board, 'room'> & { readonly replayed: boolean };
+type Talk = Readonly<Record<Room, readonly Line[]>>;
+
+const silent: Talk = { lobby: [], workshop: [], 'night-shift': [] };
+const keptLines = 200;
+
+export function Rooms() {
+  const [room, setRoom] = useState<Room>('lobby');
+  const [talk, hear] = useReducer(
+    (before: Talk, { name, line }: { readonly name: Room; readonly line: Line }): Talk => ({
+      ...before,
+      [name]: [...before[name], line].slice(-keptLines),
+    }),
+    silent,
+  );
+  const [read, setRead] = useState<Readonly<Record<string, number>>>({});
+  const lines = talk[room];
+  const [author, setAuthor] = useAuthor();
+
+  useEffect(() => setRead((before) => ({ ...before, [room]: lines.length })), [room, lines.length]);
+
+  return (
+    <Panel
+      name="rooms"
+      title="Rooms"
+      aside={
+        <Choice
+          label="Room"
+          value={room}
+          options={rooms.map((value) => ({
+            value,
+            text: value,
+            badge: value === room ? 0 : talk[value].length - (read[value] ?? 0),
+          }))}
+          onChoose={setRoom}
+        />
+      }
+    >
+      {rooms.map((name) => (
+        <Listener key={name} name={name} hear={hear} />
+      ))}
+      <Lines lines={lines} author={author} room={room} />
+      <Composer room={room} author={author} onAuthor={setAuthor} />
+    </Panel>
+  );
+}
+
+interface ListenerProps {
+  readonly name: Room;
+  readonly hear: (heard: { readonly name: Room; readonly line: Line }) => void;
+}
+
+/** Subscribes to one room. All rooms share the one connection. */
+function Listener({ name, hear }: ListenerProps) {
+  const { client, book, resume } = useDesk();
+  const address = `room?name=${name}`;
+  useSubscription(client, (on) =>
+    on.subscribe(
+      'room',
+      { name },
+      (line, event) => {
+        book({ kind: 'event', address, run: line.run, n: line.n });
+        if (event.id !== undefined) resume.set(address, event.id);
+        hear({ name, line: { ...line, replayed: event.replayed } });
+      },
+      { from: resume.get(address) ?? 'earliest', onGap: () => book({ kind: 'gap', address }) },
+    ),
+  );
+  return null;
+}
+
+function Lines({ lines, author, room }: { readonly lines: readonly Line[]; readonly author: string; readonly room: Room }) {
+  const end = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (end.current !== null) end.current.scrollTop = end.current.scrollHeight;
+  }, [lines, room]);
+  return (
+    <div className="lines" role="log" aria-label={`Said in ${room}`} tabIndex={0} ref={end}>
+      {lines.length === 0 && (
+        <p className="empty">
+          Nobody has spoken in {room} yet. Open this page in a second tab and talk to yourself.
+        </p>
+      )}
+      {lines.map(({ run, n, at, author: who, text }) => (
+        <article key={`${run}${n}`} className={who === author ? 'said is-own' : 'said'}>
+          <header>
+            <b>{who}</b> <time>{toShortClock(at)}</time>
+          </header>
+          <p>{text}</p>
+        </article>
+      ))}
+    </div>
+  );
+}
+
+interface ComposerProps {
+  readonly room: Room;
+  readonly author: string;
+  readonly onAuthor: (author: string) => void;
+}
+
+function Composer({ room, author, onAuthor }: ComposerProps) {
+  const [text, setText] = useState('');
+  const [sending, setSending] = useState(false);
+  const [error, setError] = useState<string>();
+
+  async function send(event: FormEvent): Promise<void> {
+    event.preventDefault();
+    if (text.trim() === '' || sending) return;
+    setSending(true);
+    setError(undefined);
+    try {
+      await post('/say', { room, author, text });
+      setText('');
+    } catch (cause) {
+      setError(`Not sent. ${(cause as Error).message}`);
+    } finally {
+      setSending(false);
+    }
+  }
+
+  return (
+    <form className="composer" onSubmit={(event) => void send(event)}>
+      <label className="composer-name">
+        <span>You are</span>
+        <input value={author} maxLength={32} required autoComplete="nickname" onChange={(event) => onAuthor(event.target.value)} />
+      </label>
+      <label className="composer-text">
+        <span>Say in {room}</span>
+        <input value={text} maxLength={500} autoComplete="off" onChange={(event) => setText(event.target.value)} />
+      </label>
+      <button type="submit" className="primary" disabled={sending || text.trim() === ''}>
+        Say it
+      </button>
+      <p className="error" role="alert">
+        {error}
+      </p>
+    </form>
+  );
+}
+
+function useAuthor(): [string, (author: string) => void] {
+  const [author, setAuthor] = useState(
+    () => sessionStorage.getItem('author') ?? `Operator ${Math.floor(Math.random() * 90) + 10}`,
+  );
+  useEffect(() => sessionStorage.setItem('author', author), [author]);
+  return [author, setAuthor];
+}

@@ -1,0 +1,19 @@
+/** What the panels share: the client, the account, and from where to go on when the transport is changed. */
+import { createContext, useContext, type Dispatch } from 'react';
+import type { Entry } from './account.ts';
+import type { BoardClient } from './link.ts';
+
+export interface Desk {
+  readonly client: BoardClient;
+  readonly book: Dispatch<Entry>;
+  /** By address, the id of the last event handled: a new client goes on behind it. */
+  readonly resume: Map<string, string>;
+}
+
+export const DeskContext = createContext<Desk | undefined>(undefined);
+
+export function useDesk(): Desk {
+  const desk = useContext(DeskContext);
+  if (desk === undefined) throw new Error('useDesk needs a DeskContext above it.');
+  return desk;
+}

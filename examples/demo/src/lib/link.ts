@@ -1,0 +1,42 @@
+/** This tab's end of the channel: its id, its transport, its client. */
+import { createClient, eventSourceTransport, fetchTransport } from '@linefeed/client';
+import type { Board } from '../../channel.ts';
+
+export type TransportName = 'fetch' | 'eventsource';
+
+/** Names this tab to the server, so that the faults it asks for hit nobody else. */
+export const tab = Math.random().toString(36).slice(2, 10);
+
+export function openClient(transport: TransportName) {
+  return createClient<Board>({
+    url: `/events?tab=${tab}`,
+    transport: transport === 'fetch' ? fetchTransport() : eventSourceTransport(),
+  });
+}
+
+export type BoardClient = ReturnType<typeof openClient>;
+export type ConnectionSnapshot = ReturnType<BoardClient['connection']['getSnapshot']>;
+
+export function readTransport(): TransportName {
+  return new URLSearchParams(location.search).get('transport') === 'eventsource' ? 'eventsource' : 'fetch';
+}
+
+export function writeTransport(transport: TransportName): void {
+  const url = new URL(location.href);
+  url.searchParams.set('transport', transport);
+  history.replaceState(null, '', url);
+}
+
+/** Sends JSON to one of the small routes of the demo; rejects with a sentence to show. */
+export async function post(path: string, body: object): Promise<void> {
+  const response = await fetch(path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  }).catch(() => {
+    throw new Error('The server cannot be reached right now.');
+  });
+  if (response.ok) return;
+  const problem = (await response.json().catch(() => undefined)) as { message?: string } | undefined;
+  throw new Error(problem?.message ?? `The server answered ${response.status}.`);
+}

@@ -1,0 +1,39 @@
+/** States and reasons of the connection in plain words. */
+import type { LineState } from './line.ts';
+import type { ConnectionSnapshot } from './link.ts';
+import { toDuration } from './format.ts';
+
+export const stateWords: Record<LineState, string> = {
+  idle: 'Idle',
+  connecting: 'Connecting',
+  connected: 'Connected',
+  reconnecting: 'Reconnecting',
+  suspended: 'Suspended',
+  closed: 'Closed',
+  failed: 'Failed',
+};
+
+const reasonWords: Partial<Record<ConnectionSnapshot['reason'], string>> = {
+  new: 'Nothing is subscribed yet.',
+  subscribed: 'Opening the first connection.',
+  changed: 'The list of subscriptions changed.',
+  hello: 'The server said hello.',
+  retry: 'Trying again.',
+  finished: 'The server said that all is over.',
+  asked: 'Asked for on this page.',
+  hidden: 'The page was hidden.',
+  queue: 'A handler is behind; reading goes on when it is done.',
+  page: 'The page is back, so trying at once.',
+  lifetime: 'The server asked us to come back: this connection was old enough.',
+  drain: 'The server is going down and asked us to come back.',
+  network: 'The connection broke.',
+};
+
+/** Why the connection is in its state, as a sentence or two. */
+export function toWhy({ state, reason, error, attempt, retryInMs, connectionCount }: ConnectionSnapshot): string {
+  if (state === 'connected' && connectionCount > 1) return 'The server said hello again; going on from the cursor.';
+  const why = reason === 'retry' && attempt > 0 ? `Attempt ${attempt}.` : (reasonWords[reason] ?? error?.message ?? `${reason}.`);
+  const status = error?.status === undefined ? '' : ` The answer was ${error.status}.`;
+  const wait = retryInMs === undefined ? '' : ` Trying again in ${toDuration(retryInMs)}.`;
+  return why + (reason === 'retry' ? '' : status) + wait;
+}

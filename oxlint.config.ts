@@ -1,0 +1,158 @@
+/** Lint rules: what every file keeps to, and which folder may know which. */
+import { defineConfig, type OxlintConfig } from 'oxlint';
+
+const timeMessage = 'Time and timers come from the injected clock (clock.ts).';
+const chanceMessage = 'Chance is an argument: take a random function as an option.';
+const pureMessage = 'Pure code touches nothing outside its arguments.';
+
+const timers = 'setTimeout setInterval setImmediate clearTimeout clearInterval clearImmediate'.split(' ');
+const surroundings =
+  'performance crypto fetch document window navigator process queueMicrotask addEventListener localStorage'.split(
+    ' ',
+  );
+
+const restrictedGlobals = timers.map((name) => ({ name, message: timeMessage }));
+const restrictedProperties = [
+  { object: 'Date', property: 'now', message: timeMessage },
+  { object: 'performance', property: 'now', message: timeMessage },
+  { object: 'AbortSignal', property: 'timeout', message: timeMessage },
+  { object: 'Math', property: 'random', message: chanceMessage },
+  ...['globalThis', 'window', 'self'].flatMap((object) =>
+    timers.map((property) => ({ object, property, message: timeMessage })),
+  ),
+];
+
+// Type-only imports count too: a type that crosses a border is a dependency.
+const node = {
+  regex: '^node:|^(assert|buffer|crypto|events|fs|http2?|https|net|os|path|stream|timers|tls|url|util)(/|$)',
+  message: 'This runs in browsers too: no Node modules.',
+};
+const server = {
+  regex: '^@linefeed/server(/|$)|/server/src/',
+  message: 'Only the server knows the server.',
+};
+const client = {
+  regex: '^@linefeed/client(/|$)|/client/src/',
+  message: 'Only the client knows the client.',
+};
+const inside = {
+  regex: '/(shared|server|client)/src/|^@linefeed/[a-z]+/(src|dist)',
+  message: 'Import another package by its name.',
+};
+const core = {
+  regex: '(^|/)(adapters|logs)/',
+  message: 'The core does not know adapters and logs; they know the core.',
+};
+const nodeTimers = { regex: '^(node:)?timers(/|$)', message: timeMessage };
+
+type Pattern = typeof node;
+type Override = NonNullable<OxlintConfig['overrides']>[number];
+const imports = (...patterns: Pattern[]): NonNullable<Override['rules']> => ({
+  'no-restricted-imports': ['error', { patterns }],
+});
+
+/** The folders of a package that may know less than the rest: the last rule that matches a file wins. */
+const borders = (name: string, ...patterns: Pattern[]): Override[] => [
+  { files: [`packages/${name}/src/**`], rules: imports(...patterns) },
+  { files: [`packages/${name}/src/lib/**`], rules: imports(...patterns, core) },
+  { files: [`packages/${name}/src/lib/{adapters,logs}/**`], rules: imports(...patterns) },
+  {
+    files: [`packages/${name}/src/**/*.{test,test-d}.ts`],
+    rules: imports(...patterns.filter((pattern) => pattern !== node && pattern !== nodeTimers)),
+  },
+];
+
+export default defineConfig({
+  plugins: ['typescript', 'unicorn', 'oxc', 'import', 'promise'],
+  options: { typeAware: true, denyWarnings: true, reportUnusedDisableDirectives: 'error' },
+  categories: { correctness: 'error', suspicious: 'error' },
+  ignorePatterns: ['**/dist/**', '.cache/**', 'test-results/**', 'scripts/fixtures/**'],
+  rules: {
+    eqeqeq: 'error',
+    'no-console': 'error',
+    'no-var': 'error',
+    'import/no-cycle': ['error', { ignoreTypes: false }],
+    'import/no-default-export': 'error',
+    'import/no-unassigned-import': ['error', { allow: ['**/*.css'] }],
+    'typescript/ban-ts-comment': ['error', { 'ts-expect-error': 'allow-with-description' }],
+    'typescript/consistent-type-imports': 'error',
+    'typescript/no-explicit-any': 'error',
+    'typescript/no-floating-promises': 'error',
+    'typescript/no-misused-promises': ['error', { checksVoidReturn: { returns: false, attributes: false } }],
+    'typescript/only-throw-error': 'error',
+    'typescript/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+    'unicorn/no-abusive-eslint-disable': 'error',
+    'unicorn/prefer-node-protocol': 'error',
+    // Each of these was tried on the code and named only what was meant.
+    'import/no-named-as-default-member': 'off',
+    'no-shadow': 'off',
+    'no-underscore-dangle': 'off',
+    'promise/always-return': 'off',
+    'promise/no-callback-in-promise': 'off',
+    'typescript/consistent-return': 'off',
+    'typescript/no-redundant-type-constituents': 'off',
+    'typescript/no-this-alias': 'off',
+    'typescript/no-unnecessary-boolean-literal-compare': 'off',
+    'typescript/no-unsafe-type-assertion': 'off',
+    'typescript/unbound-method': 'off',
+    'unicorn/consistent-function-scoping': 'off',
+    'unicorn/no-useless-spread': 'off',
+    'unicorn/require-post-message-target-origin': 'off',
+  },
+  overrides: [
+    ...borders('shared', node, server, client),
+    ...borders('client', node, server, inside),
+    ...borders('server', nodeTimers, client, inside),
+    {
+      files: ['packages/*/src/**'],
+      rules: {
+        'no-restricted-globals': ['error', ...restrictedGlobals],
+        'no-restricted-properties': ['error', ...restrictedProperties],
+      },
+    },
+    {
+      files: ['packages/*/src/lib/**/{*-state,frame,cursor,address,retry-policy,negotiate}.ts'],
+      rules: {
+        'no-restricted-globals': [
+          'error',
+          ...restrictedGlobals,
+          ...surroundings.map((name) => ({ name, message: pureMessage })),
+        ],
+      },
+    },
+    {
+      files: ['packages/*/src/**/clock.ts', '**/*.{test,test-d}.ts'],
+      rules: { 'no-restricted-globals': 'off', 'no-restricted-properties': 'off' },
+    },
+    // Constraints such as Schema<any>: `unknown` there would refuse every schema that is not unknown.
+    {
+      files: ['packages/shared/src/lib/{channel,schema}.ts'],
+      rules: { 'typescript/no-explicit-any': 'off' },
+    },
+    {
+      files: ['scripts/**', 'e2e/**', 'examples/**', 'bench/**'],
+      rules: { 'no-console': 'off', 'typescript/no-misused-promises': 'off' },
+    },
+    {
+      files: ['**/*.test.ts', '**/*.test-d.ts'],
+      plugins: ['typescript', 'unicorn', 'oxc', 'import', 'promise', 'vitest'],
+      rules: {
+        'typescript/no-misused-promises': 'off',
+        'vitest/expect-expect': ['error', { assertFunctionNames: ['expect*', 'assert*', 'fc.assert'] }],
+        'vitest/no-conditional-expect': 'off',
+        'vitest/no-disabled-tests': 'error',
+        'vitest/no-focused-tests': 'error',
+        'vitest/no-standalone-expect': 'off',
+        'vitest/warn-todo': 'error',
+        'vitest/require-mock-type-parameters': 'off',
+        'vitest/require-to-throw-message': 'off',
+      },
+    },
+    {
+      files: ['**/*.tsx'],
+      plugins: ['typescript', 'unicorn', 'oxc', 'import', 'promise', 'react', 'jsx-a11y'],
+      rules: { 'react/react-in-jsx-scope': 'off' },
+    },
+    { files: ['**/*.config.ts'], rules: { 'import/no-default-export': 'off' } },
+  ],
+});

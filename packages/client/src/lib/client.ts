@@ -1,0 +1,223 @@
+/** The client end of a channel. */
+import { LinefeedError, type AnyChannel, type ParamsInput, type Payload, type TopicName } from '@linefeed/shared';
+import { systemClock, type Clock } from './clock.ts';
+import { createConnection } from './connection.ts';
+import type { ConnectionSnapshot } from './connection-state.ts';
+import { createGate } from './gate.ts';
+import { iterate } from './iterate.ts';
+import { watchPage } from './page.ts';
+import { createPersistence, type PersistOptions } from './persist.ts';
+import { send } from './request.ts';
+import type { RetryOptions } from './retry-policy.ts';
+import { createRouting } from './routing.ts';
+import { createSettlement } from './settlement.ts';
+import type { Readable } from './store.ts';
+import {
+  createDelivery,
+  type EventInfo,
+  type Gap,
+  type Subscription,
+  type SubscriptionOptions,
+} from './subscription.ts';
+import type { RequestOptions, Transport } from './transport.ts';
+import { fetchTransport } from './transports/fetch.ts';
+
+export interface ClientOptions extends Omit<RequestOptions, 'url'> {
+  /** Where the feed is: relative to the page, or absolute. A query of its own is kept. */
+  readonly url: string | URL;
+  /** Default: `fetchTransport()`. */
+  readonly transport?: Transport | undefined;
+  /** Sent with every request. A function is asked again for each attempt, and may be asynchronous. */
+  readonly headers?: RequestOptions['headers'];
+  /** When to try again. By default it never gives up what can be retried. */
+  readonly retry?: RetryOptions | undefined;
+  /** Time for a connection to say hello, in milliseconds. Default: 10,000. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** Pause while the page is hidden, after a grace (`true`: 30,000 ms). Default: stay connected. */
+  readonly pauseWhenHidden?: boolean | { readonly graceMs: number } | undefined;
+  /** Keep the committed cursor over a reload (`true`: in `sessionStorage`). Default: no. */
+  readonly persist?: boolean | PersistOptions | undefined;
+  /** Events of one subscription that wait for its handler; one more stops reading. Default: 1,000. */
+  readonly maxQueuedEvents?: number | undefined;
+  /** How long an address stays subscribed after the last handler has left it. Default: 1,000. */
+  readonly lingerMs?: number | undefined;
+  /** Gaps of subscriptions without `onGap`. Default: one warning on the console. */
+  readonly onGap?: ((gap: Gap) => unknown) | undefined;
+  /** Errors of handlers, refused subscriptions, a failed connection. Default: `console.error`. */
+  readonly onError?: ((error: LinefeedError) => void) | undefined;
+  /** Payloads that are no JSON or do not match their schema; they count as handled. Default: `onError`. */
+  readonly onInvalid?: ((error: LinefeedError) => void) | undefined;
+  /** Time and chance, for tests. */
+  readonly clock?: Clock | undefined;
+}
+
+type Handler<C extends AnyChannel, K extends TopicName<C>> = (
+  payload: Payload<C, K>,
+  event: EventInfo<K, ParamsInput<C, K>>,
+) => unknown;
+
+/** What `subscribe` takes behind the topic: params where the topic has any, and they may be left out where all may. */
+export type SubscribeArguments<C extends AnyChannel, K extends TopicName<C>> =
+  ParamsInput<C, K> extends undefined
+    ? [handler: Handler<C, K>, options?: SubscriptionOptions]
+    : {} extends ParamsInput<C, K>
+      ?
+          | [handler: Handler<C, K>, options?: SubscriptionOptions]
+          | [params: ParamsInput<C, K>, handler: Handler<C, K>, options?: SubscriptionOptions]
+      : [params: ParamsInput<C, K>, handler: Handler<C, K>, options?: SubscriptionOptions];
+
+/** What `iterate` takes behind the topic. */
+export type IterateArguments<C extends AnyChannel, K extends TopicName<C>> =
+  ParamsInput<C, K> extends undefined
+    ? [options?: SubscriptionOptions & { readonly params?: undefined }]
+    : {} extends ParamsInput<C, K>
+      ? [options?: SubscriptionOptions & { readonly params?: ParamsInput<C, K> }]
+      : [options: SubscriptionOptions & { readonly params: ParamsInput<C, K> }];
+
+export interface Client<C extends AnyChannel> {
+  /**
+   * Calls `handler` with each event of an address, one at a time; a promise that it returns is waited for.
+   *
+   * @throws LinefeedError `closed` after `close()`
+   */
+  readonly subscribe: <K extends TopicName<C>>(topic: K, ...rest: SubscribeArguments<C, K>) => Subscription;
+  /** The same as an async iterable of payloads: ends with the stream, throws what ends it, unsubscribes when left. */
+  readonly iterate: <K extends TopicName<C>>(
+    topic: K,
+    ...rest: IterateArguments<C, K>
+  ) => AsyncGenerator<Payload<C, K>, void, void>;
+  /** The state of the connection. */
+  readonly connection: Readable<ConnectionSnapshot>;
+  /** The newest cursor such that it and all that arrived before it are handled. */
+  readonly cursor: string | undefined;
+  /** When anything was last received, in milliseconds since 1970. */
+  readonly lastEventAt: number | undefined;
+  /** Connects now, also after `failed`. */
+  readonly reconnect: () => void;
+  /** Ends every subscription and the connection, for good. */
+  readonly close: () => void;
+}
+
+/**
+ * Makes a client for a channel. Only the type of the channel is needed; its value turns run-time validation on. It
+ * connects when something is subscribed.
+ */
+export function createClient<C extends AnyChannel>(
+  ...[first, second]: [options: ClientOptions] | [channel: C, options: ClientOptions]
+): Client<C> {
+  const options = second ?? (first as ClientOptions);
+  const channel = second && (first as C);
+  const { clock = systemClock, pauseWhenHidden, persist, retry = {} } = options;
+  const request: RequestOptions = { ...options, url: String(options.url) };
+  const gate = createGate();
+  let warned = false;
+  let closed = false;
+
+  const onError = options.onError ?? ((error: LinefeedError) => console.error(error));
+  const onInvalid = options.onInvalid ?? onError;
+  // Deferred: what they throw must not reach the middle of a frame.
+  const deferred = (report: (error: LinefeedError) => void) => (error: LinefeedError) =>
+    void Promise.resolve(error).then(report);
+
+  const settlement = createSettlement(() => persistence?.note());
+  const routing = createRouting({
+    clock,
+    settlement,
+    retry,
+    lingerMs: options.lingerMs ?? 1_000,
+    send: async (body) =>
+      (await send(request, request.url, { method: 'POST', body: JSON.stringify(body) })).status,
+    start() {
+      if (['idle', 'closed', 'failed'].includes(connection.getSnapshot().state)) connection.open('subscribed');
+    },
+    rest: () => connection.stop('rest', 'unsubscribed'),
+    reopen: (reason) => connection.reopen(reason),
+    listen: (event) => connection.listen(event),
+    onError: deferred(onError),
+    onInvalid: deferred(onInvalid),
+  });
+  const connection = createConnection({
+    request,
+    transport: options.transport ?? fetchTransport(),
+    clock,
+    retry,
+    connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
+    hiddenGraceMs: pauseWhenHidden ? (pauseWhenHidden === true ? 30_000 : pauseWhenHidden.graceMs) : undefined,
+    ...routing,
+    onOver(error) {
+      routing.onOver(error);
+      if (error) deferred(onError)(error);
+    },
+    full: gate.full,
+    committed: settlement.committed,
+  });
+  const persistence = persist
+    ? createPersistence(persist === true ? {} : persist, request.url, clock, () => [
+        settlement.committed(),
+        ...routing.addresses(),
+      ])
+    : undefined;
+  const unwatch = watchPage((hint) => {
+    if (hint === 'hidden' || hint === 'pagehide') persistence?.flush();
+    connection.hint(hint);
+  });
+
+  const context = {
+    clock,
+    gate,
+    settlement,
+    maxQueuedEvents: options.maxQueuedEvents ?? 1_000,
+    onGap:
+      options.onGap ??
+      ((gap: Gap) => {
+        if (warned) return;
+        warned = true;
+        console.warn(`linefeed: events of ${gap.address} are lost (${gap.reason}); give onGap to fetch what they changed.`);
+      }),
+    onError,
+    onInvalid,
+  };
+
+  const listen = (
+    topic: string,
+    params: unknown,
+    handler: (payload: any, event: any) => unknown,
+    given: SubscriptionOptions = {},
+  ): Subscription => {
+    if (closed) throw new LinefeedError('closed', `This client is closed; ${topic} cannot be subscribed.`);
+    const schema = channel?.topics.get(topic)?.data;
+    const delivery = createDelivery(context, topic, params, schema, handler, given, () => routing.remove(delivery));
+    if (!given.signal?.aborted) routing.add(delivery, given, persistence?.restored);
+    return delivery.subscription;
+  };
+
+  return {
+    subscribe: (topic, ...rest) => {
+      const [params, handler, given] = (typeof rest[0] === 'function' ? [undefined, ...rest] : rest) as Parameters<
+        typeof listen
+      > extends [string, ...infer Rest]
+        ? Rest
+        : never;
+      return listen(topic, params, handler, given);
+    },
+    iterate: (topic, ...[given = {}]) =>
+      iterate((handler) => listen(topic, (given as { params?: unknown }).params, handler, given as SubscriptionOptions)),
+    connection: { getSnapshot: connection.getSnapshot, subscribe: connection.subscribe },
+    get cursor() {
+      return settlement.committed();
+    },
+    get lastEventAt() {
+      return connection.lastEventAt();
+    },
+    reconnect() {
+      if (!closed && routing.deliveries().length > 0) connection.open('asked');
+    },
+    close() {
+      closed = true;
+      unwatch();
+      persistence?.flush();
+      for (const { subscription } of routing.deliveries()) subscription();
+      connection.stop('close', 'asked');
+    },
+  };
+}

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { hear, judge, probe, type Pulse } from './liveness.ts';
+
+const TIMINGS = { pingMs: 15_000, timeoutMs: 35_000 };
+
+/** Judges whenever it is due, each time `lateMs` late, until death or `untilMs`; gives the time of death. */
+function deathOf(start: Pulse, untilMs: number, lateMs = 0): number | undefined {
+  let pulse: Pulse | undefined = start;
+  for (let nowMs = pulse.dueAt + lateMs; nowMs <= untilMs; nowMs = pulse.dueAt + lateMs) {
+    pulse = judge(pulse, nowMs);
+    if (pulse === undefined) return nowMs;
+  }
+  return undefined;
+}
+
+describe('liveness', () => {
+  it('notices silence within the announced timeout', () => {
+    expect(deathOf(hear(TIMINGS, 1_000), 100_000)).toBe(36_000);
+  });
+
+  it('lets a connection live that was heard in time', () => {
+    const early = hear(TIMINGS, 0);
+    const heard = hear(early, 34_000);
+    expect(judge(heard, early.dueAt)).toEqual(heard);
+  });
+
+  it('gives what arrived during a sleep two seconds to be read before it judges', () => {
+    const woken = judge(hear(TIMINGS, 0), 3_600_000);
+    expect(woken).toMatchObject({ suspect: true, dueAt: 3_602_000 });
+    expect(judge(hear(woken!, 3_600_001), 3_602_000)).toMatchObject({ suspect: false });
+    expect(judge(woken!, 3_602_000)).toBeUndefined();
+  });
+
+  it('gives more grace the later the timer is', () => {
+    const pulse = hear(TIMINGS, 0);
+    expect(judge(pulse, pulse.dueAt)!.dueAt - pulse.dueAt).toBe(50);
+    expect(judge(pulse, pulse.dueAt + 700)!.dueAt - pulse.dueAt).toBe(1_400);
+  });
+
+  it('asks for the next ping in time when probed, and never later than before', () => {
+    const pulse = hear(TIMINGS, 0);
+    expect(deathOf(probe(pulse, 5_000), 100_000)).toBe(17_050);
+    expect(deathOf(probe(pulse, 20_000), 100_000)).toBe(22_050);
+    expect(probe(pulse, 34_900).dueAt).toBe(pulse.dueAt);
+  });
+
+  it('does not let a wall clock that is set back put the judgement off', () => {
+    const pulse = hear(TIMINGS, 1_000_000);
+    expect(judge(pulse, 500_000)!.dueAt).toBe(535_000);
+  });
+});

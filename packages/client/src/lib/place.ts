@@ -1,0 +1,86 @@
+/** Where the addresses of a connection stand, and what to ask for them. Pure. */
+import { comparePositions, formatCursor, parseCursor, type Cursor } from '@linefeed/shared/wire';
+import type { Opening, SubscriptionEntry } from './transport.ts';
+
+/** One entry of the subscription list and its place in the log. */
+export interface Place {
+  /** As asked. */
+  readonly address: string;
+  /** Names a stream; a logged address ignores it. The client has no schema to tell them apart at first. */
+  readonly key: string;
+  /** As the user asked. */
+  readonly from: string | undefined;
+  /** Run a stream again though it delivered without ids. */
+  readonly restart: boolean | undefined;
+  /** The name its frames bear; unknown until `subscribed`. */
+  event?: string | undefined;
+  /** Logged: the last event received, or where delivery starts. */
+  at?: Cursor | undefined;
+  /** Logged: in an order of its own, so that the connection's cursor says nothing about it. */
+  apart?: boolean | undefined;
+  /** Logged: where the log stood when it was accepted. */
+  tail?: Cursor | undefined;
+  /** Stream: the end of its last id, from the tilde on. */
+  mark?: string | undefined;
+}
+
+/** Whether `a` is known to be at or before `b`. */
+export function isAtOrBefore(a: Cursor | undefined, b: Cursor | undefined): boolean {
+  return a !== undefined && a.epoch === b?.epoch && comparePositions(a.position, b.position) <= 0;
+}
+
+/** A cursor as it goes out: nobody needs to know where the event before it stood. */
+export function toText(cursor: Cursor): string;
+export function toText(cursor: Cursor | undefined): string | undefined;
+export function toText(cursor: Cursor | undefined): string | undefined {
+  return cursor && formatCursor(cursor.epoch, cursor.position);
+}
+
+/** `from` as the user gives it: `now`, `earliest`, a cursor, or the id of a stream's event, which travels encoded. */
+export function toFrom(from: string): string {
+  if (from === 'now' || from === 'earliest' || from.startsWith('~') || parseCursor(from)) return from;
+  return `~${encodeURIComponent(from).replaceAll('!', '%21').replaceAll('~', '%7E')}`;
+}
+
+/**
+ * What to open with. An address that shares the connection's cursor says nothing of its own; one that stands elsewhere
+ * sends its own cursor; one that was never accepted starts `now`, so that an old cursor does not replay its past.
+ */
+export function toOpening(
+  places: Iterable<Place>,
+  cursor: Cursor | undefined,
+): Pick<Opening, 'entries' | 'cursor'> {
+  // Frames of one event name come once: whoever asks for the most of it must ask first.
+  const list = [...places].sort((a, b) => Number(sharesCursor(a, cursor)) - Number(sharesCursor(b, cursor)));
+  const shared = list.some((place) => sharesCursor(place, cursor)) ? cursor : undefined;
+  return { entries: list.map((place) => toEntry(place, shared)), cursor: toText(shared) };
+}
+
+/** One entry of an opening list, or of a control request, on a connection that stands at `cursor`. */
+export function toEntry(place: Place, cursor: Cursor | undefined): SubscriptionEntry {
+  const { address, key, event, at, mark } = place;
+  const from =
+    mark === undefined
+      ? at === undefined
+        ? (place.from ?? (cursor && event === undefined ? 'now' : undefined))
+        : sharesCursor(place, cursor)
+          ? undefined
+          : toText(at)
+      : // Delivered without ids: the server runs it again only if it is asked as if for the first time.
+        mark === '~' && place.restart
+        ? undefined
+        : mark;
+  return { address, key, ...(from && { from }) };
+}
+
+function sharesCursor({ at, apart }: Place, cursor: Cursor | undefined): boolean {
+  return !apart && isAtOrBefore(at, cursor);
+}
+
+/** What an event's cursor says: `new`, `repeated`, or that between it and the one before something is missing. */
+export function judgeEvent({ at }: Place, cursor: Cursor): 'new' | 'repeated' | 'hole' {
+  if (at === undefined) return 'new';
+  if (isAtOrBefore(cursor, at)) return 'repeated';
+  const { epoch, prev } = cursor;
+  return epoch === at.epoch && (prev === undefined || comparePositions(prev, at.position) <= 0) ? 'new' : 'hole';
+}

@@ -1,0 +1,228 @@
+/** A subscription: its queue, its handler one event at a time, and what it shows of itself. */
+import { LinefeedError, type Schema } from '@linefeed/shared';
+import type { Cursor, Gap as WireGap } from '@linefeed/shared/wire';
+import { parseCursor } from '@linefeed/shared/wire';
+import type { Clock } from './clock.ts';
+import type { Gate } from './gate.ts';
+import { isAtOrBefore } from './place.ts';
+import type { Arrival, Settlement } from './settlement.ts';
+import { createStore, type Readable } from './store.ts';
+
+/** What a handler gets beside the payload. */
+export interface EventInfo<Topic extends string = string, Params = unknown> {
+  /** Topic and params as one string, as the server writes it. */
+  readonly address: string;
+  readonly topic: Topic;
+  /** As given to `subscribe`. */
+  readonly params: Params;
+  /** Logged: the event's cursor. Stream: the id its source gave it, if any. Either may be given as `from`. */
+  readonly id: string | undefined;
+  /** Published before the server accepted this subscription, or while the connection was away. */
+  readonly replayed: boolean;
+}
+
+/** Events of an address that were published and can no longer be replayed; delivery goes on behind `to`. */
+export interface Gap extends WireGap {
+  readonly topic: string;
+  readonly params: unknown;
+}
+
+export interface SubscriptionOptions {
+  /**
+   * Where to start: `now`, `earliest`, a cursor, or of a stream the id of the last event. Default: `now`, or where
+   * `persist` left off.
+   */
+  from?: string | undefined;
+  /**
+   * Called where events are lost. Until its promise settles, later events wait; a cursor that it returns says what
+   * the caller has fetched meanwhile: events up to there are dropped. Default: `onGap` of the client.
+   */
+  onGap?: ((gap: Gap) => unknown) | undefined;
+  /** Called once, behind the last event of a stream that has ended. */
+  onEnd?: (() => void) | undefined;
+  /** Called when this subscription fails, or its handler does. Default: `onError` of the client. */
+  onError?: ((error: LinefeedError) => void) | undefined;
+  /**
+   * A handler that threw: `skip` goes on with the next event, `retry` tries three times more and then skips, `stop`
+   * ends the subscription. Default: `skip`.
+   */
+  onHandlerError?: 'skip' | 'retry' | 'stop' | undefined;
+  /** Run a stream without ids again after a break. Default: it ends with `not_resumable`. */
+  restart?: boolean | undefined;
+  /** Ends the subscription when aborted. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface SubscriptionSnapshot {
+  /** `subscribing` until the server accepts; `failed` until it accepts after all. */
+  readonly status: 'subscribing' | 'subscribed' | 'ended' | 'failed';
+  readonly error: LinefeedError | undefined;
+  /** The last gap. */
+  readonly gap: Gap | undefined;
+}
+
+/** Call it to unsubscribe. */
+export interface Subscription extends Readable<SubscriptionSnapshot> {
+  (): void;
+  /** Resolves once the server has accepted; rejects where it refuses, or where the subscription ends before. */
+  readonly ready: Promise<void>;
+  [Symbol.dispose](): void;
+}
+
+/** The handler's end of a subscription, as the rest of the client sees it. */
+export interface Delivery {
+  readonly subscription: Subscription;
+  readonly topic: string;
+  readonly params: unknown;
+  readonly accept: () => void;
+  readonly event: (arrival: Arrival, payload: unknown, info: EventInfo, cursor: Cursor | undefined) => void;
+  readonly gap: (arrival: Arrival, gap: WireGap) => void;
+  readonly end: () => void;
+  /** `everywhere`: all subscriptions fail alike, and the client's own `onError` is told once, by the caller. */
+  readonly fail: (error: LinefeedError, everywhere?: boolean) => void;
+}
+
+/** What all subscriptions of a client share. */
+export interface DeliveryContext {
+  readonly clock: Clock;
+  readonly gate: Gate;
+  readonly settlement: Settlement;
+  readonly maxQueuedEvents: number;
+  readonly onGap: (gap: Gap) => unknown;
+  readonly onError: (error: LinefeedError) => void;
+  readonly onInvalid: (error: LinefeedError) => void;
+}
+
+const HANDLER_RETRIES = 3;
+const HANDLER_RETRY_MS = 1_000;
+
+export function createDelivery(
+  { clock, gate, settlement, maxQueuedEvents, ...context }: DeliveryContext,
+  topic: string,
+  params: unknown,
+  schema: Schema | undefined,
+  handler: (payload: any, info: any) => unknown,
+  { onGap = context.onGap, onError = context.onError, onEnd, onHandlerError, signal }: SubscriptionOptions,
+  onStop: () => void,
+): Delivery {
+  const store = createStore<SubscriptionSnapshot>({ status: 'subscribing', error: undefined, gap: undefined });
+  let accept!: () => void;
+  let reject!: (error: LinefeedError) => void;
+  const ready = new Promise<void>((...both) => ([accept, reject] = both));
+  const queue: Array<{ readonly task: () => unknown; readonly arrival: Arrival | undefined }> = [];
+  let busy = false;
+  let holding = false;
+  let stopped = false;
+  /** The caller has fetched the state up to here by itself. */
+  let fetched: Cursor | undefined;
+
+  // Most people look at `onError` or the snapshot.
+  ready.catch(() => {});
+
+  // Deferred, because what the caller throws here must not stop the queue.
+  const report = (error: LinefeedError) => void Promise.resolve(error).then(onError);
+
+  const change = (next: Partial<SubscriptionSnapshot>) => store.set({ ...store.getSnapshot(), ...next });
+
+  const push = (task: () => unknown, arrival?: Arrival) => {
+    if (stopped) return;
+    if (arrival) arrival.open += 1;
+    queue.push({ task, arrival });
+    if (!holding && queue.length >= maxQueuedEvents) {
+      holding = true;
+      gate.hold();
+    }
+    if (!busy) void run();
+  };
+
+  const run = async () => {
+    busy = true;
+    for (let item; (item = queue.shift()); ) {
+      if (holding && queue.length <= maxQueuedEvents / 2) {
+        holding = false;
+        gate.release();
+      }
+      for (let tries = 0; !stopped; tries += 1) {
+        try {
+          const result = item.task();
+          // Waiting for what is no promise would cost every event a turn.
+          if (isPromise(result)) await result;
+          break;
+        } catch (cause) {
+          report(new LinefeedError('handler_failed', `The handler of ${topic} threw: ${String(cause)}`, { cause }));
+          if (onHandlerError === 'stop') stop();
+          if (onHandlerError !== 'retry' || tries >= HANDLER_RETRIES) break;
+          await new Promise<void>((resolve) => clock.after(HANDLER_RETRY_MS * 2 ** tries, resolve));
+        }
+      }
+      if (item.arrival) settlement.settle(item.arrival);
+    }
+    busy = false;
+  };
+
+  const stop = () => {
+    if (stopped) return;
+    stopped = true;
+    signal?.removeEventListener('abort', stop);
+    reject(new LinefeedError('closed', `The subscription to ${topic} ended before it was accepted.`));
+    for (const { arrival } of queue.splice(0)) if (arrival) settlement.settle(arrival);
+    if (holding) gate.release();
+    change({ status: store.getSnapshot().status === 'failed' ? 'failed' : 'ended' });
+    onStop();
+  };
+
+  const hand = (payload: unknown, info: EventInfo) => {
+    const checked = schema?.['~standard'].validate(payload);
+    return isPromise(checked) ? checked.then(take) : take(checked);
+    function take(result: Awaited<typeof checked>) {
+      if (result?.issues === undefined) return handler(result === undefined ? payload : result.value, info);
+      const { issues } = result;
+      const message = `An event of ${info.address} does not match its schema: ${issues[0]?.message}`;
+      return context.onInvalid(new LinefeedError('invalid_payload', message, { issues, address: info.address }));
+    }
+  };
+
+  const subscription = Object.assign(() => stop(), {
+    ready,
+    getSnapshot: store.getSnapshot,
+    subscribe: store.subscribe,
+    [Symbol.dispose]: stop,
+  });
+  if (signal?.aborted) stop();
+  else signal?.addEventListener('abort', stop);
+
+  return {
+    subscription,
+    topic,
+    params,
+    accept() {
+      if (stopped) return;
+      accept();
+      if (store.getSnapshot().status !== 'subscribed') change({ status: 'subscribed', error: undefined });
+    },
+    event: (arrival, payload, info, cursor) =>
+      push(() => (isAtOrBefore(cursor, fetched) ? undefined : hand(payload, info)), arrival),
+    gap: (arrival, wire) =>
+      push(async () => {
+        const gap = { ...wire, topic, params };
+        change({ gap });
+        const state = await onGap(gap);
+        if (typeof state === 'string') fetched = parseCursor(state);
+      }, arrival),
+    end: () =>
+      push(() => {
+        stop();
+        onEnd?.();
+      }),
+    fail: (error, everywhere) =>
+      push(() => {
+        reject(error);
+        change({ status: 'failed', error });
+        if (!everywhere || onError !== context.onError) report(error);
+      }),
+  };
+}
+
+function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof (value as Partial<Promise<T>> | undefined)?.then === 'function';
+}

@@ -1,0 +1,75 @@
+/** The native transport: the browser's own EventSource, which never reconnects by itself here. */
+import { LinefeedError } from '@linefeed/shared';
+import { FRAME } from '@linefeed/shared/wire';
+import { networkError, send, toEnding, toOpeningUrl } from '../request.ts';
+import type { Ending, Transport } from '../transport.ts';
+
+export interface EventSourceTransportOptions {
+  /** The class to use. Default: the global one. */
+  EventSource?: typeof EventSource | undefined;
+}
+
+// Half of what Node accepts as a whole head, and what nginx accepts as a request line.
+const MAX_URL_LENGTH = 8_000;
+
+/**
+ * Streams over `EventSource`: events show in the browser's tools, and no request needs a CORS preflight. No headers,
+ * no POST, and no status: a connection that fails before hello is asked about by one HEAD request.
+ */
+export function eventSourceTransport(options: EventSourceTransportOptions = {}): Transport {
+  return (opening, sink) => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const url = toOpeningUrl(opening);
+    let source: EventSource | undefined;
+    let greeted = false;
+
+    const end = (ending: Ending) => {
+      if (signal.aborted) return;
+      close();
+      sink.onEnd(ending);
+    };
+    const close = () => {
+      controller.abort();
+      source?.close();
+    };
+    const onFrame = ({ type, data, lastEventId }: MessageEvent<string>) => {
+      if (signal.aborted) return;
+      // The browser reconnected without a word, as it may after the back-forward cache: our cursor was not asked.
+      if (type === FRAME.hello && greeted) return end({ error: networkError('The browser reconnected by itself.') });
+      greeted ||= type === FRAME.hello;
+      sink.onLife();
+      sink.onFrame(type, data, lastEventId);
+      // Reading cannot be stopped, only ended.
+      if (sink.full() !== undefined) end({ full: true });
+    };
+    const listen = (event: string) => source?.addEventListener(event, onFrame as EventListener);
+    // Firefox gives up for ever on one refused connection, every engine on one status that is not 200.
+    const onError = () => {
+      source?.close();
+      if (greeted) return end({ error: networkError('The connection was lost.') });
+      send(opening, url, { method: 'HEAD', signal })
+        .then((response) => toEnding(response, Date.now()))
+        .then(
+          (ending) => end(ending ?? { error: networkError('The connection ended before hello.') }),
+          (cause: unknown) => end({ error: networkError(`The request failed: ${String(cause)}`, cause) }),
+        );
+    };
+    const fault = opening.headers
+      ? 'EventSource sends no headers: use fetchTransport(), cookies, or a token in the url.'
+      : url.length > MAX_URL_LENGTH
+        ? `The subscriptions make a url of ${url.length} characters, more than ${MAX_URL_LENGTH}: use fetchTransport().`
+        : undefined;
+    if (fault === undefined) {
+      source = new (options.EventSource ?? EventSource)(url, {
+        withCredentials: opening.credentials === 'include',
+      });
+      for (const name of Object.values(FRAME)) listen(name);
+      // A server may send an event called `error`, which is no failure of the connection.
+      source.addEventListener('error', (event) => event instanceof MessageEvent || onError());
+    } else {
+      queueMicrotask(() => end({ error: new LinefeedError('invalid_option', fault) }));
+    }
+    return { close, listen };
+  };
+}

@@ -1,0 +1,87 @@
+/** A transport whose responses are in the hands of a test, and a client on it with a clock that stands still. */
+import type { AnyChannel } from '@linefeed/shared';
+import { FRAME, type ControlRequest, type Hello, type Subscribed } from '@linefeed/shared/wire';
+import { createManualClock, type ManualClock } from '../src/lib/clock.ts';
+import { createClient, type Client, type ClientOptions } from '../src/lib/client.ts';
+import { networkError } from '../src/lib/request.ts';
+import type { Ending, Opening, TransportSink } from '../src/lib/transport.ts';
+import { HELLO } from './frames.ts';
+
+/** One response. */
+export interface Attempt {
+  readonly opening: Opening;
+  readonly sink: TransportSink;
+  closed: boolean;
+  readonly send: (event: string, payload: unknown, id?: string) => void;
+  readonly hello: (id?: string, change?: Partial<Hello>) => void;
+  readonly subscribed: (address: string, position?: number, change?: Partial<Subscribed>) => void;
+  readonly lose: (ending?: Ending) => void;
+}
+
+export interface Script {
+  readonly client: Client<AnyChannel>;
+  readonly clock: ManualClock;
+  readonly attempts: Attempt[];
+  /** The attempt in progress. */
+  readonly last: () => Attempt;
+  /** Control requests that were sent, and the status that the next ones are answered with. */
+  readonly controls: ControlRequest[];
+  controlStatus: number;
+  readonly errors: unknown[];
+  /** Lets everything that waits for no time happen. */
+  readonly settle: () => Promise<void>;
+}
+
+export function createScript(options: Partial<ClientOptions> = {}): Script {
+  const clock = createManualClock(1_000_000);
+  const attempts: Attempt[] = [];
+  const controls: ControlRequest[] = [];
+  const errors: unknown[] = [];
+  const script: Script = {
+    client: createClient<AnyChannel>({
+      url: '/events',
+      clock,
+      onError: (error) => errors.push(error),
+      fetch: async (_url, init) => {
+        controls.push(JSON.parse(String(init?.body)) as ControlRequest);
+        return new Response('', { status: script.controlStatus });
+      },
+      transport(opening, sink) {
+        const attempt: Attempt = {
+          opening,
+          sink,
+          closed: false,
+          send(event, payload, id = '') {
+            sink.onLife();
+            sink.onFrame(event, JSON.stringify(payload), id);
+          },
+          hello: (id, change) => attempt.send(FRAME.hello, { ...HELLO, ...change }, id),
+          subscribed: (address, position = 0, change = {}) =>
+            attempt.send(FRAME.subscribed, {
+              address,
+              event: address,
+              cursor: `e.${position}`,
+              tail: `e.${position}`,
+              ...change,
+            }),
+          lose: (ending = { error: networkError('The response ended.') }) => sink.onEnd(ending),
+        };
+        attempts.push(attempt);
+        return {
+          close() {
+            attempt.closed = true;
+          },
+        };
+      },
+      ...options,
+    }),
+    clock,
+    attempts,
+    last: () => attempts.at(-1)!,
+    controls,
+    controlStatus: 202,
+    errors,
+    settle: () => clock.advance(0),
+  };
+  return script;
+}

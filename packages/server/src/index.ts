@@ -1,0 +1,39 @@
+/** The server end of a Linefeed channel. */
+export { createFeed } from './lib/create-feed.ts';
+export { defineStream } from './lib/define-stream.ts';
+export { memoryLog } from './lib/logs/memory.ts';
+export { message } from './lib/message.ts';
+export type { StreamDefinition, StreamEndpointOptions } from './lib/define-stream.ts';
+export type { Answerer } from './lib/exchange.ts';
+export type {
+  AuthorizeSubject,
+  CloseOptions,
+  ConnectionInfo,
+  ContextFields,
+  ContextReply,
+  Feed,
+  FeedEvent,
+  FeedOptions,
+  FeedStats,
+  FeedSubscribeOptions,
+  Published,
+  PublishOptions,
+  StreamContent,
+  StreamSource,
+  StreamSources,
+} from './lib/feed-types.ts';
+export type { FeedLimitOptions } from './lib/limits.ts';
+export type {
+  Appended,
+  AppendOptions,
+  Log,
+  LogEntry,
+  LogEvent,
+  ReadPage,
+  ReadQuery,
+  TailListener,
+} from './lib/log.ts';
+export type { LogBounds, MemoryLogOptions } from './lib/logs/memory.ts';
+export type { Message, MessageFields, SSEData } from './lib/message.ts';
+export type { CorsOptions } from './lib/origin.ts';
+export type { StreamContext } from './lib/stream-run.ts';

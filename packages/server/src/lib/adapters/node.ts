@@ -1,0 +1,188 @@
+/** Node's http and http2 servers, and every framework that hands out their requests and responses. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import { refusal } from '@linefeed/shared/wire';
+import { toProblem, type Answer, type Answerer, type IncomingRequest } from '../exchange.ts';
+import type { Outlet, OutletListener } from '../outlet.ts';
+
+export type NodeRequest = (IncomingMessage | Http2ServerRequest) & {
+  /** Express and Connect strip the mount path from `url` and keep the whole one here. */
+  readonly originalUrl?: string;
+  /** A body parser in front has read the body. */
+  readonly body?: unknown;
+};
+export type NodeResponse = ServerResponse | Http2ServerResponse;
+
+/** A request listener; with a third argument, Connect-style middleware that passes on what is not under its path. */
+export type NodeHandler = (req: NodeRequest, res: NodeResponse, next?: (error?: unknown) => void) => void;
+
+/** Serves a feed, or a stream that is an endpoint of its own, on `node:http`, `node:http2` or as Connect-style middleware. */
+export function toNodeHandler(answerer: Answerer): NodeHandler {
+  return (req, res, next) => {
+    // Before anything is awaited: a client that leaves while it is being decided on must be noticed.
+    const outlet = new NodeOutlet(res);
+    answerNode(answerer, req, outlet, next).catch((error: unknown) => {
+      if (next !== undefined) next(error);
+      else if (res.headersSent) res.destroy();
+      else sendAnswer(toProblem(error), res, outlet);
+    });
+  };
+}
+
+async function answerNode(
+  answerer: Answerer,
+  req: NodeRequest,
+  outlet: NodeOutlet,
+  next: ((error?: unknown) => void) | undefined,
+): Promise<void> {
+  const answer =
+    (await answerer['~answer'](toIncomingRequest(req, req.url ?? '/'))) ??
+    (req.originalUrl === undefined || req.originalUrl === req.url
+      ? undefined
+      : await answerer['~answer'](toIncomingRequest(req, req.originalUrl)));
+  if (answer !== undefined) sendAnswer(answer, outlet.res, outlet);
+  else if (next !== undefined) next();
+  else sendAnswer(toProblem(refusal('not_found', `There is nothing at ${req.url ?? '/'}.`)), outlet.res, outlet);
+}
+
+export function toIncomingRequest(req: NodeRequest, target: string): IncomingRequest {
+  const header = (name: string): string | undefined => {
+    const value = req.headers[name];
+    return Array.isArray(value) ? value.join(', ') : value;
+  };
+  const host = header(':authority') ?? header('host') ?? 'localhost';
+  const scheme = 'encrypted' in req.socket && req.socket.encrypted === true ? 'https' : 'http';
+  const url = toUrl(target, `${scheme}://${host}`);
+  return {
+    method: req.method ?? 'GET',
+    url,
+    header,
+    text: (maxBytes) => readText(req, maxBytes),
+    toRequest: () => new Request(url, { headers: toHeaders(req) }),
+  };
+}
+
+function toUrl(target: string, origin: string): URL {
+  // A target such as //x is a path here, not a host.
+  const path = target.startsWith('/') ? target.replace(/^\/+/, '/') : target;
+  const base = URL.canParse(origin) ? origin : 'http://localhost';
+  return URL.canParse(path, base) ? new URL(path, base) : new URL(base);
+}
+
+function toHeaders(req: NodeRequest): Headers {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(req.headers)) {
+    // HTTP/2's pseudo-headers are no headers.
+    if (name.startsWith(':') || value === undefined) continue;
+    for (const one of Array.isArray(value) ? value : [value]) headers.append(name, one);
+  }
+  return headers;
+}
+
+async function readText(req: NodeRequest, maxBytes: number): Promise<string> {
+  if (req.body !== undefined) return typeof req.body === 'string' ? req.body : JSON.stringify(req.body);
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    bytes += chunk.byteLength;
+    if (bytes > maxBytes) throw refusal('payload_too_large', `The body has more than ${maxBytes} bytes.`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** The parts that both kinds of response have. */
+type Head = Pick<ServerResponse, 'setHeader' | 'appendHeader' | 'getHeader' | 'end' | 'flushHeaders' | 'statusCode'>;
+
+/** Headers that are already on the response stay; ours win by name; `set-cookie` and `vary` accumulate. */
+function sendAnswer(answer: Answer, response: NodeResponse, outlet: NodeOutlet): void {
+  const res = response as Head;
+  if (outlet.closed) {
+    if (typeof answer.body === 'function') answer.body(outlet);
+    return;
+  }
+  res.statusCode = answer.status;
+  for (const [name, value] of answer.headers) {
+    if (name === 'set-cookie') res.appendHeader(name, value);
+    else if (name === 'vary') res.setHeader(name, joinVary(res.getHeader(name), value));
+    else res.setHeader(name, value);
+  }
+  if (typeof answer.body === 'function') {
+    res.flushHeaders();
+    answer.body(outlet);
+  } else res.end(answer.body);
+}
+
+function joinVary(present: number | string | string[] | undefined, value: string): string {
+  const names = present === undefined ? [] : String(present).split(/,\s*/);
+  return [...new Set([...names, value])].join(', ');
+}
+
+/** What a response is to its writer; http2's compatibility layer keeps some of it on the stream. */
+interface Writable {
+  write(bytes: Uint8Array): boolean;
+  end(): void;
+  destroy(): void;
+  readonly writableLength?: number;
+  readonly writableNeedDrain?: boolean;
+  readonly stream?: { readonly writableLength: number; readonly writableNeedDrain: boolean };
+}
+
+class NodeOutlet implements Outlet {
+  readonly res: NodeResponse;
+  readonly #writable: Writable;
+  #listener: OutletListener | undefined;
+  #closed = false;
+  #ended = false;
+
+  constructor(res: NodeResponse) {
+    this.res = res;
+    this.#writable = res as unknown as Writable;
+    // The response, not the request: a request closes as soon as its body was read.
+    res.on('close', () => this.#close());
+    // A reset arrives as an error on some versions; 'close' follows.
+    res.on('error', () => undefined);
+    res.on('drain', () => this.#listener?.onDrain());
+    if (res.destroyed || (res.socket?.destroyed ?? false)) this.#closed = true;
+  }
+
+  get bufferedBytes(): number {
+    return (this.#writable.stream ?? this.#writable).writableLength ?? 0;
+  }
+
+  get writable(): boolean {
+    return !this.#closed && !this.#ended && (this.#writable.stream ?? this.#writable).writableNeedDrain !== true;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  write(bytes: Uint8Array): void {
+    if (!this.#closed && !this.#ended) this.#writable.write(bytes);
+  }
+
+  end(): void {
+    if (this.#closed || this.#ended) return;
+    this.#ended = true;
+    this.#writable.end();
+  }
+
+  destroy(): void {
+    this.#ended = true;
+    this.#writable.destroy();
+    // http2's response has no socket to cut; its stream is.
+    (this.res as { stream?: { destroy(): void } }).stream?.destroy();
+  }
+
+  listen(listener: OutletListener): void {
+    this.#listener = listener;
+    if (this.#closed) listener.onClose();
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#listener?.onClose();
+  }
+}

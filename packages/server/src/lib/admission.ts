@@ -1,0 +1,156 @@
+/** Decides on each subscription asked for: is there such a topic, are its params right, may this context have it. */
+import {
+  type AnyChannel,
+  type TopicDefinition,
+} from '@linefeed/shared';
+import {
+  encodeAddress,
+  describeIssues,
+  LinefeedError,
+  paramNames,
+  refusal,
+  STREAM_KEY,
+  streamEventName,
+  validate,
+  type Validated,
+} from '@linefeed/shared/wire';
+import { toRefusal } from './exchange.ts';
+import type { AskedEntry } from './opening.ts';
+
+/** A subscription that may start. */
+export interface Admitted {
+  readonly admitted: true;
+  readonly definition: TopicDefinition;
+  readonly topic: string;
+  /** The schema's output; `undefined` for a topic without params. */
+  readonly params: unknown;
+  /** Name of its frames: the address, or of a stream topic and key. */
+  readonly event: string;
+  /** How the client called it: what `subscribed` and `error` repeat. */
+  readonly asked: string;
+  readonly from: string | undefined;
+  readonly key: string | undefined;
+}
+
+/** One that may not. */
+export interface Refused {
+  readonly admitted: false;
+  readonly asked: string;
+  readonly key: string | undefined;
+  readonly error: LinefeedError;
+}
+
+export type Authorize = (subject: {
+  readonly context: unknown;
+  readonly topic: string;
+  readonly params: unknown;
+  readonly address: string;
+}) => boolean | PromiseLike<boolean>;
+
+export interface AdmissionOptions {
+  readonly channel: AnyChannel;
+  readonly maxAddressBytes: number;
+  readonly authorize: Authorize | undefined;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Decides on one entry. `alone`: it is the only subscription of its connection, so a stream needs no key. */
+export async function admit(
+  entry: AskedEntry,
+  context: unknown,
+  alone: boolean,
+  options: AdmissionOptions,
+): Promise<Admitted | Refused> {
+  // Of a stream not even a refusal repeats the params.
+  const isStream = options.channel.topics.get(entry.topic)?.kind === 'stream';
+  let asked = isStream ? streamEventName(entry.topic, entry.key) : (entry.address ?? entry.topic);
+  try {
+    const { definition, params, address } = await resolveEntry(entry, options);
+    if (!isStream) asked = entry.address ?? address;
+    if (isStream) checkKey(entry, alone, address);
+    if (options.authorize !== undefined) {
+      const allowed = await options.authorize({ context, topic: entry.topic, params, address });
+      if (allowed !== true) throw refusal('forbidden', `Not allowed to subscribe to ${asked}.`);
+    }
+    const event = isStream ? streamEventName(entry.topic, entry.key) : address;
+    return { admitted: true, definition, topic: entry.topic, params, event, asked, from: entry.from, key: entry.key };
+  } catch (error) {
+    const known = toRefusal(error);
+    if ((known.status ?? 500) >= 500) options.onError(error);
+    return { admitted: false, asked, key: entry.key, error: known };
+  }
+}
+
+function checkKey({ topic, key }: AskedEntry, alone: boolean, address: string): void {
+  if (key === undefined) {
+    if (alone) return;
+    throw refusal(
+      'key_required',
+      `The stream "${topic}" needs a key on a connection with several subscriptions; without one, open it alone at …/${address}.`,
+    );
+  }
+  if (!STREAM_KEY.test(key)) {
+    throw refusal('bad_request', `The key ${JSON.stringify(key)} must be 1 to 32 letters, digits, "_" or "-".`);
+  }
+}
+
+async function resolveEntry(
+  entry: AskedEntry,
+  { channel, maxAddressBytes }: AdmissionOptions,
+): Promise<{ definition: TopicDefinition; params: unknown; address: string }> {
+  if (entry.malformed === true) throw refusal('bad_request', `The address ${entry.topic} is malformed.`);
+  const definition = channel.topics.get(entry.topic);
+  if (definition === undefined) throw refusal('unknown_topic', `There is no topic "${entry.topic}" in this channel.`);
+  if (definition.params === undefined) return { definition, params: undefined, address: entry.topic };
+  const params = await readParams(entry, definition.params);
+  const address = encodeAddress(entry.topic, params as object);
+  checkAddressSize(address, maxAddressBytes);
+  return { definition, params, address };
+}
+
+/** @throws LinefeedError `address_too_long` */
+export function checkAddressSize(address: string, maxAddressBytes: number): void {
+  // Percent-encoded, an address is ASCII: its length is its bytes.
+  if (address.length > maxAddressBytes) {
+    throw refusal(
+      'address_too_long',
+      `The address ${address.slice(0, 64)}… has ${address.length} bytes, more than the ${maxAddressBytes} allowed.`,
+    );
+  }
+}
+
+type ParamsSchema = NonNullable<TopicDefinition['params']>;
+
+/** Text becomes values: every param is tried as the string it is, and those that fail as JSON. */
+async function readParams(entry: AskedEntry, schema: ParamsSchema): Promise<unknown> {
+  const known = paramNames(schema);
+  const texts = known === undefined ? entry.params : entry.params.filter(([name]) => known.includes(name));
+  const input: Record<string, unknown> = Object.fromEntries(texts);
+  let result: Validated<unknown> = await validate(schema, input);
+  if (result.issues !== undefined && readFailedAsJson(input, result.issues)) result = await validate(schema, input);
+  if (result.issues === undefined) return result.value;
+  throw refusal('invalid_params', `The params of ${entry.topic} are not valid: ${describeIssues(result.issues)}`, {
+    issues: result.issues,
+  });
+}
+
+function readFailedAsJson(
+  input: Record<string, unknown>,
+  issues: ReadonlyArray<{ readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined }>,
+): boolean {
+  const failed = issues.map(({ path }) => (typeof path?.[0] === 'object' ? path[0].key : path?.[0]));
+  // A complaint about the whole object (a union of objects) may be about any of its params.
+  const names = failed.includes(undefined) ? Object.keys(input) : failed.map(String);
+  let changed = false;
+  for (const name of names) {
+    const text = input[name];
+    if (typeof text !== 'string') continue;
+    try {
+      input[name] = JSON.parse(text);
+      changed = true;
+    } catch {
+      // It stays the string it is, and the schema's complaint stands.
+    }
+  }
+  return changed;
+}

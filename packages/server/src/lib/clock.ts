@@ -1,0 +1,46 @@
+/** Time and chance: the only file of the server that touches a timer or a random number. */
+
+/** A timer that can be cleared. */
+export interface Timer {
+  clear(): void;
+}
+
+/** What the server needs of its surroundings; tests bring their own. */
+export interface Clock {
+  /** Milliseconds that never go back, from any start. */
+  now(): number;
+  /** Milliseconds since 1970, for what is compared with the outside world. */
+  wallNow(): number;
+  /** Calls once, in `ms` milliseconds. Does not keep a process alive. */
+  after(ms: number, call: () => void): Timer;
+  /** Calls once, when the input of this tick has been worked through. */
+  defer(call: () => void): void;
+  /** A number in [0, 1). */
+  random(): number;
+}
+
+interface Unreferenced {
+  unref?(): void;
+}
+
+/** Longest delay that a timer of any runtime takes; beyond it they fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+const immediate = (globalThis as { setImmediate?: (call: () => void) => unknown }).setImmediate;
+
+/** The real one. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallNow: () => Date.now(),
+  after(ms, call) {
+    const handle = setTimeout(call, Math.min(ms, MAX_TIMER_MS));
+    (handle as unknown as Unreferenced).unref?.();
+    return { clear: () => clearTimeout(handle) };
+  },
+  defer(call) {
+    // Runtimes without setImmediate (workers) clamp neither the first timers of a chain.
+    if (immediate === undefined) setTimeout(call, 0);
+    else immediate(call);
+  },
+  random: () => Math.random(),
+};

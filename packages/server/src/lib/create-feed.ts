@@ -1,0 +1,202 @@
+/** Puts a feed together: the typed face, the core, the default log, the fetch adapter. */
+import type { AnyChannel } from '@linefeed/shared';
+import { LinefeedError, refusal } from '@linefeed/shared/wire';
+import { toIncomingRequest, toResponse } from './adapters/fetch.ts';
+import type { Authorize } from './admission.ts';
+import { systemClock } from './clock.ts';
+import type { Connection } from './connection.ts';
+import { toProblem, type IncomingRequest } from './exchange.ts';
+import { FeedCore, type FeedCoreOptions, type FeedHandlers } from './feed.ts';
+import type {
+  BaseFeedOptions,
+  CloseOptions,
+  ConnectionInfo,
+  Feed,
+  FeedHooks,
+  FeedOptions,
+  FeedStats,
+} from './feed-types.ts';
+import { followLog, type FollowOptions } from './follow.ts';
+import { resolveLimits } from './limits.ts';
+import { memoryLog } from './logs/memory.ts';
+import { checkCorsOptions } from './origin.ts';
+import type { UntypedSource } from './stream-run.ts';
+import type { Identify } from './visitor.ts';
+
+const DEFAULT_PATH = '/events';
+
+/** Options of a feed, types taken off. */
+export interface UntypedFeedOptions extends BaseFeedOptions<AnyChannel, any> {
+  readonly streams?: Readonly<Record<string, UntypedSource | { readonly source: UntypedSource }>> | undefined;
+}
+
+interface UntypedSubscribeOptions extends FollowOptions {
+  readonly params?: unknown;
+}
+
+/** How many feeds of a channel are open: two in one process are most often a dev server's reload. */
+const openFeeds = new WeakMap<AnyChannel, number>();
+
+/**
+ * Opens the server end of a channel.
+ *
+ * @throws LinefeedError `invalid_option` for an option that cannot be, and for a stream without a source.
+ */
+export function createFeed<C extends AnyChannel, Context = undefined>(
+  channel: C,
+  options: FeedOptions<C, Context>,
+): Feed<C, Context> {
+  const path = options.path ?? DEFAULT_PATH;
+  if (!/^(\/[^/?#]+)+$/.test(path)) {
+    throw new LinefeedError('invalid_option', `path must be like "/events", not ${JSON.stringify(path)}.`);
+  }
+  warnIfOpen(channel);
+  const feed = openFeed(channel, { path }, options as UntypedFeedOptions, () => forget(channel));
+  return feed as Feed<AnyChannel, any> as Feed<C, Context>;
+}
+
+/** What `createFeed` and `defineStream` share. */
+export function openFeed(
+  channel: AnyChannel,
+  mount: FeedCoreOptions['mount'],
+  options: UntypedFeedOptions,
+  onClosed: () => void,
+): Feed<AnyChannel> {
+  checkCorsOptions(options.cors);
+  const ownLog = options.log === undefined;
+  const log = options.log ?? memoryLog({ clock: options.clock });
+  const core = new FeedCore({
+    channel,
+    mount,
+    identify: options.context as Identify | undefined,
+    authorize: options.authorize as Authorize | undefined,
+    sources: readSources(channel, options.streams),
+    log,
+    cors: options.cors,
+    limits: resolveLimits(options),
+    clock: options.clock ?? systemClock,
+    handlers: toHandlers(options),
+  });
+  let closing: Promise<void> | undefined;
+  const feed = {
+    '~answer': (request: IncomingRequest) => core.answer(request),
+    async handle(request: Request) {
+      const answer = await core.answer(toIncomingRequest(request));
+      return toResponse(
+        answer ?? toProblem(refusal('not_found', `There is nothing at ${new URL(request.url).pathname}.`)),
+        request.signal,
+      );
+    },
+    async publish(topic: string, ...rest: unknown[]) {
+      if (closing !== undefined) throw new LinefeedError('closed', 'This feed was closed; it takes no more events.');
+      const { position, duplicate } = await core.publisher.publish(topic, rest);
+      return { cursor: core.hub.cursorAt(position), duplicate };
+    },
+    cursor: () => core.hub.cursor,
+    subscribe: (topic: string, { params, ...from }: UntypedSubscribeOptions = {}) =>
+      followLog(core, core.publisher.addressOf(topic, params), from),
+    disconnect: (predicate: (connection: ConnectionInfo<any>) => boolean) => core.disconnect((connection) => predicate(toInfo(connection))),
+    stats: () => readStats(core),
+    close({ graceMs = 0 }: CloseOptions = {}) {
+      closing ??= core.close(graceMs).then(async () => {
+        if (ownLog) await log.close?.();
+        onClosed();
+      });
+      return closing;
+    },
+  };
+  return feed as Feed<AnyChannel, any>;
+}
+
+function warnIfOpen(channel: AnyChannel): void {
+  const open = openFeeds.get(channel) ?? 0;
+  openFeeds.set(channel, open + 1);
+  if (open === 0) return;
+  console.warn(
+    'linefeed: a second feed of the same channel is open in this process. What one publishes, subscribers of the other get only through a shared log; keep one feed on globalThis across reloads.',
+  );
+}
+
+function forget(channel: AnyChannel): void {
+  openFeeds.set(channel, (openFeeds.get(channel) ?? 1) - 1);
+}
+
+function readSources(channel: AnyChannel, streams: UntypedFeedOptions['streams']): Map<string, UntypedSource> {
+  const sources = new Map<string, UntypedSource>();
+  for (const [topic, { kind }] of channel.topics) {
+    if (kind !== 'stream') continue;
+    const given = streams?.[topic];
+    const source = typeof given === 'object' ? given.source : given;
+    if (typeof source !== 'function') {
+      throw new LinefeedError('invalid_option', `The stream "${topic}" has no source; give one in streams.${topic}.`);
+    }
+    sources.set(topic, source);
+  }
+  for (const topic of Object.keys(streams ?? {})) {
+    if (sources.has(topic)) continue;
+    throw new LinefeedError('invalid_option', `streams.${topic} is the source of no stream of this channel.`);
+  }
+  return sources;
+}
+
+function toInfo(connection: Connection): ConnectionInfo<any> {
+  const { id, context, principal } = connection;
+  return {
+    id,
+    context,
+    principal,
+    // A getter: most hooks never look, and a connection may have hundreds.
+    get events() {
+      return [...connection.events()];
+    },
+  };
+}
+
+/** User hooks: a hook that throws must not break what it watches. */
+function toHandlers(hooks: FeedHooks<any>): FeedHandlers {
+  const onError = (error: unknown): void => {
+    try {
+      if (hooks.onError === undefined) console.error('linefeed:', error);
+      else hooks.onError(error);
+    } catch (failure) {
+      console.error('linefeed: onError itself failed:', failure);
+    }
+  };
+  const guarded = (call: () => void): void => {
+    try {
+      call();
+    } catch (error) {
+      onError(error);
+    }
+  };
+  return {
+    onError,
+    onOpen: (connection) => guarded(() => hooks.onOpen?.(toInfo(connection))),
+    onClose: (connection, reason) => guarded(() => hooks.onClose?.(toInfo(connection), reason)),
+    onSubscribe: (connection, address) => guarded(() => hooks.onSubscribe?.(toInfo(connection), address)),
+    onGap: (connection, gap) => guarded(() => hooks.onGap?.(toInfo(connection), gap)),
+  };
+}
+
+function readStats(core: FeedCore): FeedStats {
+  const subscriptions: Record<string, number> = {};
+  for (const connection of core.connections.values()) {
+    for (const event of connection.events()) {
+      const topic = event.split(/[?~]/, 1)[0]!;
+      subscriptions[topic] = (subscriptions[topic] ?? 0) + 1;
+    }
+  }
+  const { framesOut, bytesOut, replayed, fallbacks, stalled, gaps } = core.counters;
+  return {
+    connections: core.connections.size,
+    connectionsHighWater: core.connectionsHighWater,
+    subscriptions,
+    eventsIn: core.hub.eventsIn,
+    eventsOut: framesOut,
+    bytesOut,
+    replayed,
+    fallbacks,
+    stalled,
+    gaps,
+  };
+}

@@ -1,0 +1,70 @@
+/** A request and its answer in the least common form of all runtimes. Adapters translate; the core never sees theirs. */
+import { LinefeedError, refusal } from '@linefeed/shared/wire';
+import type { Outlet } from './outlet.ts';
+
+export interface IncomingRequest {
+  readonly method: string;
+  readonly url: URL;
+  /** A header's value by its lower-case name; several of one name joined by `, `. */
+  header(name: string): string | undefined;
+  /** The body as text, at most `maxBytes` of it. Rejects with `payload_too_large`. */
+  text(maxBytes: number): Promise<string>;
+  /** The request without its body, for `context`. */
+  toRequest(): Request;
+}
+
+export type HeaderList = ReadonlyArray<readonly [name: string, value: string]>;
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: HeaderList;
+  /** The whole body, or what takes the open response over. */
+  readonly body: string | ((outlet: Outlet) => void) | undefined;
+}
+
+/** Something that answers requests: a feed, or a stream as an endpoint of its own. */
+export interface Answerer {
+  /** @internal `undefined`: the request is for somebody else. */
+  '~answer'(request: IncomingRequest): Promise<Answer | undefined>;
+}
+
+/** What an event stream must say of itself (WHATWG HTML §9.2.2, RFC 9111 §5.2.2). Never `Connection` or `Transfer-Encoding`: HTTP/2 forbids both. */
+export const EVENT_STREAM_HEADERS: HeaderList = [
+  ['content-type', 'text/event-stream; charset=utf-8'],
+  // no-transform keeps compressing middleware and proxies from holding events back.
+  ['cache-control', 'no-store, no-transform'],
+  // nginx buffers a response until told not to.
+  ['x-accel-buffering', 'no'],
+];
+
+/** A refusal as JSON (RFC 9457), with the code and, for bad params, what the schema said. Causes stay here. */
+export function toProblem(error: unknown, headers: HeaderList = []): Answer {
+  const known = toRefusal(error);
+  const { status = 500, code, message, issues } = known;
+  return {
+    status,
+    headers: [['content-type', 'application/problem+json'], ['cache-control', 'no-store'], ...headers],
+    body: JSON.stringify({
+      title: message,
+      status,
+      code,
+      issues: issues?.map((issue) => ({
+        message: issue.message,
+        path: issue.path?.map((part) => (typeof part === 'object' ? part.key : part)).map(String),
+      })),
+    }),
+  };
+}
+
+/** Anything thrown by user code as a refusal: its own status if it has one from 400 to 599, else 500 without its message. */
+export function toRefusal(error: unknown): LinefeedError {
+  if (LinefeedError.is(error) && error.status !== undefined) return error;
+  const status =
+    typeof error === 'object' && error !== null && 'status' in error ? Number(error.status) : Number.NaN;
+  if (Number.isInteger(status) && status >= 400 && status <= 599) {
+    const message = error instanceof Error && status < 500 ? error.message : `Refused with status ${status}.`;
+    const code = status === 401 ? 'unauthorized' : status === 403 ? 'forbidden' : 'http_status';
+    return new LinefeedError(code, message, { status, cause: error });
+  }
+  return refusal('source_failed', 'The server failed.', { status: 500, cause: error });
+}

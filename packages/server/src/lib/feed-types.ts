@@ -1,0 +1,201 @@
+/** What users of a feed write and get: the typed face of `createFeed`. */
+import type {
+  AnyChannel,
+  LoggedName,
+  Params,
+  ParamsInput,
+  Payload,
+  PayloadInput,
+  StreamName,
+  TopicName,
+} from '@linefeed/shared';
+import type { Answerer } from './exchange.ts';
+import type { CloseReason } from './connection.ts';
+import type { FeedLimitOptions } from './limits.ts';
+import type { AppendOptions, Log } from './log.ts';
+import type { SSEData } from './message.ts';
+import type { CorsOptions } from './origin.ts';
+import type { StreamContext } from './stream-run.ts';
+import type { StreamDefinition } from './define-stream.ts';
+import type { Clock } from './clock.ts';
+import type { Gap } from '@linefeed/shared/wire';
+
+type Awaitable<T> = T | PromiseLike<T>;
+
+/** What a source may return: anything that can be iterated. */
+export type StreamContent<T> = AsyncIterable<SSEData<T>> | Iterable<SSEData<T>>;
+
+/**
+ * The source of a stream topic: called once for each subscription. What it yields is validated like a publish; what it
+ * throws becomes `linefeed.error` without its message, unless it carries a `status` below 500.
+ */
+export type StreamSource<C extends AnyChannel, K extends StreamName<C>, Context = unknown> = (
+  context: StreamContext<Params<C, K>, Context>,
+) => Awaitable<StreamContent<PayloadInput<C, K>>>;
+
+/** Sources by the name of their topic: none may be missing. */
+export type StreamSources<C extends AnyChannel, Context> = {
+  readonly [K in StreamName<C>]: StreamSource<C, K, Context> | StreamDefinition<C, K, Context>;
+};
+
+/** What `authorize` decides on: one address of one connection. */
+export type AuthorizeSubject<C extends AnyChannel, Context> = {
+  readonly [K in TopicName<C>]: {
+    readonly context: Context;
+    readonly topic: K;
+    readonly params: Params<C, K>;
+    readonly address: string;
+  };
+}[TopicName<C>];
+
+/** Set by `context`, sent with the response whatever it is. */
+export interface ContextReply {
+  /** Response headers; `set-cookie` may be appended several times. */
+  readonly headers: Headers;
+}
+
+/** Fields of a context that mean something to the feed. */
+export interface ContextFields {
+  /** Who this is: control requests of a connection are taken from the same principal alone. */
+  readonly principal?: string | undefined;
+  /** The connection ends, asking its client to come back, at this time. Milliseconds since 1970, or a Date. */
+  readonly expiresAt?: number | Date | undefined;
+}
+
+/** A connection as hooks and predicates see it. */
+export interface ConnectionInfo<Context = unknown> {
+  readonly id: string;
+  readonly context: Context;
+  readonly principal: string | undefined;
+  /** Event names of its subscriptions. */
+  readonly events: readonly string[];
+}
+
+export interface FeedHooks<Context> {
+  readonly onOpen?: ((connection: ConnectionInfo<Context>) => void) | undefined;
+  readonly onClose?: ((connection: ConnectionInfo<Context>, reason: CloseReason) => void) | undefined;
+  /** A subscription was accepted. */
+  readonly onSubscribe?: ((connection: ConnectionInfo<Context>, address: string) => void) | undefined;
+  /** A gap was announced. */
+  readonly onGap?: ((connection: ConnectionInfo<Context>, gap: Gap) => void) | undefined;
+  /**
+   * Something failed that no caller of the feed hears of: a source, `context` or `authorize`, the log, a hook.
+   * Default: `console.error`.
+   */
+  readonly onError?: ((error: unknown) => void) | undefined;
+}
+
+export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimitOptions, FeedHooks<Context> {
+  /** Where the feed is mounted. Default `/events`. */
+  readonly path?: string | undefined;
+  /**
+   * Who asks. Called once for each request, before anything else is looked at; what it returns goes to `authorize` and
+   * to sources. What it throws refuses the request, with the error's `status` if that is 400 to 599.
+   */
+  readonly context?: ((request: Request, reply: ContextReply) => Awaitable<Context>) | undefined;
+  /**
+   * Whether this context may subscribe to this address; called for each address and connection before its first
+   * event, replayed ones included. Without it everything in the channel is public.
+   */
+  readonly authorize?: ((subject: AuthorizeSubject<C, Context>) => boolean | PromiseLike<boolean>) | undefined;
+  /** Where published events are kept. Default: `memoryLog()`. */
+  readonly log?: Log | undefined;
+  /** Other origins whose pages may subscribe. Default: none. */
+  readonly cors?: CorsOptions | undefined;
+  /** @internal */
+  readonly clock?: Clock | undefined;
+}
+
+/** Options of `createFeed`; `streams` is required where the channel has streams. */
+export type FeedOptions<C extends AnyChannel, Context> = BaseFeedOptions<C, Context> &
+  ([StreamName<C>] extends [never]
+    ? { readonly streams?: undefined }
+    : { readonly streams: StreamSources<C, NoInfer<Context>> });
+
+export interface PublishOptions extends AppendOptions {}
+
+export interface Published {
+  /** The cursor of the event. */
+  readonly cursor: string;
+  /** The idempotency key had been used; nothing was appended. */
+  readonly duplicate: boolean;
+}
+
+/** `[payload]`, or `[params, payload]` where the topic has params; options behind. */
+export type PublishArguments<C extends AnyChannel, K extends LoggedName<C>> = [ParamsInput<C, K>] extends [undefined]
+  ? [payload: PayloadInput<C, K>, options?: PublishOptions]
+  : [params: ParamsInput<C, K>, payload: PayloadInput<C, K>, options?: PublishOptions];
+
+export interface FeedEvent<T> {
+  readonly data: T;
+  /** The cursor of this event: `from` this one, the next is the first to come. */
+  readonly cursor: string;
+  readonly address: string;
+}
+
+export interface FeedSubscribeOptions<C extends AnyChannel, K extends LoggedName<C>> {
+  readonly params?: ParamsInput<C, K> | undefined;
+  /** `now`, `earliest` or a cursor. Default `now`. */
+  readonly from?: string | undefined;
+  /** Ends the iteration. */
+  readonly signal?: AbortSignal | undefined;
+  /** Events that cannot be replayed any more. Without it the iteration throws. */
+  readonly onGap?: ((gap: Gap) => void) | undefined;
+}
+
+export interface FeedStats {
+  readonly connections: number;
+  readonly connectionsHighWater: number;
+  /** Open subscriptions by topic. */
+  readonly subscriptions: Readonly<Record<string, number>>;
+  /** Events that came back from the log. */
+  readonly eventsIn: number;
+  /** Events written, over all connections. */
+  readonly eventsOut: number;
+  readonly bytesOut: number;
+  /** Of `eventsOut`, those that were replayed from the log. */
+  readonly replayed: number;
+  /** Times a reader fell behind its bound and went back to pulled replay. */
+  readonly fallbacks: number;
+  /** Readers cut because they took nothing. */
+  readonly stalled: number;
+  /** Gaps announced. */
+  readonly gaps: number;
+}
+
+export interface CloseOptions {
+  /** Over how long the connections are asked to come back. Milliseconds; default 0: at once. */
+  readonly graceMs?: number | undefined;
+}
+
+/** The server end of a channel. */
+export interface Feed<C extends AnyChannel, Context = unknown> extends Answerer {
+  /**
+   * Appends an event to the log, from where every subscriber of its address gets it. Calls append in call order.
+   *
+   * @returns the cursor of the event.
+   * @throws LinefeedError (as a rejection) `invalid_payload` or `invalid_params` with the schema's issues,
+   * `payload_too_large`, `address_too_long`, `idempotency_conflict`, `closed`.
+   */
+  publish<K extends LoggedName<C>>(topic: K, ...rest: PublishArguments<C, K>): Promise<Published>;
+  /**
+   * The cursor of everything that subscribers have been sent so far. Give it out with the state it belongs to: read
+   * the cursor first, then the state.
+   */
+  cursor(): string;
+  /** Follows a topic on the server. */
+  subscribe<K extends LoggedName<C>>(
+    topic: K,
+    options?: FeedSubscribeOptions<C, K>,
+  ): AsyncIterable<FeedEvent<Payload<C, K>>>;
+  /** Answers a request of a fetch-style runtime; 404 for what is not under `path`. */
+  handle(request: Request): Promise<Response>;
+  /** Ends every connection that the predicate names, asking it to come back (and so to be authorised anew). Returns how many. */
+  disconnect(predicate: (connection: ConnectionInfo<Context>) => boolean): number;
+  stats(): FeedStats;
+  /**
+   * Refuses new connections, asks those open to come back, spread over the grace, ends the sources and waits for
+   * publishes in flight. The log is closed by who opened it; the default one ends with the feed.
+   */
+  close(options?: CloseOptions): Promise<void>;
+}

@@ -1,0 +1,719 @@
+import { describe, expect, it } from 'vitest';
+import { memoryLog } from './logs/memory.ts';
+import { message } from './message.ts';
+import { createBench } from '../../test-kit/feed-bench.ts';
+
+const epochOf = (cursor: string): string => cursor.split('.')[0]!;
+const at = (cursor: string, position: number): string => `${epochOf(cursor)}.${position.toString(36)}`;
+
+describe('opening', () => {
+  it('says hello with the tail as id, then what is subscribed, in the first bytes', async () => {
+    const { feed, open } = createBench({ pingMs: 4_000, maxDurationMs: 60_000, retryMs: 1_500 });
+    await feed.publish('notice', { text: 'before' });
+    const tap = await open('/events/notice');
+    expect(tap.text).toMatch(/^retry: 1500\nid: /);
+    const [hello, subscribed, ...rest] = tap.frames;
+    expect(hello).toEqual({
+      event: 'linefeed.hello',
+      id: feed.cursor(),
+      data: {
+        protocol: 1,
+        connection: expect.stringMatching(/^[0-9a-f]{32}$/),
+        pingMs: 4_000,
+        timeoutMs: 13_000,
+        maxDurationMs: 60_000,
+      },
+    });
+    expect(subscribed).toEqual({
+      event: 'linefeed.subscribed',
+      id: undefined,
+      data: { address: 'notice', event: 'notice', cursor: feed.cursor(), tail: feed.cursor() },
+    });
+    expect(rest).toEqual([]);
+  });
+
+  it('validates params as text first and as JSON where that fails, and answers with the canonical address', async () => {
+    const { open } = createBench();
+    const tap = await open('/events?topic=room%3Fname%3D7%26floor%3D2&topic=room%3Fname%3D7');
+    expect(tap.of('linefeed.subscribed').map(({ data }) => data)).toMatchObject([
+      { address: 'room?name=7&floor=2', event: 'room?floor=2&name=7' },
+      { address: 'room?name=7', event: 'room?floor=0&name=7' },
+    ]);
+  });
+
+  it('leaves unknown query keys out of the address', async () => {
+    const { open } = createBench();
+    const tap = await open('/events/room?name=a&token=secret&floor=1');
+    expect(tap.of('linefeed.subscribed')[0]!.data).toMatchObject({ event: 'room?floor=1&name=a' });
+    expect(tap.text).not.toContain('secret');
+  });
+
+  it('delivers an address once that was asked for under two names', async () => {
+    const { open, feed, clock } = createBench();
+    const tap = await open('/events?topic=room%3Fname%3Da&topic=room%3Ffloor%3D0%26name%3Da');
+    await feed.publish('room', { name: 'a' }, { text: 'once' });
+    await clock.settle();
+    expect(tap.of('linefeed.subscribed')).toHaveLength(2);
+    expect(tap.payloads).toEqual([{ text: 'once' }]);
+  });
+
+  it('opens by POST with the same entries', async () => {
+    const { open, feed, clock } = createBench();
+    const tap = await open('/events', {
+      method: 'POST',
+      body: JSON.stringify({ topics: [{ address: 'notice', from: 'now' }, { address: 'other' }] }),
+    });
+    await feed.publish('other', { n: 1 });
+    await feed.publish('notice', { text: 'a' });
+    await clock.settle();
+    expect(tap.payloads).toEqual([{ n: 1 }, { text: 'a' }]);
+  });
+
+  it('refuses some and serves the rest', async () => {
+    const { open } = createBench({ authorize: ({ topic }) => topic !== 'other' });
+    const tap = await open('/events?topic=notice&topic=nonsense&topic=other');
+    expect(tap.of('linefeed.error').map(({ data }) => data)).toMatchObject([
+      { address: 'nonsense', code: 'unknown_topic', retryable: false },
+      { address: 'other', code: 'forbidden', retryable: false },
+    ]);
+    expect(tap.of('linefeed.subscribed')).toHaveLength(1);
+  });
+});
+
+describe('delivery', () => {
+  it('writes the bare payload under its address, with its cursor and where the one before stood', async () => {
+    const { feed, open, clock } = createBench();
+    await feed.publish('room', { name: 'a' }, { text: 'first' });
+    const tap = await open('/events/room?name=a');
+    await feed.publish('notice', { text: 'elsewhere' });
+    const { cursor } = await feed.publish('room', { name: 'a' }, { text: 'second' });
+    await clock.settle();
+    expect(tap.text).toContain(`id: ${cursor}.1\nevent: room?floor=0&name=a\ndata: {"text":"second"}\n\n`);
+    expect(tap.payloads).toEqual([{ text: 'second' }]);
+  });
+
+  it('writes the frames of one tick in one piece, which all connections with the same frames share', async () => {
+    const { feed, open, clock } = createBench();
+    const [one, two, three] = [
+      await open('/events/notice'),
+      await open('/events/notice'),
+      await open('/events?topic=notice&topic=other'),
+    ];
+    const before = one.writes.length;
+    const threeBefore = three.writes.length;
+    await feed.publish('notice', { text: 'a' });
+    await feed.publish('other', { n: 1 });
+    await feed.publish('notice', { text: 'b' });
+    await clock.settle();
+    expect(one.writes).toHaveLength(before + 1);
+    expect(one.writes.at(-1)).toBe(two.writes.at(-1));
+    expect(three.writes).toHaveLength(threeBefore + 1);
+    expect(three.payloads).toEqual([{ text: 'a' }, { n: 1 }, { text: 'b' }]);
+  });
+
+  it('sends nothing of a payload that its schema refuses, and says why', async () => {
+    const { feed, open, clock } = createBench();
+    const tap = await open('/events/notice');
+    await expect(feed.publish('notice', { text: 7 } as never)).rejects.toMatchObject({
+      code: 'invalid_payload',
+      issues: [{ path: ['text'] }],
+    });
+    await clock.settle();
+    expect(tap.payloads).toEqual([]);
+  });
+
+  it('refuses a publish to a stream and to a topic that is not there, naming the topics', async () => {
+    const { feed } = createBench();
+    await expect(feed.publish('report' as never, {} as never)).rejects.toThrow(/"report" is a stream/);
+    await expect(feed.publish('nope' as never, {} as never)).rejects.toThrow(/its topics are notice, other, price/);
+  });
+
+  it('refuses payloads and addresses over their bound', async () => {
+    const { feed } = createBench({ maxPayloadBytes: 21, maxAddressBytes: 30 });
+    await expect(feed.publish('notice', { text: 'ä'.repeat(5) })).resolves.toBeDefined();
+    await expect(feed.publish('notice', { text: 'ä'.repeat(6) })).rejects.toMatchObject({ code: 'payload_too_large' });
+    await expect(feed.publish('room', { name: 'a'.repeat(40) }, { text: '' })).rejects.toMatchObject({
+      code: 'address_too_long',
+    });
+  });
+});
+
+describe('resuming', () => {
+  it('replays what came behind the cursor, each once, and goes live', async () => {
+    const { feed, open, clock } = createBench();
+    const cursors: string[] = [];
+    for (let n = 1; n <= 1_200; n += 1) cursors.push((await feed.publish('other', { n })).cursor);
+    const tap = await open('/events/other', { headers: { 'last-event-id': cursors[99]! } });
+    await feed.publish('other', { n: 1_201 });
+    await clock.settle();
+    expect(tap.frames[0]).toMatchObject({ event: 'linefeed.hello', id: cursors[99] });
+    expect(tap.payloads).toEqual(Array.from({ length: 1_101 }, (_, index) => ({ n: index + 101 })));
+    expect(tap.of('linefeed.gap')).toEqual([]);
+  });
+
+  it('takes the header for the truth where the URL says something older', async () => {
+    const { feed, open } = createBench();
+    for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
+    const tap = await open(`/events/other?from=earliest&last_event_id=${at(feed.cursor(), 1)}`, {
+      headers: { 'last-event-id': at(feed.cursor(), 2) },
+    });
+    expect(tap.payloads).toEqual([{ n: 3 }]);
+  });
+
+  it('keeps position order over all addresses that share the cursor', async () => {
+    const { feed, open } = createBench();
+    for (let n = 1; n <= 5; n += 1) {
+      await feed.publish('other', { n });
+      await feed.publish('notice', { text: String(n) });
+    }
+    const tap = await open(`/events?topic=notice&topic=other&last_event_id=${at(feed.cursor(), 3)}`);
+    expect(tap.payloads).toEqual([{ text: '2' }, { n: 3 }, { text: '3' }, { n: 4 }, { text: '4' }, { n: 5 }, { text: '5' }]);
+  });
+
+  it('announces what was trimmed before anything later of that address, and of no other', async () => {
+    const { feed, open } = createBench({ log: memoryLog({ maxEvents: 4 }) });
+    await feed.publish('notice', { text: 'kept' });
+    const start = feed.cursor();
+    for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
+    await feed.publish('notice', { text: 'late' });
+    await feed.publish('other', { n: 4 });
+    const tap = await open(`/events?topic=notice&topic=other&last_event_id=${start}`);
+    expect(tap.frames.slice(1).map(({ event }) => event)).toEqual([
+      'linefeed.subscribed',
+      'linefeed.subscribed',
+      'linefeed.gap',
+      'linefeed.bookmark',
+      'other',
+      'other',
+      'notice',
+      'other',
+    ]);
+    expect(tap.of('linefeed.gap')[0]!.data).toEqual({
+      address: 'other',
+      from: start,
+      to: at(start, 2),
+      reason: 'trimmed',
+    });
+    expect(tap.of('linefeed.bookmark')[0]!.id).toBe(start);
+  });
+
+  it('takes a cursor of another epoch for a gap and delivers the new epoch from its beginning', async () => {
+    const { feed, open } = createBench();
+    await feed.publish('notice', { text: 'new' });
+    const tap = await open('/events/notice', { headers: { 'last-event-id': 'oldepoch.zz' } });
+    expect(tap.frames.map(({ event }) => event)).toEqual([
+      'linefeed.hello',
+      'linefeed.subscribed',
+      'linefeed.gap',
+      'linefeed.bookmark',
+      'notice',
+    ]);
+    expect(tap.frames[0]!.id).toBeUndefined();
+    expect(tap.frames[2]!.data).toMatchObject({ from: 'oldepoch.zz', to: at(feed.cursor(), 0), reason: 'epoch' });
+  });
+
+  it.each([
+    ['garbage', '\u{1F600} not a cursor', 'unknown'],
+    ['a position without its epoch', '12', 'unknown'],
+    ['far too long', 'a'.repeat(300), 'unknown'],
+  ])('takes a cursor that is %s for a gap, never for an error', async (_name, cursor, reason) => {
+    const { feed, open } = createBench();
+    await feed.publish('notice', { text: 'past' });
+    const tap = await open(`/events/notice?last_event_id=${encodeURIComponent(cursor)}`);
+    expect(tap.of('linefeed.gap')[0]!.data).toMatchObject({ from: '', to: feed.cursor(), reason });
+    expect(tap.of('linefeed.bookmark')[0]!.id).toBe(feed.cursor());
+    expect(tap.payloads).toEqual([]);
+  });
+
+  it('takes a cursor of the future for a gap and goes on now', async () => {
+    const { feed, open, clock } = createBench();
+    await feed.publish('notice', { text: 'past' });
+    const tap = await open(`/events/notice?last_event_id=${at(feed.cursor(), 99)}`);
+    expect(tap.of('linefeed.gap')[0]!.data).toMatchObject({ reason: 'future', to: feed.cursor() });
+    await feed.publish('notice', { text: 'next' });
+    await clock.settle();
+    expect(tap.payloads).toEqual([{ text: 'next' }]);
+  });
+
+  it('starts each entry of a fresh connection where it asks, in position order', async () => {
+    const { feed, open } = createBench();
+    for (let n = 1; n <= 2; n += 1) await feed.publish('other', { n });
+    await feed.publish('notice', { text: 'past' });
+    const tap = await open('/events?topic=notice&topic=other&from=earliest');
+    expect(tap.frames[0]!.id).toBe(at(feed.cursor(), 0));
+    expect(tap.payloads).toEqual([{ n: 1 }, { n: 2 }]);
+    expect(tap.of('linefeed.caughtup')).toEqual([]);
+  });
+
+  it('rewinds an entry that starts before the cursor, in an order of its own until it has caught up', async () => {
+    const { feed, open, clock } = createBench();
+    for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
+    await feed.publish('notice', { text: 'a' });
+    const tap = await open(`/events?topic=notice&topic=other&from=earliest&last_event_id=${feed.cursor()}`);
+    expect(tap.of('linefeed.subscribed').map(({ data }) => (data as { rewind?: true }).rewind)).toEqual([undefined, true]);
+    await feed.publish('other', { n: 4 });
+    await clock.settle();
+    expect(tap.payloads).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }, { n: 4 }]);
+    const caughtUp = tap.frames.findIndex(({ event }) => event === 'linefeed.caughtup');
+    expect(tap.frames.slice(0, caughtUp).filter(({ event }) => event === 'other')).toHaveLength(3);
+  });
+});
+
+describe('keep: latest', () => {
+  it('gives a fresh subscriber the newest value first, and one that was away nothing of what was superseded', async () => {
+    const { feed, open, clock } = createBench();
+    for (let bid = 1; bid <= 5; bid += 1) await feed.publish('price', { symbol: 'ACME' }, { bid });
+    const fresh = await open('/events/price?symbol=ACME');
+    await feed.publish('price', { symbol: 'ACME' }, { bid: 6 });
+    await clock.settle();
+    expect(fresh.payloads).toEqual([{ bid: 5 }, { bid: 6 }]);
+    const back = await open('/events/price?symbol=ACME', { headers: { 'last-event-id': at(feed.cursor(), 2) } });
+    expect(back.payloads).toEqual([{ bid: 6 }]);
+    expect(back.of('linefeed.gap')).toEqual([]);
+    expect(back.of('price?symbol=ACME')[0]!.id).toBe(feed.cursor());
+  });
+});
+
+describe('control requests', () => {
+  const control = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
+  const idOf = (tap: { frames: Array<{ data: unknown }> }): string =>
+    (tap.frames[0]!.data as { connection: string }).connection;
+
+  it('adds and removes subscriptions on the open connection and echoes the number', async () => {
+    const { feed, open, ask, clock } = createBench();
+    await feed.publish('other', { n: 1 });
+    const tap = await open('/events/notice');
+    const answer = await ask(
+      '/events',
+      control({ connection: idOf(tap), n: 1, add: [{ address: 'other', from: 'earliest' }], remove: ['notice'] }),
+    );
+    expect(answer.status).toBe(202);
+    await feed.publish('notice', { text: 'unheard' });
+    await feed.publish('other', { n: 2 });
+    await clock.settle();
+    expect(tap.payloads).toEqual([{ n: 1 }, { n: 2 }]);
+    expect(tap.of('linefeed.end')[0]!.data).toEqual({ address: 'notice', n: 1 });
+    expect(tap.of('linefeed.subscribed')[1]!.data).toMatchObject({ address: 'other', n: 1, rewind: true });
+  });
+
+  it('changes nothing when it is repeated', async () => {
+    const { open, ask, clock } = createBench();
+    const tap = await open('/events/notice');
+    const body = control({ connection: idOf(tap), n: 1, add: [{ address: 'other' }] });
+    expect((await ask('/events', body)).status).toBe(202);
+    expect((await ask('/events', body)).status).toBe(202);
+    await clock.settle();
+    expect(tap.of('linefeed.subscribed')).toHaveLength(2);
+  });
+
+  it('refuses an unknown connection with 409 and one of somebody else with 403', async () => {
+    const context = (request: Request) => ({ principal: request.headers.get('user') ?? 'nobody' });
+    const { open, ask } = createBench({ context });
+    const tap = await open('/events/notice', { headers: { user: 'ann' } });
+    const add = [{ address: 'other' }];
+    expect((await ask('/events', control({ connection: 'f'.repeat(32), n: 1, add }))).status).toBe(409);
+    const stolen = { ...control({ connection: idOf(tap), n: 1, add }), headers: { user: 'bob' } };
+    expect((await ask('/events', stolen)).status).toBe(403);
+    expect(tap.of('linefeed.subscribed')).toHaveLength(1);
+  });
+
+  it('decides on what is added by who opened the connection', async () => {
+    const { open, ask, clock } = createBench({
+      context: () => ({ principal: 'ann', may: ['notice'] }),
+      authorize: ({ context, topic }) => context.may.includes(topic),
+    });
+    const tap = await open('/events/notice');
+    await ask('/events', control({ connection: idOf(tap), n: 1, add: [{ address: 'other' }] }));
+    await clock.settle();
+    expect(tap.of('linefeed.error')[0]!.data).toMatchObject({ address: 'other', n: 1, code: 'forbidden' });
+  });
+});
+
+describe('streams', () => {
+  it('runs the source for the subscription, gives its ids, and ends with the mark that stops an EventSource', async () => {
+    const { open, ask, clock } = createBench({
+      streams: {
+        async *report({ params, lastEventId }) {
+          for (let step = Number(lastEventId ?? 0) + 1; step <= 3; step += 1) {
+            yield message({ step: step + params.year }, { id: step });
+          }
+        },
+        *tick() {},
+      },
+    });
+    const tap = await open('/events/report?year=2000');
+    await clock.settle();
+    expect(tap.frames.slice(1)).toEqual([
+      { event: 'linefeed.subscribed', id: undefined, data: { address: 'report', event: 'report' } },
+      { event: 'report', id: '~1', data: { step: 2001 } },
+      { event: 'report', id: '~2', data: { step: 2002 } },
+      { event: 'report', id: '~3', data: { step: 2003 } },
+      { event: 'linefeed.end', id: '~!', data: { address: 'report' } },
+    ]);
+    expect(tap.ended).toBe(true);
+    expect(tap.text).not.toContain('year');
+    const resumed = await open('/events/report?year=2000', { headers: { 'last-event-id': '~2' } });
+    await clock.settle();
+    expect(resumed.payloads).toEqual([{ step: 2003 }]);
+    expect((await ask('/events/report?year=2000', { headers: { 'last-event-id': '~!' } })).status).toBe(204);
+  });
+
+  it('is not run twice when it gave data without ids', async () => {
+    const { open, ask, clock } = createBench();
+    const tap = await open('/events/tick');
+    await clock.settle();
+    expect(tap.of('tick')).toEqual([{ event: 'tick', id: '~', data: 1 }]);
+    expect((await ask('/events/tick', { headers: { 'last-event-id': '~' } })).status).toBe(204);
+    const shared = await open('/events?topic=notice&topic=tick&key=k1&from=~');
+    expect(shared.of('linefeed.error')[0]!.data).toMatchObject({ address: 'tick~k1', key: 'k1', code: 'not_resumable' });
+  });
+
+  it('needs a key beside other subscriptions, and bears the connection cursor in its ids', async () => {
+    const { feed, open, clock } = createBench();
+    await feed.publish('notice', { text: 'a' });
+    const tap = await open('/events?topic=notice&topic=tick&topic=tick&key=b');
+    await clock.settle();
+    expect(tap.of('linefeed.error')[0]!.data).toMatchObject({ address: 'tick', code: 'key_required' });
+    expect(tap.of('tick~b')[0]!.id).toBe(`${feed.cursor()}~`);
+    expect(tap.of('linefeed.end')[0]).toMatchObject({ id: `${feed.cursor()}~!`, data: { address: 'tick~b', key: 'b' } });
+    expect(tap.ended).toBe(false);
+  });
+
+  it('turns what a source throws into an error without its message, and tells onError', async () => {
+    const boom = new Error('password=hunter2');
+    const { open, errors, clock } = createBench({
+      streams: {
+        async *report() {
+          yield message({ step: 1 }, { id: 'a~!b' });
+          throw boom;
+        },
+        *tick() {},
+      },
+    });
+    const tap = await open('/events/report?year=1');
+    await clock.settle();
+    expect(tap.of('report')[0]!.id).toBe('~a%7E%21b');
+    expect(tap.of('linefeed.error')[0]).toEqual({
+      event: 'linefeed.error',
+      id: undefined,
+      data: { address: 'report', code: 'source_failed', message: 'The source of "report" failed.', retryable: true },
+    });
+    expect(tap.text).not.toContain('hunter2');
+    expect(errors).toEqual([boom]);
+  });
+
+  it('ends the source when the client leaves', async () => {
+    const seen: string[] = [];
+    const { open, clock } = createBench({
+      streams: {
+        async *report({ signal }) {
+          try {
+            yield { step: 1 };
+            await new Promise((resolve) => signal.addEventListener('abort', resolve));
+            seen.push('aborted');
+          } finally {
+            seen.push('returned');
+          }
+        },
+        *tick() {},
+      },
+    });
+    const tap = await open('/events/report?year=1');
+    await clock.settle();
+    tap.leave();
+    await clock.settle();
+    expect(seen).toEqual(['aborted', 'returned']);
+  });
+
+  it('refuses a yield that its schema refuses', async () => {
+    const { open, errors, clock } = createBench({
+      streams: {
+        *report() {
+          yield { step: 'x' } as never;
+        },
+        *tick() {},
+      },
+    });
+    const tap = await open('/events/report?year=1');
+    await clock.settle();
+    expect(tap.of('report')).toEqual([]);
+    expect(tap.of('linefeed.error')[0]!.data).toMatchObject({ code: 'source_failed' });
+    expect(errors).toMatchObject([{ code: 'invalid_payload' }]);
+  });
+});
+
+describe('liveness', () => {
+  it('pings in silence only, and bookmarks where the cursor moved though nothing matched', async () => {
+    const { feed, open, clock } = createBench({ pingMs: 1_000 });
+    const tap = await open('/events/notice');
+    await clock.advance(900);
+    expect(tap.of('linefeed.ping')).toEqual([]);
+    await clock.advance(300);
+    expect(tap.of('linefeed.ping')).toEqual([{ event: 'linefeed.ping', id: undefined, data: {} }]);
+    await clock.advance(600);
+    await feed.publish('notice', { text: 'speaks' });
+    await clock.advance(900);
+    expect(tap.of('linefeed.ping')).toHaveLength(1);
+    await feed.publish('other', { n: 1 });
+    await clock.advance(400);
+    expect(tap.of('linefeed.bookmark')).toEqual([{ event: 'linefeed.bookmark', id: feed.cursor(), data: {} }]);
+    await clock.advance(1_200);
+    expect(tap.of('linefeed.bookmark')).toHaveLength(1);
+    expect(tap.of('linefeed.ping')).toHaveLength(2);
+  });
+
+  it('asks a connection to come back at 80 to 100 % of its lifetime, and at the end of its context', async () => {
+    const { open, clock } = createBench({ maxDurationMs: 100_000, pingMs: 10_000 });
+    const tap = await open('/events/notice');
+    await clock.advance(79_000);
+    expect(tap.ended).toBe(false);
+    await clock.advance(22_000);
+    expect(tap.of('linefeed.reconnect')[0]!.data).toEqual({ afterMs: 0, reason: 'lifetime' });
+    expect(tap.ended).toBe(true);
+
+    const expiring = createBench({ context: () => ({ expiresAt: Date.UTC(2026, 0, 1) + 5_000 }) });
+    const short = await expiring.open('/events/notice');
+    await expiring.clock.advance(4_000);
+    expect(short.ended).toBe(false);
+    await expiring.clock.advance(2_000);
+    expect(short.of('linefeed.reconnect')[0]!.data).toMatchObject({ reason: 'expired' });
+  });
+
+  it('leaves no timer behind when the last connection goes', async () => {
+    const { open, clock } = createBench();
+    const tap = await open('/events/notice');
+    expect(clock.pendingTimers).toBe(1);
+    tap.leave();
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('slow readers', () => {
+  it('fall back to pulled replay beyond the bound and get every event in order', async () => {
+    const { feed, open, clock } = createBench({ maxBufferedBytes: 2_000 });
+    const slow = await open('/events/other', {}, { roomBytes: 500 });
+    const quick = await open('/events/other');
+    for (let n = 1; n <= 300; n += 1) {
+      await feed.publish('other', { n });
+      await clock.settle();
+    }
+    expect(quick.payloads).toHaveLength(300);
+    expect(slow.payloads.length).toBeLessThan(60);
+    expect(feed.stats().fallbacks).toBe(1);
+    for (let round = 0; round < 50; round += 1) {
+      slow.drain();
+      await clock.settle();
+    }
+    expect(slow.payloads).toEqual(Array.from({ length: 300 }, (_, index) => ({ n: index + 1 })));
+  });
+
+  it('skip superseded values of keep: latest, without a gap, and always get the newest', async () => {
+    const { feed, open, clock } = createBench({ maxBufferedBytes: 1_000 });
+    const slow = await open('/events/price?symbol=A', {}, { roomBytes: 200 });
+    for (let bid = 1; bid <= 100; bid += 1) {
+      await feed.publish('price', { symbol: 'A' }, { bid });
+      await clock.settle();
+    }
+    slow.drain();
+    await clock.settle();
+    const bids = slow.payloads.map((payload) => (payload as { bid: number }).bid);
+    expect(bids.at(-1)).toBe(100);
+    expect(bids.length).toBeLessThan(30);
+    expect(bids).toEqual(bids.toSorted((a, b) => a - b));
+    expect(slow.of('linefeed.gap')).toEqual([]);
+  });
+
+  it('are cut after a time without progress, and get no pings into their blocked socket', async () => {
+    const { feed, open, clock } = createBench({ stallTimeoutMs: 5_000, pingMs: 1_000 });
+    const slow = await open('/events/notice', {}, { roomBytes: 10 });
+    await feed.publish('notice', { text: 'a' });
+    await clock.advance(4_000);
+    expect(slow.closed).toBe(false);
+    expect(slow.of('linefeed.ping')).toEqual([]);
+    await clock.advance(3_000);
+    expect(slow.destroyed).toBe(true);
+    expect(feed.stats()).toMatchObject({ stalled: 1, connections: 0 });
+  });
+
+  it('get one event that is larger than the bound', async () => {
+    const { feed, open, clock } = createBench({ maxBufferedBytes: 1_000 });
+    const tap = await open('/events/notice', {}, { roomBytes: 100 });
+    tap.drain();
+    await feed.publish('notice', { text: 'x'.repeat(5_000) });
+    await clock.settle();
+    tap.drain();
+    await clock.settle();
+    expect(tap.payloads).toHaveLength(1);
+  });
+});
+
+describe('refusals', () => {
+  it.each([
+    ['a topic that is not there', '/events/nope', {}, 404, 'unknown_topic'],
+    ['params that fail', '/events/report?year=x', {}, 400, 'invalid_params'],
+    ['no topic', '/events', {}, 400, 'bad_request'],
+    ['a path elsewhere', '/eventsource', {}, 404, undefined],
+    ['a client that takes no event stream', '/events/notice', { headers: { accept: 'application/json' } }, 406, 'not_acceptable'],
+    ['another method', '/events/notice', { method: 'DELETE' }, 405, 'method_not_allowed'],
+    ['a foreign page', '/events/notice', { headers: { 'sec-fetch-site': 'cross-site' } }, 403, 'forbidden_origin'],
+    ['a foreign origin', '/events/notice', { headers: { origin: 'https://evil.test' } }, 403, 'forbidden_origin'],
+    ['a body that is no JSON', '/events', { method: 'POST', body: 'x' }, 400, 'bad_request'],
+    ['entries of another shape', '/events', { method: 'POST', body: '{"topics":[1]}' }, 400, 'bad_request'],
+  ] as const)('%s', async (_name, target, init, status, code) => {
+    const { ask } = createBench();
+    const answer = await ask(target, init as RequestInit);
+    expect(answer.status).toBe(status);
+    if (code !== undefined) expect(JSON.parse(answer.body as string)).toMatchObject({ status, code });
+  });
+
+  it('answers with the status that context throws, and hides the message of a failure', async () => {
+    const failing = (error: unknown) =>
+      createBench({
+        context: () => {
+          throw error;
+        },
+      });
+    const denied = await failing(Object.assign(new Error('Log in first.'), { status: 401 })).ask('/events/notice');
+    expect([denied.status, JSON.parse(denied.body as string).title]).toEqual([401, 'Log in first.']);
+    const broken = failing(new Error('db password'));
+    const answer = await broken.ask('/events/notice');
+    expect(answer.status).toBe(500);
+    expect(answer.body).not.toContain('password');
+    expect(broken.errors).toHaveLength(1);
+  });
+
+  it('refuses with 403 what authorize refuses, and runs it for replayed addresses too', async () => {
+    const { ask } = createBench({ authorize: ({ address }) => address !== 'notice' });
+    expect((await ask('/events/notice')).status).toBe(403);
+    expect((await ask('/events/notice', { headers: { 'last-event-id': 'a.1' } })).status).toBe(403);
+  });
+
+  it('starts no source for HEAD', async () => {
+    let started = 0;
+    const { ask } = createBench({
+      streams: {
+        *report() {
+          started += 1;
+        },
+        *tick() {
+          started += 1;
+        },
+      },
+    });
+    const answer = await ask('/events/tick', { method: 'HEAD' });
+    expect(answer).toMatchObject({ status: 200, body: undefined });
+    expect(Object.fromEntries(answer.headers)['content-type']).toBe('text/event-stream; charset=utf-8');
+    expect((await ask('/events/tick', { method: 'HEAD', headers: { 'last-event-id': '~!' } })).status).toBe(204);
+    expect(started).toBe(0);
+  });
+
+  it('lets named origins in, with credentials and a preflight', async () => {
+    const { ask } = createBench({ cors: { origins: ['https://app.test'], credentials: true } });
+    const headers = { origin: 'https://app.test', 'sec-fetch-site': 'cross-site' };
+    const answer = await ask('/events/notice', { method: 'HEAD', headers });
+    expect(Object.fromEntries(answer.headers)).toMatchObject({
+      'access-control-allow-origin': 'https://app.test',
+      'access-control-allow-credentials': 'true',
+      'access-control-expose-headers': 'Retry-After',
+      vary: 'Origin',
+    });
+    expect((await ask('/events/notice', { method: 'OPTIONS', headers })).status).toBe(204);
+    expect((await ask('/events/notice', { headers: { origin: 'https://app.test.evil' } })).status).toBe(403);
+    expect(() => createBench({ cors: { origins: ['https://app.test/'] } })).toThrow(/did you mean "https:\/\/app.test"/);
+  });
+
+  it('sends a GET away in-band when it is full, and a POST with 503', async () => {
+    const { open, ask } = createBench({ maxConnections: 1 });
+    await open('/events/notice');
+    const second = await open('/events/notice');
+    expect(second.ended).toBe(true);
+    expect(second.frames).toMatchObject([{ event: 'linefeed.reconnect', data: { reason: 'busy' } }]);
+    expect(second.text).toMatch(/^retry: \d+\n/);
+    const post = await ask('/events', { method: 'POST', body: '{"topics":[{"address":"notice"}]}' });
+    expect(post.status).toBe(503);
+    expect(Number(Object.fromEntries(post.headers)['retry-after'])).toBeGreaterThanOrEqual(5);
+  });
+
+  it('bounds the connections of one principal and the subscriptions of one connection', async () => {
+    const { open, ask } = createBench({
+      context: (request: Request) => ({ principal: request.headers.get('user')! }),
+      maxConnectionsPerPrincipal: 1,
+      maxSubscriptions: 2,
+    });
+    const first = await open('/events/notice', { headers: { user: 'ann' } });
+    expect((await open('/events/notice', { headers: { user: 'ann' } })).ended).toBe(true);
+    expect((await open('/events/notice', { headers: { user: 'bob' } })).ended).toBe(false);
+    first.leave();
+    expect((await open('/events/notice', { headers: { user: 'ann' } })).ended).toBe(false);
+    const crowded = await ask('/events?topic=notice&topic=other&topic=tick', { headers: { user: 'cy' } });
+    expect(crowded.status).toBe(400);
+  });
+
+  it('gives up on a context that takes too long', async () => {
+    const { feed, clock } = createBench({ context: () => new Promise<never>(() => {}), authorizeTimeoutMs: 1_000 });
+    const answering = feed.handle(new Request('http://feed.test/events/notice'));
+    await clock.advance(1_001);
+    expect((await answering).status).toBe(503);
+  });
+});
+
+describe('the end', () => {
+  it('spreads its connections over the grace, refuses new ones, and takes no more publishes', async () => {
+    const { feed, open, clock } = createBench();
+    const taps = [await open('/events/notice'), await open('/events/notice'), await open('/events/notice')];
+    const closed = feed.close({ graceMs: 3_000 });
+    await clock.settle();
+    expect(taps.map(({ ended }) => ended)).toEqual([true, false, false]);
+    expect((await open('/events/notice')).of('linefeed.reconnect')[0]!.data).toMatchObject({ reason: 'drain' });
+    await clock.advance(1_500);
+    expect(taps.map(({ ended }) => ended)).toEqual([true, true, false]);
+    await clock.advance(1_500);
+    await closed;
+    expect(taps.map(({ ended }) => ended)).toEqual([true, true, true]);
+    await expect(feed.publish('notice', { text: 'late' })).rejects.toMatchObject({ code: 'closed' });
+  });
+
+  it('disconnects those that a predicate names', async () => {
+    const context = (request: Request) => ({ user: request.headers.get('user') });
+    const { feed, open } = createBench({ context });
+    const ann = await open('/events/notice', { headers: { user: 'ann' } });
+    const bob = await open('/events/notice', { headers: { user: 'bob' } });
+    expect(feed.disconnect(({ context }) => context.user === 'ann')).toBe(1);
+    expect([ann.ended, bob.ended]).toEqual([true, false]);
+  });
+});
+
+describe('on the server', () => {
+  it('follows a topic from a cursor, history first', async () => {
+    const { feed, clock } = createBench();
+    await feed.publish('other', { n: 1 });
+    const cursor = feed.cursor();
+    await feed.publish('other', { n: 2 });
+    const stop = new AbortController();
+    const seen: unknown[] = [];
+    const following = (async () => {
+      for await (const { data } of feed.subscribe('other', { from: cursor, signal: stop.signal })) seen.push(data);
+    })();
+    await clock.settle();
+    await feed.publish('other', { n: 3 });
+    await clock.settle();
+    stop.abort();
+    await following;
+    expect(seen).toEqual([{ n: 2 }, { n: 3 }]);
+  });
+
+  it('counts what it does', async () => {
+    const { feed, open, clock } = createBench();
+    await open('/events?topic=notice&topic=room%3Fname%3Da');
+    await open('/events/notice');
+    await feed.publish('notice', { text: 'a' });
+    await clock.settle();
+    expect(feed.stats()).toMatchObject({
+      connections: 2,
+      connectionsHighWater: 2,
+      subscriptions: { notice: 2, room: 1 },
+      eventsIn: 1,
+      eventsOut: 2,
+    });
+  });
+});

@@ -1,0 +1,59 @@
+/** One timer for all connections: breaks silences, cuts stalled readers, ends what has lived long enough. */
+import type { Clock, Timer } from './clock.ts';
+
+/** What the heartbeat looks after. */
+export interface Beating {
+  /** Called every `stepMs` or so; `now` is the clock's. */
+  beat(now: number): void;
+}
+
+const MAX_STEP_MS = 1_000;
+const MIN_STEP_MS = 5;
+/** After a broadcast everybody is silent at once: so many are looked at before others get their turn. */
+const MAX_BEATS_PER_SLICE = 500;
+
+export class Heartbeat {
+  readonly #clock: Clock;
+  readonly #beating = new Set<Beating>();
+  readonly #stepMs: number;
+  #timer: Timer | undefined;
+  #sweeping: Iterator<Beating> | undefined;
+
+  /** `shortestMs`: the shortest time that anything it looks after is to be noticed in; it comes by five times as often. */
+  constructor(clock: Clock, shortestMs: number) {
+    this.#clock = clock;
+    this.#stepMs = Math.max(MIN_STEP_MS, Math.min(MAX_STEP_MS, shortestMs / 5));
+  }
+
+  add(beating: Beating): void {
+    this.#beating.add(beating);
+    this.#timer ??= this.#clock.after(this.#stepMs, () => this.#sweep());
+  }
+
+  remove(beating: Beating): void {
+    this.#beating.delete(beating);
+    if (this.#beating.size > 0) return;
+    this.#timer?.clear();
+    this.#timer = undefined;
+  }
+
+  #sweep(): void {
+    this.#timer = this.#beating.size === 0 ? undefined : this.#clock.after(this.#stepMs, () => this.#sweep());
+    // A sweep that is still under way looks at everybody anyhow.
+    if (this.#sweeping === undefined) this.#slice(this.#beating.values());
+  }
+
+  #slice(rest: Iterator<Beating>): void {
+    const now = this.#clock.now();
+    this.#sweeping = rest;
+    for (let count = 0; count < MAX_BEATS_PER_SLICE; count += 1) {
+      const next = rest.next();
+      if (next.done === true) {
+        this.#sweeping = undefined;
+        return;
+      }
+      next.value.beat(now);
+    }
+    this.#clock.defer(() => this.#slice(rest));
+  }
+}

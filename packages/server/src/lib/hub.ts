@@ -1,0 +1,143 @@
+/** Fan-out: follows the log's tail and hands each event to the connections that are live at its address. */
+import { encodeCleanFrame, formatCursor, type Position } from '@linefeed/shared/wire';
+import { Batch, type Frame } from './batch.ts';
+import type { Clock } from './clock.ts';
+import type { Log, LogEvent } from './log.ts';
+
+const encoder = new TextEncoder();
+
+/** What a live connection is to the hub. */
+export interface Member {
+  /** A live event. It is written when the hub flushes. */
+  deliver(event: LogEvent, frame: Frame): void;
+  /** Writes what this tick brought. */
+  flush(): void;
+  /** The log's numbering changed. */
+  reset(reason: 'rollback' | 'epoch', from: string): void;
+}
+
+export interface HubOptions {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly onError: (error: unknown) => void;
+}
+
+export class Hub {
+  readonly log: Log;
+  readonly #clock: Clock;
+  readonly #tail: { close(): void };
+  readonly #routes = new Map<string, Set<Member>>();
+  readonly #members = new Set<Member>();
+  #frames = new WeakMap<LogEvent, Frame>();
+  #dirty: Member[] = [];
+  #flushing = false;
+  /** Where the paths of this tick begin. */
+  root: Batch = new Batch();
+  /** The numbering that `position` belongs to. */
+  epoch: string;
+  /** Everything up to here was handed to the live connections. */
+  position: Position;
+  /** Events that came back from the log, since the start. */
+  eventsIn = 0;
+
+  constructor({ log, clock, onError }: HubOptions) {
+    this.log = log;
+    this.#clock = clock;
+    const tail = log.tail({
+      onEvents: (events, through) => this.#dispatch(events, through),
+      onReset: (reason) => void this.#reset(reason).catch(onError),
+      onError,
+    });
+    this.#tail = tail;
+    this.position = tail.position;
+    this.epoch = log.epoch;
+  }
+
+  /** The cursor of everything dispatched so far. */
+  get cursor(): string {
+    return this.cursorAt(this.position);
+  }
+
+  cursorAt(position: Position): string {
+    return formatCursor(this.epoch, position);
+  }
+
+  /** Members hear of a reset, live or not. */
+  add(member: Member): void {
+    this.#members.add(member);
+  }
+
+  remove(member: Member): void {
+    this.#members.delete(member);
+  }
+
+  join(address: string, member: Member): void {
+    const route = this.#routes.get(address);
+    if (route === undefined) this.#routes.set(address, new Set([member]));
+    else route.add(member);
+  }
+
+  leave(address: string, member: Member): void {
+    const route = this.#routes.get(address);
+    if (route?.delete(member) === true && route.size === 0) this.#routes.delete(address);
+  }
+
+  /** The frame of an event, encoded at its first use and shared by live delivery and replay. */
+  frameOf(event: LogEvent): Frame {
+    let frame = this.#frames.get(event);
+    if (frame === undefined) {
+      const id = formatCursor(this.epoch, event.position, event.prev);
+      frame = { position: event.position, bytes: encoder.encode(encodeCleanFrame(event.address, event.data, id)) };
+      this.#frames.set(event, frame);
+    }
+    return frame;
+  }
+
+  /** Where the path of a page begins: apart from the tick's, and shared by nobody yet. */
+  emptyBatch(): Batch {
+    return new Batch();
+  }
+
+  /** Has `flush` called on a member at the end of this tick. */
+  schedule(member: Member): void {
+    this.#dirty.push(member);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#clock.defer(() => this.#flush());
+  }
+
+  close(): void {
+    this.#tail.close();
+  }
+
+  #dispatch(events: readonly LogEvent[], through: Position): void {
+    this.eventsIn += events.length;
+    for (const event of events) {
+      const route = this.#routes.get(event.address);
+      if (route !== undefined) {
+        const frame = this.frameOf(event);
+        for (const member of route) member.deliver(event, frame);
+      }
+      // Behind the loop: a connection that gets its first event of this tick notes where it stood before.
+      this.position = event.position;
+    }
+    this.position = through;
+  }
+
+  #flush(): void {
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    this.#flushing = false;
+    for (const member of dirty) member.flush();
+    this.root = new Batch();
+  }
+
+  async #reset(reason: 'rollback' | 'epoch'): Promise<void> {
+    // Frames of the old numbering bear its ids.
+    this.#frames = new WeakMap();
+    const from = this.cursor;
+    this.position = await this.log.position();
+    this.epoch = this.log.epoch;
+    for (const member of this.#members) member.reset(reason, from);
+  }
+}

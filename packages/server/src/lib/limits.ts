@@ -1,0 +1,75 @@
+/** Every bound and interval of a feed: one place for meaning, unit, default and check. */
+import { LinefeedError, MAX_ADDRESS_BYTES, MAX_SUBSCRIPTIONS } from '@linefeed/shared/wire';
+
+export interface FeedLimits {
+  /** A connection that was silent for so long gets a ping. Milliseconds; default 15,000. */
+  readonly pingMs: number;
+  /** Announced to clients: silence of so long means a dead connection. Milliseconds; default 2 × `pingMs` + 5,000. */
+  readonly timeoutMs: number;
+  /** A connection is asked to come back at 80 to 100 % of this. Milliseconds; default 1,800,000 (30 min); 0: never. */
+  readonly maxDurationMs: number;
+  /** Reconnection time announced to clients. Milliseconds; default 1,000. */
+  readonly retryMs: number;
+  /** Longest that `context` and `authorize` of one request may take before it is answered 503. Milliseconds; default 10,000. */
+  readonly authorizeTimeoutMs: number;
+  /** Bytes that may wait for one reader; beyond, it goes back to pulled replay. Default 1,048,576 (1 MiB). */
+  readonly maxBufferedBytes: number;
+  /** A reader that took nothing for so long while bytes wait is cut. Milliseconds; default 30,000. */
+  readonly stallTimeoutMs: number;
+  /** Subscriptions of one connection. Default 256. */
+  readonly maxSubscriptions: number;
+  /** Open connections of this feed. Default: no limit. */
+  readonly maxConnections: number;
+  /** Open connections of one `principal`. Default: no limit. */
+  readonly maxConnectionsPerPrincipal: number;
+  /** Bytes of one address. Default 1,024. */
+  readonly maxAddressBytes: number;
+  /** Bytes of one payload as JSON. Default 1,048,576 (1 MiB). */
+  readonly maxPayloadBytes: number;
+  /** Bytes of the body of a POST. Default 1,048,576 (1 MiB). */
+  readonly maxRequestBytes: number;
+}
+
+export type FeedLimitOptions = { readonly [K in keyof FeedLimits]?: FeedLimits[K] | undefined };
+
+const DEFAULTS: Omit<FeedLimits, 'timeoutMs'> = {
+  pingMs: 15_000,
+  maxDurationMs: 30 * 60_000,
+  retryMs: 1_000,
+  authorizeTimeoutMs: 10_000,
+  maxBufferedBytes: 1024 * 1024,
+  stallTimeoutMs: 30_000,
+  maxSubscriptions: MAX_SUBSCRIPTIONS,
+  maxConnections: Infinity,
+  maxConnectionsPerPrincipal: Infinity,
+  maxAddressBytes: MAX_ADDRESS_BYTES,
+  maxPayloadBytes: 1024 * 1024,
+  maxRequestBytes: 1024 * 1024,
+};
+
+/** 0 means "none" for these. */
+const MAY_BE_ZERO = new Set<keyof FeedLimits>(['maxDurationMs', 'retryMs']);
+
+/** @throws LinefeedError `invalid_option`, naming the option and its value. */
+export function resolveLimits(options: FeedLimitOptions): FeedLimits {
+  const limits: Record<string, number> = {};
+  for (const [name, fallback] of Object.entries(DEFAULTS)) {
+    limits[name] = checked(name as keyof FeedLimits, options[name as keyof FeedLimits] ?? fallback);
+  }
+  const { pingMs } = limits as unknown as FeedLimits;
+  const timeoutMs = checked('timeoutMs', options.timeoutMs ?? 2 * pingMs + 5_000);
+  if (timeoutMs <= pingMs) {
+    throw new LinefeedError(
+      'invalid_option',
+      `timeoutMs (${timeoutMs}) must be greater than pingMs (${pingMs}), or every quiet connection would be taken for dead.`,
+    );
+  }
+  return { ...(limits as unknown as FeedLimits), timeoutMs };
+}
+
+function checked(name: keyof FeedLimits, value: number): number {
+  if (!(value > 0) && !(value === 0 && MAY_BE_ZERO.has(name))) {
+    throw new LinefeedError('invalid_option', `${name} must be a positive number, not ${String(value)}.`);
+  }
+  return value;
+}

@@ -1,0 +1,93 @@
+/** The ordered, bounded history of logged events: the interface that every log implements. */
+import type { Position } from '@linefeed/shared/wire';
+
+/** What is appended. */
+export interface LogEntry {
+  readonly address: string;
+  /** The payload as JSON. */
+  readonly data: string;
+  /** `latest`: an older entry of the same address is superseded and need not be held. */
+  readonly keep: 'all' | 'latest';
+}
+
+/** What comes back. */
+export interface LogEvent {
+  readonly address: string;
+  readonly data: string;
+  readonly position: Position;
+  /** Position of the previous event of this address, `0` if there never was one; absent: unknown, or `keep: 'latest'`. */
+  readonly prev?: Position | undefined;
+}
+
+export interface AppendOptions {
+  /**
+   * A second append with the same key and address changes nothing and gives the first one's position. Remembered as
+   * long as the event is held. With another payload: rejected with `idempotency_conflict`.
+   */
+  readonly idempotencyKey?: string | undefined;
+}
+
+export interface Appended {
+  /** Position of the last entry. */
+  readonly position: Position;
+  /** Nothing was appended: the idempotency key had been used. */
+  readonly duplicate: boolean;
+}
+
+export interface ReadQuery {
+  /** Only events behind this position. */
+  readonly after: Position;
+  /** Only these addresses, each only behind a position of its own (which counts where it is greater than `after`). */
+  readonly addresses: ReadonlyMap<string, Position>;
+  /** At most so many events. */
+  readonly limit: number;
+  /** At most so many bytes of data, but at least one event. */
+  readonly maxBytes: number;
+}
+
+export interface ReadPage {
+  /** The numbering these positions belong to. */
+  readonly epoch: string;
+  /** In position order. */
+  readonly events: readonly LogEvent[];
+  /** Everything that matched up to here is in this page or was evicted. */
+  readonly through: Position;
+  /**
+   * Of each queried address of which something behind its query position was evicted: position of the newest one
+   * evicted. Taken together with the page, so that nothing can be trimmed in between. A superseded value of
+   * `keep: 'latest'` does not count as evicted.
+   */
+  readonly evictedThrough: ReadonlyMap<string, Position>;
+}
+
+export interface TailListener {
+  /** New events in position order, and the position up to which that is all. */
+  onEvents(events: readonly LogEvent[], through: Position): void;
+  /** The numbering changed under the readers: `rollback` took the newest events back, `epoch` started anew. */
+  onReset(reason: 'rollback' | 'epoch'): void;
+  /** The log cannot be read at the moment; it goes on by itself when it can. */
+  onError(error: unknown): void;
+}
+
+type Awaitable<T> = T | PromiseLike<T>;
+
+/**
+ * Assigns every event its position and keeps as many as its bounds allow. All methods may be called from several
+ * feeds and processes at once; those that return a value at once where they can spare their callers a tick.
+ */
+export interface Log {
+  /** Identity of the numbering, `[0-9a-z]`, at most 25 characters. */
+  readonly epoch: string;
+  /** Appends entries in order, all or none. */
+  append(entries: readonly LogEntry[], options?: AppendOptions): Awaitable<Appended>;
+  read(query: ReadQuery): Awaitable<ReadPage>;
+  /** Position of the newest event ever appended. */
+  position(): Awaitable<Position>;
+  /**
+   * Follows the log from its newest event on; tells at once where that is. `close` ends it; the listener is not
+   * called any more.
+   */
+  tail(listener: TailListener): { readonly position: Position; close(): void };
+  /** Gives up what the log holds open. */
+  close?(): Awaitable<void>;
+}

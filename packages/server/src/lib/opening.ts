@@ -1,0 +1,133 @@
+/** Reads what a request asks for: the subscriptions and the cursor it comes with (PROTOCOL §1). */
+import { parseAddress, refusal, RESERVED_PARAMS } from '@linefeed/shared/wire';
+import type { IncomingRequest } from './exchange.ts';
+
+/** One subscription as asked, nothing of it checked. */
+export interface AskedEntry {
+  /** As it was written; absent in the path form, where unknown query keys stand beside the params. */
+  readonly address?: string | undefined;
+  readonly topic: string;
+  readonly params: ReadonlyArray<readonly [name: string, text: string]>;
+  readonly from?: string | undefined;
+  readonly key?: string | undefined;
+  /** The address could not be taken apart. */
+  readonly malformed?: boolean | undefined;
+}
+
+export interface Opening {
+  readonly entries: readonly AskedEntry[];
+  /** Last event id, as received. */
+  readonly lastEventId: string | undefined;
+}
+
+export interface Control {
+  readonly connection: string;
+  readonly n: number;
+  readonly add: readonly AskedEntry[];
+  readonly remove: readonly string[];
+}
+
+/** Reads a GET or HEAD. `rest` is what stands behind the feed's path, without its slash and percent-encoded. */
+export function readGet(request: IncomingRequest, rest: string): Opening {
+  const query = request.url.searchParams;
+  const header = request.header('last-event-id');
+  const lastEventId = header !== undefined && header !== '' ? header : (query.get('last_event_id') ?? undefined);
+  const entries = rest === '' ? readTopicList(query) : [readPath(rest, query)];
+  // A native reconnect repeats the URL it was opened with: its `from` is older than its Last-Event-ID.
+  const ownFrom = header === undefined || header === '';
+  return {
+    entries: ownFrom ? entries : entries.map((entry) => ({ ...entry, from: undefined })),
+    lastEventId: lastEventId === '' ? undefined : lastEventId,
+  };
+}
+
+/** An endpoint that has one topic: the params stand in the query, whatever the path is. */
+export function readEndpointGet(request: IncomingRequest, topic: string): Opening {
+  return readGet(request, request.url.searchParams.has('topic') ? '' : encodeURIComponent(topic));
+}
+
+function readPath(rest: string, query: URLSearchParams): AskedEntry {
+  const params = [...query].filter(([name]) => !RESERVED_PARAMS.includes(name));
+  const entry = { params, from: query.get('from') ?? undefined, key: query.get('key') ?? undefined };
+  try {
+    return { ...entry, topic: decodeURIComponent(rest) };
+  } catch {
+    return { ...entry, topic: rest, malformed: true };
+  }
+}
+
+function readTopicList(query: URLSearchParams): AskedEntry[] {
+  const entries: AskedEntry[] = [];
+  for (const [name, value] of query) {
+    const last = entries.at(-1);
+    if (name === 'topic') entries.push(toEntry(value));
+    // `from` and `key` belong to the `topic` before them.
+    else if ((name === 'from' || name === 'key') && last !== undefined) {
+      entries[entries.length - 1] = { ...last, [name]: value };
+    }
+  }
+  return entries;
+}
+
+function toEntry(address: string, from?: string, key?: string): AskedEntry {
+  const parsed = parseAddress(address);
+  return parsed === undefined
+    ? { address, topic: address, params: [], from, key, malformed: true }
+    : { address, topic: parsed.topic, params: parsed.params, from, key };
+}
+
+/**
+ * Reads the body of a POST: an opening, or a change of an open connection.
+ *
+ * @throws LinefeedError `bad_request`
+ */
+export function readPost(body: string): Opening | Control {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    throw refusal('bad_request', 'The body of a POST must be JSON.');
+  }
+  if (!isRecord(value)) throw refusal('bad_request', 'The body of a POST must be a JSON object.');
+  if ('connection' in value) return readControl(value);
+  const lastEventId = value['last_event_id'];
+  if (lastEventId !== undefined && typeof lastEventId !== 'string') {
+    throw refusal('bad_request', '"last_event_id" must be a string.');
+  }
+  return { entries: readEntries(value['topics'], 'topics'), lastEventId: lastEventId === '' ? undefined : lastEventId };
+}
+
+function readControl(value: Record<string, unknown>): Control {
+  const { connection, n, add = [], remove = [] } = value;
+  if (typeof connection !== 'string') throw refusal('bad_request', '"connection" must be a string.');
+  if (!Number.isSafeInteger(n) || (n as number) < 1) {
+    throw refusal('bad_request', '"n" must be a whole number from 1.');
+  }
+  if (!Array.isArray(remove) || remove.some((name) => typeof name !== 'string')) {
+    throw refusal('bad_request', '"remove" must be a list of event names.');
+  }
+  return { connection, n: n as number, add: readEntries(add, 'add'), remove: remove as string[] };
+}
+
+function readEntries(value: unknown, field: string): AskedEntry[] {
+  if (!Array.isArray(value)) throw refusal('bad_request', `"${field}" must be a list of { address, from?, key? }.`);
+  return value.map((entry: unknown, index) => {
+    if (
+      !isRecord(entry) ||
+      typeof entry['address'] !== 'string' ||
+      !isOptionalString(entry['from']) ||
+      !isOptionalString(entry['key'])
+    ) {
+      throw refusal('bad_request', `"${field}[${index}]" must be { address, from?, key? }, all strings.`);
+    }
+    return toEntry(entry['address'], entry['from'], entry['key']);
+  });
+}
+
+function isOptionalString(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === 'string';
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

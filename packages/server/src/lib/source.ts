@@ -1,0 +1,109 @@
+/** Runs a source for one receiver: pulls it no faster than it is taken, and always ends it. */
+import type { Clock } from './clock.ts';
+
+/** What a source may be iterated as. */
+export type SourceContent = AsyncIterable<unknown> | Iterable<unknown>;
+
+/** How a run ended. */
+export type RunEnd =
+  | { readonly type: 'finished' }
+  | { readonly type: 'failed'; readonly error: unknown }
+  | { readonly type: 'cancelled' };
+
+export interface RunOptions {
+  /** Opens the source. Its errors end the run as `failed`. */
+  readonly open: () => SourceContent | PromiseLike<SourceContent>;
+  /** Takes one value; a promise holds the source until there is room again. Must settle once `signal` aborts. */
+  readonly take: (value: unknown) => void | Promise<void>;
+  /** Aborting it cancels the run: the source is returned, wherever it stands. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+}
+
+/** A source that never waits would keep every other connection from being served. */
+const SLICE_MS = 8;
+
+/** Runs a source to its end. Never rejects. */
+export async function runSource({ open, take, signal, clock }: RunOptions): Promise<RunEnd> {
+  let iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined;
+  let exhausted = false;
+  const cancellable = createCancellable(signal);
+  try {
+    if (signal.aborted) return { type: 'cancelled' };
+    const opening = open();
+    const content = isThenable(opening) ? await cancellable.wait(opening) : opening;
+    if (content === CANCELLED) {
+      // It may still come, and then somebody has to end it.
+      void Promise.resolve(opening).then((late) => endIterator(toIterator(late)), ignore);
+      return { type: 'cancelled' };
+    }
+    iterator = toIterator(content);
+    let sliceStart = clock.now();
+    while (!signal.aborted) {
+      const next = iterator.next();
+      const step = isThenable(next) ? await cancellable.wait(next) : next;
+      if (step === CANCELLED) break;
+      if (step.done === true) {
+        exhausted = true;
+        return { type: 'finished' };
+      }
+      const taking = take(step.value);
+      if (taking !== undefined) await taking;
+      if (clock.now() - sliceStart > SLICE_MS) {
+        await new Promise<void>((resolve) => clock.defer(resolve));
+        sliceStart = clock.now();
+      }
+    }
+    return { type: 'cancelled' };
+  } catch (error) {
+    // What a source throws because its signal aborted is its way to end.
+    return signal.aborted ? { type: 'cancelled' } : { type: 'failed', error };
+  } finally {
+    cancellable.dispose();
+    if (!exhausted && iterator !== undefined) endIterator(iterator);
+  }
+}
+
+const CANCELLED: unique symbol = Symbol('cancelled');
+
+/** Waits for a promise or the abort, whichever comes first. */
+interface Cancellable {
+  wait<T>(promise: PromiseLike<T>): Promise<T | typeof CANCELLED>;
+  dispose(): void;
+}
+
+// Not Promise.race against one long promise: each race would hang a reaction on it that lives as long as the run.
+function createCancellable(signal: AbortSignal): Cancellable {
+  let cancel: ((value: typeof CANCELLED) => void) | undefined;
+  const onAbort = (): void => cancel?.(CANCELLED);
+  signal.addEventListener('abort', onAbort, { once: true });
+  return {
+    wait: (promise) =>
+      new Promise((resolve, reject) => {
+        cancel = resolve;
+        if (signal.aborted) resolve(CANCELLED);
+        promise.then(resolve, reject);
+      }),
+    dispose: () => signal.removeEventListener('abort', onAbort),
+  };
+}
+
+function toIterator(content: SourceContent): Iterator<unknown> | AsyncIterator<unknown> {
+  return Symbol.asyncIterator in content ? content[Symbol.asyncIterator]() : content[Symbol.iterator]();
+}
+
+/** Not awaited: a generator that waits for something deaf to its signal answers only when that comes. */
+function endIterator(iterator: Iterator<unknown> | AsyncIterator<unknown>): void {
+  try {
+    const ending = iterator.return?.();
+    if (isThenable(ending)) void Promise.resolve(ending).then(ignore, ignore);
+  } catch {
+    // The receiver is gone; there is nobody left to tell.
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}
+
+function ignore(): void {}

@@ -1,0 +1,122 @@
+/** Runs the source of a stream topic on a connection: one run for each subscription. */
+import type { TopicDefinition } from '@linefeed/shared';
+import { LinefeedError, parseEventId } from '@linefeed/shared/wire';
+import type { Clock } from './clock.ts';
+import type { Connection } from './connection.ts';
+import { toRefusal } from './exchange.ts';
+import { isMessage } from './message.ts';
+import { encodePayload } from './publisher.ts';
+import { runSource, type SourceContent } from './source.ts';
+
+/** What a source of a stream topic is called with. */
+export interface StreamContext<Params, Context> {
+  /** The schema's output. */
+  readonly params: Params;
+  /** What `context` of the feed returned for this connection. */
+  readonly context: Context;
+  /** The id of the last event that the client has, where it comes back: go on behind it. */
+  readonly lastEventId: string | undefined;
+  /** Aborts when nobody receives any more. */
+  readonly signal: AbortSignal;
+}
+
+/** A stream topic's source as the core calls it. */
+export type UntypedSource = (
+  context: StreamContext<unknown, unknown>,
+) => SourceContent | PromiseLike<SourceContent>;
+
+/** Where a client stands in a stream. */
+export type StreamResume =
+  | { readonly type: 'fresh' }
+  | { readonly type: 'behind'; readonly id: string }
+  /** It got data without ids: it cannot be resumed. */
+  | { readonly type: 'begun' }
+  | { readonly type: 'ended' };
+
+/** Reads what a stream's subscription comes with: a `~…` mark, a whole id, or an id as the source gave it. */
+export function readStreamResume(from: string | undefined): StreamResume {
+  if (from === undefined || from === 'now' || from === 'earliest') return { type: 'fresh' };
+  if (!from.includes('~')) return { type: 'behind', id: from };
+  const { ended, streamId } = parseEventId(from);
+  if (ended) return { type: 'ended' };
+  if (streamId === undefined) return { type: 'fresh' };
+  return streamId === '' ? { type: 'begun' } : { type: 'behind', id: streamId };
+}
+
+export interface StreamRunOptions {
+  readonly topic: string;
+  readonly event: string;
+  readonly key: string | undefined;
+  readonly definition: TopicDefinition;
+  readonly params: unknown;
+  readonly source: UntypedSource;
+  readonly lastEventId: string | undefined;
+  readonly maxPayloadBytes: number;
+  readonly clock: Clock;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Starts a run; it ends with its source, with the connection, or when the connection cancels it. */
+export function startStream(connection: Connection, options: StreamRunOptions): void {
+  const { topic, event, key, definition, clock, source, onError } = options;
+  const controller = new AbortController();
+  let lastId = options.lastEventId;
+  let delivered = false;
+
+  const send = (json: string): void | Promise<void> => {
+    if (controller.signal.aborted) return undefined;
+    delivered = true;
+    return connection.sendStreamEvent(event, json, lastId);
+  };
+  const take = (value: unknown): void | Promise<void> => {
+    const { data, id } = readYield(topic, value);
+    const json = encodePayload(topic, definition, data, options.maxPayloadBytes);
+    if (json instanceof Promise) {
+      return json.then((encoded) => {
+        lastId = id ?? lastId;
+        return send(encoded);
+      });
+    }
+    lastId = id ?? lastId;
+    return send(json);
+  };
+
+  connection.streams.set(event, { cancel: () => controller.abort() });
+  void runSource({
+    open: () =>
+      source({
+        params: options.params,
+        context: connection.context,
+        lastEventId: options.lastEventId,
+        signal: controller.signal,
+      }),
+    take,
+    signal: controller.signal,
+    clock,
+  }).then((end) => {
+    if (end.type === 'cancelled') return;
+    if (end.type === 'finished') return connection.endStream(event, key, undefined);
+    onError(end.error);
+    const { code, message, status = 500, retryable } = toRefusal(end.error);
+    connection.endStream(event, key, {
+      address: event,
+      ...(key === undefined ? {} : { key }),
+      code,
+      message: status >= 500 ? `The source of "${topic}" failed.` : message,
+      // Run again only where that repeats nothing.
+      retryable: retryable && (lastId !== undefined || !delivered),
+    });
+  });
+}
+
+function readYield(topic: string, value: unknown): { data: unknown; id: string | undefined } {
+  if (!isMessage(value)) return { data: value, id: undefined };
+  if (value.event !== undefined || value.retryMs !== undefined || value.comment !== undefined) {
+    throw new LinefeedError('invalid_content', `message() in the stream "${topic}" takes an id alone; a feed writes the other fields.`);
+  }
+  const id = value.id === undefined ? undefined : String(value.id);
+  if (id === '') {
+    throw new LinefeedError('invalid_content', `The stream "${topic}" yielded an empty id; leave it out, or give one to go on from.`);
+  }
+  return { data: value.data, id };
+}

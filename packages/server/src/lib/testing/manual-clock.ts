@@ -1,0 +1,81 @@
+/** A clock that stands still until it is told to go on, with chance from a seed. */
+import type { Clock, Timer } from '../clock.ts';
+
+export interface ManualClock extends Clock {
+  /** Lets `ms` pass: runs deferred calls and the timers that become due, in order, awaiting what they start. */
+  advance(ms: number): Promise<void>;
+  /** Runs deferred calls and settles promises without letting time pass. */
+  settle(): Promise<void>;
+  /** Timers that are set: a test that ends with some has leaked them. */
+  readonly pendingTimers: number;
+}
+
+interface Alarm {
+  readonly at: number;
+  readonly order: number;
+  readonly call: () => void;
+}
+
+/** Promise chains of the code under test are a few links long; each round lets one more link settle. */
+const SETTLE_ROUNDS = 20;
+
+/** `seed` decides every `random()`. */
+export function createManualClock(seed = 1): ManualClock {
+  const epochMs = Date.UTC(2026, 0, 1);
+  const random = mulberry32(seed);
+  let now = 0;
+  let order = 0;
+  let alarms: Alarm[] = [];
+  let deferred: Array<() => void> = [];
+
+  async function settle(): Promise<void> {
+    let quiet = 0;
+    while (quiet < SETTLE_ROUNDS) {
+      const calls = deferred;
+      deferred = [];
+      for (const call of calls) call();
+      quiet = calls.length > 0 ? 0 : quiet + 1;
+      await Promise.resolve();
+    }
+  }
+
+  return {
+    now: () => now,
+    wallNow: () => epochMs + now,
+    random,
+    defer: (call) => void deferred.push(call),
+    after(ms, call): Timer {
+      const alarm: Alarm = { at: now + Math.max(0, ms), order: (order += 1), call };
+      alarms.push(alarm);
+      return { clear: () => void (alarms = alarms.filter((other) => other !== alarm)) };
+    },
+    get pendingTimers() {
+      return alarms.length;
+    },
+    settle,
+    async advance(ms) {
+      const end = now + ms;
+      await settle();
+      for (;;) {
+        const due = alarms.filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at || a.order - b.order)[0];
+        if (due === undefined) break;
+        alarms = alarms.filter((other) => other !== due);
+        now = Math.max(now, due.at);
+        due.call();
+        await settle();
+      }
+      now = end;
+    },
+  };
+}
+
+/** A small generator of good distribution: the same seed, the same run. */
+function mulberry32(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

@@ -1,0 +1,78 @@
+/** A set of addresses that are read from the log together, from one position on. */
+import { BEGINNING, comparePositions, type GapReason, type Position } from '@linefeed/shared/wire';
+import type { ReadPage } from './log.ts';
+
+/** A gap that is known before the first page: its cursor could not be used. */
+export interface PendingGap {
+  /** The cursor as it came; empty where it could not be read. */
+  readonly from: string;
+  readonly reason: GapReason;
+}
+
+/** A gap to announce: `from` is a whole cursor where it came from outside, else undefined (the track's own position). */
+export interface FoundGap {
+  readonly address: string;
+  readonly from: string | undefined;
+  readonly to: Position;
+  readonly reason: GapReason;
+}
+
+export class Track {
+  /** Everything up to here was written for every address. */
+  position: Position;
+  /** Each address with the position behind which it is to be delivered; matters where it is greater than `position`. */
+  readonly addresses: Map<string, Position> = new Map();
+  readonly #pendingGaps = new Map<string, PendingGap>();
+
+  constructor(position: Position) {
+    this.position = position;
+  }
+
+  get hasPendingGaps(): boolean {
+    return this.#pendingGaps.size > 0;
+  }
+
+  add(address: string, floor: Position, gap?: PendingGap): void {
+    this.addresses.set(address, floor);
+    if (gap !== undefined) this.#pendingGaps.set(address, gap);
+  }
+
+  remove(address: string): void {
+    this.addresses.delete(address);
+    this.#pendingGaps.delete(address);
+  }
+
+  /** Where an address stands: behind this, it is owed every event. */
+  positionOf(address: string): Position {
+    const floor = this.addresses.get(address) ?? BEGINNING;
+    return comparePositions(floor, this.position) > 0 ? floor : this.position;
+  }
+
+  /**
+   * The gaps that must be written before anything of a page (or before going live, without one). Each address then
+   * goes on behind its gap, so that the next page does not find it again.
+   */
+  takeGaps(page?: ReadPage): FoundGap[] {
+    const gaps: FoundGap[] = [];
+    for (const [address, { from, reason }] of this.#pendingGaps) {
+      const to = laterOf(this.positionOf(address), page?.evictedThrough.get(address) ?? BEGINNING);
+      gaps.push({ address, from, to, reason });
+      this.addresses.set(address, to);
+    }
+    this.#pendingGaps.clear();
+    for (const [address, to] of page?.evictedThrough ?? []) {
+      if (!this.addresses.has(address) || comparePositions(to, this.positionOf(address)) <= 0) continue;
+      gaps.push({ address, from: undefined, to, reason: 'trimmed' });
+      this.addresses.set(address, to);
+    }
+    return gaps;
+  }
+}
+
+export function laterOf(a: Position, b: Position): Position {
+  return comparePositions(a, b) < 0 ? b : a;
+}
+
+export function earlierOf(a: Position, b: Position): Position {
+  return comparePositions(a, b) < 0 ? a : b;
+}

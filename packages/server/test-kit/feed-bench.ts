@@ -1,0 +1,82 @@
+/** A feed on a manual clock with taps for connections: what its tests are written on. */
+import { defineChannel, stream, topic, type Channel } from '@linefeed/shared';
+import * as z from 'zod';
+import { toIncomingRequest } from '../src/lib/adapters/fetch.ts';
+import { createFeed } from '../src/lib/create-feed.ts';
+import type { Answer } from '../src/lib/exchange.ts';
+import type { Feed, FeedOptions } from '../src/lib/feed-types.ts';
+import { createManualClock, type ManualClock } from '../src/lib/testing/manual-clock.ts';
+import { Tap, type TapOptions } from './tap.ts';
+
+const topics = {
+  notice: z.object({ text: z.string() }),
+  other: z.object({ n: z.number() }),
+  price: topic({ params: z.object({ symbol: z.string() }), data: z.object({ bid: z.number() }), keep: 'latest' }),
+  room: topic({
+    params: z.object({ name: z.string(), floor: z.number().default(0) }),
+    data: z.object({ text: z.string() }),
+  }),
+  report: stream({ params: z.object({ year: z.number() }), data: z.object({ step: z.number() }) }),
+  tick: stream({ data: z.number() }),
+};
+
+/** The contract of the tests. */
+export const board: Channel<typeof topics> = defineChannel(topics);
+export type Board = typeof board;
+
+export interface Bench {
+  readonly feed: Feed<Board, any>;
+  readonly clock: ManualClock;
+  /** What `onError` was given. */
+  readonly errors: unknown[];
+  /** The answer to a request; `target` is a path with query, or a whole request. */
+  ask(target: string | Request, init?: RequestInit): Promise<Answer>;
+  /** Opens a connection and lets it say what it has to. */
+  open(target: string | Request, init?: RequestInit, tap?: TapOptions): Promise<Tap>;
+}
+
+export function createBench<Context = undefined>(options: Partial<FeedOptions<Board, Context>> = {}): Bench {
+  const clock = createManualClock();
+  const errors: unknown[] = [];
+  const sources = {
+    *report() {
+      yield { step: 1 };
+    },
+    *tick() {
+      yield 1;
+    },
+  };
+  // A channel of its own: a second feed of one channel is warned about.
+  const feed = createFeed({ ...board }, {
+    clock,
+    onError: (error: unknown) => errors.push(error),
+    streams: sources,
+    ...options,
+  } as FeedOptions<Board, Context>);
+  const bench: Bench = {
+    feed,
+    clock,
+    errors,
+    async ask(target, init) {
+      const request = typeof target === 'string' ? new Request(`http://feed.test${target}`, init) : target;
+      const answering = feed['~answer'](toIncomingRequest(request));
+      let answer: Answer | undefined;
+      void answering.then((value) => (answer = value));
+      // A POST body arrives by real ticks, which no manual clock drives.
+      for (let round = 0; round < 100 && answer === undefined; round += 1) {
+        await clock.settle();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      return (await answering) ?? { status: 404, headers: [], body: undefined };
+    },
+    async open(target, init, tapOptions) {
+      const answer = await bench.ask(target, init);
+      if (typeof answer.body !== 'function') throw new Error(`Not opened: ${answer.status} ${answer.body ?? ''}`);
+      const tap = new Tap(tapOptions);
+      answer.body(tap);
+      await clock.settle();
+      return tap;
+    },
+  };
+  return bench;
+}

@@ -1,0 +1,161 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { canonicalJson, encodeAddress, parseAddress } from './address.ts';
+
+describe('encodeAddress', () => {
+  test('a topic without params is its own address', () => {
+    expect(encodeAddress('notice')).toBe('notice');
+    expect(encodeAddress('notice', {})).toBe('notice');
+  });
+
+  test('params stand in the order of their code units, however they were written', () => {
+    expect(encodeAddress('t', { b: '2', a: '1', B: '3', é: '4', _: '5' })).toBe('t?B=3&_=5&a=1&b=2&%C3%A9=4');
+    expect(encodeAddress('t', { a10: 'x', a9: 'y' })).toBe('t?a10=x&a9=y');
+  });
+
+  test('keys that look like integers are sorted as text, too', () => {
+    expect(encodeAddress('t', { 10: 'a', 9: 'b', 1: 'c' })).toBe('t?1=c&10=a&9=b');
+  });
+
+  test('strings stand bare, everything else as JSON', () => {
+    expect(encodeAddress('t', { a: 'true', b: true, c: 1.5, d: null, e: '' })).toBe(
+      't?a=true&b=true&c=1.5&d=null&e=',
+    );
+  });
+
+  test('undefined is left out at every depth', () => {
+    expect(encodeAddress('t', { a: undefined, b: { c: undefined, d: 1 } })).toBe('t?b=%7B%22d%22%3A1%7D');
+  });
+
+  test('objects within params are the same text for every order of their keys', () => {
+    const one = encodeAddress('t', { at: { y: 1, x: [{ d: 1, c: 2 }] } });
+    const other = encodeAddress('t', { at: { x: [{ c: 2, d: 1 }], y: 1 } });
+    expect(one).toBe(other);
+    expect(decodeURIComponent(one)).toBe('t?at={"x":[{"c":2,"d":1}],"y":1}');
+  });
+
+  test('everything that means something in a URL or on the wire is encoded', () => {
+    expect(encodeAddress('t', { q: 'a&b=c?d#e+f g%h\r\n~' })).toBe(
+      't?q=a%26b%3Dc%3Fd%23e%2Bf%20g%25h%0D%0A~',
+    );
+    expect(encodeAddress('t', { 'a&b=': 'x' })).toBe('t?a%26b%3D=x');
+  });
+
+  test('text beyond ASCII is UTF-8', () => {
+    expect(encodeAddress('t', { q: 'ß€😀' })).toBe('t?q=%C3%9F%E2%82%AC%F0%9F%98%80');
+  });
+
+  test('a lone surrogate is refused: it would share its address with U+FFFD', () => {
+    expect(() => encodeAddress('t', { q: '\ud800' })).toThrow(URIError);
+  });
+
+  test('a param that JSON does not know is refused', () => {
+    expect(() => encodeAddress('t', { q: 1n })).toThrow(TypeError);
+    expect(() => encodeAddress('t', { q: () => 1 })).toThrow(TypeError);
+    expect(() => encodeAddress('t', { q: Symbol('q') })).toThrow(TypeError);
+  });
+
+  test('it survives a URL parser unchanged, so that the server sees what the client wrote', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' })), (params) => {
+        const address = encodeAddress('t', params);
+        const url = new URL(`http://host/events/${address}`);
+        expect(url.pathname + url.search).toBe(`/events/${address}`);
+      }),
+    );
+  });
+});
+
+describe('parseAddress', () => {
+  test('reads back every topic and all params of strings', () => {
+    const name = fc.stringMatching(/^[A-Za-z][A-Za-z0-9_./-]*$/);
+    const text = fc.string({ unit: 'binary' });
+    fc.assert(
+      fc.property(name, fc.dictionary(text, text), (topic, params) => {
+        const parsed = parseAddress(encodeAddress(topic, params));
+        expect(parsed?.topic).toBe(topic);
+        expect(new Map(parsed?.params)).toEqual(new Map(Object.entries(params)));
+      }),
+    );
+  });
+
+  test('reads back everything else as the JSON it is', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        fc.pre(typeof value !== 'string');
+        const text = parseAddress(encodeAddress('t', { value }))?.params[0]?.[1];
+        expect(text).toBe(canonicalJson(value));
+        expect(JSON.parse(text!)).toEqual(JSON.parse(JSON.stringify(value)));
+      }),
+    );
+  });
+
+  test('a plus is a space, as forms and URLSearchParams write it', () => {
+    expect(parseAddress('room?name=tea+time&a%2Bb=c%2Bd')).toEqual({
+      topic: 'room',
+      params: [
+        ['name', 'tea time'],
+        ['a+b', 'c+d'],
+      ],
+    });
+  });
+
+  test('a plus in a topic is a plus', () => {
+    expect(parseAddress('a+b')).toEqual({ topic: 'a+b', params: [] });
+  });
+
+  test('only the first question mark and the first equals sign separate', () => {
+    expect(parseAddress('t?a=b?c=d')).toEqual({ topic: 't', params: [['a', 'b?c=d']] });
+  });
+
+  test('empty pairs are passed over, and a key without equals sign has the empty text', () => {
+    expect(parseAddress('t?')).toEqual({ topic: 't', params: [] });
+    expect(parseAddress('t?&&a&')).toEqual({ topic: 't', params: [['a', '']] });
+  });
+
+  test.for(['%', 't?a=%', 't?%ZZ=1', '%C3?a=1', 't?a=%FF', 't?a=%ED%A0%80', 't?a=1&a=2', 't?a=1&%61=2'])(
+    '%s is malformed',
+    (address) => {
+      expect(parseAddress(address)).toBeUndefined();
+    },
+  );
+
+  test('it never throws', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        expect(() => parseAddress(text)).not.toThrow();
+      }),
+    );
+  });
+
+  test('a key such as __proto__ is a key like any other', () => {
+    expect(parseAddress('t?__proto__=1&constructor=2')?.params).toEqual([
+      ['__proto__', '1'],
+      ['constructor', '2'],
+    ]);
+  });
+});
+
+describe('canonicalJson', () => {
+  test('equal values are equal text', () => {
+    expect(canonicalJson({ b: [{ z: 1, a: 2 }], a: null })).toBe('{"a":null,"b":[{"a":2,"z":1}]}');
+  });
+
+  test('keys that look like integers stand where their text belongs', () => {
+    expect(canonicalJson({ 9: 'a', 10: 'b', a: { 2: 1, 10: 2 } })).toBe(
+      '{"10":"b","9":"a","a":{"10":2,"2":1}}',
+    );
+  });
+
+  test('arrays keep their order', () => {
+    expect(canonicalJson([3, 1, 2])).toBe('[3,1,2]');
+  });
+
+  test('it carries what JSON.stringify carries', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect(JSON.parse(canonicalJson(value))).toEqual(JSON.parse(JSON.stringify(value)));
+      }),
+    );
+  });
+});

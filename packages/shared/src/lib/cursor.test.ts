@@ -1,0 +1,140 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  BEGINNING,
+  comparePositions,
+  formatCursor,
+  formatEndMark,
+  formatStreamId,
+  parseCursor,
+  parseEventId,
+} from './cursor.ts';
+
+const number = fc.bigInt({ min: 0n, max: 36n ** 12n });
+const position = number.map((value) => value.toString(36));
+const epoch = fc.stringMatching(/^[0-9a-z]{1,16}$/);
+
+describe('comparePositions', () => {
+  test('orders positions as the numbers they stand for', () => {
+    fc.assert(
+      fc.property(number, number, (a, b) => {
+        const order = Math.sign(comparePositions(a.toString(36), b.toString(36)));
+        expect(order).toBe(a < b ? -1 : a > b ? 1 : 0);
+      }),
+    );
+  });
+
+  test('9 stands before a, z before 10, and the beginning before all', () => {
+    expect(['10', 'z', '9', 'a', BEGINNING, '1'].toSorted(comparePositions)).toEqual([
+      '0',
+      '1',
+      '9',
+      'a',
+      'z',
+      '10',
+    ]);
+  });
+});
+
+describe('a cursor', () => {
+  test('is read back as it was written', () => {
+    fc.assert(
+      fc.property(epoch, position, fc.option(position, { nil: undefined }), (of, at, prev) => {
+        expect(parseCursor(formatCursor(of, at, prev))).toEqual({ epoch: of, position: at, prev });
+      }),
+    );
+  });
+
+  test.for([
+    '',
+    '.',
+    'e',
+    'e.',
+    '.1',
+    'e.01',
+    'e.1.',
+    'e.1.00',
+    'e.1.2.3',
+    'E.1',
+    'e.A',
+    'e.1 ',
+    ' e.1',
+    'e.1\n',
+    'e.-1',
+    'e.1~',
+    'é.1',
+    '1٣.1',
+  ])('%j is none', (text) => {
+    expect(parseCursor(text)).toBeUndefined();
+  });
+
+  test('is at most 64 bytes long', () => {
+    expect(parseCursor(`${'e'.repeat(62)}.1`)).toEqual({
+      epoch: 'e'.repeat(62),
+      position: '1',
+      prev: undefined,
+    });
+    expect(parseCursor(`${'e'.repeat(63)}.1`)).toBeUndefined();
+  });
+});
+
+describe('an event id', () => {
+  const cursor = { epoch: 'e', position: '1', prev: undefined };
+
+  test('of a logged event is its cursor', () => {
+    expect(parseEventId('e.1.0')).toEqual({
+      cursor: { epoch: 'e', position: '1', prev: '0' },
+      streamId: undefined,
+      ended: false,
+    });
+  });
+
+  test('of a stream is read back for every id a source can give', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', minLength: 1 }), fc.constantFrom('', 'e.1'), (id, at) => {
+        const text = formatStreamId(at, id);
+        expect(text).toMatch(/^[\x20-\x7e]*$/);
+        expect(parseEventId(text)).toEqual({
+          cursor: at === '' ? undefined : cursor,
+          streamId: id,
+          ended: false,
+        });
+      }),
+    );
+  });
+
+  test('of a stream without ids says that it has begun', () => {
+    expect(formatStreamId('e.1', undefined)).toBe('e.1~');
+    expect(parseEventId('e.1~')).toEqual({ cursor, streamId: '', ended: false });
+    expect(parseEventId('~')).toEqual({ cursor: undefined, streamId: '', ended: false });
+  });
+
+  test('with an end mark says that the stream is over', () => {
+    expect(formatEndMark('e.1')).toBe('e.1~!');
+    expect(parseEventId('e.1~!')).toEqual({ cursor, streamId: undefined, ended: true });
+    expect(parseEventId('~!')).toEqual({ cursor: undefined, streamId: undefined, ended: true });
+  });
+
+  test('an id that a source chose cannot pass for an end mark or another stream', () => {
+    expect(formatStreamId('', '!')).toBe('~%21');
+    expect(formatStreamId('', 'a~b')).toBe('~a%7Eb');
+    expect(parseEventId(formatStreamId('', '!'))).toMatchObject({ streamId: '!', ended: false });
+  });
+
+  test('with a cursor that is none still names its stream', () => {
+    expect(parseEventId('nonsense~7')).toEqual({ cursor: undefined, streamId: '7', ended: false });
+  });
+
+  test('that cannot be decoded has neither stream nor end', () => {
+    expect(parseEventId('e.1~%')).toEqual({ cursor, streamId: undefined, ended: false });
+  });
+
+  test('from outside never throws', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.string(), (before, behind) => {
+        expect(() => parseEventId(before)).not.toThrow();
+        expect(() => parseEventId(`${before}~${behind}`)).not.toThrow();
+      }),
+    );
+  });
+});

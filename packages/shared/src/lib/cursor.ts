@@ -1,0 +1,78 @@
+/** Cursors and event ids: `<epoch>.<position>[.<prev>]`, and behind `~` the id of a stream. */
+
+/**
+ * A place in a log: `[0-9a-z]`, no leading zero, ordered by length and then by bytes. `0` stands before the first
+ * event. Only positions of one epoch compare.
+ */
+export type Position = string;
+
+/** Where every log begins. */
+export const BEGINNING: Position = '0';
+
+/** A cursor as the wire shows it, taken apart. */
+export interface Cursor {
+  /** Identity of the numbering: a log that starts anew has another one. */
+  readonly epoch: string;
+  readonly position: Position;
+  /** Where the previous event of the same address stood; absent: unknown. */
+  readonly prev?: Position | undefined;
+}
+
+/** What an `id:` field says. */
+export interface EventId {
+  readonly cursor: Cursor | undefined;
+  /** `undefined`: not of a stream; `''`: a stream without ids has begun; else its id as the source gave it. */
+  readonly streamId: string | undefined;
+  /** The stream is over: nothing is to be started again. */
+  readonly ended: boolean;
+}
+
+const CURSOR = /^([0-9a-z]+)\.(0|[1-9a-z][0-9a-z]*)(?:\.(0|[1-9a-z][0-9a-z]*))?$/;
+const MAX_CURSOR_BYTES = 64;
+const END_MARK = '!';
+
+/** Negative where `a` stands before `b`, 0 where they are the same place. */
+export function comparePositions(a: Position, b: Position): number {
+  return a.length === b.length ? (a < b ? -1 : a > b ? 1 : 0) : a.length - b.length;
+}
+
+export function formatCursor(epoch: string, position: Position, prev?: Position): string {
+  return prev === undefined ? `${epoch}.${position}` : `${epoch}.${position}.${prev}`;
+}
+
+/** Reads a cursor; `undefined` where it is none. Never throws: a cursor comes from outside. */
+export function parseCursor(text: string): Cursor | undefined {
+  if (text.length > MAX_CURSOR_BYTES) return undefined;
+  const match = CURSOR.exec(text);
+  if (match === null) return undefined;
+  return { epoch: match[1]!, position: match[2]!, prev: match[3] };
+}
+
+/** The id of a stream's frame: the connection's cursor, `~`, and the stream's own id if it has one. */
+export function formatStreamId(cursor: string, streamId: string | undefined): string {
+  return `${cursor}~${streamId === undefined ? '' : encodeStreamId(streamId)}`;
+}
+
+/** The id that says "over, start nothing again". */
+export function formatEndMark(cursor: string): string {
+  return `${cursor}~${END_MARK}`;
+}
+
+/** Reads an `id:` field or a `Last-Event-ID`. Never throws; what cannot be understood has neither cursor nor stream. */
+export function parseEventId(text: string): EventId {
+  const tilde = text.indexOf('~');
+  if (tilde === -1) return { cursor: parseCursor(text), streamId: undefined, ended: false };
+  const cursor = parseCursor(text.slice(0, tilde));
+  const mark = text.slice(tilde + 1);
+  if (mark === END_MARK) return { cursor, streamId: undefined, ended: true };
+  try {
+    return { cursor, streamId: decodeURIComponent(mark), ended: false };
+  } catch {
+    return { cursor, streamId: undefined, ended: false };
+  }
+}
+
+// encodeURIComponent keeps `!` and `~`, which mean something here.
+function encodeStreamId(id: string): string {
+  return encodeURIComponent(id).replaceAll('!', '%21').replaceAll('~', '%7E');
+}

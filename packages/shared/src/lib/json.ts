@@ -1,0 +1,185 @@
+/** What JSON carries unchanged: the check by the compiler, by looking into a schema, and by looking at a value. */
+import type { Schema } from './schema.ts';
+
+type JsonPrimitive = string | number | boolean | null;
+/** Any value that is the same after JSON.stringify and JSON.parse, up to keys that are `undefined`. */
+export type Json = JsonPrimitive | { readonly [key: string]: Json | undefined } | readonly Json[];
+
+/**
+ * `never` where JSON carries every value of `T` unchanged, else a sentence naming the field. The first branch settles
+ * nearly every payload by one assignability check; only what it rejects (interfaces, and what is really wrong) is
+ * walked field by field.
+ */
+export type JsonProblem<T, Path extends string> = [T] extends [Json | undefined]
+  ? never
+  : unknown extends T
+    ? never
+    : FieldProblem<T, Path, [0, 0, 0, 0, 0, 0]>;
+
+type FieldProblem<T, Path extends string, Depth extends readonly 0[]> = T extends JsonPrimitive | undefined
+  ? never
+  : T extends Date
+    ? `${Path} is a Date, which JSON does not carry; send it as a string, with z.iso.datetime()`
+    : T extends bigint
+      ? `${Path} is a bigint, which JSON does not carry; send it as a string`
+      : T extends symbol | ((...args: never[]) => unknown)
+        ? `${Path} is a symbol or function, which JSON does not carry`
+        : T extends ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>
+          ? `${Path} is a Map or Set, which JSON does not carry; send a record or an array`
+          : Depth extends readonly [0, ...infer Rest extends readonly 0[]]
+            ? T extends readonly (infer Item)[]
+              ? undefined extends Item
+                ? `${Path} is an array with undefined in it, which JSON turns into null`
+                : FieldProblem<Item, `${Path}[]`, Rest>
+              : T extends object
+                ? { [K in keyof T & string]-?: FieldProblem<T[K], `${Path}.${K}`, Rest> }[keyof T & string]
+                : never
+            : never;
+
+/** A place in a schema or value that JSON does not carry. */
+export interface JsonFault {
+  /** `at.0.name`; empty for the value itself. */
+  readonly path: string;
+  readonly what: string;
+}
+
+const REFUSED_KINDS: Record<string, string> = {
+  date: 'a Date; send it as a string, with z.iso.datetime() or v.isoTimestamp()',
+  bigint: 'a bigint; send it as a string',
+  map: 'a Map; send a record or an array of pairs',
+  set: 'a Set; send an array',
+  symbol: 'a symbol',
+  nan: 'NaN',
+  promise: 'a promise',
+  function: 'a function',
+  file: 'a File',
+  blob: 'a Blob',
+};
+
+/** A schema of zod (4, mini) or valibot as far as this check needs it. */
+interface Inspectable {
+  readonly type?: string;
+  readonly _zod?: { readonly def: Record<string, unknown> & { readonly type: string } };
+}
+
+/** A step of valibot's pipe. */
+interface PipeStep {
+  readonly kind: 'schema' | 'validation' | 'transformation' | 'metadata';
+  readonly type: string;
+}
+
+/**
+ * Looks for something that JSON does not carry in what a schema gives out. Sees into zod, zod/mini and valibot; of
+ * other libraries, and behind transforms, it sees nothing, and `findJsonFault` looks at each published value instead.
+ */
+export function findSchemaFault(schema: Schema): JsonFault | undefined {
+  return inspect(schema, '', new Set());
+}
+
+function inspect(schema: unknown, path: string, seen: Set<unknown>): JsonFault | undefined {
+  // A recursive schema leads back to itself.
+  if (typeof schema !== 'object' || schema === null || seen.has(schema)) return undefined;
+  seen.add(schema);
+  const { _zod, type } = schema as Inspectable;
+  const definition: Record<string, unknown> = _zod?.def ?? (schema as Record<string, unknown>);
+  const kind = _zod?.def.type ?? type;
+  if (kind === undefined) return undefined;
+  if (Array.isArray(definition['pipe'])) return inspectPipe(definition['pipe'], path, seen);
+  const what = REFUSED_KINDS[kind];
+  if (what !== undefined) return { path, what };
+  if (kind === 'literal') {
+    const values = definition['values'] ?? [definition['literal']];
+    return (values as unknown[])
+      .map((value) => findJsonFault(value, path))
+      .find((fault) => fault !== undefined);
+  }
+  for (const [child, childPath] of children(kind, definition, path)) {
+    const fault = inspect(child, childPath, seen);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+/** Of valibot's pipe, the last step that changes the value decides what comes out. */
+function inspectPipe(steps: readonly unknown[], path: string, seen: Set<unknown>): JsonFault | undefined {
+  const changes = (steps as readonly PipeStep[]).filter(
+    ({ kind }) => kind === 'schema' || kind === 'transformation',
+  );
+  const last = changes.at(-1);
+  if (last?.kind === 'schema') return inspect(last, path, seen);
+  const what = REFUSED_KINDS[last?.type.replace(/^to_/, '') ?? ''];
+  return what === undefined ? undefined : { path, what };
+}
+
+function* children(
+  kind: string,
+  definition: Record<string, unknown>,
+  path: string,
+): Generator<readonly [schema: unknown, path: string]> {
+  const below = (name: string) => (path === '' ? name : `${path}.${name}`);
+  const fields = definition['shape'] ?? definition['entries'];
+  if (typeof fields === 'object' && fields !== null) {
+    for (const [name, field] of Object.entries(fields)) yield [field, below(name)];
+  }
+  const element = definition['element'] ?? definition['item'];
+  if (element !== undefined) yield [element, below('[]')];
+  const items = definition['items'];
+  if (Array.isArray(items)) for (const [index, item] of items.entries()) yield [item, below(String(index))];
+  if (kind === 'record') yield [definition['valueType'] ?? definition['value'], below('*')];
+  // Only the far end of a pipe reaches the wire.
+  if (kind === 'pipe') yield [definition['out'], path];
+  const alternatives = definition['options'];
+  if (Array.isArray(alternatives)) for (const option of alternatives) yield [option, path];
+  for (const inner of ['innerType', 'wrapped', 'catchall', 'rest', 'left', 'right']) {
+    if (definition[inner] !== undefined && definition[inner] !== null) yield [definition[inner], path];
+  }
+  if (kind === 'lazy' && typeof definition['getter'] === 'function') {
+    yield [(definition['getter'] as () => unknown)(), path];
+  }
+}
+
+/** Looks for something in a value that JSON would drop or change. */
+export function findJsonFault(
+  value: unknown,
+  path = '',
+  ancestors: readonly object[] = [],
+): JsonFault | undefined {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return undefined;
+    case 'number':
+      return Number.isFinite(value) ? undefined : { path, what: String(value) };
+    case 'object':
+      break;
+    default:
+      return { path, what: value === undefined ? 'undefined' : `a ${typeof value}` };
+  }
+  if (value === null) return undefined;
+  if (ancestors.includes(value)) return { path, what: 'a reference back to itself' };
+  const chain = [...ancestors, value];
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index += 1) {
+      const fault = findJsonFault(value[index], join(path, String(index)), chain);
+      if (fault !== undefined) return fault;
+    }
+    return undefined;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    return {
+      path,
+      what: `a ${(value.constructor as { name?: string } | undefined)?.name ?? 'class instance'}`,
+    };
+  }
+  for (const [key, inner] of Object.entries(value)) {
+    if (inner === undefined) continue;
+    const fault = findJsonFault(inner, join(path, key), chain);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+function join(path: string, key: string): string {
+  return path === '' ? key : `${path}.${key}`;
+}

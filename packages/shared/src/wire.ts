@@ -1,0 +1,35 @@
+/** The wire, for Linefeed's own packages. Not covered by semantic versioning: import `@linefeed/shared` instead. */
+export { MAX_ADDRESS_BYTES, MAX_SUBSCRIPTIONS } from './lib/protocol.ts';
+export { CONTROL_PREFIX, FRAME, PROTOCOL_VERSION, STREAM_KEY, streamEventName } from './lib/protocol.ts';
+export { canonicalJson, encodeAddress, parseAddress, RESERVED_PARAMS } from './lib/address.ts';
+export { paramNames } from './lib/channel.ts';
+export {
+  BEGINNING,
+  comparePositions,
+  formatCursor,
+  formatEndMark,
+  formatStreamId,
+  parseCursor,
+  parseEventId,
+} from './lib/cursor.ts';
+export { ERROR_STATUS, isRetryableStatus, LinefeedError, refusal } from './lib/error.ts';
+export { encodeCleanFrame, encodeFrame } from './lib/frame.ts';
+export { findJsonFault } from './lib/json.ts';
+export { describeIssues, isSchema, validate } from './lib/schema.ts';
+export type { ParsedAddress } from './lib/address.ts';
+export type { Cursor, EventId, Position } from './lib/cursor.ts';
+export type { FrameFields } from './lib/frame.ts';
+export type {
+  CaughtUp,
+  ControlRequest,
+  End,
+  Gap,
+  GapReason,
+  Hello,
+  OpenRequest,
+  Reconnect,
+  Subscribed,
+  SubscriptionEntry,
+  SubscriptionError,
+} from './lib/protocol.ts';
+export type { Validated } from './lib/schema.ts';

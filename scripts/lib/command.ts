@@ -1,0 +1,90 @@
+/** Runs a program to its end: output kept, time limited, whole process group ended with it. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { delimiter, dirname, join } from 'node:path';
+
+export const ROOT: string = dirname(dirname(import.meta.dirname));
+const BIN = join(ROOT, 'node_modules', '.bin');
+
+export interface CommandOptions {
+  readonly timeoutMs: number;
+  readonly cwd?: string | undefined;
+  readonly env?: Record<string, string> | undefined;
+  /** Gets the output as it comes. */
+  readonly onOutput?: ((text: string) => void) | undefined;
+}
+
+export interface CommandResult {
+  readonly ok: boolean;
+  /** Both streams in the order they came, and why it ended where that was not by itself. */
+  readonly output: string;
+  readonly stdout: string;
+}
+
+const running = new Set<ChildProcess>();
+
+/** Never rejects: a program that cannot be started has failed, and its output says so. */
+export function runCommand(
+  program: string,
+  args: readonly string[],
+  options: CommandOptions,
+): Promise<CommandResult> {
+  return new Promise((resolve) => {
+    const child = spawn(program, args, {
+      cwd: options.cwd ?? ROOT,
+      env: { ...process.env, PATH: `${BIN}${delimiter}${process.env['PATH'] ?? ''}`, ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own, so that workers and browsers end with a runner that hangs.
+      detached: true,
+    });
+    running.add(child);
+    let output = '';
+    let stdout = '';
+    let end = '';
+    const add = (text: string) => {
+      output += text;
+      options.onOutput?.(text);
+    };
+    const timer = setTimeout(() => {
+      end = `${program} did not end within ${options.timeoutMs / 1000} s and was killed.\n`;
+      killGroup(child, 'SIGKILL');
+    }, options.timeoutMs);
+    const finish = (ok: boolean) => {
+      clearTimeout(timer);
+      running.delete(child);
+      if (end !== '') add(end);
+      resolve({ ok: ok && end === '', output, stdout });
+    };
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+      add(text);
+    });
+    child.stderr.setEncoding('utf8').on('data', add);
+    child.on('error', (error) => {
+      end = `${program} could not be started: ${error.message}\n`;
+      finish(false);
+    });
+    // A grandchild that outlives the program keeps the pipes open, and `close` would never come.
+    child.on('exit', (code, signal) => {
+      if (signal !== null && end === '') end = `${program} was ended by ${signal}.\n`;
+      const stragglers = setTimeout(() => killGroup(child, 'SIGKILL'), 2000);
+      child.on('close', () => {
+        clearTimeout(stragglers);
+        finish(code === 0);
+      });
+    });
+  });
+}
+
+/** Ends everything that is still running, for a run that is interrupted. */
+export function stopAll(): void {
+  for (const child of running) killGroup(child, 'SIGKILL');
+}
+
+function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // Already gone.
+  }
+}

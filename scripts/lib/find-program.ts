@@ -1,0 +1,167 @@
+/** Finds a program that the tests need, or installs it where that is allowed, saying so first. */
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+export interface Program {
+  /** As a person calls it: `Chromium`. */
+  readonly title: string;
+  /** Environment variable that names its path and ends the search. */
+  readonly variable: string;
+  /** Names on the PATH, the best first. */
+  readonly names: readonly string[];
+  /** Arguments with which it answers and exits with 0: some systems have a stub that only tells what to install. */
+  readonly probe: readonly string[];
+  /** Package of Debian. */
+  readonly apt?: string | undefined;
+  /** Name for Playwright's installer, and where that puts the program. */
+  readonly playwright?: { readonly name: string; readonly path: () => string } | undefined;
+}
+
+/** The machine, as far as the search sees it. */
+export interface Machine {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly isRoot: boolean;
+  /** Text of /etc/os-release; empty where there is none. */
+  readonly osRelease: string;
+  readonly isExecutable: (path: string) => boolean;
+  readonly run: (program: string, args: readonly string[], options: RunOptions) => Run;
+  readonly say: (line: string) => void;
+}
+
+interface RunOptions {
+  readonly timeoutMs: number;
+  readonly env?: Readonly<Record<string, string>> | undefined;
+}
+
+interface Run {
+  readonly ok: boolean;
+  readonly output: string;
+}
+
+/** Thrown when a program is nowhere and could not be installed; its message is one line that says what to do. */
+export class ProgramMissing extends Error {}
+
+const INSTALL_TIMEOUT_MS = 5 * 60_000;
+const PROBE_TIMEOUT_MS = 30_000;
+
+/**
+ * Returns the path of a program: from its environment variable, the PATH, or Playwright's folder; else installs it with
+ * apt-get (root on Debian) or Playwright's installer. `LINEFEED_NO_INSTALL=1` forbids both.
+ *
+ * @throws ProgramMissing
+ */
+export function findProgram(program: Program, machine: Machine = thisMachine()): string {
+  const { env } = machine;
+  const named = env[program.variable];
+  if (named !== undefined && named !== '') {
+    if (works(program, named, machine)) return named;
+    throw new ProgramMissing(
+      `${program.variable}=${named} is not a program that runs; let it name ${program.title}, or unset it.`,
+    );
+  }
+  const found = findInstalled(program, machine);
+  if (found !== undefined) return found;
+
+  const tried: string[] = [];
+  if (env['LINEFEED_NO_INSTALL'] !== '1') {
+    for (const install of [installWithApt, installWithPlaywright]) {
+      const failure = install(program, machine);
+      if (failure !== undefined) tried.push(failure);
+      const installed = findInstalled(program, machine);
+      if (installed !== undefined) return installed;
+    }
+  }
+  throw new ProgramMissing(
+    [
+      `${program.title} is not on the PATH`,
+      ...tried,
+      `install it (${advice(program)}) or set ${program.variable} to its path.`,
+    ].join('; '),
+  );
+}
+
+function findInstalled(program: Program, machine: Machine): string | undefined {
+  const folders = (machine.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
+  const candidates = program.names.flatMap((name) => folders.map((folder) => join(folder, name)));
+  if (program.playwright !== undefined) candidates.push(program.playwright.path());
+  return candidates.find((path) => works(program, path, machine));
+}
+
+function works(program: Program, path: string, machine: Machine): boolean {
+  return machine.isExecutable(path) && machine.run(path, program.probe, { timeoutMs: PROBE_TIMEOUT_MS }).ok;
+}
+
+function installWithApt({ title, apt }: Program, machine: Machine): string | undefined {
+  const isDebian = /^ID=["']?debian["']?$/m.test(machine.osRelease);
+  if (apt === undefined || !machine.isRoot || !isDebian) return undefined;
+  machine.say(
+    `${title} is not here: installing it with apt-get install ${apt} (LINEFEED_NO_INSTALL=1 forbids it).`,
+  );
+  const options = { timeoutMs: INSTALL_TIMEOUT_MS, env: { DEBIAN_FRONTEND: 'noninteractive' } };
+  // Without an update, a container's empty package lists make every install fail.
+  for (const args of [['update'], ['install', '-y', '--no-install-recommends', apt]]) {
+    const { ok, output } = machine.run('apt-get', args, options);
+    if (!ok) return `apt-get ${args[0]} failed (${lastLine(output)})`;
+  }
+  return undefined;
+}
+
+function installWithPlaywright({ title, playwright }: Program, machine: Machine): string | undefined {
+  if (playwright === undefined) return undefined;
+  machine.say(
+    `${title} is not here: installing it with playwright install ${playwright.name} (LINEFEED_NO_INSTALL=1 forbids it).`,
+  );
+  const cli = join(import.meta.dirname, '../../node_modules/@playwright/test/cli.js');
+  const { ok, output } = machine.run(process.execPath, [cli, 'install', playwright.name], {
+    timeoutMs: INSTALL_TIMEOUT_MS,
+  });
+  return ok ? undefined : `playwright install failed (${lastLine(output)})`;
+}
+
+function advice({ apt, playwright }: Program): string {
+  const ways: string[] = [];
+  if (apt !== undefined) ways.push(`apt-get install ${apt}`);
+  if (playwright !== undefined) ways.push(`npx playwright install --with-deps ${playwright.name}`);
+  return ways.join(' or ');
+}
+
+function lastLine(output: string): string {
+  return output.trim().split('\n').at(-1) || 'no output';
+}
+
+/** The machine this runs on. */
+export function thisMachine(): Machine {
+  return {
+    env: process.env,
+    isRoot: process.getuid?.() === 0,
+    osRelease: readOsRelease(),
+    isExecutable(path) {
+      try {
+        accessSync(path, constants.X_OK);
+        return statSync(path).isFile();
+      } catch {
+        return false;
+      }
+    },
+    run(program, args, { timeoutMs, env }) {
+      const result = spawnSync(program, args, {
+        encoding: 'utf8',
+        env: { ...process.env, ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+        timeout: timeoutMs,
+        maxBuffer: 64 * 1024 * 1024,
+      });
+      return { ok: result.status === 0, output: `${result.stdout ?? ''}${result.stderr ?? ''}` };
+    },
+    say: (line) => console.log(line),
+  };
+}
+
+function readOsRelease(): string {
+  try {
+    return readFileSync('/etc/os-release', 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,137 @@
+/** The steps that look at the packages as they would be published. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runCommand } from './command.ts';
+import { compareExportNames, keepExportNames, readExportNames } from './export-names.ts';
+import { buildPackage, installTarballs, readPackages, type Installation, type Package } from './packages.ts';
+import type { StepContext } from './step.ts';
+
+const TIMEOUT_MS = 60_000;
+
+/** What the client may cost a page: gzip, minified, with everything it imports. */
+const SIZE_LIMITS = [
+  { name: 'client with fetch', import: '{ createClient, fetchTransport }', limit: '5 kB' },
+  {
+    name: 'client with both transports',
+    import: '{ createClient, fetchTransport, eventSourceTransport }',
+    limit: '6 kB',
+  },
+];
+
+export async function packageStep(context: StepContext): Promise<void> {
+  await withTarballs(context, async (packages, installation) => {
+    for (const each of packages) await checkTarball(each, installation, context);
+    await checkImports(packages, installation, context);
+    await checkDeclarations(packages, installation, context);
+    checkNames(packages, installation, context);
+  });
+}
+
+export async function sizeStep(context: StepContext): Promise<void> {
+  await withTarballs(
+    { ...context, check: (name, ok) => void (ok || context.check(name, ok)) },
+    async (_, at) => {
+      for (const { name, ...limit } of SIZE_LIMITS) {
+        const path = 'node_modules/@linefeed/client/dist/index.js';
+        writeFileSync(
+          join(at.folder, '.size-limit.json'),
+          JSON.stringify([{ name, path, gzip: true, ...limit }]),
+        );
+        writeFileSync(join(at.folder, 'package.json'), '{ "type": "module" }');
+        const { ok, output } = await runCommand('size-limit', [], { cwd: at.folder, timeoutMs: TIMEOUT_MS });
+        context.log(output);
+        context.check(`size of ${name}`, ok);
+      }
+    },
+  );
+}
+
+async function withTarballs(
+  { log, check }: StepContext,
+  look: (packages: readonly Package[], installation: Installation) => Promise<void>,
+): Promise<void> {
+  const packages = readPackages();
+  let isBuilt = true;
+  for (const each of packages) {
+    const { ok, output } = await buildPackage(each);
+    log(output);
+    check(`build of ${each.name}`, ok);
+    isBuilt &&= ok;
+  }
+  if (!isBuilt) return;
+  const installation = await installTarballs(packages);
+  try {
+    await look(packages, installation);
+  } finally {
+    installation.remove();
+  }
+}
+
+async function checkTarball(
+  each: Package,
+  { tarballs }: Installation,
+  { log, check }: StepContext,
+): Promise<void> {
+  const tarball = tarballs.get(each)!;
+  for (const [program, ...args] of [
+    ['publint', tarball, '--strict'],
+    ['attw', tarball, '--profile', 'esm-only', '--no-emoji', '--no-color'],
+  ] as const) {
+    const { ok, output } = await runCommand(program, args, { timeoutMs: TIMEOUT_MS });
+    log(output);
+    check(`${program} of ${each.name}`, ok);
+  }
+}
+
+/** Imports each entry in a Node process of its own, which ends by itself: an import must start nothing. */
+async function checkImports(
+  packages: readonly Package[],
+  { folder }: Installation,
+  { log, check }: StepContext,
+): Promise<void> {
+  for (const entry of packages.flatMap(({ entries }) => entries)) {
+    const script = `
+      const entry = await import(${JSON.stringify(entry)});
+      if (Object.keys(entry).length === 0) throw new Error('It exports nothing.');`;
+    const { ok, output } = await runCommand(process.execPath, ['--input-type=module', '-e', script], {
+      cwd: folder,
+      timeoutMs: 20_000,
+    });
+    if (!ok) log(`import of ${entry}:\n${output}\n`);
+    check(`import of ${entry}`, ok);
+  }
+}
+
+/** Compiles a user of every entry, library checks included. */
+async function checkDeclarations(
+  packages: readonly Package[],
+  { folder }: Installation,
+  { log, check }: StepContext,
+): Promise<void> {
+  const lines = packages
+    .flatMap(({ entries }) => entries)
+    .map((entry, n) => `export * as e${n} from '${entry}';`);
+  writeFileSync(join(folder, 'user.ts'), `${lines.join('\n')}\n`);
+  const flags =
+    '--noEmit --strict --skipLibCheck false --target es2023 --lib es2023,dom,dom.iterable,esnext.disposable --module nodenext';
+  const { ok, output } = await runCommand('tsc', [...flags.split(' '), '--types', '', 'user.ts'], {
+    cwd: folder,
+    timeoutMs: TIMEOUT_MS,
+  });
+  log(output);
+  check('declarations as a user compiles them', ok);
+}
+
+function checkNames(
+  packages: readonly Package[],
+  installation: Installation,
+  { log, check, update }: StepContext,
+): void {
+  const names = readExportNames(packages, installation);
+  if (update) keepExportNames(names);
+  const differences = compareExportNames(names);
+  if (differences.length > 0) {
+    log(`${differences.join('\n')}\nIf that is meant: pnpm test --only package --update\n`);
+  }
+  check('exported names', differences.length === 0);
+}

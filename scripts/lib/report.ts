@@ -1,0 +1,49 @@
+/** Counts what a test runner reports as JSON. */
+import { readFileSync } from 'node:fs';
+
+export interface Count {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+interface VitestReport {
+  readonly testResults: ReadonlyArray<{
+    readonly status: string;
+    readonly assertionResults: ReadonlyArray<{ readonly status: string }>;
+  }>;
+}
+
+interface PlaywrightReport {
+  readonly stats: Record<'expected' | 'unexpected' | 'flaky' | 'skipped', number>;
+  readonly errors: readonly unknown[];
+}
+
+/** A test that was skipped proved nothing, so it counts as failed; so does a file that failed outside of its tests. */
+export function countVitest(report: VitestReport): Count {
+  let passed = 0;
+  let failed = 0;
+  for (const file of report.testResults) {
+    const good = file.assertionResults.filter(({ status }) => status === 'passed').length;
+    const bad = file.assertionResults.length - good;
+    passed += good;
+    failed += bad === 0 && file.status !== 'passed' ? 1 : bad;
+  }
+  return { passed, failed };
+}
+
+/** A test that passed only on a second try is a failed one. */
+export function countPlaywright({ stats, errors }: PlaywrightReport): Count {
+  return { passed: stats.expected, failed: stats.unexpected + stats.flaky + stats.skipped + errors.length };
+}
+
+/** What a runner reported. One that wrote no report, or that failed though its report knows of nothing, is a failure. */
+export function countReport(path: string, ok: boolean, count: (report: never) => Count): Count {
+  let counted: Count;
+  try {
+    counted = count(JSON.parse(readFileSync(path, 'utf8')) as never);
+  } catch {
+    return { passed: 0, failed: 1 };
+  }
+  const nothingRan = counted.passed + counted.failed === 0;
+  return (ok && !nothingRan) || counted.failed > 0 ? counted : { ...counted, failed: 1 };
+}

@@ -1,0 +1,103 @@
+/** The steps of the test run, in their order. */
+import { globSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { ROOT, runCommand, type CommandResult } from './command.ts';
+import { findProgram, thisMachine } from './find-program.ts';
+import { packageStep, sizeStep } from './package-steps.ts';
+import { countPlaywright, countReport, countVitest, type Count } from './report.ts';
+import type { Step, StepContext } from './step.ts';
+
+const MINUTE = 60_000;
+
+export const STEPS: readonly Step[] = [
+  {
+    name: 'format',
+    about: 'oxfmt leaves every file as it is',
+    run: (context) => checkCommand(context, 'formatted', 'oxfmt', ['--check', '.']),
+  },
+  {
+    name: 'lint',
+    about: 'oxlint, with type information',
+    run: (context) => checkCommand(context, 'lint', 'oxlint', []),
+  },
+  { name: 'types', about: 'tsc over every project', run: typesStep },
+  {
+    name: 'unused',
+    about: 'knip: files, exports and dependencies that nobody uses',
+    run: (context) => checkCommand(context, 'unused', 'knip', ['--no-progress']),
+  },
+  { name: 'unit', about: 'unit tests and type tests (vitest)', run: unitStep },
+  {
+    name: 'package',
+    about: 'what would be published: build, publint, attw, imports, names',
+    run: packageStep,
+  },
+  { name: 'size', about: 'bytes of the published client', run: sizeStep },
+  { name: 'e2e', about: 'real servers and a real browser (Playwright)', run: e2eStep },
+];
+
+async function checkCommand(
+  { log, check }: StepContext,
+  name: string,
+  program: string,
+  args: readonly string[],
+): Promise<void> {
+  const { ok, output } = await runCommand(program, args, { timeoutMs: 3 * MINUTE });
+  log(output);
+  check(name, ok);
+}
+
+async function typesStep({ log, check }: StepContext): Promise<void> {
+  const folders = globSync(['tsconfig.json', '{packages,examples}/*/tsconfig.json', 'e2e/tsconfig.json'], {
+    cwd: ROOT,
+    exclude: (path) => path.includes('node_modules'),
+  }).toSorted();
+  for (const project of folders) {
+    const folder = dirname(project);
+    if (folder !== '.' && !hasSources(join(ROOT, folder))) continue;
+    const { ok, output } = await runCommand('tsc', ['-p', project], { timeoutMs: 2 * MINUTE });
+    log(output);
+    check(`types of ${folder}`, ok);
+  }
+}
+
+function hasSources(folder: string): boolean {
+  return (
+    globSync('**/*.{ts,tsx}', { cwd: folder, exclude: (path) => path.includes('node_modules') }).length > 0
+  );
+}
+
+async function unitStep(context: StepContext): Promise<void> {
+  await withReport(async (report) => {
+    const args = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+    const result = await runCommand('vitest', args, { timeoutMs: 5 * MINUTE });
+    return { result, count: countReport(report, result.ok, countVitest) };
+  }, context);
+}
+
+async function e2eStep(context: StepContext): Promise<void> {
+  const { CHROMIUM } = await import('./programs.ts');
+  const browser = findProgram(CHROMIUM, { ...thisMachine(), say: context.say });
+  await withReport(async (report) => {
+    const result = await runCommand('playwright', ['test', '--reporter=list,json'], {
+      timeoutMs: 8 * MINUTE,
+      env: { PLAYWRIGHT_JSON_OUTPUT_FILE: report, [CHROMIUM.variable]: browser, FORCE_COLOR: '0' },
+    });
+    return { result, count: countReport(report, result.ok, countPlaywright) };
+  }, context);
+}
+
+async function withReport(
+  run: (path: string) => Promise<{ result: CommandResult; count: Count }>,
+  { log, count }: StepContext,
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'linefeed-report-'));
+  try {
+    const ended = await run(join(folder, 'report.json'));
+    log(ended.result.output);
+    count(ended.count);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,35 @@
+/** Unit tests run; type tests are compiled. */
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    allowOnly: false,
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['{packages,examples}/*/**/*.test.{ts,tsx}', 'scripts/**/*.test.ts'],
+          setupFiles: ['scripts/vitest-setup.ts'],
+          testTimeout: 15_000,
+          unstubGlobals: true,
+          restoreMocks: true,
+        },
+      },
+      {
+        test: {
+          name: 'types',
+          include: [],
+          typecheck: {
+            enabled: true,
+            only: true,
+            include: ['packages/*/src/**/*.test-d.ts'],
+            tsconfig: 'tsconfig.types.json',
+            // Faults of the sources themselves are the types step's to report.
+            ignoreSourceErrors: true,
+            spawnTimeout: 60_000,
+          },
+        },
+      },
+    ],
+  },
+});
