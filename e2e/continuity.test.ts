@@ -7,7 +7,7 @@ const transports: readonly TransportName[] = ['fetch', 'EventSource'];
 for (const transport of transports) {
   test.describe(`over ${transport}`, () => {
     test('typed events of every kind of topic arrive', async ({ page, scene }) => {
-      await startRecording(page, scene, { transport, steps: 5 });
+      await startRecording(page, scene.proxy.origin, { transport, steps: 5 });
       await scene.server.publish(1, 3);
       await expect.poll(async () => (await recorded(page)).steps).toEqual([1, 2, 3, 4, 5]);
       await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 3));
@@ -18,9 +18,11 @@ for (const transport of transports) {
       expect(scene.proxy.opened).toBeLessThanOrEqual(3);
     });
 
-    test('cuts at random bytes lose, double and reorder nothing', async ({ page, scene }, { workerIndex }) => {
+    test('cuts at random bytes lose, double and reorder nothing', async ({ page, scene }, {
+      workerIndex,
+    }) => {
       const random = seeded(41 + workerIndex);
-      await startRecording(page, scene, { transport, steps: 200 });
+      await startRecording(page, scene.proxy.origin, { transport, steps: 200 });
       scene.proxy.set({ type: 'cut', bytes: () => 200 + Math.floor(random() * 6_000) });
       scene.proxy.cut();
       const publishing = scene.server.publish(1, 600, 5);
@@ -37,7 +39,7 @@ for (const transport of transports) {
     });
 
     test('bad gateways on reconnect are outlived', async ({ page, scene }) => {
-      await startRecording(page, scene, { transport });
+      await startRecording(page, scene.proxy.origin, { transport });
       await scene.server.publish(1, 5);
       await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 5));
       scene.proxy.set({ type: 'bad-gateway' });
@@ -50,7 +52,7 @@ for (const transport of transports) {
     });
 
     test('resets on reconnect are outlived', async ({ page, scene }) => {
-      await startRecording(page, scene, { transport });
+      await startRecording(page, scene.proxy.origin, { transport });
       await scene.server.publish(1, 5);
       scene.proxy.set({ type: 'reset' });
       scene.proxy.cut();
@@ -65,7 +67,7 @@ for (const transport of transports) {
       page,
       scene,
     }) => {
-      await startRecording(page, scene, { transport });
+      await startRecording(page, scene.proxy.origin, { transport });
       const dying = scene.server.publish(1, 100_000, 2).catch(() => 'killed');
       await expect.poll(async () => (await recorded(page)).room.length).toBeGreaterThan(50);
       await scene.restart({ run: 'second' });
@@ -84,13 +86,15 @@ for (const transport of transports) {
       test.use({ serverOptions: { pingMs: 500 } });
 
       test('is noticed within the announced timeout, and what it hid arrives', async ({ page, scene }) => {
-        await startRecording(page, scene, { transport });
+        await startRecording(page, scene.proxy.origin, { transport });
         await scene.server.publish(1, 5);
         await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 5));
         scene.proxy.silence();
         const silentAt = Date.now();
         await scene.server.publish(6, 10);
-        await expect.poll(async () => (await recorded(page)).room, { timeout: 15_000 }).toEqual(numbers(1, 10));
+        await expect
+          .poll(async () => (await recorded(page)).room, { timeout: 15_000 })
+          .toEqual(numbers(1, 10));
         // Announced: 2 pings and 5 s.
         expect(Date.now() - silentAt).toBeGreaterThan(4_500);
         expect(Date.now() - silentAt).toBeLessThan(9_000);

@@ -24,7 +24,13 @@ export interface RecordOptions {
 
 /** Starts recording; retries are quick, so that a test of many cuts ends. */
 function record({ transport, steps }: RecordOptions): Recorder {
-  const recorder = { notice: [] as Seen[], room: [] as Seen[], steps: [] as number[], errors: [] as string[], states: [] as string[] };
+  const recorder = {
+    notice: [] as Seen[],
+    room: [] as Seen[],
+    steps: [] as number[],
+    errors: [] as string[],
+    states: [] as string[],
+  };
   const client = createClient<Board>({
     url: '/events',
     transport: transport === 'fetch' ? fetchTransport() : eventSourceTransport(),
@@ -36,7 +42,9 @@ function record({ transport, steps }: RecordOptions): Recorder {
     const { current, state } = client.connection.getSnapshot() as { current?: string; state?: string };
     recorder.states.push(current ?? state ?? '');
   });
-  client.subscribe('notice', ({ run, n }) => recorder.notice.push({ run, n }), { onGap: (gap) => recorder.notice.push({ gap }) });
+  client.subscribe('notice', ({ run, n }) => recorder.notice.push({ run, n }), {
+    onGap: (gap) => recorder.notice.push({ gap }),
+  });
   client.subscribe('room', { name: 'a' }, ({ run, n }) => recorder.room.push({ run, n }), {
     onGap: (gap) => recorder.room.push({ gap }),
   });

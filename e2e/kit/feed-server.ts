@@ -1,23 +1,28 @@
 /** A real server in a process of its own: page, feed, and a publisher that its parent drives over IPC. */
 import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
-import { createFeed, message } from '@linefeed/server';
+import { createFeed, memoryLog, message } from '@linefeed/server';
 import { toNodeHandler } from '@linefeed/server/node';
+import { sqliteLog } from '@linefeed/server/sqlite';
 import { board } from './board.ts';
 
 /** What the parent may ask for. */
 export type Command =
   | { readonly type: 'publish'; readonly from: number; readonly to: number; readonly everyMs: number }
-  | { readonly type: 'stop' };
+  /** Asks everybody to come back over the grace, then ends. */
+  | { readonly type: 'drain'; readonly graceMs: number };
 
 /** What the child tells. */
-export type Report = { readonly type: 'listening'; readonly port: number } | { readonly type: 'published'; readonly to: number };
+export type Report =
+  | { readonly type: 'listening'; readonly port: number }
+  | { readonly type: 'published'; readonly to: number };
 
-const [port = '0', bundle = '', run = 'run', pingMs = '15000'] = process.argv.slice(2);
+const [port = '0', bundle = '', run = 'run', pingMs = '15000', logPath = ''] = process.argv.slice(2);
 
 const feed = createFeed(board, {
   pingMs: Number(pingMs),
   retryMs: 50,
+  log: logPath === '' ? memoryLog() : sqliteLog({ path: logPath }),
   streams: {
     async *report({ params, lastEventId, signal }) {
       for (let step = Number(lastEventId ?? 0) + 1; step <= params.steps && !signal.aborted; step += 1) {
@@ -63,7 +68,7 @@ async function publish({ from, to, everyMs }: Extract<Command, { type: 'publish'
 
 process.on('message', (command: Command) => {
   if (command.type === 'publish') void publish(command);
-  else void feed.close().then(() => process.exit(0));
+  else void feed.close({ graceMs: command.graceMs }).then(() => process.exit(0));
 });
 process.on('disconnect', () => process.exit(0));
 

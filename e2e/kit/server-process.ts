@@ -7,6 +7,8 @@ export interface ServerProcess {
   readonly port: number;
   /** Publishes the numbers of a range to `notice` and to `room?name=a`; resolves when the last was published. */
   publish(from: number, to: number, everyMs?: number): Promise<void>;
+  /** Asks its clients to come back over the grace, and ends. */
+  drain(graceMs: number): Promise<void>;
   /** As a machine that loses power: nothing is said to anybody. */
   kill(): Promise<void>;
 }
@@ -19,6 +21,8 @@ export interface ServerOptions {
   /** Goes into every payload. */
   readonly run?: string;
   readonly pingMs?: number;
+  /** File of a `sqliteLog`. Default: a `memoryLog`. */
+  readonly logPath?: string;
 }
 
 export async function startServer({
@@ -26,8 +30,16 @@ export async function startServer({
   bundle = '',
   run = 'first',
   pingMs = 15_000,
+  logPath = '',
 }: ServerOptions = {}): Promise<ServerProcess> {
-  const child = fork(new URL('feed-server.ts', import.meta.url), [String(port), bundle, run, String(pingMs)]);
+  const child = fork(
+    new URL('feed-server.ts', import.meta.url),
+    [String(port), bundle, run, String(pingMs), logPath],
+    {
+      // vite sets it to production when it builds the page.
+      env: { ...process.env, NODE_ENV: 'test' },
+    },
+  );
   const listening = await report(child, 'listening');
   return {
     port: listening.port,
@@ -35,6 +47,11 @@ export async function startServer({
       const published = report(child, 'published', (message) => message.to === to);
       child.send({ type: 'publish', from, to, everyMs } satisfies Command);
       await published;
+    },
+    async drain(graceMs) {
+      const gone = once(child, 'exit');
+      child.send({ type: 'drain', graceMs } satisfies Command);
+      await gone;
     },
     async kill() {
       if (child.exitCode !== null || child.signalCode !== null) return;

@@ -63,8 +63,8 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
 });
 
 /** Opens the page and starts recording; resolves when both topics are subscribed. */
-export async function startRecording(page: Page, { proxy }: Scene, options: RecordOptions): Promise<void> {
-  await page.goto(proxy.origin);
+export async function startRecording(page: Page, origin: string, options: RecordOptions): Promise<void> {
+  await page.goto(origin);
   await page.waitForFunction(() => typeof window.record === 'function');
   await page.evaluate((given) => {
     window.recorder = window.record(given);

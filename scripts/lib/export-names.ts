@@ -32,6 +32,8 @@ export function readExportNames(packages: readonly Package[], { folder }: Instal
     for (const [key, target] of Object.entries(published)) {
       if (typeof target !== 'object' || target === null || !('types' in target)) continue;
       const path = join(folder, 'node_modules', name, String(target.types));
+      // publint says that it is missing.
+      if (!existsSync(path)) continue;
       all[name + key.slice(1)] = exportedNames(readFileSync(path, 'utf8'));
     }
   }

@@ -10,3 +10,12 @@ export const CHROMIUM: Program = {
   apt: 'chromium',
   playwright: { name: 'chromium', path: () => chromium.executablePath() },
 };
+
+export const NGINX: Program = {
+  title: 'nginx',
+  variable: 'LINEFEED_NGINX',
+  // Debian puts it where only root's PATH looks.
+  names: ['nginx', '/usr/sbin/nginx'],
+  probe: ['-v'],
+  apt: 'nginx-light',
+};

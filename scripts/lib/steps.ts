@@ -49,11 +49,11 @@ async function checkCommand(
 }
 
 async function typesStep({ log, check }: StepContext): Promise<void> {
-  const folders = globSync(['tsconfig.json', '{packages,examples}/*/tsconfig.json', 'e2e/tsconfig.json'], {
+  const projects = globSync('{,*/,*/*/}tsconfig.json', {
     cwd: ROOT,
-    exclude: (path) => path.includes('node_modules'),
+    exclude: (path) => /(^|\/)(node_modules|fixtures)(\/|$)/.test(path),
   }).toSorted();
-  for (const project of folders) {
+  for (const project of projects) {
     const folder = dirname(project);
     if (folder !== '.' && !hasSources(join(ROOT, folder))) continue;
     const { ok, output } = await runCommand('tsc', ['-p', project], { timeoutMs: 2 * MINUTE });

@@ -1,5 +1,6 @@
 /** Breaks the connections of one tab on its own request. Sits before the feed; its routes answer on loopback only. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { z } from 'zod';
 import { pathOf, queryOf, readJson, sendJson, type Handler } from './http.ts';
 
 interface Tab {
@@ -13,6 +14,9 @@ export interface FaultsOptions {
   /** Has this process killed and started again. */
   restart(): void;
 }
+
+/** What the routes for one tab take. */
+const Ask = z.object({ tab: z.string() });
 
 const refuseMs = 5_000;
 /** A tab that has been away for so long has left. */
@@ -73,7 +77,7 @@ export function createFaults({ notice, restart }: FaultsOptions): Handler {
       sendJson(res, 202, {});
       return;
     }
-    const tab = tabs.get(String((body as { tab?: unknown } | null)?.tab));
+    const tab = tabs.get(Ask.safeParse(body).data?.tab ?? '');
     if (tab === undefined) {
       sendJson(res, 409, { message: 'This tab has no connection to break right now.' });
       return;
@@ -84,10 +88,7 @@ export function createFaults({ notice, restart }: FaultsOptions): Handler {
 
   function enter(id: string): Tab | undefined {
     const known = tabs.get(id);
-    if (known !== undefined) {
-      clearTimeout(known.leaving);
-      return known;
-    }
+    if (known !== undefined) return known;
     if (tabs.size >= maxTabs) return undefined;
     const tab: Tab = { responses: new Set(), refusedUntil: 0, leaving: undefined };
     tabs.set(id, tab);
@@ -96,6 +97,7 @@ export function createFaults({ notice, restart }: FaultsOptions): Handler {
   }
 
   function follow(id: string, tab: Tab, res: ServerResponse): void {
+    clearTimeout(tab.leaving);
     tab.responses.add(res);
     res.on('close', () => {
       tab.responses.delete(res);

@@ -16,6 +16,13 @@ export type {
   SubscriptionOptions,
   SubscriptionSnapshot,
 } from './lib/subscription.ts';
-export type { Transport, TransportConnection, TransportSink } from './lib/transport.ts';
+export type {
+  Ending,
+  Opening,
+  RequestOptions,
+  Transport,
+  TransportConnection,
+  TransportSink,
+} from './lib/transport.ts';
 export type { EventSourceTransportOptions } from './lib/transports/event-source.ts';
 export type { FetchTransportOptions } from './lib/transports/fetch.ts';

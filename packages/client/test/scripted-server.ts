@@ -34,7 +34,7 @@ export async function createScriptedServer(): Promise<ScriptedServer> {
     const exchange: Exchange = {
       request,
       response,
-      url: new URL(request.url!, 'http://localhost'),
+      url: new URL(request.url ?? '', 'http://localhost'),
       body: Buffer.concat(chunks).toString(),
       closed: new Promise((resolve) => response.on('close', () => resolve())),
       stream(text) {

@@ -4,7 +4,7 @@ import { FRAME, type ControlRequest, type Hello, type Subscribed } from '@linefe
 import { createManualClock, type ManualClock } from '../src/lib/clock.ts';
 import { createClient, type Client, type ClientOptions } from '../src/lib/client.ts';
 import { networkError } from '../src/lib/request.ts';
-import type { Ending, Opening, TransportSink } from '../src/lib/transport.ts';
+import type { Ending, Opening, Transport, TransportSink } from '../src/lib/transport.ts';
 import { HELLO } from './frames.ts';
 
 /** One response. */
@@ -32,46 +32,55 @@ export interface Script {
   readonly settle: () => Promise<void>;
 }
 
+/** The transport alone. */
+export function createScriptTransport(): { readonly transport: Transport; readonly attempts: Attempt[] } {
+  const attempts: Attempt[] = [];
+  return {
+    attempts,
+    transport(opening, sink) {
+      const attempt: Attempt = {
+        opening,
+        sink,
+        closed: false,
+        send(event, payload, id = '') {
+          sink.onLife();
+          sink.onFrame(event, JSON.stringify(payload), id);
+        },
+        hello: (id, change) => attempt.send(FRAME.hello, { ...HELLO, ...change }, id),
+        subscribed: (address, position = 0, change = {}) =>
+          attempt.send(FRAME.subscribed, {
+            address,
+            event: address,
+            cursor: `e.${position}`,
+            tail: `e.${position}`,
+            ...change,
+          }),
+        lose: (ending = { error: networkError('The response ended.') }) => sink.onEnd(ending),
+      };
+      attempts.push(attempt);
+      return {
+        close() {
+          attempt.closed = true;
+        },
+      };
+    },
+  };
+}
+
 export function createScript(options: Partial<ClientOptions> = {}): Script {
   const clock = createManualClock(1_000_000);
-  const attempts: Attempt[] = [];
+  const { transport, attempts } = createScriptTransport();
   const controls: ControlRequest[] = [];
   const errors: unknown[] = [];
   const script: Script = {
     client: createClient<AnyChannel>({
       url: '/events',
       clock,
+      transport,
       onError: (error) => errors.push(error),
       fetch: async (_url, init) => {
-        controls.push(JSON.parse(String(init?.body)) as ControlRequest);
+        controls.push(JSON.parse(init?.body as string) as ControlRequest);
         return new Response('', { status: script.controlStatus });
-      },
-      transport(opening, sink) {
-        const attempt: Attempt = {
-          opening,
-          sink,
-          closed: false,
-          send(event, payload, id = '') {
-            sink.onLife();
-            sink.onFrame(event, JSON.stringify(payload), id);
-          },
-          hello: (id, change) => attempt.send(FRAME.hello, { ...HELLO, ...change }, id),
-          subscribed: (address, position = 0, change = {}) =>
-            attempt.send(FRAME.subscribed, {
-              address,
-              event: address,
-              cursor: `e.${position}`,
-              tail: `e.${position}`,
-              ...change,
-            }),
-          lose: (ending = { error: networkError('The response ended.') }) => sink.onEnd(ending),
-        };
-        attempts.push(attempt);
-        return {
-          close() {
-            attempt.closed = true;
-          },
-        };
       },
       ...options,
     }),

@@ -1,9 +1,14 @@
 /** The server end of a Linefeed channel. */
+export { eventStream } from './lib/adapters/fetch.ts';
 export { createFeed } from './lib/create-feed.ts';
 export { defineStream } from './lib/define-stream.ts';
 export { memoryLog } from './lib/logs/memory.ts';
 export { message } from './lib/message.ts';
-export type { StreamDefinition, StreamEndpointOptions } from './lib/define-stream.ts';
+export type { FetchEventStreamOptions } from './lib/adapters/fetch.ts';
+export type { ContentContext, EventStreamContent, IterableContent } from './lib/content.ts';
+export type { Cookie, Cookies } from './lib/cookie.ts';
+export type { EncodingOptions } from './lib/encode.ts';
+export type { EventStreamOptions, StreamEnd, StreamEndHook } from './lib/event-stream.ts';
 export type { Answerer } from './lib/exchange.ts';
 export type {
   AuthorizeSubject,
@@ -19,9 +24,12 @@ export type {
   Published,
   PublishOptions,
   StreamContent,
+  StreamDefinition,
+  StreamEndpointOptions,
   StreamSource,
   StreamSources,
 } from './lib/feed-types.ts';
+export type { HeaderOptions, HeadOptions } from './lib/head.ts';
 export type { FeedLimitOptions } from './lib/limits.ts';
 export type {
   Appended,

@@ -11,7 +11,11 @@ import { Tap, type TapOptions } from './tap.ts';
 const topics = {
   notice: z.object({ text: z.string() }),
   other: z.object({ n: z.number() }),
-  price: topic({ params: z.object({ symbol: z.string() }), data: z.object({ bid: z.number() }), keep: 'latest' }),
+  price: topic({
+    params: z.object({ symbol: z.string() }),
+    data: z.object({ bid: z.number() }),
+    keep: 'latest',
+  }),
   room: topic({
     params: z.object({ name: z.string(), floor: z.number().default(0) }),
     data: z.object({ text: z.string() }),
@@ -24,8 +28,8 @@ const topics = {
 export const board: Channel<typeof topics> = defineChannel(topics);
 export type Board = typeof board;
 
-export interface Bench {
-  readonly feed: Feed<Board, any>;
+export interface Bench<Context> {
+  readonly feed: Feed<Board, Context>;
   readonly clock: ManualClock;
   /** What `onError` was given. */
   readonly errors: unknown[];
@@ -35,7 +39,7 @@ export interface Bench {
   open(target: string | Request, init?: RequestInit, tap?: TapOptions): Promise<Tap>;
 }
 
-export function createBench<Context = undefined>(options: Partial<FeedOptions<Board, Context>> = {}): Bench {
+export function createBench<Context = undefined>(options: Partial<FeedOptions<Board, Context>> = {}): Bench<Context> {
   const clock = createManualClock();
   const errors: unknown[] = [];
   const sources = {
@@ -52,8 +56,8 @@ export function createBench<Context = undefined>(options: Partial<FeedOptions<Bo
     onError: (error: unknown) => errors.push(error),
     streams: sources,
     ...options,
-  } as FeedOptions<Board, Context>);
-  const bench: Bench = {
+  });
+  const bench: Bench<Context> = {
     feed,
     clock,
     errors,
@@ -71,7 +75,8 @@ export function createBench<Context = undefined>(options: Partial<FeedOptions<Bo
     },
     async open(target, init, tapOptions) {
       const answer = await bench.ask(target, init);
-      if (typeof answer.body !== 'function') throw new Error(`Not opened: ${answer.status} ${answer.body ?? ''}`);
+      if (typeof answer.body !== 'function')
+        throw new Error(`Not opened: ${answer.status} ${answer.body ?? ''}`);
       const tap = new Tap(tapOptions);
       answer.body(tap);
       await clock.settle();

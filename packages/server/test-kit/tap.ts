@@ -36,7 +36,9 @@ export class Tap implements Outlet {
   }
 
   get writable(): boolean {
-    return !this.closed && !this.ended && (this.#roomBytes === Infinity || this.bufferedBytes < this.#roomBytes);
+    return (
+      !this.closed && !this.ended && (this.#roomBytes === Infinity || this.bufferedBytes < this.#roomBytes)
+    );
   }
 
   write(bytes: Uint8Array): void {

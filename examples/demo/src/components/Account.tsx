@@ -4,6 +4,7 @@ import { toCount } from '../lib/format.ts';
 import { Panel } from './Panel.tsx';
 
 export function Account({ account }: { readonly account: Books }) {
+  const wrong = account.missingUnannounced + account.doubled;
   const lines = Object.entries(account.lines).filter(([, line]) => line.received > 0);
   return (
     <Panel name="account" title="Account">
@@ -17,6 +18,11 @@ export function Account({ account }: { readonly account: Books }) {
         <Figure name="missing, unannounced" value={account.missingUnannounced} mustBeZero />
         <Figure name="doubled" value={account.doubled} mustBeZero />
       </dl>
+      {wrong > 0 && (
+        <p className="error" role="alert">
+          {wrong === 1 ? 'One event is' : `${toCount(wrong)} events are`} wrong: this should never happen.
+        </p>
+      )}
       <p className="account-note">
         Checked by the run and number that every payload bears
         {lines.length > 0 && ': '}
@@ -46,7 +52,7 @@ function Figure({ name, value, note, mustBeZero = false }: FigureProps) {
       <dt>{name}</dt>
       <dd>
         <b>{toCount(value)}</b>
-        <small>{mustBeZero ? (value === 0 ? '✓ must stay 0' : '✗ must be 0') : note}</small>
+        <small>{mustBeZero ? (value === 0 ? '✓ stays 0' : '✗ must be 0') : note}</small>
       </dd>
     </div>
   );

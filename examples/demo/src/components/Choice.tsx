@@ -4,7 +4,11 @@ import { useId } from 'react';
 interface ChoiceProps<T extends string> {
   readonly label: string;
   readonly value: T;
-  readonly options: readonly { readonly value: T; readonly text: string; readonly badge?: number | undefined }[];
+  readonly options: readonly {
+    readonly value: T;
+    readonly text: string;
+    readonly badge?: number | undefined;
+  }[];
   readonly onChoose: (value: T) => void;
 }
 

@@ -1,11 +1,10 @@
 /** The connection: its state and why, how it is carried, where it stands, and how it fared in the last minutes. */
-import { useRef, useState } from 'react';
 import { useDesk } from '../lib/desk.ts';
 import { toClock, toDuration } from '../lib/format.ts';
-import { useConnection, useNow, useSubscription } from '../lib/hooks.ts';
+import { useConnection, useNow } from '../lib/hooks.ts';
 import type { Mark, Span } from '../lib/line.ts';
 import type { TransportName } from '../lib/link.ts';
-import { median } from '../lib/series.ts';
+import { median, type Reading } from '../lib/series.ts';
 import { stateWords, toWhy } from '../lib/words.ts';
 import { Choice } from './Choice.tsx';
 import { Panel } from './Panel.tsx';
@@ -13,16 +12,17 @@ import { StateMark } from './StateMark.tsx';
 import { Timeline } from './Timeline.tsx';
 
 interface ConnectionProps {
+  readonly readings: readonly Reading[];
   readonly spans: readonly Span[];
   readonly marks: readonly Mark[];
   readonly transport: TransportName;
   readonly onTransport: (transport: TransportName) => void;
 }
 
-export function Connection({ spans, marks, transport, onTransport }: ConnectionProps) {
+export function Connection({ readings, spans, marks, transport, onTransport }: ConnectionProps) {
   const { client } = useDesk();
   const snapshot = useConnection(client);
-  const latency = useLatency();
+  const latency = toLatency(readings);
   const heardAt = client.lastEventAt;
   const cursor = client.cursor;
   const now = useNow(500);
@@ -103,21 +103,9 @@ interface Latency {
 }
 
 /** From publish on the server to the handler here, over the last minute. */
-function useLatency(): Latency | undefined {
-  const { client } = useDesk();
-  const [latency, setLatency] = useState<Latency>();
-  const recent = useRef<readonly number[]>([]);
-  useSubscription(client, (on) =>
-    on.subscribe(
-      'host',
-      (reading, event) => {
-        if (event.replayed) return;
-        const nowMs = Date.now() - reading.at;
-        recent.current = [...recent.current.slice(-59), nowMs];
-        setLatency({ nowMs, medianMs: median(recent.current) ?? nowMs });
-      },
-      { onGap: () => undefined },
-    ),
-  );
-  return latency;
+function toLatency(readings: readonly Reading[]): Latency | undefined {
+  const live = readings.filter(({ replayed }) => !replayed).slice(-60);
+  const newest = live.at(-1);
+  if (newest === undefined) return undefined;
+  return { nowMs: newest.delayMs, medianMs: median(live.map(({ delayMs }) => delayMs)) ?? newest.delayMs };
 }

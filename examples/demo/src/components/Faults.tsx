@@ -7,27 +7,53 @@ import { post, tab } from '../lib/link.ts';
 import { Panel } from './Panel.tsx';
 
 const faults = [
-  { path: 'cut', name: 'cut', title: 'Cut my connection', text: 'The server destroys the socket in the middle of whatever it was sending.' },
-  { path: '502', name: '502', title: 'Answer 502 for 5 s', text: 'Cut, and every attempt to come back is refused for five seconds.' },
-  { path: 'silence', name: 'silence', title: 'Go silent', text: 'The socket stays open and nothing comes out of it. Only the clock can tell, after 6 s.' },
-  { path: 'restart', name: 'restart', title: 'Restart the server', text: 'Killed and started again. Its log was in memory, so a gap is announced for each address.' },
+  {
+    path: 'cut',
+    name: 'cut',
+    title: 'Cut my connection',
+    text: 'The server destroys the socket in the middle of whatever it was sending.',
+  },
+  {
+    path: '502',
+    name: '502',
+    title: 'Answer 502 for 5 s',
+    text: 'Cut, and every attempt to come back is refused for five seconds.',
+  },
+  {
+    path: 'silence',
+    name: 'silence',
+    title: 'Go silent',
+    text: 'The socket stays open and nothing comes out of it. Only the clock can tell, after 6 s.',
+  },
+  {
+    path: 'restart',
+    name: 'restart',
+    title: 'Restart the server',
+    text: 'Killed and started again. Its log was in memory, so a gap is announced for each address.',
+  },
 ] as const;
 
 interface FaultsProps {
   readonly marks: readonly Mark[];
   readonly spans: readonly Span[];
   readonly account: Account;
-  readonly onMark: (name: string) => void;
+  /** Notes that a fault was asked for; what it returns takes that back. */
+  readonly onMark: (name: string) => () => void;
 }
 
 export function Faults({ marks, spans, account, onMark }: FaultsProps) {
-  const [error, setError] = useState<string>();
+  const [error, setError] = useState<{ readonly at: number; readonly text: string }>();
 
   async function press({ path, name }: (typeof faults)[number]): Promise<void> {
     setError(undefined);
-    onMark(name);
-    await post(`/faults/${path}`, { tab }).catch((cause: Error) => setError(cause.message));
+    const takeBack = onMark(name);
+    await post(`/faults/${path}`, { tab }).catch((cause: Error) => {
+      takeBack();
+      setError({ at: Date.now(), text: cause.message });
+    });
   }
+
+  const outdated = error && spans.some(({ at, state }) => at > error.at && state === 'connected');
 
   return (
     <Panel name="faults" title="Buttons that hurt">
@@ -42,7 +68,11 @@ export function Faults({ marks, spans, account, onMark }: FaultsProps) {
         ))}
       </ul>
       <p className="drill" role="status">
-        {error === undefined ? <Outcome marks={marks} spans={spans} account={account} /> : <span className="error">{error}</span>}
+        {error === undefined || outdated ? (
+          <Outcome marks={marks} spans={spans} account={account} />
+        ) : (
+          <span className="error">{error.text}</span>
+        )}
       </p>
     </Panel>
   );
@@ -61,7 +91,8 @@ function Outcome({ marks, spans, account }: Omit<FaultsProps, 'onMark'>) {
         : `noticed after ${toDuration(noticedAfterMs)}, ${
             backAfterMs === undefined ? 'coming back…' : `back after ${toDuration(backAfterMs)}.`
           }`}{' '}
-      {backAfterMs !== undefined && (wrong === 0 ? 'Nothing lost in silence, nothing twice.' : `${wrong} events wrong.`)}
+      {backAfterMs !== undefined &&
+        (wrong === 0 ? 'Nothing lost in silence, nothing twice.' : `${wrong} events wrong.`)}
     </>
   );
 }

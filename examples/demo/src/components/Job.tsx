@@ -103,14 +103,10 @@ export function Job() {
           {done.map(({ n, found: primes, resumed, run }) => {
             const tall = (primes / mostPerStep) * 64;
             return (
-              <rect
-                key={run + n}
-                className={resumed ? 'bar bar-resumed' : 'bar'}
-                x={(n - 1) * 4 + 0.5}
-                width="3"
-                y={72 - tall}
-                height={tall}
-              />
+              <g key={run + n} className={resumed ? 'bar is-resumed' : 'bar'}>
+                {resumed && <rect x={(n - 1) * 4 + 1.25} width="1.5" y="0" height={68 - tall} />}
+                <rect x={(n - 1) * 4 + 0.5} width="3" y={72 - tall} height={tall} />
+              </g>
             );
           })}
         </svg>
@@ -134,9 +130,12 @@ export function Job() {
         </div>
       </dl>
       <p className="job-verdict" role="status">
-        {phase === 'ready' && done.length === 0 && 'Start it, then hurt the connection: it goes on where it was.'}
+        {phase === 'ready' &&
+          done.length === 0 &&
+          'Start it, then hurt the connection: it goes on where it was.'}
         {phase === 'ready' && done.length > 0 && 'Stopped.'}
-        {running && 'Each bar is a step; it is as tall as its primes are many.'}
+        {running &&
+          'A bar is a step, as tall as its primes are many; a thin line stands where it went on after a break.'}
         {phase === 'failed' && <span className="error">{error}</span>}
         {phase === 'done' &&
           (found === primesBelowTenMillion ? (

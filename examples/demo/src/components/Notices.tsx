@@ -2,7 +2,7 @@
 import { useReducer } from 'react';
 import type { Payload } from '@linefeed/shared';
 import type { Board } from '../../channel.ts';
-import { useDesk } from '../lib/desk.ts';
+import { passGap, useDesk } from '../lib/desk.ts';
 import { toClock } from '../lib/format.ts';
 import { useSubscription } from '../lib/hooks.ts';
 import { Panel } from './Panel.tsx';
@@ -12,7 +12,8 @@ type Notice = Payload<Board, 'notice'>;
 const keptNotices = 40;
 
 export function Notices() {
-  const { client, book, resume } = useDesk();
+  const desk = useDesk();
+  const { client, book, resume } = desk;
   const [notices, add] = useReducer(
     (before: readonly Notice[], notice: Notice) => [notice, ...before].slice(0, keptNotices),
     [],
@@ -26,7 +27,7 @@ export function Notices() {
         if (event.id !== undefined) resume.set('notice', event.id);
         add(notice);
       },
-      { from: resume.get('notice') ?? 'earliest', onGap: () => book({ kind: 'gap', address: 'notice' }) },
+      { from: resume.get('notice') ?? 'earliest', onGap: passGap(desk, 'notice') },
     ),
   );
 

@@ -1,9 +1,8 @@
 /** The strip chart: four pens on one paper that moves with time, and the moments at which the line was down. */
-import { useReducer, useRef, useState } from 'react';
-import { useDesk } from '../lib/desk.ts';
-import { useNow, useSubscription } from '../lib/hooks.ts';
+import { useState } from 'react';
+import { useNow } from '../lib/hooks.ts';
 import { toStretches, type Mark, type Span } from '../lib/line.ts';
-import { addReading, niceCeiling, type Reading } from '../lib/series.ts';
+import { niceCeiling, type Reading } from '../lib/series.ts';
 import { Choice } from './Choice.tsx';
 import { Panel } from './Panel.tsx';
 import { TimeAxis } from './TimeAxis.tsx';
@@ -59,8 +58,13 @@ const pens: readonly Pen[] = [
 
 const toEdge = (now: number) => now - lagMs;
 
-export function Recorder({ spans, marks }: { readonly spans: readonly Span[]; readonly marks: readonly Mark[] }) {
-  const readings = useReadings();
+interface RecorderProps {
+  readonly readings: readonly Reading[];
+  readonly spans: readonly Span[];
+  readonly marks: readonly Mark[];
+}
+
+export function Recorder({ readings, spans, marks }: RecorderProps) {
   const [window, setWindow] = useState<Window>('60');
   const windowMs = Number(window) * 1_000;
   const now = useNow(1_000);
@@ -68,9 +72,11 @@ export function Recorder({ spans, marks }: { readonly spans: readonly Span[]; re
   const shown = readings.filter(({ time }) => time >= toEdge(now) - windowMs - 2_000);
   // Before the first hello the line was not down yet.
   const since = spans.findIndex(({ state }) => state === 'connected');
-  const outages = toStretches(since === -1 ? [] : spans.slice(since), toEdge(now) - windowMs, now + 1_500).filter(
-    ({ state }) => state !== 'connected',
-  );
+  const outages = toStretches(
+    since === -1 ? [] : spans.slice(since),
+    toEdge(now) - windowMs,
+    now + 1_500,
+  ).filter(({ state }) => state !== 'connected');
   const sheet: Sheet = {
     readings: shown,
     outages,
@@ -98,14 +104,23 @@ export function Recorder({ spans, marks }: { readonly spans: readonly Span[]; re
           <Trace key={pen.name} pen={pen} sheet={sheet} first={i === 0} />
         ))}
         <TimeAxis sheet={sheet} />
-        {readings.length === 0 && <p className="paper-empty">Waiting for the first reading…</p>}
+        {readings.length === 0 && (
+          <p className="paper-empty">
+            <span>
+              {spans.at(-1)?.state === 'failed'
+                ? 'No readings: the connection failed.'
+                : 'Waiting for the first reading…'}
+            </span>
+          </p>
+        )}
       </div>
       <ul className="key">
         <li>
           <i className="key-live" aria-hidden="true" /> live
         </li>
         <li>
-          <i className="key-replayed" aria-hidden="true" /> replayed: published while we were away, delivered after
+          <i className="key-replayed" aria-hidden="true" /> replayed: published while we were away, delivered
+          after
         </li>
         <li>
           <i className="key-down" aria-hidden="true" /> line down
@@ -113,28 +128,4 @@ export function Recorder({ spans, marks }: { readonly spans: readonly Span[]; re
       </ul>
     </Panel>
   );
-}
-
-/** Readings from before this page was opened are its history, not a recovery. */
-const openedAt = Date.now();
-
-function useReadings(): readonly Reading[] {
-  const { client, book, resume } = useDesk();
-  const [readings, add] = useReducer(addReading, []);
-  const skewMs = useRef(Number.POSITIVE_INFINITY);
-
-  useSubscription(client, (on) =>
-    on.subscribe(
-      'host',
-      (reading, event) => {
-        // The smallest distance seen between the server's clock and ours is their difference.
-        skewMs.current = Math.min(skewMs.current, Date.now() - reading.at);
-        book({ kind: 'event', address: 'host', run: reading.run, n: reading.n });
-        if (event.id !== undefined) resume.set('host', event.id);
-        add({ ...reading, replayed: event.replayed && reading.at > openedAt, time: reading.at + Math.min(skewMs.current, 0) });
-      },
-      { from: resume.get('host') ?? 'earliest', onGap: () => book({ kind: 'gap', address: 'host' }) },
-    ),
-  );
-  return readings;
 }

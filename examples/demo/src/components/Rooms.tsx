@@ -2,7 +2,7 @@
 import { useEffect, useReducer, useRef, useState, type FormEvent } from 'react';
 import type { Payload } from '@linefeed/shared';
 import type { Board } from '../../channel.ts';
-import { useDesk } from '../lib/desk.ts';
+import { passGap, useDesk } from '../lib/desk.ts';
 import { toShortClock } from '../lib/format.ts';
 import { useSubscription } from '../lib/hooks.ts';
 import { post } from '../lib/link.ts';
@@ -11,26 +11,34 @@ import { Panel } from './Panel.tsx';
 
 const rooms = ['lobby', 'workshop', 'night-shift'] as const;
 type Room = (typeof rooms)[number];
-type Line = Payload<Board, 'room'> & { readonly replayed: boolean };
-type Talk = Readonly<Record<Room, readonly Line[]>>;
+type Line = Payload<Board, 'room'>;
+/** What stands in a room: something said, or where something may be missing. */
+type Item = Line | { readonly gapAt: number };
+type Talk = Readonly<Record<Room, readonly Item[]>>;
 
 const silent: Talk = { lobby: [], workshop: [], 'night-shift': [] };
-const keptLines = 200;
+const keptItems = 200;
+
+interface Heard {
+  readonly name: Room;
+  readonly item: Item;
+}
 
 export function Rooms() {
   const [room, setRoom] = useState<Room>('lobby');
   const [talk, hear] = useReducer(
-    (before: Talk, { name, line }: { readonly name: Room; readonly line: Line }): Talk => ({
-      ...before,
-      [name]: [...before[name], line].slice(-keptLines),
-    }),
+    (before: Talk, { name, item }: Heard): Talk =>
+      // A room in which nothing was said has nothing to miss.
+      'gapAt' in item && before[name].length === 0
+        ? before
+        : { ...before, [name]: [...before[name], item].slice(-keptItems) },
     silent,
   );
   const [read, setRead] = useState<Readonly<Record<string, number>>>({});
-  const lines = talk[room];
+  const items = talk[room];
   const [author, setAuthor] = useAuthor();
 
-  useEffect(() => setRead((before) => ({ ...before, [room]: lines.length })), [room, lines.length]);
+  useEffect(() => setRead((before) => ({ ...before, [room]: items.length })), [room, items.length]);
 
   return (
     <Panel
@@ -52,7 +60,7 @@ export function Rooms() {
       {rooms.map((name) => (
         <Listener key={name} name={name} hear={hear} />
       ))}
-      <Lines lines={lines} author={author} room={room} />
+      <Lines items={items} author={author} room={room} />
       <Composer room={room} author={author} onAuthor={setAuthor} />
     </Panel>
   );
@@ -60,12 +68,13 @@ export function Rooms() {
 
 interface ListenerProps {
   readonly name: Room;
-  readonly hear: (heard: { readonly name: Room; readonly line: Line }) => void;
+  readonly hear: (heard: Heard) => void;
 }
 
 /** Subscribes to one room. All rooms share the one connection. */
 function Listener({ name, hear }: ListenerProps) {
-  const { client, book, resume } = useDesk();
+  const desk = useDesk();
+  const { client, book, resume } = desk;
   const address = `room?name=${name}`;
   useSubscription(client, (on) =>
     on.subscribe(
@@ -74,34 +83,52 @@ function Listener({ name, hear }: ListenerProps) {
       (line, event) => {
         book({ kind: 'event', address, run: line.run, n: line.n });
         if (event.id !== undefined) resume.set(address, event.id);
-        hear({ name, line: { ...line, replayed: event.replayed } });
+        hear({ name, item: line });
       },
-      { from: resume.get(address) ?? 'earliest', onGap: () => book({ kind: 'gap', address }) },
+      {
+        from: resume.get(address) ?? 'earliest',
+        onGap(gap) {
+          passGap(desk, address)(gap);
+          hear({ name, item: { gapAt: Date.now() } });
+        },
+      },
     ),
   );
   return null;
 }
 
-function Lines({ lines, author, room }: { readonly lines: readonly Line[]; readonly author: string; readonly room: Room }) {
+interface LinesProps {
+  readonly items: readonly Item[];
+  readonly author: string;
+  readonly room: Room;
+}
+
+function Lines({ items, author, room }: LinesProps) {
   const end = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (end.current !== null) end.current.scrollTop = end.current.scrollHeight;
-  }, [lines, room]);
+  }, [items, room]);
   return (
     <div className="lines" role="log" aria-label={`Said in ${room}`} tabIndex={0} ref={end}>
-      {lines.length === 0 && (
+      {items.length === 0 && (
         <p className="empty">
           Nobody has spoken in {room} yet. Open this page in a second tab and talk to yourself.
         </p>
       )}
-      {lines.map(({ run, n, at, author: who, text }) => (
-        <article key={`${run}${n}`} className={who === author ? 'said is-own' : 'said'}>
-          <header>
-            <b>{who}</b> <time>{toShortClock(at)}</time>
-          </header>
-          <p>{text}</p>
-        </article>
-      ))}
+      {items.map((item) =>
+        'gapAt' in item ? (
+          <p key={`gap ${item.gapAt}`} className="hush">
+            {toShortClock(item.gapAt)} The server announced a gap: words may be missing here.
+          </p>
+        ) : (
+          <article key={item.run + item.n} className={item.author === author ? 'said is-own' : 'said'}>
+            <header>
+              <b>{item.author}</b> <time>{toShortClock(item.at)}</time>
+            </header>
+            <p>{item.text}</p>
+          </article>
+        ),
+      )}
     </div>
   );
 }
@@ -136,11 +163,22 @@ function Composer({ room, author, onAuthor }: ComposerProps) {
     <form className="composer" onSubmit={(event) => void send(event)}>
       <label className="composer-name">
         <span>You are</span>
-        <input value={author} maxLength={32} required autoComplete="nickname" onChange={(event) => onAuthor(event.target.value)} />
+        <input
+          value={author}
+          maxLength={32}
+          required
+          autoComplete="nickname"
+          onChange={(event) => onAuthor(event.target.value)}
+        />
       </label>
       <label className="composer-text">
         <span>Say in {room}</span>
-        <input value={text} maxLength={500} autoComplete="off" onChange={(event) => setText(event.target.value)} />
+        <input
+          value={text}
+          maxLength={500}
+          autoComplete="off"
+          onChange={(event) => setText(event.target.value)}
+        />
       </label>
       <button type="submit" className="primary" disabled={sending || text.trim() === ''}>
         Say it

@@ -28,7 +28,13 @@ export function Timeline({ spans, marks, now }: TimelineProps) {
         aria-label={`The last 5 minutes: ${toDuration(downMs)} without a connection`}
       >
         <defs>
-          <pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+          <pattern
+            id="hatch"
+            width="5"
+            height="5"
+            patternUnits="userSpaceOnUse"
+            patternTransform="rotate(45)"
+          >
             <rect width="2.5" height="5" className="hatch" />
           </pattern>
         </defs>

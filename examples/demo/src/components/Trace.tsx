@@ -67,56 +67,93 @@ export function Trace({ pen, sheet, first }: TraceProps) {
   const pieces = (width > 0 ? toPieces(readings) : []).map((piece) =>
     piece.map((reading) => ({ x: toX(reading.time), y: toY(pen.read(reading)) })),
   );
-  const curves = pieces.map((piece) => ({ line: toCurve(piece), from: piece[0]?.x ?? 0, to: piece.at(-1)?.x ?? 0 }));
+  const curves = pieces.map((piece) => ({
+    line: toCurve(piece),
+    from: piece[0]?.x ?? 0,
+    to: piece.at(-1)?.x ?? 0,
+  }));
   const level = newest && pen.level?.(newest);
   const digits = ceiling <= 1 ? 2 : ceiling < 10 && ceiling % 2 !== 0 ? 1 : 0;
 
   return (
     <div className={`lane pen-${pen.name}`}>
       <div className="lane-axis" aria-hidden="true">
-        {newest && [1, 0.5, 0].map((part) => <span key={part}>{(ceiling * part).toFixed(part === 0 ? 0 : digits)}</span>)}
+        {newest &&
+          [1, 0.5, 0].map((part) => (
+            <span key={part}>{(ceiling * part).toFixed(part === 0 ? 0 : digits)}</span>
+          ))}
       </div>
       <div className="lane-plot" ref={plot}>
         <svg width={width} height={height} role="img" aria-label={describe(pen, figures, windowMs)}>
           <defs>
-            <pattern id={`down-${pen.name}`} width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+            <pattern
+              id={`down-${pen.name}`}
+              width="7"
+              height="7"
+              patternUnits="userSpaceOnUse"
+              patternTransform="rotate(45)"
+            >
               <rect width="7" height="7" className="down-ground" />
               <rect width="2" height="7" className="down-line" />
             </pattern>
           </defs>
           {divisions.map((part) => (
-            <line key={part} className={part % 0.5 === 0 ? 'grid' : 'grid is-fine'} x2={width} y1={toY(part * ceiling)} y2={toY(part * ceiling)} />
+            <line
+              key={part}
+              className={part % 0.5 === 0 ? 'grid' : 'grid is-fine'}
+              x2={width}
+              y1={toY(part * ceiling)}
+              y2={toY(part * ceiling)}
+            />
           ))}
           <svg width={width} height={height}>
             <g ref={strip}>
-            <Uprights windowMs={windowMs} origin={origin} toX={toX} height={height} />
-            {outages.map(({ at, until }) => (
-              <rect key={at} x={toX(at)} width={Math.max(2, toX(until) - toX(at))} height={height} fill={`url(#down-${pen.name})`} />
-            ))}
-            {curves.map(({ line, from, to }) => (
-              <path key={`area ${from}`} className="area" d={`${line}L${to.toFixed(1)} ${foot}L${from.toFixed(1)} ${foot}Z`} />
-            ))}
-            {curves.map(({ line, from }) => (
-              <path key={from} className="trace" d={line} />
-            ))}
-            {readings
-              .filter(({ replayed }) => replayed)
-              .map((reading) => (
-                <circle key={reading.run + reading.n} className="replayed" cx={toX(reading.time)} cy={toY(pen.read(reading))} r="2.25" />
+              <Uprights windowMs={windowMs} origin={origin} toX={toX} height={height} />
+              {outages.map(({ at, until }) => (
+                <rect
+                  key={at}
+                  x={toX(at)}
+                  width={Math.max(2, toX(until) - toX(at))}
+                  height={height}
+                  fill={`url(#down-${pen.name})`}
+                />
               ))}
-            {marks.map((mark) => (
-              <g key={mark.at} className="mark" transform={`translate(${toX(mark.at)} 0)`}>
-                <line y2={height} />
-                {first && (
-                  <text x="4" y={height - margin - 4}>
-                    {mark.name}
-                  </text>
-                )}
-              </g>
-            ))}
+              {curves.map(({ line, from, to }) => (
+                <path
+                  key={`area ${from}`}
+                  className="area"
+                  d={`${line}L${to.toFixed(1)} ${foot}L${from.toFixed(1)} ${foot}Z`}
+                />
+              ))}
+              {curves.map(({ line, from }) => (
+                <path key={from} className="trace" d={line} />
+              ))}
+              {readings
+                .filter(({ recovered }) => recovered)
+                .map((reading) => (
+                  <circle
+                    key={reading.run + reading.n}
+                    className="replayed"
+                    cx={toX(reading.time)}
+                    cy={toY(pen.read(reading))}
+                    r="2.25"
+                  />
+                ))}
+              {marks.map((mark) => (
+                <g key={mark.at} className="mark" transform={`translate(${toX(mark.at)} 0)`}>
+                  <line y2={height} />
+                  {first && (
+                    <text x="4" y={height - margin - 4}>
+                      {mark.name}
+                    </text>
+                  )}
+                </g>
+              ))}
             </g>
           </svg>
-          {level !== undefined && level <= ceiling && <line className="level" x2={width} y1={toY(level)} y2={toY(level)} />}
+          {level !== undefined && level <= ceiling && (
+            <line className="level" x2={width} y1={toY(level)} y2={toY(level)} />
+          )}
           <path ref={nib} className="nib" d="M0 0l9-5v10z" />
         </svg>
       </div>

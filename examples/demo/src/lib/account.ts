@@ -37,7 +37,11 @@ export const emptyAccount: Account = {
 export function book(account: Account, entry: Entry): Account {
   const line = account.lines[entry.address] ?? emptyLine;
   if (entry.kind === 'gap') {
-    return { ...account, gaps: account.gaps + 1, ...withLine(account, entry.address, { ...line, announced: true }) };
+    return {
+      ...account,
+      gaps: account.gaps + 1,
+      ...withLine(account, entry.address, { ...line, announced: true }),
+    };
   }
   const { run, n } = entry;
   const received = account.received + 1;

@@ -1,6 +1,11 @@
 /** Numbers and times in words, the same everywhere on the page. */
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  hour12: false,
+});
 const shortClock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 
@@ -14,10 +19,6 @@ export function toShortClock(time: number): string {
 
 export function toCount(value: number): string {
   return whole.format(value);
-}
-
-export function toFixed(value: number, digits: number): string {
-  return value.toFixed(digits);
 }
 
 /** A length of time: `4 ms`, `1.2 s`, `12 s`, `3 min 04 s`. */

@@ -3,7 +3,11 @@ import { useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore, typ
 import type { BoardClient, ConnectionSnapshot } from './link.ts';
 
 /** Opens a subscription for each client and key, and ends it with the component. `open` may close over anything. */
-export function useSubscription(client: BoardClient, open: (client: BoardClient) => () => void, key = ''): void {
+export function useSubscription(
+  client: BoardClient,
+  open: (client: BoardClient) => () => void,
+  key = '',
+): void {
   const latest = useRef(open);
   useLayoutEffect(() => {
     latest.current = open;

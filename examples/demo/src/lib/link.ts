@@ -11,6 +11,8 @@ export function openClient(transport: TransportName) {
   return createClient<Board>({
     url: `/events?tab=${tab}`,
     transport: transport === 'fetch' ? fetchTransport() : eventSourceTransport(),
+    // Whoever presses a button here waits for what follows.
+    retry: { capMs: 3_000 },
   });
 }
 

@@ -4,6 +4,10 @@ import type { Board } from '../../channel.ts';
 
 export interface Reading extends Payload<Board, 'host'> {
   readonly replayed: boolean;
+  /** Replayed to a page that was already open: published while its line was down. */
+  readonly recovered: boolean;
+  /** From publish to the handler, server's clock to ours, ms. */
+  readonly delayMs: number;
   /** When it was published, by this page's clock. */
   readonly time: number;
 }

@@ -27,13 +27,29 @@ const reasonWords: Partial<Record<ConnectionSnapshot['reason'], string>> = {
   lifetime: 'The server asked us to come back: this connection was old enough.',
   drain: 'The server is going down and asked us to come back.',
   network: 'The connection broke.',
+  silence: 'Nothing came for too long: taken for dead.',
 };
 
 /** Why the connection is in its state, as a sentence or two. */
-export function toWhy({ state, reason, error, attempt, retryInMs, connectionCount }: ConnectionSnapshot): string {
-  if (state === 'connected' && connectionCount > 1) return 'The server said hello again; going on from the cursor.';
-  const why = reason === 'retry' && attempt > 0 ? `Attempt ${attempt}.` : (reasonWords[reason] ?? error?.message ?? `${reason}.`);
-  const status = error?.status === undefined ? '' : ` The answer was ${error.status}.`;
+export function toWhy({
+  state,
+  reason,
+  error,
+  attempt,
+  retryInMs,
+  connectionCount,
+}: ConnectionSnapshot): string {
+  if (state === 'connected' && connectionCount > 1)
+    return 'The server said hello again; going on from the cursor.';
   const wait = retryInMs === undefined ? '' : ` Trying again in ${toDuration(retryInMs)}.`;
-  return why + (reason === 'retry' ? '' : status) + wait;
+  if (reason === 'retry') return `Attempt ${attempt}.`;
+  if (error?.status !== undefined)
+    return `The server answered ${error.status}.${toExcerpt(error.body)}${wait}`;
+  return (reasonWords[reason] ?? error?.message ?? `${reason}.`) + wait;
+}
+
+/** What an answer said of itself: the message of a JSON problem, where it is one. */
+function toExcerpt(body: string | undefined): string {
+  const message = /"message":\s*"([^"]+)"/.exec(body ?? '')?.[1];
+  return message === undefined ? '' : ` It says: “${message}”`;
 }

@@ -1,19 +1,28 @@
 /** The client end of a channel. */
-import { LinefeedError, type AnyChannel, type ParamsInput, type Payload, type TopicName } from '@linefeed/shared';
+import {
+  LinefeedError,
+  type AnyChannel,
+  type ParamsInput,
+  type Payload,
+  type TopicName,
+} from '@linefeed/shared';
 import { systemClock, type Clock } from './clock.ts';
 import { createConnection } from './connection.ts';
 import type { ConnectionSnapshot } from './connection-state.ts';
+import { createControl } from './control.ts';
 import { createGate } from './gate.ts';
 import { iterate } from './iterate.ts';
 import { watchPage } from './page.ts';
 import { createPersistence, type PersistOptions } from './persist.ts';
 import { send } from './request.ts';
 import type { RetryOptions } from './retry-policy.ts';
+import { createRoster } from './roster.ts';
 import { createRouting } from './routing.ts';
 import { createSettlement } from './settlement.ts';
 import type { Readable } from './store.ts';
 import {
   createDelivery,
+  type AnyHandler,
   type EventInfo,
   type Gap,
   type Subscription,
@@ -61,9 +70,8 @@ export type SubscribeArguments<C extends AnyChannel, K extends TopicName<C>> =
   ParamsInput<C, K> extends undefined
     ? [handler: Handler<C, K>, options?: SubscriptionOptions]
     : {} extends ParamsInput<C, K>
-      ?
-          | [handler: Handler<C, K>, options?: SubscriptionOptions]
-          | [params: ParamsInput<C, K>, handler: Handler<C, K>, options?: SubscriptionOptions]
+      ? | [handler: Handler<C, K>, options?: SubscriptionOptions]
+        | [params: ParamsInput<C, K>, handler: Handler<C, K>, options?: SubscriptionOptions]
       : [params: ParamsInput<C, K>, handler: Handler<C, K>, options?: SubscriptionOptions];
 
 /** What `iterate` takes behind the topic. */
@@ -80,9 +88,12 @@ export interface Client<C extends AnyChannel> {
    *
    * @throws LinefeedError `closed` after `close()`
    */
-  readonly subscribe: <K extends TopicName<C>>(topic: K, ...rest: SubscribeArguments<C, K>) => Subscription;
+  readonly subscribe: <K extends { [N in TopicName<C>]: N }[TopicName<C>]>(
+    topic: K,
+    ...rest: SubscribeArguments<C, K>
+  ) => Subscription;
   /** The same as an async iterable of payloads: ends with the stream, throws what ends it, unsubscribes when left. */
-  readonly iterate: <K extends TopicName<C>>(
+  readonly iterate: <K extends { [N in TopicName<C>]: N }[TopicName<C>]>(
     topic: K,
     ...rest: IterateArguments<C, K>
   ) => AsyncGenerator<Payload<C, K>, void, void>;
@@ -107,12 +118,13 @@ export function createClient<C extends AnyChannel>(
 ): Client<C> {
   const options = second ?? (first as ClientOptions);
   const channel = second && (first as C);
-  const { clock = systemClock, pauseWhenHidden, persist, retry = {} } = options;
-  const request: RequestOptions = { ...options, url: String(options.url) };
+  const { clock = systemClock, pauseWhenHidden, persist, retry = {}, headers, credentials, fetch } = options;
+  const request: RequestOptions = { url: String(options.url), headers, credentials, fetch };
   const gate = createGate();
   let warned = false;
   let closed = false;
 
+  // oxlint-disable-next-line no-console -- nobody listens, and an error must not be silent
   const onError = options.onError ?? ((error: LinefeedError) => console.error(error));
   const onInvalid = options.onInvalid ?? onError;
   // Deferred: what they throw must not reach the middle of a frame.
@@ -120,17 +132,33 @@ export function createClient<C extends AnyChannel>(
     void Promise.resolve(error).then(report);
 
   const settlement = createSettlement(() => persistence?.note());
+  const control = createControl({
+    clock,
+    take: () => roster.takeChange(),
+    async send(body) {
+      const response = await send(request, request.url, { method: 'POST', body: JSON.stringify(body) });
+      response.body?.cancel().catch(() => {});
+      return response.status;
+    },
+    onFailure: () => connection.reopen('changed'),
+  });
+  const roster = createRoster({
+    clock,
+    lingerMs: options.lingerMs ?? 1_000,
+    restored: (address) => persistence?.restored(address),
+    start() {
+      if (['idle', 'closed', 'failed'].includes(connection.getSnapshot().state))
+        connection.open('subscribed');
+    },
+    rest: () => closed || connection.stop('rest', 'unsubscribed'),
+    flush: control.flush,
+  });
   const routing = createRouting({
     clock,
     settlement,
+    roster,
+    control,
     retry,
-    lingerMs: options.lingerMs ?? 1_000,
-    send: async (body) =>
-      (await send(request, request.url, { method: 'POST', body: JSON.stringify(body) })).status,
-    start() {
-      if (['idle', 'closed', 'failed'].includes(connection.getSnapshot().state)) connection.open('subscribed');
-    },
-    rest: () => connection.stop('rest', 'unsubscribed'),
     reopen: (reason) => connection.reopen(reason),
     listen: (event) => connection.listen(event),
     onError: deferred(onError),
@@ -142,8 +170,17 @@ export function createClient<C extends AnyChannel>(
     clock,
     retry,
     connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
-    hiddenGraceMs: pauseWhenHidden ? (pauseWhenHidden === true ? 30_000 : pauseWhenHidden.graceMs) : undefined,
-    ...routing,
+    hiddenGraceMs: pauseWhenHidden
+      ? pauseWhenHidden === true
+        ? 30_000
+        : pauseWhenHidden.graceMs
+      : undefined,
+    plan: roster.takeOpening,
+    onFrame: routing.onFrame,
+    onGone() {
+      roster.reset();
+      control.reset();
+    },
     onOver(error) {
       routing.onOver(error);
       if (error) deferred(onError)(error);
@@ -154,7 +191,8 @@ export function createClient<C extends AnyChannel>(
   const persistence = persist
     ? createPersistence(persist === true ? {} : persist, request.url, clock, () => [
         settlement.committed(),
-        ...routing.addresses(),
+        // Only those that the cursor speaks for.
+        ...[...roster.entries].filter(({ at, apart }) => at && !apart).map(({ address }) => address),
       ])
     : undefined;
   const unwatch = watchPage((hint) => {
@@ -172,7 +210,10 @@ export function createClient<C extends AnyChannel>(
       ((gap: Gap) => {
         if (warned) return;
         warned = true;
-        console.warn(`linefeed: events of ${gap.address} are lost (${gap.reason}); give onGap to fetch what they changed.`);
+        // oxlint-disable-next-line no-console -- nobody listens, and a gap must not be silent
+        console.warn(
+          `Linefeed: events of ${gap.address} are lost (${gap.reason}); give onGap to fetch what they changed.`,
+        );
       }),
     onError,
     onInvalid,
@@ -181,27 +222,35 @@ export function createClient<C extends AnyChannel>(
   const listen = (
     topic: string,
     params: unknown,
-    handler: (payload: any, event: any) => unknown,
+    handler: AnyHandler,
     given: SubscriptionOptions = {},
   ): Subscription => {
     if (closed) throw new LinefeedError('closed', `This client is closed; ${topic} cannot be subscribed.`);
     const schema = channel?.topics.get(topic)?.data;
-    const delivery = createDelivery(context, topic, params, schema, handler, given, () => routing.remove(delivery));
-    if (!given.signal?.aborted) routing.add(delivery, given, persistence?.restored);
+    const delivery = createDelivery(context, topic, params, schema, handler, given, () =>
+      roster.remove(delivery),
+    );
+    if (given.signal?.aborted) delivery.subscription();
+    else roster.add(delivery, given);
     return delivery.subscription;
   };
 
   return {
     subscribe: (topic, ...rest) => {
-      const [params, handler, given] = (typeof rest[0] === 'function' ? [undefined, ...rest] : rest) as Parameters<
-        typeof listen
-      > extends [string, ...infer Rest]
-        ? Rest
-        : never;
+      const [params, handler, given] = (
+        typeof rest[0] === 'function' ? [undefined, ...rest] : rest
+      ) as Parameters<typeof listen> extends [string, ...infer Rest] ? Rest : never;
       return listen(topic, params, handler, given);
     },
     iterate: (topic, ...[given = {}]) =>
-      iterate((handler) => listen(topic, (given as { params?: unknown }).params, handler, given as SubscriptionOptions)),
+      iterate((handler) =>
+        listen(
+          topic,
+          (given as { params?: unknown }).params,
+          handler as AnyHandler,
+          given as SubscriptionOptions,
+        ),
+      ),
     connection: { getSnapshot: connection.getSnapshot, subscribe: connection.subscribe },
     get cursor() {
       return settlement.committed();
@@ -210,13 +259,13 @@ export function createClient<C extends AnyChannel>(
       return connection.lastEventAt();
     },
     reconnect() {
-      if (!closed && routing.deliveries().length > 0) connection.open('asked');
+      if (roster.entries.size > 0) connection.open('asked');
     },
     close() {
       closed = true;
       unwatch();
       persistence?.flush();
-      for (const { subscription } of routing.deliveries()) subscription();
+      roster.close();
       connection.stop('close', 'asked');
     },
   };

@@ -33,7 +33,10 @@ describe('the states of a connection', () => {
 
   it('1. only hello leads to connected, and only from an attempt', () => {
     const into = arrows.filter(({ from, to }) => to === 'connected' && from !== 'connected');
-    expect(into.map(({ from, event }) => `${from} ${event}`)).toEqual(['connecting hello', 'reconnecting hello']);
+    expect(into.map(({ from, event }) => `${from} ${event}`)).toEqual([
+      'connecting hello',
+      'reconnecting hello',
+    ]);
   });
 
   it('2. a lost connection is reconnecting, and connecting continues nothing', () => {
@@ -57,7 +60,11 @@ describe('the states of a connection', () => {
 
   it('5. closed and failed are left only by start and close', () => {
     const out = arrows.filter(({ from, to }) => (from === 'closed' || from === 'failed') && to !== from);
-    expect(out.map(({ from, event }) => `${from} ${event}`)).toEqual(['closed start', 'failed start', 'failed close']);
+    expect(out.map(({ from, event }) => `${from} ${event}`)).toEqual([
+      'closed start',
+      'failed start',
+      'failed close',
+    ]);
   });
 
   it('6. suspended is left only by start, rest and close', () => {

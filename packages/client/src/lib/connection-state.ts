@@ -57,36 +57,50 @@ export type ConnectionReason =
   | Reconnect['reason']
   | ErrorCode;
 
-type Row = readonly [
-  idle: ConnectionState,
-  connecting: ConnectionState,
-  connected: ConnectionState,
-  reconnecting: ConnectionState,
-  suspended: ConnectionState,
-  closed: ConnectionState,
-  failed: ConnectionState,
-];
+type Row = Readonly<Record<ConnectionState, ConnectionState>>;
 
-const STATES = 'idle connecting connected reconnecting suspended closed failed'.split(
-  ' ',
-) as readonly ConnectionState[];
+const STAY: Row = {
+  idle: 'idle',
+  connecting: 'connecting',
+  connected: 'connected',
+  reconnecting: 'reconnecting',
+  suspended: 'suspended',
+  closed: 'closed',
+  failed: 'failed',
+};
 
-// The compiler asks for a row for each event and for a cell for each state.
+/** Every attempt and every connection ends up in `state`; what rests is left alone. */
+const attempting = (state: ConnectionState): Row => ({
+  ...STAY,
+  connecting: state,
+  connected: state,
+  reconnecting: state,
+});
+
+/** Everything but `closed` and `failed` ends up in `state`. */
+const living = (state: ConnectionState): Row => ({ ...attempting(state), idle: state, suspended: state });
+
+// The compiler asks for a row for each event, and each row has a cell for each state.
 const TABLE: Readonly<Record<ConnectionEvent, Row>> = {
-  // from       idle          connecting      connected       reconnecting    suspended     closed        failed
-  start: ['connecting', 'connecting', 'reconnecting', 'reconnecting', 'connecting', 'connecting', 'connecting'],
-  hello: ['idle', 'connected', 'connected', 'connected', 'suspended', 'closed', 'failed'],
-  lost: ['idle', 'reconnecting', 'reconnecting', 'reconnecting', 'suspended', 'closed', 'failed'],
-  refused: ['idle', 'failed', 'failed', 'failed', 'suspended', 'closed', 'failed'],
-  finished: ['idle', 'closed', 'closed', 'closed', 'suspended', 'closed', 'failed'],
-  suspend: ['idle', 'suspended', 'suspended', 'suspended', 'suspended', 'closed', 'failed'],
-  rest: ['idle', 'idle', 'idle', 'idle', 'idle', 'closed', 'failed'],
-  close: ['closed', 'closed', 'closed', 'closed', 'closed', 'closed', 'closed'],
+  start: {
+    ...living('connecting'),
+    connected: 'reconnecting',
+    reconnecting: 'reconnecting',
+    closed: 'connecting',
+    failed: 'connecting',
+  },
+  hello: attempting('connected'),
+  lost: attempting('reconnecting'),
+  refused: attempting('failed'),
+  finished: attempting('closed'),
+  suspend: attempting('suspended'),
+  rest: living('idle'),
+  close: { ...living('closed'), failed: 'closed' },
 };
 
 /** Where `event` leads from `state`. */
 export function nextState(state: ConnectionState, event: ConnectionEvent): ConnectionState {
-  return TABLE[event][STATES.indexOf(state)]!;
+  return TABLE[event][state];
 }
 
 /** A connection at the moment of its last change. */

@@ -58,7 +58,11 @@ export function createConnection(options: ConnectionOptions): Connection {
   let cancelTimer = () => {};
   let cancelPause = () => {};
 
-  const move = (event: ConnectionEvent, reason: ConnectionReason, change: Partial<ConnectionSnapshot> = {}) => {
+  const move = (
+    event: ConnectionEvent,
+    reason: ConnectionReason,
+    change: Partial<ConnectionSnapshot> = {},
+  ) => {
     const before = store.getSnapshot();
     const state = nextState(before.state, event);
     store.set({
@@ -159,7 +163,11 @@ export function createConnection(options: ConnectionOptions): Connection {
     options.onFrame(event, data, id);
   };
 
-  const lose = ({ error, retryAfterMs, full: isFull }: Ending, reason: ConnectionReason = error?.code ?? 'finished', afterMs?: number) => {
+  const lose = (
+    { error, retryAfter, full: isFull }: Ending,
+    reason: ConnectionReason = error?.code ?? 'finished',
+    afterMs?: number,
+  ) => {
     const { state, connectedAt } = store.getSnapshot();
     drop();
     if (isFull) {
@@ -180,7 +188,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       {
         connectedMs: state === 'connected' ? clock.now() - connectedAt! : undefined,
         afterMs: unauthorized ? 0 : afterMs,
-        retryAfterMs,
+        retryAfter,
         retryMs,
       },
       retry,
@@ -191,7 +199,11 @@ export function createConnection(options: ConnectionOptions): Connection {
     const exhausted = error !== undefined && history.failures >= (retry.maxAttempts ?? Infinity);
     if (error !== undefined && ((!error.retryable && !unauthorized) || exhausted)) {
       const final = error.retryable
-        ? new LinefeedError('retries_exhausted', `Gave up after ${history.failures} attempts: ${error.message}`, { cause: error })
+        ? new LinefeedError(
+            'retries_exhausted',
+            `Gave up after ${history.failures} attempts: ${error.message}`,
+            { cause: error },
+          )
         : error;
       move('refused', final.code, { error: final });
       return options.onOver(final);
@@ -231,7 +243,10 @@ export function createConnection(options: ConnectionOptions): Connection {
       } else if (pulse !== undefined) {
         pulse = probe(pulse, clock.now());
         wait(pulse.dueAt - clock.now(), watch);
-      } else if (hint !== 'offline' && (reason === 'hidden' || (state === 'reconnecting' && (response === undefined || hint === 'online')))) {
+      } else if (
+        hint !== 'offline' &&
+        (reason === 'hidden' || (state === 'reconnecting' && (response === undefined || hint === 'online')))
+      ) {
         open('page');
       }
     },

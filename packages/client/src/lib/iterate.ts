@@ -5,7 +5,9 @@ import type { Subscription } from './subscription.ts';
  * Subscribes at the first `next()`. An event counts as handled when the one after it is asked for, so what waits is
  * bounded by the subscription's queue. Ends with the subscription, throws its final error, unsubscribes when left.
  */
-export function iterate<T>(subscribe: (handler: (payload: T) => Promise<void>) => Subscription): AsyncGenerator<T, void, void> {
+export function iterate<T>(
+  subscribe: (handler: (payload: T) => Promise<void>) => Subscription,
+): AsyncGenerator<T, void, void> {
   let subscription: Subscription | undefined;
   let held: { readonly payload: T; readonly done: () => void } | undefined;
   let wake = () => {};
@@ -27,7 +29,7 @@ export function iterate<T>(subscribe: (handler: (payload: T) => Promise<void>) =
           held = undefined;
           yield payload;
           done();
-        } else if (status === 'failed') throw error;
+        } else if (status === 'failed') throw error!;
         else if (status === 'ended') return;
         else await new Promise<void>((resolve) => (wake = resolve));
       }

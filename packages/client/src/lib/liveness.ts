@@ -17,7 +17,8 @@ export interface Pulse {
 // waits for what has already arrived.
 const MIN_GRACE_MS = 50;
 const MAX_GRACE_MS = 2_000;
-const PROBE_MS = 2_000;
+// The same allowance for the way that the announced timeout makes.
+const PROBE_MS = 5_000;
 
 /** Something arrived. */
 export function hear(pulse: Pick<Pulse, 'pingMs' | 'timeoutMs'>, nowMs: number): Pulse {

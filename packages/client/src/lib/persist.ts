@@ -24,21 +24,29 @@ export interface Persistence {
 
 const WRITE_EVERY_MS = 1_000;
 
-/** `state`: the cursor, and the addresses it speaks for. */
+/** `state`: the cursor, and the addresses it speaks for. A storage that is full or forbidden is done without. */
 export function createPersistence(
-  { storage = globalThis.sessionStorage, identity = '' }: PersistOptions,
+  { storage, identity = '' }: PersistOptions,
   url: string,
   clock: Clock,
-  state: () => readonly [cursor: string | undefined, ...addresses: string[]],
+  state: () => ReadonlyArray<string | undefined>,
 ): Persistence {
   const key = `linefeed ${url} ${identity}`;
+  const use = (write?: string) => {
+    try {
+      const items = storage ?? sessionStorage;
+      return write === undefined ? items.getItem(key) : items.setItem(key, write);
+    } catch {
+      return undefined;
+    }
+  };
   // Neither a cursor nor an address has a space in it.
-  const [cursor, ...addresses] = (storage.getItem(key) ?? '').split(' ');
+  const [cursor, ...addresses] = (use() ?? '').split(' ');
   let cancel: (() => void) | undefined;
   const flush = () => {
     cancel?.();
     cancel = undefined;
-    storage.setItem(key, state().join(' '));
+    use(state().join(' '));
   };
   return {
     restored: (address) => (addresses.includes(address) ? cursor : undefined),

@@ -1,5 +1,5 @@
 /** Where the addresses of a connection stand, and what to ask for them. Pure. */
-import { comparePositions, formatCursor, parseCursor, type Cursor } from '@linefeed/shared/wire';
+import { comparePositions, formatCursor, type Cursor } from '@linefeed/shared/wire';
 import type { Opening, SubscriptionEntry } from './transport.ts';
 
 /** One entry of the subscription list and its place in the log. */
@@ -36,10 +36,9 @@ export function toText(cursor: Cursor | undefined): string | undefined {
   return cursor && formatCursor(cursor.epoch, cursor.position);
 }
 
-/** `from` as the user gives it: `now`, `earliest`, a cursor, or the id of a stream's event, which travels encoded. */
+/** `from` as the user gives it. The id of a stream's event must not look like the mark of one. */
 export function toFrom(from: string): string {
-  if (from === 'now' || from === 'earliest' || from.startsWith('~') || parseCursor(from)) return from;
-  return `~${encodeURIComponent(from).replaceAll('!', '%21').replaceAll('~', '%7E')}`;
+  return from.includes('~') ? `~${encodeURIComponent(from).replaceAll('~', '%7E')}` : from;
 }
 
 /**
@@ -51,7 +50,9 @@ export function toOpening(
   cursor: Cursor | undefined,
 ): Pick<Opening, 'entries' | 'cursor'> {
   // Frames of one event name come once: whoever asks for the most of it must ask first.
-  const list = [...places].sort((a, b) => Number(sharesCursor(a, cursor)) - Number(sharesCursor(b, cursor)));
+  const list = [...places].toSorted(
+    (a, b) => Number(sharesCursor(a, cursor)) - Number(sharesCursor(b, cursor)),
+  );
   const shared = list.some((place) => sharesCursor(place, cursor)) ? cursor : undefined;
   return { entries: list.map((place) => toEntry(place, shared)), cursor: toText(shared) };
 }
@@ -82,5 +83,7 @@ export function judgeEvent({ at }: Place, cursor: Cursor): 'new' | 'repeated' | 
   if (at === undefined) return 'new';
   if (isAtOrBefore(cursor, at)) return 'repeated';
   const { epoch, prev } = cursor;
-  return epoch === at.epoch && (prev === undefined || comparePositions(prev, at.position) <= 0) ? 'new' : 'hole';
+  return epoch === at.epoch && (prev === undefined || comparePositions(prev, at.position) <= 0)
+    ? 'new'
+    : 'hole';
 }

@@ -4,17 +4,13 @@ import type { Ending, Opening, RequestOptions } from './transport.ts';
 
 /** The URL that opens a connection by GET. `from` and `key` belong to the `topic` before them. */
 export function toOpeningUrl({ url, entries, cursor }: Opening): string {
-  const pairs: string[] = [];
-  const add = (name: string, value: string | undefined) => {
-    if (value !== undefined) pairs.push(`${name}=${encodeURIComponent(value)}`);
-  };
-  for (const { address, from, key } of entries) {
-    add('topic', address);
-    add('from', from);
-    add('key', key);
+  const query = new URLSearchParams();
+  for (const { address, ...rest } of entries) {
+    query.append('topic', address);
+    for (const [name, value] of Object.entries(rest)) query.append(name, value);
   }
-  add('last_event_id', cursor);
-  return `${url}${url.includes('?') ? '&' : '?'}${pairs.join('&')}`;
+  if (cursor) query.append('last_event_id', cursor);
+  return `${url}${url.includes('?') ? '&' : '?'}${query}`;
 }
 
 /** Sends a request with headers asked for afresh. A body travels as text/plain: JSON would cost a CORS preflight. */
@@ -35,26 +31,16 @@ export async function send(
 }
 
 /** What a response that is no event stream means. `undefined`: it is one. */
-export async function toEnding(response: Response, nowMs: number): Promise<Ending | undefined> {
-  const { status, headers } = response;
+export async function toEnding(response: Response): Promise<Ending | undefined> {
+  const { status, headers, url } = response;
+  const type = headers.get('content-type');
   if (status === 204) return { over: true };
-  if (status === 200) {
-    const type = headers.get('content-type');
-    if (/^text\/event-stream *(;|$)/i.test(type ?? '')) return undefined;
-    return {
-      error: new LinefeedError(
-        'wrong_content_type',
-        `${response.url} answered with content-type ${type}, not text/event-stream; check the url of createClient.`,
-        { status, body: await excerpt(response) },
-      ),
-    };
-  }
-  const after = headers.get('retry-after');
+  if (status === 200 && /^text\/event-stream *(;|$)/i.test(type ?? '')) return undefined;
+  const code = status === 200 ? 'wrong_content_type' : 'http_status';
   const body = await excerpt(response);
   return {
-    error: new LinefeedError('http_status', `${response.url} answered ${status}: ${body}`, { status, body }),
-    // RFC 9110 §10.2.3: seconds, or a date.
-    retryAfterMs: after === null ? undefined : Number(after) * 1_000 || Date.parse(after) - nowMs || 0,
+    error: new LinefeedError(code, `${url} answered ${status} (${type}): ${body}`, { status, body }),
+    retryAfter: headers.get('retry-after') ?? undefined,
   };
 }
 
@@ -62,10 +48,10 @@ export function networkError(message: string, cause?: unknown): LinefeedError {
   return new LinefeedError('network', message, { cause, retryable: true });
 }
 
-// One chunk: an error page may be long, and may never end.
+// One chunk: an error page may be long, may never end, and may break off without taking its status back.
 async function excerpt({ body }: Response): Promise<string> {
   const reader = body?.getReader();
-  const chunk = await reader?.read();
-  void reader?.cancel();
+  const chunk = await reader?.read().catch(() => undefined);
+  reader?.cancel().catch(() => {});
   return new TextDecoder().decode(chunk?.value).slice(0, 500);
 }

@@ -9,7 +9,9 @@ function failures(count: number, quickAt = -Infinity): RetryHistory {
 
 describe('planRetry', () => {
   it('draws the wait from 0 up to a bound that doubles with each failure', () => {
-    const bounds = [0, 1, 2, 3, 4].map((count) => planRetry(failures(count), neverConnected, {}, 0, 1).delayMs);
+    const bounds = [0, 1, 2, 3, 4].map(
+      (count) => planRetry(failures(count), neverConnected, {}, 0, 1).delayMs,
+    );
     expect(bounds).toEqual([1_000, 2_000, 4_000, 8_000, 16_000]);
     expect(planRetry(failures(3), neverConnected, {}, 0, 0.25).delayMs).toBe(2_000);
   });
@@ -23,14 +25,17 @@ describe('planRetry', () => {
   });
 
   it('takes the retry of the server as base, between floor and cap', () => {
-    const wait = (retryMs: number) => planRetry(NO_FAILURES, { ...neverConnected, retryMs }, {}, 0, 1).delayMs;
+    const wait = (retryMs: number) =>
+      planRetry(NO_FAILURES, { ...neverConnected, retryMs }, {}, 0, 1).delayMs;
     expect(wait(4_000)).toBe(4_000);
     expect(wait(0)).toBe(500);
     expect(wait(9_999_999_999)).toBe(30_000);
   });
 
   it('lets an own base win over the retry of the server', () => {
-    expect(planRetry(NO_FAILURES, { ...neverConnected, retryMs: 4_000 }, { baseMs: 700 }, 0, 1).delayMs).toBe(700);
+    expect(planRetry(NO_FAILURES, { ...neverConnected, retryMs: 4_000 }, { baseMs: 700 }, 0, 1).delayMs).toBe(
+      700,
+    );
   });
 
   it('comes back within 500 ms behind a connection that reached hello, at most once in 5 s', () => {
@@ -48,8 +53,15 @@ describe('planRetry', () => {
   });
 
   it('waits at least as long as Retry-After says', () => {
-    expect(planRetry(NO_FAILURES, { ...neverConnected, retryAfterMs: 60_000 }, {}, 0, 0.5).delayMs).toBe(60_000);
-    expect(planRetry(failures(9), { ...neverConnected, retryAfterMs: 1_000 }, {}, 0, 1).delayMs).toBe(30_000);
+    expect(planRetry(NO_FAILURES, { ...neverConnected, retryAfter: '60' }, {}, 0, 0.5).delayMs).toBe(60_000);
+    expect(planRetry(failures(9), { ...neverConnected, retryAfter: '1' }, {}, 0, 1).delayMs).toBe(30_000);
+  });
+
+  it('reads Retry-After as a date too, and nothing out of what is neither', () => {
+    const wait = (retryAfter: string) =>
+      planRetry(NO_FAILURES, { ...neverConnected, retryAfter }, {}, 0, 0.5).delayMs;
+    expect(wait('Thu, 01 Jan 1970 00:01:00 GMT')).toBe(60_000);
+    expect(wait('soon')).toBe(500);
   });
 
   it('comes back when the server says, without counting a failure', () => {

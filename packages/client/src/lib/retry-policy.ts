@@ -27,8 +27,8 @@ export interface Loss {
   readonly connectedMs: number | undefined;
   /** It ended as planned: the server named this wait, or we reopen (0). No failure. */
   readonly afterMs?: number | undefined;
-  /** `Retry-After`. */
-  readonly retryAfterMs?: number | undefined;
+  /** `Retry-After`: seconds, or a date (RFC 9110 §10.2.3). */
+  readonly retryAfter?: string | undefined;
   /** The `retry:` of the server. */
   readonly retryMs?: number | undefined;
 }
@@ -48,7 +48,7 @@ const QUICK_MS = 500;
  */
 export function planRetry(
   { failures, quickAt }: RetryHistory,
-  { connectedMs, afterMs, retryAfterMs = 0, retryMs }: Loss,
+  { connectedMs, afterMs, retryAfter = '', retryMs }: Loss,
   { baseMs = retryMs ?? 1_000, floorMs = 500, capMs = 30_000 }: RetryOptions,
   nowMs: number,
   chance: number,
@@ -65,6 +65,6 @@ export function planRetry(
       : Math.max(floorMs, chance * boundMs);
   return {
     history: { failures, quickAt: quick ? nowMs : quickAt },
-    delayMs: Math.max(waitMs, retryAfterMs),
+    delayMs: Math.max(waitMs, Number(retryAfter) * 1_000 || Date.parse(retryAfter) - nowMs || 0),
   };
 }

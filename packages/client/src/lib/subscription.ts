@@ -30,7 +30,7 @@ export interface Gap extends WireGap {
 export interface SubscriptionOptions {
   /**
    * Where to start: `now`, `earliest`, a cursor, or of a stream the id of the last event. Default: `now`, or where
-   * `persist` left off.
+   * `persist` left off. Where the address is subscribed already, its past costs a reconnection.
    */
   from?: string | undefined;
   /**
@@ -75,12 +75,20 @@ export interface Delivery {
   readonly topic: string;
   readonly params: unknown;
   readonly accept: () => void;
-  readonly event: (arrival: Arrival, payload: unknown, info: EventInfo, cursor: Cursor | undefined) => void;
+  readonly event: (
+    arrival: Arrival | undefined,
+    payload: unknown,
+    info: Omit<EventInfo, 'topic' | 'params'>,
+    cursor: Cursor | undefined,
+  ) => void;
   readonly gap: (arrival: Arrival, gap: WireGap) => void;
   readonly end: () => void;
   /** `everywhere`: all subscriptions fail alike, and the client's own `onError` is told once, by the caller. */
   readonly fail: (error: LinefeedError, everywhere?: boolean) => void;
 }
+
+/** A handler of whatever topic. */
+export type AnyHandler = (payload: unknown, event: EventInfo) => unknown;
 
 /** What all subscriptions of a client share. */
 export interface DeliveryContext {
@@ -93,6 +101,12 @@ export interface DeliveryContext {
   readonly onInvalid: (error: LinefeedError) => void;
 }
 
+interface Item {
+  readonly task: () => unknown;
+  /** Open until settled. */
+  arrival: Arrival | undefined;
+}
+
 const HANDLER_RETRIES = 3;
 const HANDLER_RETRY_MS = 1_000;
 
@@ -101,16 +115,20 @@ export function createDelivery(
   topic: string,
   params: unknown,
   schema: Schema | undefined,
-  handler: (payload: any, info: any) => unknown,
+  handler: AnyHandler,
   { onGap = context.onGap, onError = context.onError, onEnd, onHandlerError, signal }: SubscriptionOptions,
   onStop: () => void,
 ): Delivery {
-  const store = createStore<SubscriptionSnapshot>({ status: 'subscribing', error: undefined, gap: undefined });
+  const store = createStore<SubscriptionSnapshot>({
+    status: 'subscribing',
+    error: undefined,
+    gap: undefined,
+  });
   let accept!: () => void;
   let reject!: (error: LinefeedError) => void;
   const ready = new Promise<void>((...both) => ([accept, reject] = both));
-  const queue: Array<{ readonly task: () => unknown; readonly arrival: Arrival | undefined }> = [];
-  let busy = false;
+  const queue: Item[] = [];
+  let running: Item | undefined;
   let holding = false;
   let stopped = false;
   /** The caller has fetched the state up to here by itself. */
@@ -132,32 +150,37 @@ export function createDelivery(
       holding = true;
       gate.hold();
     }
-    if (!busy) void run();
+    if (!running) void run();
   };
 
   const run = async () => {
-    busy = true;
-    for (let item; (item = queue.shift()); ) {
+    while ((running = queue.shift())) {
       if (holding && queue.length <= maxQueuedEvents / 2) {
         holding = false;
         gate.release();
       }
       for (let tries = 0; !stopped; tries += 1) {
         try {
-          const result = item.task();
+          const result = running.task();
           // Waiting for what is no promise would cost every event a turn.
           if (isPromise(result)) await result;
           break;
         } catch (cause) {
-          report(new LinefeedError('handler_failed', `The handler of ${topic} threw: ${String(cause)}`, { cause }));
+          report(
+            new LinefeedError('handler_failed', `The handler of ${topic} threw: ${String(cause)}`, { cause }),
+          );
           if (onHandlerError === 'stop') stop();
           if (onHandlerError !== 'retry' || tries >= HANDLER_RETRIES) break;
           await new Promise<void>((resolve) => clock.after(HANDLER_RETRY_MS * 2 ** tries, resolve));
         }
       }
-      if (item.arrival) settlement.settle(item.arrival);
+      settle(running);
     }
-    busy = false;
+  };
+
+  const settle = (item: Item) => {
+    if (item.arrival) settlement.settle(item.arrival);
+    item.arrival = undefined;
   };
 
   const stop = () => {
@@ -165,7 +188,8 @@ export function createDelivery(
     stopped = true;
     signal?.removeEventListener('abort', stop);
     reject(new LinefeedError('closed', `The subscription to ${topic} ended before it was accepted.`));
-    for (const { arrival } of queue.splice(0)) if (arrival) settlement.settle(arrival);
+    if (running) settle(running);
+    queue.splice(0).forEach(settle);
     if (holding) gate.release();
     change({ status: store.getSnapshot().status === 'failed' ? 'failed' : 'ended' });
     onStop();
@@ -178,7 +202,9 @@ export function createDelivery(
       if (result?.issues === undefined) return handler(result === undefined ? payload : result.value, info);
       const { issues } = result;
       const message = `An event of ${info.address} does not match its schema: ${issues[0]?.message}`;
-      return context.onInvalid(new LinefeedError('invalid_payload', message, { issues, address: info.address }));
+      return context.onInvalid(
+        new LinefeedError('invalid_payload', message, { issues, address: info.address }),
+      );
     }
   };
 
@@ -188,8 +214,7 @@ export function createDelivery(
     subscribe: store.subscribe,
     [Symbol.dispose]: stop,
   });
-  if (signal?.aborted) stop();
-  else signal?.addEventListener('abort', stop);
+  signal?.addEventListener('abort', stop);
 
   return {
     subscription,
@@ -201,7 +226,7 @@ export function createDelivery(
       if (store.getSnapshot().status !== 'subscribed') change({ status: 'subscribed', error: undefined });
     },
     event: (arrival, payload, info, cursor) =>
-      push(() => (isAtOrBefore(cursor, fetched) ? undefined : hand(payload, info)), arrival),
+      push(() => isAtOrBefore(cursor, fetched) || hand(payload, { ...info, topic, params }), arrival),
     gap: (arrival, wire) =>
       push(async () => {
         const gap = { ...wire, topic, params };

@@ -1,6 +1,6 @@
 /** The seam between a connection and what carries it. */
 import type { LinefeedError } from '@linefeed/shared';
-import type { ControlRequest, SubscriptionEntry } from '@linefeed/shared/wire';
+import type { SubscriptionEntry } from '@linefeed/shared/wire';
 
 /** How requests are made, whatever they are for. */
 export interface RequestOptions {
@@ -21,8 +21,8 @@ export interface Opening extends RequestOptions {
 /** How a response ended. Exactly one of `error`, `over` and `full` is set. */
 export interface Ending {
   readonly error?: LinefeedError | undefined;
-  /** `Retry-After`, in milliseconds. */
-  readonly retryAfterMs?: number | undefined;
+  /** `Retry-After` as it came. */
+  readonly retryAfter?: string | undefined;
   /** 204: the server says that there is nothing to come back for. */
   readonly over?: boolean | undefined;
   /** Closed by the transport, which cannot stop reading otherwise. */
@@ -49,5 +49,3 @@ export interface TransportConnection {
 
 /** Opens one response. Made by `fetchTransport()` or `eventSourceTransport()`. */
 export type Transport = (opening: Opening, sink: TransportSink) => TransportConnection;
-
-export type { ControlRequest, SubscriptionEntry };

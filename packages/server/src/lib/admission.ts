@@ -1,12 +1,10 @@
 /** Decides on each subscription asked for: is there such a topic, are its params right, may this context have it. */
-import {
-  type AnyChannel,
-  type TopicDefinition,
-} from '@linefeed/shared';
+import { type AnyChannel, type TopicDefinition } from '@linefeed/shared';
+import type {
+  LinefeedError} from '@linefeed/shared/wire';
 import {
   encodeAddress,
   describeIssues,
-  LinefeedError,
   paramNames,
   refusal,
   STREAM_KEY,
@@ -73,7 +71,16 @@ export async function admit(
       if (allowed !== true) throw refusal('forbidden', `Not allowed to subscribe to ${asked}.`);
     }
     const event = isStream ? streamEventName(entry.topic, entry.key) : address;
-    return { admitted: true, definition, topic: entry.topic, params, event, asked, from: entry.from, key: entry.key };
+    return {
+      admitted: true,
+      definition,
+      topic: entry.topic,
+      params,
+      event,
+      asked,
+      from: entry.from,
+      key: entry.key,
+    };
   } catch (error) {
     const known = toRefusal(error);
     if ((known.status ?? 500) >= 500) options.onError(error);
@@ -90,7 +97,10 @@ function checkKey({ topic, key }: AskedEntry, alone: boolean, address: string): 
     );
   }
   if (!STREAM_KEY.test(key)) {
-    throw refusal('bad_request', `The key ${JSON.stringify(key)} must be 1 to 32 letters, digits, "_" or "-".`);
+    throw refusal(
+      'bad_request',
+      `The key ${JSON.stringify(key)} must be 1 to 32 letters, digits, "_" or "-".`,
+    );
   }
 }
 
@@ -100,7 +110,8 @@ async function resolveEntry(
 ): Promise<{ definition: TopicDefinition; params: unknown; address: string }> {
   if (entry.malformed === true) throw refusal('bad_request', `The address ${entry.topic} is malformed.`);
   const definition = channel.topics.get(entry.topic);
-  if (definition === undefined) throw refusal('unknown_topic', `There is no topic "${entry.topic}" in this channel.`);
+  if (definition === undefined)
+    throw refusal('unknown_topic', `There is no topic "${entry.topic}" in this channel.`);
   if (definition.params === undefined) return { definition, params: undefined, address: entry.topic };
   const params = await readParams(entry, definition.params);
   const address = encodeAddress(entry.topic, params as object);
@@ -127,16 +138,23 @@ async function readParams(entry: AskedEntry, schema: ParamsSchema): Promise<unkn
   const texts = known === undefined ? entry.params : entry.params.filter(([name]) => known.includes(name));
   const input: Record<string, unknown> = Object.fromEntries(texts);
   let result: Validated<unknown> = await validate(schema, input);
-  if (result.issues !== undefined && readFailedAsJson(input, result.issues)) result = await validate(schema, input);
+  if (result.issues !== undefined && readFailedAsJson(input, result.issues))
+    result = await validate(schema, input);
   if (result.issues === undefined) return result.value;
-  throw refusal('invalid_params', `The params of ${entry.topic} are not valid: ${describeIssues(result.issues)}`, {
-    issues: result.issues,
-  });
+  throw refusal(
+    'invalid_params',
+    `The params of ${entry.topic} are not valid: ${describeIssues(result.issues)}`,
+    {
+      issues: result.issues,
+    },
+  );
 }
 
 function readFailedAsJson(
   input: Record<string, unknown>,
-  issues: ReadonlyArray<{ readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined }>,
+  issues: ReadonlyArray<{
+    readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined;
+  }>,
 ): boolean {
   const failed = issues.map(({ path }) => (typeof path?.[0] === 'object' ? path[0].key : path?.[0]));
   // A complaint about the whole object (a union of objects) may be about any of its params.

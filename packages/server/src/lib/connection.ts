@@ -4,7 +4,6 @@ import {
   comparePositions,
   encodeFrame,
   FRAME,
-  formatCursor,
   formatEndMark,
   formatStreamId,
   PROTOCOL_VERSION,
@@ -22,6 +21,7 @@ import type { FeedLimits } from './limits.ts';
 import type { LogEvent } from './log.ts';
 import type { Outlet, OutletListener } from './outlet.ts';
 import { earlierOf, laterOf, Track, type FoundGap, type PendingGap } from './track.ts';
+import { Writer } from './writer.ts';
 
 const encoder = new TextEncoder();
 
@@ -85,6 +85,7 @@ export class Connection implements Member, Beating, OutletListener {
 
   readonly #host: ConnectionHost;
   readonly #outlet: Outlet;
+  readonly #writer: Writer;
   /** Everything that shares the connection's cursor. */
   #main: Track;
   #live = false;
@@ -97,13 +98,9 @@ export class Connection implements Member, Beating, OutletListener {
   #lastId: Position | undefined;
   #pulling = false;
   #mainTurn = false;
-  #drained: Array<() => void> = [];
   #closed = false;
   #endAt: number;
   #expiresAt: number;
-  #lastWriteAt: number;
-  #stalledSince: number | undefined;
-  #stalledBytes = 0;
 
   constructor(
     host: ConnectionHost,
@@ -112,6 +109,7 @@ export class Connection implements Member, Beating, OutletListener {
   ) {
     this.#host = host;
     this.#outlet = outlet;
+    this.#writer = new Writer(outlet, { clock: host.clock, ...host.limits });
     this.id = identity.id;
     this.context = identity.context;
     this.principal = identity.principal;
@@ -121,7 +119,6 @@ export class Connection implements Member, Beating, OutletListener {
     // Spread, so that connections opened together do not come back together.
     this.#endAt = maxDurationMs === 0 ? Infinity : now + maxDurationMs * (0.8 + 0.2 * host.clock.random());
     this.#expiresAt = now + identity.expiresInMs;
-    this.#lastWriteAt = now;
   }
 
   get closed(): boolean {
@@ -161,9 +158,10 @@ export class Connection implements Member, Beating, OutletListener {
    * Says hello and starts the logged addresses. `resumed`: the position of a connection cursor that can be used.
    * Nothing but `greet` frames goes out between hello and the gaps.
    */
-  open(resumed: Position | undefined, starts: readonly LoggedStart[], greet: () => void): void {
-    const { hub, clock, limits } = this.#host;
+  open(resumed: Position | undefined, asked: readonly LoggedStart[], greet: () => void): void {
+    const { hub, limits } = this.#host;
     const tail = hub.position;
+    const starts = [...mergeStarts(asked, tail).values()];
     if (resumed !== undefined) this.#main = new Track(resumed);
     else if (starts.length > 0) {
       this.#main = new Track(starts.map(({ position }) => resolve(position, tail)).reduce(earlierOf));
@@ -188,9 +186,9 @@ export class Connection implements Member, Beating, OutletListener {
           }),
         }),
       ),
-      clock.now(),
     );
-    for (const start of starts) this.addLogged(start, undefined);
+    for (const start of asked) this.#accept(start, undefined);
+    for (const start of starts) this.#follow(start);
     greet();
     const gaps = this.#main.hasPendingGaps;
     hub.add(this);
@@ -198,24 +196,35 @@ export class Connection implements Member, Beating, OutletListener {
     if (gaps && this.#live) this.#bookmark();
   }
 
-  /** Adds a logged address; `n` is the control request that asked. */
-  addLogged({ event, asked, position, gap, own }: LoggedStart, n: number | undefined): void {
-    const tail = this.#host.hub.position;
-    const main = this.position;
-    const start = own ? resolve(position, tail) : laterOf(main, resolve(position, tail));
-    const known = this.has(event);
-    const rewind = !known && comparePositions(start, main) < 0;
+  /** Adds a logged address, as control request `n` asked. Two addresses as asked may be one event name; it is delivered once. */
+  addLogged(start: LoggedStart, n: number): void {
+    const known = this.has(start.event);
+    this.#accept(start, n);
+    if (!known) this.#follow(start);
+  }
+
+  #accept(start: LoggedStart, n: number | undefined): void {
+    const position = this.#startOf(start);
+    const rewind = !this.has(start.event) && comparePositions(position, this.position) < 0;
     this.control(FRAME.subscribed, {
-      address: asked,
-      event,
+      address: start.asked,
+      event: start.event,
       ...(n === undefined ? {} : { n }),
-      cursor: this.#host.hub.cursorAt(start),
-      tail: this.#host.hub.cursorAt(tail),
+      cursor: this.#host.hub.cursorAt(position),
+      tail: this.#host.hub.cursor,
       ...(rewind ? { rewind: true as const } : {}),
     } satisfies Subscribed);
-    // Two addresses as asked may be one event name; it is delivered once.
-    if (known) return;
-    if (rewind) {
+  }
+
+  #startOf({ position, own }: LoggedStart): Position {
+    const start = resolve(position, this.#host.hub.position);
+    return own ? start : laterOf(this.position, start);
+  }
+
+  #follow(logged: LoggedStart): void {
+    const { event, gap } = logged;
+    const start = this.#startOf(logged);
+    if (comparePositions(start, this.position) < 0) {
       const track = new Track(start);
       track.add(event, start, gap);
       this.#rewinds.push(track);
@@ -227,7 +236,7 @@ export class Connection implements Member, Beating, OutletListener {
     if (gap !== undefined) this.#announce(this.#main.takeGaps());
     this.#host.hub.join(event, this);
     // A start ahead of what this process has seen of the log.
-    if (comparePositions(start, tail) > 0) this.#fallBack(this.position);
+    if (comparePositions(start, this.#host.hub.position) > 0) this.#fallBack(this.position);
   }
 
   /** Drops a subscription. Nothing of it is written after this returns, but what is on its way. */
@@ -272,7 +281,7 @@ export class Connection implements Member, Beating, OutletListener {
     }
     this.#host.counters.framesOut += pending.length;
     this.#lastId = pending.frame?.position;
-    this.#write(pending.bytes, this.#host.clock.now());
+    this.#write(pending.bytes);
   }
 
   reset(reason: 'rollback' | 'epoch', from: string): void {
@@ -313,7 +322,8 @@ export class Connection implements Member, Beating, OutletListener {
     if (!this.#live && comparePositions(this.#main.position, hub.position) >= 0) {
       this.#announce(this.#main.takeGaps());
       this.#live = true;
-      this.#skipThrough = comparePositions(this.#main.position, hub.position) > 0 ? this.#main.position : undefined;
+      this.#skipThrough =
+        comparePositions(this.#main.position, hub.position) > 0 ? this.#main.position : undefined;
       for (const address of this.#main.addresses.keys()) hub.join(address, this);
     }
     if (!this.#live || this.#rewinds.length > 0) void this.#pull();
@@ -329,7 +339,7 @@ export class Connection implements Member, Beating, OutletListener {
         const track = this.#nextTrack();
         if (track === undefined) break;
         if (this.#outlet.writable) await this.#pullPage(track);
-        else await this.drained();
+        else await this.#writer.drained();
       }
     } catch (error) {
       this.#host.onError(error);
@@ -389,12 +399,12 @@ export class Connection implements Member, Beating, OutletListener {
   }
 
   #writeEvents(events: readonly LogEvent[], lastId: Position | undefined): void {
-    const { hub, counters, clock } = this.#host;
+    const { hub, counters } = this.#host;
     let batch = hub.emptyBatch();
     for (const event of events) batch = batch.with(hub.frameOf(event));
     counters.framesOut += events.length;
     if (lastId !== undefined) this.#lastId = events.at(-1)!.position;
-    this.#write(batch.bytes, clock.now());
+    this.#write(batch.bytes);
   }
 
   /** A rewind that reached the main track becomes part of it. */
@@ -416,7 +426,7 @@ export class Connection implements Member, Beating, OutletListener {
     for (const { address, from, to, reason } of gaps) {
       const gap: Gap = {
         address,
-        from: from ?? this.#host.hub.cursorAt(this.#main.position),
+        from: 'cursor' in from ? from.cursor : this.#host.hub.cursorAt(from.position),
         to: this.#host.hub.cursorAt(to),
         reason,
       };
@@ -432,7 +442,7 @@ export class Connection implements Member, Beating, OutletListener {
   sendStreamEvent(event: string, json: string, streamId: string | undefined): void | Promise<void> {
     this.#host.counters.framesOut += 1;
     this.#send({ event, data: json, id: formatStreamId(this.#streamIdPrefix(), streamId) });
-    return this.#outlet.writable ? undefined : this.drained();
+    return this.#outlet.writable ? undefined : this.#writer.drained();
   }
 
   /** Says that a stream is over, for good where `mark` is set; alone on its connection, that ends the response. */
@@ -440,7 +450,11 @@ export class Connection implements Member, Beating, OutletListener {
     if (!this.streams.delete(event)) return;
     const mark = error?.retryable === true ? undefined : formatEndMark(this.#streamIdPrefix());
     const payload = error ?? { address: event, ...(key === undefined ? {} : { key }) };
-    this.#send({ event: error === undefined ? FRAME.end : FRAME.error, data: JSON.stringify(payload), id: mark });
+    this.#send({
+      event: error === undefined ? FRAME.end : FRAME.error,
+      data: JSON.stringify(payload),
+      id: mark,
+    });
     if (this.isEmpty && key === undefined) this.end('finished');
   }
 
@@ -449,12 +463,6 @@ export class Connection implements Member, Beating, OutletListener {
     if (this.#main.addresses.size === 0) return '';
     this.flush();
     return this.#host.hub.cursorAt(this.position);
-  }
-
-  /** Resolves when there is room, or nobody to wait for. */
-  drained(): Promise<void> {
-    if (this.#closed || this.#outlet.writable) return Promise.resolve();
-    return new Promise((resolve) => this.#drained.push(resolve));
   }
 
   // Writing -----------------------------------------------------------------------------------------------------------
@@ -472,37 +480,28 @@ export class Connection implements Member, Beating, OutletListener {
 
   #send(fields: Parameters<typeof encodeFrame>[0]): void {
     this.flush();
-    this.#write(encoder.encode(encodeFrame(fields)), this.#host.clock.now());
+    this.#write(encoder.encode(encodeFrame(fields)));
   }
 
-  #write(bytes: Uint8Array, now: number): void {
+  #write(bytes: Uint8Array): void {
     if (this.#closed) return;
-    this.#lastWriteAt = now;
     this.#host.counters.bytesOut += bytes.byteLength;
-    this.#outlet.write(bytes);
+    this.#writer.write(bytes);
   }
 
   beat(now: number): void {
-    const { limits } = this.#host;
     if (now >= this.#expiresAt) return this.reconnect('expired', 0);
     if (now >= this.#endAt) return this.reconnect('lifetime', 0);
-    if (this.#outlet.bufferedBytes > 0) return this.#checkStall(now);
-    this.#stalledSince = undefined;
-    if (now - this.#lastWriteAt < limits.pingMs) return;
-    const moved = this.#main.addresses.size > 0 && this.#live && this.#lastId !== this.#host.hub.position;
-    if (moved) this.#bookmark();
-    else this.#write(PING, now);
-  }
-
-  /** Bytes wait: no ping goes into a blocked socket, and no progress for too long ends it. */
-  #checkStall(now: number): void {
-    const waiting = this.#outlet.bufferedBytes;
-    if (this.#stalledSince === undefined || waiting < this.#stalledBytes) this.#stalledSince = now;
-    this.#stalledBytes = waiting;
-    if (now - this.#stalledSince < this.#host.limits.stallTimeoutMs) return;
-    this.#host.counters.stalled += 1;
-    this.#close('stalled');
-    this.#outlet.destroy();
+    const seen = this.#writer.look(now);
+    if (seen === 'stalled') {
+      this.#host.counters.stalled += 1;
+      this.#close('stalled');
+      this.#outlet.destroy();
+    } else if (seen === 'silent') {
+      const moved = this.#main.addresses.size > 0 && this.#live && this.#lastId !== this.#host.hub.position;
+      if (moved) this.#bookmark();
+      else this.#write(PING);
+    }
   }
 
   // Ending ------------------------------------------------------------------------------------------------------------
@@ -527,9 +526,7 @@ export class Connection implements Member, Beating, OutletListener {
   }
 
   onDrain(): void {
-    const waiting = this.#drained;
-    this.#drained = [];
-    for (const resolve of waiting) resolve();
+    this.#writer.wake();
   }
 
   onClose(): void {
@@ -545,9 +542,25 @@ export class Connection implements Member, Beating, OutletListener {
     for (const stream of this.streams.values()) stream.cancel();
     this.streams.clear();
     this.#pending = undefined;
-    this.onDrain();
+    this.#writer.wake();
     this.#host.onClose(this, reason);
   }
+}
+
+/** Entries that come to one event name are delivered once, from the earliest of their starts. */
+function mergeStarts(asked: readonly LoggedStart[], tail: Position): Map<string, LoggedStart> {
+  const merged = new Map<string, LoggedStart>();
+  for (const start of asked) {
+    const other = merged.get(start.event);
+    if (other === undefined) {
+      merged.set(start.event, start);
+      continue;
+    }
+    const isEarlier = comparePositions(resolve(start.position, tail), resolve(other.position, tail)) < 0;
+    const { position, own } = isEarlier ? start : other;
+    merged.set(start.event, { ...start, position, own, gap: other.gap ?? start.gap });
+  }
+  return merged;
 }
 
 function resolve(position: Position | 'now', tail: Position): Position {

@@ -1,6 +1,6 @@
 /** Puts a feed together: the typed face, the core, the default log, the fetch adapter. */
 import type { AnyChannel } from '@linefeed/shared';
-import { LinefeedError, refusal } from '@linefeed/shared/wire';
+import { formatCursor, LinefeedError, refusal } from '@linefeed/shared/wire';
 import { toIncomingRequest, toResponse } from './adapters/fetch.ts';
 import type { Authorize } from './admission.ts';
 import { systemClock } from './clock.ts';
@@ -20,14 +20,18 @@ import { followLog, type FollowOptions } from './follow.ts';
 import { resolveLimits } from './limits.ts';
 import { memoryLog } from './logs/memory.ts';
 import { checkCorsOptions } from './origin.ts';
+import { createReporter, inform, warn } from './report.ts';
 import type { UntypedSource } from './stream-run.ts';
 import type { Identify } from './visitor.ts';
 
 const DEFAULT_PATH = '/events';
 
 /** Options of a feed, types taken off. */
-export interface UntypedFeedOptions extends BaseFeedOptions<AnyChannel, any> {
+export interface UntypedFeedOptions extends BaseFeedOptions<AnyChannel, unknown> {
   readonly streams?: Readonly<Record<string, UntypedSource | { readonly source: UntypedSource }>> | undefined;
+  /** Takes the place of `streams`. */
+  readonly sources?: FeedCoreOptions['sources'] | undefined;
+  readonly contextPerRequest?: boolean | undefined;
 }
 
 interface UntypedSubscribeOptions extends FollowOptions {
@@ -51,8 +55,9 @@ export function createFeed<C extends AnyChannel, Context = undefined>(
     throw new LinefeedError('invalid_option', `path must be like "/events", not ${JSON.stringify(path)}.`);
   }
   warnIfOpen(channel);
-  const feed = openFeed(channel, { path }, options as UntypedFeedOptions, () => forget(channel));
-  return feed as Feed<AnyChannel, any> as Feed<C, Context>;
+  if (options.authorize === undefined) sayThatItIsPublic();
+  const feed = openFeed(channel, { path }, options as unknown as UntypedFeedOptions, () => forget(channel));
+  return feed as unknown as Feed<C, Context>;
 }
 
 /** What `createFeed` and `defineStream` share. */
@@ -68,9 +73,10 @@ export function openFeed(
   const core = new FeedCore({
     channel,
     mount,
-    identify: options.context as Identify | undefined,
-    authorize: options.authorize as Authorize | undefined,
-    sources: readSources(channel, options.streams),
+    identify: options.context,
+    authorize: options.authorize,
+    sources: options.sources ?? readSources(channel, options.streams),
+    contextPerRequest: options.contextPerRequest,
     log,
     cors: options.cors,
     limits: resolveLimits(options),
@@ -79,6 +85,8 @@ export function openFeed(
   });
   let closing: Promise<void> | undefined;
   const feed = {
+    channel,
+    '~core': core,
     '~answer': (request: IncomingRequest) => core.answer(request),
     async handle(request: Request) {
       const answer = await core.answer(toIncomingRequest(request));
@@ -88,14 +96,16 @@ export function openFeed(
       );
     },
     async publish(topic: string, ...rest: unknown[]) {
-      if (closing !== undefined) throw new LinefeedError('closed', 'This feed was closed; it takes no more events.');
+      if (closing !== undefined)
+        throw new LinefeedError('closed', 'This feed was closed; it takes no more events.');
       const { position, duplicate } = await core.publisher.publish(topic, rest);
-      return { cursor: core.hub.cursorAt(position), duplicate };
+      return { cursor: formatCursor(log.epoch, position), duplicate };
     },
     cursor: () => core.hub.cursor,
     subscribe: (topic: string, { params, ...from }: UntypedSubscribeOptions = {}) =>
       followLog(core, core.publisher.addressOf(topic, params), from),
-    disconnect: (predicate: (connection: ConnectionInfo<any>) => boolean) => core.disconnect((connection) => predicate(toInfo(connection))),
+    disconnect: (predicate: (connection: ConnectionInfo) => boolean) =>
+      core.disconnect((connection) => predicate(toInfo(connection))),
     stats: () => readStats(core),
     close({ graceMs = 0 }: CloseOptions = {}) {
       closing ??= core.close(graceMs).then(async () => {
@@ -105,15 +115,26 @@ export function openFeed(
       return closing;
     },
   };
-  return feed as Feed<AnyChannel, any>;
+  return feed as Feed<AnyChannel>;
 }
 
 function warnIfOpen(channel: AnyChannel): void {
   const open = openFeeds.get(channel) ?? 0;
   openFeeds.set(channel, open + 1);
   if (open === 0) return;
-  console.warn(
-    'linefeed: a second feed of the same channel is open in this process. What one publishes, subscribers of the other get only through a shared log; keep one feed on globalThis across reloads.',
+  warn(
+    'a second feed of the same channel is open in this process. What one publishes, subscribers of the other get only through a shared log; keep one feed on globalThis across reloads.',
+  );
+}
+
+let saidThatItIsPublic = false;
+
+function sayThatItIsPublic(): void {
+  const { process } = globalThis as { process?: { env?: { NODE_ENV?: string } } };
+  if (saidThatItIsPublic || process?.env?.NODE_ENV !== 'production') return;
+  saidThatItIsPublic = true;
+  inform(
+    'this feed has no `authorize`: whoever reaches it may subscribe to everything in its channel.',
   );
 }
 
@@ -121,14 +142,20 @@ function forget(channel: AnyChannel): void {
   openFeeds.set(channel, (openFeeds.get(channel) ?? 1) - 1);
 }
 
-function readSources(channel: AnyChannel, streams: UntypedFeedOptions['streams']): Map<string, UntypedSource> {
+function readSources(
+  channel: AnyChannel,
+  streams: UntypedFeedOptions['streams'],
+): Map<string, UntypedSource> {
   const sources = new Map<string, UntypedSource>();
   for (const [topic, { kind }] of channel.topics) {
     if (kind !== 'stream') continue;
     const given = streams?.[topic];
     const source = typeof given === 'object' ? given.source : given;
     if (typeof source !== 'function') {
-      throw new LinefeedError('invalid_option', `The stream "${topic}" has no source; give one in streams.${topic}.`);
+      throw new LinefeedError(
+        'invalid_option',
+        `The stream "${topic}" has no source; give one in streams.${topic}.`,
+      );
     }
     sources.set(topic, source);
   }
@@ -139,7 +166,7 @@ function readSources(channel: AnyChannel, streams: UntypedFeedOptions['streams']
   return sources;
 }
 
-function toInfo(connection: Connection): ConnectionInfo<any> {
+function toInfo(connection: Connection): ConnectionInfo {
   const { id, context, principal } = connection;
   return {
     id,
@@ -153,15 +180,8 @@ function toInfo(connection: Connection): ConnectionInfo<any> {
 }
 
 /** User hooks: a hook that throws must not break what it watches. */
-function toHandlers(hooks: FeedHooks<any>): FeedHandlers {
-  const onError = (error: unknown): void => {
-    try {
-      if (hooks.onError === undefined) console.error('linefeed:', error);
-      else hooks.onError(error);
-    } catch (failure) {
-      console.error('linefeed: onError itself failed:', failure);
-    }
-  };
+function toHandlers(hooks: FeedHooks<unknown>): FeedHandlers {
+  const onError = createReporter(hooks.onError);
   const guarded = (call: () => void): void => {
     try {
       call();

@@ -29,7 +29,7 @@ export interface Answerer {
 }
 
 /** What an event stream must say of itself (WHATWG HTML §9.2.2, RFC 9111 §5.2.2). Never `Connection` or `Transfer-Encoding`: HTTP/2 forbids both. */
-export const EVENT_STREAM_HEADERS: HeaderList = [
+const EVENT_STREAM_HEADERS: HeaderList = [
   ['content-type', 'text/event-stream; charset=utf-8'],
   // no-transform keeps compressing middleware and proxies from holding events back.
   ['cache-control', 'no-store, no-transform'],
@@ -37,13 +37,43 @@ export const EVENT_STREAM_HEADERS: HeaderList = [
   ['x-accel-buffering', 'no'],
 ];
 
+/** The head of an event stream with headers of its own, which win by name. */
+export function eventStreamHeaders(own: HeaderList): HeaderList {
+  return mergeHeaders(EVENT_STREAM_HEADERS, own);
+}
+
+/** Later headers win by name, without case; `set-cookie` accumulates, `vary` is joined. */
+export function mergeHeaders(...lists: readonly HeaderList[]): HeaderList {
+  const merged = new Map<string, string>();
+  const cookies: Array<readonly [string, string]> = [];
+  for (const [name, value] of lists.flat()) {
+    const key = name.toLowerCase();
+    if (key === 'set-cookie') cookies.push([key, value]);
+    else merged.set(key, key === 'vary' ? joinVary(merged.get(key), value) : value);
+  }
+  return [...merged, ...cookies];
+}
+
+/** Field names of both, each once. */
+export function joinVary(present: string | undefined, added: string): string {
+  const names = [present, added].flatMap((list) => list?.split(',') ?? []).map((name) => name.trim());
+  const known = new Set<string>();
+  return names.filter((name) => name !== '' && known.size < known.add(name.toLowerCase()).size).join(', ');
+}
+
 /** A refusal as JSON (RFC 9457), with the code and, for bad params, what the schema said. Causes stay here. */
 export function toProblem(error: unknown, headers: HeaderList = []): Answer {
   const known = toRefusal(error);
   const { status = 500, code, message, issues } = known;
   return {
     status,
-    headers: [['content-type', 'application/problem+json'], ['cache-control', 'no-store'], ...headers],
+    headers: mergeHeaders(
+      [
+        ['content-type', 'application/problem+json'],
+        ['cache-control', 'no-store'],
+      ],
+      headers,
+    ),
     body: JSON.stringify({
       title: message,
       status,

@@ -1,6 +1,7 @@
 /** What users of a feed write and get: the typed face of `createFeed`. */
 import type {
   AnyChannel,
+  Channel,
   LoggedName,
   Params,
   ParamsInput,
@@ -11,19 +12,21 @@ import type {
 } from '@linefeed/shared';
 import type { Answerer } from './exchange.ts';
 import type { CloseReason } from './connection.ts';
+import type { FeedCore } from './feed.ts';
 import type { FeedLimitOptions } from './limits.ts';
 import type { AppendOptions, Log } from './log.ts';
-import type { SSEData } from './message.ts';
+import type { SSEData, TrackedYield } from './message.ts';
 import type { CorsOptions } from './origin.ts';
 import type { StreamContext } from './stream-run.ts';
-import type { StreamDefinition } from './define-stream.ts';
 import type { Clock } from './clock.ts';
 import type { Gap } from '@linefeed/shared/wire';
 
 type Awaitable<T> = T | PromiseLike<T>;
 
 /** What a source may return: anything that can be iterated. */
-export type StreamContent<T> = AsyncIterable<SSEData<T>> | Iterable<SSEData<T>>;
+export type StreamContent<T> =
+  | AsyncIterable<SSEData<T> | TrackedYield<T>>
+  | Iterable<SSEData<T> | TrackedYield<T>>;
 
 /**
  * The source of a stream topic: called once for each subscription. What it yields is validated like a publish; what it
@@ -32,6 +35,26 @@ export type StreamContent<T> = AsyncIterable<SSEData<T>> | Iterable<SSEData<T>>;
 export type StreamSource<C extends AnyChannel, K extends StreamName<C>, Context = unknown> = (
   context: StreamContext<Params<C, K>, Context>,
 ) => Awaitable<StreamContent<PayloadInput<C, K>>>;
+
+type TopicsOf<C> = C extends Channel<infer T> ? T : never;
+
+/**
+ * A stream topic with its source. It goes into `streams` of a feed, it is an endpoint alone (wherever it is mounted,
+ * with the params as query), and `createClient<typeof it>` reads its type.
+ */
+export interface StreamDefinition<C extends AnyChannel, K extends StreamName<C>, Context = unknown>
+  extends Channel<Pick<TopicsOf<C>, K>>, Answerer {
+  readonly topic: K;
+  readonly source: StreamSource<C, K, Context>;
+  /** Answers a request of a fetch-style runtime. */
+  handle(request: Request): Promise<Response>;
+}
+
+/** Options of the endpoint that a stream alone is; in a feed, those of the feed hold. */
+export type StreamEndpointOptions<C extends AnyChannel, Context> = Omit<
+  BaseFeedOptions<C, Context>,
+  'path' | 'log'
+>;
 
 /** Sources by the name of their topic: none may be missing. */
 export type StreamSources<C extends AnyChannel, Context> = {
@@ -97,7 +120,9 @@ export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimi
    * Whether this context may subscribe to this address; called for each address and connection before its first
    * event, replayed ones included. Without it everything in the channel is public.
    */
-  readonly authorize?: ((subject: AuthorizeSubject<C, Context>) => boolean | PromiseLike<boolean>) | undefined;
+  readonly authorize?:
+    | ((subject: AuthorizeSubject<C, Context>) => boolean | PromiseLike<boolean>)
+    | undefined;
   /** Where published events are kept. Default: `memoryLog()`. */
   readonly log?: Log | undefined;
   /** Other origins whose pages may subscribe. Default: none. */
@@ -122,7 +147,9 @@ export interface Published {
 }
 
 /** `[payload]`, or `[params, payload]` where the topic has params; options behind. */
-export type PublishArguments<C extends AnyChannel, K extends LoggedName<C>> = [ParamsInput<C, K>] extends [undefined]
+export type PublishArguments<C extends AnyChannel, K extends LoggedName<C>> = [ParamsInput<C, K>] extends [
+  undefined,
+]
   ? [payload: PayloadInput<C, K>, options?: PublishOptions]
   : [params: ParamsInput<C, K>, payload: PayloadInput<C, K>, options?: PublishOptions];
 
@@ -170,6 +197,10 @@ export interface CloseOptions {
 
 /** The server end of a channel. */
 export interface Feed<C extends AnyChannel, Context = unknown> extends Answerer {
+  /** The contract it serves. */
+  readonly channel: C;
+  /** @internal What it is made of, for adapters. */
+  readonly '~core': FeedCore;
   /**
    * Appends an event to the log, from where every subscriber of its address gets it. Calls append in call order.
    *

@@ -125,13 +125,17 @@ describe('delivery', () => {
   it('refuses a publish to a stream and to a topic that is not there, naming the topics', async () => {
     const { feed } = createBench();
     await expect(feed.publish('report' as never, {} as never)).rejects.toThrow(/"report" is a stream/);
-    await expect(feed.publish('nope' as never, {} as never)).rejects.toThrow(/its topics are notice, other, price/);
+    await expect(feed.publish('nope' as never, {} as never)).rejects.toThrow(
+      /its topics are notice, other, price/,
+    );
   });
 
   it('refuses payloads and addresses over their bound', async () => {
     const { feed } = createBench({ maxPayloadBytes: 21, maxAddressBytes: 30 });
     await expect(feed.publish('notice', { text: 'ä'.repeat(5) })).resolves.toBeDefined();
-    await expect(feed.publish('notice', { text: 'ä'.repeat(6) })).rejects.toMatchObject({ code: 'payload_too_large' });
+    await expect(feed.publish('notice', { text: 'ä'.repeat(6) })).rejects.toMatchObject({
+      code: 'payload_too_large',
+    });
     await expect(feed.publish('room', { name: 'a'.repeat(40) }, { text: '' })).rejects.toMatchObject({
       code: 'address_too_long',
     });
@@ -167,7 +171,15 @@ describe('resuming', () => {
       await feed.publish('notice', { text: String(n) });
     }
     const tap = await open(`/events?topic=notice&topic=other&last_event_id=${at(feed.cursor(), 3)}`);
-    expect(tap.payloads).toEqual([{ text: '2' }, { n: 3 }, { text: '3' }, { n: 4 }, { text: '4' }, { n: 5 }, { text: '5' }]);
+    expect(tap.payloads).toEqual([
+      { text: '2' },
+      { n: 3 },
+      { text: '3' },
+      { n: 4 },
+      { text: '4' },
+      { n: 5 },
+      { text: '5' },
+    ]);
   });
 
   it('announces what was trimmed before anything later of that address, and of no other', async () => {
@@ -209,7 +221,11 @@ describe('resuming', () => {
       'notice',
     ]);
     expect(tap.frames[0]!.id).toBeUndefined();
-    expect(tap.frames[2]!.data).toMatchObject({ from: 'oldepoch.zz', to: at(feed.cursor(), 0), reason: 'epoch' });
+    expect(tap.frames[2]!.data).toMatchObject({
+      from: 'oldepoch.zz',
+      to: at(feed.cursor(), 0),
+      reason: 'epoch',
+    });
   });
 
   it.each([
@@ -250,7 +266,10 @@ describe('resuming', () => {
     for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
     await feed.publish('notice', { text: 'a' });
     const tap = await open(`/events?topic=notice&topic=other&from=earliest&last_event_id=${feed.cursor()}`);
-    expect(tap.of('linefeed.subscribed').map(({ data }) => (data as { rewind?: true }).rewind)).toEqual([undefined, true]);
+    expect(tap.of('linefeed.subscribed').map(({ data }) => (data as { rewind?: true }).rewind)).toEqual([
+      undefined,
+      true,
+    ]);
     await feed.publish('other', { n: 4 });
     await clock.settle();
     expect(tap.payloads).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }, { n: 4 }]);
@@ -267,7 +286,9 @@ describe('keep: latest', () => {
     await feed.publish('price', { symbol: 'ACME' }, { bid: 6 });
     await clock.settle();
     expect(fresh.payloads).toEqual([{ bid: 5 }, { bid: 6 }]);
-    const back = await open('/events/price?symbol=ACME', { headers: { 'last-event-id': at(feed.cursor(), 2) } });
+    const back = await open('/events/price?symbol=ACME', {
+      headers: { 'last-event-id': at(feed.cursor(), 2) },
+    });
     expect(back.payloads).toEqual([{ bid: 6 }]);
     expect(back.of('linefeed.gap')).toEqual([]);
     expect(back.of('price?symbol=ACME')[0]!.id).toBe(feed.cursor());
@@ -285,7 +306,12 @@ describe('control requests', () => {
     const tap = await open('/events/notice');
     const answer = await ask(
       '/events',
-      control({ connection: idOf(tap), n: 1, add: [{ address: 'other', from: 'earliest' }], remove: ['notice'] }),
+      control({
+        connection: idOf(tap),
+        n: 1,
+        add: [{ address: 'other', from: 'earliest' }],
+        remove: ['notice'],
+      }),
     );
     expect(answer.status).toBe(202);
     await feed.publish('notice', { text: 'unheard' });
@@ -365,7 +391,11 @@ describe('streams', () => {
     expect(tap.of('tick')).toEqual([{ event: 'tick', id: '~', data: 1 }]);
     expect((await ask('/events/tick', { headers: { 'last-event-id': '~' } })).status).toBe(204);
     const shared = await open('/events?topic=notice&topic=tick&key=k1&from=~');
-    expect(shared.of('linefeed.error')[0]!.data).toMatchObject({ address: 'tick~k1', key: 'k1', code: 'not_resumable' });
+    expect(shared.of('linefeed.error')[0]!.data).toMatchObject({
+      address: 'tick~k1',
+      key: 'k1',
+      code: 'not_resumable',
+    });
   });
 
   it('needs a key beside other subscriptions, and bears the connection cursor in its ids', async () => {
@@ -375,7 +405,10 @@ describe('streams', () => {
     await clock.settle();
     expect(tap.of('linefeed.error')[0]!.data).toMatchObject({ address: 'tick', code: 'key_required' });
     expect(tap.of('tick~b')[0]!.id).toBe(`${feed.cursor()}~`);
-    expect(tap.of('linefeed.end')[0]).toMatchObject({ id: `${feed.cursor()}~!`, data: { address: 'tick~b', key: 'b' } });
+    expect(tap.of('linefeed.end')[0]).toMatchObject({
+      id: `${feed.cursor()}~!`,
+      data: { address: 'tick~b', key: 'b' },
+    });
     expect(tap.ended).toBe(false);
   });
 
@@ -396,7 +429,12 @@ describe('streams', () => {
     expect(tap.of('linefeed.error')[0]).toEqual({
       event: 'linefeed.error',
       id: undefined,
-      data: { address: 'report', code: 'source_failed', message: 'The source of "report" failed.', retryable: true },
+      data: {
+        address: 'report',
+        code: 'source_failed',
+        message: 'The source of "report" failed.',
+        retryable: true,
+      },
     });
     expect(tap.text).not.toContain('hunter2');
     expect(errors).toEqual([boom]);
@@ -456,7 +494,9 @@ describe('liveness', () => {
     expect(tap.of('linefeed.ping')).toHaveLength(1);
     await feed.publish('other', { n: 1 });
     await clock.advance(400);
-    expect(tap.of('linefeed.bookmark')).toEqual([{ event: 'linefeed.bookmark', id: feed.cursor(), data: {} }]);
+    expect(tap.of('linefeed.bookmark')).toEqual([
+      { event: 'linefeed.bookmark', id: feed.cursor(), data: {} },
+    ]);
     await clock.advance(1_200);
     expect(tap.of('linefeed.bookmark')).toHaveLength(1);
     expect(tap.of('linefeed.ping')).toHaveLength(2);
@@ -553,15 +593,33 @@ describe('refusals', () => {
     ['params that fail', '/events/report?year=x', {}, 400, 'invalid_params'],
     ['no topic', '/events', {}, 400, 'bad_request'],
     ['a path elsewhere', '/eventsource', {}, 404, undefined],
-    ['a client that takes no event stream', '/events/notice', { headers: { accept: 'application/json' } }, 406, 'not_acceptable'],
+    [
+      'a client that takes no event stream',
+      '/events/notice',
+      { headers: { accept: 'application/json' } },
+      406,
+      'not_acceptable',
+    ],
     ['another method', '/events/notice', { method: 'DELETE' }, 405, 'method_not_allowed'],
-    ['a foreign page', '/events/notice', { headers: { 'sec-fetch-site': 'cross-site' } }, 403, 'forbidden_origin'],
-    ['a foreign origin', '/events/notice', { headers: { origin: 'https://evil.test' } }, 403, 'forbidden_origin'],
+    [
+      'a foreign page',
+      '/events/notice',
+      { headers: { 'sec-fetch-site': 'cross-site' } },
+      403,
+      'forbidden_origin',
+    ],
+    [
+      'a foreign origin',
+      '/events/notice',
+      { headers: { origin: 'https://evil.test' } },
+      403,
+      'forbidden_origin',
+    ],
     ['a body that is no JSON', '/events', { method: 'POST', body: 'x' }, 400, 'bad_request'],
     ['entries of another shape', '/events', { method: 'POST', body: '{"topics":[1]}' }, 400, 'bad_request'],
   ] as const)('%s', async (_name, target, init, status, code) => {
     const { ask } = createBench();
-    const answer = await ask(target, init as RequestInit);
+    const answer = await ask(target, init);
     expect(answer.status).toBe(status);
     if (code !== undefined) expect(JSON.parse(answer.body as string)).toMatchObject({ status, code });
   });
@@ -573,7 +631,9 @@ describe('refusals', () => {
           throw error;
         },
       });
-    const denied = await failing(Object.assign(new Error('Log in first.'), { status: 401 })).ask('/events/notice');
+    const denied = await failing(Object.assign(new Error('Log in first.'), { status: 401 })).ask(
+      '/events/notice',
+    );
     expect([denied.status, JSON.parse(denied.body as string).title]).toEqual([401, 'Log in first.']);
     const broken = failing(new Error('db password'));
     const answer = await broken.ask('/events/notice');
@@ -593,17 +653,19 @@ describe('refusals', () => {
     const { ask } = createBench({
       streams: {
         *report() {
-          started += 1;
+          yield { step: (started += 1) };
         },
         *tick() {
-          started += 1;
+          yield (started += 1);
         },
       },
     });
     const answer = await ask('/events/tick', { method: 'HEAD' });
     expect(answer).toMatchObject({ status: 200, body: undefined });
     expect(Object.fromEntries(answer.headers)['content-type']).toBe('text/event-stream; charset=utf-8');
-    expect((await ask('/events/tick', { method: 'HEAD', headers: { 'last-event-id': '~!' } })).status).toBe(204);
+    expect((await ask('/events/tick', { method: 'HEAD', headers: { 'last-event-id': '~!' } })).status).toBe(
+      204,
+    );
     expect(started).toBe(0);
   });
 
@@ -619,7 +681,9 @@ describe('refusals', () => {
     });
     expect((await ask('/events/notice', { method: 'OPTIONS', headers })).status).toBe(204);
     expect((await ask('/events/notice', { headers: { origin: 'https://app.test.evil' } })).status).toBe(403);
-    expect(() => createBench({ cors: { origins: ['https://app.test/'] } })).toThrow(/did you mean "https:\/\/app.test"/);
+    expect(() => createBench({ cors: { origins: ['https://app.test/'] } })).toThrow(
+      /did you mean "https:\/\/app.test"/,
+    );
   });
 
   it('sends a GET away in-band when it is full, and a POST with 503', async () => {
@@ -650,7 +714,10 @@ describe('refusals', () => {
   });
 
   it('gives up on a context that takes too long', async () => {
-    const { feed, clock } = createBench({ context: () => new Promise<never>(() => {}), authorizeTimeoutMs: 1_000 });
+    const { feed, clock } = createBench({
+      context: () => new Promise<never>(() => {}),
+      authorizeTimeoutMs: 1_000,
+    });
     const answering = feed.handle(new Request('http://feed.test/events/notice'));
     await clock.advance(1_001);
     expect((await answering).status).toBe(503);
@@ -664,7 +731,9 @@ describe('the end', () => {
     const closed = feed.close({ graceMs: 3_000 });
     await clock.settle();
     expect(taps.map(({ ended }) => ended)).toEqual([true, false, false]);
-    expect((await open('/events/notice')).of('linefeed.reconnect')[0]!.data).toMatchObject({ reason: 'drain' });
+    expect((await open('/events/notice')).of('linefeed.reconnect')[0]!.data).toMatchObject({
+      reason: 'drain',
+    });
     await clock.advance(1_500);
     expect(taps.map(({ ended }) => ended)).toEqual([true, true, false]);
     await clock.advance(1_500);
@@ -692,7 +761,8 @@ describe('on the server', () => {
     const stop = new AbortController();
     const seen: unknown[] = [];
     const following = (async () => {
-      for await (const { data } of feed.subscribe('other', { from: cursor, signal: stop.signal })) seen.push(data);
+      for await (const { data } of feed.subscribe('other', { from: cursor, signal: stop.signal }))
+        seen.push(data);
     })();
     await clock.settle();
     await feed.publish('other', { n: 3 });

@@ -13,13 +13,26 @@ import {
 import { admit, type Admitted, type AdmissionOptions, type Authorize, type Refused } from './admission.ts';
 import type { Clock } from './clock.ts';
 import { Connection, type CloseReason, type ConnectionCounters, type ConnectionHost } from './connection.ts';
-import { EVENT_STREAM_HEADERS, toProblem, type Answer, type HeaderList, type IncomingRequest } from './exchange.ts';
+import {
+  eventStreamHeaders,
+  toProblem,
+  type Answer,
+  type HeaderList,
+  type IncomingRequest,
+} from './exchange.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Hub } from './hub.ts';
 import type { FeedLimits } from './limits.ts';
 import type { Log } from './log.ts';
-import { eventStreamQuality } from './negotiate.ts';
-import { readEndpointGet, readGet, readPost, type AskedEntry, type Control, type Opening } from './opening.ts';
+import { assertAcceptable } from './negotiate.ts';
+import {
+  readEndpointGet,
+  readGet,
+  readPost,
+  type AskedEntry,
+  type Control,
+  type Opening,
+} from './opening.ts';
 import { answerPreflight, checkOrigin, type CorsOptions } from './origin.ts';
 import type { Outlet } from './outlet.ts';
 import { Publisher } from './publisher.ts';
@@ -49,6 +62,8 @@ export interface FeedCoreOptions {
   readonly identify: Identify | undefined;
   readonly authorize: Authorize | undefined;
   readonly sources: ReadonlyMap<string, UntypedSource>;
+  /** A stream added later runs in the context of the request that added it, not of the one that opened the connection. */
+  readonly contextPerRequest?: boolean | undefined;
   readonly log: Log;
   readonly cors: CorsOptions | undefined;
   readonly limits: FeedLimits;
@@ -90,6 +105,11 @@ export class FeedCore implements ConnectionHost {
     this.#heartbeat = new Heartbeat(clock, Math.min(limits.pingMs, limits.stallTimeoutMs));
   }
 
+  /** For subscriptions that do not come over the wire. */
+  get serving(): Pick<FeedCoreOptions, 'authorize' | 'sources'> {
+    return this.#options;
+  }
+
   // Requests ----------------------------------------------------------------------------------------------------------
 
   /** `undefined`: not under this feed's path. */
@@ -117,12 +137,13 @@ export class FeedCore implements ConnectionHost {
     const { method } = request;
     if (method === 'OPTIONS') return answerPreflight(cors);
     if (!METHODS.split(', ').includes(method)) {
-      const error = refusal('method_not_allowed', `The method ${method} means nothing here; use GET or POST.`);
+      const error = refusal(
+        'method_not_allowed',
+        `The method ${method} means nothing here; use GET or POST.`,
+      );
       return toProblem(error, [...cors, ['allow', METHODS]]);
     }
-    if (eventStreamQuality(request.header('accept')) === 0) {
-      throw refusal('not_acceptable', `This is text/event-stream, which the Accept header rules out.`);
-    }
+    assertAcceptable(request.header('accept'));
     const asked = await this.#read(request, rest);
     const { identify: run } = this.#options;
     const visitor = await this.#withinTime(identify(request, cors, run, this.clock));
@@ -164,9 +185,11 @@ export class FeedCore implements ConnectionHost {
       const left = Math.max(0, this.#closing.until - this.clock.now());
       return this.#comeBackLater(method, 'drain', left + this.limits.retryMs, visitor.headers);
     }
-    if (entries.length === 0) throw refusal('bad_request', 'Name at least one topic: …/<address> or ?topic=<address>.');
+    if (entries.length === 0)
+      throw refusal('bad_request', 'Name at least one topic: …/<address> or ?topic=<address>.');
     this.#checkCount(entries.length);
-    if (this.#isFull(visitor.principal)) return this.#comeBackLater(method, 'busy', BUSY_RETRY_MS, visitor.headers);
+    if (this.#isFull(visitor.principal))
+      return this.#comeBackLater(method, 'busy', BUSY_RETRY_MS, visitor.headers);
     const alone = entries.length === 1;
     const streamFrom = (entry: AskedEntry | Admitted): string | undefined =>
       entry.from ?? (alone ? lastEventId : undefined);
@@ -183,13 +206,14 @@ export class FeedCore implements ConnectionHost {
     const logged = admitted.filter(({ definition }) => definition.kind === 'logged');
     const shared = await resolveShared(this.hub, lastEventId);
     const starts = await Promise.all(logged.map((entry) => resolveStart(this.hub, entry, shared)));
-    const head = { status: 200, headers: [...EVENT_STREAM_HEADERS, ...visitor.headers] };
+    const head = { status: 200, headers: eventStreamHeaders(visitor.headers) };
     if (method === 'HEAD') return { ...head, body: undefined };
     const body = (outlet: Outlet): void => {
       const connection = this.#connect(outlet, visitor);
       connection.open(shared.resumed, starts, () => {
         for (const refusedEntry of refused) this.#sendRefusal(connection, refusedEntry, undefined);
-        for (const entry of streams) this.#startStream(connection, entry, streamFrom(entry), undefined);
+        for (const entry of streams)
+          this.#startStream(connection, entry, streamFrom(entry), undefined, connection.context);
       });
       for (const { event } of logged) this.#options.handlers.onSubscribe(connection, event);
     };
@@ -222,7 +246,9 @@ export class FeedCore implements ConnectionHost {
 
   /** A stream of which the client has everything. */
   #isOver(topic: string, from: string | undefined): boolean {
-    return this.#options.channel.topics.get(topic)?.kind === 'stream' && readStreamResume(from).type === 'ended';
+    return (
+      this.#options.channel.topics.get(topic)?.kind === 'stream' && readStreamResume(from).type === 'ended'
+    );
   }
 
   #checkCount(count: number): void {
@@ -244,7 +270,10 @@ export class FeedCore implements ConnectionHost {
   #comeBackLater(method: string, reason: Reconnect['reason'], baseMs: number, headers: HeaderList): Answer {
     const afterMs = Math.round(baseMs * (1 + this.clock.random()));
     if (method === 'POST') {
-      const error = refusal(reason === 'drain' ? 'draining' : 'too_many_connections', 'The server takes no more connections now.');
+      const error = refusal(
+        reason === 'drain' ? 'draining' : 'too_many_connections',
+        'The server takes no more connections now.',
+      );
       return toProblem(error, [...headers, ['retry-after', String(Math.ceil(afterMs / 1000))]]);
     }
     const frame = encodeFrame({
@@ -256,7 +285,7 @@ export class FeedCore implements ConnectionHost {
       outlet.write(encoder.encode(frame));
       outlet.end();
     };
-    return { status: 200, headers: [...EVENT_STREAM_HEADERS, ...headers], body: method === 'HEAD' ? undefined : body };
+    return { status: 200, headers: eventStreamHeaders(headers), body: method === 'HEAD' ? undefined : body };
   }
 
   // Subscriptions of an open connection ---------------------------------------------------------------------------------
@@ -269,13 +298,14 @@ export class FeedCore implements ConnectionHost {
     if (connection.principal !== visitor.principal) {
       throw refusal('forbidden', 'This connection was opened by somebody else.');
     }
-    const applying = connection.controlled.then(() => this.#apply(connection, control));
+    const context = this.#options.contextPerRequest === true ? visitor.context : connection.context;
+    const applying = connection.controlled.then(() => this.#apply(connection, control, context));
     connection.controlled = applying.catch((error: unknown) => this.onError(error));
     await applying;
     return { status: 202, headers: visitor.headers, body: '' };
   }
 
-  async #apply(connection: Connection, { n, add, remove }: Control): Promise<void> {
+  async #apply(connection: Connection, { n, add, remove }: Control, context: unknown): Promise<void> {
     // A repeated request changes nothing: its outcomes were sent.
     if (connection.closed || n <= connection.lastControl) return;
     connection.lastControl = n;
@@ -285,11 +315,11 @@ export class FeedCore implements ConnectionHost {
     }
     this.#checkCount(connection.subscriptionCount + add.length);
     // The principal is the same, but what it may have is decided by who opened the connection.
-    const { admitted, refused } = await this.#decide(add, connection.context, false);
+    const { admitted, refused } = await this.#decide(add, context, false);
     if (connection.closed) return;
     for (const entry of refused) this.#sendRefusal(connection, entry, n);
     for (const entry of admitted) {
-      if (entry.definition.kind === 'stream') this.#startStream(connection, entry, entry.from, n);
+      if (entry.definition.kind === 'stream') this.#startStream(connection, entry, entry.from, n, context);
       else {
         const position = connection.position;
         const shared = { resumed: position, position };
@@ -299,21 +329,39 @@ export class FeedCore implements ConnectionHost {
     }
   }
 
-  #startStream(connection: Connection, entry: Admitted, from: string | undefined, n: number | undefined): void {
+  #startStream(
+    connection: Connection,
+    entry: Admitted,
+    from: string | undefined,
+    n: number | undefined,
+    context: unknown,
+  ): void {
     const { topic, event, key, definition, params } = entry;
     const resume = readStreamResume(from);
     const numbered = n === undefined ? {} : { n };
     if (connection.has(event)) {
-      const error = refusal('key_in_use', `The key "${key}" names another stream of this connection; choose a new one.`);
+      const error = refusal(
+        'key_in_use',
+        `The key "${key}" names another stream of this connection; choose a new one.`,
+      );
       return this.#sendRefusal(connection, { admitted: false, asked: event, key, error }, n);
     }
     if (resume.type === 'begun') {
-      const error = refusal('not_resumable', `The stream "${topic}" has no ids to go on from, and is not run twice.`);
+      const error = refusal(
+        'not_resumable',
+        `The stream "${topic}" has no ids to go on from, and is not run twice.`,
+      );
       return this.#sendRefusal(connection, { admitted: false, asked: event, key, error }, n);
     }
     const keyed = key === undefined ? {} : { key };
-    connection.control(FRAME.subscribed, { address: event, event, ...keyed, ...numbered } satisfies Subscribed);
-    if (resume.type === 'ended') return connection.control(FRAME.end, { address: event, ...keyed, ...numbered });
+    connection.control(FRAME.subscribed, {
+      address: event,
+      event,
+      ...keyed,
+      ...numbered,
+    } satisfies Subscribed);
+    if (resume.type === 'ended')
+      return connection.control(FRAME.end, { address: event, ...keyed, ...numbered });
     this.#options.handlers.onSubscribe(connection, event);
     startStream(connection, {
       topic,
@@ -321,6 +369,7 @@ export class FeedCore implements ConnectionHost {
       key,
       definition,
       params,
+      context,
       source: this.#options.sources.get(topic)!,
       lastEventId: resume.type === 'behind' ? resume.id : undefined,
       maxPayloadBytes: this.limits.maxPayloadBytes,

@@ -55,7 +55,7 @@ export async function* followLog(
         limit: PAGE_EVENTS,
         maxBytes: PAGE_BYTES,
       });
-      for (const gap of track.takeGaps(page)) announce(gap, track.position);
+      for (const gap of track.takeGaps(page)) announce(gap);
       for (const event of page.events) {
         if (isAborted(signal)) return;
         track.position = event.position;
@@ -83,10 +83,15 @@ export async function* followLog(
     return track;
   }
 
-  function announce({ from: asked, to, reason }: FoundGap, position: Position): void {
-    const gap: Gap = { address, from: asked ?? hub.cursorAt(position), to: hub.cursorAt(to), reason };
+  function announce({ from: asked, to, reason }: FoundGap): void {
+    const from = 'cursor' in asked ? asked.cursor : hub.cursorAt(asked.position);
+    const gap: Gap = { address, from, to: hub.cursorAt(to), reason };
     if (onGap !== undefined) return onGap(gap);
-    throw new LinefeedError('hole', `Events of ${address} between ${gap.from} and ${gap.to} are no longer held (${reason}).`, { address });
+    throw new LinefeedError(
+      'hole',
+      `Events of ${address} between ${gap.from} and ${gap.to} are no longer held (${reason}).`,
+      { address },
+    );
   }
 }
 

@@ -57,3 +57,16 @@ export class Heartbeat {
     this.#clock.defer(() => this.#slice(rest));
   }
 }
+
+const heartbeats = new WeakMap<Clock, Map<number, Heartbeat>>();
+
+/** The heartbeat of everything on this clock that is to be noticed in about the same time: one timer for all of it. */
+export function sharedHeartbeat(clock: Clock, shortestMs: number): Heartbeat {
+  let ofClock = heartbeats.get(clock);
+  if (ofClock === undefined) heartbeats.set(clock, (ofClock = new Map()));
+  // At most 1,000 of them: beyond, the step is the same.
+  const rounded = Math.min(Math.ceil(shortestMs / MIN_STEP_MS), MAX_STEP_MS) * MIN_STEP_MS;
+  let heartbeat = ofClock.get(rounded);
+  if (heartbeat === undefined) ofClock.set(rounded, (heartbeat = new Heartbeat(clock, rounded)));
+  return heartbeat;
+}

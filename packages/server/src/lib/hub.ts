@@ -45,7 +45,7 @@ export class Hub {
     this.#clock = clock;
     const tail = log.tail({
       onEvents: (events, through) => this.#dispatch(events, through),
-      onReset: (reason) => void this.#reset(reason).catch(onError),
+      onReset: (reason, position) => this.#reset(reason, position),
       onError,
     });
     this.#tail = tail;
@@ -87,7 +87,10 @@ export class Hub {
     let frame = this.#frames.get(event);
     if (frame === undefined) {
       const id = formatCursor(this.epoch, event.position, event.prev);
-      frame = { position: event.position, bytes: encoder.encode(encodeCleanFrame(event.address, event.data, id)) };
+      frame = {
+        position: event.position,
+        bytes: encoder.encode(encodeCleanFrame(event.address, event.data, id)),
+      };
       this.#frames.set(event, frame);
     }
     return frame;
@@ -132,11 +135,11 @@ export class Hub {
     this.root = new Batch();
   }
 
-  async #reset(reason: 'rollback' | 'epoch'): Promise<void> {
+  #reset(reason: 'rollback' | 'epoch', position: Position): void {
+    const from = this.cursor;
     // Frames of the old numbering bear its ids.
     this.#frames = new WeakMap();
-    const from = this.cursor;
-    this.position = await this.log.position();
+    this.position = position;
     this.epoch = this.log.epoch;
     for (const member of this.#members) member.reset(reason, from);
   }

@@ -22,7 +22,8 @@ export interface LogEvent {
 export interface AppendOptions {
   /**
    * A second append with the same key and address changes nothing and gives the first one's position. Remembered as
-   * long as the event is held. With another payload: rejected with `idempotency_conflict`.
+   * long as the event is held. With another payload: rejected with `idempotency_conflict`. Goes with one entry only:
+   * with more, rejected with `invalid_option`.
    */
   readonly idempotencyKey?: string | undefined;
 }
@@ -41,7 +42,7 @@ export interface ReadQuery {
   readonly addresses: ReadonlyMap<string, Position>;
   /** At most so many events. */
   readonly limit: number;
-  /** At most so many bytes of data, but at least one event. */
+  /** At most so much data, in UTF-16 code units, but at least one event. */
   readonly maxBytes: number;
 }
 
@@ -63,8 +64,13 @@ export interface ReadPage {
 export interface TailListener {
   /** New events in position order, and the position up to which that is all. */
   onEvents(events: readonly LogEvent[], through: Position): void;
-  /** The numbering changed under the readers: `rollback` took the newest events back, `epoch` started anew. */
-  onReset(reason: 'rollback' | 'epoch'): void;
+  /**
+   * The numbering changed under the readers. `rollback`: the newest events were taken back, or lost before this tail
+   * saw them; `epoch`: the log started anew. The log's `epoch` is the new one already, and `onEvents` goes on behind
+   * `position`. After a rollback that took back what others may have seen, the epoch is another one too, so that no
+   * older cursor can be mistaken for a place in what comes now.
+   */
+  onReset(reason: 'rollback' | 'epoch', position: Position): void;
   /** The log cannot be read at the moment; it goes on by itself when it can. */
   onError(error: unknown): void;
 }
@@ -78,16 +84,16 @@ type Awaitable<T> = T | PromiseLike<T>;
 export interface Log {
   /** Identity of the numbering, `[0-9a-z]`, at most 25 characters. */
   readonly epoch: string;
-  /** Appends entries in order, all or none. */
+  /** Appends entries in order, all or none. Calls of one handle take effect in the order in which they were made. */
   append(entries: readonly LogEntry[], options?: AppendOptions): Awaitable<Appended>;
   read(query: ReadQuery): Awaitable<ReadPage>;
-  /** Position of the newest event ever appended. */
+  /** Position of the newest event ever appended; `0` before the first. */
   position(): Awaitable<Position>;
   /**
    * Follows the log from its newest event on; tells at once where that is. `close` ends it; the listener is not
    * called any more.
    */
   tail(listener: TailListener): { readonly position: Position; close(): void };
-  /** Gives up what the log holds open. */
+  /** Gives up what the log holds open. Appends made before are finished; later calls are refused with `closed`. */
   close?(): Awaitable<void>;
 }

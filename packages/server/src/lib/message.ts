@@ -28,6 +28,16 @@ export function message<T>(data: T, fields: MessageFields = {}): Message<T> {
   return { ...fields, data, [BRAND]: true };
 }
 
+/**
+ * A payload with an id as tRPC's `tracked(id, payload)` makes it. No JSON has a symbol in it, so no payload looks like
+ * this.
+ */
+export type TrackedYield<T> = readonly [id: string, data: T, tag: symbol];
+
+export function isTracked(value: unknown): value is TrackedYield<unknown> {
+  return Array.isArray(value) && value.length === 3 && typeof value[0] === 'string' && typeof value[2] === 'symbol';
+}
+
 export function isMessage(value: unknown): value is Message<unknown> {
   return typeof value === 'object' && value !== null && BRAND in value;
 }

@@ -1,4 +1,5 @@
 /** Whether a client accepts an event stream (RFC 9110 §12.5.1). */
+import { refusal } from '@linefeed/shared/wire';
 
 /** Quality of `text/event-stream` in an `Accept` header, 0 to 1: the most specific range that matches decides. */
 export function eventStreamQuality(accept: string | undefined): number {
@@ -11,6 +12,12 @@ export function eventStreamQuality(accept: string | undefined): number {
     best = { specificity, quality: qualityOf(parameters) };
   }
   return best.quality;
+}
+
+/** @throws LinefeedError `not_acceptable` (406) where the `Accept` header rules an event stream out. */
+export function assertAcceptable(accept: string | undefined): void {
+  if (eventStreamQuality(accept) > 0) return;
+  throw refusal('not_acceptable', 'This is text/event-stream, which the Accept header rules out.');
 }
 
 function rangeSpecificity(type: string, parameters: readonly string[]): number {

@@ -31,7 +31,8 @@ export interface Control {
 export function readGet(request: IncomingRequest, rest: string): Opening {
   const query = request.url.searchParams;
   const header = request.header('last-event-id');
-  const lastEventId = header !== undefined && header !== '' ? header : (query.get('last_event_id') ?? undefined);
+  const lastEventId =
+    header !== undefined && header !== '' ? header : (query.get('last_event_id') ?? undefined);
   const entries = rest === '' ? readTopicList(query) : [readPath(rest, query)];
   // A native reconnect repeats the URL it was opened with: its `from` is older than its Last-Event-ID.
   const ownFrom = header === undefined || header === '';
@@ -94,7 +95,10 @@ export function readPost(body: string): Opening | Control {
   if (lastEventId !== undefined && typeof lastEventId !== 'string') {
     throw refusal('bad_request', '"last_event_id" must be a string.');
   }
-  return { entries: readEntries(value['topics'], 'topics'), lastEventId: lastEventId === '' ? undefined : lastEventId };
+  return {
+    entries: readEntries(value['topics'], 'topics'),
+    lastEventId: lastEventId === '' ? undefined : lastEventId,
+  };
 }
 
 function readControl(value: Record<string, unknown>): Control {
@@ -110,7 +114,8 @@ function readControl(value: Record<string, unknown>): Control {
 }
 
 function readEntries(value: unknown, field: string): AskedEntry[] {
-  if (!Array.isArray(value)) throw refusal('bad_request', `"${field}" must be a list of { address, from?, key? }.`);
+  if (!Array.isArray(value))
+    throw refusal('bad_request', `"${field}" must be a list of { address, from?, key? }.`);
   return value.map((entry: unknown, index) => {
     if (
       !isRecord(entry) ||

@@ -27,7 +27,8 @@ export function checkOrigin(request: IncomingRequest, cors: CorsOptions | undefi
   const foreign =
     site === undefined
       ? origin !== undefined && !isOwnOrigin(origin, request)
-      : site === 'cross-site' || (origin !== undefined && site !== 'same-origin' && !isOwnOrigin(origin, request));
+      : site === 'cross-site' ||
+        (origin !== undefined && site !== 'same-origin' && !isOwnOrigin(origin, request));
   if (foreign) {
     throw refusal(
       'forbidden_origin',

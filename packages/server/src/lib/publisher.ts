@@ -41,7 +41,8 @@ export class Publisher {
       const [params, payload, options] =
         definition.params === undefined ? [undefined, rest[0], rest[1]] : [rest[0], rest[1], rest[2]];
       const entry = this.#prepare(topic, definition, params, payload);
-      const append = (prepared: LogEntry): Awaitable<Appended> => this.#append(prepared, (options ?? {}) as AppendOptions);
+      const append = (prepared: LogEntry): Awaitable<Appended> =>
+        this.#append(prepared, (options ?? {}));
       if (this.#last !== undefined) {
         const last = this.#last;
         // A schema that rejects while this call still waits is not unhandled.
@@ -49,7 +50,7 @@ export class Publisher {
         appending = last.then(() => entry).then(append);
       } else appending = entry instanceof Promise ? entry.then(append) : append(entry);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
     return appending instanceof Promise ? this.#queue(appending) : Promise.resolve(appending);
   }
@@ -75,15 +76,26 @@ export class Publisher {
     const definition = this.#options.channel.topics.get(topic);
     if (definition === undefined) {
       const names = [...this.#options.channel.topics.keys()].join(', ');
-      throw refusal('unknown_topic', `There is no topic "${topic}" in this channel; its topics are ${names}.`);
+      throw refusal(
+        'unknown_topic',
+        `There is no topic "${topic}" in this channel; its topics are ${names}.`,
+      );
     }
     if (definition.kind === 'stream') {
-      throw refusal('not_publishable', `"${topic}" is a stream: its source says what it sends, nothing is published to it.`);
+      throw refusal(
+        'not_publishable',
+        `"${topic}" is a stream: its source says what it sends, nothing is published to it.`,
+      );
     }
     return definition;
   }
 
-  #prepare(topic: string, definition: TopicDefinition, params: unknown, payload: unknown): Awaitable<LogEntry> {
+  #prepare(
+    topic: string,
+    definition: TopicDefinition,
+    params: unknown,
+    payload: unknown,
+  ): Awaitable<LogEntry> {
     const address = this.#address(topic, definition, params);
     const data = encodePayload(topic, definition, payload, this.#options.maxPayloadBytes);
     const entry = (a: string, d: string): LogEntry => ({ address: a, data: d, keep: definition.keep });
@@ -95,10 +107,14 @@ export class Publisher {
     if (definition.params === undefined) return topic;
     const finish = (result: Awaited<ReturnType<typeof validate>>): string => {
       if (result.issues !== undefined) {
-        throw refusal('invalid_params', `The params of ${topic} are not valid: ${describeIssues(result.issues)}`, {
-          issues: result.issues,
-          status: undefined,
-        });
+        throw refusal(
+          'invalid_params',
+          `The params of ${topic} are not valid: ${describeIssues(result.issues)}`,
+          {
+            issues: result.issues,
+            status: undefined,
+          },
+        );
       }
       const address = encodeAddress(topic, result.value as object);
       checkAddressSize(address, this.#options.maxAddressBytes);
@@ -127,27 +143,37 @@ export function encodePayload(
 ): Awaitable<string> {
   const finish = (result: Awaited<ReturnType<typeof validate>>): string => {
     if (result.issues !== undefined) {
-      throw new LinefeedError('invalid_payload', `The payload of ${topic} is not valid: ${describeIssues(result.issues)}`, {
-        issues: result.issues,
-      });
+      throw new LinefeedError(
+        'invalid_payload',
+        `The payload of ${topic} is not valid: ${describeIssues(result.issues)}`,
+        {
+          issues: result.issues,
+        },
+      );
     }
     const fault = findJsonFault(result.value);
     if (fault !== undefined) {
       const place = fault.path === '' ? 'it' : `"${fault.path}"`;
-      throw new LinefeedError('invalid_payload', `The payload of ${topic} cannot be sent as JSON: ${place} is ${fault.what}.`, {
-        issues: [{ message: `cannot be sent as JSON: ${fault.what}`, path: fault.path.split('.') }],
-      });
+      throw new LinefeedError(
+        'invalid_payload',
+        `The payload of ${topic} cannot be sent as JSON: ${place} is ${fault.what}.`,
+        {
+          issues: [{ message: `cannot be sent as JSON: ${fault.what}`, path: fault.path.split('.') }],
+        },
+      );
     }
     const json = JSON.stringify(result.value);
-    // A UTF-16 code unit is at most three bytes of UTF-8, so most payloads need no count.
-    if (json.length * 3 > maxBytes) checkPayloadSize(topic, json, maxBytes);
+    checkPayloadSize(topic, json, maxBytes);
     return json;
   };
   const result = validate(definition.data, payload);
   return result instanceof Promise ? result.then(finish) : finish(result);
 }
 
-function checkPayloadSize(topic: string, json: string, maxBytes: number): void {
+/** @throws LinefeedError `payload_too_large` */
+export function checkPayloadSize(topic: string, json: string, maxBytes: number): void {
+  // A UTF-16 code unit is at most three bytes of UTF-8, so most payloads need no count.
+  if (json.length * 3 <= maxBytes) return;
   const bytes = new TextEncoder().encode(json).byteLength;
   if (bytes <= maxBytes) return;
   throw new LinefeedError(

@@ -18,13 +18,21 @@ export interface RunOptions {
   /** Aborting it cancels the run: the source is returned, wherever it stands. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
+  /** What `return()` throws, where nobody waits for it any more. Default: dropped. */
+  readonly onCleanupError?: ((error: unknown) => void) | undefined;
 }
 
 /** A source that never waits would keep every other connection from being served. */
 const SLICE_MS = 8;
 
 /** Runs a source to its end. Never rejects. */
-export async function runSource({ open, take, signal, clock }: RunOptions): Promise<RunEnd> {
+export async function runSource({
+  open,
+  take,
+  signal,
+  clock,
+  onCleanupError = ignore,
+}: RunOptions): Promise<RunEnd> {
   let iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined;
   let exhausted = false;
   const cancellable = createCancellable(signal);
@@ -34,7 +42,7 @@ export async function runSource({ open, take, signal, clock }: RunOptions): Prom
     const content = isThenable(opening) ? await cancellable.wait(opening) : opening;
     if (content === CANCELLED) {
       // It may still come, and then somebody has to end it.
-      void Promise.resolve(opening).then((late) => endIterator(toIterator(late)), ignore);
+      void Promise.resolve(opening).then((late) => endIterator(toIterator(late), onCleanupError), ignore);
       return { type: 'cancelled' };
     }
     iterator = toIterator(content);
@@ -47,7 +55,10 @@ export async function runSource({ open, take, signal, clock }: RunOptions): Prom
         exhausted = true;
         return { type: 'finished' };
       }
-      const taking = take(step.value);
+      // As `for await` has it: a sync iterable may hold promises.
+      const value = isThenable(step.value) ? await cancellable.wait(step.value) : step.value;
+      if (value === CANCELLED) break;
+      const taking = take(value);
       if (taking !== undefined) await taking;
       if (clock.now() - sliceStart > SLICE_MS) {
         await new Promise<void>((resolve) => clock.defer(resolve));
@@ -60,7 +71,7 @@ export async function runSource({ open, take, signal, clock }: RunOptions): Prom
     return signal.aborted ? { type: 'cancelled' } : { type: 'failed', error };
   } finally {
     cancellable.dispose();
-    if (!exhausted && iterator !== undefined) endIterator(iterator);
+    if (!exhausted && iterator !== undefined) endIterator(iterator, onCleanupError);
   }
 }
 
@@ -93,16 +104,23 @@ function toIterator(content: SourceContent): Iterator<unknown> | AsyncIterator<u
 }
 
 /** Not awaited: a generator that waits for something deaf to its signal answers only when that comes. */
-function endIterator(iterator: Iterator<unknown> | AsyncIterator<unknown>): void {
+export function endIterator(
+  iterator: Iterator<unknown> | AsyncIterator<unknown>,
+  onError: (error: unknown) => void,
+): void {
+  const report = (error: unknown): void => {
+    // The abort that ended it, coming back.
+    if (!(error instanceof Error && error.name === 'AbortError')) onError(error);
+  };
   try {
     const ending = iterator.return?.();
-    if (isThenable(ending)) void Promise.resolve(ending).then(ignore, ignore);
-  } catch {
-    // The receiver is gone; there is nobody left to tell.
+    if (isThenable(ending)) void Promise.resolve(ending).then(ignore, report);
+  } catch (error) {
+    report(error);
   }
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }
 

@@ -23,7 +23,10 @@ export async function resolveCursor(hub: Hub, text: string): Promise<SharedStart
   if (cursor.epoch !== hub.epoch) return gapAt(BEGINNING, 'epoch');
   const { position } = cursor;
   // Another node may be ahead of this one's tail; the log itself decides.
-  if (comparePositions(position, hub.position) > 0 && comparePositions(position, await hub.log.position()) > 0) {
+  if (
+    comparePositions(position, hub.position) > 0 &&
+    comparePositions(position, await hub.log.position()) > 0
+  ) {
     return gapAt('now', 'future');
   }
   return { resumed: position, position };
@@ -32,7 +35,8 @@ export async function resolveCursor(hub: Hub, text: string): Promise<SharedStart
 /** Where the entries without a `from` of their own start. */
 export async function resolveShared(hub: Hub, lastEventId: string | undefined): Promise<SharedStart> {
   // A bare stream mark has no cursor in front, and asks nothing of the log.
-  if (lastEventId === undefined || lastEventId.startsWith('~')) return { resumed: undefined, position: 'now' };
+  if (lastEventId === undefined || lastEventId.startsWith('~'))
+    return { resumed: undefined, position: 'now' };
   return await resolveCursor(hub, lastEventId);
 }
 
@@ -47,7 +51,8 @@ export async function resolveStart(hub: Hub, entry: Admitted, shared: SharedStar
     return { ...base, position: shared.position, gap: shared.gap, own: false };
   }
   if (from === 'earliest') return { ...base, position: BEGINNING, own: true };
-  if (from === 'now') return { ...base, position: definition.keep === 'latest' ? BEGINNING : 'now', own: true };
+  if (from === 'now')
+    return { ...base, position: definition.keep === 'latest' ? BEGINNING : 'now', own: true };
   const { position, gap } = await resolveCursor(hub, from);
   return { ...base, position, gap, own: true };
 }

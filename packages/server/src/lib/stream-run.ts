@@ -1,11 +1,11 @@
 /** Runs the source of a stream topic on a connection: one run for each subscription. */
 import type { TopicDefinition } from '@linefeed/shared';
-import { LinefeedError, parseEventId } from '@linefeed/shared/wire';
+import { LinefeedError, parseEventId, type SubscriptionError } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import type { Connection } from './connection.ts';
 import { toRefusal } from './exchange.ts';
-import { isMessage } from './message.ts';
-import { encodePayload } from './publisher.ts';
+import { isMessage, isTracked } from './message.ts';
+import { checkPayloadSize, encodePayload } from './publisher.ts';
 import { runSource, type SourceContent } from './source.ts';
 
 /** What a source of a stream topic is called with. */
@@ -18,6 +18,27 @@ export interface StreamContext<Params, Context> {
   readonly lastEventId: string | undefined;
   /** Aborts when nobody receives any more. */
   readonly signal: AbortSignal;
+}
+
+/** A yield that is JSON text already: of a source that writes its payloads itself. */
+export class EncodedYield {
+  readonly json: string;
+  readonly id: string | undefined;
+
+  constructor(json: string, id: string | undefined) {
+    this.json = json;
+    this.id = id;
+  }
+}
+
+/** What a source throws that puts its failures into its own words: sent as it is, `cause` left out. */
+export class DescribedFailure extends Error {
+  readonly payload: Pick<SubscriptionError, 'code' | 'message' | 'retryable' | 'detail'>;
+
+  constructor(payload: Pick<SubscriptionError, 'code' | 'message' | 'retryable' | 'detail'>, cause: unknown) {
+    super(payload.message, { cause });
+    this.payload = payload;
+  }
 }
 
 /** A stream topic's source as the core calls it. */
@@ -49,6 +70,7 @@ export interface StreamRunOptions {
   readonly key: string | undefined;
   readonly definition: TopicDefinition;
   readonly params: unknown;
+  readonly context: unknown;
   readonly source: UntypedSource;
   readonly lastEventId: string | undefined;
   readonly maxPayloadBytes: number;
@@ -69,6 +91,11 @@ export function startStream(connection: Connection, options: StreamRunOptions): 
     return connection.sendStreamEvent(event, json, lastId);
   };
   const take = (value: unknown): void | Promise<void> => {
+    if (value instanceof EncodedYield) {
+      checkPayloadSize(topic, value.json, options.maxPayloadBytes);
+      lastId = value.id ?? lastId;
+      return send(value.json);
+    }
     const { data, id } = readYield(topic, value);
     const json = encodePayload(topic, definition, data, options.maxPayloadBytes);
     if (json instanceof Promise) {
@@ -86,7 +113,7 @@ export function startStream(connection: Connection, options: StreamRunOptions): 
     open: () =>
       source({
         params: options.params,
-        context: connection.context,
+        context: options.context,
         lastEventId: options.lastEventId,
         signal: controller.signal,
       }),
@@ -96,11 +123,15 @@ export function startStream(connection: Connection, options: StreamRunOptions): 
   }).then((end) => {
     if (end.type === 'cancelled') return;
     if (end.type === 'finished') return connection.endStream(event, key, undefined);
+    const keyed = key === undefined ? {} : { key };
+    if (end.error instanceof DescribedFailure) {
+      return connection.endStream(event, key, { address: event, ...keyed, ...end.error.payload });
+    }
     onError(end.error);
     const { code, message, status = 500, retryable } = toRefusal(end.error);
     connection.endStream(event, key, {
       address: event,
-      ...(key === undefined ? {} : { key }),
+      ...keyed,
       code,
       message: status >= 500 ? `The source of "${topic}" failed.` : message,
       // Run again only where that repeats nothing.
@@ -109,7 +140,9 @@ export function startStream(connection: Connection, options: StreamRunOptions): 
   });
 }
 
-function readYield(topic: string, value: unknown): { data: unknown; id: string | undefined } {
+/** @throws LinefeedError `invalid_content` for an empty id, or for fields that a feed writes itself. */
+export function readYield(topic: string, value: unknown): { data: unknown; id: string | undefined } {
+  if (isTracked(value)) return { data: value[1], id: value[0] };
   if (!isMessage(value)) return { data: value, id: undefined };
   if (value.event !== undefined || value.retryMs !== undefined || value.comment !== undefined) {
     throw new LinefeedError('invalid_content', `message() in the stream "${topic}" takes an id alone; a feed writes the other fields.`);

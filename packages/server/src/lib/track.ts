@@ -9,10 +9,11 @@ export interface PendingGap {
   readonly reason: GapReason;
 }
 
-/** A gap to announce: `from` is a whole cursor where it came from outside, else undefined (the track's own position). */
+/** A gap to announce. */
 export interface FoundGap {
   readonly address: string;
-  readonly from: string | undefined;
+  /** The cursor as it came from outside, or the position that delivery had reached. */
+  readonly from: { readonly cursor: string } | { readonly position: Position };
   readonly to: Position;
   readonly reason: GapReason;
 }
@@ -56,13 +57,14 @@ export class Track {
     const gaps: FoundGap[] = [];
     for (const [address, { from, reason }] of this.#pendingGaps) {
       const to = laterOf(this.positionOf(address), page?.evictedThrough.get(address) ?? BEGINNING);
-      gaps.push({ address, from, to, reason });
+      gaps.push({ address, from: { cursor: from }, to, reason });
       this.addresses.set(address, to);
     }
     this.#pendingGaps.clear();
     for (const [address, to] of page?.evictedThrough ?? []) {
-      if (!this.addresses.has(address) || comparePositions(to, this.positionOf(address)) <= 0) continue;
-      gaps.push({ address, from: undefined, to, reason: 'trimmed' });
+      const position = this.positionOf(address);
+      if (!this.addresses.has(address) || comparePositions(to, position) <= 0) continue;
+      gaps.push({ address, from: { position }, to, reason: 'trimmed' });
       this.addresses.set(address, to);
     }
     return gaps;

@@ -97,6 +97,12 @@ type Fault<Sentence extends string> = [Sentence] extends [never]
   ? unknown
   : { readonly [S in Sentence]: never };
 
+type ParamsFault<P, Name extends string> =
+  | JsonProblem<P, `${Name}: params`>
+  | (Extract<keyof P, 'from' | 'key' | 'last_event_id' | 'topic'> extends infer Key extends string
+      ? `${Name}: a param cannot be named "${Key}", which in a URL belongs to the request itself`
+      : never);
+
 type TopicFault<Name extends string, T> = Name extends
   | `${typeof CONTROL_PREFIX}${string}`
   | 'open'
@@ -104,6 +110,11 @@ type TopicFault<Name extends string, T> = Name extends
   | ''
   ? `"${Name}" is reserved and cannot name a topic`
   : | JsonProblem<Output<DataSchema<T>>, Name>
+    | (undefined extends Output<DataSchema<T>>
+        ? unknown extends Output<DataSchema<T>>
+          ? never
+          : `${Name} may be undefined, which JSON does not carry; use null`
+        : never)
     | ([Output<DataSchema<T>>] extends [Input<DataSchema<T>>]
         ? never
         : `${Name}: the schema's output must be accepted as its own input, because the wire carries the output`)
@@ -111,7 +122,7 @@ type TopicFault<Name extends string, T> = Name extends
         ? Output<ParamsSchema<T>> extends object
           ? Output<ParamsSchema<T>> extends readonly unknown[]
             ? `${Name}: params must be an object`
-            : JsonProblem<Output<ParamsSchema<T>>, `${Name}: param `>
+            : ParamsFault<Output<ParamsSchema<T>>, Name>
           : `${Name}: params must be an object`
         : never);
 
@@ -147,6 +158,9 @@ function checkTopic(name: string, value: unknown): TopicDefinition {
     throw invalid(
       `The payload of topic "${name}" cannot be sent as JSON: ${place(fault.path)} is ${fault.what}.`,
     );
+  }
+  if (UNDEFINED_KINDS.has(schemaKind(definition.data) ?? '')) {
+    throw invalid(`The payload of topic "${name}" cannot be sent as JSON: it may be undefined; use null.`);
   }
   if (definition.params !== undefined) checkParams(name, definition.params);
   return definition;
@@ -195,6 +209,8 @@ function checkParams(name: string, params: unknown): void {
     }
   }
 }
+
+const UNDEFINED_KINDS = new Set('undefined void optional exact_optional undefinedable nullish'.split(' '));
 
 const NON_OBJECT_KINDS = new Set(
   'string number boolean array tuple null undefined literal enum picklist int void never'.split(' '),

@@ -102,6 +102,8 @@ export interface LinefeedErrorOptions {
   body?: string | undefined;
   /** The connection attempt that failed, counted from 1. */
   attempt?: number | undefined;
+  /** What the source of a stream said of its failure in words of its own. */
+  detail?: unknown;
 }
 
 /** Whether a status says that the same request may succeed later. */
@@ -118,6 +120,7 @@ export class LinefeedError extends Error {
   readonly address: string | undefined;
   readonly body: string | undefined;
   readonly attempt: number | undefined;
+  readonly detail: unknown;
 
   constructor(code: ErrorCode, message: string, options: LinefeedErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
@@ -129,6 +132,7 @@ export class LinefeedError extends Error {
     this.address = options.address;
     this.body = options.body;
     this.attempt = options.attempt;
+    this.detail = options.detail;
   }
 
   /** Whether a value is a LinefeedError, of this copy of the package or of another one in the same page or process. */

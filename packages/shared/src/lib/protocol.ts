@@ -76,6 +76,8 @@ export interface SubscriptionError {
   readonly message: string;
   /** Whether asking again later can help. */
   readonly retryable: boolean;
+  /** What a source with words of its own for its failures says of this one. Any JSON. */
+  readonly detail?: unknown;
 }
 
 /** A stream finished, or (with `n`) a subscription was removed as asked. */

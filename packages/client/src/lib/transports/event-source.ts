@@ -36,7 +36,8 @@ export function eventSourceTransport(options: EventSourceTransportOptions = {}):
     const onFrame = ({ type, data, lastEventId }: MessageEvent<string>) => {
       if (signal.aborted) return;
       // The browser reconnected without a word, as it may after the back-forward cache: our cursor was not asked.
-      if (type === FRAME.hello && greeted) return end({ error: networkError('The browser reconnected by itself.') });
+      if (type === FRAME.hello && greeted)
+        return end({ error: networkError('The browser reconnected by itself.') });
       greeted ||= type === FRAME.hello;
       sink.onLife();
       sink.onFrame(type, data, lastEventId);
@@ -49,7 +50,7 @@ export function eventSourceTransport(options: EventSourceTransportOptions = {}):
       source?.close();
       if (greeted) return end({ error: networkError('The connection was lost.') });
       send(opening, url, { method: 'HEAD', signal })
-        .then((response) => toEnding(response, Date.now()))
+        .then((response) => toEnding(response))
         .then(
           (ending) => end(ending ?? { error: networkError('The connection ended before hello.') }),
           (cause: unknown) => end({ error: networkError(`The request failed: ${String(cause)}`, cause) }),

@@ -28,7 +28,7 @@ export function fetchTransport({ maxFrameLength = 2 ** 22 }: FetchTransportOptio
             method: 'POST',
             body: JSON.stringify({ topics: opening.entries, last_event_id: opening.cursor }),
           }));
-      const refusal = await toEnding(response, Date.now());
+      const refusal = await toEnding(response);
       if (refusal !== undefined) return refusal;
       const parser = createParser({
         maxBufferSize: maxFrameLength,
@@ -51,13 +51,15 @@ export function fetchTransport({ maxFrameLength = 2 ** 22 }: FetchTransportOptio
         sink.onLife();
         parser.feed(decoder.decode(value, { stream: true }));
         if (tooLong) {
-          return { error: new LinefeedError('protocol', `A frame is longer than ${maxFrameLength} characters.`) };
+          return {
+            error: new LinefeedError('protocol', `A frame is longer than ${maxFrameLength} characters.`),
+          };
         }
         await sink.full();
       }
     };
 
-    read()
+    void read()
       .catch((cause: unknown) => ({ error: networkError(`The request failed: ${String(cause)}`, cause) }))
       .then((ending) => {
         if (signal.aborted) return;

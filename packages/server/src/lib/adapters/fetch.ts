@@ -1,10 +1,44 @@
 /** Fetch-style runtimes: `Request` in, `Response` out. */
-import { refusal } from '@linefeed/shared/wire';
-import type { Answer, IncomingRequest } from '../exchange.ts';
+import { LinefeedError, refusal } from '@linefeed/shared/wire';
+import type { EventStreamContent } from '../content.ts';
+import { answerEventStream, type EventStreamOptions } from '../event-stream.ts';
+import { mergeHeaders, type Answer, type IncomingRequest } from '../exchange.ts';
 import type { Outlet, OutletListener } from '../outlet.ts';
 
 /** Bytes that a response body takes in before it counts as full. */
 const HIGH_WATER_BYTES = 64 * 1024;
+
+export interface FetchEventStreamOptions extends EventStreamOptions {
+  /** The request that this answers: its `Accept`, method, `Last-Event-ID`, and its client's leaving are looked at. */
+  readonly request: Request;
+}
+
+/**
+ * Answers a request of a fetch-style runtime with an event stream. The head and an opening comment leave at once,
+ * whatever the content takes to yield; errors that come later are frames.
+ *
+ * @returns 406 where the request does not accept an event stream, 500 where a function given as content throws.
+ * @throws LinefeedError `invalid_content`, `invalid_option`, `invalid_frame` for what could never be sent.
+ */
+export function eventStream<T = unknown>(
+  content: EventStreamContent<T>,
+  options: FetchEventStreamOptions,
+): Response {
+  const { request } = options;
+  if (typeof request?.headers?.get !== 'function') {
+    throw new LinefeedError(
+      'invalid_option',
+      'eventStream needs the request that it answers: eventStream(content, { request }).',
+    );
+  }
+  const header = (name: string): string | undefined => request.headers.get(name) ?? undefined;
+  const answer = answerEventStream(
+    content,
+    { method: request.method, header, gone: request.signal.aborted },
+    options,
+  );
+  return toResponse(answer, request.signal);
+}
 
 export function toIncomingRequest(request: Request): IncomingRequest {
   const url = new URL(request.url);
@@ -13,7 +47,8 @@ export function toIncomingRequest(request: Request): IncomingRequest {
     url,
     header: (name) => request.headers.get(name) ?? undefined,
     text: (maxBytes) => readText(request, maxBytes),
-    toRequest: () => (request.body === null ? request : new Request(request.url, { method: 'GET', headers: request.headers })),
+    toRequest: () =>
+      request.body === null ? request : new Request(request.url, { method: 'GET', headers: request.headers }),
   };
 }
 
@@ -21,8 +56,9 @@ export function toIncomingRequest(request: Request): IncomingRequest {
 export function toResponse(answer: Answer, signal: AbortSignal | undefined): Response {
   const { status, body } = answer;
   const headers = new Headers();
-  for (const [name, value] of answer.headers) headers.append(name, value);
-  if (typeof body !== 'function') return new Response(status === 204 ? null : (body ?? null), { status, headers });
+  for (const [name, value] of mergeHeaders(answer.headers)) headers.append(name, value);
+  if (typeof body !== 'function')
+    return new Response(status === 204 ? null : (body ?? null), { status, headers });
   const outlet = new StreamOutlet(signal);
   body(outlet);
   return new Response(outlet.readable, { status, headers });
@@ -34,7 +70,8 @@ class StreamOutlet implements Outlet {
   #listener: OutletListener | undefined;
   #closed = false;
   readonly #signal: AbortSignal | undefined;
-  readonly #onAbort = (): void => this.destroy();
+  // An error would be logged by servers as theirs, and there is nobody left to get it.
+  readonly #onAbort = (): void => this.end();
 
   constructor(signal: AbortSignal | undefined) {
     this.readable = new ReadableStream<Uint8Array>(
@@ -48,7 +85,7 @@ class StreamOutlet implements Outlet {
       new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_BYTES }),
     );
     this.#signal = signal;
-    if (signal?.aborted === true) this.destroy();
+    if (signal?.aborted === true) this.end();
     else signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 

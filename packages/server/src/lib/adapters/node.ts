@@ -1,8 +1,17 @@
 /** Node's http and http2 servers, and every framework that hands out their requests and responses. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
-import { refusal } from '@linefeed/shared/wire';
-import { toProblem, type Answer, type Answerer, type IncomingRequest } from '../exchange.ts';
+import { LinefeedError, refusal } from '@linefeed/shared/wire';
+import type { EventStreamContent } from '../content.ts';
+import { answerEventStream, type EventStreamOptions } from '../event-stream.ts';
+import {
+  joinVary,
+  mergeHeaders,
+  toProblem,
+  type Answer,
+  type Answerer,
+  type IncomingRequest,
+} from '../exchange.ts';
 import type { Outlet, OutletListener } from '../outlet.ts';
 
 export type NodeRequest = (IncomingMessage | Http2ServerRequest) & {
@@ -29,6 +38,34 @@ export function toNodeHandler(answerer: Answerer): NodeHandler {
   };
 }
 
+/**
+ * Answers a request with an event stream, on Node's http and http2 servers and every framework on them. Headers that
+ * are on the response stay; the head and an opening comment leave at once; errors that come later are frames.
+ *
+ * @throws LinefeedError `invalid_content`, `invalid_option`, `invalid_frame` for what could never be sent.
+ */
+export function sendEventStream<T = unknown>(
+  req: NodeRequest,
+  res: NodeResponse,
+  content: EventStreamContent<T>,
+  options: EventStreamOptions = {},
+): void {
+  const outlet = new NodeOutlet(res);
+  if (res.headersSent && !outlet.closed) {
+    throw new LinefeedError(
+      'invalid_option',
+      'The head of this response was sent already; nothing may be written before an event stream.',
+    );
+  }
+  const header = (name: string): string | undefined => readHeader(req, name);
+  const answer = answerEventStream(
+    content,
+    { method: req.method ?? 'GET', header, gone: outlet.closed },
+    options,
+  );
+  sendAnswer(answer, res, outlet);
+}
+
 async function answerNode(
   answerer: Answerer,
   req: NodeRequest,
@@ -42,14 +79,12 @@ async function answerNode(
       : await answerer['~answer'](toIncomingRequest(req, req.originalUrl)));
   if (answer !== undefined) sendAnswer(answer, outlet.res, outlet);
   else if (next !== undefined) next();
-  else sendAnswer(toProblem(refusal('not_found', `There is nothing at ${req.url ?? '/'}.`)), outlet.res, outlet);
+  else
+    sendAnswer(toProblem(refusal('not_found', `There is nothing at ${req.url ?? '/'}.`)), outlet.res, outlet);
 }
 
 export function toIncomingRequest(req: NodeRequest, target: string): IncomingRequest {
-  const header = (name: string): string | undefined => {
-    const value = req.headers[name];
-    return Array.isArray(value) ? value.join(', ') : value;
-  };
+  const header = (name: string): string | undefined => readHeader(req, name);
   const host = header(':authority') ?? header('host') ?? 'localhost';
   const scheme = 'encrypted' in req.socket && req.socket.encrypted === true ? 'https' : 'http';
   const url = toUrl(target, `${scheme}://${host}`);
@@ -60,6 +95,11 @@ export function toIncomingRequest(req: NodeRequest, target: string): IncomingReq
     text: (maxBytes) => readText(req, maxBytes),
     toRequest: () => new Request(url, { headers: toHeaders(req) }),
   };
+}
+
+function readHeader(req: NodeRequest, name: string): string | undefined {
+  const value = req.headers[name];
+  return Array.isArray(value) ? value.join(', ') : value;
 }
 
 function toUrl(target: string, origin: string): URL {
@@ -92,7 +132,10 @@ async function readText(req: NodeRequest, maxBytes: number): Promise<string> {
 }
 
 /** The parts that both kinds of response have. */
-type Head = Pick<ServerResponse, 'setHeader' | 'appendHeader' | 'getHeader' | 'end' | 'flushHeaders' | 'statusCode'>;
+type Head = Pick<
+  ServerResponse,
+  'setHeader' | 'appendHeader' | 'getHeader' | 'removeHeader' | 'end' | 'flushHeaders' | 'statusCode'
+>;
 
 /** Headers that are already on the response stay; ours win by name; `set-cookie` and `vary` accumulate. */
 function sendAnswer(answer: Answer, response: NodeResponse, outlet: NodeOutlet): void {
@@ -102,20 +145,17 @@ function sendAnswer(answer: Answer, response: NodeResponse, outlet: NodeOutlet):
     return;
   }
   res.statusCode = answer.status;
-  for (const [name, value] of answer.headers) {
+  for (const [name, value] of mergeHeaders(answer.headers)) {
     if (name === 'set-cookie') res.appendHeader(name, value);
-    else if (name === 'vary') res.setHeader(name, joinVary(res.getHeader(name), value));
+    else if (name === 'vary') res.setHeader(name, joinVary(res.getHeader(name)?.toString(), value));
     else res.setHeader(name, value);
   }
   if (typeof answer.body === 'function') {
+    // Middleware may have set one for the answer it expected.
+    res.removeHeader('content-length');
     res.flushHeaders();
     answer.body(outlet);
   } else res.end(answer.body);
-}
-
-function joinVary(present: number | string | string[] | undefined, value: string): string {
-  const names = present === undefined ? [] : String(present).split(/,\s*/);
-  return [...new Set([...names, value])].join(', ');
 }
 
 /** What a response is to its writer; http2's compatibility layer keeps some of it on the stream. */
@@ -124,8 +164,10 @@ interface Writable {
   end(): void;
   destroy(): void;
   readonly writableLength?: number;
-  readonly writableNeedDrain?: boolean;
-  readonly stream?: { readonly writableLength: number; readonly writableNeedDrain: boolean };
+  readonly writableEnded?: boolean;
+  readonly stream?: { readonly writableLength: number; readonly destroyed: boolean };
+  /** Added by compressing middleware, which holds back what is not flushed. */
+  flush?(): void;
 }
 
 class NodeOutlet implements Outlet {
@@ -134,6 +176,8 @@ class NodeOutlet implements Outlet {
   #listener: OutletListener | undefined;
   #closed = false;
   #ended = false;
+  /** What `write` returned: middleware that compresses has a buffer of its own, which no property tells of. */
+  #full = false;
 
   constructor(res: NodeResponse) {
     this.res = res;
@@ -142,8 +186,13 @@ class NodeOutlet implements Outlet {
     res.on('close', () => this.#close());
     // A reset arrives as an error on some versions; 'close' follows.
     res.on('error', () => undefined);
-    res.on('drain', () => this.#listener?.onDrain());
-    if (res.destroyed || (res.socket?.destroyed ?? false)) this.#closed = true;
+    res.on('drain', () => {
+      this.#full = false;
+      this.#listener?.onDrain();
+    });
+    const { stream, writableEnded } = this.#writable;
+    if (res.destroyed || writableEnded === true || (stream ?? res.socket)?.destroyed === true)
+      this.#closed = true;
   }
 
   get bufferedBytes(): number {
@@ -151,7 +200,7 @@ class NodeOutlet implements Outlet {
   }
 
   get writable(): boolean {
-    return !this.#closed && !this.#ended && (this.#writable.stream ?? this.#writable).writableNeedDrain !== true;
+    return !this.#closed && !this.#ended && !this.#full;
   }
 
   get closed(): boolean {
@@ -159,7 +208,9 @@ class NodeOutlet implements Outlet {
   }
 
   write(bytes: Uint8Array): void {
-    if (!this.#closed && !this.#ended) this.#writable.write(bytes);
+    if (this.#closed || this.#ended) return;
+    this.#full = !this.#writable.write(bytes);
+    this.#writable.flush?.();
   }
 
   end(): void {

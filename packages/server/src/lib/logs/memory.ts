@@ -1,6 +1,5 @@
 /** A log in this process's memory: no setup, gone with the process. */
-import { BEGINNING, comparePositions, LinefeedError, type Position } from '@linefeed/shared/wire';
-import { laterOf } from '../track.ts';
+import { BEGINNING, comparePositions, type Position } from '@linefeed/shared/wire';
 import { systemClock, type Clock } from '../clock.ts';
 import type {
   Appended,
@@ -12,44 +11,35 @@ import type {
   ReadQuery,
   TailListener,
 } from '../log.ts';
+import { laterOf } from '../track.ts';
+import { MAX_WATERMARKS, randomEpoch, resolveBounds, sizeOf, type LogBounds } from './bounds.ts';
+import { checkKeyed, conflictOf } from './idempotency.ts';
+import { mergeRuns, type Run } from './merge.ts';
+import { Tailers } from './tailers.ts';
 
-/** How much a log holds. The oldest events go first. */
-export interface LogBounds {
-  /** Most events held. Default 10,000. */
-  readonly maxEvents?: number | undefined;
-  /** Longest an event is held, in milliseconds. Default 3,600,000 (1 h). Values of `keep: 'latest'` do not age. */
-  readonly maxAgeMs?: number | undefined;
-  /** Most bytes of payload and address held, in UTF-16 code units. Default 67,108,864 (64 MiB). */
-  readonly maxBytes?: number | undefined;
-}
+export type { LogBounds } from './bounds.ts';
 
 export interface MemoryLogOptions extends LogBounds {
   /** @internal */
   readonly clock?: Clock | undefined;
 }
 
-export const DEFAULT_BOUNDS: Required<{ [K in keyof LogBounds]: number }> = {
-  maxEvents: 10_000,
-  maxAgeMs: 3_600_000,
-  maxBytes: 64 * 1024 * 1024,
-};
-
-/** Watermarks kept for addresses of which nothing is held any more; the rest share one. */
-const MAX_WATERMARKS = 10_000;
-
 interface Held extends LogEvent {
   readonly sequence: number;
   readonly keep: 'all' | 'latest';
   readonly appendedAt: number;
   readonly idempotencyKey: string | undefined;
-  /** Superseded or evicted; it stays in the queue until it comes to its head. */
+  /** Superseded or evicted; it stays in its queues until it comes to their heads. */
   gone: boolean;
 }
 
-/** What is held of one address, oldest first. */
+/** What is held of one address. */
 interface Shelf {
-  events: Held[];
+  readonly events: Queue;
+  /** Position of the newest event ever appended there. */
   last: Position;
+  /** Newest evicted position. */
+  evictedThrough: Position;
 }
 
 /**
@@ -64,53 +54,42 @@ export function memoryLog(options: MemoryLogOptions = {}): Log {
 class MemoryLog implements Log {
   readonly epoch: string;
   readonly #clock: Clock;
-  readonly #maxEvents: number;
-  readonly #maxAgeMs: number;
-  readonly #maxBytes: number;
+  readonly #bounds: Required<{ [K in keyof LogBounds]: number }>;
+  /** Addresses of which something is held. */
   readonly #shelves = new Map<string, Shelf>();
-  /** Newest evicted position by address; insertion order is age. */
+  /** Newest evicted position of addresses of which nothing is held; insertion order is age. */
   readonly #watermarks = new Map<string, Position>();
   /** Stands for every address that is in neither map. */
   #forgottenThrough: Position = BEGINNING;
   /** Held events of `keep: 'all'` in order, and those of `latest`: a burst of the first must not evict the second. */
   readonly #queues = { all: new Queue(), latest: new Queue() };
   readonly #keys = new Map<string, Held>();
-  readonly #listeners = new Set<TailListener>();
+  readonly #tailers = new Tailers();
   #sequence = 0;
 
   constructor(options: MemoryLogOptions) {
     this.#clock = options.clock ?? systemClock;
     this.epoch = randomEpoch(this.#clock);
-    this.#maxEvents = checkedBound('maxEvents', options.maxEvents);
-    this.#maxAgeMs = checkedBound('maxAgeMs', options.maxAgeMs);
-    this.#maxBytes = checkedBound('maxBytes', options.maxBytes);
+    this.#bounds = resolveBounds(options);
   }
 
-  append(entries: readonly LogEntry[], { idempotencyKey }: AppendOptions = {}): Appended {
-    const earlier = this.#findDuplicate(entries, idempotencyKey);
-    if (earlier !== undefined) return { position: earlier.position, duplicate: true };
-    const appended = entries.map((entry) => this.#append(entry, idempotencyKey));
+  append(entries: readonly LogEntry[], options: AppendOptions = {}): Appended {
+    checkKeyed(entries, options);
     this.#evict();
-    const through = this.position();
-    for (const listener of this.#listeners) listener.onEvents(appended, through);
-    return { position: through, duplicate: false };
+    const earlier = this.#findDuplicate(entries, options.idempotencyKey);
+    if (earlier !== undefined) return { position: earlier.position, duplicate: true };
+    const appended = entries.map((entry) => this.#append(entry, options.idempotencyKey));
+    this.#evict();
+    const position = this.position();
+    if (appended.length > 0) this.#tailers.events(appended, position);
+    return { position, duplicate: false };
   }
 
-  #findDuplicate(entries: readonly LogEntry[], key: string | undefined): Held | undefined {
-    if (key === undefined) return undefined;
-    let last: Held | undefined;
-    for (const entry of entries) {
-      last = this.#keys.get(scopedKey(entry.address, key));
-      if (last === undefined) return undefined;
-      if (last.data !== entry.data) {
-        throw new LinefeedError(
-          'idempotency_conflict',
-          `The idempotency key ${JSON.stringify(key)} was used at ${last.address} for another payload; use a new key for a new event.`,
-          { status: 409, address: last.address },
-        );
-      }
-    }
-    return last;
+  #findDuplicate([entry]: readonly LogEntry[], key: string | undefined): Held | undefined {
+    if (key === undefined || entry === undefined) return undefined;
+    const held = this.#keys.get(scopedKey(entry.address, key));
+    if (held !== undefined && held.data !== entry.data) throw conflictOf(entry.address, key);
+    return held;
   }
 
   #append({ address, data, keep }: LogEntry, idempotencyKey: string | undefined): Held {
@@ -128,17 +107,30 @@ class MemoryLog implements Log {
       idempotencyKey,
       gone: false,
     };
-    if (shelf === undefined) {
-      this.#shelves.set(address, { events: [held], last: position });
-      this.#watermarks.delete(address);
-    } else {
-      if (keep === 'latest') for (const superseded of shelf.events.splice(0)) this.#drop(superseded);
-      shelf.events.push(held);
-      shelf.last = position;
-    }
+    this.#put(shelf ?? this.#openShelf(address), held);
     this.#queues[keep].push(held);
     if (idempotencyKey !== undefined) this.#keys.set(scopedKey(address, idempotencyKey), held);
     return held;
+  }
+
+  #put(shelf: Shelf, held: Held): void {
+    if (held.keep === 'latest') {
+      for (let older = shelf.events.head; older !== undefined; older = shelf.events.head)
+        this.#drop(shelf, older);
+      // Whatever went before, the newest value is here: nothing is missing.
+      shelf.evictedThrough = BEGINNING;
+    }
+    shelf.events.push(held);
+    shelf.last = held.position;
+  }
+
+  /** The watermark moves to the shelf: what was evicted stays evicted when something new comes. */
+  #openShelf(address: string): Shelf {
+    const evictedThrough = this.#watermarks.get(address) ?? this.#forgottenThrough;
+    const shelf: Shelf = { events: new Queue(), last: evictedThrough, evictedThrough };
+    this.#watermarks.delete(address);
+    this.#shelves.set(address, shelf);
+    return shelf;
   }
 
   /** Where an address without shelf last stood: unknown once anything was forgotten. */
@@ -149,73 +141,65 @@ class MemoryLog implements Log {
   read({ after, addresses, limit, maxBytes }: ReadQuery): ReadPage {
     this.#evict();
     const evictedThrough = new Map<string, Position>();
-    const matches: Held[] = [];
+    const runs: QueueRun[] = [];
     for (const [address, floor] of addresses) {
-      const from = comparePositions(floor, after) > 0 ? floor : after;
+      const from = laterOf(floor, after);
       const shelf = this.#shelves.get(address);
-      const evicted = this.#watermarks.get(address) ?? (shelf === undefined ? this.#forgottenThrough : BEGINNING);
+      const evicted = shelf?.evictedThrough ?? this.#watermarks.get(address) ?? this.#forgottenThrough;
       if (comparePositions(evicted, from) > 0) evictedThrough.set(address, evicted);
-      if (shelf === undefined) continue;
-      const start = firstBehind(shelf.events, parseInt(from, 36));
-      // The page holds no more than `limit` of any one address, so no more need be looked at.
-      for (let index = start; index < shelf.events.length && index < start + limit; index += 1) {
-        matches.push(shelf.events[index]!);
-      }
+      if (shelf !== undefined) runs.push(shelf.events.runBehind(parseInt(from, 36)));
     }
-    if (addresses.size > 1) matches.sort((a, b) => a.sequence - b.sequence);
-    const events = cutPage(matches, limit, maxBytes);
-    const whole = events.length === matches.length && events.length < limit;
-    return {
-      epoch: this.epoch,
-      events,
-      through: whole ? laterOf(after, this.position()) : events.at(-1)!.position,
-      evictedThrough,
-    };
+    const events: Held[] = [];
+    let bytes = 0;
+    let cut = false;
+    mergeRuns(runs, ({ event }) => {
+      bytes += event.data.length;
+      cut = events.length > 0 && (events.length >= limit || bytes > maxBytes);
+      if (!cut) events.push(event);
+      return !cut;
+    });
+    const through = cut ? events.at(-1)!.position : laterOf(after, this.position());
+    return { epoch: this.epoch, events, through, evictedThrough };
   }
 
   position(): Position {
     return this.#sequence.toString(36);
   }
 
-  tail(listener: TailListener): { position: Position; close(): void } {
-    this.#listeners.add(listener);
-    return { position: this.position(), close: () => this.#listeners.delete(listener) };
+  tail(listener: TailListener): { readonly position: Position; close(): void } {
+    return this.#tailers.add(listener, this.position());
   }
 
   #evict(): void {
     const { all, latest } = this.#queues;
-    const oldest = this.#clock.now() - this.#maxAgeMs;
-    while (all.isOver(this.#maxEvents, this.#maxBytes) || (all.head?.appendedAt ?? Infinity) < oldest) {
+    const { maxEvents, maxBytes, maxAgeMs } = this.#bounds;
+    const oldest = this.#clock.now() - maxAgeMs;
+    while (all.isOver(maxEvents, maxBytes) || (all.head?.appendedAt ?? Infinity) < oldest)
       this.#evictHead(all);
-    }
-    while (latest.isOver(this.#maxEvents, this.#maxBytes)) this.#evictHead(latest);
+    while (latest.isOver(maxEvents, maxBytes)) this.#evictHead(latest);
   }
 
   #evictHead(queue: Queue): void {
     const held = queue.head!;
-    const shelf = this.#shelves.get(held.address)!;
-    shelf.events.shift();
-    this.#drop(held);
-    // Deleting first keeps insertion order the order of eviction.
-    this.#watermarks.delete(held.address);
-    this.#watermarks.set(held.address, held.position);
-    if (shelf.events.length > 0) return;
-    this.#shelves.delete(held.address);
+    const { address, position } = held;
+    const shelf = this.#shelves.get(address)!;
+    this.#drop(shelf, held);
+    shelf.evictedThrough = laterOf(shelf.evictedThrough, position);
+    if (shelf.events.count > 0) return;
+    this.#shelves.delete(address);
+    this.#watermarks.set(address, shelf.evictedThrough);
     if (this.#watermarks.size > MAX_WATERMARKS) this.#forgetOneAddress();
   }
 
   #forgetOneAddress(): void {
-    for (const [address, position] of this.#watermarks) {
-      // An address that still holds events needs its own: the shared one would not be asked.
-      if (this.#shelves.has(address)) continue;
-      this.#watermarks.delete(address);
-      this.#forgottenThrough = laterOf(this.#forgottenThrough, position);
-      return;
-    }
+    const [address, position] = this.#watermarks.entries().next().value!;
+    this.#watermarks.delete(address);
+    this.#forgottenThrough = laterOf(this.#forgottenThrough, position);
   }
 
-  #drop(held: Held): void {
+  #drop(shelf: Shelf, held: Held): void {
     held.gone = true;
+    shelf.events.release(held);
     this.#queues[held.keep].release(held);
     if (held.idempotencyKey !== undefined) this.#keys.delete(scopedKey(held.address, held.idempotencyKey));
   }
@@ -225,30 +209,43 @@ class MemoryLog implements Log {
 class Queue {
   #items: Held[] = [];
   #first = 0;
-  #count = 0;
   #bytes = 0;
+  count = 0;
 
   get head(): Held | undefined {
-    while (this.#items[this.#first]?.gone === true) this.#first += 1;
-    // Superseded values pile up in front of and between those that stay.
-    if (this.#first > 1024 && this.#first > this.#items.length / 2) this.#compact();
     return this.#items[this.#first];
   }
 
   push(held: Held): void {
     this.#items.push(held);
-    this.#count += 1;
+    this.count += 1;
     this.#bytes += sizeOf(held);
-    if (this.#items.length > 1024 && this.#items.length > 4 * this.#count) this.#compact();
+    // Superseded values pile up between those that stay, where the head never comes to them.
+    if (this.#items.length > 16 && this.#items.length > 4 * this.count) this.#compact();
   }
 
+  /** Counts out an item that is gone. */
   release(held: Held): void {
-    this.#count -= 1;
+    this.count -= 1;
     this.#bytes -= sizeOf(held);
+    while (this.#items[this.#first]?.gone === true) this.#first += 1;
+    if (this.#first > 1024 && this.#first > this.#items.length / 2) this.#compact();
   }
 
   isOver(maxEvents: number, maxBytes: number): boolean {
-    return this.#count > maxEvents || (this.#bytes > maxBytes && this.#count > 0);
+    return this.count > maxEvents || (this.#bytes > maxBytes && this.count > 0);
+  }
+
+  /** From the first event behind a sequence number on. */
+  runBehind(sequence: number): QueueRun {
+    let low = this.#first;
+    let high = this.#items.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#items[middle]!.sequence <= sequence) low = middle + 1;
+      else high = middle;
+    }
+    return new QueueRun(this.#items, low);
   }
 
   #compact(): void {
@@ -257,47 +254,29 @@ class Queue {
   }
 }
 
-function sizeOf({ address, data }: LogEvent): number {
-  return address.length + data.length;
-}
+/** Goes through a queue that does not change meanwhile. */
+class QueueRun implements Run {
+  head = Infinity;
+  readonly #items: readonly Held[];
+  #index: number;
 
-function cutPage(matches: readonly Held[], limit: number, maxBytes: number): readonly Held[] {
-  let bytes = 0;
-  for (const [index, event] of matches.entries()) {
-    bytes += event.data.length;
-    if (index >= limit || (bytes > maxBytes && index > 0)) return matches.slice(0, index);
+  constructor(items: readonly Held[], index: number) {
+    this.#items = items;
+    this.#index = index - 1;
+    this.take();
   }
-  return matches;
-}
 
-/** Index of the first event behind a sequence number. */
-function firstBehind(events: readonly Held[], sequence: number): number {
-  let low = 0;
-  let high = events.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (events[middle]!.sequence <= sequence) low = middle + 1;
-    else high = middle;
+  get event(): Held {
+    return this.#items[this.#index]!;
   }
-  return low;
+
+  take(): void {
+    do this.#index += 1;
+    while (this.#items[this.#index]?.gone === true);
+    this.head = this.#items[this.#index]?.sequence ?? Infinity;
+  }
 }
 
 function scopedKey(address: string, key: string): string {
   return `${address}\n${key}`;
-}
-
-/** 96 random bits in `[0-9a-z]`. */
-export function randomEpoch(clock: Clock): string {
-  let epoch = '';
-  while (epoch.length < 19) epoch += Math.floor(clock.random() * 36 ** 6).toString(36).padStart(6, '0');
-  return epoch.slice(0, 19);
-}
-
-/** @throws LinefeedError `invalid_option` */
-export function checkedBound(name: keyof LogBounds, value: number | undefined): number {
-  const bound = value ?? DEFAULT_BOUNDS[name];
-  if (!(bound > 0)) {
-    throw new LinefeedError('invalid_option', `${name} of a log must be a positive number, not ${String(value)}.`);
-  }
-  return bound;
 }

@@ -57,7 +57,9 @@ export function createManualClock(seed = 1): ManualClock {
       const end = now + ms;
       await settle();
       for (;;) {
-        const due = alarms.filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at || a.order - b.order)[0];
+        const due = alarms
+          .filter(({ at }) => at <= end)
+          .toSorted((a, b) => a.at - b.at || a.order - b.order)[0];
         if (due === undefined) break;
         alarms = alarms.filter((other) => other !== due);
         now = Math.max(now, due.at);

@@ -1,0 +1,88 @@
+/** A real nginx in front of several servers, with the settings that a deployment has. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findProgram } from '../../scripts/lib/find-program.ts';
+import { NGINX } from '../../scripts/lib/programs.ts';
+
+export interface Nginx {
+  readonly origin: string;
+  close(): Promise<void>;
+}
+
+export async function startNginx(upstreamPorts: readonly number[]): Promise<Nginx> {
+  const directory = await mkdtemp(join(tmpdir(), 'linefeed-nginx-'));
+  const port = await freePort();
+  const config = `
+daemon off;
+pid ${directory}/nginx.pid;
+error_log ${directory}/error.log warn;
+events {}
+http {
+  access_log off;
+  client_body_temp_path ${directory}/body;
+  proxy_temp_path ${directory}/proxy;
+  fastcgi_temp_path ${directory}/fastcgi;
+  uwsgi_temp_path ${directory}/uwsgi;
+  scgi_temp_path ${directory}/scgi;
+  upstream servers {
+${upstreamPorts.map((upstream) => `    server 127.0.0.1:${upstream} max_fails=0;`).join('\n')}
+  }
+  server {
+    listen 127.0.0.1:${port};
+    gzip on;
+    gzip_types text/event-stream;
+    location / {
+      proxy_pass http://servers;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $http_host;
+      # A server that is down is passed over, also for a POST: control requests may be repeated.
+      proxy_next_upstream error timeout non_idempotent;
+      proxy_connect_timeout 1s;
+    }
+  }
+}
+`;
+  await writeFile(join(directory, 'nginx.conf'), config);
+  const nginx = spawn(findProgram(NGINX), ['-p', directory, '-c', join(directory, 'nginx.conf')], {
+    stdio: 'inherit',
+  });
+  await listening(port);
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    async close() {
+      const gone = once(nginx, 'exit');
+      nginx.kill('SIGTERM');
+      await gone;
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function listening(port: number): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    const socket = connect(port, '127.0.0.1');
+    try {
+      await once(socket, 'connect');
+      return;
+    } catch (error) {
+      if (attempt === 100) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    } finally {
+      socket.destroy();
+    }
+  }
+}

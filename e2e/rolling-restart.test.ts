@@ -1,0 +1,124 @@
+/** Two servers behind a real nginx that are replaced one after the other, and killed, under steady publishing. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Seen, TransportName } from './kit/app.ts';
+import { startNginx } from './kit/nginx.ts';
+import { startServer, type ServerOptions, type ServerProcess } from './kit/server-process.ts';
+import { expect, numbers, recorded, startRecording, test as base } from './kit/test.ts';
+
+const transports: readonly TransportName[] = ['fetch', 'EventSource'];
+
+interface Cluster {
+  readonly origin: string;
+  readonly servers: ServerProcess[];
+  /** Puts a new server in the place of one that has ended. */
+  replace(index: number, options?: ServerOptions): Promise<void>;
+}
+
+interface Fixtures {
+  /** What `log` the servers have: one file for both, or each its own memory. */
+  readonly log: 'sqlite' | 'memory';
+  readonly cluster: Cluster;
+}
+
+const test = base.extend<Fixtures>({
+  log: ['sqlite', { option: true }],
+  async cluster({ bundle, log }, use) {
+    const directory = await mkdtemp(join(tmpdir(), 'linefeed-e2e-'));
+    const logPath = log === 'sqlite' ? join(directory, 'log.db') : '';
+    const options = { bundle, logPath };
+    const servers = [await startServer(options), await startServer(options)];
+    const nginx = await startNginx(servers.map(({ port }) => port));
+    await use({
+      origin: nginx.origin,
+      servers,
+      async replace(index, changed) {
+        servers[index] = await startServer({ ...options, ...changed, port: servers[index]!.port });
+      },
+    });
+    await nginx.close();
+    await Promise.all(servers.map((server) => server.kill()));
+    await rm(directory, { recursive: true, force: true });
+  },
+});
+
+for (const transport of transports) {
+  test.describe(`over ${transport}`, () => {
+    test('a rolling restart on one log loses and doubles nothing', async ({ page, cluster }) => {
+      const { servers } = cluster;
+      await startRecording(page, cluster.origin, { transport });
+      for (const [index, other] of [
+        [0, 1],
+        [1, 0],
+      ] as const) {
+        const from = index * 200;
+        const publishing = servers[other]!.publish(from + 1, from + 200, 10);
+        await servers[index]!.drain(500);
+        await cluster.replace(index);
+        await publishing;
+      }
+      await expect.poll(async () => (await recorded(page)).room.length, { timeout: 20_000 }).toBe(400);
+      const { notice, room, errors } = await recorded(page);
+      expect(notice).toEqual(numbers(1, 400));
+      expect(room).toEqual(numbers(1, 400));
+      expect(errors).toEqual([]);
+    });
+
+    test('kill -9 of one of two servers on one log loses and doubles nothing', async ({ page, cluster }) => {
+      const { servers } = cluster;
+      await startRecording(page, cluster.origin, { transport });
+      for (const [index, other] of [
+        [0, 1],
+        [1, 0],
+      ] as const) {
+        const from = index * 200;
+        const publishing = servers[other]!.publish(from + 1, from + 200, 10);
+        await expect.poll(async () => (await recorded(page)).room.length).toBeGreaterThan(from + 50);
+        await servers[index]!.kill();
+        await cluster.replace(index);
+        await publishing;
+      }
+      await expect.poll(async () => (await recorded(page)).room.length, { timeout: 20_000 }).toBe(400);
+      const { notice, room } = await recorded(page);
+      expect(notice).toEqual(numbers(1, 400));
+      expect(room).toEqual(numbers(1, 400));
+    });
+
+    test.describe('with memory for a log', () => {
+      test.use({ log: 'memory' });
+
+      test('whatever a restart loses is announced', async ({ page, cluster }) => {
+        const { servers } = cluster;
+        await startRecording(page, cluster.origin, { transport });
+        // Both publish the same, each to its own.
+        const publishing = Promise.all(
+          servers.map((server) => server.publish(1, 300, 10).catch(() => 'killed')),
+        );
+        await expect.poll(async () => (await recorded(page)).room.length).toBeGreaterThan(50);
+        await servers[0]!.kill();
+        await cluster.replace(0, { run: 'second' });
+        await expect.poll(async () => (await recorded(page)).room.length).toBeGreaterThan(100);
+        await servers[1]!.kill();
+        await cluster.replace(1, { run: 'third' });
+        await publishing;
+        await Promise.all([servers[0]!.publish(1, 20, 5), servers[1]!.publish(1, 20, 5)]);
+        await expect
+          .poll(async () => (await recorded(page)).room.findLast((seen) => 'n' in seen), { timeout: 20_000 })
+          .toMatchObject({ n: 20 });
+        expect(unannounced((await recorded(page)).room)).toEqual([]);
+        expect(unannounced((await recorded(page)).notice)).toEqual([]);
+        expect((await recorded(page)).room.some((seen) => 'gap' in seen)).toBe(true);
+      });
+    });
+  });
+}
+
+/** Events that do not follow the one before them, with no gap between. */
+function unannounced(seen: readonly Seen[]): Seen[] {
+  return seen.filter((entry, index) => {
+    const before = seen[index - 1];
+    if (before === undefined || 'gap' in entry || 'gap' in before) return false;
+    return entry.run !== before.run || entry.n !== before.n + 1;
+  });
+}

@@ -1,0 +1,60 @@
+/** The panels in their places, and what several of them look at. */
+import { useCallback, useState } from 'react';
+import type { Account as Books } from '../lib/account.ts';
+import { useDesk } from '../lib/desk.ts';
+import type { Mark, Span } from '../lib/line.ts';
+import type { TransportName } from '../lib/link.ts';
+import { useReadings } from '../lib/readings.ts';
+import { Account } from './Account.tsx';
+import { Connection } from './Connection.tsx';
+import { Faults } from './Faults.tsx';
+import { Footer } from './Footer.tsx';
+import { Header } from './Header.tsx';
+import { Job } from './Job.tsx';
+import { Notices } from './Notices.tsx';
+import { Recorder } from './Recorder.tsx';
+import { Rooms } from './Rooms.tsx';
+
+interface ControlRoomProps {
+  readonly account: Books;
+  readonly spans: readonly Span[];
+  readonly transport: TransportName;
+  readonly onTransport: (transport: TransportName) => void;
+}
+
+const keptMarks = 50;
+
+export function ControlRoom({ account, spans, transport, onTransport }: ControlRoomProps) {
+  const readings = useReadings(useDesk());
+  const [marks, setMarks] = useState<readonly Mark[]>([]);
+
+  const mark = useCallback((name: string) => {
+    const made = { at: Date.now(), name };
+    setMarks((before) => [...before.slice(1 - keptMarks), made]);
+    return () => setMarks((before) => before.filter((kept) => kept !== made));
+  }, []);
+
+  return (
+    <>
+      <Header account={account} />
+      <main className="desk">
+        <Recorder readings={readings} spans={spans} marks={marks} />
+        <div className="desk-side">
+          <Connection
+            readings={readings}
+            spans={spans}
+            marks={marks}
+            transport={transport}
+            onTransport={onTransport}
+          />
+          <Account account={account} />
+        </div>
+        <Faults marks={marks} spans={spans} account={account} onMark={mark} />
+        <Rooms />
+        <Job />
+        <Notices />
+      </main>
+      <Footer />
+    </>
+  );
+}

@@ -1,0 +1,170 @@
+/** Readers of a response for the contract tests: over HTTP/1.1, over HTTP/2, and straight from a `Response`. */
+import http from 'node:http';
+import http2 from 'node:http2';
+import type { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { createParser } from 'eventsource-parser';
+
+export interface Asked {
+  readonly method?: string | undefined;
+  readonly headers?: Record<string, string> | undefined;
+}
+
+/** An answer that is being read; nothing is taken that is not asked for. */
+export interface Reading {
+  readonly status: number;
+  readonly headers: ReadonlyMap<string, string | readonly string[]>;
+  /** The next piece of the body; undefined at its end. */
+  next(): Promise<Uint8Array | undefined>;
+  /** Goes away, as a browser whose tab is closed. */
+  leave(): void;
+}
+
+/** How a server is asked. `undefined` where the client left before an answer came. */
+export type Ask = (path: string, asked?: Asked, signal?: AbortSignal) => Promise<Reading | undefined>;
+
+export interface ReadEvent {
+  readonly event: string;
+  readonly data: string;
+  readonly id: string | undefined;
+}
+
+export function askOver1(origin: string): Ask {
+  return (path, { method = 'GET', headers = {} } = {}, signal) =>
+    new Promise((resolve, reject) => {
+      // No agent: a kept connection would hide that the server closed or kept one.
+      const request = http.request(new URL(path, origin), { method, headers, agent: false });
+      signal?.addEventListener('abort', () => request.destroy());
+      request.on('error', (error) => (signal?.aborted === true ? resolve(undefined) : reject(error)));
+      request.on('response', (response) => {
+        const isPacked = method !== 'HEAD' && response.headers['content-encoding'] === 'gzip';
+        const body = isPacked ? response.pipe(createGunzip()) : response;
+        // Torn off in the middle, as every stream that a client leaves.
+        body.on('error', () => undefined);
+        resolve(toReading(body, response.statusCode ?? 0, response.headers, () => request.destroy()));
+      });
+      request.end();
+    });
+}
+
+/** As browsers ask: with compression, where the server offers it. */
+export function askForGzip(origin: string): Ask {
+  const ask = askOver1(origin);
+  return (path, asked = {}, signal) =>
+    ask(path, { ...asked, headers: { 'accept-encoding': 'gzip', ...asked.headers } }, signal);
+}
+
+/** Each on a session of its own, so that leaving closes it. */
+export function askOver2(origin: string): Ask {
+  return (path, { method = 'GET', headers = {} } = {}, signal) =>
+    new Promise((resolve, reject) => {
+      const session = http2.connect(origin);
+      const stream = session.request({ ':path': path, ':method': method, ...headers });
+      const leave = (): void => {
+        stream.close(http2.constants.NGHTTP2_CANCEL);
+        // Its close() would wait for the stream, and the stream for somebody to read the rest.
+        session.destroy();
+      };
+      signal?.addEventListener('abort', leave);
+      stream.on('close', () => {
+        session.close();
+        resolve(undefined);
+      });
+      session.on('error', reject);
+      stream.on('error', reject);
+      stream.on('response', (answer) => {
+        resolve(toReading(stream, Number(answer[':status']), answer, leave));
+      });
+      stream.end();
+    });
+}
+
+export function askDirectly(handle: (request: Request) => Response | Promise<Response>): Ask {
+  return async (path, asked = {}, signal) => {
+    const leaving = new AbortController();
+    signal?.addEventListener('abort', () => leaving.abort());
+    const { method = 'GET', headers = {} } = asked;
+    const response = await handle(
+      new Request(new URL(path, 'http://bare.test'), { method, headers, signal: leaving.signal }),
+    );
+    const reader = response.body?.getReader();
+    return {
+      status: response.status,
+      headers: toMap([...response.headers]),
+      next: async () => (await reader?.read())?.value,
+      leave: () => void reader?.cancel().catch(() => undefined),
+    };
+  };
+}
+
+function toReading(
+  body: Readable,
+  status: number,
+  headers: NodeJS.Dict<string | string[] | number>,
+  leave: () => void,
+): Reading {
+  const chunks = body.iterator({ destroyOnReturn: false });
+  return {
+    status,
+    headers: new Map(
+      Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value : String(value)]),
+    ),
+    async next() {
+      const step = (await chunks.next()) as IteratorResult<Uint8Array, undefined>;
+      return step.value;
+    },
+    leave,
+  };
+}
+
+function toMap(pairs: ReadonlyArray<[string, string]>): Map<string, string | string[]> {
+  const map = new Map<string, string | string[]>();
+  for (const [name, value] of pairs) {
+    if (name === 'set-cookie') map.set(name, [...((map.get(name) as string[] | undefined) ?? []), value]);
+    else map.set(name, value);
+  }
+  return map;
+}
+
+/** Reads a body event by event. */
+export class EventReader {
+  readonly reading: Reading;
+  /** Everything so far. */
+  text = '';
+  readonly events: ReadEvent[] = [];
+  readonly #decoder = new TextDecoder();
+  readonly #parser = createParser({
+    onEvent: ({ event = 'message', id, data }) => this.events.push({ event, data, id }),
+  });
+
+  constructor(reading: Reading) {
+    this.reading = reading;
+  }
+
+  /** Reads on until it holds; rejects where the body ends before. */
+  async until(holds: (reader: EventReader) => boolean): Promise<void> {
+    while (!holds(this)) {
+      const chunk = await this.reading.next();
+      if (chunk === undefined)
+        throw new Error(`The body ended with ${JSON.stringify(this.text.slice(-200))}.`);
+      const text = this.#decoder.decode(chunk, { stream: true });
+      this.text += text;
+      this.#parser.feed(text);
+    }
+  }
+
+  /** The event after those read so far. */
+  async event(): Promise<ReadEvent> {
+    const { length } = this.events;
+    await this.until(({ events }) => events.length > length);
+    return this.events[length]!;
+  }
+
+  /** The whole body. */
+  async rest(): Promise<string> {
+    await this.until(() => false).catch((error: unknown) => {
+      if (!(error instanceof Error && error.message.startsWith('The body ended'))) throw error;
+    });
+    return this.text;
+  }
+}

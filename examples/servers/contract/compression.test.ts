@@ -1,0 +1,24 @@
+import { once } from 'node:events';
+import compression from 'compression';
+import express from 'express';
+import type { App } from './app.ts';
+import { askForGzip } from './client.ts';
+import { describeServer, originOf, type Served } from './suite.ts';
+
+async function serve(app: App): Promise<Served> {
+  const server = express()
+    .use(compression({ threshold: 0 }))
+    .use((req, res) => app.node(req, res))
+    .listen(0);
+  await once(server, 'listening');
+  const origin = originOf(server);
+  return { origin, ask: askForGzip(origin), close: () => server.close() };
+}
+
+describeServer('behind compression that lets it be', serve);
+
+describeServer('behind compression that packs it', (app) => {
+  // Without no-transform the middleware compresses event streams like everything else.
+  app.cacheControl = 'no-cache';
+  return serve(app);
+});

@@ -1,0 +1,205 @@
+/** What every server must do with an event stream and with a feed. */
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createApp, ITEM_BYTES, type App, type Run } from './app.ts';
+import { askOver1, EventReader, type Ask } from './client.ts';
+
+export interface Served {
+  readonly origin: string;
+  /** Default: over HTTP/1.1. */
+  readonly ask?: Ask | undefined;
+  readonly close: () => unknown;
+}
+
+/** Most that transports on the way take in for a reader that reads nothing: both kernels' buffers, and a window of HTTP/2. */
+const TRANSPORT_BYTES = 24 * 1024 * 1024;
+
+let runs = 0;
+
+export function describeServer(name: string, start: (app: App) => Promise<Served>): void {
+  describe(name, () => {
+    let app: App;
+    let served: Served;
+    let ask: Ask;
+
+    beforeAll(async () => {
+      app = createApp();
+      served = await start(app);
+      ask = served.ask ?? askOver1(served.origin);
+    });
+    afterAll(async () => {
+      await app.feed.close();
+      await served.close();
+    });
+
+    async function open(
+      path: string,
+      asked?: Parameters<Ask>[1],
+    ): Promise<{ reader: EventReader; run: Run }> {
+      const name = `${(runs += 1)}`;
+      const reading = await ask(`${path}${path.includes('?') ? '&' : '?'}run=${name}`, asked);
+      return { reader: new EventReader(reading!), run: app.run(name) };
+    }
+
+    it('sends head and opening within 100 ms, before anything is yielded', async () => {
+      const times: number[] = [];
+      for (let time = 0; time < 3; time += 1) {
+        const began = performance.now();
+        const { reader } = await open('/told');
+        await reader.until(({ text }) => text.includes('\n\n'));
+        times.push(performance.now() - began);
+        reader.reading.leave();
+      }
+      // The machine may be busy once; what holds a response back does so each time.
+      expect(Math.min(...times)).toBeLessThan(100);
+    });
+
+    it('sends its own head, with the headers and cookies of the options', async () => {
+      const { reader } = await open('/told');
+      await reader.until(({ text }) => text.includes('\n\n'));
+      expect(reader.text).toBe(': open\n\n');
+      expect(reader.reading.status).toBe(200);
+      expect(Object.fromEntries(reader.reading.headers)).toMatchObject({
+        'content-type': 'text/event-stream; charset=utf-8',
+        'cache-control': app.cacheControl,
+        'x-option': 'set',
+        'set-cookie': ['a=1', 'b=%C3%BC; Path=/; HttpOnly'],
+      });
+      expect(reader.reading.headers.has('content-length')).toBe(false);
+      reader.reading.leave();
+    });
+
+    it('hands each event over before the next one is made', async () => {
+      const { reader, run } = await open('/told');
+      await reader.until(({ text }) => text.includes('\n\n'));
+      for (const data of ['a', 'b', 'ü☂'.repeat(1_000)]) {
+        await expect.poll(() => run.emit).toBeTypeOf('function');
+        const emit = run.emit!;
+        run.emit = undefined;
+        emit(data);
+        expect(await reader.event()).toEqual({ event: 'message', data, id: undefined });
+      }
+      reader.reading.leave();
+    });
+
+    it('ends the body behind the last event', async () => {
+      const { reader, run } = await open('/count?status=201');
+      expect(await reader.rest()).toBe(
+        ': open\n\ndata: 1\n\ndata: {"two":"zwei ☂"}\n\ndata: drei\ndata: vier\n\n',
+      );
+      expect(reader.reading.status).toBe(201);
+      await expect.poll(() => run.ends).toEqual([{ reason: 'finished' }]);
+    });
+
+    it('corrupts no byte of a large event', async () => {
+      const { reader } = await open('/large');
+      expect((await reader.event()).data).toBe('☂'.repeat(400_000));
+      await reader.rest();
+    });
+
+    it('answers HEAD with the head of the GET, and starts nothing', async () => {
+      const { reader, run } = await open('/told', { method: 'HEAD' });
+      expect(reader.reading.status).toBe(200);
+      expect(reader.reading.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+      expect(await reader.rest()).toBe('');
+      await expect.poll(() => run.ends).toEqual([{ reason: 'finished' }]);
+      expect(run.log).toEqual([]);
+    });
+
+    it('answers 406 where the request rules an event stream out', async () => {
+      const { reader, run } = await open('/count', { headers: { accept: 'text/html, */*;q=0' } });
+      expect(reader.reading.status).toBe(406);
+      expect(JSON.parse(await reader.rest())).toMatchObject({ code: 'not_acceptable' });
+      expect(run.log).toEqual([]);
+    });
+
+    it('answers 500 without internals where the function throws', async () => {
+      const { reader, run } = await open('/throws');
+      expect(reader.reading.status).toBe(500);
+      expect(await reader.rest()).not.toContain('internal detail');
+      expect(run.errors).toEqual([new Error('internal detail')]);
+    });
+
+    it('sends an error frame where the source throws midway, and goes on serving', async () => {
+      const { reader, run } = await open('/midway');
+      const text = await reader.rest();
+      expect(reader.events.map(({ event }) => event)).toEqual(['message', 'linefeed.error']);
+      expect(text).not.toContain('internal detail');
+      await expect.poll(() => run.ends).toEqual([{ reason: 'failed', error: new Error('internal detail') }]);
+      expect(await (await open('/count')).reader.rest()).toContain('data: 1');
+    });
+
+    it('reads Last-Event-ID as a browser sends it', async () => {
+      const { reader } = await open('/echo', {
+        headers: { 'last-event-id': Buffer.from('ü-7').toString('latin1') },
+      });
+      expect((await reader.event()).data).toBe('ü-7');
+      await reader.rest();
+    });
+
+    it('breaks a silence with a ping', async () => {
+      const { reader } = await open('/told?pingMs=30');
+      await reader.until(({ text }) => text.includes(': ping\n\n'));
+      expect(reader.text).toBe(': open\n\n: ping\n\n');
+      reader.reading.leave();
+    });
+
+    it.each([
+      ['idle', '/told', 0],
+      ['producing', '/drip', 2],
+      ['blocked on drain', '/flood', 1],
+    ])('ends a source that is %s when the client leaves', async (_, path, events) => {
+      const { reader, run } = await open(path);
+      await reader.until(({ text }) => text.includes('\n\n'));
+      await reader.until((read) => read.events.length >= events);
+      await expect.poll(() => run.log).toContain('started');
+      reader.reading.leave();
+      await expect.poll(() => run.log, { timeout: 5_000 }).toEqual(['called', 'started', 'abort', 'finally']);
+      await expect.poll(() => run.ends).toEqual([{ reason: 'client' }]);
+    });
+
+    it('calls no source for a client that left before the handler got to it', async () => {
+      const leaving = new AbortController();
+      const name = `${(runs += 1)}`;
+      const asking = ask(`/told?delayMs=60&run=${name}`, {}, leaving.signal);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      leaving.abort();
+      (await asking)?.leave();
+      const run = app.run(name);
+      await expect.poll(() => run.ends).toEqual([{ reason: 'client' }]);
+      expect(run.log).toEqual([]);
+    });
+
+    it('stops the source of a reader that reads nothing, and cuts it in time', async () => {
+      // Some servers log that a body was cut.
+      vi.spyOn(console, 'error').mockImplementation(() => undefined);
+      const { run, reader } = await open('/flood?stallTimeoutMs=400');
+      let produced = -1;
+      // Its buffers fill in bursts; what stands still for 100 ms is full.
+      while (produced !== run.produced) {
+        produced = run.produced;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      expect(produced * ITEM_BYTES).toBeLessThan(TRANSPORT_BYTES);
+      await expect.poll(() => run.ends, { timeout: 5_000 }).toEqual([{ reason: 'stalled' }]);
+      reader.reading.leave();
+      expect(run.log).toEqual(['called', 'started', 'abort', 'finally']);
+    });
+
+    it('carries a feed, with the headers and cookies that its context sets', async () => {
+      const { reader } = await open('/events/notice');
+      await reader.until(({ events }) => events.some(({ event }) => event === 'linefeed.subscribed'));
+      expect(reader.events.map(({ event }) => event)).toEqual(['linefeed.hello', 'linefeed.subscribed']);
+      expect(reader.reading.headers.get('x-context')).toBe('set');
+      expect(reader.reading.headers.get('set-cookie')).toEqual(['one=1', 'two=2; HttpOnly']);
+      await app.feed.publish('notice', { text: 'ü' });
+      expect(await reader.event()).toMatchObject({ event: 'notice', data: '{"text":"ü"}' });
+      reader.reading.leave();
+      await expect.poll(() => app.feed.stats().connections).toBe(0);
+    });
+  });
+}
+
+/** Where a Node server listens. */
+export function originOf(server: { address(): unknown }): string {
+  return `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+}

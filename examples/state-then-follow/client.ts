@@ -1,0 +1,45 @@
+/** The reader: the state once, then every change behind its cursor; the state again where changes are lost. */
+import { createClient } from '@linefeed/client';
+import type { board, Snapshot, Task } from './channel.ts';
+
+export async function readSnapshot(origin: string): Promise<Snapshot> {
+  const response = await fetch(`${origin}/tasks`);
+  if (!response.ok) throw new Error(`GET ${response.url} answered ${response.status}.`);
+  return (await response.json()) as Snapshot;
+}
+
+/**
+ * Follows the tasks from a snapshot on. `onChange` is called with all of them, at once and after every change.
+ *
+ * @returns what ends it.
+ */
+export function followTasks(
+  origin: string,
+  snapshot: Snapshot,
+  onChange: (tasks: ReadonlyMap<string, Task>) => void,
+): () => void {
+  const tasks = new Map<string, Task>();
+
+  function fill({ cursor, state }: Snapshot): string {
+    tasks.clear();
+    for (const task of state) tasks.set(task.id, task);
+    onChange(tasks);
+    return cursor;
+  }
+
+  const client = createClient<typeof board>({ url: `${origin}/events` });
+  client.subscribe(
+    'task',
+    (task) => {
+      // An event that is in the state already changes nothing: it carries the whole task.
+      tasks.set(task.id, task);
+      onChange(tasks);
+    },
+    {
+      from: fill(snapshot),
+      // Later events wait for this promise; those up to the cursor that it gives are dropped.
+      onGap: async () => fill(await readSnapshot(origin)),
+    },
+  );
+  return client.close;
+}

@@ -1,0 +1,87 @@
+import { defineChannel, stream, topic } from '@linefeed/shared';
+import { describe, expectTypeOf, it } from 'vitest';
+import { z } from 'zod';
+import { createClient, type Client, type Subscription } from './index.ts';
+
+const board = defineChannel({
+  notice: z.object({ text: z.string(), level: z.enum(['info', 'warn']) }),
+  price: topic({
+    params: z.object({ symbol: z.string(), depth: z.number().default(1) }),
+    data: z.object({ bid: z.number() }),
+    keep: 'latest',
+  }),
+  room: topic({ params: z.object({ name: z.string().optional() }), data: z.array(z.string()) }),
+  report: stream({ params: z.object({ year: z.number() }), data: z.union([z.literal('done'), z.number()]) }),
+});
+
+const client = createClient<typeof board>({ url: '/events' });
+
+describe('createClient', () => {
+  it('takes the channel as a type, or as a value', () => {
+    expectTypeOf(client).toEqualTypeOf<Client<typeof board>>();
+    expectTypeOf(createClient(board, { url: '/events' })).toEqualTypeOf<Client<typeof board>>();
+    // @ts-expect-error -- url is missing
+    createClient<typeof board>({});
+  });
+});
+
+describe('subscribe', () => {
+  it('gives the handler the payload of its topic', () => {
+    const subscription = client.subscribe('notice', (notice, event) => {
+      expectTypeOf(notice).toEqualTypeOf<{ text: string; level: 'info' | 'warn' }>();
+      expectTypeOf(event.topic).toEqualTypeOf<'notice'>();
+      expectTypeOf(event.params).toEqualTypeOf<undefined>();
+    });
+    expectTypeOf(subscription).toEqualTypeOf<Subscription>();
+    client.subscribe('price', { symbol: 'ACME' }, async (price, { params, id, replayed }) => {
+      expectTypeOf(price).toEqualTypeOf<{ bid: number }>();
+      expectTypeOf(params).toEqualTypeOf<{ symbol: string; depth?: number | undefined }>();
+      expectTypeOf(id).toEqualTypeOf<string | undefined>();
+      expectTypeOf(replayed).toEqualTypeOf<boolean>();
+    });
+    client.subscribe('report', { year: 2026 }, (progress) => {
+      expectTypeOf(progress).toEqualTypeOf<number | 'done'>();
+    });
+  });
+
+  it('lets params be left out where all of them may', () => {
+    client.subscribe('room', (lines) => expectTypeOf(lines).toEqualTypeOf<string[]>());
+    client.subscribe('room', { name: 'x' }, (lines) => expectTypeOf(lines).toEqualTypeOf<string[]>(), {
+      from: 'now',
+    });
+  });
+
+  it('refuses what is no topic, missing or wrong params, and what is no handler', () => {
+    // @ts-expect-error -- no such topic
+    client.subscribe('notise', () => {});
+    // @ts-expect-error -- params are missing
+    client.subscribe('price', () => {});
+    // @ts-expect-error -- a param has the wrong type
+    client.subscribe('price', { symbol: 1 }, () => {});
+    // @ts-expect-error -- a param is missing
+    client.subscribe('price', {}, () => {});
+    // @ts-expect-error -- a topic without params
+    client.subscribe('notice', { symbol: 'ACME' }, () => {});
+    // @ts-expect-error -- no handler
+    client.subscribe('notice');
+    // @ts-expect-error -- another payload
+    client.subscribe('notice', (payload: { bid: number }) => payload);
+    // @ts-expect-error -- no such option
+    client.subscribe('notice', () => {}, { form: 'now' });
+  });
+});
+
+describe('iterate', () => {
+  it('gives the payloads of its topic', () => {
+    expectTypeOf(client.iterate('report', { params: { year: 2026 } })).toEqualTypeOf<
+      AsyncGenerator<number | 'done', void, void>
+    >();
+    expectTypeOf(client.iterate('room')).toEqualTypeOf<AsyncGenerator<string[], void, void>>();
+    // @ts-expect-error -- params are missing
+    client.iterate('report');
+    // @ts-expect-error -- params are missing
+    client.iterate('report', { from: 'now' });
+    // @ts-expect-error -- no such topic
+    client.iterate('raport', { params: { year: 2026 } });
+  });
+});

@@ -1,0 +1,384 @@
+import { LinefeedError } from '@linefeed/shared';
+import { FRAME } from '@linefeed/shared/wire';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { createScript, type Script } from '../../test/scripted-transport.ts';
+import type { ClientOptions } from './client.ts';
+import type { ConnectionSnapshot } from './connection-state.ts';
+
+afterEach(() => vi.unstubAllGlobals());
+
+/** A client with one subscription, connected unless it says otherwise. */
+async function connect(options: Partial<ClientOptions> = {}): Promise<Script> {
+  const script = createScript(options);
+  script.client.subscribe('a', () => {});
+  await script.settle();
+  script.last().hello('e.5');
+  script.last().subscribed('a', 5);
+  return script;
+}
+
+function state(script: Script): ConnectionSnapshot {
+  return script.client.connection.getSnapshot();
+}
+
+function httpError(status: number): LinefeedError {
+  return new LinefeedError('http_status', `The server answered ${status}.`, { status });
+}
+
+describe('the state of the connection', () => {
+  it('is idle until something is subscribed, and connected once hello was read', async () => {
+    const script = createScript();
+    const states: string[] = [];
+    script.client.connection.subscribe(() => states.push(`${state(script).previous} ${state(script).state}`));
+    expect(state(script)).toMatchObject({ state: 'idle', hasEverConnected: false });
+    script.client.subscribe('a', () => {});
+    await script.settle();
+    script.last().sink.onLife();
+    expect(state(script).state).toBe('connecting');
+    script.last().hello('e.5');
+    expect(states).toEqual(['idle connecting', 'connecting connected']);
+    expect(state(script)).toMatchObject({
+      connectedAt: 1_000_000,
+      hasEverConnected: true,
+      connectionCount: 1,
+    });
+  });
+
+  it('is the same object until it changes', async () => {
+    const script = await connect();
+    const before = state(script);
+    script.last().send('a', 1, 'e.6.0');
+    await script.clock.advance(1_000);
+    expect(state(script)).toBe(before);
+    script.last().lose();
+    expect(state(script)).not.toBe(before);
+  });
+
+  it('says how long it waits and why', async () => {
+    const script = await connect();
+    script.last().send('a', 1, 'e.6.0');
+    script.last().lose();
+    expect(state(script)).toMatchObject({
+      state: 'reconnecting',
+      previous: 'connected',
+      reason: 'network',
+      attempt: 1,
+      retryInMs: 250,
+      error: { code: 'network' },
+      cursor: 'e.6',
+    });
+    await script.clock.advance(250);
+    expect(state(script)).toMatchObject({ attempt: 2, retryInMs: undefined, previous: 'connected' });
+  });
+
+  it('keeps a listener that throws from nobody else', async () => {
+    const script = createScript();
+    const unhandled = new Promise((resolve) => process.once('unhandledRejection', resolve));
+    let heard = 0;
+    script.client.connection.subscribe(() => {
+      if (heard === 0) throw new Error('mine');
+    });
+    const stop = script.client.connection.subscribe(() => (heard += 1));
+    script.client.subscribe('a', () => {});
+    await script.settle();
+    expect(heard).toBe(1);
+    await expect(unhandled).resolves.toMatchObject({ message: 'mine' });
+    stop();
+    script.client.close();
+    expect(heard).toBe(1);
+  });
+});
+
+describe('losing the connection', () => {
+  it('gives up at once what trying again does not mend', async () => {
+    for (const status of [400, 403, 404, 406, 410]) {
+      const script = await connect();
+      script.last().lose({ error: httpError(status) });
+      expect(state(script)).toMatchObject({ state: 'failed', error: { status } });
+      expect(script.clock.pending).toBe(0);
+    }
+  });
+
+  it('tries again, for ever, what may mend', async () => {
+    for (const status of [408, 425, 429, 500, 502, 503]) {
+      const script = await connect({ connectTimeoutMs: 1_000_000 });
+      for (let failures = 1; failures <= 40; failures += 1) {
+        script.last().lose({ error: httpError(status) });
+        expect(state(script)).toMatchObject({ state: 'reconnecting', attempt: failures });
+        await script.clock.advance(30_000);
+        expect(script.attempts).toHaveLength(failures + 1);
+      }
+      script.client.close();
+    }
+  });
+
+  it('fails when the attempts that were allowed are used up', async () => {
+    const script = await connect({ retry: { maxAttempts: 3 }, connectTimeoutMs: 1_000_000 });
+    for (let failures = 1; failures <= 3; failures += 1) {
+      script.last().lose();
+      await script.clock.advance(30_000);
+    }
+    expect(script.attempts).toHaveLength(3);
+    expect(state(script)).toMatchObject({
+      state: 'failed',
+      reason: 'retries_exhausted',
+      error: { code: 'retries_exhausted' },
+    });
+    expect(state(script).error?.cause).toMatchObject({ code: 'network' });
+  });
+
+  it('tries once more on 401, and fails on the second in a row', async () => {
+    const script = await connect();
+    script.last().lose({ error: httpError(401) });
+    await script.clock.advance(500);
+    expect(script.attempts).toHaveLength(2);
+    script.last().hello('e.5');
+    await script.clock.advance(10_000);
+    script.last().lose({ error: httpError(401) });
+    await script.clock.advance(500);
+    expect(script.attempts).toHaveLength(3);
+    script.last().lose({ error: httpError(401) });
+    expect(state(script)).toMatchObject({ state: 'failed', error: { status: 401 } });
+  });
+
+  it('waits as long as Retry-After says', async () => {
+    const script = await connect();
+    script.last().lose({ error: httpError(503), retryAfter: '7' });
+    await script.clock.advance(6_999);
+    expect(script.attempts).toHaveLength(1);
+    await script.clock.advance(1);
+    expect(script.attempts).toHaveLength(2);
+  });
+
+  it('takes the base of its waits from the server', async () => {
+    const script = await connect();
+    script.last().sink.onRetry(8_000);
+    script.last().lose();
+    await script.clock.advance(500);
+    script.last().lose();
+    expect(state(script).retryInMs).toBe(8_000);
+  });
+
+  it('comes back when the server says, and calls it no failure', async () => {
+    const script = await connect();
+    await script.clock.advance(10_000);
+    script.last().send(FRAME.reconnect, { afterMs: 2_500, reason: 'drain' });
+    expect(script.last().closed).toBe(true);
+    expect(state(script)).toMatchObject({ reason: 'drain', retryInMs: 2_500, attempt: 0, error: undefined });
+    await script.clock.advance(2_500);
+    expect(script.last().opening.cursor).toBe('e.5');
+  });
+
+  it('comes back when a server without room says so before hello', async () => {
+    const script = createScript();
+    script.client.subscribe('a', () => {});
+    await script.settle();
+    script.last().send(FRAME.reconnect, { afterMs: 3_000, reason: 'busy' });
+    expect(state(script)).toMatchObject({ state: 'reconnecting', reason: 'busy', retryInMs: 3_000 });
+  });
+
+  it('hears nothing more from a response it has left', async () => {
+    const script = await connect();
+    const got: unknown[] = [];
+    script.client.subscribe('a', (payload: unknown) => got.push(payload));
+    const left = script.last();
+    left.lose();
+    left.send('a', 1, 'e.6.0');
+    left.hello('e.9');
+    left.lose({ error: httpError(403) });
+    expect(state(script).state).toBe('reconnecting');
+    expect(got).toEqual([]);
+  });
+
+  it('treats a malformed control frame as a broken connection', async () => {
+    const script = await connect();
+    script.last().sink.onFrame(FRAME.gap, '{', '');
+    expect(state(script)).toMatchObject({ state: 'reconnecting', reason: 'protocol' });
+  });
+
+  it('fails where the server speaks another protocol', async () => {
+    const script = createScript();
+    script.client.subscribe('a', () => {});
+    await script.settle();
+    script.last().hello('e.5', { protocol: 2 });
+    expect(state(script)).toMatchObject({ state: 'failed', error: { code: 'protocol' } });
+  });
+
+  it('connects again after a failure when it is asked, or when something is subscribed', async () => {
+    const script = await connect();
+    script.last().lose({ error: httpError(403) });
+    script.client.reconnect();
+    expect(state(script)).toMatchObject({ state: 'connecting', reason: 'asked' });
+    script.last().lose({ error: httpError(403) });
+    script.client.subscribe('b', () => {});
+    await script.settle();
+    expect(state(script)).toMatchObject({ state: 'connecting', reason: 'subscribed' });
+  });
+});
+
+describe('silence', () => {
+  it('ends an attempt that says no hello in time', async () => {
+    const script = createScript({ connectTimeoutMs: 4_000 });
+    script.client.subscribe('a', () => {});
+    await script.clock.advance(3_999);
+    script.last().sink.onLife();
+    expect(script.last().closed).toBe(false);
+    await script.clock.advance(1);
+    expect(script.attempts[0]!.closed).toBe(true);
+    expect(state(script)).toMatchObject({ reason: 'connect_timeout', error: { code: 'connect_timeout' } });
+  });
+
+  it('ends a connection after the announced timeout, and any byte counts as life', async () => {
+    const script = await connect();
+    await script.clock.advance(34_900);
+    script.last().sink.onLife();
+    await script.clock.advance(34_900);
+    expect(state(script).state).toBe('connected');
+    await script.clock.advance(100);
+    expect(state(script)).toMatchObject({ state: 'reconnecting', reason: 'silence' });
+  });
+
+  it('is no alarm when a sleeping machine wakes to bytes that had arrived', async () => {
+    const script = await connect();
+    script.clock.sleep(3_600_000);
+    await script.clock.advance(1_000);
+    expect(state(script).state).toBe('connected');
+    script.last().sink.onLife();
+    await script.clock.advance(30_000);
+    expect(state(script).state).toBe('connected');
+  });
+
+  it('replaces a connection that died in its sleep two seconds after waking', async () => {
+    const script = await connect();
+    script.clock.sleep(3_600_000);
+    await script.clock.advance(2_000);
+    expect(state(script).reason).toBe('silence');
+  });
+
+  it('never comes where the server promises no sign of life', async () => {
+    const script = createScript();
+    script.client.subscribe('a', () => {});
+    await script.settle();
+    script.last().hello('e.5', { timeoutMs: 0, pingMs: 0 });
+    await script.clock.advance(86_400_000);
+    expect(state(script).state).toBe('connected');
+  });
+
+  it('does not count while a full queue keeps us from reading', async () => {
+    const script = createScript({ maxQueuedEvents: 1 });
+    let finish = () => {};
+    script.client.subscribe('a', () => new Promise<void>((resolve) => (finish = resolve)));
+    await script.settle();
+    script.last().hello('e.5');
+    script.last().subscribed('a', 5);
+    script.last().send('a', 1, 'e.6.0');
+    script.last().send('a', 2, 'e.7.6');
+    expect(script.last().sink.full()).toBeInstanceOf(Promise);
+    await script.clock.advance(300_000);
+    expect(state(script).state).toBe('connected');
+    const reasons: string[] = [];
+    script.client.connection.subscribe(() => reasons.push(state(script).reason));
+    finish();
+    await script.settle();
+    expect(script.last().sink.full()).toBeUndefined();
+    await script.clock.advance(35_100);
+    expect(reasons).toContain('silence');
+  });
+});
+
+describe('the page', () => {
+  /** A window and a document with nothing but events. */
+  function stubPage(): { fire: (type: string) => void; show: (visibility: string) => void } {
+    const page = new EventTarget();
+    const document = Object.assign(new EventTarget(), { visibilityState: 'visible' });
+    vi.stubGlobal('addEventListener', page.addEventListener.bind(page));
+    vi.stubGlobal('document', document);
+    return {
+      fire: (type) => void (type === 'resume' ? document : page).dispatchEvent(new Event(type)),
+      show(visibility) {
+        document.visibilityState = visibility;
+        page.dispatchEvent(new Event('visibilitychange'));
+      },
+    };
+  }
+
+  for (const hint of ['online', 'pageshow', 'resume']) {
+    it(`ends a wait at once on ${hint}`, async () => {
+      const page = stubPage();
+      const script = await connect({ connectTimeoutMs: 1_000_000 });
+      for (let round = 0; round < 5; round += 1) {
+        script.last().lose();
+        await script.clock.advance(round < 4 ? 30_000 : 0);
+      }
+      expect(script.attempts).toHaveLength(5);
+      page.fire(hint);
+      expect(script.attempts).toHaveLength(6);
+      expect(state(script).reason).toBe('page');
+    });
+
+    it(`asks a connection for its next ping in time on ${hint}`, async () => {
+      const page = stubPage();
+      const script = await connect();
+      await script.clock.advance(3_000);
+      page.fire(hint);
+      await script.clock.advance(17_000);
+      expect(state(script).state).toBe('connected');
+      await script.clock.advance(100);
+      expect(state(script).reason).toBe('silence');
+    });
+  }
+
+  it('replaces an attempt that began before the network came back', async () => {
+    const page = stubPage();
+    const script = await connect();
+    script.last().lose();
+    await script.clock.advance(500);
+    page.fire('online');
+    expect(script.attempts).toHaveLength(3);
+    expect(script.attempts[1]!.closed).toBe(true);
+  });
+
+  it('stays connected while hidden', async () => {
+    const page = stubPage();
+    const script = await connect();
+    page.show('hidden');
+    await script.clock.advance(30_000);
+    expect(state(script).state).toBe('connected');
+  });
+
+  it('pauses while hidden where that was asked for, after the grace, and comes back at once', async () => {
+    const page = stubPage();
+    const script = await connect({ pauseWhenHidden: { graceMs: 4_000 } });
+    page.show('hidden');
+    await script.clock.advance(3_000);
+    page.show('visible');
+    await script.clock.advance(10_000);
+    expect(state(script).state).toBe('connected');
+    page.show('hidden');
+    await script.clock.advance(4_000);
+    expect(state(script)).toMatchObject({ state: 'suspended', reason: 'hidden' });
+    expect(script.last().closed).toBe(true);
+    expect(script.clock.pending).toBe(0);
+    page.show('visible');
+    expect(state(script).state).toBe('connecting');
+    expect(script.last().opening.cursor).toBe('e.5');
+  });
+
+  it('is left alone once the client is closed', async () => {
+    const page = stubPage();
+    const script = await connect();
+    script.client.close();
+    page.fire('online');
+    expect(script.attempts).toHaveLength(1);
+  });
+});
+
+describe('reconnect()', () => {
+  it('opens another connection at once', async () => {
+    const script = await connect();
+    script.client.reconnect();
+    expect(script.attempts[0]!.closed).toBe(true);
+    expect(script.last().opening.cursor).toBe('e.5');
+    expect(state(script)).toMatchObject({ state: 'reconnecting', reason: 'asked' });
+  });
+});

@@ -1,0 +1,394 @@
+import { defineChannel } from '@linefeed/shared';
+import { describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import { createScript, createScriptTransport, type Script } from '../../test/scripted-transport.ts';
+import { createClient, type ClientOptions } from './client.ts';
+import type { SubscriptionOptions } from './subscription.ts';
+
+interface Handling {
+  readonly script: Script;
+  readonly log: unknown[];
+  /** Ends the handler that runs. */
+  finish: (error?: unknown) => void;
+  readonly send: (...positions: number[]) => void;
+}
+
+/** A subscription whose handler ends when the test says so. */
+async function handle(
+  options: SubscriptionOptions = {},
+  client: Partial<ClientOptions> = {},
+): Promise<Handling> {
+  const script = createScript(client);
+  const log: unknown[] = [];
+  const handling: Handling = {
+    script,
+    log,
+    finish: () => {},
+    send(...positions) {
+      for (const position of positions) script.last().send('a', position, `e.${position}.${position - 1}`);
+    },
+  };
+  script.client.subscribe(
+    'a',
+    (payload: unknown) => {
+      log.push(payload);
+      return new Promise<void>((resolve, reject) => {
+        handling.finish = (error) => (error === undefined ? resolve() : reject(error));
+      });
+    },
+    options,
+  );
+  await script.settle();
+  script.last().hello('e.0');
+  script.last().subscribed('a', 0);
+  return handling;
+}
+
+describe('handlers', () => {
+  it('run one event at a time', async () => {
+    const handling = await handle();
+    const { log, send, script } = handling;
+    send(1, 2);
+    await script.settle();
+    expect(log).toEqual([1]);
+    handling.finish();
+    await script.settle();
+    expect(log).toEqual([1, 2]);
+  });
+
+  it('of several addresses run side by side, and a slow one delays no other', async () => {
+    const { script, log, send } = await handle();
+    const other: unknown[] = [];
+    script.client.subscribe('b', (payload: unknown) => other.push(payload));
+    await script.settle();
+    script.last().subscribed('b', 0, { n: 1 });
+    send(1, 2);
+    script.last().send('b', 'x', 'e.3.0');
+    script.last().send('b', 'y', 'e.4.3');
+    expect(log).toEqual([1]);
+    expect(other).toEqual(['x', 'y']);
+  });
+
+  it('commit the newest cursor such that it and all before it are settled', async () => {
+    const handling = await handle();
+    const { script, send } = handling;
+    script.client.subscribe('b', () => {});
+    await script.settle();
+    script.last().subscribed('b', 0, { n: 1 });
+    expect(script.client.cursor).toBe('e.0');
+    send(1);
+    script.last().send('b', 'x', 'e.2.0');
+    script.last().send('a', 3, 'e.3.1');
+    await script.settle();
+    expect(script.client.cursor).toBe('e.0');
+    handling.finish();
+    await script.settle();
+    expect(script.client.cursor).toBe('e.2');
+    handling.finish();
+    await script.settle();
+    expect(script.client.cursor).toBe('e.3');
+  });
+
+  it('settle what waits for them when they are unsubscribed', async () => {
+    const handling = await handle();
+    const { script, send, log } = handling;
+    const stop = script.client.subscribe('a', () => new Promise(() => {}));
+    send(1, 2);
+    handling.finish();
+    await script.settle();
+    handling.finish();
+    await script.settle();
+    expect(script.client.cursor).toBe('e.0');
+    stop();
+    await script.settle();
+    expect(log).toEqual([1, 2]);
+    expect(script.client.cursor).toBe('e.2');
+  });
+
+  it('that throw or reject are reported, and the next event comes', async () => {
+    const handling = await handle();
+    const { script, send, log } = handling;
+    send(1, 2);
+    handling.finish(new Error('mine'));
+    await script.settle();
+    expect(log).toEqual([1, 2]);
+    expect(script.errors).toMatchObject([{ code: 'handler_failed', cause: { message: 'mine' } }]);
+    expect(script.client.cursor).toBe('e.1');
+  });
+
+  it('are tried three times more where that was asked for', async () => {
+    const errors: unknown[] = [];
+    const handling = await handle({ onHandlerError: 'retry', onError: (error) => errors.push(error) });
+    const { script, send, log } = handling;
+    send(1, 2);
+    for (const waitMs of [1_000, 2_000, 4_000]) {
+      handling.finish(new Error('mine'));
+      await script.clock.advance(waitMs - 1);
+      const tries = log.length;
+      await script.clock.advance(1);
+      expect(log.length).toBe(tries + 1);
+      expect(script.client.cursor).toBe('e.0');
+    }
+    handling.finish(new Error('mine'));
+    await script.settle();
+    expect(log).toEqual([1, 1, 1, 1, 2]);
+    expect(errors).toHaveLength(4);
+    expect(script.errors).toEqual([]);
+  });
+
+  it('end the subscription where that was asked for', async () => {
+    const handling = await handle({ onHandlerError: 'stop' });
+    const { script, send, log } = handling;
+    send(1, 2);
+    handling.finish(new Error('mine'));
+    await script.clock.advance(1_000);
+    expect(log).toEqual([1]);
+    expect(script.client.cursor).toBe('e.2');
+    expect(script.client.connection.getSnapshot().state).toBe('idle');
+  });
+
+  it('may unsubscribe themselves', async () => {
+    const script = createScript();
+    const log: unknown[] = [];
+    const stop = script.client.subscribe('a', (payload: unknown) => {
+      log.push(payload);
+      stop();
+    });
+    await script.settle();
+    script.last().hello('e.0');
+    script.last().subscribed('a', 0);
+    script.last().send('a', 1, 'e.1.0');
+    script.last().send('a', 2, 'e.2.1');
+    expect(log).toEqual([1]);
+    expect(script.client.cursor).toBe('e.2');
+  });
+});
+
+describe('a full queue', () => {
+  it('stops reading at its limit and goes on at half of it', async () => {
+    const handling = await handle({}, { maxQueuedEvents: 4 });
+    const { script, send } = handling;
+    const { sink } = script.last();
+    send(1, 2, 3, 4);
+    expect(sink.full()).toBeUndefined();
+    send(5);
+    const waiting = sink.full();
+    expect(waiting).toBeInstanceOf(Promise);
+    handling.finish();
+    await script.settle();
+    expect(sink.full()).toBe(waiting);
+    handling.finish();
+    await script.settle();
+    expect(sink.full()).toBeUndefined();
+    await waiting;
+  });
+
+  it('has a limit of 1,000 events', async () => {
+    const { script } = await handle();
+    const send = (position: number) =>
+      script.last().send('a', position, `e.${position.toString(36)}.${(position - 1).toString(36)}`);
+    // The first one is with the handler and waits no longer.
+    for (let position = 1; position <= 1_000; position += 1) send(position);
+    expect(script.last().sink.full()).toBeUndefined();
+    send(1_001);
+    expect(script.last().sink.full()).toBeInstanceOf(Promise);
+  });
+
+  it('lets go when its subscription ends', async () => {
+    const script = createScript({ maxQueuedEvents: 1 });
+    const stop = script.client.subscribe('a', () => new Promise(() => {}));
+    await script.settle();
+    script.last().hello('e.0');
+    script.last().subscribed('a', 0);
+    script.last().send('a', 1, 'e.1.0');
+    script.last().send('a', 2, 'e.2.1');
+    const waiting = script.last().sink.full();
+    stop();
+    await waiting;
+    expect(script.last().sink.full()).toBeUndefined();
+  });
+
+  it('suspends a transport that cannot stop reading, and resumes it', async () => {
+    const handling = await handle({}, { maxQueuedEvents: 1 });
+    const { script, send } = handling;
+    send(1, 2);
+    script.last().lose({ full: true });
+    expect(script.client.connection.getSnapshot()).toMatchObject({ state: 'suspended', reason: 'queue' });
+    expect(script.clock.pending).toBe(0);
+    handling.finish();
+    await script.settle();
+    expect(script.attempts).toHaveLength(2);
+    expect(script.last().opening.cursor).toBe('e.2');
+  });
+});
+
+describe('payloads', () => {
+  it('that are no JSON are reported and count as settled', async () => {
+    const invalid: unknown[] = [];
+    const { script, log } = await handle({}, { onInvalid: (error) => invalid.push(error) });
+    script.last().sink.onFrame('a', '{"half', 'e.1.0');
+    script.last().send('a', 'good', 'e.2.1');
+    await script.settle();
+    expect(invalid).toMatchObject([{ code: 'invalid_json', address: 'a' }]);
+    expect(log).toEqual(['good']);
+    expect(script.client.cursor).toBe('e.1');
+  });
+
+  it('are validated where the value of the channel is given', async () => {
+    const board = defineChannel({ a: z.object({ text: z.string().trim() }) });
+    const invalid: unknown[] = [];
+    const got: unknown[] = [];
+    const { transport, attempts } = createScriptTransport();
+    const client = createClient(board, { url: '/', transport, onInvalid: (error) => invalid.push(error) });
+    client.subscribe('a', (payload) => got.push(payload));
+    await Promise.resolve();
+    const script = attempts[0]!;
+    script.hello('e.0');
+    script.subscribed('a', 0);
+    script.send('a', { text: 7 }, 'e.1.0');
+    script.send('a', { text: ' yes ' }, 'e.2.1');
+    await Promise.resolve();
+    expect(invalid).toMatchObject([{ code: 'invalid_payload', address: 'a', issues: [{ path: ['text'] }] }]);
+    expect(got).toEqual([{ text: 'yes' }]);
+    expect(client.cursor).toBe('e.2');
+    client.close();
+  });
+
+  it('gaps that nobody handles are warned about once', async () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    const { script } = await handle();
+    for (const to of ['e.7', 'e.8']) {
+      script.last().send('linefeed.gap', { address: 'a', from: 'e.0', to, reason: 'trimmed' });
+      await script.settle();
+    }
+    expect(warn.mock.calls).toEqual([[expect.stringContaining('a are lost (trimmed)')]]);
+    warn.mockRestore();
+  });
+});
+
+describe('iterate', () => {
+  it('gives the payloads at the pace of its consumer, and settles each when the next is asked for', async () => {
+    const script = createScript();
+    const iterator = script.client.iterate('a');
+    expect(script.attempts).toHaveLength(0);
+    const first = iterator.next();
+    await script.settle();
+    script.last().hello('e.0');
+    script.last().subscribed('a', 0);
+    for (const position of [1, 2]) script.last().send('a', position, `e.${position}.${position - 1}`);
+    expect(await first).toEqual({ done: false, value: 1 });
+    await script.settle();
+    expect(script.client.cursor).toBe('e.0');
+    expect(await iterator.next()).toEqual({ done: false, value: 2 });
+    await script.settle();
+    expect(script.client.cursor).toBe('e.1');
+    await iterator.return();
+  });
+
+  it('unsubscribes when it is left', async () => {
+    const script = createScript();
+    const reading = (async () => {
+      for await (const payload of script.client.iterate('a')) return payload as unknown;
+      return undefined;
+    })();
+    await script.settle();
+    script.last().hello('e.0');
+    script.last().subscribed('a', 0);
+    script.last().send('a', 1, 'e.1.0');
+    expect(await reading).toBe(1);
+    await script.clock.advance(1_000);
+    expect(script.client.connection.getSnapshot().state).toBe('idle');
+  });
+
+  it('can be left while it waits', async () => {
+    const script = createScript();
+    const iterator = script.client.iterate('a');
+    const waiting = iterator.next();
+    await script.settle();
+    expect(await iterator.return()).toEqual({ done: true, value: undefined });
+    expect(await waiting).toEqual({ done: true, value: undefined });
+  });
+
+  it('ends for an aborted signal', async () => {
+    const script = createScript();
+    const controller = new AbortController();
+    const iterator = script.client.iterate('a', { signal: controller.signal });
+    const waiting = iterator.next();
+    controller.abort();
+    expect(await waiting).toEqual({ done: true, value: undefined });
+  });
+
+  it('ends with its stream, behind the last event', async () => {
+    const script = createScript();
+    const got: unknown[] = [];
+    const reading = (async () => {
+      for await (const payload of script.client.iterate('report', { params: { year: 2026 } }))
+        got.push(payload);
+    })();
+    await script.settle();
+    expect(script.last().opening.entries).toEqual([{ address: 'report?year=2026', key: '1' }]);
+    script.last().hello();
+    script.last().send('linefeed.subscribed', { address: 'report~1', event: 'report~1', key: '1' });
+    script.last().send('report~1', 1, '~1');
+    script.last().send('report~1', 2, '~2');
+    script.last().send('linefeed.end', { address: 'report~1', key: '1' }, '~!');
+    await reading;
+    expect(got).toEqual([1, 2]);
+  });
+
+  it('throws what ends it', async () => {
+    const script = createScript();
+    const iterator = script.client.iterate('a');
+    const waiting = iterator.next();
+    await script.settle();
+    script.last().hello('e.0');
+    script
+      .last()
+      .send('linefeed.error', { address: 'a', code: 'forbidden', message: 'No.', retryable: false });
+    await expect(waiting).rejects.toMatchObject({ code: 'forbidden' });
+  });
+});
+
+describe('persist', () => {
+  function createStorage(): {
+    getItem: (key: string) => string | null;
+    setItem: (key: string, value: string) => void;
+  } {
+    const items = new Map<string, string>();
+    return { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => void items.set(key, value) };
+  }
+
+  it('goes on behind the committed cursor with what was subscribed, over a reload', async () => {
+    const storage = createStorage();
+    const before = await handle({}, { persist: { storage } });
+    before.send(1, 2);
+    before.finish();
+    await before.script.clock.advance(1_000);
+    const after = createScript({ persist: { storage } });
+    after.client.subscribe('a', () => {});
+    after.client.subscribe('b', () => {});
+    await after.settle();
+    expect(after.last().opening.entries).toEqual([
+      { address: 'a', key: '1', from: 'e.1' },
+      { address: 'b', key: '2' },
+    ]);
+  });
+
+  it('is kept for each identity, and written when the client is closed', async () => {
+    const storage = createStorage();
+    const before = await handle({}, { persist: { storage, identity: 'ann' } });
+    before.send(1);
+    before.finish();
+    await before.script.settle();
+    before.script.client.close();
+    for (const [identity, from] of [
+      ['ann', 'e.1'],
+      ['bob', undefined],
+    ] as const) {
+      const after = createScript({ persist: { storage, identity } });
+      after.client.subscribe('a', () => {});
+      await after.settle();
+      expect(after.last().opening.entries[0]!.from).toBe(from);
+    }
+  });
+});

@@ -1,0 +1,359 @@
+import { FRAME } from '@linefeed/shared/wire';
+import { describe, expect, it } from 'vitest';
+import { createScript, type Script } from '../../test/scripted-transport.ts';
+
+async function breakOff(script: Script): Promise<void> {
+  script.last().lose();
+  await script.clock.advance(500);
+}
+
+function listen(script: Script, topic: string, options: object = {}): unknown[] {
+  const got: unknown[] = [];
+  script.client.subscribe(topic, (payload: unknown) => got.push(payload), options);
+  return got;
+}
+
+async function connect(script: Script, ...topics: string[]): Promise<void> {
+  await script.settle();
+  script.last().hello('e.5');
+  for (const topic of topics) script.last().subscribed(topic, 5);
+}
+
+describe('the cursor of the connection', () => {
+  it('comes back with the newest id and no from', async () => {
+    const script = createScript();
+    listen(script, 'a');
+    listen(script, 'b');
+    await connect(script, 'a', 'b');
+    script.last().send('a', 1, 'e.6.0');
+    script.last().send('b', 1, 'e.a.0');
+    await breakOff(script);
+    expect(script.last().opening).toMatchObject({
+      cursor: 'e.a',
+      entries: [{ address: 'a' }, { address: 'b' }],
+    });
+    expect(script.last().opening.entries.some(({ from }) => from !== undefined)).toBe(false);
+  });
+
+  it('moves with bookmarks, with the ids of streams, and with events that nobody wants', async () => {
+    const script = createScript();
+    listen(script, 'a');
+    await connect(script, 'a');
+    const cursorAfter = async (event: string, id: string) => {
+      script.last().send(event, {}, id);
+      await breakOff(script);
+      const { cursor } = script.last().opening;
+      script.last().hello(cursor);
+      script.last().subscribed('a', Number(cursor?.slice(2)));
+      await script.clock.advance(10_000);
+      return cursor;
+    };
+    expect(await cursorAfter(FRAME.bookmark, 'e.7')).toBe('e.7');
+    expect(await cursorAfter('report~9', 'e.8~1')).toBe('e.8');
+    expect(await cursorAfter('other', 'e.9.0')).toBe('e.9');
+    expect(await cursorAfter('other', 'e.6.0')).toBe('e.9');
+  });
+
+  it('starts now with what was never accepted', async () => {
+    const script = createScript();
+    listen(script, 'a');
+    await connect(script, 'a');
+    listen(script, 'b');
+    await breakOff(script);
+    expect(script.last().opening.entries).toContainEqual({ address: 'b', key: '2', from: 'now' });
+  });
+
+  it('is not sent where nothing shares it any more', async () => {
+    const script = createScript();
+    const stop = script.client.subscribe('a', () => {});
+    await connect(script, 'a');
+    listen(script, 'b');
+    stop();
+    await script.clock.advance(1_000);
+    await breakOff(script);
+    expect(script.last().opening).toEqual(
+      expect.objectContaining({ cursor: undefined, entries: [{ address: 'b', key: '2' }] }),
+    );
+  });
+
+  it('drops what is delivered again', async () => {
+    const script = createScript();
+    const got = listen(script, 'a');
+    await connect(script, 'a');
+    script.last().send('a', 6, 'e.6.0');
+    script.last().send('a', 7, 'e.7.6');
+    await breakOff(script);
+    script.last().hello('e.5');
+    script.last().subscribed('a', 5);
+    for (const position of [6, 7, 8]) script.last().send('a', position, `e.${position}.${position - 1}`);
+    expect(got).toEqual([6, 7, 8]);
+  });
+
+  it('resumes a stream from its own last id', async () => {
+    const script = createScript();
+    listen(script, 'report');
+    await script.settle();
+    script.last().hello();
+    script.last().send(FRAME.subscribed, { address: 'report~1', event: 'report~1', key: '1' });
+    script.last().send('report~1', 1, '~a%2Fb');
+    await breakOff(script);
+    expect(script.last().opening.entries).toEqual([{ address: 'report', from: '~a%2Fb', key: '1' }]);
+  });
+
+  it('starts where it is told, and takes no id of a stream for the mark of one', async () => {
+    const script = createScript();
+    for (const from of ['now', 'earliest', 'e.7', 'step 1', '~!']) listen(script, 'a', { from });
+    await script.settle();
+    expect(script.last().opening.entries.map((entry) => entry.from)).toEqual([
+      'now',
+      'earliest',
+      'e.7',
+      'step 1',
+      '~%7E!',
+    ]);
+  });
+});
+
+describe('addresses that stand elsewhere', () => {
+  it('keeps the own place of a rewind until it has caught up', async () => {
+    const script = createScript();
+    listen(script, 'a');
+    await connect(script, 'a');
+    const past = listen(script, 'b', { from: 'earliest' });
+    await script.settle();
+    script.last().subscribed('b', 0, { rewind: true, n: 1, tail: 'e.5' });
+    script.last().send('b', 1, 'e.1.0');
+    script.last().send('b', 2, 'e.2.1');
+    await breakOff(script);
+    expect(script.last().opening).toMatchObject({
+      cursor: 'e.5',
+      entries: [
+        { address: 'b', from: 'e.2' },
+        { address: 'a', key: '1' },
+      ],
+    });
+    script.last().hello('e.5');
+    script.last().subscribed('b', 2, { rewind: true });
+    script.last().subscribed('a', 5);
+    script.last().send('b', 3, 'e.3.2');
+    script.last().send(FRAME.caughtup, { address: 'b' });
+    script.last().send('b', 6, 'e.6.3');
+    await script.clock.advance(10_000);
+    await breakOff(script);
+    expect(script.last().opening.cursor).toBe('e.6');
+    expect(script.last().opening.entries.some(({ from }) => from !== undefined)).toBe(false);
+    expect(past).toEqual([1, 2, 3, 6]);
+  });
+
+  it('does not take the ids of a rewind for the cursor of the connection', async () => {
+    const script = createScript();
+    listen(script, 'a');
+    await connect(script, 'a');
+    listen(script, 'b', { from: 'earliest' });
+    await script.settle();
+    script.last().subscribed('b', 0, { rewind: true, n: 1, tail: 'e.9' });
+    script.last().send('b', 8, 'e.8.0');
+    expect(script.client.cursor).toBe('e.5');
+    await breakOff(script);
+    expect(script.last().opening.cursor).toBe('e.5');
+  });
+
+  it('keeps the start of an address that lies ahead until the cursor has passed it', async () => {
+    const script = createScript();
+    listen(script, 'a');
+    await connect(script, 'a');
+    listen(script, 'b');
+    await script.settle();
+    script.last().subscribed('b', 9, { n: 1 });
+    await breakOff(script);
+    expect(script.last().opening.entries).toContainEqual({ address: 'b', key: '2', from: 'e.9' });
+    script.last().hello('e.5');
+    script.last().subscribed('b', 9);
+    script.last().subscribed('a', 5);
+    script.last().send('a', 1, 'e.a.0');
+    await script.clock.advance(10_000);
+    await breakOff(script);
+    expect(script.last().opening.entries.some(({ from }) => from !== undefined)).toBe(false);
+  });
+
+  it('opens anew, asking for the past first, where an event name is live already', async () => {
+    const script = createScript();
+    const live = listen(script, 'a');
+    await connect(script, 'a');
+    script.last().send('a', 6, 'e.6.2');
+    const past = listen(script, 'a', { from: 'earliest' });
+    await script.settle();
+    script.last().subscribed('a', 0, { n: 1, tail: 'e.6' });
+    await script.clock.advance(500);
+    expect(script.attempts).toHaveLength(2);
+    expect(script.last().opening).toMatchObject({
+      cursor: 'e.6',
+      entries: [
+        { address: 'a', key: '2', from: 'e.0' },
+        { address: 'a', key: '1' },
+      ],
+    });
+    script.last().hello('e.6');
+    script.last().subscribed('a', 0, { rewind: true });
+    script.last().subscribed('a', 6);
+    script.last().send('a', 2, 'e.2.0');
+    script.last().send('a', 6, 'e.6.2');
+    script.last().send(FRAME.caughtup, { address: 'a' });
+    script.last().send('a', 7, 'e.7.6');
+    expect(past).toEqual([2, 6, 7]);
+    expect(live).toEqual([6, 7]);
+    await script.clock.advance(10_000);
+    await breakOff(script);
+    script.last().hello('e.7');
+    script.last().subscribed('a', 7);
+    script.last().subscribed('a', 7);
+    await script.clock.advance(1_000);
+    expect(script.attempts).toHaveLength(3);
+  });
+
+  it('asks again, from before it, for a hole that the server did not announce', async () => {
+    const script = createScript();
+    const got = listen(script, 'a');
+    await connect(script, 'a');
+    script.last().send('a', 6, 'e.6.0');
+    script.last().send('a', 9, 'e.9.8');
+    await script.clock.advance(500);
+    expect(script.errors).toMatchObject([{ code: 'hole', address: 'a' }]);
+    expect(script.last().opening.entries).toEqual([{ address: 'a', key: '1', from: 'e.6' }]);
+    script.last().hello('e.6');
+    script.last().subscribed('a', 6);
+    for (const [position, prev] of [
+      [8, 6],
+      [9, 8],
+    ]) {
+      script.last().send('a', position, `e.${position}.${prev}`);
+    }
+    expect(got).toEqual([6, 8, 9]);
+  });
+
+  it('takes a hole that is still there for a gap', async () => {
+    const script = createScript();
+    const gaps: unknown[] = [];
+    const got = listen(script, 'a', { onGap: (gap: unknown) => gaps.push(gap) });
+    await connect(script, 'a');
+    script.last().send('a', 6, 'e.6.0');
+    script.last().send('a', 9, 'e.9.8');
+    await script.clock.advance(500);
+    script.last().hello('e.6');
+    script.last().subscribed('a', 6);
+    script.last().send('a', 9, 'e.9.8');
+    await script.settle();
+    expect(gaps).toMatchObject([{ address: 'a', from: 'e.6', to: 'e.8', reason: 'unknown' }]);
+    expect(got).toEqual([6, 9]);
+    expect(script.attempts).toHaveLength(2);
+  });
+});
+
+describe('gaps', () => {
+  it('reach the handler of the gap before any later event', async () => {
+    const script = createScript();
+    const log: string[] = [];
+    script.client.subscribe('a', (payload: number) => log.push(`event ${payload}`), {
+      onGap: ({ reason, topic }) => log.push(`gap ${reason} ${topic}`),
+    });
+    await connect(script, 'a');
+    script.last().send('a', 6, 'e.6.0');
+    await breakOff(script);
+    script.last().hello();
+    script.last().subscribed('a', 0, { cursor: 'f.0' });
+    script.last().send(FRAME.gap, { address: 'a', from: 'e.6', to: 'f.0', reason: 'epoch' });
+    script.last().send(FRAME.bookmark, {}, 'f.0');
+    script.last().send('a', 1, 'f.1.0');
+    await script.settle();
+    expect(log).toEqual(['event 6', 'gap epoch a', 'event 1']);
+    await script.clock.advance(10_000);
+    await breakOff(script);
+    expect(script.last().opening).toMatchObject({ cursor: 'f.1', entries: [{ address: 'a' }] });
+  });
+
+  it('asks for a gap again only where it was not announced', async () => {
+    const script = createScript();
+    const gaps = { a: 0, b: 0 };
+    script.client.subscribe('a', () => {}, { onGap: () => (gaps.a += 1) });
+    script.client.subscribe('b', () => {}, { onGap: () => (gaps.b += 1) });
+    await connect(script, 'a', 'b');
+    await breakOff(script);
+    script.last().hello();
+    script.last().subscribed('a', 0, { cursor: 'f.0' });
+    script.last().subscribed('b', 0, { cursor: 'f.0' });
+    script.last().send(FRAME.gap, { address: 'a', from: 'e.5', to: 'f.0', reason: 'epoch' });
+    await script.clock.advance(10_000);
+    await breakOff(script);
+    expect(script.last().opening).toMatchObject({
+      cursor: 'e.5',
+      entries: [
+        { address: 'a', from: 'f.0' },
+        { address: 'b', key: '2' },
+      ],
+    });
+    expect(gaps).toEqual({ a: 1, b: 0 });
+  });
+
+  it('holds events back until the promise of the gap settles, and drops those up to the returned cursor', async () => {
+    const script = createScript();
+    const log: unknown[] = [];
+    let fetched = (_cursor: string) => {};
+    script.client.subscribe('a', (payload: number) => log.push(payload), {
+      onGap: () => new Promise<string>((resolve) => (fetched = resolve)),
+    });
+    await connect(script, 'a');
+    script.last().send(FRAME.gap, { address: 'a', from: 'e.5', to: 'e.9', reason: 'trimmed' });
+    script.last().send('a', 'a', 'e.a.9');
+    script.last().send('a', 'b', 'e.b.a');
+    script.last().send('a', 'c', 'e.c.b');
+    await script.settle();
+    expect(log).toEqual([]);
+    expect(script.client.cursor).toBe('e.5');
+    fetched('e.b');
+    await script.settle();
+    expect(log).toEqual(['c']);
+    expect(script.client.cursor).toBe('e.c');
+  });
+
+  it('go to the client where the subscription does not care, and show in the snapshot', async () => {
+    const gaps: unknown[] = [];
+    const script = createScript({ onGap: (gap) => gaps.push(gap) });
+    const subscription = script.client.subscribe('a', () => {});
+    await connect(script, 'a');
+    const gap = { address: 'a', from: 'e.5', to: 'e.9', reason: 'trimmed' };
+    script.last().send(FRAME.gap, gap);
+    await script.settle();
+    expect(gaps).toMatchObject([gap]);
+    expect(subscription.getSnapshot().gap).toMatchObject(gap);
+  });
+
+  it('let positions start again behind a rollback', async () => {
+    const script = createScript();
+    const got = listen(script, 'a', { onGap: () => {} });
+    await connect(script, 'a');
+    script.last().send('a', 'old 9', 'e.9.0');
+    script.last().send(FRAME.gap, { address: 'a', from: 'e.9', to: 'e.6', reason: 'rollback' });
+    script.last().send(FRAME.bookmark, {}, 'e.6');
+    script.last().send('a', 'new 7', 'e.7.6');
+    await script.settle();
+    expect(got).toEqual(['old 9', 'new 7']);
+    await script.clock.advance(10_000);
+    await breakOff(script);
+    expect(script.last().opening.cursor).toBe('e.7');
+  });
+});
+
+describe('keep: latest', () => {
+  it('gives who joins the newest value at once', async () => {
+    const script = createScript();
+    const first = listen(script, 'price');
+    await script.settle();
+    script.last().hello('e.0');
+    script.last().subscribed('price', 0, { tail: 'e.5' });
+    script.last().send('price', 41, 'e.4');
+    const second = listen(script, 'price');
+    script.last().send('price', 42, 'e.6');
+    expect(first).toEqual([41, 42]);
+    expect(second).toEqual([41, 42]);
+  });
+});

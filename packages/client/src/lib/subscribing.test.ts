@@ -1,0 +1,395 @@
+import { FRAME } from '@linefeed/shared/wire';
+import { describe, expect, it } from 'vitest';
+import { createScript, type Script } from '../../test/scripted-transport.ts';
+
+/** Subscribes to topics and brings the connection up, each topic accepted at position 5. */
+async function connect(script: Script, ...topics: string[]): Promise<Record<string, unknown[]>> {
+  const got: Record<string, unknown[]> = {};
+  for (const topic of topics) {
+    got[topic] = [];
+    script.client.subscribe(topic, (payload: unknown) => got[topic]!.push(payload));
+  }
+  await script.settle();
+  script.last().hello('e.5');
+  for (const topic of topics) script.last().subscribed(topic, 5);
+  return got;
+}
+
+describe('the opening list', () => {
+  it('gathers what is subscribed in one tick', async () => {
+    const script = createScript();
+    await connect(script, 'a', 'b');
+    expect(script.attempts).toHaveLength(1);
+    expect(script.last().opening.entries).toEqual([
+      { address: 'a', key: '1' },
+      { address: 'b', key: '2' },
+    ]);
+  });
+
+  it('is not sent for what is unsubscribed in the same tick', async () => {
+    const script = createScript();
+    script.client.subscribe('a', () => {})();
+    await script.settle();
+    expect(script.attempts).toHaveLength(0);
+    expect(script.client.connection.getSnapshot().state).toBe('idle');
+  });
+
+  it('writes params into the address, sorted', async () => {
+    const script = createScript();
+    script.client.subscribe('price', { symbol: 'A&B', at: { y: 1, x: [true] } }, () => {});
+    await script.settle();
+    expect(script.last().opening.entries[0]!.address).toBe(
+      'price?at=%7B%22x%22%3A%5Btrue%5D%2C%22y%22%3A1%7D&symbol=A%26B',
+    );
+  });
+
+  it('asks for a logged address once, however many subscribe', async () => {
+    const script = createScript();
+    const got: string[] = [];
+    script.client.subscribe('a', (payload: string) => got.push(`first ${payload}`));
+    script.client.subscribe('a', (payload: string) => got.push(`second ${payload}`));
+    await script.settle();
+    expect(script.last().opening.entries).toHaveLength(1);
+    script.last().hello('e.5');
+    script.last().subscribed('a', 5);
+    const third = script.client.subscribe('a', (payload: string) => got.push(`third ${payload}`));
+    await third.ready;
+    script.last().send('a', 'x', 'e.6.0');
+    expect(got).toEqual(['first x', 'second x', 'third x']);
+    expect(script.controls).toEqual([]);
+  });
+
+  it('runs a stream for each subscription', async () => {
+    const script = createScript();
+    const got: string[] = [];
+    script.client.subscribe('report', () => got.push('first'));
+    const second = script.client.subscribe('report', () => got.push('second'));
+    await script.settle();
+    expect(script.last().opening.entries).toEqual([{ address: 'report', key: '1' }]);
+    script.last().hello();
+    script.last().send(FRAME.subscribed, { address: 'report~1', event: 'report~1', key: '1' });
+    await script.settle();
+    expect(script.controls[0]).toMatchObject({ n: 1, add: [{ address: 'report', key: '2' }], remove: [] });
+    script.last().send(FRAME.subscribed, { address: 'report~2', event: 'report~2', key: '2', n: 1 });
+    await second.ready;
+    script.last().send('report~2', {}, '~1');
+    expect(got).toEqual(['second']);
+  });
+
+  it('tells the handler what it needs to know of an event', async () => {
+    const script = createScript();
+    const infos: unknown[] = [];
+    script.client.subscribe('price', { symbol: 'acme' }, (_payload: unknown, event: unknown) =>
+      infos.push(event),
+    );
+    await script.settle();
+    script.last().hello('e.5');
+    script.last().subscribed('price?symbol=acme', 5, { event: 'price?symbol=ACME', tail: 'e.7' });
+    script.last().send('price?symbol=ACME', 1, 'e.7.5');
+    script.last().send('price?symbol=ACME', 2, 'e.8.7');
+    const common = { address: 'price?symbol=ACME', topic: 'price', params: { symbol: 'acme' } };
+    expect(infos).toEqual([
+      { ...common, id: 'e.7', replayed: true },
+      { ...common, id: 'e.8', replayed: false },
+    ]);
+  });
+
+  it('gives the events of a stream the ids of their source', async () => {
+    const script = createScript();
+    const ids: unknown[] = [];
+    script.client.subscribe('report', (_payload: unknown, { id }: { id: string | undefined }) =>
+      ids.push(id),
+    );
+    await script.settle();
+    script.last().hello();
+    script.last().send(FRAME.subscribed, { address: 'report~1', event: 'report~1', key: '1' });
+    script.last().send('report~1', 1, 'e.9~step%201');
+    script.last().send('report~1', 1, 'e.9~');
+    expect(ids).toEqual(['step 1', undefined]);
+  });
+});
+
+describe('changing an open connection', () => {
+  it('adds by a control request, from now, and routes by the event name of the answer', async () => {
+    const script = createScript();
+    await connect(script, 'a');
+    const got: unknown[] = [];
+    const added = script.client.subscribe('b', { x: 1 }, (payload: unknown) => got.push(payload));
+    await script.settle();
+    expect(script.controls).toEqual([
+      { connection: 'connection-1', n: 1, add: [{ address: 'b?x=1', key: '2', from: 'now' }], remove: [] },
+    ]);
+    script.last().subscribed('b?x=1', 9, { event: 'b?x=01', n: 1 });
+    await added.ready;
+    script.last().send('b?x=01', 'y', 'e.10.0');
+    expect(got).toEqual(['y']);
+    expect(script.attempts).toHaveLength(1);
+  });
+
+  it('has one control request in flight and gathers the next ones behind it', async () => {
+    const script = createScript();
+    await connect(script, 'a');
+    script.client.subscribe('b', () => {});
+    await script.settle();
+    script.client.subscribe('c', () => {});
+    await script.settle();
+    script.client.subscribe('d', () => {});
+    await script.settle();
+    expect(script.controls).toHaveLength(1);
+    script.last().subscribed('b', 5, { n: 1 });
+    await script.settle();
+    expect(script.controls[1]).toMatchObject({ n: 2, add: [{ address: 'c' }, { address: 'd' }] });
+  });
+
+  it('removes an address when its last subscription has been gone for the linger', async () => {
+    const script = createScript();
+    await connect(script, 'a');
+    const first = script.client.subscribe('b', () => {});
+    const second = script.client.subscribe('b', () => {});
+    await script.settle();
+    script.last().subscribed('b', 5, { n: 1 });
+    first();
+    await script.clock.advance(5_000);
+    second();
+    await script.clock.advance(999);
+    expect(script.controls).toHaveLength(1);
+    await script.clock.advance(1);
+    expect(script.controls[1]).toEqual({ connection: 'connection-1', n: 2, add: [], remove: ['b'] });
+    script.last().send(FRAME.end, { address: 'b', n: 2 });
+    await script.clock.advance(10_000);
+    expect(script.attempts).toHaveLength(1);
+  });
+
+  it('asks for nothing when a subscription comes back within the linger', async () => {
+    const script = createScript();
+    await connect(script, 'a');
+    const first = script.client.subscribe('b', () => {});
+    await script.settle();
+    script.last().subscribed('b', 5, { n: 1 });
+    first();
+    await script.clock.advance(900);
+    const again = script.client.subscribe('b', () => {});
+    await again.ready;
+    await script.clock.advance(5_000);
+    expect(script.controls).toHaveLength(1);
+  });
+
+  it('keeps an event name that another address as asked still needs', async () => {
+    const script = createScript();
+    const got: unknown[] = [];
+    await connect(script, 'a');
+    const upper = script.client.subscribe('p', { s: 'A' }, () => {});
+    script.client.subscribe('p', { s: 'a' }, (payload: unknown) => got.push(payload));
+    await script.settle();
+    script.last().subscribed('p?s=A', 5, { event: 'p?s=A', n: 1 });
+    script.last().subscribed('p?s=a', 5, { event: 'p?s=A', n: 1 });
+    upper();
+    await script.clock.advance(5_000);
+    expect(script.controls).toHaveLength(1);
+    script.last().send('p?s=A', 1, 'e.6.0');
+    expect(got).toEqual([1]);
+  });
+
+  it('ends a stream at once', async () => {
+    const script = createScript();
+    await connect(script, 'a');
+    const stop = script.client.subscribe('report', () => {});
+    await script.settle();
+    script.last().send(FRAME.subscribed, { address: 'report~2', event: 'report~2', key: '2', n: 1 });
+    stop();
+    await script.settle();
+    expect(script.controls[1]).toMatchObject({ n: 2, remove: ['report~2'] });
+  });
+
+  it('removes what was unsubscribed before it was accepted', async () => {
+    const script = createScript();
+    await connect(script, 'a');
+    const stop = script.client.subscribe('b', () => {});
+    await script.settle();
+    stop();
+    await expect(stop.ready).rejects.toMatchObject({ code: 'closed' });
+    await script.clock.advance(1_000);
+    script.last().subscribed('b', 5, { n: 1 });
+    await script.settle();
+    expect(script.controls[1]).toMatchObject({ n: 2, add: [], remove: ['b'] });
+  });
+
+  it('goes idle when the last subscription is gone', async () => {
+    const script = createScript();
+    const stop = script.client.subscribe('a', () => {});
+    await script.settle();
+    script.last().hello('e.5');
+    script.last().subscribed('a', 5);
+    stop();
+    await script.clock.advance(1_000);
+    expect(script.last().closed).toBe(true);
+    expect(script.client.connection.getSnapshot()).toMatchObject({ state: 'idle', reason: 'unsubscribed' });
+    expect(script.clock.pending).toBe(0);
+  });
+
+  for (const [name, happen] of [
+    ['409', async () => {}],
+    ['no outcome within 5 s', async (script: Script) => script.clock.advance(5_000)],
+  ] as const) {
+    it(`opens another connection with the new list on ${name}`, async () => {
+      const script = createScript();
+      await connect(script, 'a');
+      script.controlStatus = name === '409' ? 409 : 202;
+      script.client.subscribe('b', () => {});
+      await script.settle();
+      await happen(script);
+      await script.clock.advance(500);
+      expect(script.attempts).toHaveLength(2);
+      expect(script.last().opening).toMatchObject({
+        cursor: 'e.5',
+        entries: [
+          { address: 'b', from: 'now' },
+          { address: 'a', key: '1' },
+        ],
+      });
+      expect(script.client.connection.getSnapshot().reason).toBe('retry');
+    });
+  }
+});
+
+describe('outcomes', () => {
+  it('fails a refused subscription alone', async () => {
+    const script = createScript();
+    const got = await connect(script, 'a');
+    const refused = script.client.subscribe('b', () => {});
+    await script.settle();
+    script
+      .last()
+      .send(FRAME.error, { address: 'b', n: 1, code: 'forbidden', message: 'No.', retryable: false });
+    await expect(refused.ready).rejects.toMatchObject({ code: 'forbidden', message: 'No.' });
+    expect(refused.getSnapshot()).toMatchObject({ status: 'failed', error: { code: 'forbidden' } });
+    expect(script.errors).toMatchObject([{ code: 'forbidden' }]);
+    script.last().send('a', 1, 'e.6.0');
+    expect(got['a']).toEqual([1]);
+  });
+
+  it('asks again, later and later, for what was refused for now', async () => {
+    const script = createScript();
+    await connect(script, 'a');
+    script.client.subscribe('b', () => {});
+    await script.settle();
+    const refuse = (n: number) =>
+      script
+        .last()
+        .send(FRAME.error, { address: 'b', n, code: 'timeout', message: 'Slow.', retryable: true });
+    refuse(1);
+    await script.clock.advance(499);
+    expect(script.controls).toHaveLength(1);
+    await script.clock.advance(1);
+    expect(script.controls).toHaveLength(2);
+    refuse(2);
+    await script.clock.advance(999);
+    expect(script.controls).toHaveLength(2);
+    await script.clock.advance(1);
+    expect(script.controls[2]).toMatchObject({ n: 3, add: [{ address: 'b' }] });
+    expect(script.errors).toEqual([]);
+  });
+
+  it('ends a stream behind its last event', async () => {
+    const script = createScript();
+    const log: string[] = [];
+    let finish = () => {};
+    const handler = (payload: number) => {
+      log.push(`event ${payload}`);
+      return new Promise<void>((resolve) => (finish = resolve));
+    };
+    const stream = script.client.subscribe('report', handler, { onEnd: () => log.push('end') });
+    await script.settle();
+    script.last().hello();
+    script.last().send(FRAME.subscribed, { address: 'report~1', event: 'report~1', key: '1' });
+    script.last().send('report~1', 1, '~1');
+    script.last().send(FRAME.end, { address: 'report~1', key: '1' }, '~!');
+    await script.settle();
+    expect(log).toEqual(['event 1']);
+    finish();
+    await script.settle();
+    expect(log).toEqual(['event 1', 'end']);
+    expect(stream.getSnapshot().status).toBe('ended');
+    expect(script.client.connection.getSnapshot().state).toBe('idle');
+  });
+
+  it('ends everything on 204, and says so to a stream that broke off without ids', async () => {
+    const script = createScript();
+    const errors: unknown[] = [];
+    const stream = script.client.subscribe('report', () => {}, { onError: (error) => errors.push(error) });
+    await script.settle();
+    script.last().hello();
+    script.last().send(FRAME.subscribed, { address: 'report~1', event: 'report~1', key: '1' });
+    script.last().send('report~1', 1, '~');
+    script.last().lose();
+    await script.clock.advance(500);
+    expect(script.last().opening.entries).toEqual([{ address: 'report', from: '~', key: '1' }]);
+    script.last().lose({ over: true });
+    await script.settle();
+    expect(script.client.connection.getSnapshot().state).toBe('closed');
+    expect(stream.getSnapshot().status).toBe('failed');
+    expect(errors).toMatchObject([{ code: 'not_resumable' }]);
+  });
+
+  it('runs a stream without ids again where that was asked for', async () => {
+    const script = createScript();
+    script.client.subscribe('report', () => {}, { restart: true });
+    await script.settle();
+    script.last().hello();
+    script.last().send(FRAME.subscribed, { address: 'report~1', event: 'report~1', key: '1' });
+    script.last().send('report~1', 1, '~');
+    script.last().lose();
+    await script.clock.advance(500);
+    expect(script.last().opening.entries).toEqual([{ address: 'report', key: '1' }]);
+  });
+
+  it('tells every subscription that the connection failed, and the client once', async () => {
+    const script = createScript();
+    const own: unknown[] = [];
+    const first = script.client.subscribe('a', () => {}, { onError: (error) => own.push(error) });
+    const second = script.client.subscribe('b', () => {});
+    await script.settle();
+    const { LinefeedError } = await import('@linefeed/shared');
+    script.last().lose({ error: new LinefeedError('http_status', 'Gone.', { status: 410 }) });
+    await expect(first.ready).rejects.toMatchObject({ status: 410 });
+    expect(own).toHaveLength(1);
+    expect(script.errors).toMatchObject([{ status: 410, attempt: 1 }]);
+    script.client.reconnect();
+    script.last().hello('e.5');
+    script.last().subscribed('a', 5);
+    script.last().subscribed('b', 5);
+    expect(second.getSnapshot()).toMatchObject({ status: 'subscribed', error: undefined });
+  });
+
+  it('stops for an aborted signal, before and after', async () => {
+    const script = createScript();
+    const controller = new AbortController();
+    const got: unknown[] = [];
+    script.client.subscribe('a', (payload: unknown) => got.push(payload), { signal: controller.signal });
+    await script.settle();
+    script.last().hello('e.5');
+    script.last().subscribed('a', 5);
+    controller.abort();
+    script.last().send('a', 1, 'e.6.0');
+    const late = script.client.subscribe('b', () => {}, { signal: controller.signal });
+    expect(late.getSnapshot().status).toBe('ended');
+    await script.clock.advance(1_000);
+    expect(got).toEqual([]);
+    expect(script.client.connection.getSnapshot().state).toBe('idle');
+  });
+
+  it('subscribes to nothing once the client is closed', async () => {
+    const script = createScript();
+    const stop = script.client.subscribe('a', () => {});
+    await script.settle();
+    script.client.close();
+    expect(stop.getSnapshot().status).toBe('ended');
+    expect(script.last().closed).toBe(true);
+    expect(() => script.client.subscribe('b', () => {})).toThrow('closed');
+    script.client.reconnect();
+    await script.settle();
+    expect(script.attempts).toHaveLength(1);
+    expect(script.clock.pending).toBe(0);
+    expect(script.client.connection.getSnapshot()).toMatchObject({ state: 'closed', reason: 'asked' });
+  });
+});

@@ -1,0 +1,172 @@
+import type { AnyChannel } from '@linefeed/shared';
+import { FRAME } from '@linefeed/shared/wire';
+import { describe, expect, it } from 'vitest';
+import { HELLO } from '../../../test/frames.ts';
+import { createClient, type ClientOptions } from '../client.ts';
+import { createManualClock } from '../clock.ts';
+import { eventSourceTransport } from './event-source.ts';
+
+/** An EventSource whose server is the test. */
+class ScriptedEventSource extends EventTarget {
+  static opened: ScriptedEventSource[] = [];
+  readonly url: string;
+  readonly withCredentials: boolean;
+  closed = false;
+  #lastEventId = '';
+
+  constructor(url: string, init: EventSourceInit) {
+    super();
+    this.url = url;
+    this.withCredentials = init.withCredentials ?? false;
+    ScriptedEventSource.opened.push(this);
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+
+  /** As a browser does: nothing once closed, and the last id stays for frames without one. */
+  send(event: string, payload: unknown, id = this.#lastEventId): void {
+    if (this.closed) return;
+    this.#lastEventId = id;
+    this.dispatchEvent(new MessageEvent(event, { data: JSON.stringify(payload), lastEventId: id }));
+  }
+
+  fail(): void {
+    if (!this.closed) this.dispatchEvent(new Event('error'));
+  }
+}
+
+async function open(options: Partial<ClientOptions> = {}, status = 200) {
+  ScriptedEventSource.opened = [];
+  const clock = createManualClock(1_000_000);
+  const requests: string[] = [];
+  const got: unknown[] = [];
+  const client = createClient<AnyChannel>({
+    url: '/events',
+    clock,
+    onError: () => {},
+    transport: eventSourceTransport({ EventSource: ScriptedEventSource as unknown as typeof EventSource }),
+    fetch: async (url, init) => {
+      requests.push(`${init?.method} ${url as string}`);
+      return new Response(null, { status, headers: { 'content-type': 'text/event-stream' } });
+    },
+    ...options,
+  });
+  client.subscribe('a', (payload: unknown) => got.push(payload));
+  await clock.advance(0);
+  const last = () => ScriptedEventSource.opened.at(-1)!;
+  return {
+    client,
+    clock,
+    requests,
+    got,
+    last,
+    state: () => client.connection.getSnapshot(),
+    connect() {
+      last().send(FRAME.hello, HELLO, 'e.0');
+      last().send(FRAME.subscribed, { address: 'a', event: 'a', cursor: 'e.0', tail: 'e.0' });
+    },
+  };
+}
+
+describe('eventSourceTransport', () => {
+  it('opens with the list in the query and hears the event names that the server gives', async () => {
+    const scene = await open({ credentials: 'include' });
+    expect(scene.last()).toMatchObject({ url: '/events?topic=a&key=1', withCredentials: true });
+    scene.last().send(FRAME.hello, HELLO, 'e.0');
+    scene.last().send(FRAME.subscribed, { address: 'a', event: 'a?x=1', cursor: 'e.0' });
+    scene.last().send('a?x=1', 'yes', 'e.1.0');
+    expect(scene.got).toEqual(['yes']);
+    expect(scene.client.cursor).toBe('e.1');
+  });
+
+  it('takes no id that a control frame inherited for its own', async () => {
+    const scene = await open();
+    scene.connect();
+    scene.last().send('a', 1, 'e.1.0');
+    scene.last().send(FRAME.ping, {});
+    expect(scene.client.cursor).toBe('e.1');
+  });
+
+  it('is closed on its first error, and opened again with the cursor in the query', async () => {
+    const scene = await open();
+    scene.connect();
+    scene.last().send('a', 1, 'e.1.0');
+    scene.last().fail();
+    expect(scene.last().closed).toBe(true);
+    expect(scene.state()).toMatchObject({ state: 'reconnecting', reason: 'network' });
+    await scene.clock.advance(500);
+    expect(scene.last().url).toBe('/events?topic=a&key=1&last_event_id=e.1');
+    expect(scene.requests).toEqual([]);
+  });
+
+  it('is closed on a second hello, which a browser asked for by itself', async () => {
+    const scene = await open();
+    scene.connect();
+    const first = scene.last();
+    first.send(FRAME.hello, HELLO, 'e.0');
+    expect(first.closed).toBe(true);
+    expect(scene.state().state).toBe('reconnecting');
+  });
+
+  it('takes an event called error for an event', async () => {
+    const scene = await open();
+    scene.connect();
+    scene.last().send('error', {}, 'e.1.0');
+    expect(scene.state().state).toBe('connected');
+  });
+
+  for (const [status, state] of [
+    [200, 'reconnecting'],
+    [502, 'reconnecting'],
+    [403, 'failed'],
+    [204, 'closed'],
+  ] as const) {
+    it(`asks by HEAD why it failed before hello: ${status} is ${state}`, async () => {
+      const scene = await open({}, status);
+      scene.last().fail();
+      await scene.clock.advance(0);
+      expect(scene.requests).toEqual(['HEAD /events?topic=a&key=1']);
+      expect(scene.state().state).toBe(state);
+    });
+  }
+
+  it('adds to an open connection by POST', async () => {
+    const scene = await open({}, 202);
+    scene.connect();
+    const added = scene.client.subscribe('b', () => {});
+    await scene.clock.advance(0);
+    expect(scene.requests).toEqual(['POST /events']);
+    scene.last().send(FRAME.subscribed, { address: 'b', event: 'b', cursor: 'e.0', n: 1 });
+    await added.ready;
+  });
+
+  it('closes for a full queue and resumes later', async () => {
+    const scene = await open({ maxQueuedEvents: 2 }, 202);
+    let finish = () => {};
+    scene.client.subscribe('b', () => new Promise<void>((resolve) => (finish = resolve)));
+    scene.connect();
+    await scene.clock.advance(0);
+    scene.last().send(FRAME.subscribed, { address: 'b', event: 'b', cursor: 'e.0', n: 1 });
+    for (const position of [1, 2, 3, 4]) scene.last().send('b', position, `e.${position}.${position - 1}`);
+    expect(scene.state()).toMatchObject({ state: 'suspended', reason: 'queue' });
+    expect(ScriptedEventSource.opened).toHaveLength(1);
+    finish();
+    await scene.clock.advance(0);
+    expect(scene.last().url).toContain('last_event_id=e.3');
+  });
+
+  it('refuses headers and lists that no url holds, saying what to do', async () => {
+    const withHeaders = await open({ headers: { authorization: 'x' } });
+    expect(withHeaders.state()).toMatchObject({ state: 'failed', error: { code: 'invalid_option' } });
+    expect(withHeaders.state().error!.message).toContain('fetchTransport()');
+    const scene = await open();
+    for (let index = 0; index < 200; index += 1)
+      scene.client.subscribe(`a-topic-with-a-long-name-${index}`, () => {});
+    scene.client.reconnect();
+    await scene.clock.advance(0);
+    expect(scene.state()).toMatchObject({ state: 'failed', error: { code: 'invalid_option' } });
+    expect(scene.state().error!.message).toContain('8000');
+  });
+});

@@ -1,0 +1,352 @@
+import type { AnyChannel } from '@linefeed/shared';
+import { describe, expect, it } from 'vitest';
+import { frame, hello, subscribed } from '../../../test/frames.ts';
+import { createScriptedServer, type Exchange, type ScriptedServer } from '../../../test/scripted-server.ts';
+import { createClient, type ClientOptions } from '../client.ts';
+import type { ConnectionSnapshot } from '../connection-state.ts';
+import { fetchTransport } from './fetch.ts';
+
+const QUICK = { retry: { baseMs: 1, floorMs: 1, capMs: 5 } };
+
+/** A client of a scripted server, its payloads, and its first request. */
+async function open(options: Partial<ClientOptions> = {}, topics: readonly string[] = ['a']) {
+  const server = await createScriptedServer();
+  const got: unknown[] = [];
+  const client = createClient<AnyChannel>({ url: server.url, onError: () => {}, ...QUICK, ...options });
+  for (const topic of topics) client.subscribe(topic, (payload: unknown) => got.push(payload));
+  return {
+    server,
+    client,
+    got,
+    first: await server.next(),
+    async [Symbol.asyncDispose]() {
+      client.close();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Settles once a snapshot of the connection passes. */
+function until(
+  client: ReturnType<typeof createClient<AnyChannel>>,
+  passes: (snapshot: ConnectionSnapshot) => boolean,
+) {
+  return new Promise<ConnectionSnapshot>((resolve) => {
+    const check = () => {
+      const snapshot = client.connection.getSnapshot();
+      if (passes(snapshot)) resolve(snapshot);
+    };
+    client.connection.subscribe(check);
+    check();
+  });
+}
+
+/** Settles once so many payloads have come. */
+async function received(got: readonly unknown[], count: number): Promise<void> {
+  while (got.length < count) await new Promise((resolve) => setImmediate(resolve));
+}
+
+const EVENTS = [1, 2, 3].map((position) =>
+  frame('a', { text: `é😀 ${position}` }, `e.${position}.${position - 1}`),
+);
+const PAYLOADS = [1, 2, 3].map((position) => ({ text: `é😀 ${position}` }));
+
+describe('the request', () => {
+  it('is a GET with the list in the query, behind the query of the url', async () => {
+    const server = await createScriptedServer();
+    const client = createClient<AnyChannel>({ url: `${server.url}?token=t`, ...QUICK });
+    client.subscribe('price', { symbol: 'A&B' }, () => {}, { from: 'earliest' });
+    client.subscribe('notice', () => {});
+    const { request, url } = await server.next();
+    expect(request.method).toBe('GET');
+    expect([...url.searchParams]).toEqual([
+      ['token', 't'],
+      ['topic', 'price?symbol=A%26B'],
+      ['key', '1'],
+      ['from', 'earliest'],
+      ['topic', 'notice'],
+      ['key', '2'],
+    ]);
+    expect(request.headers).toMatchObject({ accept: 'text/event-stream' });
+    expect(request.headers['last-event-id']).toBeUndefined();
+    client.close();
+    await server[Symbol.asyncDispose]();
+  });
+
+  it('is a POST where the list is long, without a type that costs a preflight', async () => {
+    const topics = Array.from({ length: 100 }, (_, index) => `topic-${index}-of-a-hundred`);
+    await using scene = await open({}, topics);
+    const { request, body, url } = scene.first;
+    expect(request.method).toBe('POST');
+    expect(url.search).toBe('');
+    expect(request.headers['content-type']).toBe('text/plain;charset=UTF-8');
+    expect((JSON.parse(body) as { topics: object[] }).topics).toHaveLength(100);
+  });
+
+  it('asks for its headers afresh on each attempt', async () => {
+    let token = 0;
+    await using scene = await open({ headers: async () => ({ authorization: `Bearer ${(token += 1)}` }) });
+    expect(scene.first.request.headers.authorization).toBe('Bearer 1');
+    scene.first.response.writeHead(401).end();
+    const second = await scene.server.next();
+    expect(second.request.headers.authorization).toBe('Bearer 2');
+    second.stream(hello('e.0'));
+    await until(scene.client, ({ state }) => state === 'connected');
+  });
+
+  it('goes on where headers could not be had', async () => {
+    let calls = 0;
+    await using scene = await open({
+      headers() {
+        calls += 1;
+        if (calls === 1) throw new Error('no token yet');
+        return {};
+      },
+    });
+    expect(calls).toBe(2);
+    expect(scene.first.request.method).toBe('GET');
+  });
+
+  it('is left when the client closes', async () => {
+    await using scene = await open();
+    scene.first.stream(hello('e.0'));
+    await until(scene.client, ({ state }) => state === 'connected');
+    scene.client.close();
+    await scene.first.closed;
+    expect(scene.first.response.writableFinished).toBe(false);
+  });
+
+  it('changes an open connection by a POST of its own', async () => {
+    await using scene = await open({ headers: { 'x-mine': '1' } });
+    scene.first.stream(hello('e.0') + subscribed('a', 0));
+    await until(scene.client, ({ state }) => state === 'connected');
+    const added = scene.client.subscribe('b', () => {});
+    const control = await scene.server.next();
+    expect(control.request.headers['x-mine']).toBe('1');
+    expect(JSON.parse(control.body)).toEqual({
+      connection: 'connection-1',
+      n: 1,
+      add: [{ address: 'b', key: '2', from: 'now' }],
+      remove: [],
+    });
+    control.response.writeHead(202).end();
+    scene.first.write(subscribed('b', 0, { n: 1 }));
+    await added.ready;
+  });
+});
+
+describe('the answer', () => {
+  for (const status of [400, 401, 403, 404, 406, 410]) {
+    it(`fails on ${status}, with the start of its body`, async () => {
+      await using scene = await open();
+      const refuse = ({ response }: Exchange) =>
+        response.writeHead(status).end(`{"code":"x"}${'.'.repeat(600)}`);
+      refuse(scene.first);
+      if (status === 401) refuse(await scene.server.next());
+      const { error } = await until(scene.client, ({ state }) => state === 'failed');
+      expect(error).toMatchObject({ code: 'http_status', status });
+      expect(error!.body).toHaveLength(500);
+      expect(error!.message).toContain(`answered ${status} (null): {"code":"x"}`);
+    });
+  }
+
+  it('keeps its status where its body breaks off', async () => {
+    await using scene = await open();
+    scene.first.response.writeHead(403, { 'content-length': '100' }).flushHeaders();
+    setTimeout(() => scene.first.cut(), 20);
+    const { error } = await until(scene.client, ({ state }) => state === 'failed');
+    expect(error).toMatchObject({ code: 'http_status', status: 403, body: '' });
+  });
+
+  for (const status of [408, 425, 429, 500, 502, 503]) {
+    it(`is asked for again on ${status}`, async () => {
+      await using scene = await open();
+      scene.first.response.writeHead(status).end();
+      const { response } = await scene.server.next();
+      response.writeHead(status).end();
+      const third = await scene.server.next();
+      third.stream(hello('e.0'));
+      const { attempt } = await until(scene.client, ({ state }) => state === 'connected');
+      expect(attempt).toBe(3);
+    });
+  }
+
+  it('is waited for as long as Retry-After says, in seconds or as a date', async () => {
+    await using scene = await open();
+    scene.first.response.writeHead(503, { 'retry-after': '7' }).end();
+    expect((await until(scene.client, ({ retryInMs }) => retryInMs !== undefined)).retryInMs).toBe(7_000);
+    scene.client.reconnect();
+    const second = await scene.server.next();
+    second.response.writeHead(429, { 'retry-after': new Date(Date.now() + 60_000).toUTCString() }).end();
+    const { retryInMs } = await until(scene.client, (snapshot) => snapshot.retryInMs !== undefined);
+    expect(retryInMs).toBeGreaterThan(58_000);
+    expect(retryInMs).toBeLessThanOrEqual(60_000);
+  });
+
+  it('closes on 204', async () => {
+    await using scene = await open();
+    scene.first.response.writeHead(204).end();
+    const { previous, reason } = await until(scene.client, ({ state }) => state === 'closed');
+    expect({ previous, reason }).toEqual({ previous: 'connecting', reason: 'finished' });
+    expect(scene.server.unread()).toBe(0);
+  });
+
+  it('fails on another content type, and takes the right one in any writing', async () => {
+    await using scene = await open();
+    scene.first.response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>');
+    const { error } = await until(scene.client, ({ state }) => state === 'failed');
+    expect(error).toMatchObject({ code: 'wrong_content_type', body: '<h1>' });
+    for (const type of ['TEXT/Event-Stream', 'text/event-stream ;charset=latin1']) {
+      scene.client.reconnect();
+      const { response } = await scene.server.next();
+      response.writeHead(200, { 'content-type': type }).write(hello('e.0'));
+      await until(scene.client, ({ state }) => state === 'connected');
+    }
+  });
+
+  it('is asked for again where the connection is refused', async () => {
+    const client = createClient<AnyChannel>({ url: 'http://127.0.0.1:1/', ...QUICK });
+    client.subscribe('a', () => {});
+    const { error } = await until(client, ({ attempt, retryInMs }) => attempt > 2 && retryInMs !== undefined);
+    expect(error).toMatchObject({ code: 'network', retryable: true });
+    client.close();
+  });
+});
+
+describe('the stream', () => {
+  const whole = hello('e.0') + subscribed('a', 0) + EVENTS.join('');
+
+  it('resumes after a cut at any byte, with nothing missing and nothing twice', async () => {
+    await using scene = await open();
+    let exchange = scene.first;
+    let position = 0;
+    // Three events, cut at one byte after the other; what did not come whole is asked for again.
+    const events = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, index) => from + index + 1)
+        .map((at) => frame('a', { text: `é😀 ${at}` }, `e.${at.toString(36)}.${(at - 1).toString(36)}`))
+        .join('');
+    const head = (at: number) => {
+      const cursor = `e.${at.toString(36)}`;
+      return hello(cursor) + subscribed('a', 0, { cursor, tail: cursor });
+    };
+    const length = Buffer.byteLength(head(0) + events(0, 3));
+    for (let cut = 1; cut < length; cut += 1) {
+      const bytes = Buffer.from(head(position) + events(position, position + 3)).subarray(0, cut);
+      exchange.response.writeHead(200, { 'content-type': 'text/event-stream' }).end(bytes);
+      exchange = await scene.server.next();
+      const { searchParams } = exchange.url;
+      const asked = searchParams.get('last_event_id') ?? searchParams.get('from');
+      // Nothing whole came: it asks as it did before.
+      const from = asked === null ? position : Number.parseInt(asked.slice(2), 36);
+      expect(from - position).toBeGreaterThanOrEqual(0);
+      expect(from - position).toBeLessThanOrEqual(3);
+      position = from;
+    }
+    expect(scene.got).toEqual(Array.from({ length: position }, (_, index) => ({ text: `é😀 ${index + 1}` })));
+    expect(position).toBeGreaterThan(100);
+  });
+
+  for (const [name, ending] of [
+    ['CRLF', '\r\n'],
+    ['CR', '\r'],
+  ] as const) {
+    it(`may have ${name} at the end of its lines, split over chunks`, async () => {
+      await using scene = await open();
+      scene.first.stream('');
+      for (const byte of Buffer.from(whole.replaceAll('\n', ending))) scene.first.write(Uint8Array.of(byte));
+      await received(scene.got, 3);
+      expect(scene.got).toEqual(PAYLOADS);
+    });
+  }
+
+  it('may start with one BOM; a second one spoils the first line', async () => {
+    await using scene = await open();
+    scene.first.stream(`\uFEFF${whole}`);
+    await received(scene.got, 3);
+    scene.client.reconnect();
+    const second = await scene.server.next();
+    second.stream(`\uFEFF\uFEFFevent: linefeed.ping\ndata: {}\n\n${hello('e.3')}${subscribed('a', 3)}`);
+    second.write(frame('a', { text: 'after' }, 'e.4.3'));
+    await received(scene.got, 4);
+    expect(scene.got.at(-1)).toEqual({ text: 'after' });
+  });
+
+  it('is judged as silent when it stops without ending', async () => {
+    await using scene = await open();
+    scene.first.stream(hello('e.0', { pingMs: 20, timeoutMs: 60 }) + subscribed('a', 0));
+    const second = await scene.server.next();
+    await scene.first.closed;
+    expect(second.url.searchParams.get('last_event_id')).toBe('e.0');
+  });
+
+  it('is not taken for silent while one large frame trickles in', async () => {
+    await using scene = await open();
+    scene.first.stream(hello('e.0', { pingMs: 30, timeoutMs: 90 }) + subscribed('a', 0));
+    const large = Buffer.from(frame('a', 'x'.repeat(40), 'e.1.0'));
+    for (let offset = 0; offset < large.length; offset += 6) {
+      scene.first.write(large.subarray(offset, offset + 6));
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    await received(scene.got, 1);
+    expect(scene.client.connection.getSnapshot()).toMatchObject({ state: 'connected', connectionCount: 1 });
+  });
+
+  it('resumes when its body is truncated', async () => {
+    await using scene = await open();
+    scene.first.stream(whole);
+    await received(scene.got, 3);
+    scene.first.cut();
+    const second = await scene.server.next();
+    expect(second.url.searchParams.get('last_event_id')).toBe('e.3');
+  });
+
+  for (const [name, text] of [
+    ['in one line', `data: ${'x'.repeat(2_000)}`],
+    ['in many lines', `data: xxxxxxxxxxxxxxxxx\n`.repeat(200)],
+    ['whole', `data: ${'x'.repeat(2_000)}\n\n`],
+  ] as const) {
+    it(`fails on a frame longer than its limit, ${name}`, async () => {
+      await using scene = await open({ transport: fetchTransport({ maxFrameLength: 1_000 }) });
+      scene.first.stream(hello('e.0') + text);
+      const { error } = await until(scene.client, ({ state }) => state === 'failed');
+      expect(error).toMatchObject({ code: 'protocol' });
+      expect(error!.message).toContain('1000');
+      await scene.first.closed;
+    });
+  }
+
+  it('stops reading while a queue is full', async () => {
+    const server = await createScriptedServer();
+    const client = createClient<AnyChannel>({ url: server.url, maxQueuedEvents: 10, ...QUICK });
+    let finish = () => {};
+    let handled = 0;
+    client.subscribe('a', () => {
+      handled += 1;
+      return new Promise<void>((resolve) => (finish = resolve));
+    });
+    const exchange = await server.next();
+    exchange.stream(hello('e.0') + subscribed('a', 0));
+    await until(client, ({ state }) => state === 'connected');
+    const { socket } = exchange.response;
+    const text = 'x'.repeat(64 * 1024);
+    // Far more than every buffer on the way takes.
+    const total = 512;
+    for (let position = 1; position <= total; position += 1) {
+      exchange.write(frame('a', text, `e.${position.toString(36)}.${(position - 1).toString(36)}`));
+    }
+    // Loopback takes what its buffers hold; then nothing moves.
+    let before = -1;
+    while (before !== socket!.writableLength) {
+      before = socket!.writableLength;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    expect(before).toBeGreaterThan((total * text.length) / 2);
+    while (handled < total) {
+      finish();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(client.connection.getSnapshot().connectionCount).toBe(1);
+    client.close();
+    await (server satisfies ScriptedServer)[Symbol.asyncDispose]();
+  });
+});

@@ -1,0 +1,171 @@
+/** A terminating tRPC link: the subscriptions of a tRPC client as streams of one Linefeed connection. */
+import { TRPCClientError, type TRPCLink } from '@trpc/client';
+import type { TransformerOptions, TRPCConnectionState } from '@trpc/client/unstable-internals';
+import type {
+  AnyTRPCRouter,
+  inferTRPCClientTypes,
+  TRPCCombinedDataTransformer,
+  TRPCDataTransformer,
+} from '@trpc/server';
+import { observable } from '@trpc/server/observable';
+import type { AnyChannel, LinefeedError } from '@linefeed/shared';
+import { createClient, type ClientOptions } from '../client.ts';
+import type { EventInfo, Subscription, SubscriptionOptions } from '../subscription.ts';
+import { fetchTransport } from '../transports/fetch.ts';
+import { toClientError } from './client-error.ts';
+import { withConnectionParams, type ConnectionParams } from './connection-params.ts';
+import { refuseStockEndpoint } from './stock-endpoint.ts';
+
+/** Options of `linefeedLink`: those of the connection are those of `createClient`. */
+export type LinefeedLinkOptions<Router extends AnyTRPCRouter> = Pick<
+  ClientOptions,
+  | 'transport'
+  | 'headers'
+  | 'credentials'
+  | 'fetch'
+  | 'retry'
+  | 'connectTimeoutMs'
+  | 'pauseWhenHidden'
+  | 'maxQueuedEvents'
+  | 'onInvalid'
+  | 'clock'
+> &
+  TransformerOptions<inferTRPCClientTypes<Router>> & {
+    /** Where `fromRouter` is mounted: relative to the page, or absolute. */
+    readonly url: string | URL;
+    /**
+     * What `createContext` gets as `info.connectionParams`; a function is asked for each request. They travel in the
+     * URL, where logs see them: secrets belong into `headers`.
+     */
+    readonly connectionParams?: ConnectionParams | undefined;
+  };
+
+type Subscribe = (
+  topic: string,
+  params: object,
+  handler: (payload: unknown, event: EventInfo) => unknown,
+  options: SubscriptionOptions,
+) => Subscription;
+
+/**
+ * Runs all subscriptions of a tRPC client over one connection to `fromRouter` of `@linefeed/server/trpc`. It stands
+ * where `httpSubscriptionLink` stood; what a procedure yields, and all callbacks, stay what they were.
+ */
+export function linefeedLink<Router extends AnyTRPCRouter>(
+  options: LinefeedLinkOptions<Router>,
+): TRPCLink<Router> {
+  const { transport = fetchTransport(), fetch, connectionParams, transformer: given, ...rest } = options;
+  const transformer = toTransformer(given as Transformer | undefined);
+  return () => {
+    const params = withConnectionParams(connectionParams, fetch);
+    const client = createClient<AnyChannel>({
+      ...rest,
+      fetch: params.fetch,
+      transport: refuseStockEndpoint(params.transport(transport)),
+      lingerMs: 0,
+      // Every error reaches the subscriptions that it is about.
+      onError: () => undefined,
+      onInvalid: options.onInvalid ?? ((error) => console.error(error)),
+    });
+    return ({ op: { type, path, input, signal } }) =>
+      observable((observer) => {
+        if (type !== 'subscription') {
+          throw new Error(
+            `linefeedLink takes subscriptions alone, not the ${type} ${path}: put it behind splitLink.`,
+          );
+        }
+        let shown: State = { type: 'state', state: 'connecting', error: null };
+        let done = false;
+
+        const show = (state: State) => {
+          if (state.state === shown.state && state.error === shown.error) return;
+          shown = state;
+          observer.next({ result: state });
+        };
+        // What a callback of the caller throws ends its subscription, as in tRPC.
+        const guarded = (call: () => void) => {
+          try {
+            call();
+          } catch (cause) {
+            fail(TRPCClientError.from(cause as Error));
+          }
+        };
+        const look = () => {
+          const { status, error } = subscription.getSnapshot();
+          const connection = client.connection.getSnapshot();
+          if (done || status === 'ended' || status === 'failed') return;
+          if (status === 'subscribed' && connection.state === 'connected') {
+            if (shown.state === 'pending') return;
+            observer.next({ result: { type: 'started' } });
+            show({ type: 'state', state: 'pending', error: null });
+          } else {
+            const cause = connection.error ?? error;
+            show({ type: 'state', state: 'connecting', error: cause ? toError(cause) : null });
+          }
+        };
+        let lastCause: LinefeedError | undefined;
+        let lastError: TRPCClientError<Router>;
+        // One cause is one error, so that a state that says nothing new is not shown.
+        const toError = (cause: LinefeedError) => {
+          if (cause !== lastCause) lastError = toClientError(cause, transformer);
+          lastCause = cause;
+          return lastError;
+        };
+        const leave = () => {
+          done = true;
+          signal?.removeEventListener('abort', finish);
+          unwatch();
+          unwatchConnection();
+          subscription();
+        };
+        const finish = () => {
+          if (done) return;
+          leave();
+          observer.next({ result: { type: 'stopped' } });
+          show({ type: 'state', state: 'idle', error: null });
+          observer.complete();
+        };
+        const fail = (error: TRPCClientError<Router>) => {
+          if (done) return;
+          leave();
+          observer.error(error);
+        };
+
+        observer.next({ result: shown });
+        const serialized: unknown = transformer.input.serialize(input);
+        // `now`: a run of its own from the start, whoever else asks for the same. `restart`: tRPC runs a subscription
+        // again behind a break whether or not its events have ids.
+        const subscription = (client.subscribe as Subscribe)(
+          path,
+          serialized === undefined ? {} : { input: JSON.stringify(serialized) },
+          (payload, { id }) =>
+            guarded(() => {
+              const data: unknown = transformer.output.deserialize(payload);
+              observer.next({ result: id === undefined ? { data } : { id, data } } as never);
+            }),
+          { from: 'now', restart: true, onEnd: finish, onError: (error) => fail(toError(error)) },
+        );
+        const unwatch = subscription.subscribe(() => guarded(look));
+        const unwatchConnection = client.connection.subscribe(() => guarded(look));
+        if (signal?.aborted) finish();
+        else signal?.addEventListener('abort', finish);
+
+        return () => {
+          observer.complete();
+          if (!done) leave();
+        };
+      });
+  };
+}
+
+type State = TRPCConnectionState<TRPCClientError<any>>;
+type Transformer = TRPCCombinedDataTransformer | TRPCDataTransformer;
+
+function toTransformer(given: Transformer | undefined): TRPCCombinedDataTransformer {
+  if (given === undefined) return toTransformer({ serialize: identity, deserialize: identity });
+  return 'input' in given ? given : { input: given, output: given };
+}
+
+function identity<T>(value: T): T {
+  return value;
+}

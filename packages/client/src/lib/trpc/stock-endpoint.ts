@@ -1,0 +1,40 @@
+/** Tells an endpoint of tRPC's own handler from one of ours, and says so once. */
+import { LinefeedError } from '@linefeed/shared';
+import type { Ending, Transport, TransportConnection } from '../transport.ts';
+
+/** First frame of tRPC's own event streams. */
+const STOCK_FRAME = 'connected';
+/** tRPC's error envelope has a JSON-RPC number in it. */
+const STOCK_ERROR = /^\s*\[?\s*\{\s*"error"\s*:.*"code"\s*:\s*-32\d{3}\b/s;
+
+/** Fails for good where what answers is tRPC's own handler. */
+export function refuseStockEndpoint(transport: Transport): Transport {
+  return (opening, sink) => {
+    const refusal = (): Ending => ({
+      error: new LinefeedError(
+        'protocol',
+        `${opening.url} is served by tRPC's own handler, which linefeedLink does not speak to: serve the router with fromRouter() of @linefeed/server/trpc and give its url.`,
+        { retryable: false },
+      ),
+    });
+    let greeted = false;
+    let over = false;
+    const connection: TransportConnection = transport(opening, {
+      ...sink,
+      onFrame(event, data, id) {
+        if (over) return;
+        if (!greeted && event === STOCK_FRAME) {
+          over = true;
+          connection.close();
+          return sink.onEnd(refusal());
+        }
+        greeted = true;
+        sink.onFrame(event, data, id);
+      },
+      onEnd(ending) {
+        if (!over) sink.onEnd(STOCK_ERROR.test(ending.error?.body ?? '') ? refusal() : ending);
+      },
+    });
+    return connection;
+  };
+}

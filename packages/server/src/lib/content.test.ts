@@ -1,0 +1,176 @@
+import { Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { callContent, isCallable, openContent } from './content.ts';
+
+const context = { signal: new AbortController().signal, lastEventId: '7' };
+
+async function drain(given: unknown): Promise<unknown[]> {
+  const opened = await (isCallable(given) ? callContent(given, context) : openContent(given));
+  const values: unknown[] = [];
+  for await (const value of opened.content) values.push(value);
+  return values;
+}
+
+function* generate(): Generator<number> {
+  yield 1;
+  yield 2;
+}
+async function* generateLater(): AsyncGenerator<number> {
+  yield* generate();
+}
+class Numbers {
+  *[Symbol.iterator](): Generator<number> {
+    yield* generate();
+  }
+}
+class NumbersLater {
+  async *[Symbol.asyncIterator](): AsyncGenerator<number> {
+    yield* generate();
+  }
+}
+/** An iterator that cannot be iterated. */
+class Counter {
+  #n = 0;
+  next(): IteratorResult<number> {
+    this.#n += 1;
+    return this.#n > 2 ? { done: true, value: undefined } : { done: false, value: this.#n };
+  }
+}
+class CounterLater {
+  readonly #counter = new Counter();
+  async next(): Promise<IteratorResult<number>> {
+    return this.#counter.next();
+  }
+}
+const streamOf = (...values: unknown[]): ReadableStream =>
+  new ReadableStream({
+    start(controller) {
+      for (const value of values) controller.enqueue(value);
+      controller.close();
+    },
+  });
+
+describe('content', () => {
+  it.each([
+    ['a string', () => 'one event', ['one event']],
+    ['an empty string', () => '', ['']],
+    ['bytes', () => new Uint8Array([97]), [new Uint8Array([97])]],
+    ['an ArrayBuffer', () => new Uint8Array([97]).buffer, [new Uint8Array([97]).buffer]],
+    ['an array', () => [1, 2], [1, 2]],
+    ['a Set', () => new Set([1, 2]), [1, 2]],
+    ['a Map', () => new Map([['a', 1]]), [['a', 1]]],
+    ['a generator', generate, [1, 2]],
+    ['an async generator', generateLater, [1, 2]],
+    ['an iterable object', () => new Numbers(), [1, 2]],
+    ['an async iterable object', () => new NumbersLater(), [1, 2]],
+    ['an iterator', () => new Counter(), [1, 2]],
+    ['an async iterator', () => new CounterLater(), [1, 2]],
+    ['an array iterator', () => [1, 2].values(), [1, 2]],
+    ['a ReadableStream', () => streamOf(1, 2), [1, 2]],
+    ['a Node stream', () => Readable.from([1, 2]), [1, 2]],
+  ])('may be %s, and a function that gives it', async (_, make, values) => {
+    expect(await drain(make())).toEqual(values);
+    expect(await drain(make)).toEqual(values);
+    expect(await drain(async () => make())).toEqual(values);
+  });
+
+  it.each([
+    ['iterable', Numbers],
+    ['async iterable', NumbersLater],
+    ['iterator', Counter],
+    ['async iterator', CounterLater],
+  ])('may be a class of %s objects', async (_, given) => {
+    expect(await drain(given)).toEqual([1, 2]);
+  });
+
+  it('hands the signal and the last id to functions and classes', async () => {
+    class Echo {
+      readonly #given: unknown;
+      constructor(given: unknown) {
+        this.#given = given;
+      }
+      *[Symbol.iterator](): Generator<unknown> {
+        yield this.#given;
+      }
+    }
+    expect(await drain((given: unknown) => [given])).toEqual([context]);
+    expect(await drain(Echo)).toEqual([context]);
+  });
+
+  it('iterates a function that can be iterated instead of calling it', async () => {
+    const both = Object.assign(() => [3], { [Symbol.iterator]: generate });
+    expect(await drain(both)).toEqual([1, 2]);
+  });
+
+  it.each([
+    ['undefined', undefined, /^undefined is no content/],
+    ['null', null, /^null is no content/],
+    ['a number', 7, /^A number is no content/],
+    ['a boolean', false, /^A boolean/],
+    ['a plain object', { a: 1 }, /^A plain object .*\[payload\]/],
+    ['a Date', new Date(0), /^A Date/],
+    ['a promise', Promise.resolve([]), /^A promise/],
+  ])('is never %s, nor a function that gives it', async (_, given, expected) => {
+    const refused = expect.objectContaining({
+      code: 'invalid_content',
+      message: expect.stringMatching(expected),
+    });
+    expect(() => openContent(given)).toThrow(refused);
+    if (!(given instanceof Promise)) {
+      expect(() => callContent(() => given, context)).toThrow(refused);
+      await expect(callContent(async () => given, context)).rejects.toEqual(refused);
+    }
+  });
+
+  it('refuses a ReadableStream that somebody else reads', () => {
+    const stream = streamOf(1);
+    stream.getReader();
+    expect(() => openContent(stream)).toThrow(/locked/);
+  });
+});
+
+describe('content that is let go of', () => {
+  it('cancels a ReadableStream, also while a read waits', async () => {
+    const cancelled: string[] = [];
+    const idle = (name: string): ReadableStream =>
+      new ReadableStream({ cancel: () => void cancelled.push(name) });
+    openContent(idle('unstarted')).discard();
+    const { content } = openContent(idle('waiting'));
+    const iterator = (content as AsyncIterable<unknown>)[Symbol.asyncIterator]();
+    const reading = iterator.next();
+    await iterator.return?.();
+    expect(await reading).toEqual({ done: true, value: undefined });
+    expect(cancelled).toEqual(['unstarted', 'waiting']);
+  });
+
+  it('destroys a Node stream, also while a read waits', async () => {
+    const idle = (): Readable => new Readable({ read: () => undefined });
+    const unstarted = idle();
+    openContent(unstarted).discard();
+    const waiting = idle();
+    const iterator = (openContent(waiting).content as AsyncIterable<unknown>)[Symbol.asyncIterator]();
+    const reading = iterator.next();
+    reading.catch(() => undefined);
+    await iterator.return?.();
+    expect([unstarted.destroyed, waiting.destroyed]).toEqual([true, true]);
+    await expect(reading).rejects.toThrow(/Premature close|aborted/i);
+  });
+
+  it('returns an iterator and leaves an iterable alone', () => {
+    const calls: string[] = [];
+    const iterator = {
+      next: () => ({ done: true, value: 1 }),
+      return: () => (calls.push('return'), { done: true, value: 1 }),
+    };
+    openContent(iterator).discard();
+    openContent({ [Symbol.iterator]: () => (calls.push('started'), iterator) }).discard();
+    expect(calls).toEqual(['return']);
+  });
+
+  it('passes on what a failing ReadableStream failed with, once', async () => {
+    const stream = new ReadableStream({ pull: () => Promise.reject(new Error('upstream')) });
+    const iterator = (openContent(stream).content as AsyncIterable<unknown>)[Symbol.asyncIterator]();
+    await expect(iterator.next()).rejects.toThrow('upstream');
+    await expect(iterator.return?.()).resolves.toEqual({ done: true, value: undefined });
+  });
+});

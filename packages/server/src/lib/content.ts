@@ -1,0 +1,197 @@
+/** What an event stream may be made of, turned into something to iterate. */
+import { LinefeedError } from '@linefeed/shared/wire';
+import type { SSEData } from './message.ts';
+import { endIterator, isThenable, type SourceContent } from './source.ts';
+
+type Awaitable<T> = T | PromiseLike<T>;
+
+/** What a function or class given as content is called with. */
+export interface ContentContext {
+  /** Aborts when nobody receives any more. */
+  readonly signal: AbortSignal;
+  /** The id of the last event that the client has, where it comes back: go on behind it. */
+  readonly lastEventId: string | undefined;
+}
+
+/** What can be sent as it stands: text and bytes are one event each, everything else is iterated. */
+export type IterableContent<T> =
+  | string
+  | Uint8Array
+  | ArrayBuffer
+  | Iterable<SSEData<T>>
+  | AsyncIterable<SSEData<T>>
+  | Iterator<SSEData<T>>
+  | AsyncIterator<SSEData<T>>
+  | ReadableStream<SSEData<T>>;
+
+/** The content of an event stream, or a function or class that gives it. */
+export type EventStreamContent<T> =
+  | IterableContent<T>
+  | ((context: ContentContext) => Awaitable<IterableContent<T>>)
+  | (new (context: ContentContext) => IterableContent<T>);
+
+/** Content at hand, not started yet. */
+export interface OpenContent {
+  readonly content: SourceContent;
+  /** Lets go of it where it is never to be started. */
+  readonly discard: () => void;
+}
+
+type AnyIterator = Iterator<unknown> | AsyncIterator<unknown>;
+
+/** Whether content is to be called; what can be iterated never is. */
+export function isCallable(content: unknown): content is CallableContent {
+  return typeof content === 'function' && !isIterable(content) && !isIterator(content);
+}
+
+export type CallableContent =
+  | ((context: ContentContext) => unknown)
+  | (new (context: ContentContext) => unknown);
+
+/**
+ * Calls a function, or makes an instance of a class.
+ *
+ * @throws whatever it throws, and LinefeedError `invalid_content` for what cannot be iterated.
+ */
+export function callContent(
+  callable: CallableContent,
+  context: ContentContext,
+): OpenContent | Promise<OpenContent> {
+  const given = isClass(callable) ? new callable(context) : callable(context);
+  return isThenable(given) && !isIterable(given)
+    ? Promise.resolve(given).then(openContent)
+    : openContent(given);
+}
+
+/** @throws LinefeedError `invalid_content` */
+export function openContent(content: unknown): OpenContent {
+  if (typeof content === 'string' || isBytes(content)) return { content: [content], discard: ignore };
+  if (isObject(content)) {
+    if (isReadableStream(content)) return fromReadableStream(content);
+    if (isNodeReadable(content)) return fromNodeReadable(content);
+    if (isIterable(content)) return { content, discard: () => discardIterator(content) };
+    if (isIterator(content)) {
+      // Whether it answers with promises shows only when it is asked.
+      const iterator = content as AsyncIterator<unknown>;
+      return {
+        content: { [Symbol.asyncIterator]: () => iterator },
+        discard: () => discardIterator(content),
+      };
+    }
+  }
+  throw new LinefeedError(
+    'invalid_content',
+    `${describe(content)} is no content of an event stream. Give a string, bytes, an iterable, an iterator, a ReadableStream, or a function that returns one of these; a single payload goes into an array: [payload].`,
+  );
+}
+
+/** Text in any of the forms bytes come in; by tag, because each realm has classes of its own. */
+export function isBytes(value: unknown): value is Uint8Array | ArrayBuffer {
+  const tag = Object.prototype.toString.call(value);
+  return tag === '[object Uint8Array]' || tag === '[object ArrayBuffer]';
+}
+
+function isObject(value: unknown): value is object {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function';
+}
+
+function isIterable(value: object): value is SourceContent {
+  return (
+    (Symbol.asyncIterator in value && typeof value[Symbol.asyncIterator] === 'function') ||
+    (Symbol.iterator in value && typeof value[Symbol.iterator] === 'function')
+  );
+}
+
+function isIterator(value: object): value is AnyIterator {
+  return 'next' in value && typeof value.next === 'function';
+}
+
+// Only of a class is `prototype` read-only; calling one without `new` throws.
+function isClass(callable: CallableContent): callable is new (context: ContentContext) => unknown {
+  return Object.getOwnPropertyDescriptor(callable, 'prototype')?.writable === false;
+}
+
+function isReadableStream(value: object): value is ReadableStream<unknown> {
+  return 'getReader' in value && typeof value.getReader === 'function';
+}
+
+/** Node's own streams, as far as they must be known to be ended. */
+interface NodeReadable extends AsyncIterable<unknown> {
+  pipe(): unknown;
+  destroy(): unknown;
+  on(event: 'error', listener: () => void): unknown;
+}
+
+function isNodeReadable(value: object): value is NodeReadable {
+  return (
+    Symbol.asyncIterator in value &&
+    'pipe' in value &&
+    'destroy' in value &&
+    typeof value.destroy === 'function'
+  );
+}
+
+/** An unstarted generator ends without running; an iterable that is no iterator holds nothing yet. */
+function discardIterator(content: object): void {
+  if (isIterator(content)) endIterator(content, ignore);
+}
+
+function fromReadableStream(stream: ReadableStream<unknown>): OpenContent {
+  if (stream.locked) {
+    throw new LinefeedError(
+      'invalid_content',
+      'The ReadableStream is locked: somebody else reads it already.',
+    );
+  }
+  // Not the stream's own iterator: its return() waits for the read in flight, which may never end.
+  const iterate = (): AsyncIterator<unknown> => {
+    const reader = stream.getReader();
+    let failed = false;
+    return {
+      next: () =>
+        reader.read().catch((error: unknown) => {
+          failed = true;
+          throw error;
+        }) as Promise<IteratorResult<unknown>>,
+      async return() {
+        if (!failed) await reader.cancel();
+        return { done: true, value: undefined };
+      },
+    };
+  };
+  return {
+    content: { [Symbol.asyncIterator]: iterate },
+    discard: () => void stream.cancel().catch(ignore),
+  };
+}
+
+function fromNodeReadable(stream: NodeReadable): OpenContent {
+  // As above: while it waits for data, its iterator cannot be returned.
+  const iterate = (): AsyncIterator<unknown> => {
+    const iterator = stream[Symbol.asyncIterator]();
+    return {
+      next: () => iterator.next(),
+      async return() {
+        stream.destroy();
+        return { done: true, value: undefined };
+      },
+    };
+  };
+  const discard = (): void => {
+    stream.on('error', ignore);
+    stream.destroy();
+  };
+  return { content: { [Symbol.asyncIterator]: iterate }, discard };
+}
+
+function describe(content: unknown): string {
+  if (content === null) return 'null';
+  if (typeof content === 'function') return 'A function';
+  if (typeof content !== 'object')
+    return `${typeof content === 'undefined' ? 'undefined' : `A ${typeof content}`}`;
+  if (isThenable(content)) return 'A promise';
+  const name = (content.constructor as { name?: string } | undefined)?.name;
+  return name === undefined || name === 'Object' ? 'A plain object' : `A ${name}`;
+}
+
+function ignore(): void {}

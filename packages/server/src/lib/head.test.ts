@@ -1,0 +1,90 @@
+import { describe, expect, it } from 'vitest';
+import { joinVary } from './exchange.ts';
+import { readHead } from './head.ts';
+
+const headersOf = (options: Parameters<typeof readHead>[0]): Record<string, string> =>
+  Object.fromEntries(readHead(options).headers);
+
+describe('the head of an event stream', () => {
+  it('says what it is, and asks proxies to let it through', () => {
+    expect(readHead({})).toEqual({
+      status: 200,
+      headers: [
+        ['content-type', 'text/event-stream; charset=utf-8'],
+        ['cache-control', 'no-store, no-transform'],
+        ['x-accel-buffering', 'no'],
+      ],
+    });
+  });
+
+  it.each([
+    ['a record', { 'X-One': '1', 'CACHE-control': 'no-cache', 'x-left-out': undefined, 'x-two': 2 }],
+    [
+      'pairs',
+      [
+        ['X-One', '1'],
+        ['CACHE-control', 'no-cache'],
+        ['x-two', '2'],
+      ] as const,
+    ],
+    ['Headers', new Headers({ 'X-One': '1', 'CACHE-control': 'no-cache', 'x-two': '2' })],
+  ])('takes headers as %s; they win by name without case', (_, headers) => {
+    expect(headersOf({ headers })).toEqual({
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache',
+      'x-accel-buffering': 'no',
+      'x-one': '1',
+      'x-two': '2',
+    });
+  });
+
+  it('lets Set-Cookie accumulate and joins Vary', () => {
+    const { headers } = readHead({
+      headers: { 'Set-Cookie': ['a=1', 'b=2'], vary: ['Origin', 'cookie'] },
+      cookies: [{ name: 'c', value: '3', httpOnly: true }],
+    });
+    expect(headers.filter(([name]) => name === 'set-cookie').map(([, value]) => value)).toEqual([
+      'a=1',
+      'b=2',
+      'c=3; HttpOnly',
+    ]);
+    expect(headers.filter(([name]) => name === 'vary')).toEqual([['vary', 'Origin, cookie']]);
+    expect(joinVary('Origin, Accept', 'accept, Cookie')).toBe('Origin, Accept, Cookie');
+  });
+
+  it.each(['content-type', 'Content-Length', 'CONNECTION', 'Keep-Alive', 'transfer-encoding', 'Upgrade'])(
+    'refuses %s, saying why',
+    (name) => {
+      expect(() => readHead({ headers: { [name]: '1' } })).toThrow(
+        expect.objectContaining({
+          code: 'invalid_option',
+          message: expect.stringMatching(new RegExp(`${name} cannot be set: .{20,}`)),
+        }),
+      );
+    },
+  );
+
+  it.each([
+    ['a value with a break', { 'x-a': 'b\r\nx-c: d' }],
+    ['a name with a space', { 'x a': 'b' }],
+    ['a value beyond Latin-1', { 'x-a': '€' }],
+  ])('refuses %s', (_, headers) => {
+    expect(() => readHead({ headers })).toThrow(expect.objectContaining({ code: 'invalid_option' }));
+  });
+
+  it.each([204, 205, 304])('refuses status %i, which has no body', (status) => {
+    expect(() => readHead({ status })).toThrow(/has no body/);
+  });
+
+  it.each([0, 101, 199, 600, 200.5, Number.NaN, '200' as unknown as number])(
+    'refuses status %s',
+    (status) => {
+      expect(() => readHead({ status })).toThrow(/status must be/);
+    },
+  );
+
+  it('takes any other status', () => {
+    expect(readHead({ status: 201 }).status).toBe(201);
+    expect(readHead({ status: 503 }).status).toBe(503);
+  });
+});

@@ -1,0 +1,82 @@
+/** Status, headers and cookies of an event stream, read from its options. */
+import { LinefeedError } from '@linefeed/shared/wire';
+import { formatCookies, type Cookies } from './cookie.ts';
+import { eventStreamHeaders, type HeaderList } from './exchange.ts';
+
+/** Headers in any of the usual forms. `undefined` leaves one out; of a list each value is sent. */
+export type HeaderOptions =
+  | Headers
+  | Iterable<readonly [name: string, value: string]>
+  | Readonly<Record<string, string | number | readonly string[] | undefined>>;
+
+export interface HeadOptions {
+  /** Default 200. A browser's EventSource takes nothing else. */
+  readonly status?: number | undefined;
+  /** They win over those of an event stream and those already on the response, by name, without case. */
+  readonly headers?: HeaderOptions | undefined;
+  /** Each becomes a `Set-Cookie` of its own. */
+  readonly cookies?: Cookies | undefined;
+}
+
+/** Why an event stream cannot bear a header. */
+const REFUSED = new Map([
+  ['content-type', 'an event stream is text/event-stream; charset=utf-8, or no client reads it'],
+  ['content-length', 'the length of an event stream is not known before its end'],
+  ['connection', 'HTTP/2 forbids it, and HTTP/1.1 keeps connections by itself'],
+  ['keep-alive', 'HTTP/2 forbids it, and HTTP/1.1 keeps connections by itself'],
+  ['transfer-encoding', 'the server frames the body, and HTTP/2 forbids it'],
+  ['upgrade', 'an event stream is an ordinary response'],
+]);
+
+/** Statuses whose responses have no body (WHATWG Fetch §2.2.3). */
+const BODILESS = new Set([204, 205, 304]);
+
+/** @throws LinefeedError `invalid_option` */
+export function readHead({ status = 200, headers = {}, cookies = [] }: HeadOptions): {
+  status: number;
+  headers: HeaderList;
+} {
+  if (!Number.isInteger(status) || status < 200 || status > 599) {
+    throw new LinefeedError(
+      'invalid_option',
+      `status must be a whole number from 200 to 599, not ${String(status)}.`,
+    );
+  }
+  if (BODILESS.has(status)) {
+    throw new LinefeedError(
+      'invalid_option',
+      `status ${status} has no body, so nothing of the content could be sent; answer it without an event stream: new Response(null, { status: ${status} }).`,
+    );
+  }
+  const own = [...pairs(headers)].map(([name, value]) => checked(name, value));
+  const set = formatCookies(cookies).map((value) => ['set-cookie', value] as const);
+  return { status, headers: eventStreamHeaders([...own, ...set]) };
+}
+
+function* pairs(headers: HeaderOptions): Generator<readonly [string, string]> {
+  if (Symbol.iterator in headers) return yield* headers as Iterable<readonly [string, string]>;
+  for (const [name, value] of Object.entries(headers) as Array<
+    [string, string | number | readonly string[] | undefined]
+  >) {
+    if (value === undefined) continue;
+    for (const one of Array.isArray(value) ? value : [value]) yield [name, String(one)];
+  }
+}
+
+/** As the Headers class reads it, so that no adapter stumbles over it half-way. */
+function checked(name: string, value: string): readonly [string, string] {
+  const why = REFUSED.get(String(name).toLowerCase());
+  if (why !== undefined) throw new LinefeedError('invalid_option', `headers: ${name} cannot be set: ${why}.`);
+  try {
+    const [pair] = new Headers([[name, value]]);
+    return pair!;
+  } catch (error) {
+    throw new LinefeedError(
+      'invalid_option',
+      `headers: ${JSON.stringify(name)} is not a header, or its value cannot be one.`,
+      {
+        cause: error,
+      },
+    );
+  }
+}

@@ -1,0 +1,54 @@
+/** What every log of this package shares: how much it holds, and how it names its numbering. */
+import { LinefeedError } from '@linefeed/shared/wire';
+import type { Clock } from '../clock.ts';
+
+/** How much a log holds. The oldest events go first. Values of `keep: 'latest'` are counted apart from all others. */
+export interface LogBounds {
+  /** Most events held. Default 10,000. */
+  readonly maxEvents?: number | undefined;
+  /** Longest an event is held, in milliseconds. Default 3,600,000 (1 h). Values of `keep: 'latest'` do not age. */
+  readonly maxAgeMs?: number | undefined;
+  /** Most bytes of payload and address held, in UTF-16 code units. Default 67,108,864 (64 MiB). */
+  readonly maxBytes?: number | undefined;
+}
+
+export const DEFAULT_BOUNDS: Required<{ [K in keyof LogBounds]: number }> = {
+  maxEvents: 10_000,
+  maxAgeMs: 3_600_000,
+  maxBytes: 64 * 1024 * 1024,
+};
+
+/** Watermarks kept for addresses of which nothing is held any more; the rest share one. */
+export const MAX_WATERMARKS = 10_000;
+
+/** @throws LinefeedError `invalid_option` */
+export function resolveBounds(bounds: LogBounds): typeof DEFAULT_BOUNDS {
+  const resolved = { ...DEFAULT_BOUNDS };
+  for (const name of Object.keys(DEFAULT_BOUNDS) as (keyof LogBounds)[]) {
+    const bound = bounds[name] ?? DEFAULT_BOUNDS[name];
+    if (!(bound > 0)) {
+      throw new LinefeedError(
+        'invalid_option',
+        `${name} of a log must be a positive number, not ${String(bound)}.`,
+      );
+    }
+    resolved[name] = bound;
+  }
+  return resolved;
+}
+
+/** What an event counts for against `maxBytes`. */
+export function sizeOf({ address, data }: { readonly address: string; readonly data: string }): number {
+  return address.length + data.length;
+}
+
+/** 98 random bits in `[0-9a-z]`. */
+export function randomEpoch(clock: Clock): string {
+  let epoch = '';
+  while (epoch.length < 19) {
+    epoch += Math.floor(clock.random() * 36 ** 6)
+      .toString(36)
+      .padStart(6, '0');
+  }
+  return epoch.slice(0, 19);
+}

@@ -1,0 +1,54 @@
+/** What SQLite throws, as errors that name the file and say what to do. */
+import { LinefeedError } from '@linefeed/shared/wire';
+
+const SQLITE = {
+  busy: 5,
+  locked: 6,
+  readonly: 8,
+  io: 10,
+  corrupt: 11,
+  full: 13,
+  cannotOpen: 14,
+  notADatabase: 26,
+};
+
+export function isBusy(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code === SQLITE.busy || code === SQLITE.locked;
+}
+
+/** The primary code of SQLite; extended ones carry more in their upper bits. */
+function sqliteCode(error: unknown): number | undefined {
+  const code = (error as { errcode?: unknown } | null)?.errcode;
+  return typeof code === 'number' ? code & 0xff : undefined;
+}
+
+/** What SQLite threw, with the path, and with what to do. */
+export function toLogError(error: unknown, path: string, doing: 'opened' | 'read' | 'written'): unknown {
+  const code = sqliteCode(error);
+  if (code === undefined) return error;
+  if (code === SQLITE.corrupt || code === SQLITE.notADatabase)
+    return damaged(path, (error as Error).message, error);
+  const busy = isBusy(error);
+  const advice = busy
+    ? 'another process holds it for too long; look for a tool that has it open'
+    : code === SQLITE.full
+      ? 'the disk is full; make room, and it goes on'
+      : code === SQLITE.readonly || code === SQLITE.cannotOpen
+        ? 'the file and its directory must exist and be writable'
+        : 'look at the disk it is on';
+  const message = `The log ${path} cannot be ${doing}: ${(error as Error).message} (SQLite ${code}); ${advice}.`;
+  return new LinefeedError('log_failed', message, { cause: error, retryable: busy || code === SQLITE.full });
+}
+
+export function damaged(path: string, found: string, cause?: unknown): LinefeedError {
+  return failure(
+    `The log ${path} is damaged (${found}). Nothing was changed; move it and its -wal and -shm files away, and the log begins anew.`,
+    cause,
+  );
+}
+
+/** Why a log cannot be used. */
+export function failure(message: string, cause?: unknown): LinefeedError {
+  return new LinefeedError('log_failed', message, cause === undefined ? {} : { cause });
+}

@@ -1,0 +1,150 @@
+/** The tables of a SQLite log, its rows and its statements. */
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+
+/** `LFLG`, in the file's header. */
+export const APPLICATION_ID = 0x4c_46_4c_47;
+export const FORMAT = 1;
+export const SCHEMA: string = `
+  CREATE TABLE meta (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    epoch TEXT NOT NULL,
+    -- The epoch that this one replaced because the end of the log was lost.
+    parent TEXT,
+    -- The run of the operating system that wrote last.
+    boot TEXT NOT NULL,
+    sequence INTEGER NOT NULL DEFAULT 0,
+    -- Newest evicted position, of all addresses and of forgotten ones.
+    evicted INTEGER NOT NULL DEFAULT 0,
+    forgotten INTEGER NOT NULL DEFAULT 0,
+    events INTEGER NOT NULL DEFAULT 0,
+    bytes INTEGER NOT NULL DEFAULT 0,
+    latest_events INTEGER NOT NULL DEFAULT 0,
+    latest_bytes INTEGER NOT NULL DEFAULT 0,
+    -- Addresses of which nothing is held.
+    idle INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE TABLE address (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    -- Position of its newest event ever; NULL: unknown.
+    last INTEGER,
+    evicted INTEGER NOT NULL,
+    -- How many rows of event, and the position of its row of latest or 0.
+    held INTEGER NOT NULL DEFAULT 0,
+    latest INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE INDEX address_idle ON address (evicted) WHERE held = 0 AND latest = 0;
+  CREATE TABLE event (
+    position INTEGER PRIMARY KEY,
+    address INTEGER NOT NULL,
+    prev INTEGER,
+    appended_at INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    key TEXT,
+    data TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX event_address ON event (address);
+  CREATE UNIQUE INDEX event_key ON event (address, key) WHERE key IS NOT NULL;
+  CREATE TABLE latest (
+    position INTEGER PRIMARY KEY,
+    address INTEGER NOT NULL UNIQUE,
+    bytes INTEGER NOT NULL,
+    key TEXT,
+    data TEXT NOT NULL
+  ) STRICT;
+  PRAGMA application_id = ${APPLICATION_ID};
+  PRAGMA user_version = ${FORMAT};
+`;
+
+/** The one row that says how the log stands. */
+export interface Meta {
+  readonly epoch: string;
+  readonly parent: string | null;
+  sequence: number;
+  evicted: number;
+  forgotten: number;
+  events: number;
+  bytes: number;
+  latest_events: number;
+  latest_bytes: number;
+  idle: number;
+}
+
+export interface AddressRow {
+  readonly id: number;
+  readonly name: string;
+  readonly last: number | null;
+  readonly evicted: number;
+  readonly held: number;
+  readonly latest: number;
+}
+
+export interface EventRow {
+  readonly position: number;
+  readonly address: string;
+  readonly prev: number | null;
+  readonly data: string;
+}
+
+export interface OldRow {
+  readonly position: number;
+  readonly address: number;
+  readonly bytes: number;
+  readonly appended_at: number;
+}
+
+type Statements = ReturnType<typeof prepareStatements>;
+
+function prepareStatements(db: DatabaseSync) {
+  const sql = (text: string): StatementSync => db.prepare(text);
+  return {
+    beginRead: sql('BEGIN'),
+    beginWrite: sql('BEGIN IMMEDIATE'),
+    commit: sql('COMMIT'),
+    rollback: sql('ROLLBACK'),
+    version: sql('PRAGMA data_version'),
+    meta: sql(
+      `SELECT epoch, parent, sequence, evicted, forgotten, events, bytes, latest_events, latest_bytes, idle FROM meta`,
+    ),
+    saveMeta: sql(
+      `UPDATE meta SET sequence = ?, evicted = ?, forgotten = ?, events = ?, bytes = ?, latest_events = ?, latest_bytes = ?, idle = ?`,
+    ),
+    address: sql('SELECT id, name, last, evicted, held, latest FROM address WHERE name = ?'),
+    insertAddress: sql('INSERT INTO address (name, last, evicted) VALUES (?, ?, ?)'),
+    updateAddress: sql('UPDATE address SET last = ?, evicted = ?, held = ?, latest = ? WHERE id = ?'),
+    deleteAddress: sql('DELETE FROM address WHERE id = ?'),
+    idle: sql('SELECT id, evicted FROM address WHERE held = 0 AND latest = 0 ORDER BY evicted LIMIT ?'),
+    keyOfEvent: sql('SELECT position, data FROM event WHERE address = ? AND key = ?'),
+    keyOfLatest: sql('SELECT position, data FROM latest WHERE address = ? AND key = ?'),
+    insertEvent: sql(
+      'INSERT INTO event (position, address, prev, appended_at, bytes, key, data) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    ),
+    insertLatest: sql('INSERT INTO latest (position, address, bytes, key, data) VALUES (?, ?, ?, ?, ?)'),
+    deleteLatest: sql('DELETE FROM latest WHERE position = ? RETURNING bytes'),
+    sizeOfAddress: sql('SELECT total(bytes) AS bytes FROM event WHERE address = ?'),
+    deleteOfAddress: sql('DELETE FROM event WHERE address = ?'),
+    oldest: sql('SELECT appended_at FROM event ORDER BY position LIMIT 1'),
+    oldEvents: sql('SELECT position, address, bytes, appended_at FROM event ORDER BY position LIMIT ?'),
+    oldLatest: sql('SELECT position, address, bytes FROM latest ORDER BY position LIMIT ?'),
+    deleteEvents: sql('DELETE FROM event WHERE position <= ?'),
+    deleteLatestThrough: sql('DELETE FROM latest WHERE position <= ?'),
+    markHeld: sql(
+      'UPDATE address SET evicted = max(evicted, ?), held = held - ? WHERE id = ? RETURNING held, latest',
+    ),
+    markLatest: sql(
+      'UPDATE address SET evicted = max(evicted, ?), latest = 0 WHERE id = ? RETURNING held, latest',
+    ),
+    positions: sql('SELECT position FROM event WHERE address = ? AND position > ? ORDER BY position LIMIT ?'),
+    event: sql('SELECT prev, data FROM event WHERE position = ?'),
+    latest: sql('SELECT NULL AS prev, data FROM latest WHERE position = ?'),
+    // Both halves are in order already, so that rows are merged one by one and no more is read than is taken.
+    tail: sql(`
+      SELECT position, (SELECT name FROM address WHERE id = event.address) AS address, prev, data
+      FROM event WHERE position > ?1
+      UNION ALL
+      SELECT position, (SELECT name FROM address WHERE id = latest.address), NULL, data
+      FROM latest WHERE position > ?1
+      ORDER BY position LIMIT ?2`),
+  };
+}
+

@@ -1,0 +1,488 @@
+/** A log in a SQLite file: survives restarts, shared by the processes of one machine. */
+import { resolve as resolvePath } from 'node:path';
+import { MessageChannel } from 'node:worker_threads';
+import { LinefeedError, refusal, type Position } from '@linefeed/shared/wire';
+import { systemClock, type Clock, type Timer } from '../clock.ts';
+import type {
+  Appended,
+  AppendOptions,
+  Log,
+  LogEntry,
+  LogEvent,
+  ReadPage,
+  ReadQuery,
+  TailListener,
+} from '../log.ts';
+import { resolveBounds, type DEFAULT_BOUNDS, type LogBounds } from './bounds.ts';
+import { checkKeyed } from './idempotency.ts';
+import { currentBootId, inodeOf, isBusy, openFile, toLogError, type FileOptions } from './sqlite-file.ts';
+import { SqliteStore, toNumber, toPosition, type Meta } from './sqlite-store.ts';
+import { Tailers } from './tailers.ts';
+
+export interface SqliteLogOptions extends LogBounds {
+  /** The file; its directory must exist. SQLite keeps `<path>-wal` and `<path>-shm` beside it. */
+  readonly path: string;
+  /**
+   * What a stop of the operating system (power, kernel) may cost. `normal`, the default: the newest appends, which is
+   * noticed and begins a new epoch. `full`: nothing; every append waits for the disk. The end of a process, `kill -9`
+   * included, costs nothing either way.
+   */
+  readonly synchronous?: 'normal' | 'full' | undefined;
+  /** How often to look for what other processes appended. Milliseconds; default 15. */
+  readonly pollMs?: number | undefined;
+  /** @internal */
+  readonly clock?: Clock | undefined;
+  /** @internal */
+  readonly bootId?: string | undefined;
+}
+
+interface Waiting {
+  readonly entries: readonly LogEntry[];
+  readonly key: string | undefined;
+  resolve(appended: Appended): void;
+  reject(error: unknown): void;
+}
+
+const DEFAULT_POLL_MS = 15;
+/** How often to look whether the file is still the one that was opened, and whether something has grown too old. */
+const CHECK_MS = 1_000;
+/** An append waits so long for another process that writes, trying again in between, and then fails. */
+const LOCK_TIMEOUT_MS = 5_000;
+const LOCK_RETRY_MS = 20;
+/** Entries that may wait to be written; an append beyond is refused. */
+const MAX_WAITING = 10_000;
+/** Entries of one transaction, and events of one read of the tail: what the event loop stands still for. */
+const TURN_EVENTS = 500;
+const TURN_BYTES = 1024 * 1024;
+
+/**
+ * A bounded log in a SQLite file, by `node:sqlite`. Several processes of one machine may open one file.
+ *
+ * @throws LinefeedError `invalid_option`; `log_failed` where the file cannot be opened, is damaged or is something else.
+ */
+export function sqliteLog(options: SqliteLogOptions): Log {
+  return new SqliteLog(options);
+}
+
+class SqliteLog implements Log {
+  readonly #file: FileOptions;
+  readonly #bounds: typeof DEFAULT_BOUNDS;
+  readonly #clock: Clock;
+  readonly #pollMs: number;
+  readonly #tailers = new Tailers();
+  #store: SqliteStore;
+  #inode: bigint;
+  #epoch = '';
+  /** Everything up to here was told to those who follow the tail. */
+  #position = 0;
+  #version = -1;
+  #waiting: Waiting[] = [];
+  #waitingEntries = 0;
+  #flushScheduled = false;
+  #lockedSince: number | undefined;
+  #releaseProcess: (() => void) | undefined;
+  #catchUpScheduled = false;
+  #poll: Timer | undefined;
+  #failing = false;
+  #checkFileAt: number;
+  #checkAgeAt = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: SqliteLogOptions) {
+    const { clock = systemClock, synchronous = 'normal' } = options;
+    this.#clock = clock;
+    this.#bounds = resolveBounds(options);
+    this.#pollMs = checkPollMs(options.pollMs ?? DEFAULT_POLL_MS);
+    const path = checkPath(options.path);
+    if (synchronous !== 'normal' && synchronous !== 'full') {
+      throw invalid(`synchronous must be "normal" or "full", not ${JSON.stringify(synchronous)}.`);
+    }
+    this.#file = { path, synchronous, clock, bootId: options.bootId ?? currentBootId() };
+    const { db, inode } = openFile(this.#file);
+    this.#store = new SqliteStore(db, this.#bounds, clock);
+    this.#inode = inode;
+    this.#checkFileAt = clock.now() + CHECK_MS;
+    const { epoch, sequence } = this.#read(() => this.#store.meta());
+    this.#epoch = epoch;
+    this.#position = sequence;
+  }
+
+  get epoch(): string {
+    return this.#epoch;
+  }
+
+  // Appending ---------------------------------------------------------------------------------------------------------
+
+  append(entries: readonly LogEntry[], options: AppendOptions = {}): Promise<Appended> {
+    return new Promise((resolve, reject) => {
+      this.#checkOpen();
+      checkKeyed(entries, options);
+      if (this.#waiting.length > 0 && this.#waitingEntries + entries.length > MAX_WAITING) {
+        throw new LinefeedError(
+          'log_failed',
+          `More than ${MAX_WAITING} events wait to be written to the log ${this.#file.path}; publish slower, or look for what holds the file.`,
+          { retryable: true },
+        );
+      }
+      this.#waiting.push({ entries, key: options.idempotencyKey, resolve, reject });
+      this.#waitingEntries += entries.length;
+      this.#scheduleFlush();
+    });
+  }
+
+  /** What one turn of the event loop appends becomes one transaction, where a transaction waits for the disk. */
+  #scheduleFlush(): void {
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    const flush = (): void => {
+      this.#flushScheduled = false;
+      this.#flush();
+    };
+    if (this.#file.synchronous === 'full') this.#clock.defer(flush);
+    else void Promise.resolve().then(flush);
+  }
+
+  #flush(): void {
+    const batch = this.#takeBatch();
+    if (batch.length === 0) return;
+    try {
+      this.#checkFile();
+      const outcomes = this.#write(batch);
+      this.#endLockWait();
+      for (const [index, { resolve, reject }] of batch.entries()) {
+        const outcome = outcomes[index]!;
+        if ('position' in outcome) resolve(outcome);
+        else reject(outcome);
+      }
+    } catch (error) {
+      if (this.#waitForLock(error, batch)) return;
+      const failure = toLogError(error, this.#file.path, 'written');
+      for (const { reject } of batch) reject(failure);
+    }
+    if (this.#waiting.length === 0 || this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    this.#clock.defer(() => {
+      this.#flushScheduled = false;
+      this.#flush();
+    });
+  }
+
+  #takeBatch(): Waiting[] {
+    let entries = 0;
+    let bytes = 0;
+    let end = 0;
+    while (end < this.#waiting.length && (end === 0 || (entries < TURN_EVENTS && bytes < TURN_BYTES))) {
+      const next = this.#waiting[end]!;
+      entries += next.entries.length;
+      for (const { data } of next.entries) bytes += data.length;
+      end += 1;
+    }
+    this.#waitingEntries -= entries;
+    return this.#waiting.splice(0, end);
+  }
+
+  #waitForLock(error: unknown, batch: Waiting[]): boolean {
+    const now = this.#clock.now();
+    this.#lockedSince ??= now;
+    if (!isBusy(error) || now - this.#lockedSince >= LOCK_TIMEOUT_MS) {
+      this.#endLockWait();
+      return false;
+    }
+    this.#releaseProcess ??= holdProcess();
+    this.#waiting.unshift(...batch);
+    for (const { entries } of batch) this.#waitingEntries += entries.length;
+    if (this.#flushScheduled) return true;
+    this.#flushScheduled = true;
+    this.#clock.after(LOCK_RETRY_MS, () => {
+      this.#flushScheduled = false;
+      this.#flush();
+    });
+    return true;
+  }
+
+  #endLockWait(): void {
+    this.#lockedSince = undefined;
+    this.#releaseProcess?.();
+    this.#releaseProcess = undefined;
+  }
+
+  #write(batch: readonly Waiting[]): Array<Appended | LinefeedError> {
+    const store = this.#store;
+    const written = store.transact('write', () => {
+      const meta = store.meta();
+      if (this.#isRenumbered(meta)) return undefined;
+      const before = meta.sequence;
+      // A key is forgotten together with its event, so what is too old goes first.
+      const keyed = batch.some(({ key }) => key !== undefined);
+      if ((keyed || this.#isAgeDue()) && store.isStale()) store.evict(meta, true);
+      const events: LogEvent[] = [];
+      const outcomes = batch.map(({ entries, key }) => this.#writeOne(meta, entries, key, events));
+      store.evict(meta, false);
+      store.save(meta);
+      return { before, after: meta.sequence, events, outcomes };
+    });
+    if (written === undefined) {
+      this.#renumber();
+      return this.#write(batch);
+    }
+    const { before, after, events, outcomes } = written;
+    store.remember(events);
+    this.#tellWritten(before, after, events);
+    return outcomes;
+  }
+
+  #tellWritten(before: number, after: number, events: readonly LogEvent[]): void {
+    if (before === this.#position) {
+      if (after === before) return;
+      this.#position = after;
+      return this.#tailers.events(events, toPosition(after));
+    }
+    // What is committed must not look failed: the next look tells what cannot be told now.
+    this.#version = -1;
+    this.#look();
+  }
+
+  #writeOne(
+    meta: Meta,
+    entries: readonly LogEntry[],
+    key: string | undefined,
+    events: LogEvent[],
+  ): Appended | LinefeedError {
+    if (key !== undefined) {
+      try {
+        const duplicate = this.#store.findDuplicate(entries[0]!, key);
+        if (duplicate !== undefined) return duplicate;
+      } catch (error) {
+        // A conflict is this caller's alone; whatever else fails, fails the transaction.
+        if (LinefeedError.is(error)) return error;
+        throw error;
+      }
+    }
+    for (const entry of entries) events.push(this.#store.append(meta, entry, key));
+    return { position: toPosition(meta.sequence), duplicate: false };
+  }
+
+  // Reading -----------------------------------------------------------------------------------------------------------
+
+  read(query: ReadQuery): ReadPage {
+    this.#checkOpen();
+    return this.#read(() => {
+      this.#evictStale();
+      const page = this.#readPage(query);
+      if (page !== undefined) return page;
+      this.#renumber();
+      return this.#readPage(query) ?? this.#readPage(query, true)!;
+    });
+  }
+
+  #readPage(query: ReadQuery, whateverEpoch = false): ReadPage | undefined {
+    const store = this.#store;
+    return store.transact('read', () => {
+      const meta = store.meta();
+      return whateverEpoch || !this.#isRenumbered(meta) ? store.readPage(meta, query) : undefined;
+    });
+  }
+
+  position(): Position {
+    this.#checkOpen();
+    return toPosition(this.#read(() => this.#store.meta()).sequence);
+  }
+
+  #read<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw toLogError(error, this.#file.path, 'read');
+    }
+  }
+
+  #isAgeDue(): boolean {
+    const now = this.#clock.now();
+    if (now < this.#checkAgeAt) return false;
+    this.#checkAgeAt = now + Math.min(CHECK_MS, this.#bounds.maxAgeMs / 64);
+    return true;
+  }
+
+  #evictStale(): void {
+    const store = this.#store;
+    if (!this.#isAgeDue() || !store.isStale()) return;
+    try {
+      store.transact('write', () => {
+        const meta = store.meta();
+        store.evict(meta, true);
+        store.save(meta);
+      });
+    } catch (error) {
+      // Who writes now evicts too.
+      if (!isBusy(error)) throw error;
+    }
+  }
+
+  // Following ---------------------------------------------------------------------------------------------------------
+
+  tail(listener: TailListener): { readonly position: Position; close(): void } {
+    this.#checkOpen();
+    // Nobody was told of anything since the last one left.
+    if (this.#tailers.size === 0) this.#read(() => this.#catchUp());
+    const { position, close } = this.#tailers.add(listener, toPosition(this.#position));
+    this.#armPoll();
+    return {
+      position,
+      close: () => {
+        close();
+        if (this.#tailers.size === 0) this.#disarmPoll();
+      },
+    };
+  }
+
+  #armPoll(): void {
+    if (this.#poll !== undefined || this.#tailers.size === 0) return;
+    this.#poll = this.#clock.after(this.#failing ? CHECK_MS : this.#pollMs, () => {
+      this.#poll = undefined;
+      this.#look();
+      this.#armPoll();
+    });
+  }
+
+  #disarmPoll(): void {
+    this.#poll?.clear();
+    this.#poll = undefined;
+  }
+
+  #look(): void {
+    try {
+      this.#checkFile();
+      this.#evictStale();
+      const version = this.#store.version();
+      if (version !== this.#version) this.#catchUp();
+      this.#version = version;
+      this.#failing = false;
+    } catch (error) {
+      if (isBusy(error)) return;
+      // Told once, not with every look.
+      if (!this.#failing) this.#tailers.error(toLogError(error, this.#file.path, 'read'));
+      this.#failing = true;
+    }
+  }
+
+  /** Tells what has been appended since; where that is much, in several turns of the event loop. */
+  #catchUp(): void {
+    const store = this.#store;
+    const found = store.transact('read', () => {
+      const meta = store.meta();
+      const followed = this.#tailers.size > 0 && !this.#isRenumbered(meta) && meta.evicted <= this.#position;
+      return { meta, events: followed ? store.readTail(this.#position, TURN_EVENTS, TURN_BYTES) : [] };
+    });
+    const { meta, events } = found;
+    if (this.#isRenumbered(meta)) return this.#renumber();
+    const lost = meta.evicted > this.#position;
+    const through = events.length === 0 ? meta.sequence : toNumber(events.at(-1)!.position);
+    if (through === this.#position) return;
+    this.#position = through;
+    // Evicted before this process saw it: those who are live would miss it unawares.
+    if (lost) this.#tailers.reset('rollback', toPosition(through));
+    else this.#tailers.events(events, toPosition(through));
+    if (through === meta.sequence || this.#catchUpScheduled) return;
+    this.#catchUpScheduled = true;
+    this.#clock.defer(() => {
+      this.#catchUpScheduled = false;
+      // The next look goes on in any case.
+      this.#version = -1;
+      if (this.#closing === undefined) this.#look();
+    });
+  }
+
+  // Numbering ---------------------------------------------------------------------------------------------------------
+
+  #isRenumbered({ epoch, sequence }: Meta): boolean {
+    return epoch !== this.#epoch || sequence < this.#position;
+  }
+
+  /** Finds out what became of the numbering, and tells. `copied`: the file is another one than before. */
+  #renumber(copied = false): void {
+    const store = this.#store;
+    const meta = store.transact('write', () => {
+      const { epoch, sequence } = store.meta();
+      const wentBack = epoch === this.#epoch && (copied || sequence < this.#position);
+      if (wentBack) store.beginAnew(epoch);
+      return store.meta();
+    });
+    if (meta.epoch === this.#epoch) return;
+    const reason = meta.parent === this.#epoch ? 'rollback' : 'epoch';
+    this.#epoch = meta.epoch;
+    this.#position = meta.sequence;
+    store.forgetRecent();
+    this.#tailers.reset(reason, toPosition(meta.sequence));
+  }
+
+  /** What goes to a file that was moved away, nobody else sees. */
+  #checkFile(): void {
+    const now = this.#clock.now();
+    if (now < this.#checkFileAt) return;
+    const { path } = this.#file;
+    const inode = inodeOf(path);
+    if (inode === undefined) {
+      throw new LinefeedError(
+        'log_failed',
+        `The file of the log ${path} is gone; put it back, or restart to begin a new log. Nothing is written until then.`,
+      );
+    }
+    if (inode !== this.#inode) this.#reopen();
+    this.#checkFileAt = now + CHECK_MS;
+  }
+
+  #reopen(): void {
+    const { db, inode } = openFile(this.#file);
+    this.#store.db.close();
+    this.#store = new SqliteStore(db, this.#bounds, this.#clock);
+    this.#inode = inode;
+    this.#version = -1;
+    this.#renumber(true);
+  }
+
+  // Ending ------------------------------------------------------------------------------------------------------------
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#tailers.clear();
+    this.#disarmPoll();
+    for (this.#flush(); this.#waiting.length > 0; this.#flush()) {
+      await new Promise<void>((resolve) => void this.#clock.after(LOCK_RETRY_MS, resolve));
+    }
+    this.#store.db.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#closing === undefined) return;
+    throw refusal('closed', `The log ${this.#file.path} is closed; open it again to go on.`);
+  }
+}
+
+/** Keeps the process alive, which a timer of the clock does not: an append that waits is not to be lost by leaving. */
+function holdProcess(): () => void {
+  const { port1 } = new MessageChannel();
+  port1.on('message', () => undefined);
+  return () => port1.close();
+}
+
+function checkPath(path: string): string {
+  if (typeof path === 'string' && path !== '' && !path.startsWith(':') && !path.startsWith('file:')) {
+    return resolvePath(path);
+  }
+  throw invalid(
+    `path of a sqliteLog must be the path of a file, not ${JSON.stringify(path)}; for a log in memory use memoryLog.`,
+  );
+}
+
+function checkPollMs(ms: number): number {
+  if (ms > 0 && ms < Infinity) return ms;
+  throw invalid(`pollMs of a sqliteLog must be a positive number, not ${String(ms)}.`);
+}
+
+function invalid(message: string): LinefeedError {
+  return new LinefeedError('invalid_option', message);
+}

@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import { assertAcceptable, eventStreamQuality } from './negotiate.ts';
+
+describe('Accept', () => {
+  it.each([
+    [undefined, 1],
+    ['', 1],
+    ['*/*', 1],
+    ['text/*', 1],
+    ['text/event-stream', 1],
+    ['TEXT/Event-Stream', 1],
+    ['text/event-stream, */*', 1],
+    ['text/event-stream;q=0.5', 0.5],
+    ['text/event-stream; q = 0.5', 0.5],
+    ['text/html, */*;q=0.8', 0.8],
+    ['text/*;q=0.3, */*;q=0.8', 0.3],
+    ['*/*, text/event-stream;q=0', 0],
+    ['text/*;q=0, text/event-stream', 1],
+    ['*/*;q=0', 0],
+    ['application/json', 0],
+    ['text/html', 0],
+    ['text/event-stream;charset=utf-8', 1],
+    ['text/event-stream;charset="UTF-8";q=0.2, text/event-stream;q=0.9', 0.2],
+    ['text/event-stream;charset=latin1', 0],
+    ['text/event-stream;q=nonsense', 0],
+    ['text/event-stream;q=7', 1],
+    ['application/x;note="a, text/event-stream"', 0],
+    ['application/x;note="a\\", text/event-stream"', 0],
+    ['text/event-streamer', 0],
+    [',,text/event-stream', 1],
+  ])('%j gives an event stream the quality %f', (accept, quality) => {
+    expect(eventStreamQuality(accept)).toBe(quality);
+  });
+
+  it('answers 406 where the quality is 0, and goes on above it', () => {
+    expect(() => assertAcceptable('application/json')).toThrow(
+      expect.objectContaining({ code: 'not_acceptable', status: 406 }),
+    );
+    expect(assertAcceptable('text/event-stream;q=0.001')).toBeUndefined();
+  });
+});

@@ -1,0 +1,76 @@
+import { once } from 'node:events';
+import { createServer, get, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createParser } from 'eventsource-parser';
+import { describe, expect, it } from 'vitest';
+import { board, createBench } from '../../test-kit/feed-bench.ts';
+import { toNodeHandler } from './adapters/node.ts';
+import { createFeed } from './create-feed.ts';
+import { memoryLog } from './logs/memory.ts';
+
+const BEHIND = 100_000;
+/** A page, and what the socket had room for when it was asked for. */
+const PAGE_BYTES = 256 * 1024;
+const PAGE_EVENTS = 500;
+const ROOM_BYTES = 64 * 1024;
+
+describe('a replay of 100,000 events', () => {
+  it('holds no more than a page for a reader that takes nothing', async () => {
+    const { feed, open } = createBench({ log: memoryLog({ maxEvents: BEHIND + 1 }) });
+    const start = feed.cursor();
+    for (let n = 1; n <= BEHIND; n += 1) await feed.publish('other', { n });
+    const tap = await open(`/events/other?from=${start}`, {}, { roomBytes: ROOM_BYTES });
+    expect(tap.bufferedBytes).toBeGreaterThan(ROOM_BYTES);
+    expect(tap.bufferedBytes).toBeLessThan(ROOM_BYTES + PAGE_BYTES);
+    tap.leave();
+  });
+
+  it('reaches a reader over a real socket, whole and in order, while 2,000 more a second are published', async () => {
+    const feed = createFeed(
+      { ...board },
+      { log: memoryLog({ maxEvents: 2 * BEHIND }), streams: { *report() {}, *tick() {} } },
+    );
+    const server = createServer(toNodeHandler(feed)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const start = feed.cursor();
+    for (let n = 1; n <= BEHIND; n += 1) await feed.publish('other', { n });
+
+    let published = BEHIND;
+    const publishing = setInterval(() => {
+      for (let count = 0; count < 20; count += 1) void feed.publish('other', { n: (published += 1) });
+    }, 10);
+    // Turns of the event loop, which a busy machine makes longer but not fewer.
+    let turns = 0;
+    let counting = setImmediate(function count() {
+      turns += 1;
+      counting = setImmediate(count);
+    });
+    const { port } = server.address() as AddressInfo;
+    const request = get(`http://127.0.0.1:${port}/events/other?from=${start}`);
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    let received = 0;
+    let broken: string | undefined;
+    const parser = createParser({
+      onEvent({ event, data }) {
+        if (event !== 'other') return;
+        const { n } = JSON.parse(data) as { n: number };
+        if (n !== received + 1) broken ??= `${n} behind ${received}`;
+        received = n;
+      },
+    });
+    const decoder = new TextDecoder();
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      parser.feed(decoder.decode(chunk, { stream: true }));
+      // Caught up: what was published while it read is all there, and only the last ticks are on their way.
+      if (received > BEHIND + 1_000 && published - received < 200) break;
+    }
+    clearImmediate(counting);
+    clearInterval(publishing);
+    request.destroy();
+    await feed.close();
+    server.close();
+    expect(broken).toBeUndefined();
+    // Everybody else gets a turn at least between two pages.
+    expect(turns).toBeGreaterThan(BEHIND / PAGE_EVENTS);
+  });
+});

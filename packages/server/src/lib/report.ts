@@ -1,0 +1,22 @@
+/** What is said when nobody asked to be told: the only file of the server that writes to the console. */
+
+/** Hands errors to `onError`, or to the console where there is none. Never throws: a hook that does is told of too. */
+export function createReporter(onError: ((error: unknown) => void) | undefined): (error: unknown) => void {
+  return (error) => {
+    try {
+      if (onError === undefined) console.error('linefeed:', error);
+      else onError(error);
+    } catch (failure) {
+      console.error('linefeed: onError itself failed:', failure);
+    }
+  };
+}
+
+/** Warns of what works, but most likely not as it was meant. */
+export function warn(message: string): void {
+  console.warn(`linefeed: ${message}`);
+}
+
+export function inform(message: string): void {
+  console.info(`linefeed: ${message}`);
+}

@@ -1,0 +1,73 @@
+import { defineChannel, stream } from '@linefeed/shared';
+import { tracked } from '@trpc/server';
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
+import { Tap } from '../../test-kit/tap.ts';
+import { toIncomingRequest } from './adapters/fetch.ts';
+import { defineStream } from './define-stream.ts';
+import type { StreamDefinition } from './feed-types.ts';
+import { message } from './message.ts';
+import { createManualClock } from './testing/manual-clock.ts';
+
+const board = defineChannel({ steps: stream({ data: z.object({ n: z.number() }) }) });
+
+async function run(source: StreamDefinition<typeof board, 'steps'>['source'], query = ''): Promise<Tap> {
+  const clock = createManualClock();
+  const steps = defineStream(board, 'steps', source, { clock, onError: () => undefined });
+  const answer = await steps['~answer'](toIncomingRequest(new Request(`http://feed.test/steps${query}`)));
+  if (typeof answer?.body !== 'function') throw new Error(`Not opened: ${answer?.status}`);
+  const tap = new Tap();
+  answer.body(tap);
+  await clock.settle();
+  return tap;
+}
+
+describe('a source', () => {
+  it("may yield tRPC's tracked values, messages and bare payloads, mixed", async () => {
+    const tap = await run(async function* () {
+      yield tracked('a', { n: 1 });
+      yield message({ n: 2 }, { id: 'b' });
+      yield { n: 3 };
+      yield tracked('c!~', { n: 4 });
+    });
+    expect(tap.frames.filter(({ event }) => event === 'steps')).toEqual([
+      { event: 'steps', id: '~a', data: { n: 1 } },
+      { event: 'steps', id: '~b', data: { n: 2 } },
+      { event: 'steps', id: '~b', data: { n: 3 } },
+      { event: 'steps', id: '~c%21%7E', data: { n: 4 } },
+    ]);
+  });
+
+  it('is resumed behind a tracked id', async () => {
+    const tap = await run(async function* ({ lastEventId }) {
+      yield tracked('next', { n: Number(lastEventId) + 1 });
+    }, '?last_event_id=~7');
+    expect(tap.payloads).toEqual([{ n: 8 }]);
+  });
+
+  it('has the payload of a tracked value validated like any other', async () => {
+    const tap = await run(async function* () {
+      yield tracked('a', { n: 'one' as unknown as number });
+    });
+    expect(tap.payloads).toEqual([]);
+    expect(tap.of('linefeed.error')).toHaveLength(1);
+  });
+
+  it('may yield an array of two strings and more, which is no tracked value', async () => {
+    const lists = defineChannel({ lists: stream({ data: z.array(z.string()) }) });
+    const clock = createManualClock();
+    const source = defineStream(
+      lists,
+      'lists',
+      async function* () {
+        yield ['id', 'data', 'Symbol()'];
+      },
+      { clock },
+    );
+    const answer = await source['~answer'](toIncomingRequest(new Request('http://feed.test/lists')));
+    const tap = new Tap();
+    (answer!.body as (outlet: Tap) => void)(tap);
+    await clock.settle();
+    expect(tap.payloads).toEqual([['id', 'data', 'Symbol()']]);
+  });
+});

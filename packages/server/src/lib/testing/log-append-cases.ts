@@ -1,0 +1,246 @@
+/** Contract of a log: appending, numbering, idempotency, several writers. */
+import assert from 'node:assert/strict';
+import { BEGINNING, comparePositions, LinefeedError } from '@linefeed/shared/wire';
+import { entryOf, numbers, valuesOf, type LogCaseBody } from './log-bench.ts';
+
+const hasCode = (code: string) => (error: unknown) => LinefeedError.is(error) && error.code === code;
+
+export const appendCases: readonly LogCaseBody[] = [
+  {
+    name: 'an empty log stands at 0',
+    async run(bench) {
+      assert.equal(await bench.position(), BEGINNING);
+      const page = await bench.read(['a']);
+      assert.deepEqual([page.events, page.through, page.evictedThrough.size], [[], BEGINNING, 0]);
+    },
+  },
+  {
+    name: 'positions grow with every append, over all addresses',
+    async run(bench) {
+      const positions = [];
+      for (const address of ['a', 'b', 'a', 'c']) positions.push(await bench.add(address, positions.length));
+      assert.deepEqual([...positions].toSorted(comparePositions), positions);
+      assert.equal(new Set(positions).size, 4);
+      assert.equal(await bench.position(), positions[3]);
+      const page = await bench.read(['a', 'b', 'c']);
+      assert.deepEqual(
+        page.events.map(({ position }) => position),
+        positions,
+      );
+      assert.deepEqual(
+        page.events.map(({ address }) => address),
+        ['a', 'b', 'a', 'c'],
+      );
+    },
+  },
+  {
+    name: 'positions stay in order beyond one, two and three digits',
+    async run(bench) {
+      await bench.fill(numbers(1400).map((n) => entryOf('a', n)));
+      assert.deepEqual(valuesOf(await bench.readAll(['a'])), numbers(1400));
+    },
+  },
+  {
+    name: 'calls that do not wait for each other take effect in their order',
+    async run(bench) {
+      const appends = numbers(50).map((n) => bench.log.append([entryOf('a', n)]));
+      const positions = (await bench.finish(Promise.all(appends))).map(({ position }) => position);
+      assert.deepEqual([...positions].toSorted(comparePositions), positions);
+      assert.deepEqual(valuesOf((await bench.read(['a'])).events), numbers(50));
+    },
+  },
+  {
+    name: 'entries of one append stand in their order, and the last one gives the position',
+    async run(bench) {
+      const { position, duplicate } = await bench.append([entryOf('a', 1), entryOf('b', 2), entryOf('a', 3)]);
+      assert.equal(duplicate, false);
+      const { events } = await bench.read(['a', 'b']);
+      assert.deepEqual(valuesOf(events), [1, 2, 3]);
+      assert.equal(events[2]!.position, position);
+    },
+  },
+  {
+    name: 'payloads and addresses come back unchanged',
+    async run(bench) {
+      const values = [
+        '',
+        'ünï 🜚 "quoted" \\ \n\r\0 \u2028',
+        { deep: [null, true, 1.5, { x: {} }] },
+        'x'.repeat(100_000),
+      ];
+      const address = 'price?symbol=A%26B&%F0%9F%9C%9A=1';
+      for (const value of values) await bench.add(address, value);
+      const { events } = await bench.read([address]);
+      assert.deepEqual(valuesOf(events), values);
+      assert.ok(events.every((event) => event.address === address));
+    },
+  },
+  {
+    name: 'each event names the previous one of its address, and the first one 0',
+    async run(bench) {
+      const first = await bench.add('a', 1);
+      const other = await bench.add('b', 2);
+      const [second, third] =
+        (await bench.append([entryOf('a', 3), entryOf('a', 4)]), (await bench.read(['a'])).events.slice(1));
+      assert.deepEqual(
+        (await bench.read(['a'])).events.map(({ prev }) => prev),
+        [BEGINNING, first, second!.position],
+      );
+      assert.ok(comparePositions(third!.position, other) > 0);
+      assert.deepEqual(
+        (await bench.read(['b'])).events.map(({ prev }) => prev),
+        [BEGINNING],
+      );
+    },
+  },
+  {
+    name: 'the epoch is one for all handles and pages, and is 1 to 25 characters of [0-9a-z]',
+    async run(bench) {
+      const other = await bench.open();
+      assert.match(bench.log.epoch, /^[0-9a-z]{1,25}$/);
+      assert.equal(other.epoch, bench.log.epoch);
+      assert.equal((await bench.read(['a'])).epoch, bench.log.epoch);
+    },
+  },
+  {
+    name: 'a repeated idempotency key changes nothing and gives the first position',
+    async run(bench) {
+      const first = await bench.append([entryOf('a', 1)], { idempotencyKey: 'k' });
+      await bench.add('a', 2);
+      const again = await bench.append([entryOf('a', 1)], { idempotencyKey: 'k' });
+      assert.deepEqual([first.duplicate, again.duplicate], [false, true]);
+      assert.equal(again.position, first.position);
+      assert.deepEqual(valuesOf((await bench.read(['a'])).events), [1, 2]);
+    },
+  },
+  {
+    name: 'of two handles that use a key at once, one appends',
+    async run(bench) {
+      const other = await bench.open();
+      const both = [bench.log, other].map((log) => log.append([entryOf('a', 1)], { idempotencyKey: 'k' }));
+      const [one, two] = await bench.finish(Promise.all(both));
+      assert.equal(one!.position, two!.position);
+      assert.deepEqual([one!.duplicate, two!.duplicate].toSorted(), [false, true]);
+      assert.equal((await bench.read(['a'])).events.length, 1);
+    },
+  },
+  {
+    name: 'a key with another payload is a conflict, and nothing is appended',
+    async run(bench) {
+      await bench.append([entryOf('a', 1)], { idempotencyKey: 'k' });
+      const conflict = async () => await bench.append([entryOf('a', 2)], { idempotencyKey: 'k' });
+      await assert.rejects(conflict, hasCode('idempotency_conflict'));
+      assert.deepEqual(valuesOf((await bench.read(['a'])).events), [1]);
+    },
+  },
+  {
+    name: 'a conflict spoils nothing that is appended beside it',
+    async run(bench) {
+      await bench.append([entryOf('a', 1)], { idempotencyKey: 'k' });
+      const attempt = async (value: number, idempotencyKey?: string) =>
+        await bench.log.append([entryOf('a', value)], { idempotencyKey });
+      const results = await bench.finish(Promise.allSettled([attempt(2), attempt(3, 'k'), attempt(4)]));
+      assert.deepEqual(
+        results.map(({ status }) => status),
+        ['fulfilled', 'rejected', 'fulfilled'],
+      );
+      assert.deepEqual(valuesOf((await bench.read(['a'])).events), [1, 2, 4]);
+    },
+  },
+  {
+    name: 'a key counts for its address alone',
+    async run(bench) {
+      await bench.append([entryOf('a', 1)], { idempotencyKey: 'k' });
+      const other = await bench.append([entryOf('b', 2)], { idempotencyKey: 'k' });
+      assert.equal(other.duplicate, false);
+    },
+  },
+  {
+    name: 'a key with several entries is refused',
+    async run(bench) {
+      const several = async () =>
+        await bench.append([entryOf('a', 1), entryOf('a', 2)], { idempotencyKey: 'k' });
+      await assert.rejects(several, hasCode('invalid_option'));
+      assert.equal(await bench.position(), BEGINNING);
+    },
+  },
+  {
+    name: 'a key is forgotten with its event',
+    bounds: { maxEvents: 4 },
+    async run(bench) {
+      await bench.append([entryOf('a', 1)], { idempotencyKey: 'k' });
+      await bench.fill(numbers(4 + bench.slack + 1).map((n) => entryOf('b', n)));
+      const again = await bench.append([entryOf('a', 'another')], { idempotencyKey: 'k' });
+      assert.equal(again.duplicate, false);
+    },
+  },
+  {
+    name: 'a key is forgotten when its event is too old',
+    needs: 'ages',
+    bounds: { maxAgeMs: 60_000 },
+    async run(bench) {
+      await bench.append([entryOf('a', 1)], { idempotencyKey: 'k' });
+      await bench.clock.advance(70_000);
+      const again = await bench.append([entryOf('a', 'another')], { idempotencyKey: 'k' });
+      assert.equal(again.duplicate, false);
+    },
+  },
+  {
+    name: 'two writers at once lose nothing and keep their own order',
+    async run(bench) {
+      const other = await bench.open();
+      const appends = numbers(200).flatMap((n) => [
+        bench.log.append([entryOf('a', { by: 'one', n })]),
+        other.append([entryOf('a', { by: 'two', n })]),
+      ]);
+      const positions = (await bench.finish(Promise.all(appends))).map(({ position }) => position);
+      assert.equal(new Set(positions).size, 400);
+      const values = valuesOf((await bench.read(['a'])).events) as Array<{ by: string; n: number }>;
+      for (const writer of ['one', 'two']) {
+        assert.deepEqual(
+          values.filter(({ by }) => by === writer).map(({ n }) => n),
+          numbers(200),
+        );
+      }
+      assert.equal(await bench.position(other), await bench.position());
+    },
+  },
+  {
+    name: 'after a restart everything is as it was',
+    needs: 'persistent',
+    bounds: { maxEvents: 6 },
+    async run(bench) {
+      await bench.fill([
+        ...numbers(8 + bench.slack).map((n) => entryOf('a', n)),
+        entryOf('p', 'value', 'latest'),
+      ]);
+      const last = (await bench.append([entryOf('b', 1)], { idempotencyKey: 'k' })).position;
+      const { epoch } = bench.log;
+      const before = await bench.read(['a', 'b', 'p']);
+      await bench.close(bench.log);
+      const log = await bench.open();
+      assert.equal(log.epoch, epoch);
+      assert.equal(await bench.position(log), last);
+      const page = await bench.read(['a', 'b', 'p'], {}, log);
+      assert.deepEqual(page, before);
+      assert.ok(page.evictedThrough.has('a'));
+      const again = await bench.append([entryOf('b', 1)], { idempotencyKey: 'k' }, log);
+      assert.deepEqual(again, { position: last, duplicate: true });
+      const next = await bench.add('b', 2, log);
+      assert.ok(comparePositions(next, last) > 0);
+      assert.equal((await bench.read(['b'], { after: last }, log)).events[0]!.prev, last);
+    },
+  },
+  {
+    name: 'closing finishes what was appended and refuses what comes later',
+    needs: 'persistent',
+    async run(bench) {
+      const appends = Promise.all(numbers(20).map((n) => bench.log.append([entryOf('a', n)])));
+      await bench.close(bench.log);
+      assert.equal((await bench.finish(appends)).length, 20);
+      await assert.rejects(async () => await bench.log.append([entryOf('a', 21)]), hasCode('closed'));
+      const log = await bench.open();
+      assert.deepEqual(valuesOf((await bench.read(['a'], {}, log)).events), numbers(20));
+    },
+  },
+];

@@ -1,0 +1,253 @@
+/** What every case of the log contract works with: handles, a clock that moves, events that are checked on the way. */
+import assert from 'node:assert/strict';
+import { BEGINNING, comparePositions, type Position } from '@linefeed/shared/wire';
+import { systemClock } from '../clock.ts';
+import type { Appended, AppendOptions, Log, LogEntry, LogEvent, ReadPage } from '../log.ts';
+import { createManualClock, type ManualClock } from './manual-clock.ts';
+
+type Awaitable<T> = T | PromiseLike<T>;
+
+/** What a case asks of its log. Bounds that are absent must not be reached. */
+export interface LogSetup {
+  /** For a log that takes one: time stands still but for what the case lets pass. */
+  readonly clock: ManualClock;
+  readonly maxEvents: number;
+  readonly maxBytes: number;
+  readonly maxAgeMs: number;
+}
+
+export interface LogUnderTest {
+  /** A handle on the log; the second one stands for a second process. A log in memory gives the same one again. */
+  open(): Awaitable<Log>;
+  /** Takes back every event behind a position without telling anybody, as a failover does. For the trait `rollsBack`. */
+  rollBack?(to: Position): Awaitable<void>;
+  /** Removes what the case left behind; every handle is closed by then. */
+  dispose?(): Awaitable<void>;
+}
+
+export type CreateLogUnderTest = (setup: LogSetup) => Awaitable<LogUnderTest>;
+
+/** What not every log can do, or be made to do. */
+export interface LogTraits {
+  /** It outlives its handles. */
+  readonly persistent?: boolean | undefined;
+  /** It ages by the clock of the setup. */
+  readonly ages?: boolean | undefined;
+  /** `rollBack` is there. */
+  readonly rollsBack?: boolean | undefined;
+  /** So many events more than `maxEvents` it may hold, where trimming is not exact. Default 0. */
+  readonly slack?: number | undefined;
+}
+
+export interface LogCaseBody {
+  readonly name: string;
+  readonly needs?: 'persistent' | 'ages' | 'rollsBack' | undefined;
+  readonly bounds?: Partial<Omit<LogSetup, 'clock'>> | undefined;
+  run(bench: LogBench): Promise<void>;
+}
+
+/** Longest that a case waits for a log, in milliseconds of real time. */
+const PATIENCE_MS = 10_000;
+const STEP_MS = 20;
+
+export class LogBench {
+  readonly clock: ManualClock;
+  readonly slack: number;
+  readonly #subject: LogUnderTest;
+  readonly #handles = new Set<Log>();
+  /** The first handle. */
+  log!: Log;
+
+  static async create(
+    create: CreateLogUnderTest,
+    bounds: LogCaseBody['bounds'],
+    { slack = 0 }: LogTraits,
+  ): Promise<LogBench> {
+    const clock = createManualClock();
+    const setup = { clock, maxEvents: 1_000_000, maxBytes: 2 ** 30, maxAgeMs: 2 ** 40, ...bounds };
+    const bench = new LogBench(clock, await create(setup), slack);
+    bench.log = await bench.open();
+    return bench;
+  }
+
+  private constructor(clock: ManualClock, subject: LogUnderTest, slack: number) {
+    this.clock = clock;
+    this.#subject = subject;
+    this.slack = slack;
+  }
+
+  async open(): Promise<Log> {
+    const log = await this.#subject.open();
+    this.#handles.add(log);
+    return log;
+  }
+
+  async close(log: Log): Promise<void> {
+    this.#handles.delete(log);
+    await this.finish(log.close?.());
+  }
+
+  async rollBack(to: Position): Promise<void> {
+    assert.ok(this.#subject.rollBack, 'a log with the trait rollsBack gives a rollBack()');
+    await this.#subject.rollBack(to);
+  }
+
+  async dispose(): Promise<void> {
+    try {
+      for (const log of this.#handles) await this.finish(log.close?.());
+    } finally {
+      await this.#subject.dispose?.();
+    }
+  }
+
+  /** Waits for a log, letting time pass on both clocks. */
+  async finish<T>(waiting: Awaitable<T>): Promise<T> {
+    let settled = false;
+    const done = Promise.resolve(waiting).finally(() => {
+      settled = true;
+    });
+    done.catch(() => undefined);
+    await this.until('an answer of the log', () => settled);
+    return await done;
+  }
+
+  async until(what: string, isSo: () => boolean): Promise<void> {
+    const deadline = systemClock.now() + PATIENCE_MS;
+    while (!isSo()) {
+      assert.ok(systemClock.now() < deadline, `${what}: not within ${PATIENCE_MS} ms`);
+      await this.clock.settle();
+      if (isSo()) return;
+      await new Promise<void>((resolve) => systemClock.defer(resolve));
+      if (!isSo()) await this.clock.advance(STEP_MS);
+    }
+  }
+
+  async append(
+    entries: readonly LogEntry[],
+    options?: AppendOptions,
+    log: Log = this.log,
+  ): Promise<Appended> {
+    return await this.finish(log.append(entries, options));
+  }
+
+  /** Appends one event of `keep: 'all'` and gives its position. */
+  async add(address: string, value: unknown, log: Log = this.log): Promise<Position> {
+    return (await this.append([entryOf(address, value)], undefined, log)).position;
+  }
+
+  /** Appends many, quickly. */
+  async fill(entries: readonly LogEntry[]): Promise<Position> {
+    let position = BEGINNING;
+    for (let index = 0; index < entries.length; index += 500) {
+      ({ position } = await this.append(entries.slice(index, index + 500)));
+    }
+    return position;
+  }
+
+  async position(log: Log = this.log): Promise<Position> {
+    return await this.finish(log.position());
+  }
+
+  async read(
+    addresses: readonly string[] | ReadonlyMap<string, Position>,
+    query: { after?: Position; limit?: number; maxBytes?: number } = {},
+    log: Log = this.log,
+  ): Promise<ReadPage> {
+    const { after = BEGINNING, limit = 10_000, maxBytes = 2 ** 30 } = query;
+    const floors = Array.isArray(addresses)
+      ? new Map(addresses.map((name: string) => [name, BEGINNING]))
+      : addresses;
+    const page = await this.finish(
+      log.read({ after, addresses: floors as ReadonlyMap<string, Position>, limit, maxBytes }),
+    );
+    assertOrder(page.events, after);
+    assert.ok(page.events.length <= limit, 'a page holds no more than its limit');
+    const last = page.events.at(-1)?.position ?? after;
+    assert.ok(
+      comparePositions(page.through, last) >= 0,
+      'through stands behind the last event and behind `after`',
+    );
+    return page;
+  }
+
+  /** Reads page after page until one reaches the newest event. */
+  async readAll(
+    addresses: readonly string[],
+    query: { after?: Position; limit?: number; maxBytes?: number } = {},
+  ): Promise<LogEvent[]> {
+    const newest = await this.position();
+    const events: LogEvent[] = [];
+    let { after = BEGINNING } = query;
+    do {
+      const page = await this.read(addresses, { ...query, after });
+      assert.ok(
+        comparePositions(page.through, after) > 0 || comparePositions(after, newest) >= 0,
+        'every page comes further',
+      );
+      events.push(...page.events);
+      after = page.through;
+    } while (comparePositions(after, newest) < 0);
+    return events;
+  }
+
+  follow(log: Log = this.log): Following {
+    return new Following(log);
+  }
+}
+
+/** Notes what a tail tells, and checks its order. */
+export class Following {
+  readonly start: Position;
+  readonly events: LogEvent[] = [];
+  readonly resets: Array<{ reason: string; position: Position; epoch: string }> = [];
+  readonly errors: unknown[] = [];
+  through: Position;
+  readonly close: () => void;
+
+  constructor(log: Log) {
+    const { position, close } = log.tail({
+      onEvents: (events, through) => {
+        assertOrder(events, this.through);
+        assert.ok(
+          comparePositions(through, events.at(-1)?.position ?? this.through) >= 0,
+          'through never goes back',
+        );
+        this.events.push(...events);
+        this.through = through;
+      },
+      onReset: (reason, at) => {
+        this.resets.push({ reason, position: at, epoch: log.epoch });
+        this.through = at;
+      },
+      onError: (error) => this.errors.push(error),
+    });
+    this.start = position;
+    this.through = position;
+    this.close = close;
+  }
+
+  get values(): unknown[] {
+    return valuesOf(this.events);
+  }
+}
+
+export function entryOf(address: string, value: unknown, keep: 'all' | 'latest' = 'all'): LogEntry {
+  return { address, data: JSON.stringify(value), keep };
+}
+
+export function valuesOf(events: readonly LogEvent[]): unknown[] {
+  return events.map(({ data }) => JSON.parse(data) as unknown);
+}
+
+export function numbers(count: number, first = 1): number[] {
+  return Array.from({ length: count }, (_, index) => first + index);
+}
+
+function assertOrder(events: readonly LogEvent[], after: Position): void {
+  let last = after;
+  for (const { position } of events) {
+    assert.match(position, /^[1-9a-z][0-9a-z]*$/, 'a position is [0-9a-z] without a leading zero');
+    assert.ok(comparePositions(position, last) > 0, `position ${position} stands behind ${last}`);
+    last = position;
+  }
+}

@@ -1,0 +1,199 @@
+/** Contract of a log: bounds, watermarks, forgotten addresses. */
+import assert from 'node:assert/strict';
+import { BEGINNING, comparePositions, type Position } from '@linefeed/shared/wire';
+import type { ReadPage } from '../log.ts';
+import { entryOf, numbers, valuesOf, type LogBench, type LogCaseBody } from './log-bench.ts';
+
+/** Addresses enough that a log which remembers a bounded number of them has forgotten the first. */
+const MANY_ADDRESSES = 12_000;
+
+/** Values 1 to `count` were appended at `address`: what is not in the page must stand behind its watermark. */
+function assertCovered(
+  page: ReadPage,
+  address: string,
+  positions: readonly Position[],
+  after: Position = BEGINNING,
+): void {
+  const held = new Set(
+    page.events.filter((event) => event.address === address).map(({ position }) => position),
+  );
+  const watermark = page.evictedThrough.get(address) ?? BEGINNING;
+  const owed = positions.filter((position) => comparePositions(position, after) > 0);
+  for (const position of owed) {
+    const covered =
+      comparePositions(position, watermark) <= 0 || comparePositions(position, page.through) > 0;
+    assert.ok(
+      held.has(position) !== covered,
+      `${position} is either held or behind the watermark ${watermark}`,
+    );
+  }
+}
+
+async function addAll(bench: LogBench, address: string, values: readonly unknown[]): Promise<Position[]> {
+  const positions = [];
+  for (const value of values) positions.push(await bench.add(address, value));
+  return positions;
+}
+
+export const boundCases: readonly LogCaseBody[] = [
+  {
+    name: 'the oldest events go first, and the watermark says so',
+    bounds: { maxEvents: 8 },
+    async run(bench) {
+      const positions = await addAll(bench, 'a', numbers(30 + bench.slack));
+      const page = await bench.read(['a']);
+      assertCovered(page, 'a', positions);
+      assert.ok(
+        page.events.length <= 8 + bench.slack && page.events.length >= 4,
+        `${page.events.length} are held`,
+      );
+      assert.equal(page.evictedThrough.size, 1);
+    },
+  },
+  {
+    name: 'who has seen the newest evicted event misses nothing',
+    bounds: { maxEvents: 8 },
+    async run(bench) {
+      await addAll(bench, 'a', numbers(30 + bench.slack));
+      const watermark = (await bench.read(['a'])).evictedThrough.get('a')!;
+      assert.equal((await bench.read(['a'], { after: watermark })).evictedThrough.size, 0);
+      assert.equal((await bench.read(new Map([['a', watermark]]))).evictedThrough.size, 0);
+    },
+  },
+  {
+    name: 'a watermark names its own address alone',
+    bounds: { maxEvents: 8 },
+    async run(bench) {
+      const positions = await addAll(bench, 'a', numbers(30 + bench.slack));
+      await bench.add('b', 1);
+      const page = await bench.read(['a', 'b', 'never'], {});
+      assertCovered(page, 'a', positions);
+      assert.deepEqual([...page.evictedThrough.keys()], ['a']);
+    },
+  },
+  {
+    name: 'what is trimmed between two pages is told with the second',
+    bounds: { maxEvents: 8 },
+    async run(bench) {
+      const positions = await addAll(bench, 'a', numbers(8));
+      const first = await bench.read(['a'], { limit: 2 });
+      positions.push(...(await addAll(bench, 'a', numbers(6 + bench.slack, 9))));
+      const second = await bench.read(['a'], { after: first.through });
+      assert.ok(second.evictedThrough.has('a'));
+      assertCovered(second, 'a', positions, first.through);
+    },
+  },
+  {
+    name: 'a watermark stays when its address comes back',
+    bounds: { maxEvents: 4 },
+    async run(bench) {
+      const [, second] = await addAll(bench, 'a', [1, 2]);
+      await addAll(bench, 'b', numbers(8 + bench.slack));
+      const back = await bench.add('a', 3);
+      const page = await bench.read(['a']);
+      assert.deepEqual(
+        page.events.map(({ position }) => position),
+        [back],
+      );
+      assert.equal(page.evictedThrough.get('a'), second);
+      assert.ok(page.events[0]!.prev === undefined || page.events[0]!.prev === second);
+    },
+  },
+  {
+    name: 'forgotten addresses share a watermark',
+    bounds: { maxEvents: 4 },
+    async run(bench) {
+      const [, seen] = await addAll(bench, 'a', [1, 2]);
+      const newest = await bench.fill(numbers(MANY_ADDRESSES).map((n) => entryOf(`room?n=${n}`, n)));
+      const watermark = (await bench.read(['a'])).evictedThrough.get('a');
+      assert.ok(
+        watermark !== undefined && comparePositions(watermark, seen!) >= 0,
+        'what was evicted stays known',
+      );
+      assert.equal((await bench.read(['a', 'never'], { after: newest })).evictedThrough.size, 0);
+      const page = await bench.read(['room?n=6000']);
+      assert.deepEqual([page.events.length, page.evictedThrough.size], [0, 1]);
+    },
+  },
+  {
+    name: 'a forgotten address that comes back still has its watermark, and claims no wrong prev',
+    bounds: { maxEvents: 4 },
+    async run(bench) {
+      const [first, second] = await addAll(bench, 'a', [1, 2]);
+      await bench.fill(numbers(MANY_ADDRESSES).map((n) => entryOf(`room?n=${n}`, n)));
+      const back = await bench.add('a', 3);
+      const page = await bench.read(['a'], { after: first! });
+      assert.deepEqual(
+        page.events.map(({ position }) => position),
+        [back],
+      );
+      assert.ok(comparePositions(page.evictedThrough.get('a') ?? BEGINNING, second!) >= 0);
+      assert.ok([undefined, second].includes(page.events[0]!.prev));
+    },
+  },
+  {
+    name: 'the log is bounded by size too',
+    bounds: { maxBytes: 10_000 },
+    async run(bench) {
+      const positions = await addAll(
+        bench,
+        'a',
+        numbers(40 + bench.slack).map((n) => `${n} ${'x'.repeat(500)}`),
+      );
+      const page = await bench.read(['a']);
+      assertCovered(page, 'a', positions);
+      assert.ok(page.evictedThrough.has('a'));
+      assert.ok(page.events.length <= 20 + bench.slack, `${page.events.length} are held`);
+    },
+  },
+  {
+    name: 'events that are too old are gone, and the watermark says so',
+    needs: 'ages',
+    bounds: { maxAgeMs: 60_000 },
+    async run(bench) {
+      const positions = await addAll(bench, 'a', [1, 2]);
+      await bench.clock.advance(40_000);
+      positions.push(await bench.add('a', 3));
+      assert.equal((await bench.read(['a'])).events.length, 3);
+      await bench.clock.advance(30_000);
+      const page = await bench.read(['a']);
+      assert.deepEqual(valuesOf(page.events), [3]);
+      assert.equal(page.evictedThrough.get('a'), positions[1]);
+    },
+  },
+  {
+    name: 'the newest value of keep: latest does not age',
+    needs: 'ages',
+    bounds: { maxAgeMs: 60_000 },
+    async run(bench) {
+      await bench.append([entryOf('p', 1, 'latest')]);
+      await bench.clock.advance(600_000);
+      const page = await bench.read(['p']);
+      assert.deepEqual([valuesOf(page.events), page.evictedThrough.size], [[1], 0]);
+    },
+  },
+  {
+    name: 'a burst of keep: all evicts no newest value, and the other way round',
+    bounds: { maxEvents: 8 },
+    async run(bench) {
+      await bench.fill([entryOf('p', 'value', 'latest'), entryOf('a', 1)]);
+      await bench.fill(numbers(40).map((n) => entryOf(`q${n % 5}`, n, 'latest')));
+      assert.deepEqual(valuesOf((await bench.read(['a'])).events), [1]);
+      await bench.fill(numbers(40 + bench.slack).map((n) => entryOf('b', n)));
+      const page = await bench.read(['p']);
+      assert.deepEqual([valuesOf(page.events), page.evictedThrough.size], [['value'], 0]);
+    },
+  },
+  {
+    name: 'the values of keep: latest are bounded too, and a new one fills the gap',
+    bounds: { maxEvents: 8 },
+    async run(bench) {
+      await bench.fill(numbers(30 + bench.slack).map((n) => entryOf(`p${n}`, n, 'latest')));
+      const page = await bench.read(['p1']);
+      assert.deepEqual([page.events.length, page.evictedThrough.size], [0, 1]);
+      await bench.append([entryOf('p1', 'new', 'latest')]);
+      const back = await bench.read(['p1']);
+      assert.deepEqual([valuesOf(back.events), back.evictedThrough.size], [['new'], 0]);
+    },
+  },
+];

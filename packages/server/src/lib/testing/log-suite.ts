@@ -1,0 +1,37 @@
+/** The contract of a log as a list of cases that any test runner can run. */
+import { appendCases } from './log-append-cases.ts';
+import { boundCases } from './log-bound-cases.ts';
+import { LogBench, type LogCaseBody } from './log-bench.ts';
+import { readCases } from './log-read-cases.ts';
+import { tailCases } from './log-tail-cases.ts';
+import type { CreateLogUnderTest, LogTraits } from './log-bench.ts';
+
+/** One case: `run` rejects with an AssertionError where the log does not keep the contract. */
+export interface LogCase {
+  readonly name: string;
+  run(): Promise<void>;
+}
+
+/**
+ * Everything that a log must do for Linefeed's promises to hold. Give each case to the runner of your choice:
+ *
+ *     for (const { name, run } of logContract(create)) test(name, run);
+ *
+ * `create` makes a new, empty log for each case.
+ */
+export function logContract(create: CreateLogUnderTest, traits: LogTraits = {}): readonly LogCase[] {
+  const bodies: LogCaseBody[] = [...appendCases, ...readCases, ...boundCases, ...tailCases];
+  return bodies
+    .filter(({ needs }) => needs === undefined || traits[needs] === true)
+    .map(({ name, bounds, run }) => ({
+      name,
+      async run() {
+        const bench = await LogBench.create(create, bounds, traits);
+        try {
+          await run(bench);
+        } finally {
+          await bench.dispose();
+        }
+      },
+    }));
+}

@@ -1,0 +1,202 @@
+/** Contract of a log: following the tail, from history to live, rollback. */
+import assert from 'node:assert/strict';
+import { BEGINNING, comparePositions } from '@linefeed/shared/wire';
+import { entryOf, numbers, valuesOf, type LogCaseBody } from './log-bench.ts';
+
+export const tailCases: readonly LogCaseBody[] = [
+  {
+    name: 'a tail starts at the newest event and tells what comes behind it',
+    async run(bench) {
+      const before = await bench.add('a', 1);
+      const following = bench.follow();
+      assert.equal(following.start, before);
+      await bench.add('a', 2);
+      const last = await bench.add('b', 3);
+      await bench.until('both events', () => following.through === last);
+      assert.deepEqual(following.values, [2, 3]);
+      assert.deepEqual(
+        following.events.map(({ prev }) => prev),
+        [before, BEGINNING],
+      );
+      assert.deepEqual([following.resets, following.errors], [[], []]);
+    },
+  },
+  {
+    name: 'every handle is told of every append, in one order',
+    async run(bench) {
+      const other = await bench.open();
+      const followings = [bench.follow(), bench.follow(other)];
+      const appends = numbers(60).flatMap((n) => [
+        bench.log.append([entryOf('a', { by: 1, n })]),
+        other.append([entryOf('b', { by: 2, n })]),
+      ]);
+      await bench.finish(Promise.all(appends));
+      await bench.until('120 events', () => followings.every(({ events }) => events.length === 120));
+      const [one, two] = followings.map(({ events }) => events.map(({ position }) => position));
+      assert.deepEqual(one, two);
+      const { events } = await bench.read(['a', 'b']);
+      assert.deepEqual(
+        events.map(({ position }) => position),
+        one,
+      );
+    },
+  },
+  {
+    name: 'a tail that is far behind gets everything, in order',
+    async run(bench) {
+      const other = await bench.open();
+      const following = bench.follow(other);
+      const newest = await bench.fill(numbers(3_000).map((n) => entryOf(`a${n % 5}`, n)));
+      await bench.until('3,000 events', () => following.through === newest);
+      assert.deepEqual(following.values, numbers(3_000));
+    },
+  },
+  {
+    name: 'through moves though a value was superseded before it could be told',
+    async run(bench) {
+      const other = await bench.open();
+      const following = bench.follow(other);
+      const newest = await bench.fill(numbers(50).map((n) => entryOf('p', n, 'latest')));
+      await bench.until('the newest value', () => following.through === newest);
+      assert.equal(following.values.at(-1), 50);
+      assert.deepEqual(following.resets, []);
+    },
+  },
+  {
+    name: 'a closed tail is not called any more, and others are',
+    async run(bench) {
+      const [closed, open] = [bench.follow(), bench.follow()];
+      await bench.add('a', 1);
+      await bench.until('the first event', () => closed.events.length === 1 && open.events.length === 1);
+      closed.close();
+      await bench.add('a', 2);
+      await bench.until('the second event', () => open.events.length === 2);
+      assert.deepEqual(closed.values, [1]);
+    },
+  },
+  {
+    name: 'a tail that was closed can be followed by another',
+    async run(bench) {
+      bench.follow().close();
+      const between = await bench.add('a', 1);
+      const following = bench.follow();
+      assert.equal(following.start, between);
+      await bench.add('a', 2);
+      await bench.until('the event', () => following.events.length === 1);
+      assert.deepEqual(following.values, [2]);
+    },
+  },
+  {
+    name: 'a listener that appends upsets no order',
+    async run(bench) {
+      const appends: unknown[] = [];
+      bench.log.tail({
+        onEvents(events) {
+          for (const { data } of events) {
+            if (Number(data) < 5) appends.push(bench.log.append([entryOf('a', Number(data) + 1)]));
+          }
+        },
+        onReset: () => undefined,
+        onError: () => undefined,
+      });
+      const following = bench.follow();
+      await bench.add('a', 1);
+      await bench.until('five events', () => following.events.length === 5);
+      assert.deepEqual(following.values, numbers(5));
+      await bench.finish(Promise.all(appends));
+    },
+  },
+  {
+    name: 'a listener that throws is told, and nobody else notices',
+    async run(bench) {
+      const errors: unknown[] = [];
+      const fault = new Error('a fault of the listener');
+      bench.log.tail({
+        onEvents() {
+          throw fault;
+        },
+        onReset: () => undefined,
+        onError: (error) => errors.push(error),
+      });
+      const following = bench.follow();
+      await bench.add('a', 1);
+      await bench.until('the event', () => following.events.length === 1 && errors.length > 0);
+      assert.deepEqual(errors, [fault]);
+    },
+  },
+  {
+    name: 'pages lead to the tail without a hole or a repeat while others append',
+    async run(bench) {
+      const writer = await bench.open();
+      await bench.fill(numbers(100).map((n) => entryOf('a', n)));
+      const live = bench.follow();
+      const seen: unknown[] = [];
+      let after = BEGINNING;
+      let next = 101;
+      // The page that reaches what the tail has told ends the replay.
+      do {
+        await bench.add('a', next++, writer);
+        const page = await bench.read(['a'], { after, limit: 30 });
+        seen.push(...valuesOf(page.events));
+        after = page.through;
+      } while (comparePositions(after, live.through) < 0);
+      const last = await bench.add('a', next, writer);
+      await bench.until('the last event', () => live.through === last);
+      seen.push(...valuesOf(live.events.filter(({ position }) => comparePositions(position, after) > 0)));
+      assert.deepEqual(seen, numbers(next));
+    },
+  },
+  {
+    name: 'a tail of which events were evicted unseen is reset, not left with a hole',
+    bounds: { maxEvents: 8 },
+    async run(bench) {
+      const other = await bench.open();
+      const following = bench.follow(other);
+      const newest = await bench.fill(numbers(100 + bench.slack).map((n) => entryOf('a', n)));
+      await bench.until('the tail', () => following.through === newest);
+      if (following.resets.length === 0) assert.deepEqual(following.values, numbers(100 + bench.slack));
+      else assert.equal(following.resets[0]!.reason, 'rollback');
+    },
+  },
+  {
+    name: 'a rollback is noticed by every handle, and no old cursor means a new event',
+    needs: 'rollsBack',
+    async run(bench) {
+      const other = await bench.open();
+      const { epoch } = bench.log;
+      const kept = await bench.add('a', 1);
+      const followings = [bench.follow(), bench.follow(other)];
+      await bench.fill([entryOf('a', 2), entryOf('a', 3)]);
+      await bench.until('both events', () => followings.every(({ events }) => events.length === 2));
+      await bench.rollBack(kept);
+      await bench.until('the reset', () => followings.every(({ resets }) => resets.length > 0));
+      for (const { resets } of followings) {
+        assert.deepEqual(
+          resets.map(({ reason }) => reason),
+          ['rollback'],
+        );
+        assert.notEqual(resets[0]!.epoch, epoch);
+      }
+      assert.equal(other.epoch, bench.log.epoch);
+      assert.equal((await bench.read(['a'])).epoch, bench.log.epoch);
+      const next = await bench.add('a', 'new');
+      await bench.until('the new event', () => followings.every(({ through }) => through === next));
+      for (const { values } of followings) assert.deepEqual(values, [2, 3, 'new']);
+    },
+  },
+  {
+    name: 'a rollback that a writer meets first costs it nothing',
+    needs: 'rollsBack',
+    async run(bench) {
+      const kept = await bench.add('a', 1);
+      await bench.add('a', 2);
+      const { epoch } = bench.log;
+      await bench.rollBack(kept);
+      const next = await bench.add('a', 'new');
+      assert.notEqual(bench.log.epoch, epoch);
+      const page = await bench.read(['a']);
+      assert.equal(page.epoch, bench.log.epoch);
+      assert.deepEqual([valuesOf(page.events).at(-1), page.events.at(-1)!.position], ['new', next]);
+    },
+  },
+];

@@ -1,0 +1,111 @@
+/** A tRPC router served over Linefeed: every subscription is a stream of one shared connection. */
+import type { AnyTRPCRouter, CreateContextCallback, inferRouterContext } from '@trpc/server';
+import { getTRPCErrorFromUnknown } from '@trpc/server';
+import { parseConnectionParamsFromString, type TRPCRequestInfo } from '@trpc/server/http';
+import type { AnyChannel, TopicDefinition } from '@linefeed/shared';
+import { CONTROL_PREFIX, refusal } from '@linefeed/shared/wire';
+import { openFeed } from '../create-feed.ts';
+import type { Answerer } from '../exchange.ts';
+import type { BaseFeedOptions, Feed } from '../feed-types.ts';
+import type { UntypedSource } from '../stream-run.ts';
+import { runProcedure, type Caller, type ProcedureErrorHandler } from './procedure-run.ts';
+
+/** What `createContext` gets: once for each subscription, and again each time it is resumed. */
+export interface SubscriptionContextOptions {
+  /** The request that asked: the one that opened the connection, or that added this subscription to it. No body. */
+  readonly req: Request;
+  /** One call: the subscription. */
+  readonly info: TRPCRequestInfo;
+  /** Id of the last tracked event that the client has, where it comes back. */
+  readonly lastEventId: string | undefined;
+}
+
+/** Options of `fromRouter`; limits, hooks and `cors` are those of `createFeed`. */
+export type FromRouterOptions<Router extends AnyTRPCRouter> = Omit<
+  BaseFeedOptions<AnyChannel, unknown>,
+  'path' | 'context' | 'authorize' | 'log' | 'onError' | 'onGap' | 'maxAddressBytes'
+> &
+  CreateContextCallback<
+    inferRouterContext<Router>,
+    (options: SubscriptionContextOptions) => inferRouterContext<Router> | Promise<inferRouterContext<Router>>
+  > & {
+    /** Where it is mounted. Default `/live`. */
+    readonly path?: string | undefined;
+    /** Bytes of one subscription's path and input, percent-encoded. Default 65,536. */
+    readonly maxAddressBytes?: number | undefined;
+    /** Told of every error of a subscription once, as tRPC's handlers do. Default: nobody is. */
+    readonly onError?: ProcedureErrorHandler<Router> | undefined;
+  };
+
+/** A router's subscriptions, ready to be mounted. */
+export type RouterFeed = Answerer & Pick<Feed<AnyChannel>, 'handle' | 'disconnect' | 'stats' | 'close'>;
+
+const DEFAULT_PATH = '/live';
+const DEFAULT_MAX_ADDRESS_BYTES = 64 * 1024;
+
+/**
+ * Serves the subscriptions of a tRPC router to `linefeedLink`, over one connection for each client. The router stays
+ * as it is, and stays reachable by tRPC's own handlers.
+ *
+ * @throws LinefeedError `invalid_option`
+ */
+export function fromRouter<Router extends AnyTRPCRouter>(
+  router: Router,
+  options: FromRouterOptions<Router>,
+): RouterFeed {
+  const { path: mount = DEFAULT_PATH, onError, ...limits } = options;
+  const createContext = (options as { createContext?: (options: SubscriptionContextOptions) => unknown }).createContext;
+  const served = { router, createContext, onError: onError as ProcedureErrorHandler<AnyTRPCRouter> | undefined };
+  const sourceOf =
+    (path: string): UntypedSource =>
+    (run) =>
+      runProcedure(served, path, run);
+  const feed = openFeed(
+    { topics: lookup((name) => (isProcedurePath(name) ? PROCEDURE : undefined)) },
+    { path: mount },
+    {
+      maxAddressBytes: DEFAULT_MAX_ADDRESS_BYTES,
+      ...limits,
+      context: readCaller,
+      contextPerRequest: true,
+      sources: lookup(sourceOf),
+    },
+    () => undefined,
+  );
+  const { handle, disconnect, stats, close } = feed;
+  return { handle, disconnect, stats, close, '~answer': feed['~answer'] };
+}
+
+/** Entries are found when they are asked for: which procedures a lazy router has, nobody knows before. */
+function lookup<T>(get: (name: string) => T | undefined): ReadonlyMap<string, T> {
+  return Object.assign(new Map<string, T>(), { get });
+}
+
+// It becomes an event name, and the part before `~` of one.
+function isProcedurePath(name: string): boolean {
+  return /^[^\s\p{C}~?]+$/u.test(name) && !name.startsWith(CONTROL_PREFIX);
+}
+
+/** Takes anything: the procedure's own parsers decide. */
+const anything: TopicDefinition['data'] = {
+  '~standard': { version: 1, vendor: 'linefeed', validate: (value) => ({ value }) },
+};
+
+/** Every procedure as a topic: what it takes is one param, the input as JSON text. */
+const PROCEDURE: TopicDefinition = {
+  kind: 'stream',
+  params: Object.assign({ entries: { input: anything } }, anything),
+  data: anything,
+  keep: 'all',
+};
+
+/** Who asks, before any code of the router has run. */
+function readCaller(request: Request): Caller {
+  const url = new URL(request.url);
+  const params = url.searchParams.get('connectionParams');
+  try {
+    return { request, url, connectionParams: params === null ? null : parseConnectionParamsFromString(params) };
+  } catch (error) {
+    throw refusal('bad_request', getTRPCErrorFromUnknown(error).message);
+  }
+}

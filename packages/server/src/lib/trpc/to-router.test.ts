@@ -1,0 +1,235 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createTRPCClient, httpSubscriptionLink, type TRPCClientError } from '@trpc/client';
+import { initTRPC, tracked, TRPCError, type AnyTRPCRouter } from '@trpc/server';
+import { createHTTPServer, type CreateHTTPContextOptions } from '@trpc/server/adapters/standalone';
+import { defineChannel, stream, topic } from '@linefeed/shared';
+import { EventSource } from 'eventsource';
+import { afterEach, describe, expect, expectTypeOf, it, vi } from 'vitest';
+import * as z from 'zod';
+import { createFeed } from '../create-feed.ts';
+import type { FeedOptions } from '../feed-types.ts';
+import { memoryLog } from '../logs/memory.ts';
+import { message } from '../message.ts';
+import { toRouter } from './to-router.ts';
+
+const topics = {
+  notice: z.object({ text: z.string() }),
+  price: topic({ params: z.object({ symbol: z.string() }), data: z.object({ bid: z.number() }), keep: 'latest' }),
+  room: topic({ params: z.object({ name: z.string() }), data: z.object({ n: z.number() }) }),
+  count: stream({ params: z.object({ to: z.number() }), data: z.object({ n: z.number() }) }),
+};
+
+const closers: Array<() => Promise<unknown> | void> = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close();
+});
+
+function createBench<Context = undefined>(options: Partial<FeedOptions<ReturnType<typeof makeBoard>, Context>> = {}) {
+  const feed = createFeed(makeBoard(), {
+    streams: {
+      async *count({ params, lastEventId }: { params: { to: number }; lastEventId: string | undefined }) {
+        for (let n = Number(lastEventId ?? 0) + 1; n <= params.to; n += 1) yield n % 2 === 0 ? message({ n }, { id: n }) : tracked(String(n), { n });
+      },
+    },
+    ...options,
+  } as FeedOptions<ReturnType<typeof makeBoard>, Context>);
+  closers.push(() => feed.close());
+  return feed;
+}
+
+function makeBoard() {
+  return defineChannel(topics);
+}
+
+/** Serves a router by tRPC's own server and gives a stock client for it. */
+async function serve<Router extends AnyTRPCRouter>(
+  router: Router,
+  createContext: (options: CreateHTTPContextOptions) => object = () => ({}),
+) {
+  const server = createHTTPServer({ router, createContext: async (options) => createContext(options) as never });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const sockets = new Set<{ destroy(): void }>();
+  server.on('connection', (socket) => sockets.add(socket));
+  closers.push(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const client = createTRPCClient<Router>({ links: [httpSubscriptionLink({ url, EventSource } as never)] });
+  return {
+    client,
+    cut() {
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+interface Watched<T> {
+  readonly data: T[];
+  readonly errors: Array<TRPCClientError<any>>;
+  readonly ended: string[];
+}
+
+/** Callbacks that keep what they are called with. */
+function watch<T>() {
+  const watched: Watched<T> = { data: [], errors: [], ended: [] };
+  return {
+    ...watched,
+    onData: (value: T) => void watched.data.push(value),
+    onError: (error: TRPCClientError<any>) => void watched.errors.push(error),
+    onComplete: () => void watched.ended.push('complete'),
+  };
+}
+
+describe('a topic', () => {
+  it('reaches a stock client typed, tracked by its cursor', async () => {
+    const feed = createBench();
+    const { client } = await serve(toRouter(feed));
+    const seen = watch<{ id: string; data: { text: string } }>();
+    const subscription = client.notice.subscribe({ lastEventId: feed.cursor() }, {
+      ...seen,
+      onData(value) {
+        expectTypeOf(value).toEqualTypeOf<{ id: string; data: { text: string } }>();
+        seen.onData(value);
+      },
+    });
+    const { cursor } = await feed.publish('notice', { text: 'hello' });
+    await vi.waitFor(() => expect(seen.data).toEqual([{ id: cursor, data: { text: 'hello' } }]));
+    subscription.unsubscribe();
+  });
+
+  it('is resumed by the stock client itself where its connection was cut', async () => {
+    const feed = createBench();
+    const { client, cut } = await serve(toRouter(feed));
+    const seen = watch<{ data: { n: number } }>();
+    const subscription = client.room.subscribe({ name: 'a', lastEventId: feed.cursor() }, seen);
+    await feed.publish('room', { name: 'a' }, { n: 1 });
+    await vi.waitFor(() => expect(seen.data).toHaveLength(1));
+    cut();
+    await feed.publish('room', { name: 'b' }, { n: 99 });
+    await feed.publish('room', { name: 'a' }, { n: 2 });
+    await feed.publish('room', { name: 'a' }, { n: 3 });
+    await vi.waitFor(() => expect(seen.data.map(({ data }) => data.n)).toEqual([1, 2, 3]), 10_000);
+    subscription.unsubscribe();
+  });
+
+  it('that keeps the latest value gives it first', async () => {
+    const feed = createBench();
+    await feed.publish('price', { symbol: 'A' }, { bid: 1 });
+    await feed.publish('price', { symbol: 'A' }, { bid: 2 });
+    const { client } = await serve(toRouter(feed));
+    const seen = watch<{ data: { bid: number } }>();
+    const subscription = client.price.subscribe({ symbol: 'A' }, seen);
+    await vi.waitFor(() => expect(seen.data.map(({ data }) => data.bid)).toEqual([2]));
+    subscription.unsubscribe();
+  });
+
+  it('that is a stream runs for each subscription, goes on behind the last id, and completes', async () => {
+    const feed = createBench();
+    const { client } = await serve(toRouter(feed));
+    const all = watch<unknown>();
+    client.count.subscribe({ to: 3 }, all);
+    await vi.waitFor(() => expect(all.ended).toEqual(['complete']));
+    expect(all.data).toEqual([1, 2, 3].map((n) => ({ id: String(n), data: { n } })));
+    const rest = watch<unknown>();
+    client.count.subscribe({ to: 3, lastEventId: '2' }, rest);
+    await vi.waitFor(() => expect(rest.ended).toEqual(['complete']));
+    expect(rest.data).toEqual([{ id: '3', data: { n: 3 } }]);
+  });
+
+  it('with wrong params is refused with BAD_REQUEST and what the schema says', async () => {
+    const { client } = await serve(toRouter(createBench()));
+    const seen = watch<unknown>();
+    client.room.subscribe({ name: 7 } as never, seen);
+    await vi.waitFor(() => expect(seen.errors[0]?.data).toMatchObject({ code: 'BAD_REQUEST', path: 'room' }));
+    expect(seen.errors[0]!.message).toMatch(/^The params of room are not valid: name: /);
+  });
+
+  it('may not have a param that tRPC means something else by', () => {
+    const board = defineChannel({ bad: topic({ params: z.object({ lastEventId: z.string() }), data: z.object({}) }) });
+    const feed = createFeed(board, {});
+    closers.push(() => feed.close());
+    expect(() => toRouter(feed)).toThrow('Topic "bad" has a param "lastEventId"');
+  });
+});
+
+describe('the authorisation of the feed', () => {
+  it('holds, with a context made from that of tRPC', async () => {
+    const asked: unknown[] = [];
+    const feed = createBench<{ user: string }>({
+      context: () => ({ user: 'over the wire' }),
+      authorize({ context, address }) {
+        asked.push([context.user, address]);
+        return context.user === 'ann';
+      },
+    });
+    const router = toRouter(feed, { context: ({ ctx }: { ctx: { name?: string } }) => ({ user: ctx.name ?? 'nobody' }) });
+    const { client } = await serve(router, ({ req }) => ({ name: new URL(req.url!, 'http://x').searchParams.get('name') ?? undefined }));
+    const seen = watch<unknown>();
+    client.room.subscribe({ name: 'a' }, seen);
+    await vi.waitFor(() => expect(seen.errors[0]?.data).toMatchObject({ code: 'FORBIDDEN' }));
+    expect(asked).toEqual([['nobody', 'room?name=a']]);
+  });
+
+  it('says what a context that throws says', async () => {
+    const feed = createBench();
+    const router = toRouter(feed, {
+      context() {
+        throw new TRPCError({ code: 'UNAUTHORIZED', message: 'sign in' });
+      },
+    });
+    const { client } = await serve(router);
+    const seen = watch<unknown>();
+    client.notice.subscribe(undefined, seen);
+    await vi.waitFor(() => expect(seen.errors[0]).toMatchObject({ message: 'sign in', data: { code: 'UNAUTHORIZED' } }));
+  });
+});
+
+describe('events that are gone', () => {
+  const small = () => createBench({ log: memoryLog({ maxEvents: 2 }) });
+
+  it('end the subscription with CONFLICT', async () => {
+    const feed = small();
+    const { cursor } = await feed.publish('notice', { text: '0' });
+    for (const text of ['1', '2', '3', '4']) await feed.publish('notice', { text });
+    const { client } = await serve(toRouter(feed));
+    const seen = watch<unknown>();
+    client.notice.subscribe({ lastEventId: cursor }, seen);
+    await vi.waitFor(() => expect(seen.errors[0]?.data).toMatchObject({ code: 'CONFLICT', httpStatus: 409 }));
+    expect(seen.data).toEqual([]);
+  });
+
+  it('are passed over where that is asked for', async () => {
+    const feed = small();
+    const { cursor } = await feed.publish('notice', { text: '0' });
+    for (const text of ['1', '2', '3', '4']) await feed.publish('notice', { text });
+    const { client } = await serve(toRouter(feed, { onGap: 'ignore' }));
+    const seen = watch<{ data: { text: string } }>();
+    const subscription = client.notice.subscribe({ lastEventId: cursor }, seen);
+    await vi.waitFor(() => expect(seen.data.map(({ data }) => data.text)).toEqual(['3', '4']));
+    subscription.unsubscribe();
+  });
+
+  it('include those behind a last id that is none of ours', async () => {
+    const { client } = await serve(toRouter(small()));
+    const seen = watch<unknown>();
+    client.notice.subscribe({ lastEventId: 'of another feed' }, seen);
+    await vi.waitFor(() => expect(seen.errors[0]?.data).toMatchObject({ code: 'CONFLICT' }));
+  });
+});
+
+describe('the router of a feed', () => {
+  it('goes into a larger one', async () => {
+    const feed = createBench();
+    const t = initTRPC.create();
+    const appRouter = t.router({ live: toRouter(feed) });
+    const { client } = await serve(appRouter);
+    const seen = watch<{ data: { bid: number } }>();
+    await feed.publish('price', { symbol: 'A' }, { bid: 5 });
+    const subscription = client.live.price.subscribe({ symbol: 'A' }, seen);
+    await vi.waitFor(() => expect(seen.data[0]?.data).toEqual({ bid: 5 }));
+    subscription.unsubscribe();
+  });
+});

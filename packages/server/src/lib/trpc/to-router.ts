@@ -1,0 +1,188 @@
+/** A feed as a tRPC router: one subscription procedure for each topic, resumed by tRPC's own last event id. */
+import {
+  initTRPC,
+  tracked,
+  TRPCError,
+  type AnyTRPCProcedure,
+  type AnyTRPCRootTypes,
+  type TRPCBuiltRouter,
+  type TRPCDefaultErrorShape,
+  type TRPCSubscriptionProcedure,
+} from '@trpc/server';
+import type { AnyChannel, ParamsInput, Payload, StreamName, TopicDefinition, TopicName } from '@linefeed/shared';
+import { describeIssues, encodeAddress, LinefeedError, paramNames, validate } from '@linefeed/shared/wire';
+import { checkAddressSize } from '../admission.ts';
+import { toRefusal } from '../exchange.ts';
+import type { FeedCore } from '../feed.ts';
+import type { Feed } from '../feed-types.ts';
+import { followLog } from '../follow.ts';
+import { encodePayload } from '../publisher.ts';
+import { readYield } from '../stream-run.ts';
+
+/** An event as tRPC hands out a tracked one. */
+interface TrackedPayload<T> {
+  id: string;
+  data: T;
+}
+
+type TopicInput<C extends AnyChannel, K extends TopicName<C>> = [ParamsInput<C, K>] extends [undefined]
+  ? { lastEventId?: string | null | undefined } | void
+  : ParamsInput<C, K> & { lastEventId?: string | null | undefined };
+
+type TopicOutput<C extends AnyChannel, K extends TopicName<C>> = AsyncIterable<
+  | TrackedPayload<Payload<C, K>>
+  // Whether a stream gives its events ids is the source's to say.
+  | (K extends StreamName<C> ? Payload<C, K> : never),
+  void
+>;
+
+/** The router of a feed. */
+export type FeedRouter<C extends AnyChannel> = TRPCBuiltRouter<
+  { ctx: object; meta: object; errorShape: TRPCDefaultErrorShape; transformer: false },
+  {
+    [K in TopicName<C>]: TRPCSubscriptionProcedure<{
+      input: TopicInput<C, K>;
+      output: TopicOutput<C, K>;
+      meta: object;
+      errorShape: TRPCDefaultErrorShape;
+    }>;
+  }
+>;
+
+export interface ToRouterOptions<Context, Ctx extends object = object> {
+  /**
+   * tRPC's context as the context of the feed: what its `authorize` decides on and its sources get. Default: tRPC's
+   * own. What it throws refuses the subscription.
+   */
+  readonly context?: ((options: { readonly ctx: Ctx }) => Context | Promise<Context>) | undefined;
+  /**
+   * Events that can no longer be replayed, which tRPC has no frame for: `error` ends the subscription with `CONFLICT`,
+   * so that the client fetches the state and subscribes anew; `ignore` goes on behind them. Default `error`.
+   */
+  readonly onGap?: 'error' | 'ignore' | undefined;
+}
+
+/**
+ * Makes a tRPC router of a feed, to be served alone or put into a larger router. A topic's params are the input;
+ * logged events come tracked by their cursors, streams by the ids of their sources. `authorize` of the feed holds.
+ *
+ * A client that is cut off before its first event starts anew: tRPC keeps no place without an event.
+ *
+ * @throws LinefeedError `invalid_option` for a topic with a param `lastEventId`, which is tRPC's.
+ */
+export function toRouter<C extends AnyChannel, Context, Ctx extends object = object>(
+  feed: Feed<C, Context>,
+  options: ToRouterOptions<Context, Ctx> = {},
+): FeedRouter<C> {
+  const t = initTRPC.context<object>().create();
+  const procedures: Record<string, AnyTRPCProcedure> = {};
+  for (const [topic, definition] of feed.channel.topics) {
+    checkParamNames(topic, definition);
+    procedures[topic] = t.procedure
+      .input((raw: unknown) => readInput(topic, definition, raw))
+      .subscription(({ input, ctx, signal }) =>
+        subscribe(feed['~core'], { topic, definition, ...input, signal }, async () =>
+          options.context === undefined ? ctx : await options.context({ ctx: ctx as Ctx }),
+          options.onGap === 'ignore',
+        ),
+      );
+  }
+  return t.router(procedures) as unknown as FeedRouter<C>;
+}
+
+function checkParamNames(topic: string, { params }: TopicDefinition): void {
+  if (params === undefined || paramNames(params)?.includes('lastEventId') !== true) return;
+  throw new LinefeedError(
+    'invalid_option',
+    `Topic "${topic}" has a param "lastEventId", which in tRPC is where a subscription goes on; rename it.`,
+  );
+}
+
+interface TopicRequest {
+  readonly params: unknown;
+  readonly lastEventId: string | undefined;
+}
+
+async function readInput(topic: string, { params: schema }: TopicDefinition, raw: unknown): Promise<TopicRequest> {
+  const { lastEventId, ...given } = (raw ?? {}) as Record<string, unknown>;
+  if (lastEventId !== undefined && lastEventId !== null && typeof lastEventId !== 'string') {
+    throw new TRPCError({ code: 'BAD_REQUEST', message: 'lastEventId must be a string.' });
+  }
+  const request = { params: undefined, lastEventId: lastEventId ?? undefined };
+  if (schema === undefined) return request;
+  const result = await validate(schema, given);
+  if (result.issues === undefined) return { ...request, params: result.value };
+  throw new TRPCError({
+    code: 'BAD_REQUEST',
+    message: `The params of ${topic} are not valid: ${describeIssues(result.issues)}`,
+  });
+}
+
+interface TopicSubscription extends TopicRequest {
+  readonly topic: string;
+  readonly definition: TopicDefinition;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function* subscribe(
+  core: FeedCore,
+  subscription: TopicSubscription,
+  readContext: () => Promise<unknown>,
+  ignoreGaps: boolean,
+): AsyncGenerator<unknown, void, void> {
+  const { topic, definition, params, lastEventId, signal } = subscription;
+  try {
+    const address = encodeAddress(topic, params as object | undefined);
+    checkAddressSize(address, core.limits.maxAddressBytes);
+    const { authorize } = core.serving;
+    const context = await readContext();
+    if (authorize !== undefined && (await authorize({ context, topic, params, address })) !== true) {
+      throw new TRPCError({ code: 'FORBIDDEN', message: `Not allowed to subscribe to ${topic}.` });
+    }
+    if (definition.kind === 'stream') yield* runStream(core, subscription, context);
+    else {
+      const from = lastEventId ?? (definition.keep === 'latest' ? 'earliest' : 'now');
+      const onGap = ignoreGaps ? () => undefined : undefined;
+      for await (const { data, cursor } of followLog(core, address, { from, signal, onGap })) {
+        yield tracked(cursor, data);
+      }
+    }
+  } catch (error) {
+    throw signal?.aborted === true ? error : toTrpcError(error);
+  }
+}
+
+async function* runStream(
+  core: FeedCore,
+  { topic, definition, params, lastEventId, signal }: TopicSubscription,
+  context: unknown,
+): AsyncGenerator<unknown, void, void> {
+  const source = core.serving.sources.get(topic)!;
+  const content = await source({ params, context, lastEventId, signal: signal ?? new AbortController().signal });
+  for await (const value of content) {
+    const { data, id } = readYield(topic, value);
+    const payload: unknown = JSON.parse(await encodePayload(topic, definition, data, core.limits.maxPayloadBytes));
+    yield id === undefined ? payload : tracked(id, payload);
+  }
+}
+
+const CODES: Readonly<Record<number, TRPCError['code']>> = {
+  400: 'BAD_REQUEST',
+  401: 'UNAUTHORIZED',
+  403: 'FORBIDDEN',
+  404: 'NOT_FOUND',
+  409: 'CONFLICT',
+  413: 'PAYLOAD_TOO_LARGE',
+  429: 'TOO_MANY_REQUESTS',
+  503: 'SERVICE_UNAVAILABLE',
+};
+
+function toTrpcError(error: unknown): unknown {
+  if (error instanceof TRPCError) return error;
+  if (LinefeedError.is(error) && error.code === 'hole') {
+    return new TRPCError({ code: 'CONFLICT', message: error.message, cause: error });
+  }
+  // Of a failure of the server's own it does not bear the message.
+  const { status = 500, message } = toRefusal(error);
+  return new TRPCError({ code: CODES[status] ?? 'INTERNAL_SERVER_ERROR', message, cause: error });
+}

@@ -1,0 +1,63 @@
+/** Writes to one open response and watches it: knows silence, room, and a reader that takes nothing. */
+import type { Clock } from './clock.ts';
+import type { Outlet } from './outlet.ts';
+
+export interface WriterOptions {
+  readonly clock: Clock;
+  /** So long without a write is a silence. Milliseconds; `Infinity`: never. */
+  readonly pingMs: number;
+  /** So long without progress while bytes wait is a stall. Milliseconds; `Infinity`: never. */
+  readonly stallTimeoutMs: number;
+}
+
+export class Writer {
+  readonly #outlet: Outlet;
+  readonly #options: WriterOptions;
+  #waiting: Array<() => void> = [];
+  #lastWriteAt: number;
+  #writtenBytes = 0;
+  #takenBytes = 0;
+  #stalledSince: number | undefined;
+
+  constructor(outlet: Outlet, options: WriterOptions) {
+    this.#outlet = outlet;
+    this.#options = options;
+    this.#lastWriteAt = options.clock.now();
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.#outlet.closed) return;
+    this.#lastWriteAt = this.#options.clock.now();
+    this.#writtenBytes += bytes.byteLength;
+    this.#outlet.write(bytes);
+  }
+
+  /** Resolves when there is room, or nobody to wait for. */
+  drained(): Promise<void> {
+    if (this.#outlet.closed || this.#outlet.writable) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** To be called when the outlet drains and when it closes. */
+  wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  /** What has come to pass: a reader with nothing to wait for heard nothing, or one with bytes waiting took none. */
+  look(now: number): 'silent' | 'stalled' | undefined {
+    const { pingMs, stallTimeoutMs } = this.#options;
+    const bufferedBytes = this.#outlet.bufferedBytes;
+    const taken = this.#writtenBytes - bufferedBytes;
+    // What is taken, not what waits: a slow reader of a busy stream takes while its queue grows.
+    const progressed = taken > this.#takenBytes;
+    this.#takenBytes = taken;
+    if (bufferedBytes === 0 && this.#outlet.writable) {
+      this.#stalledSince = undefined;
+      return now - this.#lastWriteAt >= pingMs ? 'silent' : undefined;
+    }
+    if (this.#stalledSince === undefined || progressed) this.#stalledSince = now;
+    return now - this.#stalledSince >= stallTimeoutMs ? 'stalled' : undefined;
+  }
+}

@@ -1,0 +1,7 @@
+/** For tests: the contract that every log keeps, and a clock that stands still. Needs Node. */
+export { logContract } from './lib/testing/log-suite.ts';
+export { createManualClock } from './lib/testing/manual-clock.ts';
+export type { LogCase } from './lib/testing/log-suite.ts';
+export type { CreateLogUnderTest, LogSetup, LogTraits, LogUnderTest } from './lib/testing/log-bench.ts';
+export type { ManualClock } from './lib/testing/manual-clock.ts';
+export type { Clock, Timer } from './lib/clock.ts';

@@ -1,0 +1,210 @@
+import * as v from 'valibot';
+import { describe, expectTypeOf, test } from 'vitest';
+import { z } from 'zod';
+import * as mini from 'zod/mini';
+import {
+  type Channel,
+  defineChannel,
+  type LoggedName,
+  type Params,
+  type ParamsInput,
+  type Payload,
+  type PayloadInput,
+  type StreamName,
+  stream,
+  topic,
+  type TopicName,
+} from './index.ts';
+
+interface Quote {
+  bid: number;
+  venue: { name: string; tags?: string[] };
+}
+interface Late {
+  at: Date;
+}
+interface Tree {
+  value: number;
+  children: Tree[];
+}
+
+const Level = z.enum(['info', 'warn']);
+const board = defineChannel({
+  notice: z.object({ text: z.string(), level: Level }),
+  price: topic({
+    params: z.object({ symbol: z.string(), depth: z.number().default(1), venue: z.string().optional() }),
+    data: z.object({ bid: z.number(), size: z.number().default(0), note: z.string().optional() }),
+    keep: 'latest',
+  }),
+  report: stream({
+    params: z.object({ year: z.number() }),
+    data: z.discriminatedUnion('kind', [
+      z.object({ kind: z.literal('step'), done: z.number() }),
+      z.object({ kind: z.literal('result'), rows: z.array(z.array(z.string().nullable())) }),
+    ]),
+  }),
+  clock: stream({ data: z.iso.datetime() }),
+  order: z.object({ id: z.string().brand<'OrderId'>() }),
+  quote: z.custom<Quote>(),
+  tree: z.custom<Tree>(),
+  record: z.record(z.string(), z.number()),
+  tuple: z.tuple([z.string(), z.number()]),
+  small: mini.object({ n: mini.optional(mini.number()) }),
+  other: topic({
+    params: v.object({ id: v.optional(v.string(), 'x') }),
+    data: v.object({ n: v.nullable(v.number()) }),
+  }),
+});
+type Board = typeof board;
+
+describe('names', () => {
+  test('are those of the contract, by kind', () => {
+    expectTypeOf<StreamName<Board>>().toEqualTypeOf<'report' | 'clock'>();
+    expectTypeOf<LoggedName<Board>>().toEqualTypeOf<
+      'notice' | 'price' | 'order' | 'quote' | 'tree' | 'record' | 'tuple' | 'small' | 'other'
+    >();
+    expectTypeOf<TopicName<Board>>().toEqualTypeOf<StreamName<Board> | LoggedName<Board>>();
+  });
+
+  test('of a misspelt topic do not pass', () => {
+    // @ts-expect-error there is no such topic
+    expectTypeOf<Payload<Board, 'prices'>>().toBeNever();
+  });
+});
+
+describe('payloads', () => {
+  test('have enums and strings as they are', () => {
+    expectTypeOf<Payload<Board, 'notice'>>().toEqualTypeOf<{ text: string; level: 'info' | 'warn' }>();
+  });
+
+  test('have defaults filled in for the handler, and optional for the publisher', () => {
+    expectTypeOf<Payload<Board, 'price'>>().toEqualTypeOf<{
+      bid: number;
+      size: number;
+      note?: string | undefined;
+    }>();
+    expectTypeOf<PayloadInput<Board, 'price'>>().toEqualTypeOf<{
+      bid: number;
+      size?: number | undefined;
+      note?: string | undefined;
+    }>();
+  });
+
+  test('are unions with nested arrays', () => {
+    expectTypeOf<Payload<Board, 'report'>>().toEqualTypeOf<
+      { kind: 'step'; done: number } | { kind: 'result'; rows: Array<Array<string | null>> }
+    >();
+  });
+
+  test('keep brands, interfaces, recursion, records and tuples', () => {
+    expectTypeOf<Payload<Board, 'order'>>().toEqualTypeOf<{ id: string & z.$brand<'OrderId'> }>();
+    expectTypeOf<Payload<Board, 'quote'>>().toEqualTypeOf<Quote>();
+    expectTypeOf<Payload<Board, 'tree'>>().toEqualTypeOf<Tree>();
+    expectTypeOf<Payload<Board, 'record'>>().toEqualTypeOf<Record<string, number>>();
+    expectTypeOf<Payload<Board, 'tuple'>>().toEqualTypeOf<[string, number]>();
+    expectTypeOf<Payload<Board, 'clock'>>().toBeString();
+  });
+
+  test('come from every library', () => {
+    expectTypeOf<Payload<Board, 'small'>>().toEqualTypeOf<{ n?: number | undefined }>();
+    expectTypeOf<Payload<Board, 'other'>>().toEqualTypeOf<{ n: number | null }>();
+  });
+});
+
+describe('params', () => {
+  test('are output for who is called and input for who calls', () => {
+    expectTypeOf<Params<Board, 'price'>>().toEqualTypeOf<{
+      symbol: string;
+      depth: number;
+      venue?: string | undefined;
+    }>();
+    expectTypeOf<ParamsInput<Board, 'price'>>().toEqualTypeOf<{
+      symbol: string;
+      depth?: number | undefined;
+      venue?: string | undefined;
+    }>();
+    expectTypeOf<Params<Board, 'other'>>().toEqualTypeOf<{ id: string }>();
+    expectTypeOf<ParamsInput<Board, 'other'>>().toEqualTypeOf<{ id?: string | undefined }>();
+  });
+
+  test('are undefined for a topic without', () => {
+    expectTypeOf<Params<Board, 'notice'>>().toBeUndefined();
+    expectTypeOf<ParamsInput<Board, 'clock'>>().toBeUndefined();
+  });
+});
+
+describe('a channel', () => {
+  test('carries its topics in its type alone', () => {
+    expectTypeOf(board).toExtend<Channel>();
+  });
+});
+
+describe('a contract that cannot work does not compile', () => {
+  test('because JSON does not carry the payload', () => {
+    // @ts-expect-error a Date
+    defineChannel({ a: z.object({ at: z.date() }) });
+    // @ts-expect-error a Date in zod/mini
+    defineChannel({ a: mini.object({ at: mini.date() }) });
+    // @ts-expect-error a Date in valibot
+    defineChannel({ a: v.object({ at: v.date() }) });
+    // @ts-expect-error a Date in an interface
+    defineChannel({ a: z.custom<Late>() });
+    // @ts-expect-error a bigint, nested
+    defineChannel({ a: topic({ data: z.array(z.object({ n: z.array(z.bigint()) })) }) });
+    // @ts-expect-error a Map
+    defineChannel({ a: z.object({ m: z.map(z.string(), z.string()) }) });
+    // @ts-expect-error a Set, in one branch of a union
+    defineChannel({ a: stream({ data: z.union([z.string(), z.object({ s: z.set(z.string()) })]) }) });
+    // @ts-expect-error a function
+    defineChannel({ a: z.object({ f: z.custom<() => void>() }) });
+    // @ts-expect-error undefined in an array
+    defineChannel({ a: z.array(z.string().optional()) });
+    // @ts-expect-error undefined as a whole
+    defineChannel({ a: z.string().optional() });
+    // @ts-expect-error undefined alone
+    defineChannel({ a: z.undefined() });
+  });
+
+  test('because the output is not accepted as input', () => {
+    // @ts-expect-error a string becomes a number
+    defineChannel({ a: z.object({ n: z.string().transform(Number) }) });
+  });
+
+  test('because of the name', () => {
+    // @ts-expect-error an event of EventSource
+    defineChannel({ open: z.string() });
+    // @ts-expect-error an event of EventSource
+    defineChannel({ error: z.string() });
+    // @ts-expect-error a control frame
+    defineChannel({ 'linefeed.hello': z.string() });
+  });
+
+  test('because of the params', () => {
+    // @ts-expect-error no object
+    defineChannel({ a: topic({ params: z.string(), data: z.string() }) });
+    // @ts-expect-error no object
+    defineChannel({ a: stream({ params: z.array(z.string()), data: z.string() }) });
+    // @ts-expect-error a Date
+    defineChannel({ a: topic({ params: z.object({ since: z.date() }), data: z.string() }) });
+    // @ts-expect-error a name of the request itself
+    defineChannel({ a: topic({ params: z.object({ from: z.string() }), data: z.string() }) });
+  });
+
+  test('because it is no topic', () => {
+    // @ts-expect-error a number
+    defineChannel({ a: 5 });
+    // @ts-expect-error fields without a schema around them
+    defineChannel({ a: { bid: z.number() } });
+    // @ts-expect-error a stream is not kept
+    defineChannel({ a: stream({ data: z.string(), keep: 'latest' }) });
+  });
+
+  test('while payloads of which nothing is known do', () => {
+    expectTypeOf(
+      defineChannel({ a: z.unknown(), b: z.any(), c: z.object({ d: z.unknown() }) }),
+    ).toExtend<Channel>();
+    expectTypeOf(
+      defineChannel({ a: topic({ params: z.record(z.string(), z.string()), data: z.json() }) }),
+    ).toExtend<Channel>();
+  });
+});

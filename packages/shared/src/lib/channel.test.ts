@@ -1,0 +1,224 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import * as v from 'valibot';
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import * as mini from 'zod/mini';
+import { defineChannel, paramNames, stream, topic, type TopicMap } from './channel.ts';
+
+/** For contracts that the compiler would refuse, too. */
+const define = (topics: TopicMap) => defineChannel(topics as { readonly x: z.ZodString });
+const text = z.string();
+
+describe('a contract', () => {
+  const libraries = {
+    zod: { data: z.object({ bid: z.number() }), params: z.object({ symbol: z.string() }) },
+    'zod/mini': { data: mini.object({ bid: mini.number() }), params: mini.object({ symbol: mini.string() }) },
+    valibot: { data: v.object({ bid: v.number() }), params: v.object({ symbol: v.string() }) },
+  };
+
+  test.for(Object.entries(libraries))('can be written with %s', ([, { data, params }]) => {
+    const { topics } = define({
+      plain: data,
+      price: topic({ params, data, keep: 'latest' }),
+      report: stream({ params, data }),
+    });
+    expect([...topics]).toEqual([
+      ['plain', { kind: 'logged', params: undefined, data, keep: 'all' }],
+      ['price', { kind: 'logged', params, data, keep: 'latest' }],
+      ['report', { kind: 'stream', params, data, keep: 'all' }],
+    ]);
+    expect(paramNames(params)).toEqual(['symbol']);
+  });
+
+  test('can mix libraries, and take one whose schemas are functions', () => {
+    const callable = Object.assign(() => true, {
+      '~standard': {
+        version: 1,
+        vendor: 'x',
+        validate: (value) => ({ value }),
+      } satisfies StandardSchemaV1['~standard'],
+    });
+    expect([...define({ a: z.string(), b: v.string(), c: callable }).topics.keys()]).toEqual(['a', 'b', 'c']);
+  });
+
+  test('takes a schema that has fields of the names a topic has', () => {
+    const data = z.object({ kind: z.literal('logged'), data: z.string() });
+    expect(define({ a: data }).topics.get('a')).toMatchObject({ kind: 'logged', data });
+  });
+});
+
+describe('a name', () => {
+  test.for([
+    'a',
+    'A',
+    'price',
+    'a.b',
+    'a/b',
+    'a_b-c.d/e9',
+    'linefeed',
+    'linefeedx.a',
+    'opening',
+    'errors',
+    'a...b',
+  ])('%s is accepted', (name) => {
+    expect([...define({ [name]: text }).topics.keys()]).toEqual([name]);
+  });
+
+  test.for([
+    '',
+    '1a',
+    '-a',
+    '/a',
+    '.a',
+    '_a',
+    'a b',
+    'a?b',
+    'a~b',
+    'a%20',
+    'ä',
+    'a\n',
+    'a&b',
+    'a+b',
+    'a#b',
+    '__proto__x',
+  ])('%j is malformed', (name) => {
+    expect(() => define({ [name]: text })).toThrow(
+      `"${name}" cannot name a topic: a name starts with a letter`,
+    );
+  });
+
+  test.for(['open', 'error'])('%s is an event of EventSource itself', (name) => {
+    expect(() => define({ [name]: text })).toThrow(
+      `"${name}" cannot name a topic: EventSource fires an event of that name by itself.`,
+    );
+  });
+
+  test('linefeed.anything is a control frame', () => {
+    expect(() => define({ 'linefeed.hello': text })).toThrow(
+      '"linefeed.hello" cannot name a topic: names that start with "linefeed." are control frames.',
+    );
+  });
+
+  test.for(['a/', 'a//b', 'a/./b', 'a/..', 'a/../b'])('%s would not survive a URL parser', (name) => {
+    expect(() => define({ [name]: text })).toThrow(`"${name}" cannot name a topic: every URL parser`);
+  });
+});
+
+describe('what is no topic is refused with its name', () => {
+  test.for([
+    [undefined, 'a undefined'],
+    [null, 'null'],
+    [5, 'a number'],
+    ['string', 'a string'],
+    [{ bid: z.number() }, 'an object that is no schema'],
+    [() => z.string(), 'a function'],
+    [{ kind: 'logged', data: 5 }, 'an object that is no schema'],
+  ] as const)('%s', ([value, description]) => {
+    expect(() => define({ price: value as never })).toThrow(
+      `Topic "price" is ${description}; it must be a schema of a Standard Schema library, topic({…}) or stream({…}).`,
+    );
+  });
+
+  test('a channel without topics', () => {
+    expect(() => define({})).toThrow('A channel needs at least one topic.');
+  });
+
+  test('the error has the code of contracts', () => {
+    expect(() => define({})).toThrow(
+      expect.objectContaining({ name: 'LinefeedError', code: 'invalid_channel' }),
+    );
+  });
+});
+
+describe('a payload that JSON does not carry is refused with topic and field', () => {
+  test.for([
+    ['zod', z.object({ seen: z.array(z.object({ at: z.date() })) })],
+    ['zod/mini', mini.object({ seen: mini.array(mini.object({ at: mini.date() })) })],
+    ['valibot', v.object({ seen: v.array(v.object({ at: v.date() })) })],
+  ] as const)('written with %s', ([, data]) => {
+    const message =
+      'The payload of topic "price" cannot be sent as JSON: "seen.[].at" is a Date; send it as a string';
+    expect(() => define({ price: data })).toThrow(message);
+    expect(() => define({ price: topic({ data }) })).toThrow(message);
+    expect(() => define({ price: stream({ data }) })).toThrow(message);
+  });
+
+  test('where the field is the payload itself', () => {
+    expect(() => define({ price: z.bigint() })).toThrow('cannot be sent as JSON: it is a bigint');
+  });
+
+  test.for([
+    ['z.undefined()', z.undefined()],
+    ['z.void()', z.void()],
+    ['an optional of zod', text.optional()],
+    ['a nullish of zod', text.nullish()],
+    ['an optional of zod/mini', mini.optional(mini.string())],
+    ['an optional of valibot', v.optional(v.string())],
+    ['a nullish of valibot', v.nullish(v.string())],
+  ] as const)('where it may be undefined: %s', ([, data]) => {
+    expect(() => define({ price: data })).toThrow(
+      'The payload of topic "price" cannot be sent as JSON: it may be undefined; use null.',
+    );
+  });
+
+  test('unless a default takes the place of undefined', () => {
+    expect(define({ price: text.default('x') }).topics.size).toBe(1);
+  });
+});
+
+describe('params', () => {
+  test.for([
+    ['zod', z.string(), 'string'],
+    ['zod', z.array(z.string()), 'array'],
+    ['zod', z.enum(['a']), 'enum'],
+    ['zod/mini', mini.number(), 'number'],
+    ['valibot', v.string(), 'string'],
+    ['valibot', v.tuple([v.string()]), 'tuple'],
+    ['valibot', v.picklist(['a']), 'picklist'],
+  ] as const)('that are no object are refused: %s %#', ([, params, kind]) => {
+    const message = `The params of topic "price" are a schema of type ${kind}; they must be an object.`;
+    expect(() => define({ price: topic({ params, data: text }) })).toThrow(message);
+    expect(() => define({ price: stream({ params, data: text }) })).toThrow(message);
+  });
+
+  test('that are no schema are refused', () => {
+    const params = { symbol: z.string() } as never;
+    expect(() => define({ price: topic({ params, data: text }) })).toThrow(
+      'The params of topic "price" are an object that is no schema; they must be a schema.',
+    );
+  });
+
+  test('that JSON does not carry are refused with topic and field', () => {
+    const params = z.object({ range: z.object({ since: z.date() }) });
+    expect(() => define({ price: topic({ params, data: text }) })).toThrow(
+      'A param of topic "price" cannot be part of an address: "range.since" is a Date',
+    );
+  });
+
+  test.for(['from', 'key', 'topic', 'last_event_id'])('cannot be named %s', (name) => {
+    const message = `Topic "price" cannot have a param "${name}": in a URL that key belongs to the request itself.`;
+    for (const params of [
+      z.object({ [name]: z.string() }),
+      z.object({ [name]: z.string() }).refine(() => true),
+      mini.object({ [name]: mini.string() }),
+      v.object({ [name]: v.string() }),
+      v.pipe(
+        v.object({ [name]: v.string() }),
+        v.check(() => true),
+      ),
+    ]) {
+      expect(() => define({ price: topic({ params, data: text }) })).toThrow(message);
+    }
+  });
+
+  test('can be a record or a union of objects, whose names nobody knows beforehand', () => {
+    const record = z.record(z.string(), z.string());
+    const union = z.union([z.object({ a: z.string() }), z.object({ b: z.string() })]);
+    expect(
+      define({ a: topic({ params: record, data: text }), b: topic({ params: union, data: text }) }).topics
+        .size,
+    ).toBe(2);
+    expect(paramNames(record)).toBeUndefined();
+    expect(paramNames(union)).toBeUndefined();
+  });
+});

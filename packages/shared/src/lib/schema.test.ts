@@ -1,0 +1,60 @@
+import * as v from 'valibot';
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { describeIssues, isSchema, issuePath, validate } from './schema.ts';
+
+describe('validate', () => {
+  test('stays in its tick for a schema that does', () => {
+    expect(validate(z.coerce.number(), '5')).toEqual({ value: 5 });
+  });
+
+  test('is a promise for a schema that is asynchronous', async () => {
+    const schema = v.pipeAsync(
+      v.string(),
+      v.checkAsync(() => Promise.resolve(true)),
+    );
+    const result = validate(schema, 'x');
+    expect(result).toBeInstanceOf(Promise);
+    expect(await result).toMatchObject({ value: 'x' });
+  });
+
+  test('gives the issues of either library with their paths', () => {
+    for (const schema of [z.object({ at: z.array(z.number()) }), v.object({ at: v.array(v.number()) })]) {
+      const result = validate(schema, { at: [1, 'x'] });
+      expect(result).toHaveProperty('issues');
+      expect('issues' in result && result.issues?.map(issuePath)).toEqual(['at.1']);
+    }
+  });
+});
+
+describe('isSchema', () => {
+  test('knows schemas by their interface, functions included', () => {
+    const standard = { version: 1, vendor: 'x', validate: () => ({ value: 1 }) };
+    expect(isSchema({ '~standard': standard })).toBe(true);
+    expect(isSchema(Object.assign(() => 1, { '~standard': standard }))).toBe(true);
+  });
+
+  test.for([undefined, null, 'x', {}, { '~standard': null }, { '~standard': {} }, () => 1])(
+    '%s is none',
+    (value) => {
+      expect(isSchema(value)).toBe(false);
+    },
+  );
+});
+
+describe('issues', () => {
+  test('are one line', () => {
+    expect(
+      describeIssues([
+        { message: 'no' },
+        { message: 'expected number', path: ['a', { key: 0 }, 'b'] },
+        { message: 'odd', path: [Symbol('s')] },
+      ]),
+    ).toBe('no; a.0.b: expected number; Symbol(s): odd');
+  });
+
+  test('about the value itself have no path', () => {
+    expect(issuePath({ message: 'no' })).toBe('');
+    expect(issuePath({ message: 'no', path: [] })).toBe('');
+  });
+});

@@ -1,0 +1,94 @@
+/** Reads what a handler saw, and says what of it breaks a promise. */
+import type { Published, SimLog } from './log.ts';
+
+/** A place in the history of one address. */
+interface Place {
+  readonly epoch: string;
+  readonly position: number;
+}
+
+export interface CheckerOptions {
+  readonly log: SimLog;
+  readonly address: string;
+  readonly keep: 'all' | 'latest';
+  /** `exact`: each event once, in order. `atLeast`: a plain EventSource may see some again. */
+  readonly rule: 'exact' | 'atLeast';
+  readonly fail: (what: string) => void;
+}
+
+/** Follows one subscription to a logged address. */
+export interface Checker {
+  /** Delivery starts behind here: nothing later may be missing. */
+  start(cursor: string): void;
+  event(id: string | undefined, data: string): void;
+  gap(gap: { readonly from: string; readonly to: string }): void;
+  /** Whether the newest event of the address has come. */
+  isCurrent(): boolean;
+  readonly count: number;
+}
+
+export function createChecker({ log, address, keep, rule, fail }: CheckerOptions): Checker {
+  let at: Place | undefined;
+  /** Before the first event: what comes behind here may not be missing, what comes up to here may come. */
+  let owedBehind: Place | undefined;
+  let count = 0;
+  const seen = new Set<string>();
+
+  const historyOf = (epoch: string): readonly Published[] => log.history.get(epoch)?.get(address) ?? [];
+  const say = (what: string): void => fail(`${address}: ${what}`);
+
+  return {
+    get count() {
+      return count;
+    },
+    start(cursor) {
+      owedBehind ??= toPlace(cursor);
+    },
+    event(id, data) {
+      count += 1;
+      const place = id === undefined ? undefined : toPlace(id);
+      if (place === undefined) return say(`an event without a cursor: ${data}`);
+      const history = historyOf(place.epoch);
+      const published = history.find(({ position }) => position === place.position);
+      if (published === undefined || published.data !== data) {
+        return say(`${id} brought ${data}, which was never published there`);
+      }
+      if (at !== undefined && at.epoch !== place.epoch) {
+        say(`${id} is of another epoch than ${toText(at)} before it, without a gap`);
+      } else if (at !== undefined && place.position <= at.position) {
+        if (rule === 'exact')
+          say(`${id} came behind ${toText(at)}: ${seen.has(id!) ? 'twice' : 'out of order'}`);
+        return;
+      } else if (keep === 'all') {
+        const known = at ?? (owedBehind?.epoch === place.epoch ? owedBehind : place);
+        const { position: before } = known;
+        const missing = history.filter(({ position }) => position > before && position < place.position);
+        if (missing.length > 0) {
+          say(`${missing.length} missing between ${toText(known)} and ${id}, unannounced`);
+        }
+      }
+      seen.add(id!);
+      at = place;
+    },
+    gap({ to }) {
+      const place = toPlace(to);
+      if (place === undefined) return say(`a gap to ${to}, which is no cursor`);
+      if (at === undefined || at.epoch !== place.epoch || at.position < place.position) at = place;
+    },
+    isCurrent() {
+      const newest = log.newestOf(address);
+      return newest === 0 || (at?.epoch === log.epoch && at.position >= newest);
+    },
+  };
+}
+
+function toPlace(cursor: string): Place | undefined {
+  const [epoch, position] = cursor.split('~')[0]!.split('.');
+  return epoch === undefined || position === undefined
+    ? undefined
+    : { epoch, position: parseInt(position, 36) };
+}
+
+function toText({ epoch, position }: Place): string {
+  return `${epoch}.${position.toString(36)}`;
+}

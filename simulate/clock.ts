@@ -1,0 +1,103 @@
+/** One time for everything in a simulated world: it moves only when all that could happen has happened. */
+import type { Clock as ClientClock } from '../packages/client/src/lib/clock.ts';
+import type { Clock as ServerClock } from '../packages/server/src/lib/clock.ts';
+
+export interface SimClock {
+  now(): number;
+  readonly server: ServerClock;
+  readonly client: ClientClock;
+  after(ms: number, call: () => void): () => void;
+  sleep(ms: number): Promise<void>;
+  /** Lets time pass, running what falls due. */
+  advance(ms: number): Promise<void>;
+  /** Timers that are set. */
+  readonly pending: number;
+}
+
+interface Alarm {
+  readonly at: number;
+  readonly order: number;
+  readonly call: () => void;
+}
+
+const START_MS = Date.UTC(2026, 0, 1);
+
+export function createSimClock(random: () => number): SimClock {
+  let now = 0;
+  let order = 0;
+  const alarms: Alarm[] = [];
+  let deferred: Array<() => void> = [];
+
+  const after = (ms: number, call: () => void): (() => void) => {
+    const alarm: Alarm = { at: now + Math.max(0, ms), order: (order += 1), call };
+    let index = alarms.findLastIndex((other) => other.at <= alarm.at);
+    alarms.splice((index += 1), 0, alarm);
+    return () => {
+      const at = alarms.indexOf(alarm);
+      if (at !== -1) alarms.splice(at, 1);
+    };
+  };
+
+  /** Nothing here does real I/O, so one turn of the event loop settles every promise there is. */
+  async function settle(): Promise<void> {
+    do {
+      const calls = deferred;
+      deferred = [];
+      for (const call of calls) call();
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+    } while (deferred.length > 0);
+  }
+
+  return {
+    now: () => now,
+    after,
+    sleep: (ms) => new Promise((resolve) => void after(ms, resolve)),
+    server: {
+      now: () => now,
+      wallNow: () => START_MS + now,
+      random,
+      defer: (call) => void deferred.push(call),
+      after: (ms, call) => ({ clear: after(ms, call) }),
+    },
+    client: { now: () => START_MS + now, random, after },
+    get pending() {
+      return alarms.length;
+    },
+    async advance(ms) {
+      const end = now + ms;
+      await settle();
+      while (alarms.length > 0 && alarms[0]!.at <= end) {
+        const alarm = alarms.shift()!;
+        now = Math.max(now, alarm.at);
+        alarm.call();
+        await settle();
+      }
+      now = end;
+    },
+  };
+}
+
+/** Numbers in [0, 1) that a seed decides, with what is drawn from them. */
+export interface Chance {
+  (): number;
+  /** A whole number from `low` to `high`. */
+  between(low: number, high: number): number;
+  pick<T>(items: readonly T[]): T;
+  /** True with this probability. */
+  is(probability: number): boolean;
+}
+
+export function createChance(seed: number): Chance {
+  let state = seed >>> 0;
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+  return Object.assign(next, {
+    between: (low: number, high: number) => low + Math.floor(next() * (high - low + 1)),
+    pick: <T>(items: readonly T[]): T => items[Math.floor(next() * items.length)]!,
+    is: (probability: number) => next() < probability,
+  });
+}

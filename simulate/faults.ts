@@ -1,0 +1,127 @@
+/** Faults to plant in the real sources, each a line changed: the checker must catch every one. */
+import { readFileSync } from 'node:fs';
+import { registerHooks } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+export interface Fault {
+  readonly name: string;
+  /** Below packages/. */
+  readonly file: string;
+  /** Stands in the file exactly once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+const connection = 'server/src/lib/connection.ts';
+const track = 'server/src/lib/track.ts';
+
+export const FAULTS: readonly Fault[] = [
+  {
+    name: 'joins the tail before the last page',
+    file: connection,
+    find: 'if (!this.#live && comparePositions(this.#main.position, hub.position) >= 0) {',
+    replace: 'if (!this.#live) {',
+  },
+  {
+    name: 'says hello with the tail as id',
+    file: connection,
+    find: 'id: usable ? this.#host.hub.cursorAt(this.#main.position) : undefined',
+    replace: 'id: this.#host.hub.cursor',
+  },
+  {
+    name: 'advances its position before the event is handed out',
+    file: 'server/src/lib/hub.ts',
+    find: 'const route = this.#routes.get(event.address);\n      if (route !== undefined) {\n        const frame',
+    replace:
+      'const route = this.#routes.get(event.address);\n      this.position = event.position;\n      if (route !== undefined) {\n        const frame',
+  },
+  {
+    name: 'writes control frames in front of what is pending',
+    file: connection,
+    find: '  #send(fields: Parameters<typeof encodeFrame>[0]): void {\n    this.flush();',
+    replace: '  #send(fields: Parameters<typeof encodeFrame>[0]): void {',
+  },
+  {
+    name: 'drops the gap of what was trimmed',
+    file: track,
+    find: "gaps.push({ address, from: { position }, to, reason: 'trimmed' });",
+    replace: '',
+  },
+  {
+    name: 'announces gaps behind the page',
+    file: connection,
+    find: '      this.#announce(gaps);\n',
+    replace: '      void Promise.resolve().then(() => this.#announce(gaps));\n',
+  },
+  {
+    name: 'lets a rewind overtake the connection',
+    file: connection,
+    find: 'const end = isMain ? page.through : earlierOf(page.through, this.position);',
+    replace: 'const end = page.through;',
+  },
+  {
+    name: 'authorises only connections with one subscription',
+    file: 'server/src/lib/admission.ts',
+    find: 'if (options.authorize !== undefined) {',
+    replace: 'if (options.authorize !== undefined && alone) {',
+  },
+  {
+    name: 'delivers again what replay had already brought',
+    file: connection,
+    find: 'if (comparePositions(event.position, this.#skipThrough) <= 0) return;',
+    replace: '',
+  },
+  {
+    name: 'takes a cursor of another epoch for its own',
+    file: 'server/src/lib/start.ts',
+    find: 'if (cursor.epoch !== hub.epoch) return',
+    replace: 'if (false) return',
+  },
+  {
+    name: 'runs a resumed stream from its beginning',
+    file: 'server/src/lib/feed.ts',
+    find: "lastEventId: resume.type === 'behind' ? resume.id : undefined",
+    replace: 'lastEventId: undefined',
+  },
+  {
+    name: 'forgets where each address was to start',
+    file: connection,
+    find: 'comparePositions(event.position, track.addresses.get(event.address)!) > 0,',
+    replace: 'true,',
+  },
+  {
+    name: 'goes on as before when the log starts anew',
+    file: connection,
+    find: "  reset(reason: 'rollback' | 'epoch', from: string): void {\n",
+    replace: "  reset(reason: 'rollback' | 'epoch', from: string): void {\n    return;\n",
+  },
+  {
+    name: 'falls back to the newest position instead of the last written one',
+    file: connection,
+    find: 'this.#fallBack(this.#pendingFrom);',
+    replace: 'this.#fallBack(this.#host.hub.position);',
+  },
+  {
+    name: 'never bounds what waits for a reader',
+    file: connection,
+    find: 'if (waiting + pending.byteLength > maxBufferedBytes && (waiting > 0 || pending.length > 1)) {',
+    replace: 'if (Boolean(0)) {',
+  },
+];
+
+/** Plants a fault in this process, before the file is loaded. */
+export function plant({ name, file, find, replace }: Fault): void {
+  const path = fileURLToPath(new URL(`../packages/${file}`, import.meta.url));
+  const count = readFileSync(path, 'utf8').split(find).length - 1;
+  if (count !== 1)
+    throw new Error(
+      `"${name}": what it replaces stands ${count} times in ${file}; bring simulate/faults.ts up to date.`,
+    );
+  registerHooks({
+    load(url, context, nextLoad) {
+      const loaded = nextLoad(url, context);
+      if (!url.endsWith(`/packages/${file}`)) return loaded;
+      return { ...loaded, source: readFileSync(path, 'utf8').replace(find, () => replace) };
+    },
+  });
+}

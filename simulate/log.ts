@@ -1,0 +1,151 @@
+/** The log of a simulated world: a real memoryLog that also lags, forgets, rolls back and starts anew. */
+import { memoryLog } from '@linefeed/server';
+import type {
+  Appended,
+  AppendOptions,
+  Log,
+  LogEntry,
+  LogEvent,
+  ReadPage,
+  ReadQuery,
+  TailListener,
+} from '@linefeed/server';
+import type { Chance, SimClock } from './clock.ts';
+
+/** An event as it was published, for the checker. */
+export interface Published {
+  readonly address: string;
+  readonly position: number;
+  readonly data: string;
+  readonly at: number;
+}
+
+interface Tail {
+  readonly listener: TailListener;
+  readonly lagMs: number;
+  /** Batches on their way; one that was overtaken by a reset never arrives. */
+  generation: number;
+  busyUntil: number;
+  closed: boolean;
+}
+
+export class SimLog implements Log {
+  /** Everything ever appended, by epoch and address, in order. */
+  readonly history: Map<string, Map<string, Published[]>> = new Map();
+  readonly #clock: SimClock;
+  readonly #chance: Chance;
+  readonly #maxEvents: number;
+  readonly #tails = new Set<Tail>();
+  #inner: Log;
+  #entries: LogEntry[] = [];
+
+  constructor(clock: SimClock, chance: Chance) {
+    this.#clock = clock;
+    this.#chance = chance;
+    this.#maxEvents = chance.pick([20, 60, 300]);
+    this.#inner = this.#start([]);
+  }
+
+  get epoch(): string {
+    return this.#inner.epoch;
+  }
+
+  async append(entries: readonly LogEntry[], options?: AppendOptions): Promise<Appended> {
+    if (this.#chance.is(0.3)) await this.#clock.sleep(this.#chance.between(1, 20));
+    return this.#inner.append(entries, options);
+  }
+
+  async read(query: ReadQuery): Promise<ReadPage> {
+    const limit = Math.min(query.limit, this.#chance.between(1, 30));
+    if (this.#chance.is(0.5)) await this.#clock.sleep(this.#chance.between(1, 30));
+    const page = await this.#inner.read({ ...query, limit });
+    // What a page says was true when it was read; it may arrive later.
+    if (this.#chance.is(0.3)) await this.#clock.sleep(this.#chance.between(1, 30));
+    return page;
+  }
+
+  position(): string {
+    return this.#inner.position() as string;
+  }
+
+  tail(listener: TailListener): { position: string; close(): void } {
+    const tail: Tail = {
+      listener,
+      lagMs: this.#chance.pick([0, 0, 5, 40]),
+      generation: 0,
+      busyUntil: 0,
+      closed: false,
+    };
+    this.#tails.add(tail);
+    return {
+      position: this.position(),
+      close: () => {
+        tail.closed = true;
+        this.#tails.delete(tail);
+      },
+    };
+  }
+
+  /** Where an address stands now: the position of its newest event, 0 if it has none in this epoch. */
+  newestOf(address: string): number {
+    return this.history.get(this.epoch)?.get(address)?.at(-1)?.position ?? 0;
+  }
+
+  /** Another log takes this one's place, as after a lost disk. */
+  startAnew(): void {
+    this.#replace([], 'epoch');
+  }
+
+  /** The newest events are taken back, as after a failover to a replica that was behind. */
+  rollBack(count: number): void {
+    this.#replace(this.#entries.slice(0, Math.max(0, this.#entries.length - count)), 'rollback');
+  }
+
+  #replace(entries: LogEntry[], reason: 'epoch' | 'rollback'): void {
+    this.#inner = this.#start(entries);
+    const resetAt = this.position();
+    for (const tail of this.#tails) {
+      tail.generation += 1;
+      this.#after(tail, this.#chance.between(0, 20), () => tail.listener.onReset(reason, resetAt));
+    }
+  }
+
+  #start(entries: readonly LogEntry[]): Log {
+    const inner = memoryLog({ maxEvents: this.#maxEvents, clock: this.#clock.server });
+    this.#entries = [];
+    this.history.set(inner.epoch, new Map());
+    inner.tail({
+      onEvents: (events, through) => this.#onEvents(inner.epoch, events, through),
+      onReset: () => undefined,
+      onError: () => undefined,
+    });
+    for (const entry of entries) void inner.append([entry]);
+    return inner;
+  }
+
+  #onEvents(epoch: string, events: readonly LogEvent[], through: string): void {
+    const byAddress = this.history.get(epoch)!;
+    for (const { address, data, position } of events) {
+      const list = byAddress.get(address) ?? [];
+      list.push({ address, position: parseInt(position, 36), data, at: this.#clock.now() });
+      byAddress.set(address, list);
+      this.#entries.push({ address, data, keep: address.startsWith('price') ? 'latest' : 'all' });
+    }
+    if (this.#inner !== undefined && this.#inner.epoch !== epoch) return;
+    for (const tail of this.#tails) {
+      const lag = tail.lagMs === 0 ? 0 : this.#chance.between(0, tail.lagMs);
+      this.#after(tail, lag, () => tail.listener.onEvents(events, through));
+    }
+  }
+
+  /** In order, however long each takes. */
+  #after(tail: Tail, ms: number, call: () => void): void {
+    const { generation } = tail;
+    const run = (): void => {
+      if (!tail.closed && tail.generation === generation) call();
+    };
+    tail.busyUntil = Math.max(tail.busyUntil, this.#clock.now() + ms);
+    if (tail.busyUntil === this.#clock.now()) run();
+    else this.#clock.after(tail.busyUntil - this.#clock.now(), run);
+  }
+}

@@ -1,0 +1,106 @@
+/** A page with nothing but EventSource, as the standard has it: it may see events again, and must miss none. */
+import { createParser } from 'eventsource-parser';
+import { ADDRESSES } from './board.ts';
+import { createChecker, type Checker } from './checker.ts';
+import type { Chance, SimClock } from './clock.ts';
+import type { SimLog } from './log.ts';
+
+export interface PlainUserOptions {
+  readonly clock: SimClock;
+  readonly chance: Chance;
+  readonly log: SimLog;
+  readonly fetch: typeof globalThis.fetch;
+  readonly fail: (what: string) => void;
+}
+
+export class PlainUser {
+  readonly #options: PlainUserOptions;
+  readonly #checkers = new Map<string, Checker>();
+  readonly #url: string;
+  #lastEventId = '';
+  #retryMs = 3_000;
+  #controller = new AbortController();
+  #closed = false;
+
+  constructor(options: PlainUserOptions) {
+    const { chance, log } = options;
+    this.#options = options;
+    const wanted = ADDRESSES.filter(({ topic }) => topic !== 'secret' && chance.is(0.5));
+    const list = wanted.length === 0 ? [ADDRESSES[0]!] : wanted;
+    for (const { address, keep } of list) {
+      const fail = (what: string): void => options.fail(`plain: ${what}`);
+      this.#checkers.set(address, createChecker({ log, address, keep, rule: 'atLeast', fail }));
+    }
+    const query = list
+      .map(({ address }) => `topic=${encodeURIComponent(address)}${chance.is(0.2) ? '&from=earliest' : ''}`)
+      .join('&');
+    this.#url = `http://sim.test/events?${query}`;
+    void this.#run();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#controller.abort();
+  }
+
+  checkEnd(): void {
+    for (const [address, checker] of this.#checkers) {
+      if (!checker.isCurrent()) this.#options.fail(`plain: ${address}: the newest event never came`);
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { clock, fetch } = this.#options;
+    while (!this.#closed) {
+      this.#controller = new AbortController();
+      try {
+        const headers = this.#lastEventId === '' ? {} : { 'last-event-id': this.#lastEventId };
+        const response = await fetch(this.#url, { headers, signal: this.#controller.signal });
+        // A browser would give up here; a page that wants to stay opens another one with what it has.
+        if (response.status === 200) await this.#read(response);
+      } catch {
+        // The standard's network error: wait, and come again.
+      }
+      await clock.sleep(this.#retryMs);
+    }
+  }
+
+  async #read(response: Response): Promise<void> {
+    const { clock } = this.#options;
+    const decoder = new TextDecoder();
+    const parser = createParser({
+      onEvent: ({ event = 'message', data }) => this.#dispatch(event, data),
+      onId: (id) => (this.#lastEventId = id),
+      onRetry: (retryMs) => (this.#retryMs = retryMs),
+    });
+    const reader = response.body!.getReader();
+    // No EventSource notices silence: somebody reloads the page in the end.
+    const cancel = clock.after(90_000, () => this.#controller.abort());
+    try {
+      for (;;) {
+        const { done, value } = await Promise.race([
+          reader.read(),
+          new Promise<never>((_, reject) => {
+            this.#controller.signal.addEventListener('abort', () => reject(new Error('reloaded')), {
+              once: true,
+            });
+          }),
+        ]);
+        if (done) return;
+        parser.feed(decoder.decode(value, { stream: true }));
+      }
+    } finally {
+      cancel();
+    }
+  }
+
+  #dispatch(event: string, data: string): void {
+    if (event === 'linefeed.gap') {
+      const gap = JSON.parse(data) as { address: string; from: string; to: string };
+      this.#checkers.get(gap.address)?.gap(gap);
+    } else if (event === 'linefeed.subscribed') {
+      const { event: name, cursor } = JSON.parse(data) as { event: string; cursor: string };
+      this.#checkers.get(name)?.start(cursor);
+    } else this.#checkers.get(event)?.event(this.#lastEventId, data);
+  }
+}

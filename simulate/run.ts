@@ -1,0 +1,58 @@
+/** Runs worlds: `--seeds 10000` so many, `--seed 7` one, `--for 120` as many as fit in so many seconds. */
+import { parseArgs } from 'node:util';
+import { FAULTS, plant } from './faults.ts';
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '1000' },
+    seed: { type: 'string' },
+    from: { type: 'string', default: '1' },
+    for: { type: 'string' },
+    fault: { type: 'string' },
+    bail: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+if (values.help) {
+  console.log(`pnpm simulate [--seeds N] [--from N] [--for SECONDS]   runs worlds from seeds, each the same every time
+pnpm simulate --seed N                                    runs one and says what happens in it
+  --fault NAME   plants a fault first (${FAULTS.map(({ name }) => `"${name}"`).join(', ')})
+  --bail         stops at the first world that fails`);
+  process.exit(0);
+}
+
+if (values.fault !== undefined) {
+  const fault = FAULTS.find(({ name }) => name === values.fault);
+  if (fault === undefined) throw new Error(`There is no fault "${values.fault}"; see --help.`);
+  plant(fault);
+}
+// Behind the planting: a module that is loaded is not loaded again.
+const { runWorld } = await import('./world.ts');
+
+const one = values.seed === undefined ? undefined : Number(values.seed);
+const first = one ?? Number(values.from);
+const last = one ?? (values.for === undefined ? first + Number(values.seeds) - 1 : Infinity);
+const until = values.for === undefined ? Infinity : performance.now() + Number(values.for) * 1_000;
+let passed = 0;
+let failed = 0;
+let received = 0;
+let toldAt = performance.now();
+
+for (let seed = first; seed <= last && performance.now() < until && !(values.bail && failed > 0); seed += 1) {
+  const outcome = await runWorld(seed, one === undefined ? undefined : (line) => console.log(line));
+  received += outcome.received;
+  if (outcome.violations.length === 0) passed += 1;
+  else {
+    failed += 1;
+    console.log(
+      `seed ${seed}: ${outcome.violations[0]} (${outcome.violations.length} in all); again: pnpm simulate --seed ${seed}`,
+    );
+  }
+  if (performance.now() - toldAt > 10_000) {
+    toldAt = performance.now();
+    console.log(`${passed + failed} worlds, ${received} events received, ${failed} failed`);
+  }
+}
+console.log(`${passed} worlds passed, ${failed} failed, ${received} events received`);
+process.exitCode = failed === 0 ? 0 : 1;

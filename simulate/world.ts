@@ -1,0 +1,182 @@
+/** A world from a seed: nodes on one log, a bad network, users, publishers; and what it did wrong. */
+import { createFeed, message, type Feed } from '@linefeed/server';
+import { ADDRESSES, board, type Board } from './board.ts';
+import { createChance, createSimClock } from './clock.ts';
+import { SimLog } from './log.ts';
+import { createNetwork } from './network.ts';
+import { PlainUser } from './plain-user.ts';
+import { User } from './user.ts';
+
+export interface Outcome {
+  readonly seed: number;
+  /** What broke a promise; empty where nothing did. */
+  readonly violations: readonly string[];
+  readonly published: number;
+  readonly received: number;
+}
+
+const NODES = 2;
+const MAX_BUFFERED_BYTES = 4_000;
+/** A page of replay on top of the bound: as much as the log of a world can hold of 60-byte events. */
+const MAX_WAITING_BYTES = MAX_BUFFERED_BYTES + 40_000;
+const STEPS = 140;
+const MAX_USERS = 4;
+
+/** Runs a world to its end. The same seed runs the same. */
+export async function runWorld(
+  seed: number,
+  say: (line: string) => void = () => undefined,
+): Promise<Outcome> {
+  const chance = createChance(seed);
+  const clock = createSimClock(createChance(seed + 1));
+  const violations: string[] = [];
+  const fail = (what: string): void => {
+    violations.push(`at ${clock.now()} ms: ${what}`);
+    say(violations.at(-1)!);
+  };
+  const log = new SimLog(clock, chance);
+  const nodes: Array<Feed<Board> | undefined> = Array.from({ length: NODES }, openNode);
+  const network = createNetwork({
+    clock,
+    chance,
+    route: () => {
+      const up = nodes.filter((node) => node !== undefined);
+      return up.length === 0 ? undefined : chance.pick(up);
+    },
+    trace: (what) => say(`${Math.round(clock.now())} ${what}`),
+    onBuffered: (bytes) => {
+      if (bytes > MAX_WAITING_BYTES) fail(`${bytes} bytes wait for one reader`);
+    },
+  });
+  const users = new Set<User | PlainUser>();
+  let published = 0;
+  let visitors = 0;
+
+  function openNode(): Feed<Board> {
+    return createFeed(
+      { ...board },
+      {
+        log,
+        clock: clock.server,
+        pingMs: 5_000,
+        timeoutMs: 15_000,
+        maxDurationMs: 60_000,
+        retryMs: 300,
+        maxBufferedBytes: MAX_BUFFERED_BYTES,
+        stallTimeoutMs: 8_000,
+        maxSubscriptions: 256,
+        context: (request: Request) => ({
+          user: request.headers.get('user') ?? 'nobody',
+          principal: request.headers.get('user') ?? 'nobody',
+        }),
+        authorize: ({ context, topic }) => topic !== 'secret' || context.user.startsWith('ann'),
+        onError: (error: unknown) => {
+          if (!(error instanceof Error) || error.message !== 'a source that throws')
+            fail(`onError: ${String(error)}`);
+        },
+        streams: {
+          async *steps({ params, lastEventId, signal }) {
+            for (let step = Number(lastEventId ?? 0) + 1; step <= params.to && !signal.aborted; step += 1) {
+              if (chance.is(0.5)) await clock.sleep(chance.between(0, 200));
+              if (!network.calm && chance.is(0.02)) throw new Error('a source that throws');
+              yield message({ step }, { id: step });
+            }
+          },
+        },
+      },
+    );
+  }
+
+  async function publish(count: number): Promise<void> {
+    for (let index = 0; index < count; index += 1) {
+      const up = nodes.filter((node) => node !== undefined);
+      if (up.length === 0) return;
+      const target = chance.pick(
+        ADDRESSES.filter(({ address }) => address !== 'room?name=quiet' || chance.is(0.05)),
+      );
+      await publishTo(chance.pick(up), target, (published += 1));
+    }
+  }
+
+  async function publishTo(node: Feed<Board>, target: (typeof ADDRESSES)[number], n: number): Promise<void> {
+    const idempotencyKey = chance.is(0.2) ? `key-${n}` : undefined;
+    const send = (): Promise<unknown> =>
+      target.params === undefined
+        ? node.publish(target.topic as 'notice', { n }, { idempotencyKey })
+        : node.publish(target.topic as 'room', target.params as never, { n }, { idempotencyKey });
+    await send().catch(
+      (error: unknown) => void (String(error).includes('closed') || fail(`publish: ${String(error)}`)),
+    );
+    // A publisher that never heard back tries again.
+    if (idempotencyKey !== undefined && chance.is(0.5)) await send().catch(() => undefined);
+  }
+
+  function step(): void {
+    const roll = chance();
+    if (roll < 0.5) void publish(chance.pick([1, 1, 3, 10, 40]));
+    else if (roll < 0.72) {
+      const active = [...users].filter((user): user is User => user instanceof User);
+      if (active.length < MAX_USERS && (active.length === 0 || chance.is(0.3))) {
+        users.add(
+          new User({
+            name: `${chance.pick(['ann', 'bob'])}${(visitors += 1)}`,
+            clock,
+            chance,
+            log,
+            fetch: network.fetch,
+            fail,
+          }),
+        );
+      } else chance.pick(active).act();
+    } else if (roll < 0.76) {
+      if ([...users].filter((user) => user instanceof PlainUser).length < 2) {
+        users.add(new PlainUser({ clock, chance, log, fetch: network.fetch, fail }));
+      }
+    } else if (roll < 0.78 && users.size > 1) {
+      const leaving = chance.pick([...users]);
+      leaving.close();
+      users.delete(leaving);
+    } else if (roll < 0.93) {
+      const lines = [...network.lines];
+      if (lines.length === 0) return;
+      const line = chance.pick(lines);
+      if (chance.is(0.4)) line.stall(chance.between(100, 12_000));
+      else line.cut(chance.pick(['reset', 'reset', 'eof', 'half']));
+    } else if (roll < 0.97) {
+      const index = chance.between(0, NODES - 1);
+      const node = nodes[index];
+      nodes[index] = node === undefined ? openNode() : undefined;
+      if (node !== undefined) void node.close({ graceMs: chance.pick([0, 500]) });
+    } else if (roll < 0.98) log.startAnew();
+    else if (roll < 0.99) log.rollBack(chance.between(1, 20));
+  }
+
+  // A promise that nobody caught is a fault wherever it came from.
+  const onStray = (error: unknown): void =>
+    fail(`unhandled: ${error instanceof Error ? error.stack : String(error)}`);
+  process.on('unhandledRejection', onStray);
+  process.on('uncaughtException', onStray);
+  try {
+    for (let count = 0; count < STEPS; count += 1) {
+      step();
+      await clock.advance(chance.pick([0, 5, 30, 100, 1_000]));
+    }
+    // The network heals, everybody comes back, and one more event at each address must reach all.
+    network.calm = true;
+    for (const [index, node] of nodes.entries()) nodes[index] = node ?? openNode();
+    await clock.advance(120_000);
+    for (const target of ADDRESSES)
+      await Promise.race([publishTo(nodes[0]!, target, (published += 1)), clock.advance(100)]);
+    await clock.advance(60_000);
+    for (const user of users) user.checkEnd();
+    const received = [...users].reduce((sum, user) => sum + (user instanceof User ? user.received : 0), 0);
+    for (const user of users) user.close();
+    await Promise.race([Promise.all(nodes.map(async (node) => await node?.close())), clock.advance(5_000)]);
+    await clock.advance(120_000);
+    if (clock.pending > 0) fail(`${clock.pending} timers were left behind`);
+    return { seed, violations, published, received };
+  } finally {
+    process.off('unhandledRejection', onStray);
+    process.off('uncaughtException', onStray);
+  }
+}
