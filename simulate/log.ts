@@ -26,6 +26,7 @@ interface Tail {
   /** Batches on their way; one that was overtaken by a reset never arrives. */
   generation: number;
   busyUntil: number;
+  waiting: number;
   closed: boolean;
 }
 
@@ -74,6 +75,7 @@ export class SimLog implements Log {
       lagMs: this.#chance.pick([0, 0, 5, 40]),
       generation: 0,
       busyUntil: 0,
+      waiting: 0,
       closed: false,
     };
     this.#tails.add(tail);
@@ -144,8 +146,12 @@ export class SimLog implements Log {
     const run = (): void => {
       if (!tail.closed && tail.generation === generation) call();
     };
+    if (ms === 0 && tail.waiting === 0) return run();
     tail.busyUntil = Math.max(tail.busyUntil, this.#clock.now() + ms);
-    if (tail.busyUntil === this.#clock.now()) run();
-    else this.#clock.after(tail.busyUntil - this.#clock.now(), run);
+    tail.waiting += 1;
+    this.#clock.after(tail.busyUntil - this.#clock.now(), () => {
+      tail.waiting -= 1;
+      run();
+    });
   }
 }

@@ -1,5 +1,8 @@
 /** Starts the control room, and starts it again whenever it asks to be killed: "restart the server" is a real restart. */
 import { fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const port = Number(process.env['PORT'] ?? 4600);
@@ -10,12 +13,18 @@ if (!Number.isInteger(port) || port < 1 || port > 65535) {
   process.exit(1);
 }
 
+/** Of this visit alone: it outlives the server that is killed, and goes with the demo. */
+const logDirectory = mkdtempSync(join(tmpdir(), 'linefeed-demo-'));
+process.on('exit', () => rmSync(logDirectory, { recursive: true, force: true }));
+
 let lives = 0;
 let current = start();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => current.kill(signal));
 
 function start() {
-  const child = fork(main, process.argv.slice(2), { env: { ...process.env, PORT: String(port) } });
+  const child = fork(main, process.argv.slice(2), {
+    env: { ...process.env, PORT: String(port), DEMO_LOG: join(logDirectory, 'log.db') },
+  });
   let restarting = false;
   child.on('message', (message) => {
     if (message === 'listening') greet();

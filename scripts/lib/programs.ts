@@ -19,3 +19,29 @@ export const NGINX: Program = {
   probe: ['-v'],
   apt: 'nginx-light',
 };
+
+export const FIREFOX: Program = {
+  title: 'Firefox',
+  variable: 'LINEFEED_FIREFOX',
+  names: ['firefox-esr', 'firefox'],
+  probe: ['--version'],
+  apt: 'firefox-esr',
+};
+
+/** The driver; it starts the MiniBrowser of its own package. */
+export const WEBKIT: Program = {
+  title: 'WebKitWebDriver',
+  variable: 'LINEFEED_WEBKIT',
+  names: ['WebKitWebDriver'],
+  probe: ['--help'],
+  apt: 'webkit2gtk-driver',
+};
+
+/** WebKit's MiniBrowser draws on a display. */
+export const XVFB: Program = {
+  title: 'Xvfb',
+  variable: 'LINEFEED_XVFB',
+  names: ['Xvfb'],
+  probe: ['-help'],
+  apt: 'xvfb',
+};

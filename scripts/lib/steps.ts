@@ -34,6 +34,7 @@ export const STEPS: readonly Step[] = [
     run: packageStep,
   },
   { name: 'size', about: 'bytes of the published client', run: sizeStep },
+  { name: 'simulate', about: 'seeded worlds, and faults that the checker must catch', run: simulateStep },
   { name: 'e2e', about: 'real servers and a real browser (Playwright)', run: e2eStep },
 ];
 
@@ -86,6 +87,32 @@ async function e2eStep(context: StepContext): Promise<void> {
     });
     return { result, count: countReport(report, result.ok, countPlaywright) };
   }, context);
+}
+
+/** How long worlds are run; `pnpm simulate` runs more. */
+const SIMULATE_SECONDS = 60;
+/** A fault that no world of these shows is not caught. */
+const WORLDS_FOR_A_FAULT = 150;
+
+async function simulateStep({ log, check }: StepContext): Promise<void> {
+  const { FAULTS } = await import('../../simulate/faults.ts');
+  const run = async (args: readonly string[]): Promise<CommandResult> =>
+    await runCommand('node', ['simulate/run.ts', ...args], { timeoutMs: 4 * MINUTE });
+  const worlds = await run(['--for', String(SIMULATE_SECONDS)]);
+  log(worlds.output);
+  check('every world keeps its promises', worlds.ok);
+  const faults = [...FAULTS];
+  const catchFaults = async (): Promise<void> => {
+    for (let fault = faults.shift(); fault !== undefined; fault = faults.shift()) {
+      const { ok, output } = await run(['--fault', fault.name, '--seeds', String(WORLDS_FOR_A_FAULT), '--bail']);
+      // Caught: the run failed, and not because something else broke.
+      const caught = !ok && /^seed \d+: /m.test(output);
+      if (!caught) log(`Not caught: ${fault.name}\n${output}`);
+      check(`caught: ${fault.name}`, caught);
+    }
+  };
+  // Two at a time: each is one process, and a test machine has two cores at least.
+  await Promise.all([catchFaults(), catchFaults()]);
 }
 
 async function withReport(

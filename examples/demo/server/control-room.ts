@@ -1,6 +1,7 @@
 /** The feed of the control room and everything that is published to it, numbered so that a reader can check it. */
 import { randomBytes } from 'node:crypto';
-import { createFeed, memoryLog } from '@linefeed/server';
+import { createFeed } from '@linefeed/server';
+import { sqliteLog } from '@linefeed/server/sqlite';
 import { board } from '../channel.ts';
 import { job } from './job.ts';
 import { createReadings } from './readings.ts';
@@ -19,18 +20,19 @@ const timeoutMs = 6_000;
 /** A page that opens is shown this much of the past. */
 const rememberedMs = 15 * 60_000;
 
-function createBoardFeed() {
+function createBoardFeed(logPath: string) {
   return createFeed(board, {
     path: '/events',
     pingMs,
     timeoutMs,
-    log: memoryLog({ maxAgeMs: rememberedMs }),
+    log: sqliteLog({ path: logPath, maxAgeMs: rememberedMs }),
     streams: { job },
   });
 }
 
-export function createControlRoom(): ControlRoom {
-  const feed = createBoardFeed();
+/** `logPath`: a file that outlives this process, so that a restart loses nothing. */
+export function createControlRoom(logPath: string): ControlRoom {
+  const feed = createBoardFeed(logPath);
   const run = randomBytes(3).toString('hex');
   const numbers = new Map<string, number>();
   const read = createReadings();

@@ -8,7 +8,7 @@ export type { FetchEventStreamOptions } from './lib/adapters/fetch.ts';
 export type { ContentContext, EventStreamContent, IterableContent } from './lib/content.ts';
 export type { Cookie, Cookies } from './lib/cookie.ts';
 export type { EncodingOptions } from './lib/encode.ts';
-export type { EventStreamOptions, StreamEnd, StreamEndHook } from './lib/event-stream.ts';
+export type { EventStreamOptions, StreamEnd, StreamEndHook } from './lib/event-stream-options.ts';
 export type { Answerer } from './lib/exchange.ts';
 export type {
   AuthorizeSubject,

@@ -29,7 +29,7 @@ const faults = [
     path: 'restart',
     name: 'restart',
     title: 'Restart the server',
-    text: 'Killed and started again. Its log was in memory, so a gap is announced for each address.',
+    text: 'Killed and started again. Its log is a file, so nothing that was published is lost.',
   },
 ] as const;
 

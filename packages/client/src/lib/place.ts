@@ -1,6 +1,6 @@
 /** Where the addresses of a connection stand, and what to ask for them. Pure. */
-import { comparePositions, formatCursor, type Cursor } from '@linefeed/shared/wire';
-import type { Opening, SubscriptionEntry } from './transport.ts';
+import { comparePositions, formatCursor, type Cursor, type SubscriptionEntry } from '@linefeed/shared/wire';
+import type { Opening } from './transport.ts';
 
 /** One entry of the subscription list and its place in the log. */
 export interface Place {
@@ -49,10 +49,7 @@ export function toOpening(
   places: Iterable<Place>,
   cursor: Cursor | undefined,
 ): Pick<Opening, 'entries' | 'cursor'> {
-  // Frames of one event name come once: whoever asks for the most of it must ask first.
-  const list = [...places].toSorted(
-    (a, b) => Number(sharesCursor(a, cursor)) - Number(sharesCursor(b, cursor)),
-  );
+  const list = [...places];
   const shared = list.some((place) => sharesCursor(place, cursor)) ? cursor : undefined;
   return { entries: list.map((place) => toEntry(place, shared)), cursor: toText(shared) };
 }
@@ -72,6 +69,18 @@ export function toEntry(place: Place, cursor: Cursor | undefined): SubscriptionE
         ? undefined
         : mark;
   return { address, key, ...(from && { from }) };
+}
+
+/**
+ * The order to ask in. Frames of one event name come once, from where the first entry that asked for it starts: so
+ * whoever asks for a past goes first.
+ */
+export function toOrder<P extends Place>(places: Iterable<P>, cursor: Cursor | undefined): P[] {
+  const rank = (place: P) => {
+    const startsNow = place.at === undefined && (place.from ?? 'now') === 'now';
+    return Number(startsNow || sharesCursor(place, cursor));
+  };
+  return [...places].toSorted((a, b) => rank(a) - rank(b));
 }
 
 function sharesCursor({ at, apart }: Place, cursor: Cursor | undefined): boolean {

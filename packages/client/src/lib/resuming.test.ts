@@ -102,14 +102,14 @@ describe('the cursor of the connection', () => {
 
   it('starts where it is told, and takes no id of a stream for the mark of one', async () => {
     const script = createScript();
-    for (const from of ['now', 'earliest', 'e.7', 'step 1', '~!']) listen(script, 'a', { from });
+    for (const from of ['earliest', 'e.7', 'step 1', '~!', 'now']) listen(script, 'a', { from });
     await script.settle();
     expect(script.last().opening.entries.map((entry) => entry.from)).toEqual([
-      'now',
       'earliest',
       'e.7',
       'step 1',
       '~%7E!',
+      'now',
     ]);
   });
 });
@@ -209,6 +209,44 @@ describe('addresses that stand elsewhere', () => {
     script.last().subscribed('a', 7);
     await script.clock.advance(1_000);
     expect(script.attempts).toHaveLength(3);
+  });
+
+  it('asks for a past before it asks for the present of the same address', async () => {
+    const script = createScript();
+    const live = listen(script, 'a');
+    const past = listen(script, 'a', { from: 'earliest' });
+    await script.settle();
+    expect(script.last().opening.entries).toEqual([
+      { address: 'a', key: '2', from: 'earliest' },
+      { address: 'a', key: '1' },
+    ]);
+    script.last().hello('e.0');
+    script.last().subscribed('a', 0, { tail: 'e.2' });
+    script.last().subscribed('a', 2);
+    for (const position of [1, 2, 3]) script.last().send('a', position, `e.${position}.${position - 1}`);
+    expect(past).toEqual([1, 2, 3]);
+    expect(live).toEqual([3]);
+    expect(script.attempts).toHaveLength(1);
+  });
+
+  it('opens anew for a past only once, whatever the server answers', async () => {
+    const script = createScript();
+    listen(script, 'a');
+    await connect(script, 'a');
+    listen(script, 'a', { from: 'e.2' });
+    listen(script, 'a', { from: 'earliest' });
+    await script.settle();
+    script.last().subscribed('a', 2, { n: 1 });
+    for (let attempt = 2; attempt <= 3; attempt += 1) {
+      await script.clock.advance(1_000);
+      expect(script.attempts).toHaveLength(attempt);
+      script.last().hello('e.5');
+      script.last().subscribed('a', 2, { rewind: true });
+      script.last().subscribed('a', 0);
+    }
+    await script.clock.advance(1_000);
+    expect(script.attempts).toHaveLength(3);
+    expect(script.last().closed).toBe(false);
   });
 
   it('asks again, from before it, for a hole that the server did not announce', async () => {
@@ -313,6 +351,31 @@ describe('gaps', () => {
     await script.settle();
     expect(log).toEqual(['c']);
     expect(script.client.cursor).toBe('e.c');
+  });
+
+  it('of a new epoch cost two addresses of one event name no second connection', async () => {
+    const script = createScript();
+    const log: unknown[] = [];
+    for (const s of ['A', 'a']) {
+      script.client.subscribe('p', { s }, (payload: unknown) => log.push(payload), {
+        onGap: () => log.push('gap'),
+      });
+    }
+    const accept = (cursor: string) => {
+      for (const s of ['A', 'a']) script.last().subscribed(`p?s=${s}`, 0, { event: 'p?s=A', cursor });
+    };
+    await script.settle();
+    script.last().hello('e.5');
+    accept('e.5');
+    await breakOff(script);
+    script.last().hello();
+    accept('f.0');
+    script.last().send(FRAME.gap, { address: 'p?s=A', from: 'e.5', to: 'f.0', reason: 'epoch' });
+    script.last().send('p?s=A', 1, 'f.1.0');
+    await script.settle();
+    expect(log).toEqual(['gap', 'gap', 1, 1]);
+    expect(script.attempts).toHaveLength(2);
+    expect(script.last().closed).toBe(false);
   });
 
   it('go to the client where the subscription does not care, and show in the snapshot', async () => {

@@ -2,7 +2,7 @@
 import { encodeAddress, type Cursor } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import type { Change } from './control.ts';
-import { toEntry, toFrom, toOpening, toText, type Place } from './place.ts';
+import { toEntry, toFrom, toOpening, toOrder, toText, type Place } from './place.ts';
 import { NO_FAILURES, type RetryHistory } from './retry-policy.ts';
 import type { Delivery, SubscriptionOptions } from './subscription.ts';
 import type { Opening } from './transport.ts';
@@ -137,7 +137,11 @@ export function createRoster({ clock, lingerMs, restored, start, rest, flush }: 
       });
     },
     takeOpening() {
-      const opening = toOpening(ask([...entries]), roster.cursor);
+      const asked = ask(toOrder(entries, roster.cursor));
+      // Answers come in the order of the list.
+      entries.clear();
+      for (const entry of asked) entries.add(entry);
+      const opening = toOpening(asked, roster.cursor);
       // What nobody shares any more, the new connection does not know.
       if (opening.cursor === undefined) roster.cursor = undefined;
       return opening;

@@ -71,12 +71,12 @@ export function createRouting({ clock, settlement, roster, control, ...options }
     entry.at ??= start;
     entry.tail = parseCursor(body.tail ?? '');
     // Frames of one event name come once, in one order, however many entries asked for it.
-    entry.apart =
-      body.rewind ?? named(event).some((other) => other !== entry && !other.waiting && other.apart);
+    const live = named(event).find((other) => other !== entry && !other.waiting);
+    entry.apart = body.rewind ?? live?.apart;
     for (const delivery of entry.deliveries) delivery.accept();
-    // Its event name is live already, so the past that it asked for does not come: only a new connection brings it.
-    const { cursor } = roster;
-    if (!entry.apart && !entry.holeAt && isAtOrBefore(start, cursor) && !isAtOrBefore(cursor, start)) {
+    // Live already, from later on: the past that was asked for comes only on another connection.
+    const late = live && isAtOrBefore(start, live.at) && !isAtOrBefore(live.at, start);
+    if (late && !body.rewind && !entry.holeAt) {
       entry.holeAt = toText(start);
       entry.apart = true;
       options.reopen('changed');

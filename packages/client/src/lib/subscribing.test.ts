@@ -243,8 +243,8 @@ describe('changing an open connection', () => {
       expect(script.last().opening).toMatchObject({
         cursor: 'e.5',
         entries: [
-          { address: 'b', from: 'now' },
           { address: 'a', key: '1' },
+          { address: 'b', from: 'now' },
         ],
       });
       expect(script.client.connection.getSnapshot().reason).toBe('retry');

@@ -46,6 +46,8 @@ export interface LoggedStart extends Start {
   /** Its address, which is its event name. */
   readonly event: string;
   readonly asked: string;
+  /** Echoed, so that a client that asks twice for one address knows which is answered. */
+  readonly key: string | undefined;
   /** It has a start of its own, apart from the connection's cursor. */
   readonly own: boolean;
 }
@@ -209,6 +211,7 @@ export class Connection implements Member, Beating, OutletListener {
     this.control(FRAME.subscribed, {
       address: start.asked,
       event: start.event,
+      ...(start.key === undefined ? {} : { key: start.key }),
       ...(n === undefined ? {} : { n }),
       cursor: this.#host.hub.cursorAt(position),
       tail: this.#host.hub.cursor,

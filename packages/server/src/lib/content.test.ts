@@ -85,12 +85,12 @@ describe('content', () => {
 
   it('hands the signal and the last id to functions and classes', async () => {
     class Echo {
-      readonly #given: unknown;
+      readonly given: unknown;
       constructor(given: unknown) {
-        this.#given = given;
+        this.given = given;
       }
-      *[Symbol.iterator](): Generator<unknown> {
-        yield this.#given;
+      *[Symbol.iterator](): Generator {
+        yield this.given;
       }
     }
     expect(await drain((given: unknown) => [given])).toEqual([context]);

@@ -187,8 +187,8 @@ function fromNodeReadable(stream: NodeReadable): OpenContent {
 function describe(content: unknown): string {
   if (content === null) return 'null';
   if (typeof content === 'function') return 'A function';
-  if (typeof content !== 'object')
-    return `${typeof content === 'undefined' ? 'undefined' : `A ${typeof content}`}`;
+  if (content === undefined) return 'undefined';
+  if (typeof content !== 'object') return `A ${typeof content}`;
   if (isThenable(content)) return 'A promise';
   const name = (content.constructor as { name?: string } | undefined)?.name;
   return name === undefined || name === 'Object' ? 'A plain object' : `A ${name}`;

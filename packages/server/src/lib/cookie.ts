@@ -63,7 +63,7 @@ function formatCookie(cookie: Cookie): string {
   if (sameSite !== undefined) {
     const mode = Object.hasOwn(SAME_SITE, sameSite) ? SAME_SITE[sameSite] : undefined;
     if (mode === undefined)
-      throw refused(name, `sameSite must be strict, lax or none, not ${String(sameSite)}`);
+      throw refused(name, `sameSite must be strict, lax or none, not ${JSON.stringify(sameSite)}`);
     line += `; SameSite=${mode}`;
   }
   if (partitioned === true) line += '; Partitioned';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createSpecParser, type Dispatched } from '../../test-kit/spec-parser.ts';
 import { createYieldEncoder, type EncodingOptions } from './encode.ts';
-import { message, type MessageFields } from './message.ts';
+import { message } from './message.ts';
 
 /** The first 100,000 are for every run; more on demand. */
 const CASES = Number(process.env['LINEFEED_FRAME_CASES'] ?? 100_000);
@@ -180,7 +180,7 @@ describe('injection', () => {
     ['retryMs', -1],
     ['retryMs', 1.5],
   ])('refuses as %s what only looks like one: %j', (field, value) => {
-    expect(() => frame(message('x', { [field]: value } as MessageFields))).toThrow(
+    expect(() => frame(message('x', { [field]: value }))).toThrow(
       expect.objectContaining({ code: 'invalid_frame' }),
     );
   });

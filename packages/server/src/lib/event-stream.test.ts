@@ -2,12 +2,8 @@ import { describe, expect, it, vi } from 'vitest';
 import { createSpecParser, type SpecParser } from '../../test-kit/spec-parser.ts';
 import { Tap, type TapOptions } from '../../test-kit/tap.ts';
 import type { EventStreamContent } from './content.ts';
-import {
-  answerEventStream,
-  readLastEventId,
-  type EventStreamOptions,
-  type StreamEnd,
-} from './event-stream.ts';
+import { answerEventStream, readLastEventId } from './event-stream.ts';
+import type { EventStreamOptions, StreamEnd } from './event-stream-options.ts';
 import type { Answer } from './exchange.ts';
 import { message } from './message.ts';
 import { createManualClock, type ManualClock } from './testing/manual-clock.ts';
@@ -66,7 +62,7 @@ async function run(
 
 /** A source that waits until it is told, and notes how it ended. */
 function createSource(): {
-  content: (given: { signal: AbortSignal; lastEventId: string | undefined }) => AsyncGenerator<unknown>;
+  content: (given: { signal: AbortSignal; lastEventId: string | undefined }) => AsyncGenerator;
   emit: (value: unknown) => void;
   log: string[];
 } {

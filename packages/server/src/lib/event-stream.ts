@@ -1,6 +1,5 @@
 /** One event stream for one request: head, opening, frames of a source, pings, and an end that always comes. */
 import { encodeFrame, FRAME, LinefeedError, refusal } from '@linefeed/shared/wire';
-import { systemClock, type Clock } from './clock.ts';
 import {
   callContent,
   isCallable,
@@ -8,48 +7,19 @@ import {
   type EventStreamContent,
   type OpenContent,
 } from './content.ts';
-import { createYieldEncoder, toComment, type EncodingOptions, type YieldEncoder } from './encode.ts';
 import { toProblem, type Answer } from './exchange.ts';
-import { readHead, type HeadOptions } from './head.ts';
+import {
+  readSettings,
+  type EventStreamOptions,
+  type Settings,
+  type StreamEnd,
+} from './event-stream-options.ts';
+import { readHead } from './head.ts';
 import { sharedHeartbeat, type Beating, type Heartbeat } from './heartbeat.ts';
 import { assertAcceptable } from './negotiate.ts';
 import type { Outlet, OutletListener } from './outlet.ts';
-import { createReporter } from './report.ts';
 import { runSource, type RunEnd } from './source.ts';
 import { Writer } from './writer.ts';
-
-/** How an event stream ended. */
-export interface StreamEnd {
-  /**
-   * `finished`: the source was through (or the request was a HEAD) · `client`: the client left · `failed`: the source
-   * threw · `stalled`: the client took nothing for `stallTimeoutMs` · `refused`: the request did not accept an event stream.
-   */
-  readonly reason: 'finished' | 'client' | 'failed' | 'stalled' | 'refused';
-  /** What the source threw, where it `failed`. */
-  readonly error?: unknown;
-}
-
-/** Called once when an event stream is over, whatever ended it. A promise is awaited before the next one is called. */
-export type StreamEndHook = (end: StreamEnd) => unknown;
-
-export interface EventStreamOptions extends EncodingOptions, HeadOptions {
-  /** Reconnection time, sent once at the opening. Whole milliseconds. Default: none, which leaves it to the client. */
-  readonly retryMs?: number | undefined;
-  /** Text of the comment at the opening. Default: empty. */
-  readonly comment?: string | undefined;
-  /** After so long a silence a ping is sent. Milliseconds; default `false`: none. */
-  readonly pingMs?: number | false | undefined;
-  /** What a ping is: the comment `: ping`, or the event `linefeed.ping`, which a browser's page sees. Default `comment`. */
-  readonly ping?: 'comment' | 'event' | undefined;
-  /** A reader that takes nothing for so long while bytes wait is cut. Milliseconds; default 30,000; `false`: never. */
-  readonly stallTimeoutMs?: number | false | undefined;
-  /** Work for afterwards. Its own failures go to `onError`. */
-  readonly onClose?: StreamEndHook | readonly StreamEndHook[] | undefined;
-  /** The source or a hook of `onClose` failed. Default: `console.error`. */
-  readonly onError?: ((error: unknown) => void) | undefined;
-  /** @internal */
-  readonly clock?: Clock | undefined;
-}
 
 /** What an event stream looks at in its request. */
 export interface StreamRequest {
@@ -59,13 +29,7 @@ export interface StreamRequest {
   readonly gone: boolean;
 }
 
-const DEFAULT_STALL_TIMEOUT_MS = 30_000;
-
 const encoder = new TextEncoder();
-const PINGS = {
-  comment: encoder.encode(encodeFrame({ comment: 'ping' })),
-  event: encoder.encode(encodeFrame({ event: FRAME.ping, data: '{}' })),
-} as const;
 /** What the client hears of a failure: no word of its cause. */
 const FAILED: Uint8Array = encoder.encode(
   encodeFrame({
@@ -73,18 +37,6 @@ const FAILED: Uint8Array = encoder.encode(
     data: JSON.stringify({ code: 'source_failed', message: 'The source failed.', retryable: true }),
   }),
 );
-
-/** Options, read and checked. */
-interface Settings {
-  readonly encodeYield: YieldEncoder;
-  readonly opening: Uint8Array;
-  readonly ping: Uint8Array;
-  readonly pingMs: number;
-  readonly stallTimeoutMs: number;
-  readonly clock: Clock;
-  readonly settle: (end: StreamEnd) => void;
-  readonly report: (error: unknown) => void;
-}
 
 /**
  * Answers a request with an event stream: 406 where it does not accept one, the head alone for HEAD, 500 where a
@@ -243,51 +195,6 @@ export function readLastEventId(header: string | undefined): string | undefined 
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     return header;
-  }
-}
-
-function readSettings(options: EventStreamOptions): Settings {
-  const { comment = '', retryMs, ping = 'comment', pingMs, stallTimeoutMs, onClose = [] } = options;
-  if (!Object.hasOwn(PINGS, ping)) {
-    throw new LinefeedError(
-      'invalid_option',
-      `ping must be "comment" or "event", not ${JSON.stringify(ping)}.`,
-    );
-  }
-  const report = createReporter(options.onError);
-  const hooks = typeof onClose === 'function' ? [onClose] : [...onClose];
-  return {
-    encodeYield: createYieldEncoder(options),
-    opening: encoder.encode(encodeFrame({ comment: toComment(comment), retryMs })),
-    ping: PINGS[ping],
-    pingMs: readInterval('pingMs', pingMs ?? false),
-    stallTimeoutMs: readInterval('stallTimeoutMs', stallTimeoutMs ?? DEFAULT_STALL_TIMEOUT_MS),
-    clock: options.clock ?? systemClock,
-    report,
-    settle: (end) => void runHooks(hooks, end, report),
-  };
-}
-
-function readInterval(name: string, value: number | false): number {
-  if (value === false) return Infinity;
-  if (Number.isFinite(value) && value > 0) return value;
-  throw new LinefeedError(
-    'invalid_option',
-    `${name} must be a positive number of milliseconds, or false for never, not ${String(value)}.`,
-  );
-}
-
-async function runHooks(
-  hooks: readonly StreamEndHook[],
-  end: StreamEnd,
-  report: (error: unknown) => void,
-): Promise<void> {
-  for (const hook of hooks) {
-    try {
-      await hook(end);
-    } catch (error) {
-      report(error);
-    }
   }
 }
 

@@ -3,11 +3,13 @@ import { LinefeedError } from '@linefeed/shared/wire';
 import { formatCookies, type Cookies } from './cookie.ts';
 import { eventStreamHeaders, type HeaderList } from './exchange.ts';
 
+type HeaderValue = string | number | readonly string[] | undefined;
+
 /** Headers in any of the usual forms. `undefined` leaves one out; of a list each value is sent. */
 export type HeaderOptions =
   | Headers
   | Iterable<readonly [name: string, value: string]>
-  | Readonly<Record<string, string | number | readonly string[] | undefined>>;
+  | Readonly<Record<string, HeaderValue>>;
 
 export interface HeadOptions {
   /** Default 200. A browser's EventSource takes nothing else. */
@@ -55,9 +57,7 @@ export function readHead({ status = 200, headers = {}, cookies = [] }: HeadOptio
 
 function* pairs(headers: HeaderOptions): Generator<readonly [string, string]> {
   if (Symbol.iterator in headers) return yield* headers as Iterable<readonly [string, string]>;
-  for (const [name, value] of Object.entries(headers) as Array<
-    [string, string | number | readonly string[] | undefined]
-  >) {
+  for (const [name, value] of Object.entries<HeaderValue>(headers)) {
     if (value === undefined) continue;
     for (const one of Array.isArray(value) ? value : [value]) yield [name, String(one)];
   }
@@ -65,7 +65,7 @@ function* pairs(headers: HeaderOptions): Generator<readonly [string, string]> {
 
 /** As the Headers class reads it, so that no adapter stumbles over it half-way. */
 function checked(name: string, value: string): readonly [string, string] {
-  const why = REFUSED.get(String(name).toLowerCase());
+  const why = REFUSED.get(name.toLowerCase());
   if (why !== undefined) throw new LinefeedError('invalid_option', `headers: ${name} cannot be set: ${why}.`);
   try {
     const [pair] = new Headers([[name, value]]);

@@ -42,8 +42,8 @@ export async function resolveShared(hub: Hub, lastEventId: string | undefined): 
 
 /** Where one logged entry starts. */
 export async function resolveStart(hub: Hub, entry: Admitted, shared: SharedStart): Promise<LoggedStart> {
-  const { event, asked, from, definition } = entry;
-  const base = { event, asked };
+  const { event, asked, key, from, definition } = entry;
+  const base = { event, asked, key };
   if (from === undefined) {
     // A new subscriber of `keep: 'latest'` gets the newest value first.
     const fresh = shared.resumed === undefined && shared.gap === undefined;

@@ -1,7 +1,8 @@
 /** Fetch-style runtimes: `Request` in, `Response` out. */
 import { LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { EventStreamContent } from '../content.ts';
-import { answerEventStream, type EventStreamOptions } from '../event-stream.ts';
+import { answerEventStream } from '../event-stream.ts';
+import type { EventStreamOptions } from '../event-stream-options.ts';
 import { mergeHeaders, type Answer, type IncomingRequest } from '../exchange.ts';
 import type { Outlet, OutletListener } from '../outlet.ts';
 

@@ -3,7 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { EventStreamContent } from '../content.ts';
-import { answerEventStream, type EventStreamOptions } from '../event-stream.ts';
+import { answerEventStream } from '../event-stream.ts';
+import type { EventStreamOptions } from '../event-stream-options.ts';
 import {
   joinVary,
   mergeHeaders,
@@ -181,7 +182,7 @@ class NodeOutlet implements Outlet {
 
   constructor(res: NodeResponse) {
     this.res = res;
-    this.#writable = res as unknown as Writable;
+    this.#writable = res;
     // The response, not the request: a request closes as soon as its body was read.
     res.on('close', () => this.#close());
     // A reset arrives as an error on some versions; 'close' follows.

@@ -44,4 +44,3 @@ export class AddressRun implements Run {
     return positions;
   }
 }
-

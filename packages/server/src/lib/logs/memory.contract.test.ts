@@ -1,4 +1,4 @@
-import { test } from 'vitest';
+import { expect, test } from 'vitest';
 import { logContract } from '../testing/log-suite.ts';
 import { memoryLog } from './memory.ts';
 
@@ -10,4 +10,6 @@ const contract = logContract(
   { ages: true },
 );
 
-for (const { name, run } of contract) test(name, run);
+for (const { name, run } of contract) {
+  test(name, async () => expect(await run()).toBeUndefined());
+}

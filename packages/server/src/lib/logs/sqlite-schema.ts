@@ -93,58 +93,53 @@ export interface OldRow {
   readonly appended_at: number;
 }
 
-type Statements = ReturnType<typeof prepareStatements>;
+const STATEMENTS = {
+  beginRead: 'BEGIN',
+  beginWrite: 'BEGIN IMMEDIATE',
+  commit: 'COMMIT',
+  rollback: 'ROLLBACK',
+  version: 'PRAGMA data_version',
+  meta: `SELECT epoch, parent, sequence, evicted, forgotten, events, bytes, latest_events, latest_bytes, idle FROM meta`,
+  saveMeta: `UPDATE meta SET sequence = ?, evicted = ?, forgotten = ?, events = ?, bytes = ?, latest_events = ?, latest_bytes = ?, idle = ?`,
+  address: 'SELECT id, name, last, evicted, held, latest FROM address WHERE name = ?',
+  insertAddress: 'INSERT INTO address (name, last, evicted) VALUES (?, ?, ?)',
+  updateAddress: 'UPDATE address SET last = ?, evicted = ?, held = ?, latest = ? WHERE id = ?',
+  deleteAddress: 'DELETE FROM address WHERE id = ?',
+  idle: 'SELECT id, evicted FROM address WHERE held = 0 AND latest = 0 ORDER BY evicted LIMIT ?',
+  keyOfEvent: 'SELECT position, data FROM event WHERE address = ? AND key = ?',
+  keyOfLatest: 'SELECT position, data FROM latest WHERE address = ? AND key = ?',
+  insertEvent:
+    'INSERT INTO event (position, address, prev, appended_at, bytes, key, data) VALUES (?, ?, ?, ?, ?, ?, ?)',
+  insertLatest: 'INSERT INTO latest (position, address, bytes, key, data) VALUES (?, ?, ?, ?, ?)',
+  deleteLatest: 'DELETE FROM latest WHERE position = ? RETURNING bytes',
+  sizeOfAddress: 'SELECT total(bytes) AS bytes FROM event WHERE address = ?',
+  deleteOfAddress: 'DELETE FROM event WHERE address = ?',
+  oldest: 'SELECT appended_at FROM event ORDER BY position LIMIT 1',
+  oldEvents: 'SELECT position, address, bytes, appended_at FROM event ORDER BY position LIMIT ?',
+  oldLatest: 'SELECT position, address, bytes FROM latest ORDER BY position LIMIT ?',
+  deleteEvents: 'DELETE FROM event WHERE position <= ?',
+  deleteLatestThrough: 'DELETE FROM latest WHERE position <= ?',
+  markHeld:
+    'UPDATE address SET evicted = max(evicted, ?), held = held - ? WHERE id = ? RETURNING held, latest',
+  markLatest: 'UPDATE address SET evicted = max(evicted, ?), latest = 0 WHERE id = ? RETURNING held, latest',
+  positions: 'SELECT position FROM event WHERE address = ? AND position > ? ORDER BY position LIMIT ?',
+  event: 'SELECT prev, data FROM event WHERE position = ?',
+  latest: 'SELECT NULL AS prev, data FROM latest WHERE position = ?',
+  // Both halves are in order already, so that rows are merged one by one and no more is read than is taken.
+  // Plain placeholders: Node 22.13 cannot bind numbered ones by place.
+  tail: `
+    SELECT position, (SELECT name FROM address WHERE id = event.address) AS address, prev, data
+    FROM event WHERE position > ?
+    UNION ALL
+    SELECT position, (SELECT name FROM address WHERE id = latest.address), NULL, data
+    FROM latest WHERE position > ?
+    ORDER BY position LIMIT ?`,
+};
 
-function prepareStatements(db: DatabaseSync) {
-  const sql = (text: string): StatementSync => db.prepare(text);
-  return {
-    beginRead: sql('BEGIN'),
-    beginWrite: sql('BEGIN IMMEDIATE'),
-    commit: sql('COMMIT'),
-    rollback: sql('ROLLBACK'),
-    version: sql('PRAGMA data_version'),
-    meta: sql(
-      `SELECT epoch, parent, sequence, evicted, forgotten, events, bytes, latest_events, latest_bytes, idle FROM meta`,
-    ),
-    saveMeta: sql(
-      `UPDATE meta SET sequence = ?, evicted = ?, forgotten = ?, events = ?, bytes = ?, latest_events = ?, latest_bytes = ?, idle = ?`,
-    ),
-    address: sql('SELECT id, name, last, evicted, held, latest FROM address WHERE name = ?'),
-    insertAddress: sql('INSERT INTO address (name, last, evicted) VALUES (?, ?, ?)'),
-    updateAddress: sql('UPDATE address SET last = ?, evicted = ?, held = ?, latest = ? WHERE id = ?'),
-    deleteAddress: sql('DELETE FROM address WHERE id = ?'),
-    idle: sql('SELECT id, evicted FROM address WHERE held = 0 AND latest = 0 ORDER BY evicted LIMIT ?'),
-    keyOfEvent: sql('SELECT position, data FROM event WHERE address = ? AND key = ?'),
-    keyOfLatest: sql('SELECT position, data FROM latest WHERE address = ? AND key = ?'),
-    insertEvent: sql(
-      'INSERT INTO event (position, address, prev, appended_at, bytes, key, data) VALUES (?, ?, ?, ?, ?, ?, ?)',
-    ),
-    insertLatest: sql('INSERT INTO latest (position, address, bytes, key, data) VALUES (?, ?, ?, ?, ?)'),
-    deleteLatest: sql('DELETE FROM latest WHERE position = ? RETURNING bytes'),
-    sizeOfAddress: sql('SELECT total(bytes) AS bytes FROM event WHERE address = ?'),
-    deleteOfAddress: sql('DELETE FROM event WHERE address = ?'),
-    oldest: sql('SELECT appended_at FROM event ORDER BY position LIMIT 1'),
-    oldEvents: sql('SELECT position, address, bytes, appended_at FROM event ORDER BY position LIMIT ?'),
-    oldLatest: sql('SELECT position, address, bytes FROM latest ORDER BY position LIMIT ?'),
-    deleteEvents: sql('DELETE FROM event WHERE position <= ?'),
-    deleteLatestThrough: sql('DELETE FROM latest WHERE position <= ?'),
-    markHeld: sql(
-      'UPDATE address SET evicted = max(evicted, ?), held = held - ? WHERE id = ? RETURNING held, latest',
-    ),
-    markLatest: sql(
-      'UPDATE address SET evicted = max(evicted, ?), latest = 0 WHERE id = ? RETURNING held, latest',
-    ),
-    positions: sql('SELECT position FROM event WHERE address = ? AND position > ? ORDER BY position LIMIT ?'),
-    event: sql('SELECT prev, data FROM event WHERE position = ?'),
-    latest: sql('SELECT NULL AS prev, data FROM latest WHERE position = ?'),
-    // Both halves are in order already, so that rows are merged one by one and no more is read than is taken.
-    tail: sql(`
-      SELECT position, (SELECT name FROM address WHERE id = event.address) AS address, prev, data
-      FROM event WHERE position > ?1
-      UNION ALL
-      SELECT position, (SELECT name FROM address WHERE id = latest.address), NULL, data
-      FROM latest WHERE position > ?1
-      ORDER BY position LIMIT ?2`),
-  };
+export type Statements = { readonly [K in keyof typeof STATEMENTS]: StatementSync };
+
+export function prepareStatements(db: DatabaseSync): Statements {
+  return Object.fromEntries(
+    Object.entries(STATEMENTS).map(([name, text]) => [name, db.prepare(text)]),
+  ) as Statements;
 }
-

@@ -1,13 +1,22 @@
 /** What a SQLite log does within one transaction: append, evict, read a page, read the tail. */
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { BEGINNING, comparePositions, type Position } from '@linefeed/shared/wire';
+import type { Clock } from '../clock.ts';
 import type { Appended, LogEntry, LogEvent, ReadPage, ReadQuery } from '../log.ts';
+import { AddressRun } from './address-run.ts';
 import { MAX_WATERMARKS, sizeOf, type DEFAULT_BOUNDS } from './bounds.ts';
 import { conflictOf } from './idempotency.ts';
-import { mergeRuns, type Run } from './merge.ts';
+import { mergeRuns } from './merge.ts';
 import { RecentEvents } from './recent-events.ts';
 import { beginAnew, otherEpoch } from './sqlite-file.ts';
-import type { Clock } from '../clock.ts';
+import {
+  prepareStatements,
+  type AddressRow,
+  type EventRow,
+  type Meta,
+  type OldRow,
+  type Statements,
+} from './sqlite-schema.ts';
 
 /** Rows looked at by one step of an eviction. */
 const EVICT_ROWS = 64;
@@ -261,7 +270,7 @@ export class SqliteStore {
   readTail(after: number, limit: number, maxBytes: number): LogEvent[] {
     const events: LogEvent[] = [];
     let bytes = 0;
-    for (const row of this.#sql.tail.iterate(after, limit) as Iterable<unknown> as Iterable<EventRow>) {
+    for (const row of this.#sql.tail.iterate(after, after, limit) as Iterable<unknown> as Iterable<EventRow>) {
       bytes += row.data.length;
       if (events.length > 0 && bytes > maxBytes) break;
       events.push(

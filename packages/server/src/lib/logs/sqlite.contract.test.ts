@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { describe, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { logContract } from '../testing/log-suite.ts';
 import { sqliteLog } from './sqlite.ts';
 
@@ -19,7 +19,9 @@ describe.each(['normal', 'full'] as const)('synchronous: %s', (synchronous) => {
     },
     { persistent: true, ages: true, rollsBack: true },
   );
-  for (const { name, run } of contract) test(name, run);
+  for (const { name, run } of contract) {
+    test(name, async () => expect(await run()).toBeUndefined());
+  }
 });
 
 function rollBack(path: string, sequence: number): void {

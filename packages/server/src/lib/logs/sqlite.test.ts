@@ -377,17 +377,21 @@ describe('appending', () => {
   test('waits for another process that writes, in order, without standing still', async () => {
     const log = open();
     holder.exec('BEGIN IMMEDIATE');
-    const done: string[] = [];
+    const done: number[] = [];
     const started = systemClock.now();
-    const appends = [1, 2].map(async (n) => done.push((await log.append([entry('a', n)])).position));
+    // More than one transaction takes.
+    const appends = Array.from({ length: 1_200 }, async (_, n) => {
+      await log.append([entry('a', n)]);
+      done.push(n);
+    });
     await clock.advance(1_000);
     expect(done).toEqual([]);
     expect(systemClock.now() - started).toBeLessThan(1_000);
     holder.exec('COMMIT');
     await clock.advance(20);
     await Promise.all(appends);
-    expect(done).toEqual(['1', '2']);
-    expect(values(read(log, ['a']).events)).toEqual([1, 2]);
+    expect(done).toEqual(Array.from(done, (_, n) => n));
+    expect(values(read(log, ['a']).events)).toEqual(done);
   });
 
   test('gives up after 5 s, saying that trying again can help, and goes on later', async () => {
@@ -410,7 +414,7 @@ describe('appending', () => {
     const log = open();
     holder.exec('BEGIN IMMEDIATE');
     const many = Array.from({ length: 9_999 }, (_, n) => entry('a', n));
-    const appends = [log.append(many), log.append([entry('a', 'last')])];
+    const appends = [many, [entry('a', 'last')]].map(async (entries) => await log.append(entries));
     await expect(log.append([entry('a', 'too many')])).rejects.toMatchObject({
       code: 'log_failed',
       retryable: true,

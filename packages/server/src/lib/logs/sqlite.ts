@@ -1,6 +1,5 @@
 /** A log in a SQLite file: survives restarts, shared by the processes of one machine. */
 import { resolve as resolvePath } from 'node:path';
-import { MessageChannel } from 'node:worker_threads';
 import { LinefeedError, refusal, type Position } from '@linefeed/shared/wire';
 import { systemClock, type Clock, type Timer } from '../clock.ts';
 import type {
@@ -13,10 +12,13 @@ import type {
   ReadQuery,
   TailListener,
 } from '../log.ts';
+import { AppendQueue, type WaitingAppend } from './append-queue.ts';
 import { resolveBounds, type DEFAULT_BOUNDS, type LogBounds } from './bounds.ts';
 import { checkKeyed } from './idempotency.ts';
-import { currentBootId, inodeOf, isBusy, openFile, toLogError, type FileOptions } from './sqlite-file.ts';
-import { SqliteStore, toNumber, toPosition, type Meta } from './sqlite-store.ts';
+import { isBusy, toLogError } from './sqlite-errors.ts';
+import { currentBootId, inodeOf, openFile, type FileOptions } from './sqlite-file.ts';
+import type { Meta } from './sqlite-schema.ts';
+import { SqliteStore, toNumber, toPosition } from './sqlite-store.ts';
 import { Tailers } from './tailers.ts';
 
 export interface SqliteLogOptions extends LogBounds {
@@ -36,22 +38,10 @@ export interface SqliteLogOptions extends LogBounds {
   readonly bootId?: string | undefined;
 }
 
-interface Waiting {
-  readonly entries: readonly LogEntry[];
-  readonly key: string | undefined;
-  resolve(appended: Appended): void;
-  reject(error: unknown): void;
-}
-
 const DEFAULT_POLL_MS = 15;
 /** How often to look whether the file is still the one that was opened, and whether something has grown too old. */
 const CHECK_MS = 1_000;
-/** An append waits so long for another process that writes, trying again in between, and then fails. */
-const LOCK_TIMEOUT_MS = 5_000;
-const LOCK_RETRY_MS = 20;
-/** Entries that may wait to be written; an append beyond is refused. */
-const MAX_WAITING = 10_000;
-/** Entries of one transaction, and events of one read of the tail: what the event loop stands still for. */
+/** Events and code units of one read of the tail: what the event loop stands still for. */
 const TURN_EVENTS = 500;
 const TURN_BYTES = 1024 * 1024;
 
@@ -70,17 +60,13 @@ class SqliteLog implements Log {
   readonly #clock: Clock;
   readonly #pollMs: number;
   readonly #tailers = new Tailers();
+  readonly #queue: AppendQueue;
   #store: SqliteStore;
   #inode: bigint;
   #epoch = '';
   /** Everything up to here was told to those who follow the tail. */
   #position = 0;
   #version = -1;
-  #waiting: Waiting[] = [];
-  #waitingEntries = 0;
-  #flushScheduled = false;
-  #lockedSince: number | undefined;
-  #releaseProcess: (() => void) | undefined;
   #catchUpScheduled = false;
   #poll: Timer | undefined;
   #failing = false;
@@ -105,6 +91,19 @@ class SqliteLog implements Log {
     const { epoch, sequence } = this.#read(() => this.#store.meta());
     this.#epoch = epoch;
     this.#position = sequence;
+    this.#queue = new AppendQueue({
+      clock,
+      gather: synchronous === 'full',
+      write: (batch) => this.#write(batch),
+      isLocked: isBusy,
+      toFailure: (error) => toLogError(error, path, 'written'),
+      toRefusal: (maxWaiting) =>
+        new LinefeedError(
+          'log_failed',
+          `More than ${maxWaiting} events wait to be written to the log ${path}; publish slower, or look for what holds the file.`,
+          { retryable: true },
+        ),
+    });
   }
 
   get epoch(): string {
@@ -114,99 +113,17 @@ class SqliteLog implements Log {
   // Appending ---------------------------------------------------------------------------------------------------------
 
   append(entries: readonly LogEntry[], options: AppendOptions = {}): Promise<Appended> {
-    return new Promise((resolve, reject) => {
+    try {
       this.#checkOpen();
       checkKeyed(entries, options);
-      if (this.#waiting.length > 0 && this.#waitingEntries + entries.length > MAX_WAITING) {
-        throw new LinefeedError(
-          'log_failed',
-          `More than ${MAX_WAITING} events wait to be written to the log ${this.#file.path}; publish slower, or look for what holds the file.`,
-          { retryable: true },
-        );
-      }
-      this.#waiting.push({ entries, key: options.idempotencyKey, resolve, reject });
-      this.#waitingEntries += entries.length;
-      this.#scheduleFlush();
-    });
-  }
-
-  /** What one turn of the event loop appends becomes one transaction, where a transaction waits for the disk. */
-  #scheduleFlush(): void {
-    if (this.#flushScheduled) return;
-    this.#flushScheduled = true;
-    const flush = (): void => {
-      this.#flushScheduled = false;
-      this.#flush();
-    };
-    if (this.#file.synchronous === 'full') this.#clock.defer(flush);
-    else void Promise.resolve().then(flush);
-  }
-
-  #flush(): void {
-    const batch = this.#takeBatch();
-    if (batch.length === 0) return;
-    try {
-      this.#checkFile();
-      const outcomes = this.#write(batch);
-      this.#endLockWait();
-      for (const [index, { resolve, reject }] of batch.entries()) {
-        const outcome = outcomes[index]!;
-        if ('position' in outcome) resolve(outcome);
-        else reject(outcome);
-      }
     } catch (error) {
-      if (this.#waitForLock(error, batch)) return;
-      const failure = toLogError(error, this.#file.path, 'written');
-      for (const { reject } of batch) reject(failure);
+      return Promise.reject(error);
     }
-    if (this.#waiting.length === 0 || this.#flushScheduled) return;
-    this.#flushScheduled = true;
-    this.#clock.defer(() => {
-      this.#flushScheduled = false;
-      this.#flush();
-    });
+    return this.#queue.add(entries, options.idempotencyKey);
   }
 
-  #takeBatch(): Waiting[] {
-    let entries = 0;
-    let bytes = 0;
-    let end = 0;
-    while (end < this.#waiting.length && (end === 0 || (entries < TURN_EVENTS && bytes < TURN_BYTES))) {
-      const next = this.#waiting[end]!;
-      entries += next.entries.length;
-      for (const { data } of next.entries) bytes += data.length;
-      end += 1;
-    }
-    this.#waitingEntries -= entries;
-    return this.#waiting.splice(0, end);
-  }
-
-  #waitForLock(error: unknown, batch: Waiting[]): boolean {
-    const now = this.#clock.now();
-    this.#lockedSince ??= now;
-    if (!isBusy(error) || now - this.#lockedSince >= LOCK_TIMEOUT_MS) {
-      this.#endLockWait();
-      return false;
-    }
-    this.#releaseProcess ??= holdProcess();
-    this.#waiting.unshift(...batch);
-    for (const { entries } of batch) this.#waitingEntries += entries.length;
-    if (this.#flushScheduled) return true;
-    this.#flushScheduled = true;
-    this.#clock.after(LOCK_RETRY_MS, () => {
-      this.#flushScheduled = false;
-      this.#flush();
-    });
-    return true;
-  }
-
-  #endLockWait(): void {
-    this.#lockedSince = undefined;
-    this.#releaseProcess?.();
-    this.#releaseProcess = undefined;
-  }
-
-  #write(batch: readonly Waiting[]): Array<Appended | LinefeedError> {
+  #write(batch: readonly WaitingAppend[]): Array<Appended | LinefeedError> {
+    this.#checkFile();
     const store = this.#store;
     const written = store.transact('write', () => {
       const meta = store.meta();
@@ -450,9 +367,7 @@ class SqliteLog implements Log {
   async #close(): Promise<void> {
     this.#tailers.clear();
     this.#disarmPoll();
-    for (this.#flush(); this.#waiting.length > 0; this.#flush()) {
-      await new Promise<void>((resolve) => void this.#clock.after(LOCK_RETRY_MS, resolve));
-    }
+    await this.#queue.drain();
     this.#store.db.close();
   }
 
@@ -460,13 +375,6 @@ class SqliteLog implements Log {
     if (this.#closing === undefined) return;
     throw refusal('closed', `The log ${this.#file.path} is closed; open it again to go on.`);
   }
-}
-
-/** Keeps the process alive, which a timer of the clock does not: an append that waits is not to be lost by leaving. */
-function holdProcess(): () => void {
-  const { port1 } = new MessageChannel();
-  port1.on('message', () => undefined);
-  return () => port1.close();
 }
 
 function checkPath(path: string): string {

@@ -82,7 +82,7 @@ function tellOne(listener: TailListener, tell: Tell): void {
       listener.onError(error);
     } catch (fault) {
       // Left to the process: here it would look like a failure of the append that is being told.
-      void Promise.reject(fault as Error);
+      void Promise.reject(fault);
     }
   }
 }

@@ -36,7 +36,7 @@ export const appendCases: readonly LogCaseBody[] = [
   {
     name: 'positions stay in order beyond one, two and three digits',
     async run(bench) {
-      await bench.fill(numbers(1400).map((n) => entryOf('a', n)));
+      await bench.addMany(numbers(1400).map((n) => entryOf('a', n)));
       assert.deepEqual(valuesOf(await bench.readAll(['a'])), numbers(1400));
     },
   },
@@ -44,7 +44,7 @@ export const appendCases: readonly LogCaseBody[] = [
     name: 'calls that do not wait for each other take effect in their order',
     async run(bench) {
       const appends = numbers(50).map((n) => bench.log.append([entryOf('a', n)]));
-      const positions = (await bench.finish(Promise.all(appends))).map(({ position }) => position);
+      const positions = (await bench.all(appends)).map(({ position }) => position);
       assert.deepEqual([...positions].toSorted(comparePositions), positions);
       assert.deepEqual(valuesOf((await bench.read(['a'])).events), numbers(50));
     },
@@ -118,9 +118,9 @@ export const appendCases: readonly LogCaseBody[] = [
     async run(bench) {
       const other = await bench.open();
       const both = [bench.log, other].map((log) => log.append([entryOf('a', 1)], { idempotencyKey: 'k' }));
-      const [one, two] = await bench.finish(Promise.all(both));
+      const [one, two] = await bench.all(both);
       assert.equal(one!.position, two!.position);
-      assert.deepEqual([one!.duplicate, two!.duplicate].toSorted(), [false, true]);
+      assert.notEqual(one!.duplicate, two!.duplicate);
       assert.equal((await bench.read(['a'])).events.length, 1);
     },
   },
@@ -169,7 +169,7 @@ export const appendCases: readonly LogCaseBody[] = [
     bounds: { maxEvents: 4 },
     async run(bench) {
       await bench.append([entryOf('a', 1)], { idempotencyKey: 'k' });
-      await bench.fill(numbers(4 + bench.slack + 1).map((n) => entryOf('b', n)));
+      await bench.addMany(numbers(4 + bench.slack + 1).map((n) => entryOf('b', n)));
       const again = await bench.append([entryOf('a', 'another')], { idempotencyKey: 'k' });
       assert.equal(again.duplicate, false);
     },
@@ -193,7 +193,7 @@ export const appendCases: readonly LogCaseBody[] = [
         bench.log.append([entryOf('a', { by: 'one', n })]),
         other.append([entryOf('a', { by: 'two', n })]),
       ]);
-      const positions = (await bench.finish(Promise.all(appends))).map(({ position }) => position);
+      const positions = (await bench.all(appends)).map(({ position }) => position);
       assert.equal(new Set(positions).size, 400);
       const values = valuesOf((await bench.read(['a'])).events) as Array<{ by: string; n: number }>;
       for (const writer of ['one', 'two']) {
@@ -210,7 +210,7 @@ export const appendCases: readonly LogCaseBody[] = [
     needs: 'persistent',
     bounds: { maxEvents: 6 },
     async run(bench) {
-      await bench.fill([
+      await bench.addMany([
         ...numbers(8 + bench.slack).map((n) => entryOf('a', n)),
         entryOf('p', 'value', 'latest'),
       ]);
@@ -235,7 +235,7 @@ export const appendCases: readonly LogCaseBody[] = [
     name: 'closing finishes what was appended and refuses what comes later',
     needs: 'persistent',
     async run(bench) {
-      const appends = Promise.all(numbers(20).map((n) => bench.log.append([entryOf('a', n)])));
+      const appends = bench.all(numbers(20).map((n) => bench.log.append([entryOf('a', n)])));
       await bench.close(bench.log);
       assert.equal((await bench.finish(appends)).length, 20);
       await assert.rejects(async () => await bench.log.append([entryOf('a', 21)]), hasCode('closed'));

@@ -111,6 +111,10 @@ export class LogBench {
     return await done;
   }
 
+  async all<T>(waiting: ReadonlyArray<Awaitable<T>>): Promise<T[]> {
+    return await this.finish(Promise.all(waiting.map(async (one) => await one)));
+  }
+
   async until(what: string, isSo: () => boolean): Promise<void> {
     const deadline = systemClock.now() + PATIENCE_MS;
     while (!isSo()) {
@@ -136,7 +140,7 @@ export class LogBench {
   }
 
   /** Appends many, quickly. */
-  async fill(entries: readonly LogEntry[]): Promise<Position> {
+  async addMany(entries: readonly LogEntry[]): Promise<Position> {
     let position = BEGINNING;
     for (let index = 0; index < entries.length; index += 500) {
       ({ position } = await this.append(entries.slice(index, index + 500)));

@@ -104,7 +104,7 @@ export const boundCases: readonly LogCaseBody[] = [
     bounds: { maxEvents: 4 },
     async run(bench) {
       const [, seen] = await addAll(bench, 'a', [1, 2]);
-      const newest = await bench.fill(numbers(MANY_ADDRESSES).map((n) => entryOf(`room?n=${n}`, n)));
+      const newest = await bench.addMany(numbers(MANY_ADDRESSES).map((n) => entryOf(`room?n=${n}`, n)));
       const watermark = (await bench.read(['a'])).evictedThrough.get('a');
       assert.ok(
         watermark !== undefined && comparePositions(watermark, seen!) >= 0,
@@ -120,7 +120,7 @@ export const boundCases: readonly LogCaseBody[] = [
     bounds: { maxEvents: 4 },
     async run(bench) {
       const [first, second] = await addAll(bench, 'a', [1, 2]);
-      await bench.fill(numbers(MANY_ADDRESSES).map((n) => entryOf(`room?n=${n}`, n)));
+      await bench.addMany(numbers(MANY_ADDRESSES).map((n) => entryOf(`room?n=${n}`, n)));
       const back = await bench.add('a', 3);
       const page = await bench.read(['a'], { after: first! });
       assert.deepEqual(
@@ -176,10 +176,10 @@ export const boundCases: readonly LogCaseBody[] = [
     name: 'a burst of keep: all evicts no newest value, and the other way round',
     bounds: { maxEvents: 8 },
     async run(bench) {
-      await bench.fill([entryOf('p', 'value', 'latest'), entryOf('a', 1)]);
-      await bench.fill(numbers(40).map((n) => entryOf(`q${n % 5}`, n, 'latest')));
+      await bench.addMany([entryOf('p', 'value', 'latest'), entryOf('a', 1)]);
+      await bench.addMany(numbers(40).map((n) => entryOf(`q${n % 5}`, n, 'latest')));
       assert.deepEqual(valuesOf((await bench.read(['a'])).events), [1]);
-      await bench.fill(numbers(40 + bench.slack).map((n) => entryOf('b', n)));
+      await bench.addMany(numbers(40 + bench.slack).map((n) => entryOf('b', n)));
       const page = await bench.read(['p']);
       assert.deepEqual([valuesOf(page.events), page.evictedThrough.size], [['value'], 0]);
     },
@@ -188,7 +188,7 @@ export const boundCases: readonly LogCaseBody[] = [
     name: 'the values of keep: latest are bounded too, and a new one fills the gap',
     bounds: { maxEvents: 8 },
     async run(bench) {
-      await bench.fill(numbers(30 + bench.slack).map((n) => entryOf(`p${n}`, n, 'latest')));
+      await bench.addMany(numbers(30 + bench.slack).map((n) => entryOf(`p${n}`, n, 'latest')));
       const page = await bench.read(['p1']);
       assert.deepEqual([page.events.length, page.evictedThrough.size], [0, 1]);
       await bench.append([entryOf('p1', 'new', 'latest')]);

@@ -7,14 +7,14 @@ export const readCases: readonly LogCaseBody[] = [
   {
     name: 'a page holds the asked addresses only',
     async run(bench) {
-      await bench.fill(numbers(9).map((n) => entryOf(`a${n % 3}`, n)));
+      await bench.addMany(numbers(9).map((n) => entryOf(`a${n % 3}`, n)));
       assert.deepEqual(valuesOf((await bench.read(['a0', 'a2', 'never'])).events), [2, 3, 5, 6, 8, 9]);
     },
   },
   {
     name: 'each address is read behind its own position, and none behind `after` or before',
     async run(bench) {
-      await bench.fill(numbers(8).map((n) => entryOf(n % 2 === 0 ? 'even' : 'odd', n)));
+      await bench.addMany(numbers(8).map((n) => entryOf(n % 2 === 0 ? 'even' : 'odd', n)));
       const { events } = await bench.read(['even', 'odd']);
       const [, second, , , , sixth] = events.map(({ position }) => position);
       const floors = new Map([
@@ -48,7 +48,7 @@ export const readCases: readonly LogCaseBody[] = [
   {
     name: 'pages limited by count join without a hole or a repeat',
     async run(bench) {
-      await bench.fill(numbers(100).map((n) => entryOf(`a${n % 7}`, n)));
+      await bench.addMany(numbers(100).map((n) => entryOf(`a${n % 7}`, n)));
       const addresses = ['a0', 'a3', 'a5'];
       const expected = numbers(100).filter((n) => [0, 3, 5].includes(n % 7));
       for (const limit of [1, 2, 7, 43, 44]) {
@@ -59,7 +59,7 @@ export const readCases: readonly LogCaseBody[] = [
   {
     name: 'a page that holds everything reaches the newest event, at its limit too',
     async run(bench) {
-      await bench.fill(numbers(5).map((n) => entryOf('a', n)));
+      await bench.addMany(numbers(5).map((n) => entryOf('a', n)));
       const newest = await bench.add('b', 0);
       const page = await bench.read(['a'], { limit: 6 });
       assert.equal(page.through, newest);
@@ -72,7 +72,7 @@ export const readCases: readonly LogCaseBody[] = [
   {
     name: 'pages are limited by size, and each holds one event at least',
     async run(bench) {
-      await bench.fill(numbers(10).map((n) => entryOf('a', 'x'.repeat(n === 5 ? 5_000 : 98))));
+      await bench.addMany(numbers(10).map((n) => entryOf('a', 'x'.repeat(n === 5 ? 5_000 : 98))));
       assert.equal((await bench.read(['a'], { maxBytes: 350 })).events.length, 3);
       assert.equal((await bench.readAll(['a'], { maxBytes: 350 })).length, 10);
       const pages = await bench.read(['a'], { maxBytes: 1 });
@@ -83,7 +83,7 @@ export const readCases: readonly LogCaseBody[] = [
     name: 'many addresses of very different activity merge in order',
     async run(bench) {
       const entries = numbers(1_200).map((n) => entryOf(n % 3 === 0 ? 'busy' : `quiet${(n * 7) % 120}`, n));
-      await bench.fill(entries);
+      await bench.addMany(entries);
       const addresses = [...new Set(entries.map(({ address }) => address))].filter(
         (_, index) => index % 2 === 0,
       );
@@ -96,16 +96,16 @@ export const readCases: readonly LogCaseBody[] = [
   {
     name: 'what is appended between two pages comes with a later one',
     async run(bench) {
-      await bench.fill(numbers(4).map((n) => entryOf('a', n)));
+      await bench.addMany(numbers(4).map((n) => entryOf('a', n)));
       const page = await bench.read(['a'], { limit: 2 });
-      await bench.fill(numbers(4, 5).map((n) => entryOf('a', n)));
+      await bench.addMany(numbers(4, 5).map((n) => entryOf('a', n)));
       assert.deepEqual(valuesOf((await bench.read(['a'], { after: page.through })).events), numbers(6, 3));
     },
   },
   {
     name: 'of keep: latest the newest value is held, and nothing counts as missing',
     async run(bench) {
-      await bench.fill(numbers(5).map((n) => entryOf('p', n, 'latest')));
+      await bench.addMany(numbers(5).map((n) => entryOf('p', n, 'latest')));
       const newest = (await bench.append([entryOf('p', 6, 'latest'), entryOf('p', 7, 'latest')])).position;
       const page = await bench.read(['p']);
       assert.deepEqual(valuesOf(page.events), [7]);
@@ -117,7 +117,7 @@ export const readCases: readonly LogCaseBody[] = [
   {
     name: 'a value that is superseded between two pages is skipped without a gap',
     async run(bench) {
-      await bench.fill([entryOf('a', 1), entryOf('p', 'old', 'latest'), entryOf('a', 2)]);
+      await bench.addMany([entryOf('a', 1), entryOf('p', 'old', 'latest'), entryOf('a', 2)]);
       const first = await bench.read(['a', 'p'], { limit: 1 });
       await bench.append([entryOf('p', 'new', 'latest')]);
       const rest = await bench.read(['a', 'p'], { after: first.through });
@@ -128,7 +128,7 @@ export const readCases: readonly LogCaseBody[] = [
   {
     name: 'a topic that changes to keep: latest leaves its newest value',
     async run(bench) {
-      await bench.fill([entryOf('p', 1), entryOf('p', 2), entryOf('p', 3, 'latest')]);
+      await bench.addMany([entryOf('p', 1), entryOf('p', 2), entryOf('p', 3, 'latest')]);
       const page = await bench.read(['p']);
       assert.deepEqual(valuesOf(page.events), [3]);
       assert.equal(page.evictedThrough.size, 0);
@@ -137,7 +137,7 @@ export const readCases: readonly LogCaseBody[] = [
   {
     name: 'a topic that changes from keep: latest loses no event',
     async run(bench) {
-      await bench.fill([
+      await bench.addMany([
         entryOf('p', 1, 'latest'),
         entryOf('p', 2, 'latest'),
         entryOf('p', 3),

@@ -30,7 +30,7 @@ export const tailCases: readonly LogCaseBody[] = [
         bench.log.append([entryOf('a', { by: 1, n })]),
         other.append([entryOf('b', { by: 2, n })]),
       ]);
-      await bench.finish(Promise.all(appends));
+      await bench.all(appends);
       await bench.until('120 events', () => followings.every(({ events }) => events.length === 120));
       const [one, two] = followings.map(({ events }) => events.map(({ position }) => position));
       assert.deepEqual(one, two);
@@ -46,7 +46,7 @@ export const tailCases: readonly LogCaseBody[] = [
     async run(bench) {
       const other = await bench.open();
       const following = bench.follow(other);
-      const newest = await bench.fill(numbers(3_000).map((n) => entryOf(`a${n % 5}`, n)));
+      const newest = await bench.addMany(numbers(3_000).map((n) => entryOf(`a${n % 5}`, n)));
       await bench.until('3,000 events', () => following.through === newest);
       assert.deepEqual(following.values, numbers(3_000));
     },
@@ -56,7 +56,7 @@ export const tailCases: readonly LogCaseBody[] = [
     async run(bench) {
       const other = await bench.open();
       const following = bench.follow(other);
-      const newest = await bench.fill(numbers(50).map((n) => entryOf('p', n, 'latest')));
+      const newest = await bench.addMany(numbers(50).map((n) => entryOf('p', n, 'latest')));
       await bench.until('the newest value', () => following.through === newest);
       assert.equal(following.values.at(-1), 50);
       assert.deepEqual(following.resets, []);
@@ -89,7 +89,7 @@ export const tailCases: readonly LogCaseBody[] = [
   {
     name: 'a listener that appends upsets no order',
     async run(bench) {
-      const appends: unknown[] = [];
+      const appends: Array<ReturnType<typeof bench.log.append>> = [];
       bench.log.tail({
         onEvents(events) {
           for (const { data } of events) {
@@ -103,7 +103,7 @@ export const tailCases: readonly LogCaseBody[] = [
       await bench.add('a', 1);
       await bench.until('five events', () => following.events.length === 5);
       assert.deepEqual(following.values, numbers(5));
-      await bench.finish(Promise.all(appends));
+      await bench.all(appends);
     },
   },
   {
@@ -128,7 +128,7 @@ export const tailCases: readonly LogCaseBody[] = [
     name: 'pages lead to the tail without a hole or a repeat while others append',
     async run(bench) {
       const writer = await bench.open();
-      await bench.fill(numbers(100).map((n) => entryOf('a', n)));
+      await bench.addMany(numbers(100).map((n) => entryOf('a', n)));
       const live = bench.follow();
       const seen: unknown[] = [];
       let after = BEGINNING;
@@ -152,7 +152,7 @@ export const tailCases: readonly LogCaseBody[] = [
     async run(bench) {
       const other = await bench.open();
       const following = bench.follow(other);
-      const newest = await bench.fill(numbers(100 + bench.slack).map((n) => entryOf('a', n)));
+      const newest = await bench.addMany(numbers(100 + bench.slack).map((n) => entryOf('a', n)));
       await bench.until('the tail', () => following.through === newest);
       if (following.resets.length === 0) assert.deepEqual(following.values, numbers(100 + bench.slack));
       else assert.equal(following.resets[0]!.reason, 'rollback');
@@ -166,7 +166,7 @@ export const tailCases: readonly LogCaseBody[] = [
       const { epoch } = bench.log;
       const kept = await bench.add('a', 1);
       const followings = [bench.follow(), bench.follow(other)];
-      await bench.fill([entryOf('a', 2), entryOf('a', 3)]);
+      await bench.addMany([entryOf('a', 2), entryOf('a', 3)]);
       await bench.until('both events', () => followings.every(({ events }) => events.length === 2));
       await bench.rollBack(kept);
       await bench.until('the reset', () => followings.every(({ resets }) => resets.length > 0));

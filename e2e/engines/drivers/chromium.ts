@@ -1,0 +1,30 @@
+/** Chromium, by Playwright. */
+import { chromium } from '@playwright/test';
+import { findProgram } from '../../../scripts/lib/find-program.ts';
+import { CHROMIUM } from '../../../scripts/lib/programs.ts';
+import type { Engine } from './engine.ts';
+
+export async function openChromium(): Promise<Engine> {
+  const browser = await chromium.launch({
+    executablePath: findProgram(CHROMIUM),
+    // Chromium's sandbox does not run as root, which is what containers are.
+    args: [
+      ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
+      '--disable-gpu',
+      '--disable-quic',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+  const page = await browser.newPage();
+  return {
+    name: 'chromium',
+    version: `Chromium ${browser.version()}`,
+    async open(url) {
+      await page.goto(url);
+    },
+    evaluate: async (expression) => await page.evaluate(expression),
+    close: () => browser.close(),
+  };
+}

@@ -1,0 +1,97 @@
+/** WebKit: WebKitGTK's MiniBrowser on a display of its own, by W3C WebDriver over fetch. */
+import { createServer, type AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { findProgram } from '../../../scripts/lib/find-program.ts';
+import { WEBKIT, XVFB } from '../../../scripts/lib/programs.ts';
+import { startChild, temporaryFolder } from './child.ts';
+import type { Engine } from './engine.ts';
+
+const SCRIPT_TIMEOUT_MS = 250_000;
+
+export async function openWebKit(): Promise<Engine> {
+  const driverProgram = findProgram(WEBKIT);
+  const displayProgram = findProgram(XVFB);
+  const home = await temporaryFolder('webkit');
+  const display = startChild(
+    displayProgram,
+    ['-displayfd', '3', '-screen', '0', '800x600x24', '-nolisten', 'tcp'],
+    { descriptor: 3 },
+  );
+  const [number] = await display.says(/^\d+(?=\n)/m);
+  const port = await freePort();
+  const driver = startChild(driverProgram, [`--port=${port}`, '--host=127.0.0.1'], {
+    env: {
+      DISPLAY: `:${number}`,
+      HOME: home.path,
+      XDG_RUNTIME_DIR: home.path,
+      // bubblewrap needs namespaces that root in a container has not.
+      ...(process.getuid?.() === 0 && { WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: '1' }),
+    },
+  });
+
+  const call = async <T>(method: string, path: string, body?: object): Promise<T> => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+      method,
+      ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    });
+    const { value } = (await response.json()) as { value: T & { message?: string } };
+    if (!response.ok) throw new Error(`WebKitWebDriver: ${value.message}`);
+    return value;
+  };
+  await untilItListens(port);
+  const { sessionId, capabilities } = await call<{
+    sessionId: string;
+    capabilities: { browserVersion: string };
+  }>('POST', '/session', {
+    capabilities: { alwaysMatch: { timeouts: { script: SCRIPT_TIMEOUT_MS } } },
+  });
+  const session = `/session/${sessionId}`;
+  return {
+    name: 'webkit',
+    version: `WebKitGTK ${capabilities.browserVersion}`,
+    async open(url) {
+      await call('POST', `${session}/url`, { url });
+    },
+    async evaluate<T>(expression: string) {
+      const script = `const done = arguments[0];
+        Promise.resolve(${expression}).then((value) => done({ json: JSON.stringify([value]) }), (error) => done({ error: String(error) }))`;
+      const { json, error } = await call<{ json?: string; error?: string }>(
+        'POST',
+        `${session}/execute/async`,
+        {
+          script,
+          args: [],
+        },
+      );
+      if (json === undefined) throw new Error(error);
+      return (JSON.parse(json) as T[])[0] as T;
+    },
+    async close() {
+      await call('DELETE', session);
+      await driver.end();
+      await display.end();
+      await home[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function untilItListens(port: number): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await fetch(`http://127.0.0.1:${port}/status`);
+      return;
+    } catch (error) {
+      if (attempt === 100) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}

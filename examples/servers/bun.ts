@@ -1,0 +1,13 @@
+/** Linefeed on Bun. */
+import { handle } from './fetch.ts';
+import { announce, port } from './life.ts';
+
+// What of Bun is used here; a project on Bun has its types.
+declare const Bun: {
+  serve(options: { port: number; idleTimeout: number; fetch: typeof handle }): { port: number; stop(): void };
+};
+
+// Bun closes a connection after 10 s of silence; a feed's ping comes after 15.
+const server = Bun.serve({ port, idleTimeout: 0, fetch: handle });
+
+announce(server.port, () => server.stop());

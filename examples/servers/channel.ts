@@ -1,0 +1,7 @@
+/** The contract: what these servers tell their clients. */
+import { defineChannel, type Channel } from '@linefeed/shared';
+import * as z from 'zod';
+
+const topics = { notice: z.object({ text: z.string() }) };
+
+export const board: Channel<typeof topics> = defineChannel(topics);

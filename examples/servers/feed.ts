@@ -1,0 +1,9 @@
+/** One feed for the process, kept across the reloads of a dev server. */
+import { createFeed, type Feed } from '@linefeed/server';
+import { board } from './channel.ts';
+
+// A dev server that reloads this module would open a second feed, and what the new code publishes would not reach
+// those who are connected to the old one. `globalThis` outlives the module.
+const kept = globalThis as typeof globalThis & { linefeed?: Feed<typeof board> };
+
+export const feed: Feed<typeof board> = (kept.linefeed ??= createFeed(board, { path: '/events' }));

@@ -1,0 +1,276 @@
+/** The table of docs/trpc.md, "When things go wrong": each row by both links. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { retryLink } from '@trpc/client';
+import { initTRPC, tracked } from '@trpc/server';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import * as z from 'zod';
+import { pass, record, serve, until, type Served } from './kit.ts';
+
+const t = initTRPC.create({ isDev: false });
+
+let failures = 0;
+const router = t.router({
+  count: t.procedure
+    .input(z.object({ lastEventId: z.string().nullish() }).optional())
+    .subscription(async function* ({ input, signal }) {
+      const n = Number(input?.lastEventId ?? 0) + 1;
+      yield tracked(String(n), n);
+      await new Promise((resolve) => signal!.addEventListener('abort', resolve));
+    }),
+  broken: t.procedure.subscription(async function* () {
+    failures += 1;
+    yield tracked(String(failures), failures);
+    throw new Error('boom');
+  }),
+});
+
+let served: Served<typeof router>;
+beforeEach(async () => {
+  failures = 0;
+  served = await serve(router, { feed: { pingMs: 100, timeoutMs: 400 } });
+});
+afterEach(() => served.close());
+
+const numbers = (values: readonly unknown[]): unknown[] => values.map((value) => (value as { data: unknown }).data);
+const isStock = (req: IncomingMessage): boolean => req.url!.startsWith('/trpc/');
+
+/** Has tRPC's event stream ask for a reconnect after 50 ms; by itself it says nothing, which means 3 s. */
+function quicken(req: IncomingMessage, res: ServerResponse): void {
+  if (!isStock(req)) return;
+  const write = res.write.bind(res) as (chunk: string | Uint8Array, ...rest: never[]) => boolean;
+  let begun = false;
+  res.write = ((chunk: string | Uint8Array, ...rest: never[]) => {
+    if (!begun) write('retry: 50\n\n');
+    begun = true;
+    return write(chunk, ...rest);
+  }) as typeof res.write;
+}
+
+/** Answers the requests whose numbers are listed, counted from 1, with this status; the others pass. */
+function refuse(status: number, ...counts: number[]): void {
+  let count = 0;
+  served.intercept((req, res) => {
+    count += 1;
+    quicken(req, res);
+    if (!counts.includes(count)) return false;
+    res.writeHead(status, { 'content-type': 'text/plain' }).end('refused');
+    return true;
+  });
+}
+
+describe('a cut, then one 502', () => {
+  it('ends the stock link', async () => {
+    refuse(502, 2);
+    const { log, callbacks } = record();
+    served.stock().count.subscribe(undefined, callbacks);
+    await until(() => expect(numbers(log.data)).toEqual([1]));
+    served.cut();
+    await until(() => expect(log.errors).toHaveLength(1));
+    await pass(300);
+    expect(numbers(log.data)).toEqual([1]);
+    expect(served.requests).toHaveLength(2);
+  });
+
+  it('needs retryLink in front of the stock link', async () => {
+    refuse(502, 2);
+    const { log, callbacks } = record();
+    const subscription = served.stock({}, [retryLink({ retry: () => true })]).count.subscribe(undefined, callbacks);
+    await until(() => expect(numbers(log.data)).toEqual([1]));
+    served.cut();
+    await until(() => expect(numbers(log.data)).toEqual([1, 2]));
+    expect(served.requests).toHaveLength(3);
+    subscription.unsubscribe();
+  });
+
+  it('is outlived by ours', async () => {
+    refuse(502, 2);
+    const { log, callbacks } = record();
+    const subscription = served.ours().count.subscribe(undefined, callbacks);
+    await until(() => expect(numbers(log.data)).toEqual([1]));
+    served.cut();
+    await until(() => expect(numbers(log.data)).toEqual([1, 2]), 3_000);
+    expect(log.errors).toEqual([]);
+    expect(served.requests).toHaveLength(3);
+    subscription.unsubscribe();
+  });
+});
+
+describe('401 at first', () => {
+  it('ends the stock link, which does not show the status', async () => {
+    refuse(401, 1);
+    const { log, callbacks } = record();
+    served.stock().count.subscribe(undefined, callbacks);
+    await until(() => expect(log.errors).toHaveLength(1));
+    await pass(300);
+    expect(served.requests).toHaveLength(1);
+    expect(log.data).toEqual([]);
+  });
+
+  it('makes ours ask for its headers once more', async () => {
+    refuse(401, 1);
+    const headers = vi.fn<() => Record<string, string>>(() => ({ authorization: 'token' }));
+    const { log, callbacks } = record();
+    const subscription = served.ours({ headers }).count.subscribe(undefined, callbacks);
+    await until(() => expect(numbers(log.data)).toEqual([1]));
+    expect(headers).toHaveBeenCalledTimes(2);
+    expect(log.errors).toEqual([]);
+    subscription.unsubscribe();
+  });
+
+  it('twice ends ours, with the status', async () => {
+    refuse(401, 1, 2);
+    const { log, callbacks } = record();
+    served.ours().count.subscribe(undefined, callbacks);
+    await until(() => expect(log.errors).toHaveLength(1));
+    expect(log.errors[0]!.meta).toEqual({ code: 'http_status', status: 401 });
+    await pass(300);
+    expect(served.requests).toHaveLength(2);
+  });
+});
+
+describe('a procedure that fails every time', () => {
+  it('is asked for again by the stock link at a fixed pace, without end and without a word to onError', async () => {
+    refuse(200);
+    const { log, callbacks } = record();
+    const subscription = served.stock().broken.subscribe(undefined, callbacks);
+    await until(() => expect(failures).toBeGreaterThan(8), 5_000);
+    expect(log.errors).toEqual([]);
+    expect(log.states.filter((state) => state === 'pending').length).toBeGreaterThan(7);
+    subscription.unsubscribe();
+  });
+
+  it('is asked for again by ours at a slowing pace', async () => {
+    const { log, callbacks } = record();
+    const at: number[] = [];
+    const subscription = served.ours({ retry: { baseMs: 20, floorMs: 10, capMs: 60_000 } }).broken.subscribe(undefined, {
+      ...callbacks,
+      onData: () => void at.push(performance.now()),
+    });
+    await pass(2_500);
+    // Full jitter: at most 500 ms, then 40, 80, … in steps that double; a fixed pace of 20 ms would be over a hundred.
+    expect(at.length).toBeGreaterThan(2);
+    expect(at.length).toBeLessThan(20);
+    expect(log.states[2]).toBe('connecting (boom)');
+    expect(log.errors).toEqual([]);
+    subscription.unsubscribe();
+  });
+
+  it('ends ours where attempts are limited, with the error of the router', async () => {
+    const { log, callbacks } = record();
+    served.ours({ retry: { baseMs: 20, floorMs: 10, capMs: 50, maxAttempts: 3 } }).broken.subscribe(undefined, callbacks);
+    await until(() => expect(log.errors).toHaveLength(1), 5_000);
+    expect(log.errors[0]).toMatchObject({ message: 'boom', data: { code: 'INTERNAL_SERVER_ERROR' } });
+    expect(failures).toBe(3);
+  });
+});
+
+describe('a server that accepts and says nothing', () => {
+  function mute(): void {
+    served.intercept((_, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+      return true;
+    });
+  }
+
+  it('holds the stock link for ever', async () => {
+    mute();
+    const { log, callbacks } = record();
+    const subscription = served.stock().count.subscribe(undefined, callbacks);
+    await pass(1_500);
+    expect(log).toMatchObject({ states: ['connecting'], errors: [], calls: [] });
+    expect(served.requests).toHaveLength(1);
+    subscription.unsubscribe();
+  });
+
+  it('is given up by ours after connectTimeoutMs, and asked again', async () => {
+    mute();
+    const { log, callbacks } = record();
+    const subscription = served.ours({ connectTimeoutMs: 200 }).count.subscribe(undefined, callbacks);
+    await until(() => expect(log.states[1]).toMatch(/^connecting \(No hello within 200 ms/));
+    served.intercept(undefined);
+    await until(() => expect(numbers(log.data)).toEqual([1]), 3_000);
+    subscription.unsubscribe();
+  });
+});
+
+describe('a server that is silent after every reconnect', () => {
+  it('is asked by the stock link at the pace of its inactivity time-out', async () => {
+    const quiet = initTRPC.create({ sse: { client: { reconnectAfterInactivityMs: 150 } } });
+    const never = quiet.router({
+      wait: quiet.procedure.subscription(async function* ({ signal }): AsyncGenerator<number, void, void> {
+        await new Promise((resolve) => signal!.addEventListener('abort', resolve));
+        if (signal!.aborted) return;
+        yield 1;
+      }),
+    });
+    const other = await serve(never);
+    const { callbacks } = record();
+    const subscription = other.stock().wait.subscribe(undefined, callbacks);
+    await pass(2_000);
+    const { length } = other.requests;
+    subscription.unsubscribe();
+    await other.close();
+    expect(length).toBeGreaterThan(9);
+  });
+
+  it('is asked by ours at a slowing pace', async () => {
+    let count = 0;
+    served.intercept((_, res) => {
+      count += 1;
+      if (count === 1) return false;
+      res.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+      return true;
+    });
+    const { log, callbacks } = record();
+    const subscription = served
+      .ours({ connectTimeoutMs: 50, retry: { baseMs: 100, floorMs: 50, capMs: 60_000 } })
+      .count.subscribe(undefined, callbacks);
+    await until(() => expect(numbers(log.data)).toEqual([1]));
+    served.silence();
+    await pass(2_500);
+    // A fixed pace of 150 ms would be 15.
+    expect(count).toBeGreaterThan(2);
+    expect(count).toBeLessThan(14);
+    subscription.unsubscribe();
+  });
+});
+
+describe('an event that is no JSON', () => {
+  it('ends the stock link', async () => {
+    served.intercept((_, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      res.write('event: connected\ndata: {}\n\ndata: {oops\n\ndata: 1\n\n');
+      return true;
+    });
+    const { log, callbacks } = record();
+    served.stock().count.subscribe(undefined, callbacks);
+    await until(() => expect(log.errors).toHaveLength(1));
+    expect(log.data).toEqual([]);
+  });
+
+  it('is reported to onInvalid by ours, and the next one arrives', async () => {
+    served.intercept((req, res) => {
+      if (req.method !== 'GET') return false;
+      const key = new URL(req.url!, served.origin).searchParams.get('key')!;
+      const event = `count~${key}`;
+      const hello = { protocol: 1, connection: 'x', pingMs: 0, timeoutMs: 0, maxDurationMs: 0 };
+      const frame = (name: string, data: string) => `event: ${name}\ndata: ${data}\n\n`;
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      res.write(
+        frame('linefeed.hello', JSON.stringify(hello)) +
+          frame('linefeed.subscribed', JSON.stringify({ address: event, event, key })) +
+          frame(event, '{oops') +
+          frame(event, '1'),
+      );
+      return true;
+    });
+    const onInvalid = vi.fn<(error: { code: string }) => void>();
+    const { log, callbacks } = record();
+    const subscription = served.ours({ onInvalid }).count.subscribe(undefined, callbacks);
+    await until(() => expect(log.data).toEqual([1]));
+    await until(() => expect(onInvalid).toHaveBeenCalledTimes(1));
+    expect(onInvalid.mock.calls[0]![0]).toMatchObject({ code: 'invalid_json' });
+    expect(log.errors).toEqual([]);
+    subscription.unsubscribe();
+  });
+});

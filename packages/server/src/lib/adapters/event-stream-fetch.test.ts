@@ -1,0 +1,88 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { StreamEnd } from '../event-stream-options.ts';
+import { eventStream } from './fetch.ts';
+
+const ask = (init?: RequestInit): Request => new Request('http://a.test/', init);
+
+describe('eventStream', () => {
+  it('answers at once with a Response that reads as what was yielded', async () => {
+    const response = eventStream(['a', { b: 1 }], { request: ask() });
+    expect(response).toBeInstanceOf(Response);
+    expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+    expect(await response.text()).toBe(': \n\ndata: a\n\ndata: {"b":1}\n\n');
+  });
+
+  it('needs the request', () => {
+    expect(() => eventStream(['a'], {} as { request: Request })).toThrow(
+      expect.objectContaining({ code: 'invalid_option', message: expect.stringContaining('{ request }') }),
+    );
+  });
+
+  it('keeps several cookies apart and lets options win over the head', () => {
+    const { headers } = eventStream(['a'], {
+      request: ask(),
+      headers: [
+        ['Set-Cookie', 'a=1'],
+        ['CACHE-CONTROL', 'no-cache'],
+      ],
+      cookies: { b: '2' },
+    });
+    expect(headers.getSetCookie()).toEqual(['a=1', 'b=2']);
+    expect(headers.get('cache-control')).toBe('no-cache');
+  });
+
+  it('ends its source when the body is cancelled, and when the request is aborted', async () => {
+    for (const way of ['cancel', 'abort'] as const) {
+      const leaving = new AbortController();
+      const log: string[] = [];
+      const ended = Promise.withResolvers<StreamEnd>();
+      const response = eventStream(
+        async function* ({ signal }) {
+          try {
+            yield 1;
+            await new Promise((_, reject) =>
+              signal.addEventListener('abort', () => reject(new Error('over'))),
+            );
+          } finally {
+            log.push('finally');
+          }
+        },
+        { request: ask({ signal: leaving.signal }), onClose: ended.resolve },
+      );
+      const reader = response.body!.getReader();
+      await reader.read();
+      await reader.read();
+      if (way === 'cancel') await reader.cancel();
+      else leaving.abort();
+      expect(await ended.promise).toEqual({ reason: 'client' });
+      expect(log).toEqual(['finally']);
+    }
+  });
+
+  it('starts nothing for a request that is aborted already', async () => {
+    const source = vi.fn(() => ['a']);
+    const onClose = vi.fn();
+    const response = eventStream(source, { request: ask({ signal: AbortSignal.abort() }), onClose });
+    expect(await response.text()).toBe('');
+    expect(source).not.toHaveBeenCalled();
+    expect(onClose.mock.calls).toEqual([[{ reason: 'client' }]]);
+  });
+
+  it('takes one item beyond 64 KiB from the source of a body that nobody reads, and cuts it', async () => {
+    let produced = 0;
+    const ended = Promise.withResolvers<StreamEnd>();
+    const response = eventStream(
+      (function* () {
+        for (;;) {
+          produced += 1;
+          yield 'x'.repeat(1_024 - 'data: \n\n'.length);
+        }
+      })(),
+      { request: ask(), stallTimeoutMs: 50, onClose: ended.resolve },
+    );
+    expect(await ended.promise).toEqual({ reason: 'stalled' });
+    // The opening's 4 bytes take the place of the last whole one.
+    expect(produced).toBe(64);
+    await expect(response.text()).rejects.toThrow('cut');
+  });
+});

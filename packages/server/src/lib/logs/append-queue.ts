@@ -1,0 +1,141 @@
+/** Appends that wait to be written: in order, many in one transaction, tried again while another process writes. */
+import { MessageChannel } from 'node:worker_threads';
+import type { Clock } from '../clock.ts';
+import type { Appended, LogEntry } from '../log.ts';
+
+/** One call of `append`. */
+export interface WaitingAppend {
+  readonly entries: readonly LogEntry[];
+  readonly key: string | undefined;
+}
+
+interface Waiting extends WaitingAppend {
+  resolve(appended: Appended): void;
+  reject(error: unknown): void;
+}
+
+export interface AppendQueueOptions {
+  readonly clock: Clock;
+  /** Gathers what a whole turn of the event loop appends, for where a transaction waits for the disk. */
+  readonly gather: boolean;
+  /** Writes all or throws. Gives for each append its outcome or what to reject it with. */
+  write(batch: readonly WaitingAppend[]): Array<Appended | Error>;
+  /** Whether another process writes at the moment. */
+  isLocked(error: unknown): boolean;
+  /** What to reject a batch with that could not be written. */
+  toFailure(error: unknown): unknown;
+  /** What to refuse an append with when `MAX_WAITING` entries wait. */
+  toRefusal(maxWaiting: number): Error;
+}
+
+/** An append waits so long for another process that writes, trying again in between, and then fails. */
+const LOCK_TIMEOUT_MS = 5_000;
+const LOCK_RETRY_MS = 20;
+/** Entries that may wait to be written; an append beyond is refused. */
+const MAX_WAITING = 10_000;
+/** Entries and code units of one transaction: what the event loop stands still for. */
+const BATCH_ENTRIES = 500;
+const BATCH_BYTES = 1024 * 1024;
+
+export class AppendQueue {
+  readonly #options: AppendQueueOptions;
+  #waiting: Waiting[] = [];
+  #entries = 0;
+  #scheduled = false;
+  #lockedSince: number | undefined;
+  #releaseProcess: (() => void) | undefined;
+
+  constructor(options: AppendQueueOptions) {
+    this.#options = options;
+  }
+
+  add(entries: readonly LogEntry[], key: string | undefined): Promise<Appended> {
+    if (this.#waiting.length > 0 && this.#entries + entries.length > MAX_WAITING) {
+      return Promise.reject(this.#options.toRefusal(MAX_WAITING));
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ entries, key, resolve, reject });
+      this.#entries += entries.length;
+      const { gather, clock } = this.#options;
+      this.#schedule((flush) => (gather ? clock.defer(flush) : void Promise.resolve().then(flush)));
+    });
+  }
+
+  /** Writes everything. */
+  async drain(): Promise<void> {
+    for (this.#flush(); this.#waiting.length > 0; this.#flush()) {
+      await new Promise<void>((resolve) => void this.#options.clock.after(LOCK_RETRY_MS, resolve));
+    }
+  }
+
+  #schedule(start: (flush: () => void) => void): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    start(() => {
+      this.#scheduled = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    const { write, toFailure, clock } = this.#options;
+    const batch = this.#takeBatch();
+    if (batch.length === 0) return;
+    try {
+      const outcomes = write(batch);
+      this.#endLockWait();
+      for (const [index, { resolve, reject }] of batch.entries()) {
+        const outcome = outcomes[index]!;
+        if (outcome instanceof Error) reject(outcome);
+        else resolve(outcome);
+      }
+    } catch (error) {
+      if (this.#waitForLock(error, batch)) return;
+      const failure = toFailure(error);
+      for (const { reject } of batch) reject(failure);
+    }
+    if (this.#waiting.length > 0) this.#schedule((flush) => clock.defer(flush));
+  }
+
+  #takeBatch(): Waiting[] {
+    let entries = 0;
+    let bytes = 0;
+    let end = 0;
+    while (end < this.#waiting.length && (end === 0 || (entries < BATCH_ENTRIES && bytes < BATCH_BYTES))) {
+      const next = this.#waiting[end]!;
+      entries += next.entries.length;
+      for (const { data } of next.entries) bytes += data.length;
+      end += 1;
+    }
+    this.#entries -= entries;
+    return this.#waiting.splice(0, end);
+  }
+
+  #waitForLock(error: unknown, batch: Waiting[]): boolean {
+    const { clock, isLocked } = this.#options;
+    const now = clock.now();
+    this.#lockedSince ??= now;
+    if (!isLocked(error) || now - this.#lockedSince >= LOCK_TIMEOUT_MS) {
+      this.#endLockWait();
+      return false;
+    }
+    this.#releaseProcess ??= holdProcess();
+    this.#waiting.unshift(...batch);
+    for (const { entries } of batch) this.#entries += entries.length;
+    this.#schedule((flush) => void clock.after(LOCK_RETRY_MS, flush));
+    return true;
+  }
+
+  #endLockWait(): void {
+    this.#lockedSince = undefined;
+    this.#releaseProcess?.();
+    this.#releaseProcess = undefined;
+  }
+}
+
+/** Keeps the process alive, which a timer of the clock does not: an append that waits is not to be lost by leaving. */
+function holdProcess(): () => void {
+  const { port1 } = new MessageChannel();
+  port1.on('message', () => undefined);
+  return () => port1.close();
+}
