@@ -48,7 +48,9 @@ test('twenty subscriptions mounted over HTTP/1.1 are all live, where one connect
     const stock = await context.newPage();
     await stock.goto(`${app.origin}/?link=stock`, { waitUntil: 'commit' });
     await expect.poll(() => countLive(stock)).toBe(6);
-    await expect.poll(() => stock.locator('li').first().getAttribute('data-n').then(Number)).toBeGreaterThan(5);
+    await expect
+      .poll(() => stock.locator('li').first().getAttribute('data-n').then(Number))
+      .toBeGreaterThan(5);
     expect(await countLive(stock)).toBe(6);
     await expect(stock.locator('li[data-status="connecting"]')).toHaveCount(14);
   } finally {

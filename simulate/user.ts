@@ -29,6 +29,7 @@ export class User {
   readonly #options: UserOptions;
   readonly #client: Client<Board>;
   readonly #following = new Set<Following>();
+  readonly #leftAt = new Map<string, number>();
   #subscriptions = 0;
   #streams = 0;
   closed = false;
@@ -96,6 +97,10 @@ export class User {
     const checker = createChecker({ log, address, keep, rule: 'exact', fail });
     const from = this.#chooseFrom(target);
     const startedAt = clock.now();
+    // Who joins an address that this page has, or had a moment ago, gets what the others get.
+    const isJoining =
+      [...this.#following].some((other) => other.address === address) ||
+      (this.#leftAt.get(address) ?? -Infinity) > startedAt - NOW_SLACK_MS;
     let gaps = 0;
     const slowMs = chance.pick([0, 0, 0, 5, 200]);
 
@@ -109,6 +114,7 @@ export class User {
         ?.find((one) => one.position === parseInt(position!, 36));
       if (
         from === undefined &&
+        !isJoining &&
         gaps === 0 &&
         keep === 'all' &&
         published &&
@@ -139,6 +145,7 @@ export class User {
       address,
       stop: () => {
         this.#following.delete(following);
+        this.#leftAt.set(address, clock.now());
         stop();
       },
     };

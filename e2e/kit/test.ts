@@ -1,9 +1,7 @@
 /** `test` with what every scenario stands on: a server, a proxy in front of it, a page that records. */
-import { mkdir } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { expect, test as base, type Page } from '@playwright/test';
-import { build } from 'vite';
 import type { Recorder, RecordOptions, Seen } from './app.ts';
+import { bundle } from './bundle.ts';
 import { startChaosProxy, type ChaosProxy } from './chaos-proxy.ts';
 import { startServer, type ServerOptions, type ServerProcess } from './server-process.ts';
 
@@ -16,6 +14,7 @@ export interface Scene {
 }
 
 interface WorkerFixtures {
+  /** Path of the page's script. */
   readonly bundle: string;
 }
 
@@ -28,18 +27,7 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
   bundle: [
     // oxlint-disable-next-line no-empty-pattern -- Playwright reads the pattern
     async ({}, use, { workerIndex }) => {
-      const outDir = resolve(`.cache/e2e/${workerIndex}`);
-      await mkdir(outDir, { recursive: true });
-      await build({
-        configFile: false,
-        logLevel: 'error',
-        build: {
-          outDir,
-          emptyOutDir: true,
-          lib: { entry: resolve('e2e/kit/app.ts'), formats: ['es'], fileName: () => 'app.js' },
-        },
-      });
-      await use(`${outDir}/app.js`);
+      await use(await bundle('kit/app.ts', String(workerIndex)));
     },
     { scope: 'worker' },
   ],

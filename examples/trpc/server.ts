@@ -12,7 +12,11 @@ const live = toNodeHandler(fromRouter(appRouter, { path: '/live' }));
 const trpc = createHTTPHandler({ router: appRouter, basePath: '/trpc/' });
 
 const PAGES = process.env['PAGES'] ?? join(import.meta.dirname, 'dist');
-const TYPES: Readonly<Record<string, string>> = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css' };
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+};
 
 const server = createServer((req, res) => {
   live(req, res, () => {
@@ -20,7 +24,8 @@ const server = createServer((req, res) => {
     if (path.startsWith('/trpc/')) return trpc(req, res);
     const file = path === '/' ? 'index.html' : normalize(path);
     readFile(join(PAGES, file)).then(
-      (body) => res.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' }).end(body),
+      (body) =>
+        res.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' }).end(body),
       () => res.writeHead(404).end(),
     );
   });

@@ -65,7 +65,9 @@ describe('both links on one router', () => {
     const stock = record();
     served.ours().few.subscribe(3, ours.callbacks);
     served.stock().few.subscribe(3, stock.callbacks);
-    await until(() => expect([ours.log.calls.at(-1), stock.log.calls.at(-1)]).toEqual(['complete', 'complete']));
+    await until(() =>
+      expect([ours.log.calls.at(-1), stock.log.calls.at(-1)]).toEqual(['complete', 'complete']),
+    );
     expect(ours.log).toEqual(stock.log);
     expect(ours.log.data).toHaveLength(3);
   });
@@ -79,7 +81,11 @@ describe('both links on one router', () => {
     await until(() => expect([ours.log.errors.length, stock.log.errors.length]).toEqual([1, 1]));
     expect(ours.log.data).toEqual(stock.log.data);
     const [mine, theirs] = [ours.log.errors[0]!, stock.log.errors[0]!];
-    expect(mine).toMatchObject({ message: theirs.message, data: theirs.data as object, shape: theirs.shape as object });
+    expect(mine).toMatchObject({
+      message: theirs.message,
+      data: theirs.data as object,
+      shape: theirs.shape as object,
+    });
     expect(mine.constructor).toBe(theirs.constructor);
   });
 });
@@ -104,17 +110,25 @@ describe('one client', () => {
 
   it('says so where a query comes to ours', async () => {
     served = await serveRouter(appRouter);
-    await expect(served.ours().hello.query()).rejects.toThrow(/^linefeedLink takes subscriptions alone, not the query hello/);
+    await expect(served.ours().hello.query()).rejects.toThrow(
+      /^linefeedLink takes subscriptions alone, not the query hello/,
+    );
   });
 
   it('gives the options of tanstack-react-query what they subscribe with', async () => {
     served = await serveRouter(appRouter);
-    const trpc = createTRPCOptionsProxy<typeof appRouter>({ client: served.ours(), queryClient: new QueryClient() });
+    const trpc = createTRPCOptionsProxy<typeof appRouter>({
+      client: served.ours(),
+      queryClient: new QueryClient(),
+    });
     const data: unknown[] = [];
     const ended = new Promise<void>((resolve) => {
-      trpc.few
-        .subscriptionOptions(2)
-        .subscribe({ onStarted: () => undefined, onData: (value) => data.push(value), onError: () => undefined, onConnectionStateChange: ({ state }) => state === 'idle' && resolve() });
+      trpc.few.subscriptionOptions(2).subscribe({
+        onStarted: () => undefined,
+        onData: (value) => data.push(value),
+        onError: () => undefined,
+        onConnectionStateChange: ({ state }) => state === 'idle' && resolve(),
+      });
     });
     await ended;
     expect(data).toEqual([
@@ -130,7 +144,9 @@ describe("pointed at tRPC's own handler", () => {
     const { log, callbacks } = record();
     served.ours({ url: `${served.origin}${path}` }).few.subscribe(3, callbacks);
     await until(() => expect(log.errors).toHaveLength(1));
-    expect(log.errors[0]!.message).toMatch(/is served by tRPC's own handler, .*: serve the router with fromRouter\(\)/);
+    expect(log.errors[0]!.message).toMatch(
+      /is served by tRPC's own handler, .*: serve the router with fromRouter\(\)/,
+    );
     expect(served.requests).toHaveLength(1);
     expect(log.data).toEqual([]);
   });
@@ -138,7 +154,9 @@ describe("pointed at tRPC's own handler", () => {
   it('by POST, it is the same error', async () => {
     served = await serveRouter(appRouter);
     const { log, callbacks } = record();
-    served.ours({ url: `${served.origin}/trpc` }).room.posts.subscribe({ room: 'x'.repeat(5_000) }, callbacks);
+    served
+      .ours({ url: `${served.origin}/trpc` })
+      .room.posts.subscribe({ room: 'x'.repeat(5_000) }, callbacks);
     await until(() => expect(log.errors[0]?.message).toContain("is served by tRPC's own handler"));
   });
 });

@@ -53,8 +53,13 @@ export async function serve<Router extends AnyTRPCRouter>(
   { feed: feedOptions, createContext = () => ({}), onError, port = 0 }: ServeOptions<Router> = {},
 ): Promise<Served<Router>> {
   const feed = fromRouter(router, {
-    createContext: ({ req, info }: { req: Request; info: { connectionParams: Record<string, string | undefined> | null } }) =>
-      createContext({ headers: req.headers, connectionParams: info.connectionParams }),
+    createContext: ({
+      req,
+      info,
+    }: {
+      req: Request;
+      info: { connectionParams: Record<string, string | undefined> | null };
+    }) => createContext({ headers: req.headers, connectionParams: info.connectionParams }),
     retryMs: 20,
     onError,
     ...feedOptions,
@@ -65,7 +70,10 @@ export async function serve<Router extends AnyTRPCRouter>(
     basePath: '/trpc/',
     ...(onError === undefined ? {} : { onError }),
     createContext: async ({ req, info }) =>
-      createContext({ headers: new Headers(req.headers as never), connectionParams: info.connectionParams }) as never,
+      createContext({
+        headers: new Headers(req.headers as never),
+        connectionParams: info.connectionParams,
+      }) as never,
   });
   const requests: string[] = [];
   const sockets = new Set<Socket>();
@@ -91,11 +99,25 @@ export async function serve<Router extends AnyTRPCRouter>(
     sockets,
     ours: (options, before = []) =>
       createTRPCClient<Router>({
-        links: [...before, linefeedLink<Router>({ url: `${origin}/live`, retry: QUICK, ...options } as LinefeedLinkOptions<Router>)],
+        links: [
+          ...before,
+          linefeedLink<Router>({
+            url: `${origin}/live`,
+            retry: QUICK,
+            ...options,
+          } as LinefeedLinkOptions<Router>),
+        ],
       }),
     stock: (options, before = []) =>
       createTRPCClient<Router>({
-        links: [...before, httpSubscriptionLink({ url: `${origin}/trpc`, EventSource, ...options } as never) as TRPCLink<Router>],
+        links: [
+          ...before,
+          httpSubscriptionLink({
+            url: `${origin}/trpc`,
+            EventSource,
+            ...options,
+          } as never),
+        ],
       }),
     cut() {
       for (const socket of sockets) socket.destroy();
@@ -148,4 +170,3 @@ export const until = vi.waitFor;
 export function pass(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
-

@@ -79,7 +79,11 @@ describe('a subscription', () => {
     await until(() => expect(onAbort).toHaveBeenCalledTimes(1));
     await until(() => expect(emitter.listenerCount('item')).toBe(0));
     expect(onError).not.toHaveBeenCalled();
-    expect(log).toMatchObject({ errors: [], calls: ['started', 'complete'], states: ['connecting', 'pending'] });
+    expect(log).toMatchObject({
+      errors: [],
+      calls: ['started', 'complete'],
+      states: ['connecting', 'pending'],
+    });
   });
 
   it('that a plain Error broke is run again with a context of its own, and the state says why', async () => {
@@ -139,7 +143,12 @@ describe('a subscription', () => {
     await until(() => expect(numbers(log.data)).toEqual([1, 2]));
     served.cut();
     await until(() => expect(numbers(log.data)).toEqual([1, 2, 3]));
-    expect(log.states).toEqual(['connecting', 'pending', expect.stringMatching(/^connecting \(.+\)$/), 'pending']);
+    expect(log.states).toEqual([
+      'connecting',
+      'pending',
+      expect.stringMatching(/^connecting \(.+\)$/),
+      'pending',
+    ]);
     expect(log.errors).toEqual([]);
     await until(() => expect(counter.aborted).toEqual([1]));
     subscription.unsubscribe();
@@ -232,12 +241,14 @@ describe('a subscription', () => {
   it('that pulls in a loop gets JSON, typed as JSON', async () => {
     const at = new Date(0);
     const router = t.router({
-      posts: t.procedure.input(z.object({ lastEventId: z.coerce.number().nullish() })).subscription(async function* ({ input }) {
-        for (let id = (input.lastEventId ?? 0) + 1; id <= 3; id += 1) {
-          yield tracked(String(id), { id, at });
-          await pass(1);
-        }
-      }),
+      posts: t.procedure
+        .input(z.object({ lastEventId: z.coerce.number().nullish() }))
+        .subscription(async function* ({ input }) {
+          for (let id = (input.lastEventId ?? 0) + 1; id <= 3; id += 1) {
+            yield tracked(String(id), { id, at });
+            await pass(1);
+          }
+        }),
     });
     const served = await serve(router);
     const { log, callbacks } = record<{ id: string; data: { id: number; at: string } }>();
@@ -350,8 +361,15 @@ describe('a subscription', () => {
     const denied = record();
     client.denied.subscribe(undefined, denied.callbacks);
     await until(() => expect([...parsed.log.errors, ...denied.log.errors]).toHaveLength(2));
-    expect(parsed.log.errors[0]!.data).toMatchObject({ code: 'BAD_REQUEST', httpStatus: 400, path: 'parsed' });
-    expect(denied.log.errors[0]).toMatchObject({ message: 'not you', data: { code: 'FORBIDDEN', httpStatus: 403 } });
+    expect(parsed.log.errors[0]!.data).toMatchObject({
+      code: 'BAD_REQUEST',
+      httpStatus: 400,
+      path: 'parsed',
+    });
+    expect(denied.log.errors[0]).toMatchObject({
+      message: 'not you',
+      data: { code: 'FORBIDDEN', httpStatus: 403 },
+    });
   });
 });
 
@@ -396,12 +414,14 @@ describe('one connection', () => {
 
 function createPaced(last: number) {
   const router = t.router({
-    paced: t.procedure.input(z.object({ lastEventId: z.string().nullish() }).optional()).subscription(async function* ({ input }) {
-      for (let n = Number(input?.lastEventId ?? 0) + 1; n <= last; n += 1) {
-        yield tracked(String(n), n);
-        await pass(10);
-      }
-    }),
+    paced: t.procedure
+      .input(z.object({ lastEventId: z.string().nullish() }).optional())
+      .subscription(async function* ({ input }) {
+        for (let n = Number(input?.lastEventId ?? 0) + 1; n <= last; n += 1) {
+          yield tracked(String(n), n);
+          await pass(10);
+        }
+      }),
   });
   return { router };
 }
@@ -413,7 +433,10 @@ describe('the context', () => {
       await new Promise(() => undefined);
     }),
   });
-  const createContext: NonNullable<Parameters<typeof serveRouter>[1]>['createContext'] = ({ headers, connectionParams }) => ({
+  const createContext: NonNullable<Parameters<typeof serveRouter>[1]>['createContext'] = ({
+    headers,
+    connectionParams,
+  }) => ({
     user: headers.get('authorization') ?? connectionParams?.['token'] ?? undefined,
   });
 
@@ -450,7 +473,9 @@ describe('the context', () => {
     const served = await serve(router, { createContext });
     let asked = 0;
     const { log, callbacks } = record<{ data: string }>();
-    const subscription = served.ours({ headers: () => ({ authorization: `token ${(asked += 1)}` }) }).who.subscribe(undefined, callbacks);
+    const subscription = served
+      .ours({ headers: () => ({ authorization: `token ${(asked += 1)}` }) })
+      .who.subscribe(undefined, callbacks);
     await until(() => expect(log.data).toHaveLength(1));
     served.cut();
     await until(() => expect(log.data).toHaveLength(2));
@@ -502,14 +527,18 @@ describe('transformers', () => {
       errorFormatter: ({ shape }) => ({ ...shape, data: { ...shape.data, at: new Date(7) } }),
     });
     const router = fancy.router({
-      echo: fancy.procedure.input(z.object({ at: z.date(), tags: z.set(z.string()) })).subscription(async function* ({ input }) {
-        yield tracked('1', input);
-        throw new TRPCError({ code: 'CONFLICT' });
-      }),
+      echo: fancy.procedure
+        .input(z.object({ at: z.date(), tags: z.set(z.string()) }))
+        .subscription(async function* ({ input }) {
+          yield tracked('1', input);
+          throw new TRPCError({ code: 'CONFLICT' });
+        }),
     });
     const served = await serve(router);
     const { log, callbacks } = record<{ id: string; data: { at: Date; tags: Set<string> } }>();
-    served.ours({ transformer: superjson }).echo.subscribe({ at: new Date(5), tags: new Set(['a']) }, callbacks);
+    served
+      .ours({ transformer: superjson })
+      .echo.subscribe({ at: new Date(5), tags: new Set(['a']) }, callbacks);
     await until(() => expect(log.errors).toHaveLength(1));
     expect(log.data).toEqual([{ id: '1', data: { at: new Date(5), tags: new Set(['a']) } }]);
     expect(log.errors[0]!.data).toMatchObject({ code: 'CONFLICT', at: new Date(7) });
@@ -517,12 +546,17 @@ describe('transformers', () => {
 
   it('may differ for inputs and outputs', async () => {
     const transformer = {
-      input: { serialize: (value: unknown) => [JSON.stringify(value)], deserialize: ([text]: [string]) => JSON.parse(text) as unknown },
+      input: {
+        serialize: (value: unknown) => [JSON.stringify(value)],
+        deserialize: ([text]: [string]) => JSON.parse(text) as unknown,
+      },
       output: superjson,
     };
     const both = initTRPC.create({ transformer });
     const router = both.router({
-      echo: both.procedure.input(z.object({ n: z.bigint().or(z.number()) })).subscription(async function* ({ input }) {
+      echo: both.procedure.input(z.object({ n: z.bigint().or(z.number()) })).subscription(async function* ({
+        input,
+      }) {
         yield BigInt(input.n);
       }),
     });

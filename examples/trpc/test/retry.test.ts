@@ -31,7 +31,8 @@ beforeEach(async () => {
 });
 afterEach(() => served.close());
 
-const numbers = (values: readonly unknown[]): unknown[] => values.map((value) => (value as { data: unknown }).data);
+const numbers = (values: readonly unknown[]): unknown[] =>
+  values.map((value) => (value as { data: unknown }).data);
 const isStock = (req: IncomingMessage): boolean => req.url!.startsWith('/trpc/');
 
 /** Has tRPC's event stream ask for a reconnect after 50 ms; by itself it says nothing, which means 3 s. */
@@ -74,7 +75,9 @@ describe('a cut, then one 502', () => {
   it('needs retryLink in front of the stock link', async () => {
     refuse(502, 2);
     const { log, callbacks } = record();
-    const subscription = served.stock({}, [retryLink({ retry: () => true })]).count.subscribe(undefined, callbacks);
+    const subscription = served
+      .stock({}, [retryLink({ retry: () => true })])
+      .count.subscribe(undefined, callbacks);
     await until(() => expect(numbers(log.data)).toEqual([1]));
     served.cut();
     await until(() => expect(numbers(log.data)).toEqual([1, 2]));
@@ -142,10 +145,12 @@ describe('a procedure that fails every time', () => {
   it('is asked for again by ours at a slowing pace', async () => {
     const { log, callbacks } = record();
     const at: number[] = [];
-    const subscription = served.ours({ retry: { baseMs: 20, floorMs: 10, capMs: 60_000 } }).broken.subscribe(undefined, {
-      ...callbacks,
-      onData: () => void at.push(performance.now()),
-    });
+    const subscription = served
+      .ours({ retry: { baseMs: 20, floorMs: 10, capMs: 60_000 } })
+      .broken.subscribe(undefined, {
+        ...callbacks,
+        onData: () => void at.push(performance.now()),
+      });
     await pass(2_500);
     // Full jitter: at most 500 ms, then 40, 80, … in steps that double; a fixed pace of 20 ms would be over a hundred.
     expect(at.length).toBeGreaterThan(2);
@@ -157,7 +162,9 @@ describe('a procedure that fails every time', () => {
 
   it('ends ours where attempts are limited, with the error of the router', async () => {
     const { log, callbacks } = record();
-    served.ours({ retry: { baseMs: 20, floorMs: 10, capMs: 50, maxAttempts: 3 } }).broken.subscribe(undefined, callbacks);
+    served
+      .ours({ retry: { baseMs: 20, floorMs: 10, capMs: 50, maxAttempts: 3 } })
+      .broken.subscribe(undefined, callbacks);
     await until(() => expect(log.errors).toHaveLength(1), 5_000);
     expect(log.errors[0]).toMatchObject({ message: 'boom', data: { code: 'INTERNAL_SERVER_ERROR' } });
     expect(failures).toBe(3);

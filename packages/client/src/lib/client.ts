@@ -142,14 +142,14 @@ export function createClient<C extends AnyChannel>(
     },
     onFailure: () => connection.reopen('changed'),
   });
+  const start = () => {
+    if (['idle', 'closed', 'failed'].includes(connection.getSnapshot().state)) connection.open('subscribed');
+  };
   const roster = createRoster({
     clock,
     lingerMs: options.lingerMs ?? 1_000,
     restored: (address) => persistence?.restored(address),
-    start() {
-      if (['idle', 'closed', 'failed'].includes(connection.getSnapshot().state))
-        connection.open('subscribed');
-    },
+    start,
     rest: () => closed || connection.stop('rest', 'unsubscribed'),
     flush: control.flush,
   });
@@ -159,6 +159,7 @@ export function createClient<C extends AnyChannel>(
     roster,
     control,
     retry,
+    start,
     reopen: (reason) => connection.reopen(reason),
     listen: (event) => connection.listen(event),
     onError: deferred(onError),

@@ -12,6 +12,8 @@ export interface Entry extends Place {
   readonly deliveries: Set<Delivery>;
   /** Started where its subscription said, so nobody else joins it. */
   readonly own: boolean;
+  /** Asked for, on this connection or an earlier one. */
+  asked?: boolean;
   /** Asked for on this connection. */
   sent?: boolean;
   /** Asked for on this connection, and neither accepted nor refused. */
@@ -20,7 +22,7 @@ export interface Entry extends Place {
   /** Where the last hole was found, so that one the server cannot fill is not asked for twice. */
   holeAt?: string | undefined;
   /** `keep: 'latest'`: the newest event, for whoever joins. */
-  latest?: { readonly payload: unknown; readonly cursor: Cursor };
+  latest?: { readonly payload: unknown; readonly cursor: Cursor } | undefined;
   /** Of the linger, or of asking again. */
   cancelTimer?: () => void;
 }
@@ -68,7 +70,11 @@ export function createRoster({ clock, lingerMs, restored, start, rest, flush }: 
   const named = (event: string) => [...entries].filter((entry) => entry.event === event);
 
   const ask = (asked: Entry[]) => {
-    for (const entry of asked) entry.sent = entry.waiting = true;
+    for (const entry of asked) {
+      entry.asked = entry.sent = entry.waiting = true;
+      // It need not be asked for again; what lingers goes on to its end.
+      if (entry.deliveries.size > 0) entry.cancelTimer?.();
+    }
     return asked;
   };
 
@@ -89,9 +95,9 @@ export function createRoster({ clock, lingerMs, restored, start, rest, flush }: 
       const shared = [...entries].find(
         (entry) => !own && !entry.own && entry.address === address && (entry.at || !entry.event),
       );
+      // Only who subscribes wakes a connection that failed.
+      queueMicrotask(() => entries.size > 0 && start());
       if (!shared) {
-        // Only who subscribes wakes a connection that failed.
-        queueMicrotask(() => entries.size > 0 && start());
         return enter(delivery, { address, from: own ? toFrom(from) : restored(address), own, restart });
       }
       if (shared.deliveries.size === 0) shared.cancelTimer?.();

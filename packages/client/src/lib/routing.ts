@@ -28,6 +28,8 @@ export interface RoutingOptions {
   readonly retry: RetryOptions;
   /** What was asked for does not come on this connection. */
   readonly reopen: (reason: ConnectionReason) => void;
+  /** Something is still to be asked for. */
+  readonly start: () => void;
   /** Frames of this event name will come. */
   readonly listen: (event: string) => void;
   readonly onError: (error: LinefeedError) => void;
@@ -85,8 +87,13 @@ export function createRouting({ clock, settlement, roster, control, ...options }
 
   const onGap = (gap: Gap) => {
     const arrival = settlement.arrive(undefined);
+    const to = parseCursor(gap.to);
     for (const entry of named(gap.address)) {
-      entry.at = parseCursor(gap.to);
+      // It concerns another entry of this name, which asked for a past that this one has seen.
+      if (gap.reason !== 'rollback' && isAtOrBefore(to, entry.at)) continue;
+      entry.at = to;
+      // Whoever joins now must not get a value from before the gap.
+      entry.latest = undefined;
       for (const delivery of entry.deliveries) delivery.gap(arrival, gap);
     }
     settlement.settle(arrival);
@@ -211,14 +218,20 @@ export function createRouting({ clock, settlement, roster, control, ...options }
       else onEvent(event, data, id);
     },
     onOver(error) {
-      for (const { deliveries, mark } of entries) {
+      for (const entry of entries) {
+        const { asked, deliveries, mark } = entry;
+        // Subscribed while the answer was on its way: it is not about this one.
+        if (!asked) {
+          queueMicrotask(options.start);
+          continue;
+        }
+        if (!error) entries.delete(entry);
         for (const delivery of deliveries) {
           if (error) delivery.fail(error, true);
           else if (mark === '~') delivery.fail(new LinefeedError('not_resumable', NOT_RESUMABLE));
           else delivery.end();
         }
       }
-      if (!error) entries.clear();
     },
   };
 }

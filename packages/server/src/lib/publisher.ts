@@ -22,8 +22,10 @@ type Awaitable<T> = T | Promise<T>;
 
 export class Publisher {
   readonly #options: PublisherOptions;
-  /** Set while a call waits for an asynchronous schema or log: later calls wait behind it. */
-  #last: Promise<unknown> | undefined;
+  /** Set while a call waits for an asynchronous schema: later calls reach the log behind it. */
+  #preparing: Promise<void> | undefined;
+  /** Appends that the log has not settled. */
+  readonly #appending = new Set<Promise<unknown>>();
 
   constructor(options: PublisherOptions) {
     this.#options = options;
@@ -31,28 +33,40 @@ export class Publisher {
 
   /** Resolves when everything published so far has been appended or refused. */
   async settled(): Promise<void> {
-    while (this.#last !== undefined) await this.#last;
+    while (this.#preparing !== undefined || this.#appending.size > 0) {
+      await this.#preparing;
+      await Promise.allSettled(this.#appending);
+    }
   }
 
   publish(topic: string, rest: readonly unknown[]): Promise<Appended> {
-    let appending: Awaitable<Appended>;
     try {
       const definition = this.#definitionOf(topic);
-      const [params, payload, options] =
+      const [params, payload, options = {}] =
         definition.params === undefined ? [undefined, rest[0], rest[1]] : [rest[0], rest[1], rest[2]];
       const entry = this.#prepare(topic, definition, params, payload);
-      const append = (prepared: LogEntry): Awaitable<Appended> =>
-        this.#append(prepared, (options ?? {}));
-      if (this.#last !== undefined) {
-        const last = this.#last;
-        // A schema that rejects while this call still waits is not unhandled.
-        if (entry instanceof Promise) entry.catch(ignore);
-        appending = last.then(() => entry).then(append);
-      } else appending = entry instanceof Promise ? entry.then(append) : append(entry);
+      const append = (prepared: LogEntry): Promise<Appended> =>
+        this.#append(prepared, options as AppendOptions);
+      if (this.#preparing === undefined && !(entry instanceof Promise)) return append(entry);
+      return this.#inTurn(entry, append);
     } catch (error) {
       return Promise.reject(error);
     }
-    return appending instanceof Promise ? this.#queue(appending) : Promise.resolve(appending);
+  }
+
+  /** Calls `append` once everything published before has been handed to the log; it is not waited for there. */
+  #inTurn(entry: Awaitable<LogEntry>, append: (prepared: LogEntry) => Promise<Appended>): Promise<Appended> {
+    // A schema that rejects while this call still waits is not unhandled.
+    if (entry instanceof Promise) entry.catch(ignore);
+    // In an object, because a promise for a promise would wait for the log.
+    const handed = (this.#preparing ?? Promise.resolve())
+      .then(() => entry)
+      .then((prepared) => ({ appending: append(prepared) }));
+    const turn = handed.then(ignore, ignore).finally(() => {
+      if (this.#preparing === turn) this.#preparing = undefined;
+    });
+    this.#preparing = turn;
+    return handed.then(({ appending }) => appending);
   }
 
   /**
@@ -62,14 +76,6 @@ export class Publisher {
    */
   addressOf(topic: string, params: unknown): Awaitable<string> {
     return this.#address(topic, this.#definitionOf(topic), params);
-  }
-
-  #queue(appending: Promise<Appended>): Promise<Appended> {
-    const settled = appending.then(ignore, ignore).finally(() => {
-      if (this.#last === settled) this.#last = undefined;
-    });
-    this.#last = settled;
-    return appending;
   }
 
   #definitionOf(topic: string): TopicDefinition {
@@ -124,9 +130,12 @@ export class Publisher {
     return result instanceof Promise ? result.then(finish) : finish(result);
   }
 
-  #append(entry: LogEntry, options: AppendOptions): Awaitable<Appended> {
-    const appended = this.#options.log.append([entry], options);
-    return isThenable(appended) ? Promise.resolve(appended) : appended;
+  #append(entry: LogEntry, options: AppendOptions): Promise<Appended> {
+    const appending = Promise.resolve(this.#options.log.append([entry], options));
+    this.#appending.add(appending);
+    const settle = (): unknown => this.#appending.delete(appending);
+    appending.then(settle, settle);
+    return appending;
   }
 }
 

@@ -42,6 +42,7 @@ export function withConnectionParams(
         listen: (event) => connection?.listen?.(event),
       };
     },
-    fetch: async (input, init) => (fetch ?? globalThis.fetch)(await addTo(String(input)), init),
+    // Only ever called with a URL as text.
+    fetch: async (input, init) => (fetch ?? globalThis.fetch)(await addTo(input as string), init),
   };
 }

@@ -65,6 +65,7 @@ export function linefeedLink<Router extends AnyTRPCRouter>(
       lingerMs: 0,
       // Every error reaches the subscriptions that it is about.
       onError: () => undefined,
+      // oxlint-disable-next-line no-console -- the default that is documented, and nobody else hears of it
       onInvalid: options.onInvalid ?? ((error) => console.error(error)),
     });
     return ({ op: { type, path, input, signal } }) =>
@@ -74,10 +75,10 @@ export function linefeedLink<Router extends AnyTRPCRouter>(
             `linefeedLink takes subscriptions alone, not the ${type} ${path}: put it behind splitLink.`,
           );
         }
-        let shown: State = { type: 'state', state: 'connecting', error: null };
+        let shown: State<Router> = { type: 'state', state: 'connecting', error: null };
         let done = false;
 
-        const show = (state: State) => {
+        const show = (state: State<Router>) => {
           if (state.state === shown.state && state.error === shown.error) return;
           shown = state;
           observer.next({ result: state });
@@ -141,7 +142,7 @@ export function linefeedLink<Router extends AnyTRPCRouter>(
           (payload, { id }) =>
             guarded(() => {
               const data: unknown = transformer.output.deserialize(payload);
-              observer.next({ result: id === undefined ? { data } : { id, data } } as never);
+              observer.next({ result: id === undefined ? { data } : { id, data } });
             }),
           { from: 'now', restart: true, onEnd: finish, onError: (error) => fail(toError(error)) },
         );
@@ -158,7 +159,7 @@ export function linefeedLink<Router extends AnyTRPCRouter>(
   };
 }
 
-type State = TRPCConnectionState<TRPCClientError<any>>;
+type State<Router extends AnyTRPCRouter> = TRPCConnectionState<TRPCClientError<Router>>;
 type Transformer = TRPCCombinedDataTransformer | TRPCDataTransformer;
 
 function toTransformer(given: Transformer | undefined): TRPCCombinedDataTransformer {

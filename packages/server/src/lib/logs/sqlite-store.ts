@@ -270,7 +270,11 @@ export class SqliteStore {
   readTail(after: number, limit: number, maxBytes: number): LogEvent[] {
     const events: LogEvent[] = [];
     let bytes = 0;
-    for (const row of this.#sql.tail.iterate(after, after, limit) as Iterable<unknown> as Iterable<EventRow>) {
+    for (const row of this.#sql.tail.iterate(
+      after,
+      after,
+      limit,
+    ) as Iterable<unknown> as Iterable<EventRow>) {
       bytes += row.data.length;
       if (events.length > 0 && bytes > maxBytes) break;
       events.push(

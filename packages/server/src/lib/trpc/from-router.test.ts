@@ -6,7 +6,8 @@ import { describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
 import { toIncomingRequest } from '../adapters/fetch.ts';
 import { Tap } from '../../../test-kit/tap.ts';
-import { fromRouter, type RouterFeed, type SubscriptionContextOptions } from './from-router.ts';
+import { fromRouter, type RouterFeed } from './from-router.ts';
+import type { SubscriptionContextOptions } from './procedure-run.ts';
 
 const t = initTRPC.context<{ user?: string | undefined }>().create({ isDev: false });
 
@@ -15,13 +16,16 @@ const until = vi.waitFor;
 
 async function open(feed: RouterFeed, path: string, init?: RequestInit): Promise<Tap> {
   const answer = await feed['~answer'](toIncomingRequest(new Request(`http://localhost${path}`, init)));
-  if (typeof answer?.body !== 'function') throw new Error(`Answered ${answer?.status}: ${answer?.body as string}`);
+  if (typeof answer?.body !== 'function')
+    throw new Error(`Answered ${answer?.status}: ${answer?.body as string}`);
   const tap = new Tap();
   answer.body(tap);
   return tap;
 }
 
-function post(entries: ReadonlyArray<{ path: string; input?: unknown; from?: string; key: string }>): RequestInit {
+function post(
+  entries: ReadonlyArray<{ path: string; input?: unknown; from?: string; key: string }>,
+): RequestInit {
   const topics = entries.map(({ path, input, from, key }) => ({
     address: input === undefined ? path : `${path}?input=${encodeURIComponent(JSON.stringify(input))}`,
     key,
@@ -41,10 +45,18 @@ describe('a subscription', () => {
       },
     });
     const feed = fromRouter(router, { createContext: () => ({}) });
-    const tap = await open(feed, '/live', post([{ path: 'post.onAdd', input: { secret: 'hush' }, key: 'a' }]));
+    const tap = await open(
+      feed,
+      '/live',
+      post([{ path: 'post.onAdd', input: { secret: 'hush' }, key: 'a' }]),
+    );
     await until(() => expect(tap.of('linefeed.end')).toHaveLength(1));
     expect(tap.frames.slice(1)).toEqual([
-      { event: 'linefeed.subscribed', id: undefined, data: { address: 'post.onAdd~a', event: 'post.onAdd~a', key: 'a' } },
+      {
+        event: 'linefeed.subscribed',
+        id: undefined,
+        data: { address: 'post.onAdd~a', event: 'post.onAdd~a', key: 'a' },
+      },
       { event: 'post.onAdd~a', id: '~1', data: { id: '1', data: { length: 4 } } },
       { event: 'post.onAdd~a', id: '~1', data: 'untracked' },
       { event: 'linefeed.end', id: '~!', data: { address: 'post.onAdd~a', key: 'a' } },
@@ -60,7 +72,9 @@ describe('a subscription', () => {
       }),
     });
     const feed = fromRouter(router, { path: '/stream', createContext: () => ({}) });
-    const response = await feed.handle(new Request(`http://localhost/stream/echo?input=${encodeURIComponent('{"n":7}')}&token=x`));
+    const response = await feed.handle(
+      new Request(`http://localhost/stream/echo?input=${encodeURIComponent('{"n":7}')}&token=x`),
+    );
     expect(response.status).toBe(200);
     expect(await response.text()).toContain('event: echo\ndata: 7\n');
     await feed.close();
@@ -150,7 +164,9 @@ describe('a subscription', () => {
 
 describe('the context', () => {
   it('is made for each subscription, from the request that asked for it', async () => {
-    const seen: Array<Pick<SubscriptionContextOptions, 'lastEventId'> & { auth: string | null; path: string; params: unknown }> = [];
+    const seen: Array<
+      Pick<SubscriptionContextOptions, 'lastEventId'> & { auth: string | null; path: string; params: unknown }
+    > = [];
     const router = t.router({
       who: t.procedure.input(z.unknown()).subscription(async function* ({ ctx }) {
         yield tracked('1', ctx.user);
@@ -197,9 +213,14 @@ describe('the context', () => {
 
   it('refuses connection params that are no object of strings', async () => {
     const feed = fromRouter(t.router({}), { createContext: () => ({}) });
-    const response = await feed.handle(new Request('http://localhost/live/x?connectionParams=%7B%22a%22%3A1%7D'));
+    const response = await feed.handle(
+      new Request('http://localhost/live/x?connectionParams=%7B%22a%22%3A1%7D'),
+    );
     expect(response.status).toBe(400);
-    expect(await response.json()).toMatchObject({ code: 'bad_request', title: 'Invalid connection params shape' });
+    expect(await response.json()).toMatchObject({
+      code: 'bad_request',
+      title: 'Invalid connection params shape',
+    });
     await feed.close();
   });
 });
@@ -216,7 +237,11 @@ describe('createContext that throws', () => {
     await until(() => expect(tap.of('linefeed.error')).toHaveLength(1));
     expect(tap.of('linefeed.error')[0]).toMatchObject({
       id: '~!',
-      data: { code: 'unauthorized', message: 'no session', detail: { data: { code: 'UNAUTHORIZED', httpStatus: 401 } } },
+      data: {
+        code: 'unauthorized',
+        message: 'no session',
+        detail: { data: { code: 'UNAUTHORIZED', httpStatus: 401 } },
+      },
     });
     tap.leave();
     await feed.close();
@@ -230,8 +255,12 @@ describe('the last event id', () => {
     yield tracked('9', 'go on');
   };
   const router = t.router({
-    declared: t.procedure.input(z.object({ lastEventId: z.string().nullish(), room: z.string() })).subscription(keep),
-    optional: t.procedure.input(z.object({ lastEventId: z.string().nullish() }).optional()).subscription(keep),
+    declared: t.procedure
+      .input(z.object({ lastEventId: z.string().nullish(), room: z.string() }))
+      .subscription(keep),
+    optional: t.procedure
+      .input(z.object({ lastEventId: z.string().nullish() }).optional())
+      .subscription(keep),
     strict: t.procedure.input(z.strictObject({ room: z.string() })).subscription(keep),
     text: t.procedure.input(z.string()).subscription(keep),
     list: t.procedure.input(z.array(z.number())).subscription(keep),
@@ -252,14 +281,17 @@ describe('the last event id', () => {
     ['list', [1], [1]],
     ['none', undefined, undefined],
     ['custom', { a: 1 }, 'with'],
-  ] as const)('goes into the input of "%s" only where it is an object and its parser takes it', async (path, input, expected) => {
-    received.length = 0;
-    const feed = fromRouter(router, { createContext: () => ({}) });
-    const tap = await open(feed, '/live', post([{ path, input, key: 'a', from: '~7' }]));
-    await until(() => expect(tap.of('linefeed.end')).toHaveLength(1));
-    expect(received).toEqual([expected]);
-    await feed.close();
-  });
+  ] as const)(
+    'goes into the input of "%s" only where it is an object and its parser takes it',
+    async (path, input, expected) => {
+      received.length = 0;
+      const feed = fromRouter(router, { createContext: () => ({}) });
+      const tap = await open(feed, '/live', post([{ path, input, key: 'a', from: '~7' }]));
+      await until(() => expect(tap.of('linefeed.end')).toHaveLength(1));
+      expect(received).toEqual([expected]);
+      await feed.close();
+    },
+  );
 });
 
 describe('errors', () => {
@@ -291,26 +323,41 @@ describe('errors', () => {
   });
 
   it.each([
-    ['denied', undefined, { code: 'unauthorized', message: 'sign in', retryable: false }, 'UNAUTHORIZED', -32001],
+    [
+      'denied',
+      undefined,
+      { code: 'unauthorized', message: 'sign in', retryable: false },
+      'UNAUTHORIZED',
+      -32001,
+    ],
     ['parsed', { n: 'x' }, { code: 'bad_request', retryable: false }, 'BAD_REQUEST', -32600],
-    ['breaks', undefined, { code: 'source_failed', message: 'boom', retryable: true }, 'INTERNAL_SERVER_ERROR', -32603],
+    [
+      'breaks',
+      undefined,
+      { code: 'source_failed', message: 'boom', retryable: true },
+      'INTERNAL_SERVER_ERROR',
+      -32603,
+    ],
     ['query', undefined, { code: 'not_found', retryable: false }, 'NOT_FOUND', -32004],
     ['nonsense', undefined, { code: 'not_found', retryable: false }, 'NOT_FOUND', -32004],
-  ] as const)('of "%s" are in-band, one by one, in the shape of the router', async (path, input, error, name, number) => {
-    const onError = vi.fn<(options: { error: TRPCError; path: string; type: string }) => void>();
-    const feed = fromRouter(failing, { createContext: () => ({}), onError });
-    const tap = await open(feed, '/live', post([{ path, input, key: 'a' }]));
-    await until(() => expect(tap.of('linefeed.error')).toHaveLength(1));
-    expect(tap.of('linefeed.error')[0]!.data).toMatchObject({
-      address: `${path}~a`,
-      key: 'a',
-      ...error,
-      detail: { code: number, data: { code: name, path } },
-    });
-    expect(onError).toHaveBeenCalledTimes(1);
-    expect(onError.mock.calls[0]![0]).toMatchObject({ error: { code: name }, path, type: 'subscription' });
-    await feed.close();
-  });
+  ] as const)(
+    'of "%s" are in-band, one by one, in the shape of the router',
+    async (path, input, error, name, number) => {
+      const onError = vi.fn<(options: { error: TRPCError; path: string; type: string }) => void>();
+      const feed = fromRouter(failing, { createContext: () => ({}), onError });
+      const tap = await open(feed, '/live', post([{ path, input, key: 'a' }]));
+      await until(() => expect(tap.of('linefeed.error')).toHaveLength(1));
+      expect(tap.of('linefeed.error')[0]!.data).toMatchObject({
+        address: `${path}~a`,
+        key: 'a',
+        ...error,
+        detail: { code: number, data: { code: name, path } },
+      });
+      expect(onError).toHaveBeenCalledTimes(1);
+      expect(onError.mock.calls[0]![0]).toMatchObject({ error: { code: name }, path, type: 'subscription' });
+      await feed.close();
+    },
+  );
 
   it('of one subscription leave the others alone', async () => {
     const router = t.router({
@@ -342,7 +389,10 @@ describe('errors', () => {
     const fancy = initTRPC.create({
       isDev: false,
       transformer: superjson,
-      errorFormatter: ({ shape, error }) => ({ ...shape, data: { ...shape.data, at: new Date(0), why: error.cause?.message } }),
+      errorFormatter: ({ shape, error }) => ({
+        ...shape,
+        data: { ...shape.data, at: new Date(0), why: error.cause?.message },
+      }),
     });
     const router = fancy.router({
       breaks: fancy.procedure.input(z.date()).subscription(async function* ({ input }) {
@@ -356,7 +406,9 @@ describe('errors', () => {
     await until(() => expect(tap.of('linefeed.error')).toHaveLength(1));
     expect(superjson.deserialize(tap.payloads[0] as never)).toEqual({ at: new Date(5) });
     const { detail } = tap.of('linefeed.error')[0]!.data as { detail: never };
-    expect(superjson.deserialize(detail)).toMatchObject({ data: { code: 'CONFLICT', at: new Date(0), why: 'twice' } });
+    expect(superjson.deserialize(detail)).toMatchObject({
+      data: { code: 'CONFLICT', at: new Date(0), why: 'twice' },
+    });
     await feed.close();
   });
 

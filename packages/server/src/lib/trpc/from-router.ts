@@ -1,24 +1,19 @@
 /** A tRPC router served over Linefeed: every subscription is a stream of one shared connection. */
 import type { AnyTRPCRouter, CreateContextCallback, inferRouterContext } from '@trpc/server';
 import { getTRPCErrorFromUnknown } from '@trpc/server';
-import { parseConnectionParamsFromString, type TRPCRequestInfo } from '@trpc/server/http';
+import { parseConnectionParamsFromString } from '@trpc/server/http';
 import type { AnyChannel, TopicDefinition } from '@linefeed/shared';
 import { CONTROL_PREFIX, refusal } from '@linefeed/shared/wire';
 import { openFeed } from '../create-feed.ts';
 import type { Answerer } from '../exchange.ts';
 import type { BaseFeedOptions, Feed } from '../feed-types.ts';
 import type { UntypedSource } from '../stream-run.ts';
-import { runProcedure, type Caller, type ProcedureErrorHandler } from './procedure-run.ts';
-
-/** What `createContext` gets: once for each subscription, and again each time it is resumed. */
-export interface SubscriptionContextOptions {
-  /** The request that asked: the one that opened the connection, or that added this subscription to it. No body. */
-  readonly req: Request;
-  /** One call: the subscription. */
-  readonly info: TRPCRequestInfo;
-  /** Id of the last tracked event that the client has, where it comes back. */
-  readonly lastEventId: string | undefined;
-}
+import {
+  runProcedure,
+  type Caller,
+  type ProcedureErrorHandler,
+  type SubscriptionContextOptions,
+} from './procedure-run.ts';
 
 /** Options of `fromRouter`; limits, hooks and `cors` are those of `createFeed`. */
 export type FromRouterOptions<Router extends AnyTRPCRouter> = Omit<
@@ -54,8 +49,13 @@ export function fromRouter<Router extends AnyTRPCRouter>(
   options: FromRouterOptions<Router>,
 ): RouterFeed {
   const { path: mount = DEFAULT_PATH, onError, ...limits } = options;
-  const createContext = (options as { createContext?: (options: SubscriptionContextOptions) => unknown }).createContext;
-  const served = { router, createContext, onError: onError as ProcedureErrorHandler<AnyTRPCRouter> | undefined };
+  const createContext = (options as { createContext?: (options: SubscriptionContextOptions) => unknown })
+    .createContext;
+  const served = {
+    router,
+    createContext,
+    onError: onError as ProcedureErrorHandler<AnyTRPCRouter> | undefined,
+  };
   const sourceOf =
     (path: string): UntypedSource =>
     (run) =>
@@ -104,7 +104,11 @@ function readCaller(request: Request): Caller {
   const url = new URL(request.url);
   const params = url.searchParams.get('connectionParams');
   try {
-    return { request, url, connectionParams: params === null ? null : parseConnectionParamsFromString(params) };
+    return {
+      request,
+      url,
+      connectionParams: params === null ? null : parseConnectionParamsFromString(params),
+    };
   } catch (error) {
     throw refusal('bad_request', getTRPCErrorFromUnknown(error).message);
   }

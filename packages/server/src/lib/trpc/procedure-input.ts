@@ -24,7 +24,11 @@ export function createInput(text: string | undefined, transformer: TRPCCombinedD
       try {
         return transformer.input.deserialize(JSON.parse(text)) as unknown;
       } catch (cause) {
-        throw new TRPCError({ code: 'PARSE_ERROR', message: 'The input of a subscription must be JSON.', cause });
+        throw new TRPCError({
+          code: 'PARSE_ERROR',
+          message: 'The input of a subscription must be JSON.',
+          cause,
+        });
       }
     }));
   const resumed: Input['resumed'] = async (id) => {

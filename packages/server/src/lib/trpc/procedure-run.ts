@@ -15,7 +15,6 @@ import type { ErrorCode } from '@linefeed/shared';
 import { isRetryableStatus } from '@linefeed/shared/wire';
 import type { SourceContent } from '../source.ts';
 import { DescribedFailure, EncodedYield, type StreamContext } from '../stream-run.ts';
-import type { SubscriptionContextOptions } from './from-router.ts';
 import { acceptsInput, createInput, type Input } from './procedure-input.ts';
 
 /** The request behind a subscription. */
@@ -23,6 +22,16 @@ export interface Caller {
   readonly request: Request;
   readonly url: URL;
   readonly connectionParams: TRPCRequestInfo['connectionParams'];
+}
+
+/** What `createContext` gets: once for each subscription, and again each time it is resumed. */
+export interface SubscriptionContextOptions {
+  /** The request that asked: the one that opened the connection, or that added this subscription to it. No body. */
+  readonly req: Request;
+  /** One call: the subscription. */
+  readonly info: TRPCRequestInfo;
+  /** Id of the last tracked event that the client has, where it comes back. */
+  readonly lastEventId: string | undefined;
 }
 
 /** What tRPC's own handlers call with each error. */
@@ -95,7 +104,12 @@ export async function runProcedure(
       signal,
       batchIndex: 0,
     });
-    return encodeYields(toIterable(output, path, signal), config.transformer.output.serialize, signal, describe);
+    return encodeYields(
+      toIterable(output, path, signal),
+      config.transformer.output.serialize,
+      signal,
+      describe,
+    );
   } catch (error) {
     throw signal.aborted ? error : describe(error);
   }
@@ -106,7 +120,9 @@ async function findProcedure(router: AnyTRPCRouter, path: string): Promise<AnyTR
   for (;;) {
     const found = (procedures as Record<string, AnyTRPCProcedure>)[path];
     if (found !== undefined) return found;
-    const loader = Object.entries(lazy ?? {}).find(([key]) => path === key || path.startsWith(`${key}.`))?.[1];
+    const loader = Object.entries(lazy ?? {}).find(
+      ([key]) => path === key || path.startsWith(`${key}.`),
+    )?.[1];
     if (loader === undefined) return null;
     await loader.load();
   }
@@ -137,7 +153,9 @@ function encodeYields(
         async next() {
           try {
             const step = await iterator.next();
-            return step.done === true ? { done: true, value: undefined } : { value: encodeYield(step.value, serialize) };
+            return step.done === true
+              ? { done: true, value: undefined }
+              : { value: encodeYield(step.value, serialize) };
           } catch (cause) {
             // What ends a run because its signal aborted is no failure.
             throw signal.aborted ? cause : describe(cause);

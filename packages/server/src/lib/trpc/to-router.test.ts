@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { createTRPCClient, httpSubscriptionLink, type TRPCClientError } from '@trpc/client';
+import { createTRPCClient, httpSubscriptionLink, type TRPCClientErrorLike } from '@trpc/client';
 import { initTRPC, tracked, TRPCError, type AnyTRPCRouter } from '@trpc/server';
 import { createHTTPServer, type CreateHTTPContextOptions } from '@trpc/server/adapters/standalone';
 import { defineChannel, stream, topic } from '@linefeed/shared';
@@ -15,7 +15,11 @@ import { toRouter } from './to-router.ts';
 
 const topics = {
   notice: z.object({ text: z.string() }),
-  price: topic({ params: z.object({ symbol: z.string() }), data: z.object({ bid: z.number() }), keep: 'latest' }),
+  price: topic({
+    params: z.object({ symbol: z.string() }),
+    data: z.object({ bid: z.number() }),
+    keep: 'latest',
+  }),
   room: topic({ params: z.object({ name: z.string() }), data: z.object({ n: z.number() }) }),
   count: stream({ params: z.object({ to: z.number() }), data: z.object({ n: z.number() }) }),
 };
@@ -25,15 +29,18 @@ afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
 
-function createBench<Context = undefined>(options: Partial<FeedOptions<ReturnType<typeof makeBoard>, Context>> = {}) {
+function createBench<Context = undefined>(
+  options: Partial<FeedOptions<ReturnType<typeof makeBoard>, Context>> = {},
+) {
   const feed = createFeed(makeBoard(), {
     streams: {
       async *count({ params, lastEventId }: { params: { to: number }; lastEventId: string | undefined }) {
-        for (let n = Number(lastEventId ?? 0) + 1; n <= params.to; n += 1) yield n % 2 === 0 ? message({ n }, { id: n }) : tracked(String(n), { n });
+        for (let n = Number(lastEventId ?? 0) + 1; n <= params.to; n += 1)
+          yield n % 2 === 0 ? message({ n }, { id: n }) : tracked(String(n), { n });
       },
     },
     ...options,
-  } as FeedOptions<ReturnType<typeof makeBoard>, Context>);
+  });
   closers.push(() => feed.close());
   return feed;
 }
@@ -47,7 +54,10 @@ async function serve<Router extends AnyTRPCRouter>(
   router: Router,
   createContext: (options: CreateHTTPContextOptions) => object = () => ({}),
 ) {
-  const server = createHTTPServer({ router, createContext: async (options) => createContext(options) as never });
+  const server = createHTTPServer({
+    router,
+    createContext: async (options) => createContext(options) as never,
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const sockets = new Set<{ destroy(): void }>();
@@ -68,7 +78,7 @@ async function serve<Router extends AnyTRPCRouter>(
 
 interface Watched<T> {
   readonly data: T[];
-  readonly errors: Array<TRPCClientError<any>>;
+  readonly errors: Array<TRPCClientErrorLike<AnyTRPCRouter>>;
   readonly ended: string[];
 }
 
@@ -78,7 +88,7 @@ function watch<T>() {
   return {
     ...watched,
     onData: (value: T) => void watched.data.push(value),
-    onError: (error: TRPCClientError<any>) => void watched.errors.push(error),
+    onError: (error: TRPCClientErrorLike<AnyTRPCRouter>) => void watched.errors.push(error),
     onComplete: () => void watched.ended.push('complete'),
   };
 }
@@ -88,13 +98,16 @@ describe('a topic', () => {
     const feed = createBench();
     const { client } = await serve(toRouter(feed));
     const seen = watch<{ id: string; data: { text: string } }>();
-    const subscription = client.notice.subscribe({ lastEventId: feed.cursor() }, {
-      ...seen,
-      onData(value) {
-        expectTypeOf(value).toEqualTypeOf<{ id: string; data: { text: string } }>();
-        seen.onData(value);
+    const subscription = client.notice.subscribe(
+      { lastEventId: feed.cursor() },
+      {
+        ...seen,
+        onData(value) {
+          expectTypeOf(value).toEqualTypeOf<{ id: string; data: { text: string } }>();
+          seen.onData(value);
+        },
       },
-    });
+    );
     const { cursor } = await feed.publish('notice', { text: 'hello' });
     await vi.waitFor(() => expect(seen.data).toEqual([{ id: cursor, data: { text: 'hello' } }]));
     subscription.unsubscribe();
@@ -148,7 +161,9 @@ describe('a topic', () => {
   });
 
   it('may not have a param that tRPC means something else by', () => {
-    const board = defineChannel({ bad: topic({ params: z.object({ lastEventId: z.string() }), data: z.object({}) }) });
+    const board = defineChannel({
+      bad: topic({ params: z.object({ lastEventId: z.string() }), data: z.object({}) }),
+    });
     const feed = createFeed(board, {});
     closers.push(() => feed.close());
     expect(() => toRouter(feed)).toThrow('Topic "bad" has a param "lastEventId"');
@@ -165,8 +180,12 @@ describe('the authorisation of the feed', () => {
         return context.user === 'ann';
       },
     });
-    const router = toRouter(feed, { context: ({ ctx }: { ctx: { name?: string } }) => ({ user: ctx.name ?? 'nobody' }) });
-    const { client } = await serve(router, ({ req }) => ({ name: new URL(req.url!, 'http://x').searchParams.get('name') ?? undefined }));
+    const router = toRouter(feed, {
+      context: ({ ctx }: { ctx: { name?: string } }) => ({ user: ctx.name ?? 'nobody' }),
+    });
+    const { client } = await serve(router, ({ req }) => ({
+      name: new URL(req.url!, 'http://x').searchParams.get('name') ?? undefined,
+    }));
     const seen = watch<unknown>();
     client.room.subscribe({ name: 'a' }, seen);
     await vi.waitFor(() => expect(seen.errors[0]?.data).toMatchObject({ code: 'FORBIDDEN' }));
@@ -183,7 +202,9 @@ describe('the authorisation of the feed', () => {
     const { client } = await serve(router);
     const seen = watch<unknown>();
     client.notice.subscribe(undefined, seen);
-    await vi.waitFor(() => expect(seen.errors[0]).toMatchObject({ message: 'sign in', data: { code: 'UNAUTHORIZED' } }));
+    await vi.waitFor(() =>
+      expect(seen.errors[0]).toMatchObject({ message: 'sign in', data: { code: 'UNAUTHORIZED' } }),
+    );
   });
 });
 

@@ -4,12 +4,18 @@ import {
   tracked,
   TRPCError,
   type AnyTRPCProcedure,
-  type AnyTRPCRootTypes,
   type TRPCBuiltRouter,
   type TRPCDefaultErrorShape,
   type TRPCSubscriptionProcedure,
 } from '@trpc/server';
-import type { AnyChannel, ParamsInput, Payload, StreamName, TopicDefinition, TopicName } from '@linefeed/shared';
+import type {
+  AnyChannel,
+  ParamsInput,
+  Payload,
+  StreamName,
+  TopicDefinition,
+  TopicName,
+} from '@linefeed/shared';
 import { describeIssues, encodeAddress, LinefeedError, paramNames, validate } from '@linefeed/shared/wire';
 import { checkAddressSize } from '../admission.ts';
 import { toRefusal } from '../exchange.ts';
@@ -81,8 +87,10 @@ export function toRouter<C extends AnyChannel, Context, Ctx extends object = obj
     procedures[topic] = t.procedure
       .input((raw: unknown) => readInput(topic, definition, raw))
       .subscription(({ input, ctx, signal }) =>
-        subscribe(feed['~core'], { topic, definition, ...input, signal }, async () =>
-          options.context === undefined ? ctx : await options.context({ ctx: ctx as Ctx }),
+        subscribe(
+          feed['~core'],
+          { topic, definition, ...input, signal },
+          async () => (options.context === undefined ? ctx : await options.context({ ctx: ctx as Ctx })),
           options.onGap === 'ignore',
         ),
       );
@@ -103,7 +111,11 @@ interface TopicRequest {
   readonly lastEventId: string | undefined;
 }
 
-async function readInput(topic: string, { params: schema }: TopicDefinition, raw: unknown): Promise<TopicRequest> {
+async function readInput(
+  topic: string,
+  { params: schema }: TopicDefinition,
+  raw: unknown,
+): Promise<TopicRequest> {
   const { lastEventId, ...given } = (raw ?? {}) as Record<string, unknown>;
   if (lastEventId !== undefined && lastEventId !== null && typeof lastEventId !== 'string') {
     throw new TRPCError({ code: 'BAD_REQUEST', message: 'lastEventId must be a string.' });
@@ -158,10 +170,17 @@ async function* runStream(
   context: unknown,
 ): AsyncGenerator<unknown, void, void> {
   const source = core.serving.sources.get(topic)!;
-  const content = await source({ params, context, lastEventId, signal: signal ?? new AbortController().signal });
+  const content = await source({
+    params,
+    context,
+    lastEventId,
+    signal: signal ?? new AbortController().signal,
+  });
   for await (const value of content) {
     const { data, id } = readYield(topic, value);
-    const payload: unknown = JSON.parse(await encodePayload(topic, definition, data, core.limits.maxPayloadBytes));
+    const payload: unknown = JSON.parse(
+      await encodePayload(topic, definition, data, core.limits.maxPayloadBytes),
+    );
     yield id === undefined ? payload : tracked(id, payload);
   }
 }

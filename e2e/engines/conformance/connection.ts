@@ -1,0 +1,326 @@
+/** The connection table: what a server does, and what a client with one subscription makes of it. */
+import { encodeFrame, FRAME } from '@linefeed/shared/wire';
+import type { Answer, ConnectionRow } from './table.ts';
+
+const QUICK = { baseMs: 20, floorMs: 20, capMs: 200 };
+/** The least that a connection may cost twice in 5 s: its quick return is at most this late. */
+const QUICK_RETURN_MS = 500;
+
+function frame(event: string, payload: unknown, id?: string): string {
+  return encodeFrame({ event, data: JSON.stringify(payload), id });
+}
+
+function hello(timeoutMs = 35_000, id?: string): string {
+  return frame(
+    FRAME.hello,
+    { protocol: 1, connection: 'c', pingMs: 15_000, timeoutMs, maxDurationMs: 0 },
+    id,
+  );
+}
+
+function opened(position: number, timeoutMs?: number): string {
+  const cursor = `e.${position}`;
+  return (
+    hello(timeoutMs, cursor) + frame(FRAME.subscribed, { address: 'a', event: 'a', cursor, tail: cursor })
+  );
+}
+
+/** An event of the one address there is, so that `prev` is the position before. */
+function event(position: number, payload: unknown = position): string {
+  return frame('a', payload, `e.${position}.${position - 1}`);
+}
+
+const fine = (position: number, ...positions: number[]): Answer => ({
+  body: [opened(position) + positions.map((each) => event(each)).join('')],
+});
+
+/** Refused so, then served. */
+const outlived = (status: number, headers: Answer['headers'] = {}): readonly Answer[] => [
+  { status, headers, contentType: 'text/html', body: ['<h1>no</h1>'], then: 'end' },
+  fine(0, 1),
+];
+
+const OPEN = 'HTML §9.2.3, process response';
+const REESTABLISH = 'HTML §9.2.3, reestablish the connection';
+const OWN = 'Linefeed: the client owns reconnection';
+
+export const CONNECTION: readonly ConnectionRow[] = [
+  // The request
+  {
+    name: 'asks for an event stream, uncached, its cursor in the query alone',
+    clause: 'HTML §9.2.2, the request; Linefeed: no Last-Event-ID, no preflight',
+    answers: [{ body: [opened(0) + event(1)], then: 'end' }, fine(1, 2)],
+    client: { retry: QUICK, until: { payloads: 2 } },
+    expected: {
+      cursors: [undefined, 'e.1'],
+      headers: {
+        accept: 'text/event-stream',
+        'cache-control': 'no-cache',
+        'last-event-id': undefined,
+        'content-type': undefined,
+      },
+    },
+  },
+  {
+    name: 'reads another origin without a preflight',
+    clause: 'Fetch §4.8, a CORS-safelisted request',
+    answers: [
+      {
+        headers: { 'access-control-allow-origin': '*' },
+        body: [opened(0) + event(1)],
+        then: 'end',
+      },
+      { headers: { 'access-control-allow-origin': '*' }, body: [opened(1) + event(2)] },
+    ],
+    client: { retry: QUICK, until: { payloads: 2 }, crossOrigin: true },
+    expected: { payloads: [1, 2], methods: { fetch: ['GET'], EventSource: ['GET'] } },
+  },
+  {
+    name: 'another origin that does not allow it is tried again, as what cannot be reached',
+    clause: 'Fetch §4.9, CORS check',
+    answers: [fine(0), { headers: { 'access-control-allow-origin': '*' }, body: [opened(0) + event(1)] }],
+    client: { retry: QUICK, until: { payloads: 1 }, crossOrigin: true },
+    expected: { payloads: [1] },
+  },
+  // What opens a stream
+  {
+    name: 'is connected by hello, before any event',
+    clause: 'Linefeed: hello comes with the head',
+    answers: [{ body: [opened(0)] }],
+    client: { until: { state: 'connected' } },
+    expected: { state: 'connected', payloads: [], atMost: 1 },
+  },
+  {
+    name: 'takes the type of an event stream in any case, with any parameters',
+    clause: OPEN,
+    answers: [
+      ...['TEXT/Event-Stream', 'text/event-stream;', 'text/event-stream ; x=y', 'text/event-stream;bogus'].map(
+        (contentType, index): Answer => ({
+          contentType,
+          body: [opened(index) + event(index + 1)],
+          then: 'end',
+        }),
+      ),
+      fine(4),
+    ],
+    client: { retry: QUICK, until: { payloads: 4, connections: 5 } },
+    expected: { payloads: [1, 2, 3, 4], error: undefined },
+  },
+  ...[null, 'text/plain', 'text/event-stream-x', 'x text/event-stream', 'application/json'].map(
+    (contentType): ConnectionRow => ({
+      name: `fails on a response of type ${contentType ?? 'none'}`,
+      clause: OPEN,
+      answers: [{ contentType, body: [opened(0) + event(1)], then: 'end' }],
+      client: { until: { state: 'failed' } },
+      expected: { state: 'failed', payloads: [], error: 'wrong_content_type 200', cursors: [undefined] },
+    }),
+  ),
+  // Statuses
+  {
+    name: 'is closed by 204, and asks no more',
+    clause: OPEN,
+    answers: [{ status: 204 }],
+    client: { until: { state: 'closed', ms: 300 } },
+    expected: { state: 'closed', error: undefined, cursors: [undefined] },
+  },
+  {
+    name: 'is closed by a 204 behind a connection that worked',
+    clause: OPEN,
+    answers: [{ body: [opened(0) + event(1)], then: 'end' }, { status: 204 }],
+    client: { retry: QUICK, until: { state: 'closed', ms: 300 } },
+    expected: { state: 'closed', payloads: [1], cursors: [undefined, 'e.1'] },
+  },
+  ...[205, 400, 403, 404, 406, 410, 418].map(
+    (status): ConnectionRow => ({
+      name: `fails on ${status}, and asks no more`,
+      clause: `${OPEN}; ${OWN}`,
+      answers: [{ status, contentType: 'application/json', body: ['{"code":"x"}'], then: 'end' }],
+      client: { retry: QUICK, until: { state: 'failed', ms: 300 } },
+      expected: { state: 'failed', error: `http_status ${status}`, cursors: [undefined] },
+    }),
+  ),
+  {
+    name: 'fails on the second 401 in a row',
+    clause: OWN,
+    answers: [{ status: 401, contentType: null, then: 'end' }],
+    client: { retry: QUICK, until: { state: 'failed', ms: 300 } },
+    expected: { state: 'failed', error: 'http_status 401', cursors: [undefined, undefined] },
+  },
+  ...[408, 425, 429, 500, 502, 503, 504].map(
+    (status): ConnectionRow => ({
+      name: `tries again behind ${status}`,
+      clause: OWN,
+      answers: outlived(status),
+      client: { retry: QUICK, until: { payloads: 1 } },
+      expected: { payloads: [1], state: 'connected', error: undefined, cursors: [undefined, undefined] },
+    }),
+  ),
+  {
+    name: 'waits as long as Retry-After says',
+    clause: 'RFC 9110 §10.2.3',
+    answers: outlived(503, { 'retry-after': '1' }),
+    client: { retry: QUICK, until: { payloads: 1 } },
+    expected: { payloads: [1], pauseMs: [1_000, 2_000] },
+  },
+  ...[301, 302, 303, 307, 308].map(
+    (status): ConnectionRow => ({
+      name: `follows a ${status}, and asks the first URL again`,
+      clause: REESTABLISH,
+      answers: [
+        { status, headers: { location: '?elsewhere' }, contentType: null, then: 'end' },
+        { body: [opened(0) + event(1)], then: 'end' },
+        fine(1, 2),
+      ],
+      client: { retry: QUICK, until: { payloads: 2 } },
+      expected: { payloads: [1, 2], cursors: [undefined, undefined, 'e.1'] },
+    }),
+  ),
+  // The network
+  {
+    name: 'tries again where the connection is reset before the head',
+    clause: `${REESTABLISH}; ${OWN}`,
+    answers: [{ then: 'reset' }, { then: 'reset' }, fine(0, 1)],
+    client: { retry: QUICK, until: { payloads: 1 } },
+    expected: { payloads: [1], state: 'connected', error: undefined },
+  },
+  ...(['end', 'truncate', 'reset'] as const).map(
+    (then): ConnectionRow => ({
+      name: `comes back with its cursor behind ${{ end: 'a clean end', truncate: 'a body without its end', reset: 'a reset' }[then]}, in the middle of a frame too`,
+      clause: REESTABLISH,
+      answers: [
+        // The pause lets what came before the reset be read: a reset may take back what is not.
+        { body: [opened(0), event(1) + event(2), event(3).slice(0, -1)], then },
+        { body: [opened(2), event(3).slice(0, 7)], then },
+        fine(2, 3, 4),
+      ],
+      client: { retry: QUICK, until: { payloads: 4 } },
+      expected: { payloads: [1, 2, 3, 4], cursors: [undefined, 'e.2', 'e.2'], error: undefined },
+    }),
+  ),
+  {
+    name: 'comes back behind an empty stream',
+    clause: REESTABLISH,
+    answers: [{ body: [], then: 'end' }, { body: [':\n\n'], then: 'end' }, fine(0, 1)],
+    client: { retry: QUICK, until: { payloads: 1 } },
+    expected: { payloads: [1] },
+  },
+  // Silence
+  {
+    name: 'gives up a server that never answers',
+    clause: 'Linefeed: connectTimeoutMs',
+    answers: [{ then: 'mute' }, fine(0, 1)],
+    client: { retry: QUICK, connectTimeoutMs: 300, until: { payloads: 1 } },
+    expected: { payloads: [1], pauseMs: [280, 2_000] },
+  },
+  {
+    name: 'gives up a stream that never says hello, whatever else it says',
+    clause: 'Linefeed: connectTimeoutMs',
+    answers: [{ body: [':\n\n'], then: 'comment' }, fine(0, 1)],
+    client: { retry: QUICK, connectTimeoutMs: 300, until: { payloads: 1 } },
+    expected: { payloads: [1], pauseMs: [280, 2_000] },
+  },
+  {
+    name: 'leaves a connection that is silent for the announced timeout, with its cursor',
+    clause: 'Linefeed: timeoutMs',
+    answers: [{ body: [opened(0, 400) + event(1)] }, fine(1, 2)],
+    client: { retry: QUICK, until: { payloads: 2 } },
+    expected: { payloads: [1, 2], cursors: [undefined, 'e.1'], pauseMs: [380, 2_000] },
+  },
+  {
+    name: 'takes a ping for life',
+    clause: 'Linefeed: ping',
+    answers: [{ body: [opened(0, 600) + event(1)], then: 'ping' }, fine(1, 2)],
+    client: { retry: QUICK, until: { payloads: 1, ms: 1_500 } },
+    expected: { payloads: [1], state: 'connected', atMost: 1 },
+  },
+  {
+    name: 'takes a comment for life, where it can see one',
+    clause: 'Linefeed: fetch counts bytes',
+    answers: [{ body: [opened(0, 600) + event(1)], then: 'comment' }, fine(1, 2)],
+    client: { retry: QUICK, until: { payloads: 1, ms: 1_500 } },
+    readers: ['fetch'],
+    expected: { payloads: [1], state: 'connected', atMost: 1 },
+  },
+  // Frames
+  {
+    name: 'reads a stream that comes byte by byte',
+    clause: 'HTML §9.2.6',
+    answers: [{ body: [...Buffer.from(opened(0) + event(1, 'é😀'))].map((each) => Uint8Array.of(each)) }],
+    client: { until: { payloads: 1 } },
+    expected: { payloads: ['é😀'], atMost: 1 },
+  },
+  {
+    name: 'reads a frame of a million characters',
+    clause: 'Linefeed: payload limit',
+    answers: [{ body: [opened(0) + event(1, { text: 'x'.repeat(1_000_000) })] }],
+    client: { until: { payloads: 1 } },
+    expected: { payloads: [{ text: 'x'.repeat(1_000_000) }], atMost: 1 },
+  },
+  {
+    name: 'an event called error or open is no end',
+    clause: 'HTML §9.2.6, dispatch the event',
+    answers: [
+      {
+        body: [opened(0) + frame('error', 'x') + frame('open', 'x'), event(1)],
+      },
+    ],
+    client: { until: { payloads: 1, ms: 300 } },
+    expected: { payloads: [1], state: 'connected', error: undefined, atMost: 1 },
+  },
+  {
+    name: 'a duplicate is handled once',
+    clause: 'Linefeed: cursors decide, never the last event id',
+    answers: [{ body: [opened(0) + event(1) + event(2)], then: 'end' }, fine(0, 1, 2, 3)],
+    client: { retry: QUICK, until: { payloads: 3 } },
+    expected: { payloads: [1, 2, 3] },
+  },
+  // When to come back
+  {
+    name: 'comes back when reconnect says, with its cursor',
+    clause: 'Linefeed: reconnect',
+    answers: [
+      {
+        body: [
+          opened(0) + event(1) + frame(FRAME.reconnect, { afterMs: 700, reason: 'drain' }) + 'retry: 700\n\n',
+        ],
+        then: 'end',
+      },
+      fine(1, 2),
+    ],
+    client: { retry: QUICK, until: { payloads: 2 } },
+    expected: { payloads: [1, 2], cursors: [undefined, 'e.1'], pauseMs: [700, 2_000] },
+  },
+  {
+    name: 'a reconnection time of 0 makes no storm',
+    clause: 'Linefeed: floorMs',
+    answers: [{ body: [`retry: 0\n\n${opened(0)}`], then: 'end' }],
+    client: { retry: { floorMs: 200, capMs: 200 }, until: { connections: 2, ms: 1_000 } },
+    expected: { atMost: 2 + Math.ceil((1_000 + QUICK_RETURN_MS) / 200) },
+  },
+  {
+    name: 'a reconnection time of years is no overflow and no end',
+    clause: 'Linefeed: capMs',
+    answers: [{ body: ['retry: 99999999999\n\n'], then: 'end' }, fine(0, 1)],
+    client: { retry: { floorMs: 100, capMs: 300 }, until: { payloads: 1 } },
+    expected: { payloads: [1], pauseMs: [90, 2_000], atMost: 2 },
+  },
+  // Leaving
+  {
+    name: 'leaves a stream when it is closed',
+    clause: 'HTML §9.2.2, close()',
+    answers: [{ body: [opened(0)], then: 'ping' }],
+    client: { until: {}, closeOn: { state: 'connected', watchMs: 300 } },
+    expected: { state: 'closed', left: true, atMost: 1 },
+  },
+  {
+    name: 'does not come back when it is closed while it waits',
+    clause: 'HTML §9.2.2, close()',
+    answers: [{ then: 'reset' }],
+    client: {
+      retry: { baseMs: 100, floorMs: 100, capMs: 100 },
+      until: {},
+      closeOn: { state: 'reconnecting', watchMs: 400 },
+    },
+    expected: { state: 'closed', atMost: 1 },
+  },
+];
