@@ -14,6 +14,7 @@ export interface Fault {
 
 const connection = 'server/src/lib/connection.ts';
 const track = 'server/src/lib/track.ts';
+const place = 'client/src/lib/place.ts';
 
 export const FAULTS: readonly Fault[] = [
   {
@@ -36,12 +37,6 @@ export const FAULTS: readonly Fault[] = [
       'const route = this.#routes.get(event.address);\n      this.position = event.position;\n      if (route !== undefined) {\n        const frame',
   },
   {
-    name: 'writes control frames in front of what is pending',
-    file: connection,
-    find: '  #send(fields: Parameters<typeof encodeFrame>[0]): void {\n    this.flush();',
-    replace: '  #send(fields: Parameters<typeof encodeFrame>[0]): void {',
-  },
-  {
     name: 'drops the gap of what was trimmed',
     file: track,
     find: "gaps.push({ address, from: { position }, to, reason: 'trimmed' });",
@@ -54,22 +49,10 @@ export const FAULTS: readonly Fault[] = [
     replace: '      void Promise.resolve().then(() => this.#announce(gaps));\n',
   },
   {
-    name: 'lets a rewind overtake the connection',
-    file: connection,
-    find: 'const end = isMain ? page.through : earlierOf(page.through, this.position);',
-    replace: 'const end = page.through;',
-  },
-  {
     name: 'authorises only connections with one subscription',
     file: 'server/src/lib/admission.ts',
     find: 'if (options.authorize !== undefined) {',
     replace: 'if (options.authorize !== undefined && alone) {',
-  },
-  {
-    name: 'delivers again what replay had already brought',
-    file: connection,
-    find: 'if (comparePositions(event.position, this.#skipThrough) <= 0) return;',
-    replace: '',
   },
   {
     name: 'takes a cursor of another epoch for its own',
@@ -82,12 +65,6 @@ export const FAULTS: readonly Fault[] = [
     file: 'server/src/lib/feed.ts',
     find: "lastEventId: resume.type === 'behind' ? resume.id : undefined",
     replace: 'lastEventId: undefined',
-  },
-  {
-    name: 'forgets where each address was to start',
-    file: connection,
-    find: 'comparePositions(event.position, track.addresses.get(event.address)!) > 0,',
-    replace: 'true,',
   },
   {
     name: 'goes on as before when the log starts anew',
@@ -106,6 +83,42 @@ export const FAULTS: readonly Fault[] = [
     file: connection,
     find: 'if (waiting + pending.byteLength > maxBufferedBytes && (waiting > 0 || pending.length > 1)) {',
     replace: 'if (Boolean(0)) {',
+  },
+  {
+    name: 'gives streams a cursor ahead of what was written',
+    file: connection,
+    find: '    this.flush();\n    return this.#host.hub.cursorAt(this.position);',
+    replace: '    return this.#host.hub.cursor;',
+  },
+  {
+    name: 'merges a rewind before it has caught up',
+    file: connection,
+    find: 'if (comparePositions(track.position, this.position) < 0) {',
+    replace: 'if (Boolean(0)) {',
+  },
+  {
+    name: 'hands live events to a connection that replays',
+    file: connection,
+    find: 'if (this.#live) for (const address of this.#main.addresses.keys()) this.#host.hub.leave(address, this);',
+    replace: '',
+  },
+  {
+    name: 'says of a page cut short that it was all',
+    file: 'server/src/lib/logs/memory.ts',
+    find: 'const through = cut ? events.at(-1)!.position : laterOf(after, this.position());',
+    replace: 'const through = laterOf(after, this.position());',
+  },
+  {
+    name: 'client: handles again what it has handled',
+    file: place,
+    find: "if (isAtOrBefore(cursor, at)) return 'repeated';",
+    replace: '',
+  },
+  {
+    name: 'client: starts a new address at an old cursor',
+    file: place,
+    find: "(cursor && event === undefined ? 'now' : undefined)",
+    replace: 'undefined',
   },
 ];
 

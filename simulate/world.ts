@@ -17,8 +17,8 @@ export interface Outcome {
 
 const NODES = 2;
 const MAX_BUFFERED_BYTES = 4_000;
-/** A page of replay on top of the bound: as much as the log of a world can hold of 60-byte events. */
-const MAX_WAITING_BYTES = MAX_BUFFERED_BYTES + 40_000;
+/** On top of the bound: a page of at most 30 events of 80 bytes, and the control frames of an opening. */
+const MAX_WAITING_BYTES = MAX_BUFFERED_BYTES + 6_000;
 const STEPS = 140;
 const MAX_USERS = 4;
 

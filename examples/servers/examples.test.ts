@@ -55,9 +55,9 @@ describe('the example for', () => {
   });
 
   it('a fetch handler serves a stream and a feed', async () => {
-    const { handle, GET } = await import('./fetch.ts');
+    const { handle, GET, HEAD, POST } = await import('./fetch.ts');
     const { feed } = await import('./feed.ts');
-    expect(GET).toBe(handle);
+    expect([GET, HEAD, POST]).toEqual([handle, handle, handle]);
     const timer = setInterval(() => void feed.publish('notice', { text: 'now' }), 50);
     const reader = await expectToServe(askDirectly(handle));
     clearInterval(timer);

@@ -179,7 +179,7 @@ export const CONNECTION: readonly ConnectionRow[] = [
   {
     name: 'tries again where the connection is reset before the head',
     clause: `${REESTABLISH}; ${OWN}`,
-    answers: [{ then: 'reset' }, { then: 'reset' }, fine(0, 1)],
+    answers: [{ then: 'reset', forMs: 800 }, fine(0, 1)],
     client: { retry: QUICK, until: { payloads: 1 } },
     expected: { payloads: [1], state: 'connected', error: undefined },
   },
@@ -315,7 +315,7 @@ export const CONNECTION: readonly ConnectionRow[] = [
   {
     name: 'does not come back when it is closed while it waits',
     clause: 'HTML §9.2.2, close()',
-    answers: [{ then: 'reset' }],
+    answers: [{ status: 503, contentType: null, then: 'end' }],
     client: {
       retry: { baseMs: 100, floorMs: 100, capMs: 100 },
       until: {},

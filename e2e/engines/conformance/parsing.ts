@@ -116,6 +116,9 @@ export const PARSING: readonly ParsingRow[] = [
     body: ['data: é\n\n'],
     contentType: 'text/event-stream; charset=windows-1252',
     frames: [message('é')],
+    deviates: {
+      chromium: { why: 'refuses a response whose charset is not UTF-8', frames: [] },
+    },
   },
   {
     name: 'U+0000 in data is kept',

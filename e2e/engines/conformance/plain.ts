@@ -88,7 +88,11 @@ export const PLAIN: readonly PlainRow[] = [
   {
     name: 'comes back where the connection is reset before the head',
     clause: REESTABLISH,
-    answers: [{ body: [retry + event(1)], then: 'end' }, { then: 'reset' }, { body: [event(2)] }],
+    answers: [
+      { body: [retry + event(1)], then: 'end' },
+      { then: 'reset', forMs: 1_000 },
+      { body: [event(2)] },
+    ],
     watchMs: 3_000,
     expected: { data: ['1', '2'], readyState: 1 },
     deviates: {

@@ -7,7 +7,7 @@ export type Reader = 'fetch' | 'EventSource' | 'plain';
 /** Where it reads. */
 export type Place = EngineName | 'node';
 
-/** How a row's bytes are cut: as the row says, all in one, or each byte alone. */
+/** How a row's bytes are cut: as the row says, not at all, or behind each byte (a long row into 64 pieces). */
 export type Chunking = 'as given' | 'whole' | 'bytes';
 
 /** A frame as it was seen: event, data, and the last event id. */
@@ -53,6 +53,8 @@ export interface Answer {
    * `comment`: a comment every 100 ms. Default: `hold`.
    */
   readonly then?: 'end' | 'truncate' | 'reset' | 'hold' | 'mute' | 'ping' | 'comment';
+  /** Given again for so long before the next answer's turn comes: an engine may repeat a request by itself. */
+  readonly forMs?: number;
 }
 
 /** What the client is told, and until when the run goes on: all that is given must hold. */
@@ -121,6 +123,6 @@ export interface PlainOutcome {
   readonly readyState?: number;
   /** `Last-Event-ID` of each request as UTF-8; `undefined`: none. */
   readonly lastEventIds?: ReadonlyArray<string | undefined>;
-  /** How many requests there were; a list: any of these. */
+  /** The URL of each request: the one that was given, or the one that a redirect named. */
   readonly paths?: readonly string[];
 }

@@ -34,7 +34,10 @@ describe('the published packages on Bun', () => {
 
   beforeAll(async () => {
     const packages = readPackages().filter(({ name }) => name !== '@linefeed/client');
-    for (const each of packages) expect(await buildPackage(each)).toMatchObject({ ok: true });
+    for (const each of packages) {
+      const { ok, output } = await buildPackage(each);
+      expect(ok, output).toBe(true);
+    }
     installation = await installTarballs(packages);
     const { folder } = installation;
     const here = join(import.meta.dirname, '..');

@@ -18,6 +18,8 @@ export interface Entry extends Place {
   sent?: boolean;
   /** Asked for on this connection, and neither accepted nor refused. */
   waiting?: boolean;
+  /** When it was last accepted, in milliseconds since 1970. */
+  acceptedAt?: number;
   history: RetryHistory;
   /** Where the last hole was found, so that one the server cannot fill is not asked for twice. */
   holeAt?: string | undefined;

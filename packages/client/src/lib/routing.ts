@@ -16,7 +16,7 @@ import type { Clock } from './clock.ts';
 import type { ConnectionReason } from './connection-state.ts';
 import type { Control } from './control.ts';
 import { isAtOrBefore, judgeEvent, toText } from './place.ts';
-import { NO_FAILURES, planRetry, type RetryOptions } from './retry-policy.ts';
+import { planRetry, type RetryOptions } from './retry-policy.ts';
 import type { Entry, Roster } from './roster.ts';
 import type { Settlement } from './settlement.ts';
 
@@ -59,7 +59,7 @@ export function createRouting({ clock, settlement, roster, control, ...options }
     // Unsubscribed before it was accepted.
     if (!entry) return roster.refuse(event);
     entry.waiting = false;
-    entry.history = NO_FAILURES;
+    entry.acceptedAt = clock.now();
     entry.event = event;
     options.listen(event);
     if (body.cursor === undefined) {
@@ -102,10 +102,13 @@ export function createRouting({ clock, settlement, roster, control, ...options }
   const onRefused = (body: SubscriptionError) => {
     const entry = answered(body);
     if (!entry) return;
-    const { code, message, retryable, address } = body;
-    if (retryable) {
-      const loss = { connectedMs: undefined };
-      const plan = planRetry(entry.history, loss, options.retry, clock.now(), clock.random());
+    const { code, message, retryable, address, detail } = body;
+    const error = new LinefeedError(code as ErrorCode, message, { address, retryable, detail });
+    // A run that was accepted and failed at once must not start again at once, time after time.
+    const loss = { connectedMs: entry.waiting ? undefined : clock.now() - entry.acceptedAt! };
+    const plan = planRetry(entry.history, loss, options.retry, clock.now(), clock.random());
+    if (retryable && plan.history.failures < (options.retry.maxAttempts ?? Infinity)) {
+      for (const delivery of entry.deliveries) delivery.delay(error);
       entry.waiting = false;
       entry.history = plan.history;
       entry.cancelTimer = clock.after(plan.delayMs, () => {
@@ -116,7 +119,6 @@ export function createRouting({ clock, settlement, roster, control, ...options }
     }
     entries.delete(entry);
     roster.schedule();
-    const error = new LinefeedError(code as ErrorCode, message, { address });
     for (const delivery of entry.deliveries) delivery.fail(error);
   };
 

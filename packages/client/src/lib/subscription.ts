@@ -54,7 +54,10 @@ export interface SubscriptionOptions {
 }
 
 export interface SubscriptionSnapshot {
-  /** `subscribing` until the server accepts; `failed` until it accepts after all. */
+  /**
+   * `subscribing` until the server accepts, and with an error while a stream that broke is to be asked for again;
+   * `failed` until it accepts after all.
+   */
   readonly status: 'subscribing' | 'subscribed' | 'ended' | 'failed';
   readonly error: LinefeedError | undefined;
   /** The last gap. */
@@ -83,6 +86,8 @@ export interface Delivery {
   ) => void;
   readonly gap: (arrival: Arrival, gap: WireGap) => void;
   readonly end: () => void;
+  /** Refused or broken for now: it will be asked for again. */
+  readonly delay: (error: LinefeedError) => void;
   /** `everywhere`: all subscriptions fail alike, and the client's own `onError` is told once, by the caller. */
   readonly fail: (error: LinefeedError, everywhere?: boolean) => void;
 }
@@ -239,6 +244,7 @@ export function createDelivery(
         stop();
         onEnd?.();
       }),
+    delay: (error) => change({ status: 'subscribing', error }),
     fail: (error, everywhere) =>
       push(() => {
         reject(error);

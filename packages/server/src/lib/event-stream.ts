@@ -165,7 +165,7 @@ class EventStream implements Beating, OutletListener {
     if (seen === 'stalled') {
       this.#end = { ...this.#end, reason: 'stalled' };
       this.#outlet.destroy();
-    } else if (seen === 'silent' && this.#end === undefined) this.#writer.write(this.#settings.ping);
+    } else if (seen === 'silent') this.#writer.write(this.#settings.ping);
   }
 
   onDrain(): void {

@@ -59,6 +59,14 @@ describe('eventStream', () => {
     }
   });
 
+  it('sends a rejection that came before anybody looked as a frame, and leaves none unhandled', async () => {
+    const onError = vi.fn();
+    const failure = new Error('internal detail');
+    const response = eventStream(() => Promise.reject(failure), { request: ask(), onError });
+    expect(await response.text()).toMatch(/^: \n\nevent: linefeed\.error\ndata: \{"code":"source_failed"/);
+    expect(onError.mock.calls).toEqual([[failure]]);
+  });
+
   it('starts nothing for a request that is aborted already', async () => {
     const source = vi.fn(() => ['a']);
     const onClose = vi.fn();

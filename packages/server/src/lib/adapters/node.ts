@@ -84,7 +84,7 @@ async function answerNode(
     sendAnswer(toProblem(refusal('not_found', `There is nothing at ${req.url ?? '/'}.`)), outlet.res, outlet);
 }
 
-export function toIncomingRequest(req: NodeRequest, target: string): IncomingRequest {
+function toIncomingRequest(req: NodeRequest, target: string): IncomingRequest {
   const header = (name: string): string | undefined => readHeader(req, name);
   const host = header(':authority') ?? header('host') ?? 'localhost';
   const scheme = 'encrypted' in req.socket && req.socket.encrypted === true ? 'https' : 'http';
