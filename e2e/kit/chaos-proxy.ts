@@ -2,11 +2,24 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
 
-/** What happens to the event streams that are opened from now on. */
+/** What happens to the event streams that are opened from now on. `bytes` is asked for each of them. */
 export type Fault =
   | { readonly type: 'none' }
-  /** Cut after so many bytes of the response; `bytes` is asked for each connection. */
+  /** Reset after so many bytes of the response. */
   | { readonly type: 'cut'; readonly bytes: () => number }
+  /** Closed in order after so many bytes, in the middle of the chunked body. */
+  | { readonly type: 'truncate'; readonly bytes: () => number }
+  /** Nothing passes after so many bytes, and nothing closes. */
+  | { readonly type: 'silence'; readonly bytes: () => number }
+  /** Passes a few bytes at a time, then resets. */
+  | { readonly type: 'trickle'; readonly bytes: () => number; readonly everyMs: number }
+  /** Keeps what comes until so many bytes are together or so much time has passed, then resets. */
+  | {
+      readonly type: 'buffer';
+      readonly bytes: () => number;
+      readonly holdBytes: number;
+      readonly holdMs: number;
+    }
   /** A 502 of the proxy's own. */
   | { readonly type: 'bad-gateway' }
   /** The connection is reset before anything is said. */
@@ -16,9 +29,10 @@ export interface ChaosProxy {
   readonly origin: string;
   /** Event streams that were opened, refused ones included. */
   readonly opened: number;
-  /** How many were cut or refused so far. */
+  /** How many were cut, silenced or refused so far. */
   readonly faults: number;
-  set(fault: Fault): void;
+  /** A function is asked for each event stream, with its path and query. */
+  set(fault: Fault | ((url: string) => Fault)): void;
   /** The open event streams go silent: nothing more passes, and nothing closes. New ones are served. */
   silence(): void;
   /** Cuts the open event streams now. */
@@ -26,17 +40,27 @@ export interface ChaosProxy {
   close(): Promise<void>;
 }
 
+/** Longest drip of a trickle. */
+const DRIP_BYTES = 37;
+
+/** How the bytes of one response reach the client. */
+interface Lane {
+  silent: boolean;
+  readonly pass: (chunk: Buffer) => void;
+}
+
 export async function startChaosProxy(upstreamPort: number): Promise<ChaosProxy> {
-  let fault: Fault = { type: 'none' };
+  let choose: (url: string) => Fault = () => ({ type: 'none' });
   let opened = 0;
   let faults = 0;
   const sockets = new Set<Socket>();
-  const streams = new Map<Socket, { silent: boolean }>();
+  const streams = new Map<Socket, Lane>();
 
   const server = createServer((client) => {
     const upstream = connect(upstreamPort, '127.0.0.1');
     for (const socket of [client, upstream]) {
       sockets.add(socket);
+      socket.setNoDelay(true);
       // A peer that goes away is what this is about.
       socket.on('error', () => undefined);
       socket.on('close', () => {
@@ -45,11 +69,11 @@ export async function startChaosProxy(upstreamPort: number): Promise<ChaosProxy>
         (socket === client ? upstream : client).destroy();
       });
     }
-    /** Bytes that may still pass downstream; undefined while no event stream runs here. */
-    let left: number | undefined;
     client.on('data', (chunk: Buffer) => {
-      if (/^(GET|POST) \/events/.test(chunk.toString('latin1', 0, 16))) {
+      const [, url] = /^(?:GET|POST) (\/events\S*)/.exec(chunk.toString('latin1', 0, 2_048)) ?? [];
+      if (url !== undefined) {
         opened += 1;
+        const fault = choose(url);
         if (fault.type === 'bad-gateway') {
           faults += 1;
           client.end('HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n');
@@ -60,22 +84,17 @@ export async function startChaosProxy(upstreamPort: number): Promise<ChaosProxy>
           client.resetAndDestroy();
           return;
         }
-        left = fault.type === 'cut' ? fault.bytes() : Infinity;
-        streams.set(client, { silent: false });
+        streams.set(
+          client,
+          toLane(client, fault, () => (faults += 1)),
+        );
       }
       upstream.write(chunk);
     });
     upstream.on('data', (chunk: Buffer) => {
-      if (streams.get(client)?.silent === true) return;
-      if (left === undefined || chunk.byteLength < left) {
-        if (left !== undefined) left -= chunk.byteLength;
-        client.write(chunk);
-        return;
-      }
-      faults += 1;
-      client.write(chunk.subarray(0, left), () => client.resetAndDestroy());
-      left = Infinity;
-      streams.set(client, { silent: true });
+      const lane = streams.get(client);
+      if (lane === undefined) client.write(chunk);
+      else if (!lane.silent) lane.pass(chunk);
     });
   });
   server.listen(0, '127.0.0.1');
@@ -91,7 +110,7 @@ export async function startChaosProxy(upstreamPort: number): Promise<ChaosProxy>
     get faults() {
       return faults;
     },
-    set: (next) => void (fault = next),
+    set: (next) => void (choose = typeof next === 'function' ? next : () => next),
     silence() {
       for (const state of streams.values()) state.silent = true;
     },
@@ -104,4 +123,50 @@ export async function startChaosProxy(upstreamPort: number): Promise<ChaosProxy>
       await once(server, 'close');
     },
   };
+}
+
+function toLane(client: Socket, fault: Exclude<Fault, { type: 'bad-gateway' | 'reset' }>, onFault: () => void): Lane {
+  if (fault.type === 'none') return { silent: false, pass: (chunk) => void client.write(chunk) };
+  /** Bytes that still pass. */
+  let left = fault.bytes();
+  let held: Buffer[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  const lane: Lane = {
+    silent: false,
+    pass(chunk) {
+      const passing = chunk.subarray(0, left);
+      left -= passing.byteLength;
+      if (fault.type === 'trickle' || fault.type === 'buffer') hold(passing);
+      else client.write(passing, () => left === 0 && end());
+      // Nothing behind the fault passes, whatever becomes of the connection.
+      if (left === 0) lane.silent = true;
+    },
+  };
+  const end = (): void => {
+    if (client.destroyed) return;
+    onFault();
+    if (fault.type === 'truncate') client.end();
+    else if (fault.type !== 'silence') client.resetAndDestroy();
+  };
+  const hold = (chunk: Buffer): void => {
+    held.push(chunk);
+    if (fault.type === 'buffer' && size(held) >= fault.holdBytes) flush();
+    timer ??= setTimeout(flush, fault.type === 'buffer' ? fault.holdMs : fault.type === 'trickle' ? fault.everyMs : 0);
+  };
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    const all = Buffer.concat(held);
+    const out = fault.type === 'trickle' ? all.subarray(0, DRIP_BYTES) : all;
+    held = [];
+    if (client.destroyed) return;
+    if (out.byteLength < all.byteLength) hold(all.subarray(out.byteLength));
+    const isLast = left === 0 && held.length === 0;
+    client.write(out, () => isLast && end());
+  };
+  return lane;
+}
+
+function size(chunks: readonly Buffer[]): number {
+  return chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
 }

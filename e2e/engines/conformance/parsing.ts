@@ -125,6 +125,7 @@ export const PARSING: readonly ParsingRow[] = [
     clause: FIELDS,
     body: ['data: 1\u00002\n\n'],
     frames: [message('1\u00002')],
+    deviates: { firefox: { why: 'takes U+0000 out of data', frames: [message('12')] } },
   },
   // Fields
   {

@@ -27,6 +27,12 @@ export const PLAIN: readonly PlainRow[] = [
     ],
     watchMs: 2_500,
     expected: { data: ['1', '2', '3'], readyState: 1, lastEventIds: [undefined, '1', '2'] },
+    deviates: {
+      webkit: {
+        why: 'puts the data lines that a reset left behind before those of the next connection',
+        outcome: { data: ['1', 'x\n2', '3'], readyState: 1, lastEventIds: [undefined, '1', '2'] },
+      },
+    },
   },
   {
     name: 'sends an id as UTF-8',
@@ -90,10 +96,10 @@ export const PLAIN: readonly PlainRow[] = [
     clause: REESTABLISH,
     answers: [
       { body: [retry + event(1)], then: 'end' },
-      { then: 'reset', forMs: 1_000 },
+      { then: 'reset', forMs: 2_500 },
       { body: [event(2)] },
     ],
-    watchMs: 3_000,
+    watchMs: 4_000,
     expected: { data: ['1', '2'], readyState: 1 },
     deviates: {
       firefox: { why: 'gives up for ever', outcome: { data: ['1'], readyState: CLOSED } },

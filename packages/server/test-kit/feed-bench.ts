@@ -39,7 +39,9 @@ export interface Bench<Context> {
   open(target: string | Request, init?: RequestInit, tap?: TapOptions): Promise<Tap>;
 }
 
-export function createBench<Context = undefined>(options: Partial<FeedOptions<Board, Context>> = {}): Bench<Context> {
+export function createBench<Context = undefined>(
+  options: Partial<FeedOptions<Board, Context>> = {},
+): Bench<Context> {
   const clock = createManualClock();
   const errors: unknown[] = [];
   const sources = {
@@ -51,12 +53,15 @@ export function createBench<Context = undefined>(options: Partial<FeedOptions<Bo
     },
   };
   // A channel of its own: a second feed of one channel is warned about.
-  const feed = createFeed({ ...board }, {
-    clock,
-    onError: (error: unknown) => errors.push(error),
-    streams: sources,
-    ...options,
-  });
+  const feed = createFeed(
+    { ...board },
+    {
+      clock,
+      onError: (error: unknown) => errors.push(error),
+      streams: sources,
+      ...options,
+    },
+  );
   const bench: Bench<Context> = {
     feed,
     clock,

@@ -13,6 +13,8 @@ export interface TappedFrame {
 export interface TapOptions {
   /** Bytes that are taken before it counts as full; Infinity: it never does. Default Infinity. */
   readonly roomBytes?: number | undefined;
+  /** Closes only when everything was taken, as a socket does. Default: at once. */
+  readonly endsWhenDrained?: boolean | undefined;
 }
 
 export class Tap implements Outlet {
@@ -27,8 +29,11 @@ export class Tap implements Outlet {
   #written = 0;
   #wasFull = false;
 
-  constructor({ roomBytes = Infinity }: TapOptions = {}) {
+  readonly #endsWhenDrained: boolean;
+
+  constructor({ roomBytes = Infinity, endsWhenDrained = false }: TapOptions = {}) {
     this.#roomBytes = roomBytes;
+    this.#endsWhenDrained = endsWhenDrained;
   }
 
   get bufferedBytes(): number {
@@ -50,7 +55,7 @@ export class Tap implements Outlet {
 
   end(): void {
     this.ended = true;
-    this.leave();
+    if (!this.#endsWhenDrained) this.leave();
   }
 
   destroy(): void {

@@ -1,7 +1,6 @@
 /** Decides on each subscription asked for: is there such a topic, are its params right, may this context have it. */
 import { type AnyChannel, type TopicDefinition } from '@linefeed/shared';
-import type {
-  LinefeedError} from '@linefeed/shared/wire';
+import type { LinefeedError } from '@linefeed/shared/wire';
 import {
   encodeAddress,
   describeIssues,

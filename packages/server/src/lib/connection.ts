@@ -57,7 +57,10 @@ export interface ConnectionHost {
   readonly clock: Clock;
   readonly limits: FeedLimits;
   readonly counters: ConnectionCounters;
+  /** Nothing more is said on it; bytes may still wait to be taken. */
   onClose(connection: Connection, reason: CloseReason): void;
+  /** Its response is over. */
+  onGone(connection: Connection): void;
   onGap(connection: Connection, gap: Gap): void;
   onError(error: unknown): void;
 }
@@ -493,6 +496,11 @@ export class Connection implements Member, Beating, OutletListener {
   }
 
   beat(now: number): void {
+    if (this.#closed) {
+      // The last bytes are on their way; a reader that never takes them would hold its socket for ever.
+      if (this.#writer.look(now) === 'stalled') this.#outlet.destroy();
+      return;
+    }
     if (now >= this.#expiresAt) return this.reconnect('expired', 0);
     if (now >= this.#endAt) return this.reconnect('lifetime', 0);
     const seen = this.#writer.look(now);
@@ -534,6 +542,7 @@ export class Connection implements Member, Beating, OutletListener {
 
   onClose(): void {
     this.#close('client');
+    this.#host.onGone(this);
   }
 
   #close(reason: CloseReason): void {

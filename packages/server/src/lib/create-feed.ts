@@ -133,9 +133,7 @@ function sayThatItIsPublic(): void {
   const { process } = globalThis as { process?: { env?: { NODE_ENV?: string } } };
   if (saidThatItIsPublic || process?.env?.NODE_ENV !== 'production') return;
   saidThatItIsPublic = true;
-  inform(
-    'this feed has no `authorize`: whoever reaches it may subscribe to everything in its channel.',
-  );
+  inform('this feed has no `authorize`: whoever reaches it may subscribe to everything in its channel.');
 }
 
 function forget(channel: AnyChannel): void {

@@ -86,13 +86,21 @@ export function toProblem(error: unknown, headers: HeaderList = []): Answer {
   };
 }
 
-/** Anything thrown by user code as a refusal: its own status if it has one from 400 to 599, else 500 without its message. */
+/**
+ * Anything thrown by user code as a refusal: with its own status where it has one from 400 to 599, else 500. Its message
+ * goes out only from a LinefeedError or where it says `expose: true`, because errors of other libraries have a status too
+ * and tell in their message what is nobody's business.
+ */
 export function toRefusal(error: unknown): LinefeedError {
   if (LinefeedError.is(error) && error.status !== undefined) return error;
-  const status =
-    typeof error === 'object' && error !== null && 'status' in error ? Number(error.status) : Number.NaN;
+  const { status: given, expose } = (typeof error === 'object' && error !== null ? error : {}) as {
+    status?: unknown;
+    expose?: unknown;
+  };
+  const status = Number(given);
   if (Number.isInteger(status) && status >= 400 && status <= 599) {
-    const message = error instanceof Error && status < 500 ? error.message : `Refused with status ${status}.`;
+    const message =
+      error instanceof Error && expose === true ? error.message : `Refused with status ${status}.`;
     const code = status === 401 ? 'unauthorized' : status === 403 ? 'forbidden' : 'http_status';
     return new LinefeedError(code, message, { status, cause: error });
   }

@@ -519,6 +519,17 @@ describe('liveness', () => {
     expect(short.of('linefeed.reconnect')[0]!.data).toMatchObject({ reason: 'expired' });
   });
 
+  it('cuts a reader that never takes the last bytes of an ended connection', async () => {
+    const { feed, open, clock } = createBench({ stallTimeoutMs: 5_000 });
+    const tap = await open('/events/notice', {}, { roomBytes: 10, endsWhenDrained: true });
+    expect(feed.disconnect(() => true)).toBe(1);
+    await clock.advance(4_000);
+    expect(tap.closed).toBe(false);
+    await clock.advance(3_000);
+    expect(tap.destroyed).toBe(true);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it('leaves no timer behind when the last connection goes', async () => {
     const { open, clock } = createBench();
     const tap = await open('/events/notice');
@@ -631,15 +642,43 @@ describe('refusals', () => {
           throw error;
         },
       });
-    const denied = await failing(Object.assign(new Error('Log in first.'), { status: 401 })).ask(
+    const denied = await failing(
+      Object.assign(new Error('Log in first.'), { status: 401, expose: true }),
+    ).ask('/events/notice');
+    expect([denied.status, JSON.parse(denied.body as string).title]).toEqual([401, 'Log in first.']);
+    const foreign = await failing(Object.assign(new Error('key sk-123 is wrong'), { status: 401 })).ask(
       '/events/notice',
     );
-    expect([denied.status, JSON.parse(denied.body as string).title]).toEqual([401, 'Log in first.']);
+    expect([foreign.status, JSON.parse(foreign.body as string).title]).toEqual([
+      401,
+      'Refused with status 401.',
+    ]);
     const broken = failing(new Error('db password'));
     const answer = await broken.ask('/events/notice');
     expect(answer.status).toBe(500);
     expect(answer.body).not.toContain('password');
     expect(broken.errors).toHaveLength(1);
+  });
+
+  it('lets context set headers and cookies, but not what makes it an event stream', async () => {
+    const { ask } = createBench({
+      context: (_request, { headers }) => {
+        headers.append('set-cookie', 'a=1');
+        headers.append('set-cookie', 'b=2');
+        headers.set('x-served-by', 'one');
+      },
+    });
+    const { headers } = await ask('/events/notice', { method: 'HEAD' });
+    expect(headers.filter(([name]) => name === 'set-cookie')).toEqual([
+      ['set-cookie', 'a=1'],
+      ['set-cookie', 'b=2'],
+    ]);
+    expect(Object.fromEntries(headers)['x-served-by']).toBe('one');
+    const wrong = createBench({
+      context: (_request, reply) => reply.headers.set('content-type', 'text/plain'),
+    });
+    expect((await wrong.ask('/events/notice')).status).toBe(500);
+    expect(wrong.errors).toMatchObject([{ code: 'invalid_option' }]);
   });
 
   it('refuses with 403 what authorize refuses, and runs it for replayed addresses too', async () => {

@@ -158,7 +158,9 @@ export class FeedCore implements ConnectionHost {
 
   #refuse(error: unknown, headers: HeaderList): Answer {
     const problem = toProblem(error, headers);
-    if (problem.status >= 500 && !(LinefeedError.is(error) && error.cause === undefined)) this.onError(error);
+    // Our own refusals have no cause; what user code threw does, and only that is news.
+    const thrown = LinefeedError.is(error) ? error.cause : error;
+    if (problem.status >= 500 && thrown !== undefined) this.onError(thrown);
     return problem;
   }
 
@@ -415,8 +417,11 @@ export class FeedCore implements ConnectionHost {
 
   // ConnectionHost ------------------------------------------------------------------------------------------------------
 
-  onClose(connection: Connection, reason: CloseReason): void {
+  onGone(connection: Connection): void {
     this.#heartbeat.remove(connection);
+  }
+
+  onClose(connection: Connection, reason: CloseReason): void {
     this.connections.delete(connection.id);
     const { principal } = connection;
     if (principal !== undefined) {

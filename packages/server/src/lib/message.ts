@@ -35,7 +35,9 @@ export function message<T>(data: T, fields: MessageFields = {}): Message<T> {
 export type TrackedYield<T> = readonly [id: string, data: T, tag: symbol];
 
 export function isTracked(value: unknown): value is TrackedYield<unknown> {
-  return Array.isArray(value) && value.length === 3 && typeof value[0] === 'string' && typeof value[2] === 'symbol';
+  return (
+    Array.isArray(value) && value.length === 3 && typeof value[0] === 'string' && typeof value[2] === 'symbol'
+  );
 }
 
 export function isMessage(value: unknown): value is Message<unknown> {

@@ -120,6 +120,7 @@ export function startStream(connection: Connection, options: StreamRunOptions): 
     take,
     signal: controller.signal,
     clock,
+    onCleanupError: onError,
   }).then((end) => {
     if (end.type === 'cancelled') return;
     if (end.type === 'finished') return connection.endStream(event, key, undefined);
@@ -145,11 +146,17 @@ export function readYield(topic: string, value: unknown): { data: unknown; id: s
   if (isTracked(value)) return { data: value[1], id: value[0] };
   if (!isMessage(value)) return { data: value, id: undefined };
   if (value.event !== undefined || value.retryMs !== undefined || value.comment !== undefined) {
-    throw new LinefeedError('invalid_content', `message() in the stream "${topic}" takes an id alone; a feed writes the other fields.`);
+    throw new LinefeedError(
+      'invalid_content',
+      `message() in the stream "${topic}" takes an id alone; a feed writes the other fields.`,
+    );
   }
   const id = value.id === undefined ? undefined : String(value.id);
   if (id === '') {
-    throw new LinefeedError('invalid_content', `The stream "${topic}" yielded an empty id; leave it out, or give one to go on from.`);
+    throw new LinefeedError(
+      'invalid_content',
+      `The stream "${topic}" yielded an empty id; leave it out, or give one to go on from.`,
+    );
   }
   return { data: value.data, id };
 }

@@ -1,4 +1,5 @@
 /** Who asks: runs `context`, and reads from its result what concerns the feed. */
+import { LinefeedError } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import { toRefusal, type HeaderList, type IncomingRequest } from './exchange.ts';
 
@@ -26,6 +27,7 @@ export async function identify(
   const reply = { headers: new Headers() };
   try {
     const context = await run(request.toRequest(), reply);
+    checkHeaders(reply.headers);
     const { principal, expiresAt } = (typeof context === 'object' && context !== null ? context : {}) as {
       principal?: unknown;
       expiresAt?: unknown;
@@ -39,5 +41,15 @@ export async function identify(
     };
   } catch (error) {
     return { ...nobody, headers: [...cors, ...reply.headers], error: toRefusal(error) };
+  }
+}
+
+function checkHeaders(headers: Headers): void {
+  for (const name of ['content-type', 'content-length']) {
+    if (!headers.has(name)) continue;
+    throw new LinefeedError(
+      'invalid_option',
+      `context set the header ${name}, which the feed sets by itself; remove it.`,
+    );
   }
 }

@@ -4,7 +4,7 @@ import type { Run } from './merge.ts';
 import type { AddressRow } from './sqlite-schema.ts';
 
 export class AddressRun implements Run {
-  head = Infinity;
+  head: number = Infinity;
   readonly address: string;
   readonly #positions: StatementSync;
   readonly #row: AddressRow;

@@ -1,0 +1,52 @@
+import { createTRPCClient } from '@trpc/client';
+import { initTRPC, tracked } from '@trpc/server';
+import { describe, expectTypeOf, it } from 'vitest';
+import { linefeedLink } from './trpc.ts';
+
+const plain = initTRPC.create();
+const plainRouter = plain.router({
+  posts: plain.procedure
+    .input((value: unknown) => value as { room: string })
+    .subscription(async function* () {
+      yield tracked('1', { at: new Date() });
+    }),
+});
+
+const fancy = initTRPC.create({
+  transformer: { serialize: (value) => value, deserialize: (value) => value },
+});
+const fancyRouter = fancy.router({
+  posts: fancy.procedure.subscription(async function* () {
+    yield { at: new Date() };
+  }),
+});
+
+describe('linefeedLink', () => {
+  it('leaves the types of a client as they are', () => {
+    const client = createTRPCClient<typeof plainRouter>({ links: [linefeedLink({ url: '/live' })] });
+    client.posts.subscribe(
+      { room: 'a' },
+      { onData: (event) => expectTypeOf(event).toEqualTypeOf<{ id: string; data: { at: string } }>() },
+    );
+    // @ts-expect-error -- the input has a room
+    client.posts.subscribe({}, { onData: () => undefined });
+  });
+
+  it('asks for a transformer where the router has one', () => {
+    // @ts-expect-error -- without the transformer
+    createTRPCClient<typeof fancyRouter>({ links: [linefeedLink({ url: '/live' })] });
+    const transformer = { serialize: (value: unknown) => value, deserialize: (value: unknown) => value };
+    const client = createTRPCClient<typeof fancyRouter>({
+      links: [linefeedLink({ url: '/live', transformer })],
+    });
+    client.posts.subscribe(undefined, {
+      onData: (event) => expectTypeOf(event).toEqualTypeOf<{ at: Date }>(),
+    });
+  });
+
+  it('refuses a transformer where the router has none', () => {
+    const transformer = { serialize: (value: unknown) => value, deserialize: (value: unknown) => value };
+    // @ts-expect-error -- the server would not know of it
+    createTRPCClient<typeof plainRouter>({ links: [linefeedLink({ url: '/live', transformer })] });
+  });
+});

@@ -1,0 +1,67 @@
+import { createTRPCClient, httpSubscriptionLink } from '@trpc/client';
+import { initTRPC, tracked } from '@trpc/server';
+import { defineChannel, stream, topic } from '@linefeed/shared';
+import { describe, expectTypeOf, it } from 'vitest';
+import * as z from 'zod';
+import { createFeed, defineStream } from './index.ts';
+import { fromRouter, toRouter } from './trpc.ts';
+
+const board = defineChannel({
+  notice: z.object({ text: z.string() }),
+  room: topic({ params: z.object({ name: z.string() }), data: z.object({ n: z.number() }) }),
+  report: stream({ params: z.object({ year: z.number() }), data: z.object({ step: z.number() }) }),
+});
+
+describe('fromRouter', () => {
+  it('requires createContext where the router has a context', () => {
+    const router = initTRPC.context<{ user: string }>().create().router({});
+    fromRouter(router, { createContext: ({ req }) => ({ user: req.headers.get('x-user') ?? '' }) });
+    // @ts-expect-error -- no context
+    fromRouter(router, {});
+    // @ts-expect-error -- another context
+    fromRouter(router, { createContext: () => ({ name: 'x' }) });
+    fromRouter(initTRPC.create().router({}), {});
+  });
+});
+
+describe('toRouter', () => {
+  const feed = createFeed(board, { streams: { async *report() {} } });
+  const router = toRouter(feed);
+  const client = createTRPCClient<typeof router>({ links: [httpSubscriptionLink({ url: '/trpc' })] });
+
+  it('gives a stock client the params and payloads of every topic', () => {
+    client.notice.subscribe(undefined, {
+      onData: (event) => expectTypeOf(event).toEqualTypeOf<{ id: string; data: { text: string } }>(),
+    });
+    client.room.subscribe(
+      { name: 'a', lastEventId: '7' },
+      { onData: (event) => expectTypeOf(event).toEqualTypeOf<{ id: string; data: { n: number } }>() },
+    );
+    // @ts-expect-error -- a room has a name
+    client.room.subscribe({}, { onData: () => undefined });
+    // @ts-expect-error -- no such topic
+    client.nothing.subscribe(undefined, { onData: () => undefined });
+  });
+
+  it('leaves open whether a stream gives its events ids', () => {
+    client.report.subscribe(
+      { year: 2026 },
+      {
+        onData: (event) =>
+          expectTypeOf(event).toEqualTypeOf<{ id: string; data: { step: number } } | { step: number }>(),
+      },
+    );
+  });
+});
+
+describe('a source', () => {
+  it("may yield tRPC's tracked values of its payload, and of no other", () => {
+    defineStream(board, 'report', async function* () {
+      yield tracked('1', { step: 1 });
+    });
+    // @ts-expect-error -- another payload
+    defineStream(board, 'report', async function* () {
+      yield tracked('1', { other: 1 });
+    });
+  });
+});
