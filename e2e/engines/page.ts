@@ -1,7 +1,8 @@
 /** The page's script: what an engine is asked to do in it. */
+import { report, start } from './chaos/recorder.ts';
 import { run } from './conformance/readers.ts';
 
-const linefeed = { run };
+const linefeed = { run, start, report };
 
 declare global {
   interface Window {

@@ -136,10 +136,11 @@ function toLane(client: Socket, fault: Exclude<Fault, { type: 'bad-gateway' | 'r
     pass(chunk) {
       const passing = chunk.subarray(0, left);
       left -= passing.byteLength;
-      if (fault.type === 'trickle' || fault.type === 'buffer') hold(passing);
-      else client.write(passing, () => left === 0 && end());
+      const isLast = left === 0;
       // Nothing behind the fault passes, whatever becomes of the connection.
-      if (left === 0) lane.silent = true;
+      if (isLast) lane.silent = true;
+      if (fault.type === 'trickle' || fault.type === 'buffer') hold(passing);
+      else client.write(passing, () => isLast && end());
     },
   };
   const end = (): void => {

@@ -17,10 +17,12 @@ export type Report =
   | { readonly type: 'listening'; readonly port: number }
   | { readonly type: 'published'; readonly to: number };
 
-const [port = '0', bundle = '', run = 'run', pingMs = '15000', logPath = ''] = process.argv.slice(2);
+const [port = '0', bundle = '', run = 'run', pingMs = '15000', logPath = '', timeoutMs = ''] =
+  process.argv.slice(2);
 
 const feed = createFeed(board, {
   pingMs: Number(pingMs),
+  timeoutMs: timeoutMs === '' ? undefined : Number(timeoutMs),
   retryMs: 50,
   log: logPath === '' ? memoryLog() : sqliteLog({ path: logPath }),
   streams: {
@@ -60,7 +62,11 @@ function report(message: Report): void {
 
 async function publish({ from, to, everyMs }: Extract<Command, { type: 'publish' }>): Promise<void> {
   for (let n = from; n <= to; n += 1) {
-    await Promise.all([feed.publish('notice', { run, n }), feed.publish('room', { name: 'a' }, { run, n })]);
+    // Numbers that a killed server was told to publish may be published again: each is in the log once.
+    await Promise.all([
+      feed.publish('notice', { run, n }, { idempotencyKey: `notice ${run} ${n}` }),
+      feed.publish('room', { name: 'a' }, { run, n }, { idempotencyKey: `room ${run} ${n}` }),
+    ]);
     if (everyMs > 0) await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
   report({ type: 'published', to });

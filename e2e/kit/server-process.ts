@@ -21,6 +21,8 @@ export interface ServerOptions {
   /** Goes into every payload. */
   readonly run?: string;
   readonly pingMs?: number;
+  /** Announced silence that means death. Default: 2 pings and 5 s. */
+  readonly timeoutMs?: number;
   /** File of a `sqliteLog`. Default: a `memoryLog`. */
   readonly logPath?: string;
 }
@@ -31,10 +33,11 @@ export async function startServer({
   run = 'first',
   pingMs = 15_000,
   logPath = '',
+  timeoutMs,
 }: ServerOptions = {}): Promise<ServerProcess> {
   const child = fork(
     new URL('feed-server.ts', import.meta.url),
-    [String(port), bundle, run, String(pingMs), logPath],
+    [String(port), bundle, run, String(pingMs), logPath, String(timeoutMs ?? '')],
     {
       // vite sets it to production when it builds the page.
       env: { ...process.env, NODE_ENV: 'test' },
@@ -44,8 +47,10 @@ export async function startServer({
   return {
     port: listening.port,
     async publish(from, to, everyMs = 0) {
+      if (!child.connected) throw new Error('The server has ended.');
       const published = report(child, 'published', (message) => message.to === to);
-      child.send({ type: 'publish', from, to, everyMs } satisfies Command);
+      // Where it ends meanwhile, its exit is what is reported.
+      child.send({ type: 'publish', from, to, everyMs } satisfies Command, () => undefined);
       await published;
     },
     async drain(graceMs) {

@@ -4,6 +4,7 @@ import { CONNECTION } from './connection.ts';
 import { LISTENED, PARSING } from './parsing.ts';
 import { PLAIN } from './plain.ts';
 import type { Job, ParsingOutcome } from './readers.ts';
+import type { Verdict } from '../verdict.ts';
 import type { Asked, ConformanceServer, Script } from './server.ts';
 import type {
   Chunking,
@@ -15,14 +16,6 @@ import type {
   PlainOutcome,
   PlainRow,
 } from './table.ts';
-
-/** One comparison: its name, and what is wrong, if anything. */
-export interface Verdict {
-  readonly name: string;
-  readonly fault: string | undefined;
-  /** The engine is known to differ, and does. */
-  readonly deviates: boolean;
-}
 
 interface Comparison {
   readonly name: string;
@@ -99,7 +92,7 @@ function connection(
     name: `connection, ${reader}: ${name}`,
     job: { type: 'follow', url: origin + script.path, reader, script: client },
     compare(outcome) {
-      const seen = { ...(outcome as ClientOutcome), ...toSeen(script, reader) };
+      const seen = { ...(outcome as ClientOutcome), ...toSeen(script) };
       const { pauseMs, atMost, headers, methods, ...exact } = expected;
       for (const key of Object.keys(exact) as Array<keyof typeof exact>) {
         const [is, be] = [seen[key], exact[key]];
@@ -120,7 +113,7 @@ function connection(
   };
 }
 
-function toSeen({ asked }: Script, _reader: string) {
+function toSeen({ asked }: Script) {
   const gets = asked.filter(({ method }) => method === 'GET');
   return {
     cursors: gets.map(({ url }) => url.searchParams.get('last_event_id') ?? undefined),

@@ -1,7 +1,12 @@
 /** With the published packages: both links on one router side by side, and what is pointed at the wrong endpoint. */
 import { EventEmitter, on } from 'node:events';
 import { createTRPCClient, httpBatchLink, splitLink } from '@trpc/client';
+import { eventSourceTransport } from '@linefeed/client';
 import { linefeedLink } from '@linefeed/client/trpc';
+import { toRouter } from '@linefeed/server/trpc';
+import { createFeed } from '@linefeed/server';
+import { defineChannel } from '@linefeed/shared';
+import { EventSource } from 'eventsource';
 import { createTRPCOptionsProxy } from '@trpc/tanstack-react-query';
 import { QueryClient } from '@tanstack/react-query';
 import { initTRPC, tracked, TRPCError } from '@trpc/server';
@@ -87,6 +92,49 @@ describe('both links on one router', () => {
       shape: theirs.shape as object,
     });
     expect(mine.constructor).toBe(theirs.constructor);
+  });
+});
+
+describe('our link', () => {
+  it('works over EventSource as well, connection params included', async () => {
+    const seen: unknown[] = [];
+    served = await serveRouter(appRouter, {
+      createContext: ({ connectionParams }) => (seen.push(connectionParams), {}),
+    });
+    const { log, callbacks } = record();
+    const transport = eventSourceTransport({
+      EventSource: EventSource as unknown as typeof globalThis.EventSource,
+    });
+    served.ours({ transport, connectionParams: { token: 'a' } }).few.subscribe(3, callbacks);
+    await until(() => expect(log.calls).toEqual(['started', 'stopped', 'complete']));
+    expect(log.data).toHaveLength(3);
+    expect(seen).toEqual([{ token: 'a' }]);
+  });
+
+  it('and the stock link read the same topic of a feed', async () => {
+    const feed = createFeed(defineChannel({ notice: z.object({ text: z.string() }) }), {});
+    const router = t.router({ live: toRouter(feed) });
+    const both = await serveRouter(router);
+    const ours = record();
+    const stock = record();
+    const lastEventId = feed.cursor();
+    const subscriptions = [
+      both.ours().live.notice.subscribe({ lastEventId }, ours.callbacks),
+      both.stock().live.notice.subscribe({ lastEventId }, stock.callbacks),
+    ];
+    const { cursor: first } = await feed.publish('notice', { text: 'one' });
+    await until(() => expect([ours.log.data.length, stock.log.data.length]).toEqual([1, 1]));
+    both.cut();
+    const { cursor: second } = await feed.publish('notice', { text: 'two' });
+    const expected = [
+      { id: first, data: { text: 'one' } },
+      { id: second, data: { text: 'two' } },
+    ];
+    await until(() => expect(ours.log.data).toEqual(expected), 5_000);
+    await until(() => expect(stock.log.data).toEqual(expected), 5_000);
+    for (const subscription of subscriptions) subscription.unsubscribe();
+    await feed.close();
+    await both.close();
   });
 });
 

@@ -72,6 +72,11 @@ export interface ConnectionCounters {
   stalled: number;
   gaps: number;
   replayed: number;
+  /** Replays that reached the tail, of one event or more. */
+  replays: number;
+  largestReplay: number;
+  /** Most bytes that waited for one reader. */
+  bufferedHighWater: number;
 }
 
 /** A stream that runs on a connection. */
@@ -103,6 +108,8 @@ export class Connection implements Member, Beating, OutletListener {
   #lastId: Position | undefined;
   #pulling = false;
   #mainTurn = false;
+  /** Events since the last time it left the live ones. */
+  #replayed = 0;
   #closed = false;
   #endAt: number;
   #expiresAt: number;
@@ -328,11 +335,20 @@ export class Connection implements Member, Beating, OutletListener {
     if (!this.#live && comparePositions(this.#main.position, hub.position) >= 0) {
       this.#announce(this.#main.takeGaps());
       this.#live = true;
+      this.#countReplay();
       this.#skipThrough =
         comparePositions(this.#main.position, hub.position) > 0 ? this.#main.position : undefined;
       for (const address of this.#main.addresses.keys()) hub.join(address, this);
     }
     if (!this.#live || this.#rewinds.length > 0) void this.#pull();
+  }
+
+  #countReplay(): void {
+    if (this.#replayed === 0) return;
+    const { counters } = this.#host;
+    counters.replays += 1;
+    counters.largestReplay = Math.max(counters.largestReplay, this.#replayed);
+    this.#replayed = 0;
   }
 
   async #pull(): Promise<void> {
@@ -390,6 +406,7 @@ export class Connection implements Member, Beating, OutletListener {
       );
       track.position = laterOf(track.position, end);
       counters.replayed += events.length;
+      this.#replayed += events.length;
       if (events.length > 0) this.#writeEvents(events, isMain ? track.position : undefined);
     } else {
       track.position = laterOf(track.position, this.position);
@@ -491,8 +508,10 @@ export class Connection implements Member, Beating, OutletListener {
 
   #write(bytes: Uint8Array): void {
     if (this.#closed) return;
-    this.#host.counters.bytesOut += bytes.byteLength;
+    const { counters } = this.#host;
+    counters.bytesOut += bytes.byteLength;
     this.#writer.write(bytes);
+    counters.bufferedHighWater = Math.max(counters.bufferedHighWater, this.#outlet.bufferedBytes);
   }
 
   beat(now: number): void {

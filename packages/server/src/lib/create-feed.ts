@@ -2,7 +2,6 @@
 import type { AnyChannel } from '@linefeed/shared';
 import { formatCursor, LinefeedError, refusal } from '@linefeed/shared/wire';
 import { toIncomingRequest, toResponse } from './adapters/fetch.ts';
-import type { Authorize } from './admission.ts';
 import { systemClock } from './clock.ts';
 import type { Connection } from './connection.ts';
 import { toProblem, type IncomingRequest } from './exchange.ts';
@@ -22,7 +21,6 @@ import { memoryLog } from './logs/memory.ts';
 import { checkCorsOptions } from './origin.ts';
 import { createReporter, inform, warn } from './report.ts';
 import type { UntypedSource } from './stream-run.ts';
-import type { Identify } from './visitor.ts';
 
 const DEFAULT_PATH = '/events';
 
@@ -204,7 +202,8 @@ function readStats(core: FeedCore): FeedStats {
       subscriptions[topic] = (subscriptions[topic] ?? 0) + 1;
     }
   }
-  const { framesOut, bytesOut, replayed, fallbacks, stalled, gaps } = core.counters;
+  const { framesOut, bytesOut, replayed, replays, largestReplay, bufferedHighWater } = core.counters;
+  const { fallbacks, stalled, gaps } = core.counters;
   return {
     connections: core.connections.size,
     connectionsHighWater: core.connectionsHighWater,
@@ -213,6 +212,9 @@ function readStats(core: FeedCore): FeedStats {
     eventsOut: framesOut,
     bytesOut,
     replayed,
+    replays,
+    largestReplay,
+    bufferedHighWaterBytes: bufferedHighWater,
     fallbacks,
     stalled,
     gaps,

@@ -182,6 +182,11 @@ export interface FeedStats {
   readonly bytesOut: number;
   /** Of `eventsOut`, those that were replayed from the log. */
   readonly replayed: number;
+  /** Replays that reached the tail, and the events of the largest one. */
+  readonly replays: number;
+  readonly largestReplay: number;
+  /** Most bytes that waited for one reader at a time. */
+  readonly bufferedHighWaterBytes: number;
   /** Times a reader fell behind its bound and went back to pulled replay. */
   readonly fallbacks: number;
   /** Readers cut because they took nothing. */

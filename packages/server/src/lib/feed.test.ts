@@ -251,6 +251,34 @@ describe('resuming', () => {
     expect(tap.payloads).toEqual([{ text: 'next' }]);
   });
 
+  it('waits for a tail that lags behind the cursor, and delivers nothing twice', async () => {
+    const log = memoryLog();
+    const ahead = createBench({ log });
+    // This node hears later of what the other appended.
+    const late: Array<() => void> = [];
+    const behind = createBench({
+      log: {
+        epoch: log.epoch,
+        append: (entries) => log.append(entries),
+        read: (query) => log.read(query),
+        position: () => log.position(),
+        tail: ({ onEvents, ...listener }) =>
+          log.tail({
+            ...listener,
+            onEvents: (events, through) => void late.push(() => onEvents(events, through)),
+          }),
+      },
+    });
+    const { cursor } = await ahead.feed.publish('other', { n: 1 });
+    await ahead.feed.publish('other', { n: 2 });
+    const tap = await behind.open('/events/other', { headers: { 'last-event-id': cursor } });
+    expect(tap.frames[0]!.id).toBe(cursor);
+    for (const hear of late) hear();
+    await behind.clock.settle();
+    expect(tap.of('linefeed.gap')).toEqual([]);
+    expect(tap.payloads).toEqual([{ n: 2 }]);
+  });
+
   it('starts each entry of a fresh connection where it asks, in position order', async () => {
     const { feed, open } = createBench();
     for (let n = 1; n <= 2; n += 1) await feed.publish('other', { n });
@@ -781,6 +809,45 @@ describe('the end', () => {
     await expect(feed.publish('notice', { text: 'late' })).rejects.toMatchObject({ code: 'closed' });
   });
 
+  it('ends sources and waits for what is being published', async () => {
+    const seen: string[] = [];
+    const held = memoryLog();
+    let letGo: () => void = () => undefined;
+    const { feed, open, clock } = createBench({
+      log: {
+        epoch: held.epoch,
+        append: async (entries) => {
+          await new Promise<void>((resolve) => (letGo = resolve));
+          return await held.append(entries);
+        },
+        read: (query) => held.read(query),
+        position: () => held.position(),
+        tail: (listener) => held.tail(listener),
+      },
+      streams: {
+        async *report({ signal }) {
+          try {
+            await new Promise((resolve) => signal.addEventListener('abort', resolve));
+            yield { step: 1 };
+          } finally {
+            seen.push('source ended');
+          }
+        },
+        *tick() {
+          yield 1;
+        },
+      },
+    });
+    await open('/events/report?year=1');
+    const publishing = feed.publish('notice', { text: 'in flight' }).then(() => seen.push('published'));
+    const closing = feed.close().then(() => seen.push('closed'));
+    await clock.settle();
+    expect(seen).toEqual(['source ended']);
+    letGo();
+    await Promise.all([publishing, closing]);
+    expect(seen).toEqual(['source ended', 'published', 'closed']);
+  });
+
   it('disconnects those that a predicate names', async () => {
     const context = (request: Request) => ({ user: request.headers.get('user') });
     const { feed, open } = createBench({ context });
@@ -809,6 +876,43 @@ describe('on the server', () => {
     stop.abort();
     await following;
     expect(seen).toEqual([{ n: 2 }, { n: 3 }]);
+  });
+
+  it('tells its hooks, and outlives those that throw', async () => {
+    const told: unknown[] = [];
+    const failure = new Error('a hook that throws');
+    const { feed, open, errors } = createBench({
+      context: () => ({ principal: 'ann' }),
+      log: memoryLog({ maxEvents: 1 }),
+      onOpen: ({ principal, events }) => told.push(['open', principal, events]),
+      onSubscribe: (_connection, address) => told.push(['subscribe', address]),
+      onGap: (_connection, gap) => told.push(['gap', gap.address, gap.reason]),
+      onClose: (_connection, reason) => {
+        told.push(['close', reason]);
+        throw failure;
+      },
+    });
+    const start = feed.cursor();
+    await feed.publish('other', { n: 1 });
+    await feed.publish('other', { n: 2 });
+    const tap = await open(`/events/other?from=${start}`);
+    tap.leave();
+    expect(told).toEqual([
+      ['open', 'ann', []],
+      ['subscribe', 'other'],
+      ['gap', 'other', 'trimmed'],
+      ['close', 'client'],
+    ]);
+    expect(errors).toEqual([failure]);
+  });
+
+  it('counts replays, and the most that ever waited', async () => {
+    const { feed, open } = createBench();
+    for (let n = 1; n <= 700; n += 1) await feed.publish('other', { n });
+    await open(`/events/other?from=earliest`, {}, { roomBytes: 100_000 });
+    await open(`/events/other?from=${at(feed.cursor(), 690)}`);
+    expect(feed.stats()).toMatchObject({ replayed: 710, replays: 2, largestReplay: 700 });
+    expect(feed.stats().bufferedHighWaterBytes).toBeGreaterThan(20_000);
   });
 
   it('counts what it does', async () => {

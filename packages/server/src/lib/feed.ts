@@ -84,6 +84,9 @@ export class FeedCore implements ConnectionHost {
     stalled: 0,
     gaps: 0,
     replayed: 0,
+    replays: 0,
+    largestReplay: 0,
+    bufferedHighWater: 0,
   };
   connectionsHighWater = 0;
   readonly #options: FeedCoreOptions;

@@ -191,8 +191,4 @@ export function checkPayloadSize(topic: string, json: string, maxBytes: number):
   );
 }
 
-function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
-  return typeof value === 'object' && value !== null && 'then' in value;
-}
-
 function ignore(): void {}

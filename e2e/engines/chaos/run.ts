@@ -1,0 +1,193 @@
+/** A chaos run in one engine: both transports behind a proxy that spoils every connection, on a server that is killed. */
+import { join } from 'node:path';
+import { startChaosProxy, type Fault } from '../../kit/chaos-proxy.ts';
+import { startServer, type ServerProcess } from '../../kit/server-process.ts';
+import { temporaryFolder } from '../drivers/child.ts';
+import type { Engine } from '../drivers/engine.ts';
+import type { Verdict } from '../verdict.ts';
+import type { ChaosReport, Via } from './recorder.ts';
+
+export interface ChaosOptions {
+  readonly bundle: string;
+  /** Connections that each transport loses. */
+  readonly faults: number;
+  readonly seed: number;
+}
+
+const VIAS: readonly Via[] = ['fetch', 'EventSource'];
+const BATCH = 20;
+const EVERY_MS = 10;
+/** Lost connections between two kills of the server. */
+const KILL_EVERY = 12;
+/** Firefox repeats a request that was reset about ten times by itself: all of them are one fault. */
+const RESET_MS = 700;
+/** Multibyte, so that cuts fall into characters. */
+const RUN = 'é€😀 chaos '.repeat(8);
+
+export async function runChaos(
+  engine: Engine,
+  { bundle, faults, seed }: ChaosOptions,
+): Promise<Verdict[]> {
+  await using folder = await temporaryFolder('chaos');
+  const options = {
+    bundle,
+    run: RUN,
+    pingMs: 300,
+    timeoutMs: 1_500,
+    logPath: join(folder.path, 'log.sqlite'),
+  };
+  let server: ServerProcess = await startServer(options);
+  const { port } = server;
+  const proxy = await startChaosProxy(port);
+  const random = seeded(seed);
+  const decks = new Map(VIAS.map((via) => [via, deck(random)]));
+  const openings = new Map(VIAS.map((via) => [via, 0]));
+  const resetUntil = new Map(VIAS.map((via) => [via, 0]));
+  const lost = (): number => Math.min(...VIAS.map((via) => openings.get(via)! - 1));
+  const met = new Map(VIAS.map((via) => [via, new Set<string>()]));
+  let kills = 0;
+  let published = 0;
+  let stopped = false;
+
+  const publish = async (): Promise<void> => {
+    for (; !stopped; published += BATCH) {
+      // A killed server may have published some of them: the same numbers again, until its successor says that it has.
+      while (!(await server.publish(published + 1, published + BATCH, EVERY_MS).then(() => true, () => false)))
+        await pause(50);
+    }
+  };
+
+  try {
+    await engine.open(proxy.origin);
+    proxy.set((url) => {
+      const via = VIAS.find((each) => url.includes(`via=${each}`))!;
+      if (performance.now() < resetUntil.get(via)!) return { type: 'reset' };
+      const fault = decks.get(via)!();
+      if (fault.type === 'reset') resetUntil.set(via, performance.now() + RESET_MS);
+      openings.set(via, openings.get(via)! + 1);
+      met.get(via)!.add(fault.type);
+      return fault;
+    });
+    await engine.evaluate(`Promise.all(${JSON.stringify(VIAS)}.map(window.linefeed.start))`);
+    const publishing = publish();
+    const leastKills = Math.floor(faults / KILL_EVERY);
+    const deadline = performance.now() + 60_000 + faults * 2_500;
+    while ((lost() < faults || kills < leastKills) && performance.now() < deadline) {
+      await pause(20);
+      if (lost() < (kills + 1) * KILL_EVERY) continue;
+      kills += 1;
+      await server.kill();
+      server = await startServer({ ...options, port });
+    }
+    stopped = true;
+    await publishing;
+    proxy.set({ type: 'none' });
+    // Half-open ones are noticed by the watchdog; what trickles is spoilt to its end.
+    const reports = await settled(engine, published);
+    return VIAS.flatMap((via, index) =>
+      judge(`chaos, ${via}`, reports[index]!, {
+        published,
+        faults,
+        lost: openings.get(via)! - 1,
+        met: met.get(via)!,
+        kills,
+      }),
+    );
+  } finally {
+    stopped = true;
+    await proxy.close();
+    await server.kill();
+  }
+}
+
+/** What the page has counted, once it has everything, or has had the time for it. */
+async function settled(engine: Engine, published: number): Promise<ChaosReport[]> {
+  for (let tries = 1; ; tries += 1) {
+    const reports = await engine.evaluate<ChaosReport[]>('window.linefeed.report()');
+    const isComplete = reports.every(
+      ({ notice, room }) => notice.last === published && room.last === published,
+    );
+    if (isComplete || tries === 100) return reports;
+    await pause(200);
+  }
+}
+
+function judge(
+  name: string,
+  { notice, room, steps, trouble, connections }: ChaosReport,
+  truth: {
+    readonly published: number;
+    readonly faults: number;
+    readonly lost: number;
+    readonly met: ReadonlySet<string>;
+    readonly kills: number;
+  },
+): Verdict[] {
+  const { published, faults, lost, met, kills } = truth;
+  const verdict = (what: string, ok: boolean, seen: string): Verdict => ({
+    name: `${name}: ${what}`,
+    fault: ok ? undefined : seen,
+    deviates: false,
+  });
+  return [
+    ...Object.entries({ notice, room }).map(([address, { last, wrong }]) =>
+      verdict(
+        `${address} has all of ${published} events once, in order`,
+        last === published && wrong.length === 0,
+        `last ${last} of ${published}; ${wrong.join(', ')}`,
+      ),
+    ),
+    verdict(
+      'the stream goes on from where it was, step by step',
+      steps.last > 0 && steps.wrong.length === 0,
+      `last ${steps.last}; ${steps.wrong.join(', ')}`,
+    ),
+    verdict('no gap and no error', trouble.length === 0, trouble.join('; ')),
+    verdict(
+      `${faults} connections are lost, by every kind of fault and ${kills} kills of the server`,
+      lost >= faults && met.size === KINDS.size && kills >= Math.floor(faults / KILL_EVERY),
+      `${lost} lost of ${connections} that worked, ${kills} kills, by ${[...met].join(', ')}`,
+    ),
+  ];
+}
+
+/** Each kind comes before one comes again too often: silence costs a timeout each. */
+function deck(random: () => number): () => Fault {
+  const some = (least: number, most: number) => () => least + Math.floor(random() * (most - least));
+  const any = some(1, 6_000);
+  const faults: readonly Fault[] = [
+    { type: 'cut', bytes: any },
+    { type: 'cut', bytes: some(1, 1_500) },
+    { type: 'cut', bytes: some(600, 12_000) },
+    { type: 'truncate', bytes: any },
+    { type: 'truncate', bytes: some(400, 1_500) },
+    { type: 'truncate', bytes: some(600, 12_000) },
+    { type: 'silence', bytes: any },
+    { type: 'trickle', bytes: some(400, 3_000), everyMs: 4 },
+    { type: 'trickle', bytes: some(400, 3_000), everyMs: 1 },
+    { type: 'buffer', bytes: any, holdBytes: 2_000, holdMs: 150 },
+    { type: 'buffer', bytes: any, holdBytes: 500, holdMs: 400 },
+    { type: 'bad-gateway' },
+    { type: 'reset' },
+  ];
+  for (const { type } of faults) KINDS.add(type);
+  let left: Fault[] = [];
+  return () => {
+    if (left.length === 0) left = [...faults];
+    return left.splice(Math.floor(random() * left.length), 1)[0]!;
+  };
+}
+
+const KINDS = new Set<string>();
+
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
