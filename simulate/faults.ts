@@ -13,21 +13,22 @@ export interface Fault {
 }
 
 const connection = 'server/src/lib/connection.ts';
+const delivery = 'server/src/lib/delivery.ts';
 const track = 'server/src/lib/track.ts';
 const place = 'client/src/lib/place.ts';
 
 export const FAULTS: readonly Fault[] = [
   {
     name: 'joins the tail before the last page',
-    file: connection,
+    file: delivery,
     find: 'if (!this.#live && comparePositions(this.#main.position, hub.position) >= 0) {',
     replace: 'if (!this.#live) {',
   },
   {
     name: 'says hello with the tail as id',
-    file: connection,
-    find: 'id: usable ? this.#host.hub.cursorAt(this.#main.position) : undefined',
-    replace: 'id: this.#host.hub.cursor',
+    file: delivery,
+    find: 'return usable ? hub.cursorAt(this.#main.position) : undefined;',
+    replace: 'return hub.cursor;',
   },
   {
     name: 'advances its position before the event is handed out',
@@ -44,7 +45,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'announces gaps behind the page',
-    file: connection,
+    file: delivery,
     find: '      this.#announce(gaps);\n',
     replace: '      void Promise.resolve().then(() => this.#announce(gaps));\n',
   },
@@ -68,38 +69,38 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'goes on as before when the log starts anew',
-    file: connection,
+    file: delivery,
     find: "  reset(reason: 'rollback' | 'epoch', from: string): void {\n",
     replace: "  reset(reason: 'rollback' | 'epoch', from: string): void {\n    return;\n",
   },
   {
     name: 'falls back to the newest position instead of the last written one',
-    file: connection,
+    file: delivery,
     find: 'this.#fallBack(this.#pendingFrom);',
     replace: 'this.#fallBack(this.#host.hub.position);',
   },
   {
     name: 'never bounds what waits for a reader',
-    file: connection,
+    file: delivery,
     find: 'if (waiting + pending.byteLength > maxBufferedBytes && (waiting > 0 || pending.length > 1)) {',
     replace: 'if (Boolean(0)) {',
   },
   {
     name: 'gives streams a cursor ahead of what was written',
     file: connection,
-    find: '    this.flush();\n    return this.#host.hub.cursorAt(this.position);',
+    find: '    this.logged.flush();\n    return this.#host.hub.cursorAt(this.logged.position);',
     replace: '    return this.#host.hub.cursor;',
   },
   {
     name: 'merges a rewind before it has caught up',
-    file: connection,
+    file: delivery,
     find: 'if (comparePositions(track.position, this.position) < 0) {',
     replace: 'if (Boolean(0)) {',
   },
   {
     name: 'hands live events to a connection that replays',
-    file: connection,
-    find: 'if (this.#live) for (const address of this.#main.addresses.keys()) this.#host.hub.leave(address, this);',
+    file: delivery,
+    find: 'if (this.#live) for (const address of this.#main.addresses.keys()) this.#options.hub.leave(address, this);',
     replace: '',
   },
   {

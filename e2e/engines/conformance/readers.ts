@@ -32,7 +32,7 @@ export interface ParsingOutcome {
   readonly retryMs: readonly number[];
 }
 
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 10_000;
 /** Browsers open six connections to one server of HTTP/1.1; a probe may need one beside the stream. */
 const AT_ONCE = 5;
 

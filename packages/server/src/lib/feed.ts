@@ -326,9 +326,9 @@ export class FeedCore implements ConnectionHost {
     for (const entry of admitted) {
       if (entry.definition.kind === 'stream') this.#startStream(connection, entry, entry.from, n, context);
       else {
-        const position = connection.position;
+        const { position } = connection.logged;
         const shared = { resumed: position, position };
-        connection.addLogged(await resolveStart(this.hub, entry, shared), n);
+        connection.logged.add(await resolveStart(this.hub, entry, shared), n);
         this.#options.handlers.onSubscribe(connection, entry.event);
       }
     }
@@ -344,7 +344,7 @@ export class FeedCore implements ConnectionHost {
     const { topic, event, key, definition, params } = entry;
     const resume = readStreamResume(from);
     const numbered = n === undefined ? {} : { n };
-    if (connection.has(event)) {
+    if (connection.streams.has(event)) {
       const error = refusal(
         'key_in_use',
         `The key "${key}" names another stream of this connection; choose a new one.`,

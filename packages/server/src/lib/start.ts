@@ -1,7 +1,7 @@
 /** Where a subscription starts: turns `from` and the connection's cursor into a position, or into a gap (PROTOCOL §5). */
 import { BEGINNING, comparePositions, parseEventId, type Position } from '@linefeed/shared/wire';
 import type { Admitted } from './admission.ts';
-import type { LoggedStart, Start } from './connection.ts';
+import type { LoggedStart, Start } from './delivery.ts';
 import type { Hub } from './hub.ts';
 
 /** What the connection's own cursor comes to. */

@@ -8,9 +8,7 @@ export function toClientError<Router extends AnyTRPCRouter>(
   error: LinefeedError,
   transformer: TRPCCombinedDataTransformer,
 ): TRPCClientError<Router> {
-  // What gave up after many tries says why in its cause.
-  const { detail } = error.cause instanceof Error && 'detail' in error.cause ? error.cause : error;
-  if (detail === undefined)
-    return TRPCClientError.from(error, { meta: { code: error.code, status: error.status } });
+  const { code, status, detail } = error;
+  if (detail === undefined) return TRPCClientError.from(error, { meta: { code, status } });
   return TRPCClientError.from({ error: transformer.output.deserialize(detail) }, { cause: error });
 }

@@ -1,0 +1,433 @@
+/** The logged addresses of one connection: replayed by pulled pages, then live, and back when the reader falls behind. */
+import {
+  BEGINNING,
+  comparePositions,
+  FRAME,
+  type Gap,
+  type Position,
+  type Subscribed,
+} from '@linefeed/shared/wire';
+import type { Batch, Frame } from './batch.ts';
+import type { Clock } from './clock.ts';
+import type { Hub, Member } from './hub.ts';
+import type { LogEvent } from './log.ts';
+import { earlierOf, laterOf, Track, type FoundGap, type PendingGap } from './track.ts';
+
+/** Most events and bytes of one page of a replay: what a reader may make the server hold for it at once. */
+const PAGE_EVENTS = 500;
+const PAGE_BYTES = 256 * 1024;
+const RESET_POLL_MS = 10;
+
+/** Where a logged subscription starts. */
+export interface Start {
+  readonly position: Position | 'now';
+  readonly gap?: PendingGap | undefined;
+}
+
+/** A logged address to be delivered on a connection. */
+export interface LoggedStart extends Start {
+  /** Its address, which is its event name. */
+  readonly event: string;
+  readonly asked: string;
+  /** Echoed, so that a client that asks twice for one address knows which is answered. */
+  readonly key: string | undefined;
+  /** It has a start of its own, apart from the connection's cursor. */
+  readonly own: boolean;
+}
+
+/** What a delivery writes to, and whom it tells. */
+export interface DeliveryPort {
+  readonly closed: boolean;
+  /** Bytes that wait for the reader, and whether it takes more. */
+  readonly bufferedBytes: number;
+  readonly writable: boolean;
+  /** Resolves when it does, or is gone. */
+  drained(): Promise<void>;
+  write(bytes: Uint8Array): void;
+  /** Writes a control frame, behind what is pending. */
+  control(event: string, payload: object, id?: string): void;
+  onGap(gap: Gap): void;
+  /** The log cannot be read. */
+  onFailure(error: unknown): void;
+}
+
+export interface DeliveryCounters {
+  framesOut: number;
+  /** Times a reader fell behind its bound. */
+  fallbacks: number;
+  gaps: number;
+  replayed: number;
+  /** Replays that reached the tail, of one event or more. */
+  replays: number;
+  largestReplay: number;
+}
+
+export interface DeliveryOptions {
+  readonly hub: Hub;
+  readonly clock: Clock;
+  readonly counters: DeliveryCounters;
+  readonly limits: { readonly maxBufferedBytes: number };
+}
+
+export class LoggedDelivery implements Member {
+  readonly #options: DeliveryOptions;
+  readonly #port: DeliveryPort;
+  /** Everything that shares the connection's cursor. */
+  #main: Track;
+  #live = false;
+  /** Addresses that started before the main track, each to be merged into it when it has caught up. */
+  #rewinds: Track[] = [];
+  /** Live events up to here were already replayed: the log was ahead of this process's tail. */
+  #skipThrough: Position | undefined;
+  #pending: Batch | undefined;
+  #pendingFrom: Position = BEGINNING;
+  /** The last position that an id has told the client. */
+  #lastId: Position | undefined;
+  #pulling = false;
+  #mainTurn = false;
+  /** Events since the last time it left the live ones. */
+  #replayed = 0;
+
+  constructor(options: DeliveryOptions, port: DeliveryPort) {
+    this.#options = options;
+    this.#port = port;
+    this.#main = new Track(options.hub.position);
+  }
+
+  /** Number of addresses. */
+  get size(): number {
+    return this.#main.addresses.size + this.#rewinds.reduce((sum, { addresses }) => sum + addresses.size, 0);
+  }
+
+  /** Whether anything shares the connection's cursor. */
+  get hasCursor(): boolean {
+    return this.#main.addresses.size > 0;
+  }
+
+  *events(): Generator<string> {
+    yield* this.#main.addresses.keys();
+    for (const rewind of this.#rewinds) yield* rewind.addresses.keys();
+  }
+
+  has(event: string): boolean {
+    return this.#main.addresses.has(event) || this.#rewinds.some((rewind) => rewind.addresses.has(event));
+  }
+
+  /** The connection's cursor now: everything up to it was written or is about to be, in front of what comes next. */
+  get position(): Position {
+    return this.#live ? laterOf(this.#options.hub.position, this.#main.position) : this.#main.position;
+  }
+
+  // Opening and changing ------------------------------------------------------------------------------------------------
+
+  /**
+   * Decides where the connection's cursor starts. `resumed`: the position of a cursor that can be used.
+   *
+   * @returns the id of hello, if one can be given.
+   */
+  begin(resumed: Position | undefined, asked: readonly LoggedStart[]): string | undefined {
+    const { hub } = this.#options;
+    const positions = asked.map(({ position }) => resolve(position, hub.position));
+    this.#main = new Track(resumed ?? (positions.length > 0 ? positions.reduce(earlierOf) : hub.position));
+    // Bookmarks tell of what moved since.
+    this.#lastId = this.#main.position;
+    const usable = asked.length > 0 && !asked.some(({ gap, own }) => gap !== undefined && !own);
+    return usable ? hub.cursorAt(this.#main.position) : undefined;
+  }
+
+  /** Accepts what is asked, and starts each event name once. */
+  accept(asked: readonly LoggedStart[]): void {
+    for (const start of asked) this.#answer(start, undefined);
+    for (const start of mergeStarts(asked, this.#options.hub.position)) this.#follow(start);
+  }
+
+  /** Goes live, or begins to pull. */
+  start(): void {
+    const gaps = this.#main.hasPendingGaps;
+    this.#options.hub.add(this);
+    this.#advance();
+    if (gaps && this.#live) this.#bookmark();
+  }
+
+  /** Adds a logged address, as control request `n` asked. Two addresses as asked may be one event name; it is delivered once. */
+  add(start: LoggedStart, n: number): void {
+    const known = this.has(start.event);
+    this.#answer(start, n);
+    if (!known) this.#follow(start);
+  }
+
+  #answer(start: LoggedStart, n: number | undefined): void {
+    const position = this.#startOf(start);
+    const rewind = !this.has(start.event) && comparePositions(position, this.position) < 0;
+    this.#port.control(FRAME.subscribed, {
+      address: start.asked,
+      event: start.event,
+      ...(start.key === undefined ? {} : { key: start.key }),
+      ...(n === undefined ? {} : { n }),
+      cursor: this.#options.hub.cursorAt(position),
+      tail: this.#options.hub.cursor,
+      ...(rewind ? { rewind: true as const } : {}),
+    } satisfies Subscribed);
+  }
+
+  #startOf({ position, own }: LoggedStart): Position {
+    const start = resolve(position, this.#options.hub.position);
+    return own ? start : laterOf(this.position, start);
+  }
+
+  #follow(logged: LoggedStart): void {
+    const { event, gap } = logged;
+    const start = this.#startOf(logged);
+    if (comparePositions(start, this.position) < 0) {
+      const track = new Track(start);
+      track.add(event, start, gap);
+      this.#rewinds.push(track);
+      void this.#pull();
+      return;
+    }
+    this.#main.add(event, start, gap);
+    if (!this.#live) return;
+    if (gap !== undefined) this.#announce(this.#main.takeGaps());
+    this.#options.hub.join(event, this);
+    // A start ahead of what this process has seen of the log.
+    if (comparePositions(start, this.#options.hub.position) > 0) this.#fallBack(this.position);
+  }
+
+  /** Nothing of the address is written after this returns, but what is on its way. */
+  remove(event: string): void {
+    this.flush();
+    this.#options.hub.leave(event, this);
+    this.#main.remove(event);
+    for (const rewind of this.#rewinds) rewind.remove(event);
+    this.#rewinds = this.#rewinds.filter(({ addresses }) => addresses.size > 0);
+  }
+
+  /** Ends it with its connection. */
+  close(): void {
+    const { hub } = this.#options;
+    hub.remove(this);
+    for (const address of this.#main.addresses.keys()) hub.leave(address, this);
+    this.#pending = undefined;
+  }
+
+  // Live --------------------------------------------------------------------------------------------------------------
+
+  deliver(event: LogEvent, frame: Frame): void {
+    if (this.#skipThrough !== undefined) {
+      if (comparePositions(event.position, this.#skipThrough) <= 0) return;
+      this.#skipThrough = undefined;
+    }
+    if (this.#pending === undefined) {
+      this.#pending = this.#options.hub.root;
+      this.#pendingFrom = this.position;
+      this.#options.hub.schedule(this);
+    }
+    this.#pending = this.#pending.with(frame);
+  }
+
+  flush(): void {
+    const pending = this.#pending;
+    if (pending === undefined || this.#port.closed) return;
+    this.#pending = undefined;
+    const waiting = this.#port.bufferedBytes;
+    const { maxBufferedBytes } = this.#options.limits;
+    // One frame may be larger than the bound; it must still get through once nothing else waits.
+    if (waiting + pending.byteLength > maxBufferedBytes && (waiting > 0 || pending.length > 1)) {
+      this.#options.counters.fallbacks += 1;
+      this.#fallBack(this.#pendingFrom);
+      return;
+    }
+    this.#options.counters.framesOut += pending.length;
+    this.#lastId = pending.frame?.position;
+    this.#port.write(pending.bytes);
+  }
+
+  reset(reason: 'rollback' | 'epoch', from: string): void {
+    if (this.#main.addresses.size === 0 && this.#rewinds.length === 0) return;
+    const position = reason === 'epoch' ? BEGINNING : this.#options.hub.position;
+    const addresses = [this.#main, ...this.#rewinds].flatMap((track) => [...track.addresses.keys()]);
+    for (const { addresses: caughtUp } of this.#rewinds) {
+      for (const address of caughtUp.keys()) this.#port.control(FRAME.caughtup, { address });
+    }
+    this.#rewinds = [];
+    this.#fallBack(position);
+    this.#lastId = undefined;
+    this.#skipThrough = undefined;
+    this.#main = new Track(position);
+    for (const address of addresses) this.#main.add(address, position, { from, reason });
+    this.#advance();
+  }
+
+  /** Leaves the live events; what was queued is dropped and read again from the log. */
+  #fallBack(position: Position): void {
+    this.#pending = undefined;
+    if (this.#live) for (const address of this.#main.addresses.keys()) this.#options.hub.leave(address, this);
+    this.#live = false;
+    this.#main.position = position;
+    void this.#pull();
+  }
+
+  // Replay ------------------------------------------------------------------------------------------------------------
+
+  /** Goes live where the main track has reached the tail, else pulls pages. */
+  #advance(): void {
+    const { hub } = this.#options;
+    if (!this.#live && comparePositions(this.#main.position, hub.position) >= 0) {
+      this.#announce(this.#main.takeGaps());
+      this.#live = true;
+      this.#countReplay();
+      this.#skipThrough =
+        comparePositions(this.#main.position, hub.position) > 0 ? this.#main.position : undefined;
+      for (const address of this.#main.addresses.keys()) hub.join(address, this);
+    }
+    if (!this.#live || this.#rewinds.length > 0) void this.#pull();
+  }
+
+  #countReplay(): void {
+    if (this.#replayed === 0) return;
+    const { counters } = this.#options;
+    counters.replays += 1;
+    counters.largestReplay = Math.max(counters.largestReplay, this.#replayed);
+    this.#replayed = 0;
+  }
+
+  async #pull(): Promise<void> {
+    if (this.#pulling) return;
+    this.#pulling = true;
+    try {
+      // A caller that is still opening writes its frames first.
+      await Promise.resolve();
+      while (!this.#port.closed) {
+        const track = this.#nextTrack();
+        if (track === undefined) break;
+        if (this.#port.writable) await this.#pullPage(track);
+        else await this.#port.drained();
+      }
+    } catch (error) {
+      this.#port.onFailure(error);
+    } finally {
+      this.#pulling = false;
+    }
+  }
+
+  /** Rewinds take turns with the main track, which a slow reader may never bring to the tail. */
+  #nextTrack(): Track | undefined {
+    if (this.#live) return this.#rewinds[0];
+    this.#mainTurn = !this.#mainTurn;
+    return this.#mainTurn ? this.#main : (this.#rewinds[0] ?? this.#main);
+  }
+
+  async #pullPage(track: Track): Promise<void> {
+    const { hub, counters } = this.#options;
+    if (track.addresses.size > 0) {
+      const page = await hub.log.read({
+        after: track.position,
+        addresses: track.addresses,
+        limit: PAGE_EVENTS,
+        maxBytes: PAGE_BYTES,
+      });
+      // While the page was read: closed, reset, or unsubscribed.
+      if (this.#port.closed || (track !== this.#main && !this.#rewinds.includes(track))) return;
+      if (page.epoch !== hub.epoch) return await this.#awaitReset();
+      this.flush();
+      const isMain = track === this.#main;
+      const opening = isMain && track.hasPendingGaps;
+      const gaps = track.takeGaps(page);
+      this.#announce(gaps);
+      if (opening || (isMain && gaps.length > 0)) this.#bookmark();
+      // A rewind must not overtake what it is to be merged into: its ids would say that the rest was written too.
+      const end = isMain ? page.through : earlierOf(page.through, this.position);
+      const events = page.events.filter(
+        (event) =>
+          comparePositions(event.position, end) <= 0 &&
+          track.addresses.has(event.address) &&
+          comparePositions(event.position, track.addresses.get(event.address)!) > 0,
+      );
+      track.position = laterOf(track.position, end);
+      counters.replayed += events.length;
+      this.#replayed += events.length;
+      if (events.length > 0) this.#writeEvents(events, isMain ? track.position : undefined);
+    } else {
+      track.position = laterOf(track.position, this.position);
+      if (track === this.#main) track.position = laterOf(track.position, hub.position);
+    }
+    if (track === this.#main) this.#advance();
+    else this.#merge(track);
+  }
+
+  /** The log has another numbering already; the tail is about to tell. */
+  #awaitReset(): Promise<void> {
+    return new Promise((resolve) => void this.#options.clock.after(RESET_POLL_MS, resolve));
+  }
+
+  #writeEvents(events: readonly LogEvent[], lastId: Position | undefined): void {
+    const { hub, counters } = this.#options;
+    let batch = hub.emptyBatch();
+    for (const event of events) batch = batch.with(hub.frameOf(event));
+    counters.framesOut += events.length;
+    if (lastId !== undefined) this.#lastId = events.at(-1)!.position;
+    this.#port.write(batch.bytes);
+  }
+
+  /** A rewind that reached the main track becomes part of it. */
+  #merge(track: Track): void {
+    this.#rewinds = this.#rewinds.filter((rewind) => rewind !== track);
+    if (comparePositions(track.position, this.position) < 0) {
+      // To the end of the line: rewinds take turns.
+      this.#rewinds.push(track);
+      return;
+    }
+    for (const [address, floor] of track.addresses) {
+      this.#port.control(FRAME.caughtup, { address });
+      this.#main.add(address, floor);
+      if (this.#live) this.#options.hub.join(address, this);
+    }
+  }
+
+  #announce(gaps: readonly FoundGap[]): void {
+    for (const { address, from, to, reason } of gaps) {
+      const gap: Gap = {
+        address,
+        from: 'cursor' in from ? from.cursor : this.#options.hub.cursorAt(from.position),
+        to: this.#options.hub.cursorAt(to),
+        reason,
+      };
+      this.#options.counters.gaps += 1;
+      this.#port.control(FRAME.gap, gap);
+      this.#port.onGap(gap);
+    }
+  }
+
+  /** Tells the client where it stands, if that moved though nothing matched. */
+  bookmarkIfMoved(): boolean {
+    const moved = this.hasCursor && this.#live && this.#lastId !== this.#options.hub.position;
+    if (moved) this.#bookmark();
+    return moved;
+  }
+
+  #bookmark(): void {
+    this.flush();
+    this.#lastId = this.position;
+    this.#port.control(FRAME.bookmark, {}, this.#options.hub.cursorAt(this.position));
+  }
+}
+
+/** Entries that come to one event name are delivered once, from the earliest of their starts. */
+function mergeStarts(asked: readonly LoggedStart[], tail: Position): Iterable<LoggedStart> {
+  const merged = new Map<string, LoggedStart>();
+  for (const start of asked) {
+    const other = merged.get(start.event);
+    if (other === undefined) {
+      merged.set(start.event, start);
+      continue;
+    }
+    const isEarlier = comparePositions(resolve(start.position, tail), resolve(other.position, tail)) < 0;
+    const { position, own } = isEarlier ? start : other;
+    merged.set(start.event, { ...start, position, own, gap: other.gap ?? start.gap });
+  }
+  return merged.values();
+}
+
+function resolve(position: Position | 'now', tail: Position): Position {
+  return position === 'now' ? tail : position;
+}
