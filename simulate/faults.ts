@@ -77,7 +77,7 @@ export const FAULTS: readonly Fault[] = [
     name: 'falls back to the newest position instead of the last written one',
     file: delivery,
     find: 'this.#fallBack(this.#pendingFrom);',
-    replace: 'this.#fallBack(this.#host.hub.position);',
+    replace: 'this.#fallBack(this.#options.hub.position);',
   },
   {
     name: 'never bounds what waits for a reader',

@@ -397,19 +397,6 @@ describe('one connection', () => {
     await until(() => expect(served.feed.stats().connections).toBe(0));
   });
 
-  it('takes no more subscriptions than the server does, and says so', async () => {
-    const counter = createCounter();
-    const served = await serve(counter.router, { feed: { maxSubscriptions: 2 } });
-    const client = served.ours();
-    const logs = Array.from({ length: 2 }, () => record<{ data: number }>());
-    for (const { callbacks } of logs) client.count.subscribe(undefined, callbacks);
-    await until(() => expect(logs.map(({ log }) => log.data.length)).toEqual([1, 1]));
-    const late = record();
-    client.count.subscribe(undefined, late.callbacks);
-    await until(() => expect(late.log.errors).toHaveLength(1), 5_000);
-    console.log(JSON.stringify([late.log, ...logs.map(({ log }) => log)], null, 1), late.log.errors[0]?.message, served.requests);
-  });
-
   it('survives a restart of the server: 1 to 20 in order, each once', async () => {
     const { router } = createPaced(20);
     const first = await serveRouter(router);
