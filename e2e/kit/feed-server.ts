@@ -49,7 +49,11 @@ const pages: Readonly<Record<string, { readonly type: string; readonly body: str
 };
 
 const server = createServer((req, res) => {
-  feedHandler(req, res, () => {
+  feedHandler(req, res, (error) => {
+    if (error !== undefined) {
+      console.error(error);
+      return void res.destroy();
+    }
     const page = pages[req.url ?? ''];
     res.writeHead(page === undefined ? 404 : 200, { 'content-type': page?.type ?? 'text/plain' });
     res.end(page?.body);

@@ -18,13 +18,15 @@ export interface ChaosReport {
   /** Gaps and errors: there should be none. */
   readonly trouble: readonly string[];
   readonly connections: number;
+  /** Every topic was accepted: what is published from now on is its to see. */
+  readonly ready: boolean;
 }
 
 const reports: Array<() => ChaosReport> = [];
 const MAX_KEPT = 20;
 
-/** Starts a client, whose requests say by which transport they come; resolves once its topics are accepted. */
-export async function start(via: Via): Promise<void> {
+/** Starts a client, whose requests say by which transport they come. */
+export function start(via: Via): void {
   const trouble: string[] = [];
   const keep = (list: string[], line: string): void => void (list.length < MAX_KEPT && list.push(line));
   const counter = (): Counter => ({ last: 0, wrong: [] });
@@ -46,11 +48,12 @@ export async function start(via: Via): Promise<void> {
     client.subscribe('room', { name: 'a' }, ({ n }) => count(room, n)),
     client.subscribe('report', { steps: 1_000_000 }, ({ step }) => count(steps, step)),
   ];
+  let ready = false;
+  void Promise.all(subscriptions.map((each) => each.ready)).then(() => (ready = true));
   reports.push(() => {
     const { connectionCount: connections } = client.connection.getSnapshot();
-    return { notice, room, steps, trouble, connections };
+    return { notice, room, steps, trouble, connections, ready };
   });
-  await Promise.all(subscriptions.map(({ ready }) => ready));
 }
 
 /** In the order of the starts. */

@@ -49,11 +49,18 @@ export async function runChaos(
   let published = 0;
   let stopped = false;
 
+  const publishBatch = (): Promise<boolean> =>
+    server.publish(published + 1, published + BATCH, EVERY_MS).then(
+      () => true,
+      () => false,
+    );
   const publish = async (): Promise<void> => {
     for (; !stopped; published += BATCH) {
       // A killed server may have published some of them: the same numbers again, until its successor says that it has.
-      while (!(await server.publish(published + 1, published + BATCH, EVERY_MS).then(() => true, () => false)))
+      for (let tries = 1; !(await publishBatch()); tries += 1) {
+        if (tries === 400) throw new Error('The server is gone, and nobody has killed it.');
         await pause(50);
+      }
     }
   };
 
@@ -68,7 +75,8 @@ export async function runChaos(
       met.get(via)!.add(fault.type);
       return fault;
     });
-    await engine.evaluate(`Promise.all(${JSON.stringify(VIAS)}.map(window.linefeed.start))`);
+    await engine.evaluate(`${JSON.stringify(VIAS)}.forEach(window.linefeed.start)`);
+    await settled(engine, ({ ready }) => ready);
     const publishing = publish();
     const leastKills = Math.floor(faults / KILL_EVERY);
     const deadline = performance.now() + 60_000 + faults * 2_500;
@@ -83,7 +91,10 @@ export async function runChaos(
     await publishing;
     proxy.set({ type: 'none' });
     // Half-open ones are noticed by the watchdog; what trickles is spoilt to its end.
-    const reports = await settled(engine, published);
+    const reports = await settled(
+      engine,
+      ({ notice, room }) => notice.last === published && room.last === published,
+    );
     return VIAS.flatMap((via, index) =>
       judge(`chaos, ${via}`, reports[index]!, {
         published,
@@ -100,14 +111,14 @@ export async function runChaos(
   }
 }
 
-/** What the page has counted, once it has everything, or has had the time for it. */
-async function settled(engine: Engine, published: number): Promise<ChaosReport[]> {
+/** What the page has counted, once every client is where it should be, or has had the time for it. */
+async function settled(
+  engine: Engine,
+  isThere: (report: ChaosReport) => boolean,
+): Promise<ChaosReport[]> {
   for (let tries = 1; ; tries += 1) {
     const reports = await engine.evaluate<ChaosReport[]>('window.linefeed.report()');
-    const isComplete = reports.every(
-      ({ notice, room }) => notice.last === published && room.last === published,
-    );
-    if (isComplete || tries === 100) return reports;
+    if (reports.every(isThere) || tries === 100) return reports;
     await pause(200);
   }
 }

@@ -96,9 +96,17 @@ export const PLAIN: readonly PlainRow[] = [
     clause: REESTABLISH,
     answers: [
       { body: [retry + event(1)], then: 'end' },
-      { then: 'reset', forMs: 2_500 },
+      { then: 'reset', forMs: 1_000 },
       { body: [event(2)] },
     ],
+    watchMs: 4_000,
+    expected: { data: ['1', '2'], readyState: 1 },
+  },
+  {
+    name: 'comes back where the connection is refused for a while',
+    clause: REESTABLISH,
+    answers: [{ body: [retry + event(1)], then: 'end' }, { body: [event(2)] }],
+    refusedMs: 1_500,
     watchMs: 4_000,
     expected: { data: ['1', '2'], readyState: 1 },
     deviates: {

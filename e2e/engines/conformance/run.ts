@@ -39,7 +39,7 @@ export async function runConformance(
         (row) => (row.readers?.includes(reader) ?? true) && !(place === 'node' && row.client.crossOrigin === true),
       ).map((row) => connection(reader, row, server)),
     ]),
-    ...(place === 'node' ? [] : PLAIN.map((row) => plain(place, row, server))),
+    ...(place === 'node' ? [] : await Promise.all(PLAIN.map((row) => plain(place, row, server)))),
   ];
   const outcomes = await runner(comparisons.map(({ job }) => job));
   return comparisons.map(({ name, compare }, index) => ({ name, ...compare(outcomes[index]) }));
@@ -124,11 +124,18 @@ function toSeen({ asked }: Script) {
   };
 }
 
-function plain(place: Exclude<Place, 'node'>, row: PlainRow, server: ConformanceServer): Comparison {
-  const script = server.play(row.answers);
+async function plain(
+  place: Exclude<Place, 'node'>,
+  row: PlainRow,
+  server: ConformanceServer,
+): Promise<Comparison> {
+  const script =
+    row.refusedMs === undefined
+      ? server.play(row.answers)
+      : await server.playRefusing(row.answers, row.refusedMs);
   return {
     name: `plain EventSource: ${row.name}`,
-    job: { type: 'watch', url: `${server.origin}${script.path}?first`, watchMs: row.watchMs },
+    job: { type: 'watch', url: `${script.origin}${script.path}?first`, watchMs: row.watchMs },
     compare(outcome) {
       const seen: PlainOutcome = {
         ...(outcome as PlainOutcome),

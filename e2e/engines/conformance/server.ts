@@ -20,6 +20,7 @@ export interface Asked {
 
 /** A row's answers under a path of their own. */
 export interface Script {
+  readonly origin: string;
   readonly path: string;
   readonly asked: Asked[];
 }
@@ -29,6 +30,8 @@ export interface ConformanceServer {
   /** The same server under another origin. */
   readonly otherOrigin: string;
   readonly play: (answers: readonly Answer[]) => Script;
+  /** The same on a port of its own that nobody listens on for `refusedMs` behind the first response. */
+  readonly playRefusing: (answers: readonly Answer[], refusedMs: number) => Promise<Script>;
   readonly close: () => Promise<void>;
 }
 
@@ -84,19 +87,38 @@ export async function startConformanceServer(bundle: string): Promise<Conformanc
     void answer(res, current.answers[current.next - 1]!);
   };
 
+  const register = (answers: readonly Answer[], origin: string): Script => {
+    const path = `/play/${plays.size}`;
+    const asked: Asked[] = [];
+    plays.set(path, { answers, asked, next: 0, untilMs: -1 });
+    return { origin, path, asked };
+  };
+
   const servers = [createServer(onRequest), createServer(onRequest)] as const;
+  const started: Server[] = [...servers];
   const origins = await Promise.all(servers.map(listen));
   return {
     origin: origins[0]!,
     otherOrigin: origins[1]!,
-    play(answers) {
-      const path = `/play/${plays.size}`;
-      const asked: Asked[] = [];
-      plays.set(path, { answers, asked, next: 0, untilMs: -1 });
-      return { path, asked };
+    play: (answers) => register(answers, origins[0]!),
+    async playRefusing(answers, refusedMs) {
+      const server = createServer((req, res) => {
+        // Not the origin of the page.
+        res.setHeader('access-control-allow-origin', '*');
+        onRequest(req, res);
+      });
+      started.push(server);
+      const script = register(answers, await listen(server));
+      server.once('request', (_, res: ServerResponse) =>
+        res.once('close', () => {
+          server.close();
+          setTimeout(() => server.listen(Number(new URL(script.origin).port), '127.0.0.1'), refusedMs);
+        }),
+      );
+      return script;
     },
     async close() {
-      for (const server of servers) {
+      for (const server of started) {
         server.close();
         server.closeAllConnections();
       }

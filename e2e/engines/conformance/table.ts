@@ -112,6 +112,8 @@ export interface PlainRow {
   readonly name: string;
   readonly clause: string;
   readonly answers: readonly Answer[];
+  /** Behind the first response nobody listens for so long: connections are refused. */
+  readonly refusedMs?: number;
   /** How long the page watches. */
   readonly watchMs: number;
   readonly expected: PlainOutcome;

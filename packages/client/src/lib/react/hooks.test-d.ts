@@ -1,0 +1,130 @@
+import { defineChannel, LinefeedError, stream, topic } from '@linefeed/shared';
+import { describe, expectTypeOf, it } from 'vitest';
+import { z } from 'zod';
+import type { ConnectionSnapshot } from '../connection-state.ts';
+import type { Gap } from '../subscription.ts';
+import { createHooks } from './hooks.ts';
+
+const board = defineChannel({
+  notice: z.object({ text: z.string(), level: z.enum(['info', 'warn']) }),
+  price: topic({
+    params: z.object({ symbol: z.string(), depth: z.number().default(1) }),
+    data: z.object({ bid: z.number() }),
+    keep: 'latest',
+  }),
+  room: topic({ params: z.object({ name: z.string().optional() }), data: z.string() }),
+  report: stream({ params: z.object({ year: z.number() }), data: z.object({ step: z.number() }) }),
+});
+type Notice = { text: string; level: 'info' | 'warn' };
+
+const { useTopic, useConnectionState, useClient } = createHooks<typeof board>();
+const symbol = 'ACME';
+
+describe('the data of useTopic', () => {
+  it('is the payload, or undefined until the first event', () => {
+    expectTypeOf(useTopic('notice').data).toEqualTypeOf<Notice | undefined>();
+    expectTypeOf(useTopic('price', { params: { symbol } }).data).toEqualTypeOf<{ bid: number } | undefined>();
+    expectTypeOf(useTopic('room').data).toEqualTypeOf<string | undefined>();
+    expectTypeOf(useTopic('room', { params: { name: 'x' }, enabled: false }).data).toEqualTypeOf<
+      string | undefined
+    >();
+    expectTypeOf(useTopic('report', { params: { year: 2026 } }).data).toEqualTypeOf<
+      { step: number } | undefined
+    >();
+  });
+
+  it('is always there where `initial` is', () => {
+    expectTypeOf(
+      useTopic('notice', { initial: { text: 'none', level: 'info' } }).data,
+    ).toEqualTypeOf<Notice>();
+    expectTypeOf(useTopic('notice', { initial: null }).data).toEqualTypeOf<Notice | null>();
+  });
+
+  it('is what `select` makes of the payload', () => {
+    expectTypeOf(
+      useTopic('price', { params: { symbol }, select: (price) => price.bid }).data,
+    ).toEqualTypeOf<number | undefined>();
+    expectTypeOf(
+      useTopic('price', { params: { symbol }, initial: { bid: 0 }, select: (price) => price.bid }).data,
+    ).toEqualTypeOf<number>();
+  });
+
+  it('is the state of `reduce`', () => {
+    const counted = useTopic('notice', {
+      initial: 0,
+      reduce: (count, notice, event) => {
+        expectTypeOf(notice).toEqualTypeOf<Notice>();
+        expectTypeOf(event.topic).toEqualTypeOf<'notice'>();
+        return count + 1;
+      },
+    });
+    expectTypeOf(counted.data).toEqualTypeOf<number>();
+    const optional = useTopic('notice', { reduce: (count: number | undefined) => (count ?? 0) + 1 });
+    expectTypeOf(optional.data).toEqualTypeOf<number | undefined>();
+  });
+
+  it('is what `select` makes of the state, in whatever order they are written', () => {
+    const initial: Notice[] = [];
+    const before = useTopic('notice', {
+      initial,
+      select: (notices) => notices.length,
+      reduce: (notices, notice) => [...notices, notice],
+    });
+    expectTypeOf(before.data).toEqualTypeOf<number>();
+    const behind = useTopic('notice', {
+      reduce: (notices, notice) => [...notices, notice],
+      select: (notices) => notices.at(-1)?.text,
+      initial,
+    });
+    expectTypeOf(behind.data).toEqualTypeOf<string | undefined>();
+  });
+});
+
+describe('useTopic', () => {
+  it('shows status, error and gap', () => {
+    const { status, error, gap } = useTopic('notice');
+    expectTypeOf(status).toEqualTypeOf<'idle' | 'subscribing' | 'subscribed' | 'ended' | 'failed'>();
+    expectTypeOf(error).toEqualTypeOf<LinefeedError | undefined>();
+    expectTypeOf(gap).toEqualTypeOf<Gap | undefined>();
+  });
+
+  it('refuses what is no topic, and missing, wrong or superfluous params', () => {
+    // @ts-expect-error -- no such topic
+    useTopic('notise');
+    // @ts-expect-error -- params are missing
+    useTopic('price');
+    // @ts-expect-error -- params are missing
+    useTopic('price', { enabled: true });
+    // @ts-expect-error -- a param is missing
+    useTopic('price', { params: {} });
+    // @ts-expect-error -- a param has the wrong type
+    useTopic('price', { params: { symbol: 1 } });
+    // @ts-expect-error -- no such param
+    useTopic('price', { params: { symbol, size: 1 } });
+    // @ts-expect-error -- a topic without params
+    useTopic('notice', { params: { symbol } });
+  });
+
+  it('refuses what is no option, and what is no state', () => {
+    // @ts-expect-error -- no such option
+    useTopic('notice', { initail: null });
+    // @ts-expect-error -- no such option
+    useTopic('notice', { enabled: true, form: 'now' });
+    // @ts-expect-error -- no payload
+    useTopic('notice', { initial: 0 });
+    // @ts-expect-error -- another state than the initial one
+    useTopic('notice', { initial: 0, reduce: () => 'x' });
+    // @ts-expect-error -- nothing to start from
+    useTopic('notice', { reduce: (count: number) => count + 1 });
+    // @ts-expect-error -- no field of the payload
+    useTopic('price', { params: { symbol }, select: (price) => price.ask });
+  });
+});
+
+describe('the other hooks', () => {
+  it('give the connection and the client', () => {
+    expectTypeOf(useConnectionState()).toEqualTypeOf<ConnectionSnapshot>();
+    // @ts-expect-error -- no such topic
+    useClient().subscribe('notise', () => {});
+  });
+});

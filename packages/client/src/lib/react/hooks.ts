@@ -1,0 +1,87 @@
+/** The hooks of a channel. */
+import { LinefeedError, type AnyChannel, type Payload, type TopicName } from '@linefeed/shared';
+import { encodeAddress } from '@linefeed/shared/wire';
+import {
+  createContext,
+  createElement,
+  useContext,
+  useLayoutEffect,
+  useState,
+  useSyncExternalStore,
+  type ReactElement,
+  type ReactNode,
+} from 'react';
+import type { Client } from '../client.ts';
+import { INITIAL, type ConnectionSnapshot } from '../connection-state.ts';
+import type { Kept, TopicArguments, TopicOptionName } from './options.ts';
+import { createTopicStore, type LooseOptions, type TopicResult } from './topic-store.ts';
+
+export type { TopicResult, TopicStatus } from './topic-store.ts';
+
+export interface ProviderProps<C extends AnyChannel> {
+  readonly client: Client<C>;
+  readonly children?: ReactNode;
+}
+
+/** The hooks throw LinefeedError `invalid_option` where no `Provider` is above. */
+export interface Hooks<C extends AnyChannel> {
+  /** Gives its client to the hooks below. It neither opens nor closes it. */
+  readonly Provider: (props: ProviderProps<C>) => ReactElement;
+  /**
+   * The state of a topic, subscribed for as long as the component is mounted and `enabled`. It starts anew, from
+   * `initial`, when the params differ by value, or `from`, or the client.
+   */
+  readonly useTopic: <
+    K extends { [N in TopicName<C>]: N }[TopicName<C>],
+    S = undefined,
+    Given extends TopicOptionName = never,
+    R = Exclude<Kept<C, K, S, Given>, undefined>,
+  >(
+    topic: K,
+    ...rest: TopicArguments<C, K, S, R, Given>
+  ) => TopicResult<R | Extract<Kept<C, K, S, Given>, undefined>>;
+  /** The connection as it is, rendered anew when it changes. On the server: `idle`. */
+  readonly useConnectionState: () => ConnectionSnapshot;
+  /** The client of the nearest `Provider`. */
+  readonly useClient: () => Client<C>;
+}
+
+/** Makes the hooks of a channel. Call it once, beside `createClient`. */
+export function createHooks<C extends AnyChannel>(): Hooks<C> {
+  const Context = createContext<Client<C> | undefined>(undefined);
+
+  const useClient = () => {
+    const client = useContext(Context);
+    if (client) return client;
+    throw new LinefeedError('invalid_option', 'Linefeed hooks need a <Provider client={…}> above them.');
+  };
+
+  const useLooseTopic = (topic: string, options: LooseOptions = {}): TopicResult<unknown> => {
+    const client = useClient() as Client<AnyChannel>;
+    const address = encodeAddress(topic, options.params as object | undefined);
+    const create = () => createTopicStore(client, topic, address, options);
+    const [kept, keep] = useState(create);
+    let store = kept;
+    if (kept.client !== client || kept.address !== address || kept.from !== options.from) {
+      keep((store = create()));
+    }
+    useLayoutEffect(() => {
+      store.options = options;
+    });
+    const read = () => store.read(options);
+    return useSyncExternalStore(options.enabled === false ? subscribeToNothing : store.subscribe, read, read);
+  };
+
+  return {
+    Provider: ({ client, children }) => createElement(Context, { value: client }, children),
+    useTopic: useLooseTopic as unknown as Hooks<C>['useTopic'],
+    useConnectionState() {
+      const { subscribe, getSnapshot } = useClient().connection;
+      return useSyncExternalStore(subscribe, getSnapshot, getInitial);
+    },
+    useClient,
+  };
+}
+
+const subscribeToNothing = () => () => {};
+const getInitial = () => INITIAL;

@@ -1,0 +1,112 @@
+/** What one `useTopic` holds: the state of its topic, and the subscription while somebody listens. */
+import type { AnyChannel, LinefeedError } from '@linefeed/shared';
+import type { Client } from '../client.ts';
+import type { AnyHandler, Gap, Subscription, SubscriptionOptions, SubscriptionSnapshot } from '../subscription.ts';
+
+/** `idle`: not enabled. The others are those of a subscription. */
+export type TopicStatus = 'idle' | SubscriptionSnapshot['status'];
+
+export interface TopicResult<T> {
+  /** `initial` until the first event. */
+  readonly data: T;
+  readonly status: TopicStatus;
+  /** Why it failed, or why a stream that broke is being asked for again. */
+  readonly error: LinefeedError | undefined;
+  /** The last gap: events that are lost. */
+  readonly gap: Gap | undefined;
+}
+
+/** The options, without their types. */
+export interface LooseOptions {
+  readonly params?: unknown;
+  readonly initial?: unknown;
+  readonly reduce?: ((state: unknown, ...event: Parameters<AnyHandler>) => unknown) | undefined;
+  readonly select?: ((state: unknown) => unknown) | undefined;
+  readonly enabled?: boolean | undefined;
+  readonly from?: string | undefined;
+  readonly restart?: boolean | undefined;
+  readonly onGap?: ((gap: Gap) => unknown) | undefined;
+}
+
+export interface TopicStore {
+  readonly client: Client<AnyChannel>;
+  readonly address: string;
+  readonly from: string | undefined;
+  /** Those of the last render that was committed. */
+  options: LooseOptions;
+  readonly subscribe: (listener: () => void) => () => void;
+  /** The same object until what it shows has changed. */
+  readonly read: (options: LooseOptions) => TopicResult<unknown>;
+}
+
+export function createTopicStore(
+  client: Client<AnyChannel>,
+  topic: string,
+  address: string,
+  first: LooseOptions,
+): TopicStore {
+  const { params, initial, from, restart } = first;
+  let state = initial;
+  let lastId: string | undefined;
+  let subscription: Subscription | undefined;
+  let selected: { readonly state: unknown; readonly select: unknown; readonly data: unknown } | undefined;
+  let result: TopicResult<unknown> | undefined;
+
+  const select = (select: LooseOptions['select']) => {
+    if (state === undefined || !select) return state;
+    if (!selected || selected.state !== state || selected.select !== select) {
+      selected = { state, select, data: select(state) };
+    }
+    return selected.data;
+  };
+
+  const store: TopicStore = {
+    client,
+    address,
+    from,
+    options: first,
+    subscribe(listener) {
+      // A run that gave no ids starts again from its beginning.
+      if (lastId === undefined) state = initial;
+      const options: SubscriptionOptions = {
+        from: lastId ?? from,
+        restart,
+        onGap: store.options.onGap && ((gap) => store.options.onGap?.(gap)),
+      };
+      const handler: AnyHandler = (payload, event) => {
+        const { reduce } = store.options;
+        state = reduce ? reduce(state, payload, event) : payload;
+        lastId = event.id;
+        listener();
+      };
+      const opened = (client.subscribe as (...all: unknown[]) => Subscription)(topic, params, handler, options);
+      const unwatch = opened.subscribe(listener);
+      subscription = opened;
+      return () => {
+        unwatch();
+        opened();
+        subscription = undefined;
+      };
+    },
+    read(options) {
+      const shown: Omit<TopicResult<unknown>, 'data'> = subscription?.getSnapshot() ?? {
+        status: options.enabled === false ? 'idle' : 'subscribing',
+        error: undefined,
+        gap: undefined,
+      };
+      const { status, error, gap } = shown;
+      const data = select(options.select);
+      if (
+        !result ||
+        !Object.is(result.data, data) ||
+        result.status !== status ||
+        result.error !== error ||
+        result.gap !== gap
+      ) {
+        result = { data, status, error, gap };
+      }
+      return result;
+    },
+  };
+  return store;
+}
