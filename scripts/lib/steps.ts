@@ -27,6 +27,7 @@ export const STEPS: readonly Step[] = [
     about: 'knip: files, exports and dependencies that nobody uses',
     run: (context) => checkCommand(context, 'unused', 'knip', ['--no-progress']),
   },
+  { name: 'cost', about: 'what the compiler does for a channel, against the same in tRPC', run: costStep },
   { name: 'unit', about: 'unit tests and type tests (vitest)', run: unitStep },
   {
     name: 'package',
@@ -61,6 +62,12 @@ async function typesStep({ log, check }: StepContext): Promise<void> {
     log(output);
     check(`types of ${folder}`, ok);
   }
+}
+
+async function costStep({ log, check }: StepContext): Promise<void> {
+  const { ok, output } = await runCommand('node', ['scripts/type-cost.ts'], { timeoutMs: 3 * MINUTE });
+  log(output);
+  check('type-check cost within a third', ok);
 }
 
 function hasSources(folder: string): boolean {

@@ -58,9 +58,8 @@ export async function admit(
   alone: boolean,
   options: AdmissionOptions,
 ): Promise<Admitted | Refused> {
-  // Of a stream not even a refusal repeats the params.
   const isStream = options.channel.topics.get(entry.topic)?.kind === 'stream';
-  let asked = isStream ? streamEventName(entry.topic, entry.key) : (entry.address ?? entry.topic);
+  let asked = nameAsked(entry, isStream);
   try {
     const { definition, params, address } = await resolveEntry(entry, options);
     if (!isStream) asked = entry.address ?? address;
@@ -85,6 +84,17 @@ export async function admit(
     if ((known.status ?? 500) >= 500) options.onError(error);
     return { admitted: false, asked, key: entry.key, error: known };
   }
+}
+
+/** Refuses an entry that is not looked at. */
+export function refuseEntry(entry: AskedEntry, error: LinefeedError, channel: AnyChannel): Refused {
+  const isStream = channel.topics.get(entry.topic)?.kind === 'stream';
+  return { admitted: false, asked: nameAsked(entry, isStream), key: entry.key, error };
+}
+
+/** Of a stream not even a refusal repeats the params. */
+function nameAsked({ topic, key, address }: AskedEntry, isStream: boolean): string {
+  return isStream ? streamEventName(topic, key) : (address ?? topic);
 }
 
 function checkKey({ topic, key }: AskedEntry, alone: boolean, address: string): void {

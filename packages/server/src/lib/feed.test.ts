@@ -766,7 +766,7 @@ describe('refusals', () => {
   });
 
   it('bounds the connections of one principal and the subscriptions of one connection', async () => {
-    const { open, ask } = createBench({
+    const { open } = createBench({
       context: (request: Request) => ({ principal: request.headers.get('user')! }),
       maxConnectionsPerPrincipal: 1,
       maxSubscriptions: 2,
@@ -776,8 +776,13 @@ describe('refusals', () => {
     expect((await open('/events/notice', { headers: { user: 'bob' } })).ended).toBe(false);
     first.leave();
     expect((await open('/events/notice', { headers: { user: 'ann' } })).ended).toBe(false);
-    const crowded = await ask('/events?topic=notice&topic=other&topic=tick', { headers: { user: 'cy' } });
-    expect(crowded.status).toBe(400);
+    const crowded = await open('/events?topic=notice&topic=other&topic=tick&key=k', {
+      headers: { user: 'cy' },
+    });
+    expect(crowded.of('linefeed.subscribed')).toHaveLength(2);
+    expect(crowded.of('linefeed.error')).toMatchObject([
+      { data: { address: 'tick~k', key: 'k', code: 'too_many_subscriptions', retryable: false } },
+    ]);
   });
 
   it('gives up on a context that takes too long', async () => {

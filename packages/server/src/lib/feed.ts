@@ -10,7 +10,14 @@ import {
   type Subscribed,
   type SubscriptionError,
 } from '@linefeed/shared/wire';
-import { admit, type Admitted, type AdmissionOptions, type Authorize, type Refused } from './admission.ts';
+import {
+  admit,
+  refuseEntry,
+  type Admitted,
+  type AdmissionOptions,
+  type Authorize,
+  type Refused,
+} from './admission.ts';
 import type { Clock } from './clock.ts';
 import { Connection, type CloseReason, type ConnectionCounters, type ConnectionHost } from './connection.ts';
 import {
@@ -192,7 +199,6 @@ export class FeedCore implements ConnectionHost {
     }
     if (entries.length === 0)
       throw refusal('bad_request', 'Name at least one topic: …/<address> or ?topic=<address>.');
-    this.#checkCount(entries.length);
     if (this.#isFull(visitor.principal))
       return this.#comeBackLater(method, 'busy', BUSY_RETRY_MS, visitor.headers);
     const alone = entries.length === 1;
@@ -201,7 +207,7 @@ export class FeedCore implements ConnectionHost {
     if (entries.every((entry) => this.#isOver(entry.topic, streamFrom(entry)))) {
       return { status: 204, headers: visitor.headers, body: undefined };
     }
-    const { admitted, refused } = await this.#decide(entries, visitor.context, alone);
+    const { admitted, refused } = await this.#decide(entries, visitor.context, 0, alone);
     if (admitted.length === 0) return this.#refuse(refused[0]!.error, visitor.headers);
     const streams = admitted.filter(({ definition }) => definition.kind === 'stream');
     // Alone, data without ids cannot be gone on with: nothing to run, nothing to come back for.
@@ -225,17 +231,28 @@ export class FeedCore implements ConnectionHost {
     return { ...head, body };
   }
 
+  /** `taken`: subscriptions that the connection has already. What goes beyond its limit is refused, and the rest served. */
   async #decide(
     entries: readonly AskedEntry[],
     context: unknown,
+    taken: number,
     alone: boolean,
   ): Promise<{ admitted: Admitted[]; refused: Refused[] }> {
-    const decided = await this.#withinTime(
-      Promise.all(entries.map((entry) => admit(entry, context, alone, this.#admission))),
+    const { maxSubscriptions } = this.limits;
+    const { channel } = this.#options;
+    const room = Math.max(0, maxSubscriptions - taken);
+    const deciding = entries.slice(0, room).map((entry) => admit(entry, context, alone, this.#admission));
+    const decided = await this.#withinTime(Promise.all(deciding));
+    const tooMany = refusal(
+      'too_many_subscriptions',
+      `A connection may have ${maxSubscriptions} subscriptions (maxSubscriptions); this is one more.`,
     );
     return {
       admitted: decided.filter((entry): entry is Admitted => entry.admitted),
-      refused: decided.filter((entry): entry is Refused => !entry.admitted),
+      refused: [
+        ...decided.filter((entry): entry is Refused => !entry.admitted),
+        ...entries.slice(room).map((entry) => refuseEntry(entry, tooMany, channel)),
+      ],
     };
   }
 
@@ -253,15 +270,6 @@ export class FeedCore implements ConnectionHost {
   #isOver(topic: string, from: string | undefined): boolean {
     return (
       this.#options.channel.topics.get(topic)?.kind === 'stream' && readStreamResume(from).type === 'ended'
-    );
-  }
-
-  #checkCount(count: number): void {
-    const { maxSubscriptions } = this.limits;
-    if (count <= maxSubscriptions) return;
-    throw refusal(
-      'too_many_subscriptions',
-      `${count} subscriptions are more than one connection may have (maxSubscriptions: ${maxSubscriptions}).`,
     );
   }
 
@@ -318,9 +326,8 @@ export class FeedCore implements ConnectionHost {
       connection.remove(event);
       connection.control(FRAME.end, { address: event, n });
     }
-    this.#checkCount(connection.subscriptionCount + add.length);
     // The principal is the same, but what it may have is decided by who opened the connection.
-    const { admitted, refused } = await this.#decide(add, context, false);
+    const { admitted, refused } = await this.#decide(add, context, connection.subscriptionCount, false);
     if (connection.closed) return;
     for (const entry of refused) this.#sendRefusal(connection, entry, n);
     for (const entry of admitted) {

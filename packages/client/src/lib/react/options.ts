@@ -20,7 +20,7 @@ export interface TopicOptions<C extends AnyChannel, K extends TopicName<C>, S, R
    * What of the state the component needs: it renders only when that changes, as `Object.is` sees it. Not called while
    * the state is `undefined`.
    */
-  readonly select?: ((state: Exclude<Kept<C, K, S, Given>, undefined>) => R) | undefined;
+  readonly select?: ((state: Exclude<Kept<C, K, NoInfer<S>, Given>, undefined>) => R) | undefined;
   /** `false` unsubscribes and keeps the data; `true` again goes on behind the last event. Default: `true`. */
   readonly enabled?: boolean | undefined;
   /**
