@@ -125,7 +125,11 @@ export async function startChaosProxy(upstreamPort: number): Promise<ChaosProxy>
   };
 }
 
-function toLane(client: Socket, fault: Exclude<Fault, { type: 'bad-gateway' | 'reset' }>, onFault: () => void): Lane {
+function toLane(
+  client: Socket,
+  fault: Exclude<Fault, { type: 'bad-gateway' | 'reset' }>,
+  onFault: () => void,
+): Lane {
   if (fault.type === 'none') return { silent: false, pass: (chunk) => void client.write(chunk) };
   /** Bytes that still pass. */
   let left = fault.bytes();
@@ -152,7 +156,10 @@ function toLane(client: Socket, fault: Exclude<Fault, { type: 'bad-gateway' | 'r
   const hold = (chunk: Buffer): void => {
     held.push(chunk);
     if (fault.type === 'buffer' && size(held) >= fault.holdBytes) flush();
-    timer ??= setTimeout(flush, fault.type === 'buffer' ? fault.holdMs : fault.type === 'trickle' ? fault.everyMs : 0);
+    timer ??= setTimeout(
+      flush,
+      fault.type === 'buffer' ? fault.holdMs : fault.type === 'trickle' ? fault.everyMs : 0,
+    );
   };
   const flush = (): void => {
     clearTimeout(timer);

@@ -37,6 +37,11 @@ export const STEPS: readonly Step[] = [
   { name: 'size', about: 'bytes of the published client', run: sizeStep },
   { name: 'simulate', about: 'seeded worlds, and faults that the checker must catch', run: simulateStep },
   { name: 'e2e', about: 'real servers and a real browser (Playwright)', run: e2eStep },
+  {
+    name: 'browsers',
+    about: 'the client in Chromium, Firefox and WebKit: conformance and chaos',
+    run: browsersStep,
+  },
 ];
 
 async function checkCommand(
@@ -120,6 +125,16 @@ async function simulateStep({ log, check }: StepContext): Promise<void> {
   };
   // Two at a time: each is one process, and a test machine has two cores at least.
   await Promise.all([catchFaults(), catchFaults()]);
+}
+
+async function browsersStep({ log, say, count }: StepContext): Promise<void> {
+  const { ok, output } = await runCommand('node', ['e2e/engines/run.ts'], { timeoutMs: 5 * MINUTE });
+  log(output);
+  for (const line of output.split('\n')) {
+    if (/^NOT TESTED|is not here: installing/.test(line)) say(line);
+  }
+  const [, passed = '0', failed = '0'] = /^(\d+) passed, (\d+) failed$/m.exec(output) ?? [];
+  count({ passed: Number(passed), failed: ok ? Number(failed) : Math.max(1, Number(failed)) });
 }
 
 async function withReport(

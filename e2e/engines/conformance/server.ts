@@ -43,18 +43,24 @@ const MAX_PIECES = 64;
 
 export async function startConformanceServer(bundle: string): Promise<ConformanceServer> {
   const script = readFileSync(bundle);
-  const plays = new Map<string, { answers: readonly Answer[]; asked: Asked[]; next: number; untilMs: number }>();
+  const plays = new Map<
+    string,
+    { answers: readonly Answer[]; asked: Asked[]; next: number; untilMs: number }
+  >();
 
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
     // A connection that is used again makes engines repeat a request by themselves.
     res.shouldKeepAlive = false;
     const url = new URL(req.url ?? '', 'http://server');
     const [, kind, name, chunking] = url.pathname.split('/');
-    if (kind === 'parse') return void parse(res, PARSING[Number(name)]!, chunking?.replace('-', ' ') as Chunking);
+    if (kind === 'parse')
+      return void parse(res, PARSING[Number(name)]!, chunking?.replace('-', ' ') as Chunking);
     if (kind === 'play') return play(url, req, res);
     if (kind === 'app.js') return void res.setHeader('content-type', 'text/javascript').end(script);
     res.setHeader('content-type', 'text/html; charset=utf-8');
-    res.end(kind === '' ? '<!doctype html><title>engines</title><script type="module" src="/app.js"></script>' : '');
+    res.end(
+      kind === '' ? '<!doctype html><title>engines</title><script type="module" src="/app.js"></script>' : '',
+    );
   };
 
   const parse = async (res: ServerResponse, row: ParsingRow, chunking: Chunking): Promise<void> => {
@@ -73,13 +79,15 @@ export async function startConformanceServer(bundle: string): Promise<Conformanc
       atMs: performance.now(),
       url,
       headers: req.headers,
-      lastEventId: lastEventId === undefined ? undefined : Buffer.from(String(lastEventId), 'latin1').toString(),
+      lastEventId:
+        lastEventId === undefined ? undefined : Buffer.from(String(lastEventId), 'latin1').toString(),
       left: false,
     };
     res.on('close', () => (asked.left = !res.writableFinished));
     current.asked.push(asked);
     const probed = current.answers[Math.max(0, current.next - 1)]!;
-    if (asked.method !== 'GET') return void answer(res, { ...probed, body: [], then: probed.then === 'reset' ? 'reset' : 'end' });
+    if (asked.method !== 'GET')
+      return void answer(res, { ...probed, body: [], after: probed.after === 'reset' ? 'reset' : 'end' });
     if (asked.atMs > current.untilMs) {
       current.next = Math.min(current.next + 1, current.answers.length);
       current.untilMs = asked.atMs + (current.answers[current.next - 1]!.forMs ?? 0);
@@ -126,21 +134,24 @@ export async function startConformanceServer(bundle: string): Promise<Conformanc
   };
 }
 
-async function answer(res: ServerResponse, { status = 200, contentType = 'text/event-stream', headers, body = [], then = 'hold' }: Answer): Promise<void> {
-  if (then === 'mute') return;
-  if (then === 'reset' && body.length === 0) return void res.socket?.resetAndDestroy();
+async function answer(
+  res: ServerResponse,
+  { status = 200, contentType = 'text/event-stream', headers, body = [], after = 'hold' }: Answer,
+): Promise<void> {
+  if (after === 'mute') return;
+  if (after === 'reset' && body.length === 0) return void res.socket?.resetAndDestroy();
   res.writeHead(status, { ...(contentType !== null && { 'content-type': contentType }), ...headers });
   if (status === 204 || status === 205) return void res.end();
   res.flushHeaders();
   await write(res, body);
-  if (then === 'end') res.end();
-  else if (then === 'truncate') res.socket?.end();
-  else if (then === 'reset') {
+  if (after === 'end') res.end();
+  else if (after === 'truncate') res.socket?.end();
+  else if (after === 'reset') {
     // A reset takes back what was not read yet.
     await pause(100);
     res.socket?.resetAndDestroy();
-  } else if (then !== 'hold') {
-    const life = then === 'ping' ? 'event: linefeed.ping\ndata: {}\n\n' : ':\n\n';
+  } else if (after !== 'hold') {
+    const life = after === 'ping' ? 'event: linefeed.ping\ndata: {}\n\n' : ':\n\n';
     const timer = setInterval(() => res.write(life), SIGN_OF_LIFE_MS);
     res.on('close', () => clearInterval(timer));
   }

@@ -52,7 +52,7 @@ export interface Answer {
    * last chunk; `reset`: it is reset; `hold`: nothing; `mute`: not even the head is sent; `ping`: a ping every 100 ms;
    * `comment`: a comment every 100 ms. Default: `hold`.
    */
-  readonly then?: 'end' | 'truncate' | 'reset' | 'hold' | 'mute' | 'ping' | 'comment';
+  readonly after?: 'end' | 'truncate' | 'reset' | 'hold' | 'mute' | 'ping' | 'comment';
   /** Given again for so long before the next answer's turn comes: an engine may repeat a request by itself. */
   readonly forMs?: number;
 }

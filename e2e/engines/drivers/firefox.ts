@@ -52,8 +52,8 @@ export async function openFirefox(): Promise<Engine> {
   const [, endpoint] = await firefox.says(/WebDriver BiDi listening on (ws:\S+)/);
   const socket = new WebSocket(`${endpoint}/session`);
   await new Promise((resolve, reject) => {
-    socket.onopen = resolve;
-    socket.onerror = () => reject(new Error(`${endpoint} cannot be reached.`));
+    socket.addEventListener('open', resolve);
+    socket.addEventListener('error', () => reject(new Error(`${endpoint} cannot be reached.`)));
   });
 
   let calls = 0;

@@ -1,10 +1,17 @@
 /** Follows the state in a query's cache: each event behind its cursor changes it, and a gap fetches it again. */
 import type { AnyChannel, LoggedName, ParamsInput, Payload } from '@linefeed/shared';
 import { encodeAddress, parseCursor } from '@linefeed/shared/wire';
-import { hashKey, useQueryClient, type DataTag, type QueryClient, type QueryKey } from '@tanstack/react-query';
+import {
+  hashKey,
+  useQueryClient,
+  type DataTag,
+  type QueryClient,
+  type QueryKey,
+} from '@tanstack/react-query';
 import { useEffect, useLayoutEffect, useRef } from 'react';
 import type { Client } from '../client.ts';
 import { isAtOrBefore } from '../place.ts';
+import type { ParamsOption } from '../react/options.ts';
 import type { AnyHandler, EventInfo, Subscription, SubscriptionOptions } from '../subscription.ts';
 
 /** A state and how far in the log it goes: read the cursor first, then the state. */
@@ -17,12 +24,6 @@ export interface FollowedQuery<T extends Followed> {
   readonly queryKey: QueryKey | DataTag<QueryKey, T>;
   readonly queryFn?: ((context: never) => T | Promise<T>) | symbol | undefined;
 }
-
-type ParamsOption<P> = P extends undefined
-  ? { readonly params?: undefined }
-  : {} extends P
-    ? { readonly params?: P | undefined }
-    : { readonly params: P };
 
 export type FollowOptions<C extends AnyChannel, K extends LoggedName<C>, T extends Followed> = {
   /** Its `queryFn` gives an object with a `cursor`; its `queryKey` names the state in the cache. */
@@ -54,7 +55,7 @@ export function followQuery<
   K extends { [N in LoggedName<C>]: N }[LoggedName<C>],
   T extends Followed,
 >(queryClient: QueryClient, client: Client<C>, topic: K, options: FollowOptions<C, K, T>): () => void {
-  return follow(queryClient, client, topic, () => options as unknown as LooseOptions);
+  return follow(queryClient, toLoose(client), topic, () => options as unknown as LooseOptions);
 }
 
 /** `followQuery` for as long as the component is mounted, and not `enabled: false`. Opens nothing on the server. */
@@ -76,7 +77,7 @@ export function useFollow<
     latest.current = loose;
   });
   useEffect(
-    () => (enabled ? follow(queryClient, client, topic, () => latest.current) : undefined),
+    () => (enabled ? follow(queryClient, toLoose(client), topic, () => latest.current) : undefined),
     // The address and the hash stand for what is behind them.
     [queryClient, client, topic, address, hash, enabled],
   );
@@ -104,7 +105,7 @@ function follow(
     queryClient.setQueryData<Followed>(queryKey, (state) =>
       // The state may have been fetched meanwhile, or be followed by somebody else too.
       state === undefined || isBehind(event.id, state.cursor)
-        ? state
+        ? undefined
         : ({ ...latest().reduce(state, payload, event), cursor: event.id } as Followed),
     );
   };
@@ -139,5 +140,12 @@ function follow(
 }
 
 function isBehind(id: string | undefined, cursor: string | undefined): boolean {
-  return isAtOrBefore(id === undefined ? id : parseCursor(id), cursor === undefined ? cursor : parseCursor(cursor));
+  return isAtOrBefore(
+    id === undefined ? id : parseCursor(id),
+    cursor === undefined ? cursor : parseCursor(cursor),
+  );
+}
+
+function toLoose<C extends AnyChannel>(client: Client<C>): Client<AnyChannel> {
+  return client as unknown as Client<AnyChannel>;
 }

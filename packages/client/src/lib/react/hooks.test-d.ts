@@ -1,4 +1,4 @@
-import { defineChannel, LinefeedError, stream, topic } from '@linefeed/shared';
+import { defineChannel, stream, topic, type LinefeedError } from '@linefeed/shared';
 import { describe, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
 import type { ConnectionSnapshot } from '../connection-state.ts';
@@ -41,9 +41,9 @@ describe('the data of useTopic', () => {
   });
 
   it('is what `select` makes of the payload', () => {
-    expectTypeOf(
-      useTopic('price', { params: { symbol }, select: (price) => price.bid }).data,
-    ).toEqualTypeOf<number | undefined>();
+    expectTypeOf(useTopic('price', { params: { symbol }, select: (price) => price.bid }).data).toEqualTypeOf<
+      number | undefined
+    >();
     expectTypeOf(
       useTopic('price', { params: { symbol }, initial: { bid: 0 }, select: (price) => price.bid }).data,
     ).toEqualTypeOf<number>();

@@ -1,5 +1,5 @@
 /** The hooks of a channel. */
-import { LinefeedError, type AnyChannel, type Payload, type TopicName } from '@linefeed/shared';
+import { LinefeedError, type AnyChannel, type TopicName } from '@linefeed/shared';
 import { encodeAddress } from '@linefeed/shared/wire';
 import {
   createContext,

@@ -15,7 +15,8 @@ export interface TopicOptions<C extends AnyChannel, K extends TopicName<C>, S, R
   readonly initial?: S | undefined;
   /** Makes the new state of the old one and an event; called once for each event. Default: the payload is the state. */
   readonly reduce?:
-    ((state: S, payload: Payload<C, K>, event: EventInfo<K, ParamsInput<C, K>>) => NoInfer<S>) | undefined;
+    | ((state: S, payload: Payload<C, K>, event: EventInfo<K, ParamsInput<C, K>>) => NoInfer<S>)
+    | undefined;
   /**
    * What of the state the component needs: it renders only when that changes, as `Object.is` sees it. Not called while
    * the state is `undefined`.
@@ -34,7 +35,8 @@ export interface TopicOptions<C extends AnyChannel, K extends TopicName<C>, S, R
   readonly onGap?: ((gap: Gap) => unknown) | undefined;
 }
 
-type ParamsOption<P> = P extends undefined
+/** `params` as an option: missing where a topic has none, and it may be left out where all of them may. */
+export type ParamsOption<P> = P extends undefined
   ? { readonly params?: undefined }
   : {} extends P
     ? { readonly params?: P | undefined }
@@ -53,13 +55,9 @@ export type TopicArguments<C extends AnyChannel, K extends TopicName<C>, S, R, G
     ? [options?: TopicOptionsOf<C, K, S, R, Given>]
     : [options: TopicOptionsOf<C, K, S, R, Given>];
 
-type TopicOptionsOf<
-  C extends AnyChannel,
-  K extends TopicName<C>,
-  S,
-  R,
-  Given extends string,
-> = ParamsOption<ParamsInput<C, K>> &
+type TopicOptionsOf<C extends AnyChannel, K extends TopicName<C>, S, R, Given extends string> = ParamsOption<
+  ParamsInput<C, K>
+> &
   TopicOptions<C, K, S, R, Given> &
   InitialOption<C, K, S, Given> & { readonly [N in Given]?: unknown };
 

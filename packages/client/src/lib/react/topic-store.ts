@@ -1,7 +1,13 @@
 /** What one `useTopic` holds: the state of its topic, and the subscription while somebody listens. */
 import type { AnyChannel, LinefeedError } from '@linefeed/shared';
 import type { Client } from '../client.ts';
-import type { AnyHandler, Gap, Subscription, SubscriptionOptions, SubscriptionSnapshot } from '../subscription.ts';
+import type {
+  AnyHandler,
+  Gap,
+  Subscription,
+  SubscriptionOptions,
+  SubscriptionSnapshot,
+} from '../subscription.ts';
 
 /** `idle`: not enabled. The others are those of a subscription. */
 export type TopicStatus = 'idle' | SubscriptionSnapshot['status'];
@@ -79,7 +85,12 @@ export function createTopicStore(
         lastId = event.id;
         listener();
       };
-      const opened = (client.subscribe as (...all: unknown[]) => Subscription)(topic, params, handler, options);
+      const opened = (client.subscribe as (...all: unknown[]) => Subscription)(
+        topic,
+        params,
+        handler,
+        options,
+      );
       const unwatch = opened.subscribe(listener);
       subscription = opened;
       return () => {

@@ -1,0 +1,124 @@
+/** The React example in two windows: state by REST and then followed, a chat, a stream, over one connection each. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { expect, test as base, type Page } from '@playwright/test';
+import { build } from 'vite';
+
+const APP = resolve('examples/react');
+
+interface App {
+  readonly origin: string;
+  /** Kills the server and starts it anew on its port: what it held is gone, its log too. */
+  readonly restart: () => Promise<void>;
+}
+
+async function startServer(pages: string, port: string) {
+  const server = spawn(process.execPath, ['server.ts'], {
+    cwd: APP,
+    env: { ...process.env, PORT: port, PAGES: pages },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = (await once(server.stdout.setEncoding('utf8'), 'data')) as [string];
+  return {
+    origin: line.trim(),
+    async stop() {
+      const gone = once(server, 'exit');
+      server.kill('SIGKILL');
+      await gone;
+    },
+  };
+}
+
+const test = base.extend<{ readonly app: App }, { readonly pages: string }>({
+  pages: [
+    // oxlint-disable-next-line no-empty-pattern -- Playwright reads the pattern
+    async ({}, use, { workerIndex }) => {
+      const outDir = resolve(`.cache/e2e/react-${workerIndex}`);
+      // A development build: StrictMode mounts everything twice.
+      await build({
+        root: APP,
+        mode: 'development',
+        logLevel: 'error',
+        build: { outDir, emptyOutDir: true },
+      });
+      await use(outDir);
+    },
+    { scope: 'worker' },
+  ],
+  async app({ pages }, use) {
+    let server = await startServer(pages, '0');
+    const { origin } = server;
+    await use({
+      origin,
+      async restart() {
+        await server.stop();
+        server = await startServer(pages, new URL(origin).port);
+      },
+    });
+    await server.stop();
+  },
+});
+
+/** Opens the page; gives it with the feed's responses and the state's requests that it asked for. */
+async function open(page: Page, { origin }: App) {
+  const feeds: string[] = [];
+  const reads: string[] = [];
+  page.on('response', (response) => {
+    const { pathname } = new URL(response.url());
+    const isFeed = response.headers()['content-type']?.startsWith('text/event-stream');
+    if (pathname === '/events' && isFeed) feeds.push(response.url());
+    if (pathname === '/api/orders' && response.request().method() === 'GET') reads.push(response.url());
+  });
+  await page.goto(origin);
+  await expect(page.getByText('Live', { exact: true })).toBeVisible();
+  return { feeds, reads };
+}
+
+const orders = (page: Page) => page.locator('.orders li');
+const lines = (page: Page) => page.locator('.chat ol li');
+
+test('orders, chat and plan are live in two windows, each over one connection', async ({ app, context }) => {
+  const [ours, theirs] = [await context.newPage(), await context.newPage()];
+  const { feeds, reads } = await open(ours, app);
+  await open(theirs, app);
+  await expect(orders(theirs)).toHaveCount(3);
+
+  await ours.getByLabel('New order').fill('6 baguettes');
+  await ours.getByRole('button', { name: 'Add' }).click();
+  await expect(orders(theirs)).toHaveCount(4);
+  await theirs.getByLabel('6 baguettes').click();
+  await expect(ours.getByLabel('6 baguettes')).toBeChecked();
+
+  for (const text of ['one', 'two', 'three']) {
+    await ours.getByLabel('Say in the kitchen').fill(text);
+    await ours.getByRole('button', { name: 'Say' }).click();
+  }
+  await expect(lines(theirs)).toHaveText(['Ada one', 'Ada two', 'Ada three']);
+  await theirs.getByLabel('counter').click();
+  await expect(lines(theirs)).toHaveText(['Nobody has spoken in the counter yet.']);
+  await theirs.getByLabel('kitchen').click();
+  await expect(lines(theirs)).toHaveText(['Ada one', 'Ada two', 'Ada three']);
+
+  await ours.getByRole('button', { name: 'Make a plan' }).click();
+  await expect(ours.getByText('That is all.')).toBeVisible();
+  const plan = ['4:00 Heat the ovens', '4:30 40 rolls, school kitchen', '5:00 Plum cake, Mrs Lindqvist'];
+  await expect(ours.locator('.plan li')).toHaveText([...plan, '5:30 Clean the tables', '6:00 Open the shop']);
+  expect(feeds).toHaveLength(1);
+  // Twice: StrictMode mounts twice, and the first fetch is aborted.
+  expect(reads.length).toBeLessThanOrEqual(2);
+});
+
+test('orders are fetched anew behind a gap, and followed from there', async ({ app, page }) => {
+  const { reads } = await open(page, app);
+  await page.getByLabel('Plum cake, Mrs Lindqvist').click();
+  await expect(page.getByLabel('Plum cake, Mrs Lindqvist')).toBeChecked();
+  const before = reads.length;
+  await app.restart();
+  // The new server knows nothing of the change.
+  await expect(page.getByLabel('Plum cake, Mrs Lindqvist')).not.toBeChecked();
+  expect(reads.length).toBe(before + 1);
+  await page.getByLabel('40 rolls, school kitchen').click();
+  await expect(page.getByLabel('40 rolls, school kitchen')).toBeChecked();
+  expect(reads.length).toBe(before + 1);
+});

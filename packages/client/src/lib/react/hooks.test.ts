@@ -1,0 +1,427 @@
+// @vitest-environment happy-dom
+import { defineChannel, stream, topic } from '@linefeed/shared';
+import { FRAME } from '@linefeed/shared/wire';
+import { act, createElement as h, type ReactNode } from 'react';
+import { renderToString } from 'react-dom/server';
+import { describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import { mount, type PageOptions } from '../../../test/page.ts';
+import { createScript, type Script } from '../../../test/scripted-transport.ts';
+import type { Client } from '../client.ts';
+import { createHooks } from './hooks.ts';
+
+const board = defineChannel({
+  notice: z.string(),
+  price: topic({
+    params: z.object({ symbol: z.string(), at: z.object({ x: z.number(), y: z.number() }).optional() }),
+    data: z.object({ bid: z.number(), ask: z.number() }),
+  }),
+  report: stream({ data: z.number() }),
+});
+type Board = typeof board;
+
+const { Provider, useTopic, useConnectionState, useClient } = createHooks<Board>();
+
+/** Mounts a component below a client whose transport is in the hands of the test. */
+async function start(Component: () => ReactNode, options?: PageOptions) {
+  const script = createScript({ onGap: () => {} });
+  const client = script.client as Client<Board>;
+  const wrap = (...nodes: ReactNode[]) => h(Provider, { client }, ...nodes);
+  const page = await mount(wrap(h(Component)), options);
+  const settle = async () => await act(async () => await script.settle());
+  await settle();
+  return { script, client, page, wrap, settle };
+}
+
+/** Brings the connection up, each address accepted at position 5. */
+async function accept(script: Script, ...addresses: string[]): Promise<void> {
+  await act(async () => {
+    script.last().hello('e.5');
+    for (const address of addresses) script.last().subscribed(address, 5);
+    await script.settle();
+  });
+}
+
+async function send(script: Script, event: string, ...payloads: Array<[position: number, payload: unknown]>) {
+  await act(async () => {
+    for (const [position, payload] of payloads) script.last().send(event, payload, `e.${position}`);
+    await script.settle();
+  });
+}
+
+const addresses = (script: Script) => script.last().opening.entries.map(({ address }) => address);
+
+describe('useTopic', () => {
+  it('shows `initial`, then the newest payload, and the status of its subscription', async () => {
+    const { script, page } = await start(() => {
+      const { data, status } = useTopic('notice', { initial: 'none' });
+      return `${status}: ${data}`;
+    });
+    expect(page.text()).toBe('subscribing: none');
+    await accept(script, 'notice');
+    expect(page.text()).toBe('subscribed: none');
+    await send(script, 'notice', [6, 'a'], [7, 'b']);
+    expect(page.text()).toBe('subscribed: b');
+    await page[Symbol.asyncDispose]();
+    await script.clock.advance(1_000);
+    expect(script.client.connection.getSnapshot().state).toBe('idle');
+    expect(script.clock.pending).toBe(0);
+  });
+
+  it('shows undefined until the first payload, without `initial`', async () => {
+    await using page = (
+      await start(() => {
+        const { data } = useTopic('notice', { select: (text) => text.toUpperCase() });
+        return String(data);
+      })
+    ).page;
+    expect(page.text()).toBe('undefined');
+  });
+
+  it('renders once for a burst, and `reduce` has seen every event of it', async () => {
+    let renders = 0;
+    const { script, page } = await start(() => {
+      renders += 1;
+      const { data } = useTopic('notice', { initial: '', reduce: (all, text) => all + text });
+      return data;
+    });
+    await accept(script, 'notice');
+    renders = 0;
+    await send(script, 'notice', [6, 'a'], [7, 'b'], [8, 'c']);
+    expect(page.text()).toBe('abc');
+    expect(renders).toBe(1);
+    await page[Symbol.asyncDispose]();
+  });
+
+  it('does not render where what it selects stays the same', async () => {
+    let renders = 0;
+    const { script, page } = await start(() => {
+      renders += 1;
+      const { data } = useTopic('price', { params: { symbol: 'A' }, select: ({ bid }) => bid });
+      return String(data);
+    });
+    expect(renders).toBe(1);
+    await accept(script, 'price?symbol=A');
+    expect(renders).toBe(2);
+    await send(script, 'price?symbol=A', [6, { bid: 1, ask: 1 }]);
+    expect(page.text()).toBe('1');
+    expect(renders).toBe(3);
+    await send(script, 'price?symbol=A', [7, { bid: 1, ask: 2 }], [8, { bid: 1, ask: 3 }]);
+    expect(renders).toBe(3);
+    await page[Symbol.asyncDispose]();
+  });
+
+  it('does not render for events of other addresses, nor for changes of the connection', async () => {
+    let renders = 0;
+    const { script, client, page, settle } = await start(() => {
+      renders += 1;
+      return useTopic('notice').data;
+    });
+    client.subscribe('price', { symbol: 'A' }, () => {});
+    await accept(script, 'notice', 'price?symbol=A');
+    renders = 0;
+    await send(script, 'price?symbol=A', [6, { bid: 1, ask: 1 }]);
+    await act(async () => script.last().lose());
+    await settle();
+    expect(client.connection.getSnapshot().state).toBe('reconnecting');
+    expect(renders).toBe(0);
+    await page[Symbol.asyncDispose]();
+    client.close();
+  });
+
+  it('settles with a `select` that makes a new value each time', async () => {
+    let renders = 0;
+    const { script, page } = await start(() => {
+      renders += 1;
+      const { data } = useTopic('notice', { initial: 'a b', select: (text) => text.split(' ') });
+      return data.join('+');
+    });
+    expect(renders).toBe(1);
+    await accept(script, 'notice');
+    await send(script, 'notice', [6, 'c d']);
+    expect(page.text()).toBe('c+d');
+    expect(renders).toBe(3);
+    await page[Symbol.asyncDispose]();
+  });
+
+  it('takes `select` and `reduce` as they were last rendered', async () => {
+    let sign = '+';
+    const Component = () =>
+      useTopic('notice', {
+        initial: '',
+        reduce: (all, text) => all + sign + text,
+        select: (all) => `${all}${sign}`,
+      }).data;
+    const { script, page, wrap } = await start(Component);
+    await accept(script, 'notice');
+    await send(script, 'notice', [6, 'a']);
+    sign = '-';
+    await page.show(wrap(h(Component)));
+    expect(page.text()).toBe('+a-');
+    await send(script, 'notice', [7, 'b']);
+    expect(page.text()).toBe('+a-b-');
+    await page[Symbol.asyncDispose]();
+  });
+});
+
+describe('params', () => {
+  const Price = ({ params }: { params: { symbol: string; at?: { x: number; y: number } } }) => {
+    const { data } = useTopic('price', { params, initial: { bid: 0, ask: 0 } });
+    return `${params.symbol} ${data.bid}`;
+  };
+
+  it('are compared by value: the same ones written anew change nothing', async () => {
+    let params = { symbol: 'A', at: { x: 1, y: 2 } };
+    const Component = () => h(Price, { params });
+    const { script, page, wrap, settle } = await start(Component);
+    await accept(script, addresses(script)[0]!);
+    await send(script, addresses(script)[0]!, [6, { bid: 1, ask: 1 }]);
+    params = { at: { y: 2, x: 1 }, symbol: 'A' };
+    await page.show(wrap(h(Component)));
+    await settle();
+    expect(page.text()).toBe('A 1');
+    expect(script.attempts).toHaveLength(1);
+    expect(script.controls).toEqual([]);
+    await page[Symbol.asyncDispose]();
+  });
+
+  it('that change subscribe anew, from `initial`, on the same connection', async () => {
+    let symbol = 'A';
+    const Component = () => h(Price, { params: { symbol } });
+    const { script, page, wrap, settle } = await start(Component);
+    await accept(script, 'price?symbol=A');
+    await send(script, 'price?symbol=A', [6, { bid: 1, ask: 1 }]);
+    expect(page.text()).toBe('A 1');
+    symbol = 'B';
+    await page.show(wrap(h(Component)));
+    expect(page.text()).toBe('B 0');
+    await settle();
+    expect(script.controls).toEqual([
+      expect.objectContaining({ n: 1, add: [expect.objectContaining({ address: 'price?symbol=B' })] }),
+    ]);
+    await act(async () => script.last().subscribed('price?symbol=B', 6, { n: 1 }));
+    await send(script, 'price?symbol=A', [7, { bid: 7, ask: 7 }]);
+    expect(page.text()).toBe('B 0');
+    await send(script, 'price?symbol=B', [8, { bid: 8, ask: 8 }]);
+    expect(page.text()).toBe('B 8');
+    await act(async () => await script.clock.advance(1_000));
+    expect(script.controls[1]).toMatchObject({ add: [], remove: ['price?symbol=A'] });
+    expect(script.attempts).toHaveLength(1);
+    await page[Symbol.asyncDispose]();
+  });
+
+  it('that no address can hold are thrown where the component renders', async () => {
+    const script = createScript();
+    const Component = () => h(Price, { params: { symbol: '\ud800' } });
+    expect(() =>
+      renderToString(h(Provider, { client: script.client as Client<Board> }, h(Component))),
+    ).toThrow('URI malformed');
+  });
+});
+
+describe('enabled', () => {
+  it('false opens nothing', async () => {
+    const { script, page } = await start(() => useTopic('notice', { enabled: false }).status);
+    expect(page.text()).toBe('idle');
+    expect(script.attempts).toHaveLength(0);
+    await page[Symbol.asyncDispose]();
+  });
+
+  it('keeps the data while it is false, and goes on behind the last event', async () => {
+    let enabled = true;
+    const Component = () => {
+      const { data, status } = useTopic('notice', {
+        initial: '',
+        reduce: (all, text) => all + text,
+        enabled,
+      });
+      return `${status}: ${data}`;
+    };
+    const { script, page, wrap, settle } = await start(Component);
+    await accept(script, 'notice');
+    await send(script, 'notice', [6, 'a']);
+    enabled = false;
+    await page.show(wrap(h(Component)));
+    expect(page.text()).toBe('idle: a');
+    await act(async () => await script.clock.advance(1_000));
+    expect(script.last().closed).toBe(true);
+    enabled = true;
+    await page.show(wrap(h(Component)));
+    await settle();
+    expect(script.attempts).toHaveLength(2);
+    expect(script.last().opening.entries).toEqual([
+      expect.objectContaining({ address: 'notice', from: 'e.6' }),
+    ]);
+    await act(async () => {
+      script.last().hello('e.6');
+      script.last().subscribed('notice', 6, { tail: 'e.7' });
+    });
+    await send(script, 'notice', [7, 'b']);
+    expect(page.text()).toBe('subscribed: ab');
+    await page[Symbol.asyncDispose]();
+  });
+});
+
+describe('from', () => {
+  it('is where it starts, and another one starts anew from `initial`', async () => {
+    let state = { from: 'e.3', initial: 'x' };
+    const Component = () => useTopic('notice', { ...state, reduce: (all, text) => all + text }).data;
+    const { script, page, wrap, settle } = await start(Component);
+    expect(script.last().opening.entries).toEqual([
+      expect.objectContaining({ address: 'notice', from: 'e.3' }),
+    ]);
+    await accept(script, 'notice');
+    await send(script, 'notice', [6, 'a']);
+    expect(page.text()).toBe('xa');
+    state = { from: 'e.8', initial: 'y' };
+    await page.show(wrap(h(Component)));
+    await settle();
+    expect(page.text()).toBe('y');
+    expect(script.controls).toEqual([
+      expect.objectContaining({ add: [expect.objectContaining({ address: 'notice', from: 'e.8' })] }),
+    ]);
+    await page[Symbol.asyncDispose]();
+  });
+});
+
+describe('gaps and errors', () => {
+  it('are shown, and `onGap` is called', async () => {
+    const gaps: string[] = [];
+    const Component = () => {
+      const { gap, error } = useTopic('notice', { onGap: ({ to }) => gaps.push(to) });
+      return `${gap?.reason} ${error?.code}`;
+    };
+    const { script, page, settle } = await start(Component);
+    await accept(script, 'notice');
+    expect(page.text()).toBe('undefined undefined');
+    await act(async () =>
+      script.last().send(FRAME.gap, { address: 'notice', from: 'e.5', to: 'e.9', reason: 'trimmed' }),
+    );
+    expect(page.text()).toBe('trimmed undefined');
+    expect(gaps).toEqual(['e.9']);
+    await act(async () =>
+      script
+        .last()
+        .send(FRAME.error, { address: 'notice', code: 'forbidden', message: 'No.', retryable: false }),
+    );
+    await settle();
+    expect(page.text()).toBe('trimmed forbidden');
+    await page[Symbol.asyncDispose]();
+  });
+
+  it('of a stream without ids, its run starts again from `initial`', async () => {
+    let enabled = true;
+    const Component = () => {
+      const { data, status } = useTopic('report', { initial: 0, reduce: (sum, step) => sum + step, enabled });
+      return `${status}: ${data}`;
+    };
+    const { script, page, wrap, settle } = await start(Component);
+    const run = async (attempt: Script['attempts'][number]) =>
+      await act(async () => {
+        const { key } = attempt.opening.entries[0]!;
+        attempt.hello();
+        attempt.send(FRAME.subscribed, { address: `report~${key}`, event: `report~${key}`, key });
+        attempt.send(`report~${key}`, 1, '~');
+        attempt.send(`report~${key}`, 2, '~');
+      });
+    await run(script.last());
+    expect(page.text()).toBe('subscribed: 3');
+    enabled = false;
+    await page.show(wrap(h(Component)));
+    await act(async () => await script.clock.advance(2_000));
+    enabled = true;
+    await page.show(wrap(h(Component)));
+    await settle();
+    expect(page.text()).toBe('subscribing: 0');
+    await run(script.last());
+    expect(page.text()).toBe('subscribed: 3');
+    const [entry] = script.last().opening.entries;
+    await act(async () => script.last().send(FRAME.end, { address: `report~${entry?.key}` }));
+    expect(page.text()).toBe('ended: 3');
+    await page[Symbol.asyncDispose]();
+  });
+});
+
+describe('StrictMode', () => {
+  it('opens one connection and asks once', async () => {
+    const { script, page } = await start(
+      () => {
+        const { data } = useTopic('notice', { initial: '', reduce: (all, text) => all + text });
+        return data;
+      },
+      { strict: true },
+    );
+    expect(script.attempts).toHaveLength(1);
+    expect(addresses(script)).toEqual(['notice']);
+    await accept(script, 'notice');
+    await send(script, 'notice', [6, 'a'], [7, 'b']);
+    expect(page.text()).toBe('ab');
+    expect(script.controls).toEqual([]);
+    await page[Symbol.asyncDispose]();
+  });
+
+  it('runs a stream once', async () => {
+    const { script, page } = await start(() => String(useTopic('report').data), { strict: true });
+    expect(addresses(script)).toEqual(['report']);
+    expect(script.controls).toEqual([]);
+    await page[Symbol.asyncDispose]();
+  });
+});
+
+describe('on the server', () => {
+  const Component = () => {
+    const { data, status } = useTopic('notice', { initial: 'none' });
+    const { state } = useConnectionState();
+    return h('p', undefined, `${state} ${status} ${data}`);
+  };
+
+  it('renders `initial` and opens nothing', async () => {
+    const script = createScript();
+    const html = renderToString(h(Provider, { client: script.client as Client<Board> }, h(Component)));
+    await script.settle();
+    expect(html).toBe('<p>idle subscribing none</p>');
+    expect(script.attempts).toHaveLength(0);
+    expect(script.client.connection.getSnapshot().state).toBe('idle');
+    expect(script.clock.pending).toBe(0);
+  });
+
+  it('renders what the page takes over as it is, also below a client that is connected', async () => {
+    const script = createScript();
+    const client = script.client as Client<Board>;
+    client.subscribe('price', { symbol: 'A' }, () => {});
+    await script.settle();
+    await accept(script, 'price?symbol=A');
+    const complaints = vi.spyOn(console, 'error');
+    const page = await mount(h(Provider, { client }, h(Component)), { html: '<p>idle subscribing none</p>' });
+    expect(complaints).not.toHaveBeenCalled();
+    expect(page.text()).toBe('connected subscribing none');
+    await page[Symbol.asyncDispose]();
+    client.close();
+  });
+});
+
+describe('the other hooks', () => {
+  it('follow the connection', async () => {
+    let renders = 0;
+    const { script, page } = await start(() => {
+      renders += 1;
+      useTopic('notice');
+      const { hasEverConnected } = useClient().connection.getSnapshot();
+      return `${useConnectionState().state} ${hasEverConnected}`;
+    });
+    expect(page.text()).toBe('connecting false');
+    await accept(script, 'notice');
+    expect(page.text()).toBe('connected true');
+    renders = 0;
+    await send(script, 'notice', [6, 'a']);
+    expect(renders).toBe(1);
+    await page[Symbol.asyncDispose]();
+  });
+
+  it('need a Provider', () => {
+    const Component = () => useTopic('notice').data;
+    expect(() => renderToString(h(Component))).toThrow(
+      'Linefeed hooks need a <Provider client={…}> above them.',
+    );
+  });
+});

@@ -1,0 +1,125 @@
+/** The real client on a feed in memory, in the hands of a test. */
+import {
+  LinefeedError,
+  type AnyChannel,
+  type ParamsInput,
+  type Payload,
+  type StreamName,
+  type TopicName,
+} from '@linefeed/shared';
+import { encodeAddress } from '@linefeed/shared/wire';
+import { createClient, type Client, type ClientOptions } from '../client.ts';
+import { createManualClock, type ManualClock } from '../clock.ts';
+import { createTestFeed } from './test-feed.ts';
+
+export interface TestClientOptions<C extends AnyChannel>
+  extends Omit<ClientOptions, 'url' | 'transport' | 'fetch' | 'clock' | 'headers' | 'credentials'> {
+  /** The topics that are streams. Needed where the channel is given as a type alone: a type says nothing at run time. */
+  readonly streams?: ReadonlyArray<StreamName<C>> | undefined;
+}
+
+type Name<C extends AnyChannel> = { [N in TopicName<C>]: N }[TopicName<C>];
+
+/** What `emit` takes behind the topic: params as in `subscribe`, and a payload. */
+export type EmitArguments<C extends AnyChannel, K extends TopicName<C>> =
+  ParamsInput<C, K> extends undefined
+    ? [payload: Payload<C, K>]
+    : {} extends ParamsInput<C, K>
+      ? [payload: Payload<C, K>] | [params: ParamsInput<C, K>, payload: Payload<C, K>]
+      : [params: ParamsInput<C, K>, payload: Payload<C, K>];
+
+/** What names an address behind its topic: params as in `subscribe`. */
+export type TopicArguments<C extends AnyChannel, K extends TopicName<C>> =
+  ParamsInput<C, K> extends undefined
+    ? []
+    : {} extends ParamsInput<C, K>
+      ? [params?: ParamsInput<C, K>]
+      : [params: ParamsInput<C, K>];
+
+/**
+ * A client and the feed it is on. Every function resolves once the handlers that it called have returned, save those
+ * that wait for something of their own.
+ */
+export interface TestClient<C extends AnyChannel> {
+  /** What the code under test is given. */
+  readonly client: Client<C>;
+  /** The client's time: retries and lingering wait for `clock.advance(ms)`. */
+  readonly clock: ManualClock;
+  /** Publishes to an address, or yields to the runs of a stream. While disconnected, logged events wait in the log. */
+  readonly emit: <K extends Name<C>>(topic: K, ...rest: EmitArguments<C, K>) => Promise<void>;
+  /**
+   * Loses events of a logged address that nobody has seen: `onGap` is called, now or on the next connection, with the
+   * reason `trimmed`.
+   */
+  readonly gap: <K extends Exclude<Name<C>, StreamName<C>>>(
+    topic: K,
+    ...rest: TopicArguments<C, K>
+  ) => Promise<void>;
+  /** Ends the runs of a stream. */
+  readonly end: <K extends StreamName<C>>(topic: K, ...rest: TopicArguments<C, K>) => Promise<void>;
+  /** Cuts the connection and refuses every other one, until `reconnect()`. */
+  readonly disconnect: () => Promise<void>;
+  /** Lets the client in again, without a wait. */
+  readonly reconnect: () => Promise<void>;
+  /** Lets everything happen that waits for no time: call it after `subscribe`. */
+  readonly settle: () => Promise<void>;
+}
+
+/** Makes a client for a test. As with `createClient`, the channel's value turns run-time validation on. */
+export function createTestClient<C extends AnyChannel>(
+  ...[first, second]: [options?: TestClientOptions<C>] | [channel: C, options?: TestClientOptions<C>]
+): TestClient<C> {
+  const channel = first !== undefined && 'topics' in first ? first : undefined;
+  const { streams = [], ...options } = (channel === undefined ? (first as TestClientOptions<C>) : second) ?? {};
+  const clock = createManualClock();
+  const isStream = (topic: string): boolean =>
+    channel?.topics.get(topic)?.kind === 'stream' || (streams as readonly string[]).includes(topic);
+  const feed = createTestFeed(isStream);
+  const all: ClientOptions = {
+    ...options,
+    url: 'http://linefeed.test/events',
+    transport: feed.transport,
+    fetch: feed.fetch,
+    clock,
+  };
+  const client = channel === undefined ? createClient<C>(all) : createClient<C>(channel, all);
+  const settle = (): Promise<void> => clock.advance(0);
+  // What was subscribed in this very tick is on the feed before anything is emitted.
+  const act = async (task: () => void): Promise<void> => {
+    await settle();
+    task();
+    await settle();
+  };
+  const addressOf = (topic: string, params: unknown): string =>
+    encodeAddress(topic, params as object | undefined);
+
+  return {
+    client,
+    clock,
+    settle,
+    emit: (topic, ...rest) => {
+      const [payload, params] = [...rest].toReversed();
+      return act(() => feed.publish(addressOf(topic, params), payload));
+    },
+    gap: (topic, ...[params]) => act(() => feed.lose(addressOf(topic, params))),
+    end: (topic, ...[params]) => {
+      if (!isStream(topic)) {
+        throw new LinefeedError(
+          'invalid_option',
+          `${topic} is not known as a stream: give createTestClient the channel, or streams: ['${topic}'].`,
+        );
+      }
+      return act(() => feed.end(addressOf(topic, params)));
+    },
+    disconnect: () =>
+      act(() => {
+        feed.online = false;
+        feed.cut();
+      }),
+    reconnect: () =>
+      act(() => {
+        feed.online = true;
+        client.reconnect();
+      }),
+  };
+}

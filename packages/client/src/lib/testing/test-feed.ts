@@ -1,0 +1,204 @@
+/** A feed in memory: the server's end of one client, as far as a client can tell. */
+import {
+  FRAME,
+  formatCursor,
+  parseAddress,
+  parseCursor,
+  PROTOCOL_VERSION,
+  streamEventName,
+  type ControlRequest,
+  type SubscriptionEntry,
+} from '@linefeed/shared/wire';
+import { networkError } from '../request.ts';
+import type { Transport, TransportSink } from '../transport.ts';
+
+export interface TestFeed {
+  readonly transport: Transport;
+  /** Answers control requests. */
+  readonly fetch: typeof fetch;
+  /** Whether it can be reached. */
+  online: boolean;
+  readonly publish: (address: string, payload: unknown) => void;
+  /** Loses everything of an address, and something more that nobody has seen. */
+  readonly lose: (address: string) => void;
+  readonly end: (address: string) => void;
+  /** Ends the open response, as a network does. */
+  readonly cut: () => void;
+}
+
+interface LoggedEvent {
+  readonly address: string;
+  readonly position: number;
+  readonly prev: number;
+  readonly json: string;
+}
+
+/** One open response. */
+interface Line {
+  readonly id: string;
+  readonly sink: TransportSink;
+  /** Where each subscribed address goes on behind. */
+  readonly logged: Map<string, number>;
+  /** Event names of the runs of each stream's address. */
+  readonly runs: Map<string, Set<string>>;
+}
+
+const EPOCH = 'test';
+
+export function createTestFeed(isStream: (topic: string) => boolean): TestFeed {
+  const log: LoggedEvent[] = [];
+  /** By address: the last position that is lost. */
+  const losses = new Map<string, number>();
+  const newest = new Map<string, number>();
+  let tail = 0;
+  let lines = 0;
+  let steps = 0;
+  let line: Line | undefined;
+
+  const cursor = (position: number): string => formatCursor(EPOCH, position.toString(36));
+  const positionOf = (text: string): number => parseInt(parseCursor(text)?.position ?? '0', 36);
+  const send = (event: string, json: string, id = ''): void => {
+    line?.sink.onLife();
+    line?.sink.onFrame(event, json, id);
+  };
+  const tell = (event: string, body: object, id?: string): void => send(event, JSON.stringify(body), id);
+
+  const deliver = ({ address, position, prev, json }: LoggedEvent): void => {
+    line?.logged.set(address, position);
+    send(address, json, `${cursor(position)}.${prev.toString(36)}`);
+  };
+
+  const startOf = ({ from }: SubscriptionEntry, shared: number | undefined): number =>
+    from === undefined ? (shared ?? tail) : from === 'now' ? tail : from === 'earliest' ? 0 : positionOf(from);
+
+  /** Accepts entries that share `shared`; what each has missed follows. */
+  const accept = (entries: readonly SubscriptionEntry[], shared: number | undefined, n?: number): void => {
+    const echo = n === undefined ? {} : { n };
+    const rewound: string[] = [];
+    for (const entry of entries) {
+      const { address, key } = entry;
+      const topic = parseAddress(address)?.topic ?? address;
+      if (isStream(topic)) {
+        const event = streamEventName(topic, key);
+        line?.runs.set(address, (line.runs.get(address) ?? new Set()).add(event));
+        tell(FRAME.subscribed, { address: event, event, ...(key !== undefined && { key }), ...echo });
+        continue;
+      }
+      const start = startOf(entry, shared);
+      const rewind = shared !== undefined && start < shared;
+      if (rewind) rewound.push(address);
+      line?.logged.set(address, start);
+      tell(FRAME.subscribed, {
+        address,
+        event: address,
+        cursor: cursor(start),
+        tail: cursor(tail),
+        ...(rewind && { rewind }),
+        ...echo,
+      });
+    }
+    announce();
+    for (const address of rewound) {
+      replay((event) => event.address === address);
+      tell(FRAME.caughtup, { address });
+    }
+    replay(() => true);
+  };
+
+  const announce = (): void => {
+    for (const [address, at] of line?.logged ?? []) {
+      const loss = losses.get(address);
+      if (loss === undefined || loss <= at) continue;
+      line?.logged.set(address, loss);
+      tell(FRAME.gap, {
+        address,
+        from: cursor(at),
+        to: cursor(loss),
+        reason: 'trimmed',
+      });
+    }
+  };
+
+  const replay = (fits: (event: LoggedEvent) => boolean): void => {
+    for (const event of log) {
+      const at = line?.logged.get(event.address);
+      if (at !== undefined && event.position > at && fits(event)) deliver(event);
+    }
+  };
+
+  const feed: TestFeed = {
+    online: true,
+    transport({ entries, cursor: asked }, sink) {
+      let open = true;
+      queueMicrotask(() => {
+        if (!open) return;
+        if (!feed.online) return sink.onEnd({ error: networkError('The test has disconnected this client.') });
+        lines += 1;
+        const id = `test-${lines}`;
+        line = { id, sink, logged: new Map(), runs: new Map() };
+        const resumed = asked === undefined ? undefined : positionOf(asked);
+        const starts = entries.map((entry) => startOf(entry, resumed));
+        // Silence proves nothing here: the clock moves only when the test moves it.
+        const hello = { protocol: PROTOCOL_VERSION, connection: id, pingMs: 0, timeoutMs: 0, maxDurationMs: 0 };
+        tell(FRAME.hello, hello, cursor(resumed ?? Math.min(tail, ...starts)));
+        accept(entries, resumed);
+      });
+      return {
+        close() {
+          open = false;
+          if (line?.sink === sink) line = undefined;
+        },
+      };
+    },
+    async fetch(_, init) {
+      if (!feed.online) throw new TypeError('The test has disconnected this client.');
+      const { connection, n, add = [], remove = [] } = JSON.parse(String(init?.body)) as ControlRequest;
+      if (connection !== line?.id) return new Response(null, { status: 409 });
+      queueMicrotask(() => {
+        if (connection !== line?.id) return;
+        for (const event of remove) {
+          line.logged.delete(event);
+          for (const events of line.runs.values()) events.delete(event);
+          tell(FRAME.end, { address: event, n });
+        }
+        // What is added is asked for in its own place: it stands where the connection does, or behind it.
+        if (add.length > 0) accept(add, tail, n);
+      });
+      return new Response(null, { status: 202 });
+    },
+    publish(address, payload) {
+      const json = JSON.stringify(payload);
+      const topic = parseAddress(address)?.topic ?? address;
+      if (isStream(topic)) {
+        steps += 1;
+        for (const event of line?.runs.get(address) ?? []) send(event, json, `${cursor(tail)}~${steps}`);
+        return;
+      }
+      tail += 1;
+      const event = { address, position: tail, prev: newest.get(address) ?? 0, json };
+      newest.set(address, tail);
+      log.push(event);
+      if (line?.logged.has(address) === true) deliver(event);
+    },
+    lose(address) {
+      tail += 1;
+      newest.set(address, tail);
+      losses.set(address, tail);
+      for (let index = log.length - 1; index >= 0; index -= 1) {
+        if (log[index]?.address === address) log.splice(index, 1);
+      }
+      announce();
+    },
+    end(address) {
+      const events = line?.runs.get(address) ?? [];
+      line?.runs.delete(address);
+      for (const event of events) tell(FRAME.end, { address: event }, `${cursor(tail)}~!`);
+    },
+    cut() {
+      const cut = line;
+      line = undefined;
+      cut?.sink.onEnd({ error: networkError('The test has disconnected this client.') });
+    },
+  };
+  return feed;
+}

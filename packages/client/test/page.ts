@@ -1,0 +1,35 @@
+/** A page on which components are mounted: what it shows, and everything that waits for no time let happen. */
+import { act, StrictMode, createElement, type ReactNode } from 'react';
+import { createRoot, hydrateRoot, type Root } from 'react-dom/client';
+
+declare global {
+  var IS_REACT_ACT_ENVIRONMENT: boolean;
+}
+
+export interface Page extends AsyncDisposable {
+  readonly text: () => string;
+  readonly show: (node: ReactNode) => Promise<void>;
+}
+
+export interface PageOptions {
+  readonly strict?: boolean;
+  /** What the server has rendered. */
+  readonly html?: string;
+}
+
+export async function mount(node: ReactNode, { strict = false, html }: PageOptions = {}): Promise<Page> {
+  globalThis.IS_REACT_ACT_ENVIRONMENT = true;
+  const place = document.createElement('div');
+  const wrap = (inner: ReactNode) => (strict ? createElement(StrictMode, undefined, inner) : inner);
+  let root: Root | undefined;
+  if (html !== undefined) place.innerHTML = html;
+  await act(async () => {
+    if (html !== undefined) root = hydrateRoot(place, wrap(node));
+    else (root = createRoot(place)).render(wrap(node));
+  });
+  return {
+    text: () => place.textContent ?? '',
+    show: async (next) => await act(async () => root?.render(wrap(next))),
+    [Symbol.asyncDispose]: async () => await act(async () => root?.unmount()),
+  };
+}
