@@ -116,7 +116,13 @@ async function simulateStep({ log, check }: StepContext): Promise<void> {
   const faults = [...FAULTS];
   const catchFaults = async (): Promise<void> => {
     for (let fault = faults.shift(); fault !== undefined; fault = faults.shift()) {
-      const { ok, output } = await run(['--fault', fault.name, '--seeds', String(WORLDS_FOR_A_FAULT), '--bail']);
+      const { ok, output } = await run([
+        '--fault',
+        fault.name,
+        '--seeds',
+        String(WORLDS_FOR_A_FAULT),
+        '--bail',
+      ]);
       // Caught: the run failed, and not because something else broke.
       const caught = !ok && /^seed \d+: /m.test(output);
       if (!caught) log(`Not caught: ${fault.name}\n${output}`);

@@ -2,4 +2,9 @@
 export { createTestClient } from './lib/testing/test-client.ts';
 export { createManualClock } from './lib/clock.ts';
 export type { ManualClock } from './lib/clock.ts';
-export type { EmitArguments, TestClient, TestClientOptions, TopicArguments } from './lib/testing/test-client.ts';
+export type {
+  EmitArguments,
+  TestClient,
+  TestClientOptions,
+  TopicArguments,
+} from './lib/testing/test-client.ts';

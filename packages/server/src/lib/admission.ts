@@ -102,7 +102,7 @@ function checkKey({ topic, key }: AskedEntry, alone: boolean, address: string): 
     if (alone) return;
     throw refusal(
       'key_required',
-      `The stream "${topic}" needs a key on a connection with several subscriptions; without one, open it alone at …/${address}.`,
+      `The stream "${topic}" needs a key on a connection with several subscriptions; without one, open it alone: …/${topic}, its params in the query.`,
     );
   }
   if (!STREAM_KEY.test(key)) {

@@ -31,6 +31,8 @@ export interface LoggedStart extends Start {
   readonly asked: string;
   /** Echoed, so that a client that asks twice for one address knows which is answered. */
   readonly key: string | undefined;
+  /** `keep: 'latest'`: whatever it starts from, the newest value is worth having. */
+  readonly isLatest: boolean;
   /** It has a start of its own, apart from the connection's cursor. */
   readonly own: boolean;
 }
@@ -85,6 +87,9 @@ export class LoggedDelivery implements Member {
   #lastId: Position | undefined;
   #pulling = false;
   #mainTurn = false;
+  readonly #latest = new Set<string>();
+  /** What waits until the gaps of the opening are announced. */
+  #afterGaps: Array<() => void> = [];
   /** Events since the last time it left the live ones. */
   #replayed = 0;
 
@@ -131,7 +136,8 @@ export class LoggedDelivery implements Member {
     this.#main = new Track(resumed ?? (positions.length > 0 ? positions.reduce(earlierOf) : hub.position));
     // Bookmarks tell of what moved since.
     this.#lastId = this.#main.position;
-    const usable = asked.length > 0 && !asked.some(({ gap, own }) => gap !== undefined && !own);
+    // An id would outlive the gap that is still to be announced.
+    const usable = asked.length > 0 && !asked.some(({ gap }) => gap !== undefined);
     return usable ? hub.cursorAt(this.#main.position) : undefined;
   }
 
@@ -143,10 +149,8 @@ export class LoggedDelivery implements Member {
 
   /** Goes live, or begins to pull. */
   start(): void {
-    const gaps = this.#main.hasPendingGaps;
     this.#options.hub.add(this);
     this.#advance();
-    if (gaps && this.#live) this.#bookmark();
   }
 
   /** Adds a logged address, as control request `n` asked. Two addresses as asked may be one event name; it is delivered once. */
@@ -176,7 +180,8 @@ export class LoggedDelivery implements Member {
   }
 
   #follow(logged: LoggedStart): void {
-    const { event, gap } = logged;
+    const { event, gap, isLatest } = logged;
+    if (isLatest) this.#latest.add(event);
     const start = this.#startOf(logged);
     if (comparePositions(start, this.position) < 0) {
       const track = new Track(start);
@@ -197,6 +202,7 @@ export class LoggedDelivery implements Member {
   remove(event: string): void {
     this.flush();
     this.#options.hub.leave(event, this);
+    this.#latest.delete(event);
     this.#main.remove(event);
     for (const rewind of this.#rewinds) rewind.remove(event);
     this.#rewinds = this.#rewinds.filter(({ addresses }) => addresses.size > 0);
@@ -208,6 +214,7 @@ export class LoggedDelivery implements Member {
     hub.remove(this);
     for (const address of this.#main.addresses.keys()) hub.leave(address, this);
     this.#pending = undefined;
+    this.#afterGaps = [];
   }
 
   // Live --------------------------------------------------------------------------------------------------------------
@@ -253,8 +260,9 @@ export class LoggedDelivery implements Member {
     this.#fallBack(position);
     this.#lastId = undefined;
     this.#skipThrough = undefined;
-    this.#main = new Track(position);
-    for (const address of addresses) this.#main.add(address, position, { from, reason });
+    const floorOf = (address: string): Position => (this.#latest.has(address) ? BEGINNING : position);
+    this.#main = new Track(addresses.map(floorOf).reduce(earlierOf));
+    for (const address of addresses) this.#main.add(address, floorOf(address), { from, reason });
     this.#advance();
   }
 
@@ -273,7 +281,7 @@ export class LoggedDelivery implements Member {
   #advance(): void {
     const { hub } = this.#options;
     if (!this.#live && comparePositions(this.#main.position, hub.position) >= 0) {
-      this.#announce(this.#main.takeGaps());
+      this.#announceOpening(this.#main.takeGaps());
       this.#live = true;
       this.#countReplay();
       this.#skipThrough =
@@ -281,6 +289,19 @@ export class LoggedDelivery implements Member {
       for (const address of this.#main.addresses.keys()) hub.join(address, this);
     }
     if (!this.#live || this.#rewinds.length > 0) void this.#pull();
+  }
+
+  /** Calls once no gap of the connection's cursor is waiting to be announced: at once, most often. */
+  afterGaps(call: () => void): void {
+    if (this.#main.hasPendingGaps) this.#afterGaps.push(call);
+    else call();
+  }
+
+  #announceOpening(gaps: readonly FoundGap[]): void {
+    this.#announce(gaps);
+    // Where delivery goes on: a client that comes back from here is not told again.
+    if (gaps.length > 0) this.#bookmark();
+    for (const call of this.#afterGaps.splice(0)) call();
   }
 
   #countReplay(): void {
@@ -331,10 +352,9 @@ export class LoggedDelivery implements Member {
       if (page.epoch !== hub.epoch) return await this.#awaitReset();
       this.flush();
       const isMain = track === this.#main;
-      const opening = isMain && track.hasPendingGaps;
       const gaps = track.takeGaps(page);
-      this.#announce(gaps);
-      if (opening || (isMain && gaps.length > 0)) this.#bookmark();
+      if (isMain) this.#announceOpening(gaps);
+      else this.#announce(gaps);
       // A rewind must not overtake what it is to be merged into: its ids would say that the rest was written too.
       const end = isMain ? page.through : earlierOf(page.through, this.position);
       const events = page.events.filter(

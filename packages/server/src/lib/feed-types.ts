@@ -112,7 +112,7 @@ export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimi
   /** Where the feed is mounted. Default `/events`. */
   readonly path?: string | undefined;
   /**
-   * Who asks. Called once for each request, before anything else is looked at; what it returns goes to `authorize` and
+   * Who asks. Called once for each request that passed the origin check; what it returns goes to `authorize` and
    * to sources. What it throws refuses the request, with the error's `status` if that is 400 to 599.
    */
   readonly context?: ((request: Request, reply: ContextReply) => Awaitable<Context>) | undefined;

@@ -323,6 +323,18 @@ describe('keep: latest', () => {
   });
 });
 
+describe('keep: latest, where the cursor is of no use', () => {
+  it.each(['garbage', 'zzz.future'])('brings the newest value: %s', async (cursor) => {
+    const { feed, open } = createBench();
+    await feed.publish('price', { symbol: 'A' }, { bid: 1 });
+    await feed.publish('notice', { text: 'past' });
+    const from = cursor === 'zzz.future' ? at(feed.cursor(), 999) : cursor;
+    const tap = await open(`/events?topic=notice&topic=price%3Fsymbol%3DA&last_event_id=${from}`);
+    expect(tap.of('linefeed.gap')).toHaveLength(2);
+    expect(tap.payloads).toEqual([{ bid: 1 }]);
+  });
+});
+
 describe('control requests', () => {
   const control = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
   const idOf = (tap: { frames: Array<{ data: unknown }> }): string =>
@@ -348,6 +360,15 @@ describe('control requests', () => {
     expect(tap.payloads).toEqual([{ n: 1 }, { n: 2 }]);
     expect(tap.of('linefeed.end')[0]!.data).toEqual({ address: 'notice', n: 1 });
     expect(tap.of('linefeed.subscribed')[1]!.data).toMatchObject({ address: 'other', n: 1, rewind: true });
+  });
+
+  it('brings the newest value of keep: latest to a connection that had only streams', async () => {
+    const { feed, open, ask, clock } = createBench();
+    await feed.publish('price', { symbol: 'A' }, { bid: 1 });
+    const tap = await open('/events/tick?key=a');
+    await ask('/events', control({ connection: idOf(tap), n: 1, add: [{ address: 'price?symbol=A' }] }));
+    await clock.settle();
+    expect(tap.of('price?symbol=A')).toMatchObject([{ data: { bid: 1 } }]);
   });
 
   it('changes nothing when it is repeated', async () => {
@@ -424,6 +445,45 @@ describe('streams', () => {
       key: 'k1',
       code: 'not_resumable',
     });
+  });
+
+  it('says nothing before the gaps of the opening', async () => {
+    const { feed, open, clock } = createBench();
+    await feed.publish('notice', { text: 'new' });
+    const tap = await open('/events?topic=notice&topic=tick&key=a&last_event_id=oldepoch.zz');
+    await clock.settle();
+    const events = tap.frames.map(({ event }) => event);
+    expect(events.indexOf('linefeed.gap')).toBeLessThan(events.indexOf('tick~a'));
+    expect(tap.of('tick~a')).toHaveLength(1);
+  });
+
+  it('is not run again when a plain EventSource repeats the URL that opened it', async () => {
+    const runs: Array<string | undefined> = [];
+    const { open, clock } = createBench({
+      streams: {
+        *report({ lastEventId }) {
+          runs.push(lastEventId);
+          yield message({ step: 1 }, { id: 'one' });
+        },
+        *tick() {
+          yield 1;
+        },
+      },
+    });
+    const url = '/events?topic=notice&topic=report%3Fyear%3D1&key=a';
+    const first = await open(url);
+    await clock.settle();
+    const mark = first.of('report~a')[0]!.id!;
+    const second = await open(url, { headers: { 'last-event-id': mark } });
+    await clock.settle();
+    expect(runs).toEqual([undefined, 'one']);
+    const two = await open(`${url}&topic=tick&key=b`, { headers: { 'last-event-id': mark } });
+    expect(two.of('linefeed.error').map(({ data }) => (data as { code: string }).code)).toEqual([
+      'not_resumable',
+      'not_resumable',
+    ]);
+    expect(runs).toHaveLength(2);
+    second.leave();
   });
 
   it('needs a key beside other subscriptions, and bears the connection cursor in its ids', async () => {
@@ -792,7 +852,10 @@ describe('refusals', () => {
     });
     const answering = feed.handle(new Request('http://feed.test/events/notice'));
     await clock.advance(1_001);
-    expect((await answering).status).toBe(503);
+    const response = await answering;
+    // A 503 would end a plain EventSource for ever.
+    expect(response.status).toBe(200);
+    expect(await response.text()).toMatch(/event: linefeed.reconnect/);
   });
 });
 

@@ -156,12 +156,19 @@ export class FeedCore implements ConnectionHost {
     assertAcceptable(request.header('accept'));
     const asked = await this.#read(request, rest);
     const { identify: run } = this.#options;
-    const visitor = await this.#withinTime(identify(request, cors, run, this.clock));
+    const visitor = await this.#withinTime(identify(request, cors, run, this.clock)).catch(
+      (error: unknown) => {
+        if (isTimeout(error)) return undefined;
+        throw error;
+      },
+    );
+    if (visitor === undefined) return this.#comeBackLater(method, 'busy', BUSY_RETRY_MS, cors);
     if (visitor.error !== undefined) return this.#refuse(visitor.error, visitor.headers);
     try {
       if ('connection' in asked) return await this.#control(asked, visitor);
       return await this.#open(asked, visitor, method);
     } catch (error) {
+      if (isTimeout(error)) return this.#comeBackLater(method, 'busy', BUSY_RETRY_MS, visitor.headers);
       return this.#refuse(error, visitor.headers);
     }
   }
@@ -192,7 +199,8 @@ export class FeedCore implements ConnectionHost {
 
   // Opening -----------------------------------------------------------------------------------------------------------
 
-  async #open({ entries, lastEventId }: Opening, visitor: Visitor, method: string): Promise<Answer> {
+  async #open(opening: Opening, visitor: Visitor, method: string): Promise<Answer> {
+    const { entries, lastEventId } = opening;
     if (this.#closing !== undefined) {
       const left = Math.max(0, this.#closing.until - this.clock.now());
       return this.#comeBackLater(method, 'drain', left + this.limits.retryMs, visitor.headers);
@@ -203,7 +211,7 @@ export class FeedCore implements ConnectionHost {
       return this.#comeBackLater(method, 'busy', BUSY_RETRY_MS, visitor.headers);
     const alone = entries.length === 1;
     const streamFrom = (entry: AskedEntry | Admitted): string | undefined =>
-      entry.from ?? (alone ? lastEventId : undefined);
+      entry.from ?? this.#streamFrom(opening);
     if (entries.every((entry) => this.#isOver(entry.topic, streamFrom(entry)))) {
       return { status: 204, headers: visitor.headers, body: undefined };
     }
@@ -229,6 +237,18 @@ export class FeedCore implements ConnectionHost {
       for (const { event } of logged) this.#options.handlers.onSubscribe(connection, event);
     };
     return { ...head, body };
+  }
+
+  /**
+   * Where a stream without a `from` of its own goes on. A native EventSource that comes back repeats its URL, and one id
+   * cannot tell where each of several streams stood: those are taken for begun, and not run twice.
+   */
+  #streamFrom({ entries, lastEventId, isNativeReturn }: Opening): string | undefined {
+    if (entries.length === 1) return lastEventId;
+    if (!isNativeReturn) return undefined;
+    const { topics } = this.#options.channel;
+    const streams = entries.filter(({ topic }) => topics.get(topic)?.kind === 'stream');
+    return streams.length === 1 && lastEventId?.includes('~') === true ? lastEventId : '~';
   }
 
   /** `taken`: subscriptions that the connection has already. What goes beyond its limit is refused, and the rest served. */
@@ -333,9 +353,14 @@ export class FeedCore implements ConnectionHost {
     for (const entry of admitted) {
       if (entry.definition.kind === 'stream') this.#startStream(connection, entry, entry.from, n, context);
       else {
-        const { position } = connection.logged;
-        const shared = { resumed: position, position };
-        connection.logged.add(await resolveStart(this.hub, entry, shared), n);
+        const { position, hasCursor } = connection.logged;
+        // Nothing logged was subscribed: there is no cursor to go on from.
+        const shared = hasCursor
+          ? { resumed: position, position }
+          : { resumed: undefined, position: 'now' as const };
+        const start = await resolveStart(this.hub, entry, shared);
+        if (connection.closed) return;
+        connection.logged.add(start, n);
         this.#options.handlers.onSubscribe(connection, entry.event);
       }
     }
@@ -375,7 +400,7 @@ export class FeedCore implements ConnectionHost {
     if (resume.type === 'ended')
       return connection.control(FRAME.end, { address: event, ...keyed, ...numbered });
     this.#options.handlers.onSubscribe(connection, event);
-    startStream(connection, {
+    const options = {
       topic,
       event,
       key,
@@ -386,8 +411,10 @@ export class FeedCore implements ConnectionHost {
       lastEventId: resume.type === 'behind' ? resume.id : undefined,
       maxPayloadBytes: this.limits.maxPayloadBytes,
       clock: this.clock,
-      onError: (error) => this.onError(error),
-    });
+      onError: (error: unknown) => this.onError(error),
+    };
+    // Its ids bear the connection's cursor, which must not pass a gap that is still to be announced.
+    connection.logged.afterGaps(() => startStream(connection, options));
   }
 
   #sendRefusal(connection: Connection, { asked, key, error }: Refused, n: number | undefined): void {
@@ -455,4 +482,8 @@ export class FeedCore implements ConnectionHost {
 function randomId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+function isTimeout(error: unknown): boolean {
+  return LinefeedError.is(error) && error.code === 'timeout';
 }

@@ -18,6 +18,8 @@ export interface Opening {
   readonly entries: readonly AskedEntry[];
   /** Last event id, as received. */
   readonly lastEventId: string | undefined;
+  /** It came as a header: a native EventSource repeats the URL that it was opened with. */
+  readonly isNativeReturn: boolean;
 }
 
 export interface Control {
@@ -39,6 +41,7 @@ export function readGet(request: IncomingRequest, rest: string): Opening {
   return {
     entries: ownFrom ? entries : entries.map((entry) => ({ ...entry, from: undefined })),
     lastEventId: lastEventId === '' ? undefined : lastEventId,
+    isNativeReturn: !ownFrom,
   };
 }
 
@@ -96,6 +99,7 @@ export function readPost(body: string): Opening | Control {
     throw refusal('bad_request', '"last_event_id" must be a string.');
   }
   return {
+    isNativeReturn: false,
     entries: readEntries(value['topics'], 'topics'),
     lastEventId: lastEventId === '' ? undefined : lastEventId,
   };

@@ -43,16 +43,13 @@ export async function resolveShared(hub: Hub, lastEventId: string | undefined): 
 /** Where one logged entry starts. */
 export async function resolveStart(hub: Hub, entry: Admitted, shared: SharedStart): Promise<LoggedStart> {
   const { event, asked, key, from, definition } = entry;
-  const base = { event, asked, key };
-  if (from === undefined) {
-    // A new subscriber of `keep: 'latest'` gets the newest value first.
-    const fresh = shared.resumed === undefined && shared.gap === undefined;
-    if (fresh && definition.keep === 'latest') return { ...base, position: BEGINNING, own: true };
-    return { ...base, position: shared.position, gap: shared.gap, own: false };
-  }
+  const isLatest = definition.keep === 'latest';
+  const base = { event, asked, key, isLatest };
+  // Of `keep: 'latest'`, whoever starts now gets the newest value first, after a gap too.
+  const fromNow = isLatest ? BEGINNING : 'now';
+  if (from === 'now') return { ...base, position: fromNow, own: true };
   if (from === 'earliest') return { ...base, position: BEGINNING, own: true };
-  if (from === 'now')
-    return { ...base, position: definition.keep === 'latest' ? BEGINNING : 'now', own: true };
-  const { position, gap } = await resolveCursor(hub, from);
-  return { ...base, position, gap, own: true };
+  const { position, gap } = from === undefined ? shared : await resolveCursor(hub, from);
+  const own = from !== undefined || (isLatest && position === 'now');
+  return { ...base, position: position === 'now' ? fromNow : position, gap, own };
 }

@@ -56,17 +56,12 @@ export function linefeedFixtures<C extends AnyChannel>({ path = '/events' }: Lin
         const topic = (parseAddress(event)?.topic ?? event).replace(/~.*/, '');
         events.push({ topic, address: event, payload: JSON.parse(data) as unknown, id } as PageEvent<C>);
       });
-      const install = (online: boolean): Promise<unknown> =>
-        page.addInitScript(installPageHook, { path, report: REPORT, connect: CONNECT, online });
-      const connect = async (online: boolean): Promise<void> => {
-        // The last script that is installed counts for the pages to come.
-        await install(online);
-        await page.evaluate(
+      await page.addInitScript(installPageHook, { path, report: REPORT, connect: CONNECT });
+      const connect = (online: boolean): Promise<void> =>
+        page.evaluate(
           ([name, next]) => (globalThis as unknown as Record<string, (next: boolean) => void>)[name]?.(next),
           [CONNECT, online] as const,
         );
-      };
-      await install(true);
       await use({
         events: () => events,
         payloads: (topic) =>

@@ -5,19 +5,20 @@ export interface PageHookOptions {
   readonly path: string;
   /** Name of the function that takes what was received: event, data, id. */
   readonly report: string;
-  /** Name of the function that cuts (`false`) and lets in again (`true`). */
+  /** Name of the function that cuts (`false`) and lets in again (`true`), and of what this tab remembers of it. */
   readonly connect: string;
-  /** Whether streams are let in at first. */
-  readonly online: boolean;
 }
 
-/** Self-contained: it travels to the page as text. */
-export function installPageHook({ path, report, connect, online }: PageHookOptions): void {
+/** Self-contained, without private fields, which a compiler would take to helpers: it travels to the page as text. */
+export function installPageHook({ path, report, connect }: PageHookOptions): void {
   const page = globalThis as unknown as Record<string, unknown> & typeof globalThis;
   const cuts = new Set<() => void>();
-  let open = online;
+  // Each page of this tab begins as the one before it was left. `about:blank` has no storage.
+  let open = location.origin === 'null' || sessionStorage.getItem(connect) === null;
   page[connect] = (next: boolean) => {
     open = next;
+    if (next) sessionStorage.removeItem(connect);
+    else sessionStorage.setItem(connect, 'cut');
     if (!next) for (const cut of cuts) cut();
   };
 
@@ -76,40 +77,34 @@ export function installPageHook({ path, report, connect, online }: PageHookOptio
     if (data !== undefined) tell(event[0] ?? 'message', data.join('\n'), id[0] ?? '');
   };
 
-  const RealEventSource = page.EventSource;
-  page.EventSource = class extends RealEventSource {
-    #heard = new Set<string>();
-    #watched: boolean;
-
-    constructor(url: string | URL, init?: EventSourceInit) {
-      super(url, init);
-      this.#watched = isFeed(String(url));
-      if (!this.#watched) return;
+  page.EventSource = new Proxy(page.EventSource, {
+    construct(target, given: [string | URL, EventSourceInit?]) {
+      const source = new target(...given);
+      if (!isFeed(String(given[0]))) return source;
+      const heard = new Set<string>();
+      const add = source.addEventListener.bind(source) as (type: string, ...rest: unknown[]) => void;
+      const close = source.close.bind(source);
       const cut = (): void => {
-        cuts.delete(cut);
-        super.close();
-        this.dispatchEvent(new Event('error'));
+        source.close();
+        source.dispatchEvent(new Event('error'));
+      };
+      const listen = (type: string, ...rest: unknown[]): void => {
+        if (type !== 'open' && type !== 'error' && !heard.has(type)) {
+          heard.add(type);
+          add(type, ({ data, lastEventId }: MessageEvent<string>) => tell(type, data, lastEventId));
+        }
+        add(type, ...rest);
       };
       cuts.add(cut);
-      this.#forget = () => void cuts.delete(cut);
       // As a browser does: never before the constructor has returned.
-      if (!open) setTimeout(cut, 0);
-    }
-
-    #forget = (): void => {};
-
-    override addEventListener(type: string, ...rest: unknown[]): void {
-      const add = super.addEventListener as (type: string, ...rest: unknown[]) => void;
-      if (this.#watched && type !== 'open' && type !== 'error' && !this.#heard.has(type)) {
-        this.#heard.add(type);
-        add.call(this, type, ({ data, lastEventId }: MessageEvent<string>) => tell(type, data, lastEventId));
-      }
-      add.call(this, type, ...rest);
-    }
-
-    override close(): void {
-      this.#forget();
-      super.close();
-    }
-  };
+      if (!open) queueMicrotask(() => cuts.has(cut) && cut());
+      return Object.assign(source, {
+        addEventListener: listen,
+        close() {
+          cuts.delete(cut);
+          close();
+        },
+      });
+    },
+  });
 }

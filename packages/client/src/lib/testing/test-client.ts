@@ -12,8 +12,10 @@ import { createClient, type Client, type ClientOptions } from '../client.ts';
 import { createManualClock, type ManualClock } from '../clock.ts';
 import { createTestFeed } from './test-feed.ts';
 
-export interface TestClientOptions<C extends AnyChannel>
-  extends Omit<ClientOptions, 'url' | 'transport' | 'fetch' | 'clock' | 'headers' | 'credentials'> {
+export interface TestClientOptions<C extends AnyChannel> extends Omit<
+  ClientOptions,
+  'url' | 'transport' | 'fetch' | 'clock' | 'headers' | 'credentials'
+> {
   /** The topics that are streams. Needed where the channel is given as a type alone: a type says nothing at run time. */
   readonly streams?: ReadonlyArray<StreamName<C>> | undefined;
 }
@@ -70,7 +72,8 @@ export function createTestClient<C extends AnyChannel>(
   ...[first, second]: [options?: TestClientOptions<C>] | [channel: C, options?: TestClientOptions<C>]
 ): TestClient<C> {
   const channel = first !== undefined && 'topics' in first ? first : undefined;
-  const { streams = [], ...options } = (channel === undefined ? (first as TestClientOptions<C>) : second) ?? {};
+  const { streams = [], ...options } =
+    (channel === undefined ? (first as TestClientOptions<C>) : second) ?? {};
   const clock = createManualClock();
   const isStream = (topic: string): boolean =>
     channel?.topics.get(topic)?.kind === 'stream' || (streams as readonly string[]).includes(topic);

@@ -69,7 +69,13 @@ export function createTestFeed(isStream: (topic: string) => boolean): TestFeed {
   };
 
   const startOf = ({ from }: SubscriptionEntry, shared: number | undefined): number =>
-    from === undefined ? (shared ?? tail) : from === 'now' ? tail : from === 'earliest' ? 0 : positionOf(from);
+    from === undefined
+      ? (shared ?? tail)
+      : from === 'now'
+        ? tail
+        : from === 'earliest'
+          ? 0
+          : positionOf(from);
 
   /** Accepts entries that share `shared`; what each has missed follows. */
   const accept = (entries: readonly SubscriptionEntry[], shared: number | undefined, n?: number): void => {
@@ -132,14 +138,21 @@ export function createTestFeed(isStream: (topic: string) => boolean): TestFeed {
       let open = true;
       queueMicrotask(() => {
         if (!open) return;
-        if (!feed.online) return sink.onEnd({ error: networkError('The test has disconnected this client.') });
+        if (!feed.online)
+          return sink.onEnd({ error: networkError('The test has disconnected this client.') });
         lines += 1;
         const id = `test-${lines}`;
         line = { id, sink, logged: new Map(), runs: new Map() };
         const resumed = asked === undefined ? undefined : positionOf(asked);
         const starts = entries.map((entry) => startOf(entry, resumed));
         // Silence proves nothing here: the clock moves only when the test moves it.
-        const hello = { protocol: PROTOCOL_VERSION, connection: id, pingMs: 0, timeoutMs: 0, maxDurationMs: 0 };
+        const hello = {
+          protocol: PROTOCOL_VERSION,
+          connection: id,
+          pingMs: 0,
+          timeoutMs: 0,
+          maxDurationMs: 0,
+        };
         tell(FRAME.hello, hello, cursor(resumed ?? Math.min(tail, ...starts)));
         accept(entries, resumed);
       });

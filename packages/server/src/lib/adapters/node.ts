@@ -121,7 +121,10 @@ function toHeaders(req: NodeRequest): Headers {
 }
 
 async function readText(req: NodeRequest, maxBytes: number): Promise<string> {
-  if (req.body !== undefined) return typeof req.body === 'string' ? req.body : JSON.stringify(req.body);
+  // A body parser that passed this type over leaves an empty object behind, and the body unread.
+  if (req.body !== undefined && req.readableEnded) {
+    return typeof req.body === 'string' ? req.body : JSON.stringify(req.body);
+  }
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of req as AsyncIterable<Buffer>) {

@@ -1,0 +1,50 @@
+/** The fixture that users of Linefeed test their pages with. */
+import { linefeedFixtures, type LinefeedFixtures } from '@linefeed/client/testing/playwright';
+import type { TransportName } from './kit/app.ts';
+import type { Board } from './kit/board.ts';
+import { expect, numbers, recorded, startRecording, stateOf, test as base } from './kit/test.ts';
+
+const test = base.extend<LinefeedFixtures<Board>>(linefeedFixtures<Board>());
+
+for (const transport of ['fetch', 'EventSource'] satisfies TransportName[]) {
+  test.describe(`over ${transport}`, () => {
+    test('records the typed events that a page receives', async ({ page, scene, linefeed }) => {
+      await startRecording(page, scene.proxy.origin, { transport, steps: 3 });
+      await scene.server.publish(1, 2);
+      await expect.poll(() => linefeed.payloads('room')).toEqual(numbers(1, 2));
+      await expect.poll(() => linefeed.payloads('report')).toEqual([{ step: 1 }, { step: 2 }, { step: 3 }]);
+      const [first] = linefeed.events().filter(({ topic }) => topic === 'room');
+      expect(first).toMatchObject({ topic: 'room', address: 'room?name=a', payload: { run: 'first', n: 1 } });
+      expect(first?.id).toMatch(/^[0-9a-z]+\.[0-9a-z]+\.0$/);
+    });
+
+    test('keeps a page away until it is let in again', async ({ page, scene, linefeed }) => {
+      await startRecording(page, scene.proxy.origin, { transport });
+      await scene.server.publish(1, 2);
+      await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 2));
+      await linefeed.disconnect();
+      await expect.poll(() => stateOf(page)).toBe('reconnecting');
+      const opened = scene.proxy.opened;
+      await scene.server.publish(3, 4);
+      expect(await stateOf(page)).toBe('reconnecting');
+      expect(scene.proxy.opened).toBe(opened);
+      await linefeed.reconnect();
+      await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 4));
+      expect((await recorded(page)).errors).toEqual([]);
+      expect(linefeed.payloads('room')).toEqual(numbers(1, 4));
+    });
+  });
+}
+
+test('a page that is left while it is cut off stays cut off in the next one', async ({
+  page,
+  scene,
+  linefeed,
+}) => {
+  await startRecording(page, scene.proxy.origin, { transport: 'fetch' });
+  await linefeed.disconnect();
+  await page.goto(`${scene.proxy.origin}/plain`);
+  await scene.server.publish(1, 1);
+  expect(await page.evaluate(() => window.seen)).toEqual([]);
+  expect(linefeed.events()).toEqual([]);
+});
