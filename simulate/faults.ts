@@ -46,8 +46,8 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'announces gaps behind the page',
     file: delivery,
-    find: '      this.#announce(gaps);\n',
-    replace: '      void Promise.resolve().then(() => this.#announce(gaps));\n',
+    find: 'if (isMain) this.#announceOpening(gaps);',
+    replace: 'if (isMain) void Promise.resolve().then(() => this.#announceOpening(gaps));',
   },
   {
     name: 'authorises only connections with one subscription',

@@ -176,6 +176,7 @@ async function checkDeclarations(
     .flatMap(({ entries }) => entries)
     .map((entry, n) => `export * as e${n} from '${entry}';`);
   writeFileSync(join(folder, 'user.ts'), `${lines.join('\n')}\n`);
+  linkFromRoot('@types/node', folder);
   const flags =
     '--noEmit --strict --skipLibCheck false --target es2023 --lib es2023,dom,dom.iterable,esnext.disposable --module nodenext';
   const { ok, output } = await runCommand('tsc', [...flags.split(' '), '--types', 'node', 'user.ts'], {

@@ -63,7 +63,7 @@ export async function admit(
   try {
     const { definition, params, address } = await resolveEntry(entry, options);
     if (!isStream) asked = entry.address ?? address;
-    if (isStream) checkKey(entry, alone, address);
+    if (isStream) checkKey(entry, alone);
     if (options.authorize !== undefined) {
       const allowed = await options.authorize({ context, topic: entry.topic, params, address });
       if (allowed !== true) throw refusal('forbidden', `Not allowed to subscribe to ${asked}.`);
@@ -97,7 +97,7 @@ function nameAsked({ topic, key, address }: AskedEntry, isStream: boolean): stri
   return isStream ? streamEventName(topic, key) : (address ?? topic);
 }
 
-function checkKey({ topic, key }: AskedEntry, alone: boolean, address: string): void {
+function checkKey({ topic, key }: AskedEntry, alone: boolean): void {
   if (key === undefined) {
     if (alone) return;
     throw refusal(

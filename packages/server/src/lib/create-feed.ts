@@ -19,7 +19,7 @@ import { followLog, type FollowOptions } from './follow.ts';
 import { resolveLimits } from './limits.ts';
 import { memoryLog } from './logs/memory.ts';
 import { checkCorsOptions } from './origin.ts';
-import { createReporter, inform, warn } from './report.ts';
+import { createReporter, warn } from './report.ts';
 import type { UntypedSource } from './stream-run.ts';
 
 const DEFAULT_PATH = '/events';
@@ -131,7 +131,7 @@ function sayThatItIsPublic(): void {
   const { process } = globalThis as { process?: { env?: { NODE_ENV?: string } } };
   if (saidThatItIsPublic || process?.env?.NODE_ENV !== 'production') return;
   saidThatItIsPublic = true;
-  inform('this feed has no `authorize`: whoever reaches it may subscribe to everything in its channel.');
+  warn('this feed has no `authorize`: whoever reaches it may subscribe to everything in its channel.');
 }
 
 function forget(channel: AnyChannel): void {

@@ -16,7 +16,3 @@ export function createReporter(onError: ((error: unknown) => void) | undefined):
 export function warn(message: string): void {
   console.warn(`linefeed: ${message}`);
 }
-
-export function inform(message: string): void {
-  console.info(`linefeed: ${message}`);
-}

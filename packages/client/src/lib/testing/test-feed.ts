@@ -165,7 +165,7 @@ export function createTestFeed(isStream: (topic: string) => boolean): TestFeed {
     },
     async fetch(_, init) {
       if (!feed.online) throw new TypeError('The test has disconnected this client.');
-      const { connection, n, add = [], remove = [] } = JSON.parse(String(init?.body)) as ControlRequest;
+      const { connection, n, add = [], remove = [] } = JSON.parse(init?.body as string) as ControlRequest;
       if (connection !== line?.id) return new Response(null, { status: 409 });
       queueMicrotask(() => {
         if (connection !== line?.id) return;

@@ -1,0 +1,53 @@
+import { defineChannel, stream, topic } from '@linefeed/shared';
+import { describe, expectTypeOf, it } from 'vitest';
+import { z } from 'zod';
+import type { Client } from './index.ts';
+import { createTestClient } from './testing.ts';
+import { linefeedFixtures, type LinefeedPage } from './testing-playwright.ts';
+
+const board = defineChannel({
+  notice: z.object({ text: z.string() }),
+  price: topic({ params: z.object({ symbol: z.string() }), data: z.object({ bid: z.number() }) }),
+  report: stream({ params: z.object({ year: z.number() }), data: z.number() }),
+});
+
+const { client, emit, gap, end } = createTestClient<typeof board>({ streams: ['report'] });
+
+describe('createTestClient', () => {
+  it('makes the client that the code under test takes', () => {
+    expectTypeOf(client).toEqualTypeOf<Client<typeof board>>();
+    expectTypeOf(createTestClient(board).client).toEqualTypeOf<Client<typeof board>>();
+    // @ts-expect-error -- a logged topic is no stream
+    createTestClient<typeof board>({ streams: ['notice'] });
+  });
+
+  it('emits what the topic carries, at its params', () => {
+    void emit('notice', { text: 'one' });
+    void emit('price', { symbol: 'ACME' }, { bid: 1 });
+    // @ts-expect-error -- no such topic
+    void emit('notices', { text: 'one' });
+    // @ts-expect-error -- another payload
+    void emit('notice', { text: 1 });
+    // @ts-expect-error -- params are missing
+    void emit('price', { bid: 1 });
+  });
+
+  it('loses events of logged topics, and ends streams', () => {
+    void gap('price', { symbol: 'ACME' });
+    void end('report', { year: 2026 });
+    // @ts-expect-error -- a stream has no log
+    void gap('report', { year: 2026 });
+    // @ts-expect-error -- a logged topic does not end
+    void end('notice');
+  });
+});
+
+describe('linefeedFixtures', () => {
+  it('gives payloads by topic, and events that their topic tells apart', () => {
+    const page = {} as LinefeedPage<typeof board>;
+    expectTypeOf(page.payloads('price')).toEqualTypeOf<Array<{ bid: number }>>();
+    const event = page.events()[0]!;
+    if (event.topic === 'notice') expectTypeOf(event.payload).toEqualTypeOf<{ text: string }>();
+    expectTypeOf(linefeedFixtures<typeof board>()).toHaveProperty('linefeed');
+  });
+});
