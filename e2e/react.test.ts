@@ -95,9 +95,9 @@ test('orders, chat and plan are live in two windows, each over one connection', 
     await ours.getByRole('button', { name: 'Say' }).click();
   }
   await expect(lines(theirs)).toHaveText(['Ada one', 'Ada two', 'Ada three']);
-  await theirs.getByLabel('counter').click();
+  await theirs.getByRole('radio', { name: 'counter' }).click();
   await expect(lines(theirs)).toHaveText(['Nobody has spoken in the counter yet.']);
-  await theirs.getByLabel('kitchen').click();
+  await theirs.getByRole('radio', { name: 'kitchen' }).click();
   await expect(lines(theirs)).toHaveText(['Ada one', 'Ada two', 'Ada three']);
 
   await ours.getByRole('button', { name: 'Make a plan' }).click();

@@ -56,7 +56,10 @@ export function Chat() {
 
 function Lines({ lines, room }: { readonly lines: readonly Line[]; readonly room: Room }) {
   const list = useRef<HTMLOListElement>(null);
-  useEffect(() => list.current?.scrollTo(0, list.current.scrollHeight), [lines]);
+  useEffect(() => {
+    // Returned, its promise would be taken for a clean-up.
+    void list.current?.scrollTo(0, list.current.scrollHeight);
+  }, [lines]);
   return (
     <ol ref={list} role="log" aria-label={`Said in the ${room}`} tabIndex={0}>
       {lines.length === 0 && <li className="quiet">Nobody has spoken in the {room} yet.</li>}
