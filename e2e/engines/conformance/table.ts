@@ -3,7 +3,7 @@ import type { ConnectionState } from '@linefeed/client';
 import type { EngineName } from '../drivers/engine.ts';
 
 /** Who reads the stream: our transports, and a browser's EventSource without any of our code. */
-export type Reader = 'fetch' | 'EventSource' | 'plain';
+type Reader = 'fetch' | 'EventSource' | 'plain';
 /** Where it reads. */
 export type Place = EngineName | 'node';
 

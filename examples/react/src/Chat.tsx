@@ -58,7 +58,7 @@ function Lines({ lines, room }: { readonly lines: readonly Line[]; readonly room
   const list = useRef<HTMLOListElement>(null);
   useEffect(() => {
     // Returned, its promise would be taken for a clean-up.
-    void list.current?.scrollTo(0, list.current.scrollHeight);
+    list.current?.scrollTo(0, list.current.scrollHeight);
   }, [lines]);
   return (
     <ol ref={list} role="log" aria-label={`Said in the ${room}`} tabIndex={0}>
