@@ -2,8 +2,6 @@
 import type { ConnectionState } from '@linefeed/client';
 import type { EngineName } from '../drivers/engine.ts';
 
-/** Who reads the stream: our transports, and a browser's EventSource without any of our code. */
-type Reader = 'fetch' | 'EventSource' | 'plain';
 /** Where it reads. */
 export type Place = EngineName | 'node';
 
