@@ -1,0 +1,92 @@
+import { defineChannel, stream, topic } from '@linefeed/shared';
+import { describe, expectTypeOf, it } from 'vitest';
+import * as z from 'zod';
+import { createFeed, defineStream, message } from './index.ts';
+
+const board = defineChannel({
+  notice: z.object({ text: z.string(), level: z.enum(['info', 'warn']).default('info') }),
+  price: topic({
+    params: z.object({ symbol: z.string(), depth: z.number().default(1) }),
+    data: z.object({ bid: z.number() }),
+  }),
+  report: stream({ params: z.object({ year: z.number() }), data: z.object({ step: z.number() }) }),
+});
+
+const feed = createFeed(board, {
+  context: () => ({ user: 'ann' }),
+  authorize: ({ context, topic, params }) => {
+    expectTypeOf(context.user).toEqualTypeOf<string>();
+    if (topic === 'price') expectTypeOf(params).toEqualTypeOf<{ symbol: string; depth: number }>();
+    return true;
+  },
+  streams: {
+    async *report({ params, context, lastEventId, signal }) {
+      expectTypeOf(params).toEqualTypeOf<{ year: number }>();
+      expectTypeOf(context.user).toEqualTypeOf<string>();
+      expectTypeOf(lastEventId).toEqualTypeOf<string | undefined>();
+      expectTypeOf(signal).toEqualTypeOf<AbortSignal>();
+      yield message({ step: 1 }, { id: 1 });
+    },
+  },
+});
+
+describe('publish', () => {
+  it('takes the input of the schemas: defaults may be left out', () => {
+    void feed.publish('notice', { text: 'a' });
+    void feed.publish('price', { symbol: 'A' }, { bid: 1 });
+    expectTypeOf(feed.publish('notice', { text: 'a' })).resolves.toEqualTypeOf<{
+      readonly cursor: string;
+      readonly duplicate: boolean;
+    }>();
+  });
+
+  it('refuses a misspelt topic, a wrong payload, a missing param and a stream', () => {
+    // @ts-expect-error -- no such topic
+    void feed.publish('notise', { text: 'a' });
+    // @ts-expect-error -- no such level
+    void feed.publish('notice', { text: 'a', level: 'loud' });
+    // @ts-expect-error -- params are missing
+    void feed.publish('price', { bid: 1 });
+    // @ts-expect-error -- symbol is missing
+    void feed.publish('price', {}, { bid: 1 });
+    // @ts-expect-error -- nothing is published to a stream
+    void feed.publish('report', { year: 1 }, { step: 1 });
+  });
+});
+
+describe('createFeed', () => {
+  it('refuses a stream without a source, a source of no stream, and a wrong yield', () => {
+    // @ts-expect-error -- report has no source
+    createFeed(board, {});
+    // @ts-expect-error -- report has no source
+    createFeed(board, { streams: {} });
+    createFeed(board, {
+      streams: {
+        // @ts-expect-error -- a step is a number
+        *report() {
+          yield { step: 'one' };
+        },
+      },
+    });
+  });
+
+  it('takes a source from a file of its own, but only of a stream', () => {
+    const report = defineStream(board, 'report', function* ({ params }) {
+      yield { step: params.year };
+    });
+    createFeed(board, { streams: { report } });
+    // @ts-expect-error -- notice is published to
+    defineStream(board, 'notice', function* () {});
+  });
+});
+
+describe('subscribe on the server', () => {
+  it('gives the output of the schema', () => {
+    const follow = async (): Promise<void> => {
+      for await (const { data } of feed.subscribe('notice')) {
+        expectTypeOf(data).toEqualTypeOf<{ text: string; level: 'info' | 'warn' }>();
+      }
+    };
+    expectTypeOf(follow).returns.resolves.toBeVoid();
+  });
+});
