@@ -9,6 +9,7 @@ const board = defineChannel({
     params: z.object({ symbol: z.string(), depth: z.number().default(1) }),
     data: z.object({ bid: z.number() }),
   }),
+  room: topic({ params: z.object({ name: z.string().optional() }), data: z.string() }),
   report: stream({ params: z.object({ year: z.number() }), data: z.object({ step: z.number() }) }),
 });
 
@@ -88,5 +89,29 @@ describe('subscribe on the server', () => {
       }
     };
     expectTypeOf(follow).returns.resolves.toBeVoid();
+  });
+
+  it('lets params be left out where all of them may', () => {
+    feed.subscribe('room');
+    feed.subscribe('room', { from: 'earliest' });
+    feed.subscribe('room', { params: { name: 'lobby' } });
+    feed.subscribe('price', { params: { symbol: 'ACME' }, from: 'earliest' });
+  });
+
+  it('refuses a missing or wrong param, a misspelt topic and a stream', () => {
+    // @ts-expect-error -- params are missing
+    feed.subscribe('price');
+    // @ts-expect-error -- params are missing
+    feed.subscribe('price', { from: 'now' });
+    // @ts-expect-error -- symbol is missing
+    feed.subscribe('price', { params: {} });
+    // @ts-expect-error -- symbol is a string
+    feed.subscribe('price', { params: { symbol: 1 } });
+    // @ts-expect-error -- a topic without params
+    feed.subscribe('notice', { params: { symbol: 'ACME' } });
+    // @ts-expect-error -- no such topic
+    feed.subscribe('notise');
+    // @ts-expect-error -- a stream is not in the log
+    feed.subscribe('report', { params: { year: 2026 } });
   });
 });

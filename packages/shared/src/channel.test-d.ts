@@ -23,6 +23,27 @@ interface Quote {
 interface Late {
   at: Date;
 }
+/** Seven objects deep: farther than a payload usually goes. */
+interface Deep {
+  a: { b: { c: { d: { e: { f: { g: { at: Date } } } } } } };
+}
+/** Leads back to itself on two ways, and has a Date far down. */
+interface Branch {
+  left: Branch;
+  right: Branch[];
+  leaf: { mark: { seen: { at: Date } } };
+}
+interface Expression {
+  left?: Expression;
+  right?: Expression;
+  calls: Call[];
+}
+interface Call {
+  callee: Expression;
+  given: Expression[];
+  extra: ReturnType<typeof JSON.parse>;
+  more: unknown[];
+}
 interface Tree {
   value: number;
   children: Tree[];
@@ -149,6 +170,12 @@ describe('a contract that cannot work does not compile', () => {
     defineChannel({ a: v.object({ at: v.date() }) });
     // @ts-expect-error a Date in an interface
     defineChannel({ a: z.custom<Late>() });
+    // @ts-expect-error a Date, seven objects deep
+    defineChannel({ a: z.custom<Deep>() });
+    // @ts-expect-error a Date, fourteen objects deep
+    defineChannel({ a: z.object({ a: z.custom<{ b: { c: { d: { e: { f: Deep } } } } }>() }) });
+    // @ts-expect-error a Date in a type that leads back to itself
+    defineChannel({ a: z.custom<Branch>() });
     // @ts-expect-error a bigint, nested
     defineChannel({ a: topic({ data: z.array(z.object({ n: z.array(z.bigint()) })) }) });
     // @ts-expect-error a Map
@@ -177,6 +204,24 @@ describe('a contract that cannot work does not compile', () => {
     defineChannel({ error: z.string() });
     // @ts-expect-error a control frame
     defineChannel({ 'linefeed.hello': z.string() });
+    // @ts-expect-error nothing
+    defineChannel({ '': z.string() });
+    // @ts-expect-error a space
+    defineChannel({ 'a b': z.string() });
+    // @ts-expect-error a letter beyond ASCII
+    defineChannel({ größe: z.string() });
+    // @ts-expect-error a digit at the start
+    defineChannel({ '1a': z.string() });
+    // @ts-expect-error a question mark at the end
+    defineChannel({ 'price?': z.string() });
+    // @ts-expect-error an empty segment
+    defineChannel({ 'a//b': z.string() });
+    // @ts-expect-error an empty segment at the end
+    defineChannel({ 'a/': z.string() });
+    // @ts-expect-error a segment that every URL parser takes away
+    defineChannel({ 'a/../b': z.string() });
+    // @ts-expect-error the same at the end
+    defineChannel({ 'a/.': z.string() });
   });
 
   test('because of the params', () => {
@@ -184,6 +229,20 @@ describe('a contract that cannot work does not compile', () => {
     defineChannel({ a: topic({ params: z.string(), data: z.string() }) });
     // @ts-expect-error no object
     defineChannel({ a: stream({ params: z.array(z.string()), data: z.string() }) });
+    // @ts-expect-error may be undefined
+    defineChannel({ a: topic({ params: z.object({ b: z.string() }).optional(), data: z.string() }) });
+    // @ts-expect-error may be null
+    defineChannel({ a: topic({ params: z.object({ b: z.string() }).nullable(), data: z.string() }) });
+    // @ts-expect-error may be undefined
+    defineChannel({ a: stream({ params: v.optional(v.object({ b: v.string() })), data: z.string() }) });
+    const union = z.union([z.object({ b: z.string() }), z.undefined()]);
+    // @ts-expect-error may be undefined
+    defineChannel({ a: topic({ params: union, data: z.string() }) });
+    const whole = z.object({ b: z.string() }).default({ b: 'c' });
+    // @ts-expect-error may be left out as a whole
+    defineChannel({ a: topic({ params: whole, data: z.string() }) });
+    // @ts-expect-error may be no object
+    defineChannel({ a: topic({ params: z.union([z.object({}), z.string()]), data: z.string() }) });
     // @ts-expect-error a Date
     defineChannel({ a: topic({ params: z.object({ since: z.date() }), data: z.string() }) });
     // @ts-expect-error a name of the request itself
@@ -199,7 +258,23 @@ describe('a contract that cannot work does not compile', () => {
     defineChannel({ a: stream({ data: z.string(), keep: 'latest' }) });
   });
 
+  test('while names with every character that is allowed do', () => {
+    expectTypeOf(
+      defineChannel({ 'aZ0_.-/b...c/d..': z.string(), linefeed: z.string(), opening: z.string() }),
+    ).toExtend<Channel>();
+    // Names that only the run time knows are checked there.
+    const topics: Record<string, z.ZodString> = {};
+    const numbered: Record<`topic${number}`, z.ZodString> = {};
+    expectTypeOf(defineChannel(topics)).toExtend<Channel>();
+    expectTypeOf(defineChannel(numbered)).toExtend<Channel>();
+  });
+
+  test('while types that lead back to themselves do', () => {
+    expectTypeOf(defineChannel({ a: z.custom<Expression>(), b: z.custom<Tree>() })).toExtend<Channel>();
+  });
+
   test('while payloads of which nothing is known do', () => {
+    expectTypeOf(defineChannel({ a: z.array(z.unknown()), b: z.array(z.any()) })).toExtend<Channel>();
     expectTypeOf(
       defineChannel({ a: z.unknown(), b: z.any(), c: z.object({ d: z.unknown() }) }),
     ).toExtend<Channel>();

@@ -1,5 +1,6 @@
 /** The contract: what a Linefeed channel is made of, and the types both of its ends infer from it. */
-export { defineChannel, stream, topic } from './lib/channel.ts';
+export { defineChannel } from './lib/channel.ts';
+export { stream, topic } from './lib/topic.ts';
 export { LinefeedError } from './lib/error.ts';
 export type {
   AnyChannel,
@@ -10,10 +11,8 @@ export type {
   Payload,
   PayloadInput,
   StreamName,
-  TopicDefinition,
-  TopicMap,
   TopicName,
-  TopicOptions,
 } from './lib/channel.ts';
 export type { ErrorCode, Issue, LinefeedErrorOptions } from './lib/error.ts';
 export type { Schema } from './lib/schema.ts';
+export type { TopicDefinition, TopicMap, TopicOptions } from './lib/topic.ts';

@@ -2,7 +2,7 @@
 export { MAX_ADDRESS_BYTES, MAX_SUBSCRIPTIONS } from './lib/protocol.ts';
 export { CONTROL_PREFIX, FRAME, PROTOCOL_VERSION, STREAM_KEY, streamEventName } from './lib/protocol.ts';
 export { canonicalJson, encodeAddress, parseAddress, RESERVED_PARAMS } from './lib/address.ts';
-export { paramNames } from './lib/channel.ts';
+export { paramNames } from './lib/schema-kind.ts';
 export {
   BEGINNING,
   comparePositions,

@@ -29,8 +29,9 @@ export type StreamContent<T> =
   | Iterable<SSEData<T> | TrackedYield<T>>;
 
 /**
- * The source of a stream topic: called once for each subscription. What it yields is validated like a publish; what it
- * throws becomes `linefeed.error` without its message, unless it carries a `status` below 500.
+ * The source of a stream topic: called once for each subscription. What it yields is validated like a publish. What it
+ * throws ends the subscription with `linefeed.error`, of the error's `status` if that is 400 to 499, else 500. The message
+ * goes along only with such a status, and only from a LinefeedError or an error that says `expose: true`.
  */
 export type StreamSource<C extends AnyChannel, K extends StreamName<C>, Context = unknown> = (
   context: StreamContext<Params<C, K>, Context>,
@@ -113,7 +114,8 @@ export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimi
   readonly path?: string | undefined;
   /**
    * Who asks. Called once for each request that passed the origin check; what it returns goes to `authorize` and
-   * to sources. What it throws refuses the request, with the error's `status` if that is 400 to 599.
+   * to sources. What it throws refuses the request, with the error's `status` if that is 400 to 599, else 500. Its message
+   * goes out only from a LinefeedError or an error that says `expose: true`.
    */
   readonly context?: ((request: Request, reply: ContextReply) => Awaitable<Context>) | undefined;
   /**
@@ -160,8 +162,7 @@ export interface FeedEvent<T> {
   readonly address: string;
 }
 
-export interface FeedSubscribeOptions<C extends AnyChannel, K extends LoggedName<C>> {
-  readonly params?: ParamsInput<C, K> | undefined;
+export interface FeedSubscribeOptions {
   /** `now`, `earliest` or a cursor. Default `now`. */
   readonly from?: string | undefined;
   /** Ends the iteration. */
@@ -169,6 +170,14 @@ export interface FeedSubscribeOptions<C extends AnyChannel, K extends LoggedName
   /** Events that cannot be replayed any more. Without it the iteration throws. */
   readonly onGap?: ((gap: Gap) => void) | undefined;
 }
+
+/** What `subscribe` takes behind the topic: `params` where the topic has any, and they may be left out where all may. */
+export type FeedSubscribeArguments<C extends AnyChannel, K extends LoggedName<C>> =
+  ParamsInput<C, K> extends undefined
+    ? [options?: FeedSubscribeOptions & { readonly params?: undefined }]
+    : {} extends ParamsInput<C, K>
+      ? [options?: FeedSubscribeOptions & { readonly params?: ParamsInput<C, K> | undefined }]
+      : [options: FeedSubscribeOptions & { readonly params: ParamsInput<C, K> }];
 
 export interface FeedStats {
   readonly connections: number;
@@ -219,10 +228,15 @@ export interface Feed<C extends AnyChannel, Context = unknown> extends Answerer 
    * the cursor first, then the state.
    */
   cursor(): string;
-  /** Follows a topic on the server. */
+  /**
+   * Follows a topic on the server.
+   *
+   * @throws LinefeedError (from the iteration) `unknown_topic`, `invalid_params`, `address_too_long`; `hole` where events
+   * cannot be replayed any more and there is no `onGap`.
+   */
   subscribe<K extends LoggedName<C>>(
     topic: K,
-    options?: FeedSubscribeOptions<C, K>,
+    ...rest: FeedSubscribeArguments<C, K>
   ): AsyncIterable<FeedEvent<Payload<C, K>>>;
   /** Answers a request of a fetch-style runtime; 404 for what is not under `path`. */
   handle(request: Request): Promise<Response>;

@@ -13,7 +13,7 @@ export interface ParsedAddress {
  * Writes an address: the topic, and behind `?` the params sorted by code unit, strings bare, everything else as JSON
  * with its keys sorted at every depth. `undefined` is left out.
  *
- * @throws TypeError if a param is a string with a lone surrogate or a value that JSON does not know.
+ * @throws URIError if a param has a lone surrogate in it, TypeError if it is a value that JSON does not know.
  */
 export function encodeAddress(topic: string, params?: object): string {
   let query = '';
@@ -71,7 +71,7 @@ function sortedEntries(object: object): Array<[string, unknown]> {
     .toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 
-// encodeURIComponent leaves !'()* as they are, and so do URLSearchParams and every browser's URL parser.
+// encodeURIComponent leaves !'()* as they are. Of these a URL parser writes ' as %27 in a query, which reads the same.
 function percentEncode(text: string): string {
   return encodeURIComponent(text);
 }

@@ -3,7 +3,9 @@ import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import * as mini from 'zod/mini';
-import { defineChannel, paramNames, stream, topic, type TopicMap } from './channel.ts';
+import { defineChannel } from './channel.ts';
+import { paramNames } from './schema-kind.ts';
+import { stream, topic, type TopicMap } from './topic.ts';
 
 /** For contracts that the compiler would refuse, too. */
 const define = (topics: TopicMap) => defineChannel(topics as { readonly x: z.ZodString });
@@ -155,6 +157,9 @@ describe('a payload that JSON does not carry is refused with topic and field', (
     ['an optional of zod/mini', mini.optional(mini.string())],
     ['an optional of valibot', v.optional(v.string())],
     ['a nullish of valibot', v.nullish(v.string())],
+    ['a union of zod', z.union([text, z.undefined()])],
+    ['a union of valibot', v.union([v.string(), v.undefined()])],
+    ['an optional of zod in a union', z.union([z.null(), text.optional().nullable()])],
   ] as const)('where it may be undefined: %s', ([, data]) => {
     expect(() => define({ price: data })).toThrow(
       'The payload of topic "price" cannot be sent as JSON: it may be undefined; use null.',
@@ -162,7 +167,7 @@ describe('a payload that JSON does not carry is refused with topic and field', (
   });
 
   test('unless a default takes the place of undefined', () => {
-    expect(define({ price: text.default('x') }).topics.size).toBe(1);
+    expect(define({ a: text.default('x'), b: v.optional(v.string(), 'x') }).topics.size).toBe(2);
   });
 });
 
@@ -176,7 +181,31 @@ describe('params', () => {
     ['valibot', v.tuple([v.string()]), 'tuple'],
     ['valibot', v.picklist(['a']), 'picklist'],
   ] as const)('that are no object are refused: %s %#', ([, params, kind]) => {
-    const message = `The params of topic "price" are a schema of type ${kind}; they must be an object.`;
+    const message = `The params of topic "price" are or may be a schema of type ${kind}; they must always be an object.`;
+    expect(() => define({ price: topic({ params, data: text }) })).toThrow(message);
+    expect(() => define({ price: stream({ params, data: text }) })).toThrow(message);
+  });
+
+  const object = z.object({ symbol: z.string() });
+  test.for([
+    ['an optional of zod', object.optional(), 'optional'],
+    ['a nullable of zod', object.nullable(), 'nullable'],
+    ['a nullish of zod', object.nullish(), 'optional'],
+    ['a default of zod', object.default({ symbol: 'x' }), 'default'],
+    ['a prefault of zod', object.prefault({ symbol: 'x' }), 'prefault'],
+    ['an optional behind readonly', object.optional().readonly(), 'optional'],
+    ['a union with undefined', z.union([object, z.undefined()]), 'undefined'],
+    ['a union with null', z.union([object, z.null()]), 'null'],
+    ['a union with a string', z.union([object, z.string()]), 'string'],
+    ['a lazy optional', z.lazy(() => object.optional()), 'optional'],
+    ['an optional of zod/mini', mini.optional(mini.object({})), 'optional'],
+    ['an optional of valibot', v.optional(v.object({})), 'optional'],
+    ['an optional of valibot with a default', v.optional(v.object({}), {}), 'default'],
+    ['a nullable of valibot', v.nullable(v.object({})), 'nullable'],
+    ['a union of valibot', v.union([v.object({}), v.undefined()]), 'undefined'],
+    ['a pipe of valibot', v.pipe(v.optional(v.object({})), v.readonly()), 'optional'],
+  ] as const)('that may be something else than an object are refused: %s', ([, params, kind]) => {
+    const message = `The params of topic "price" are or may be a schema of type ${kind}; they must always be an object. Make its fields optional instead.`;
     expect(() => define({ price: topic({ params, data: text }) })).toThrow(message);
     expect(() => define({ price: stream({ params, data: text }) })).toThrow(message);
   });
@@ -220,5 +249,25 @@ describe('params', () => {
     ).toBe(2);
     expect(paramNames(record)).toBeUndefined();
     expect(paramNames(union)).toBeUndefined();
+  });
+});
+
+describe('keep', () => {
+  test.for(['newest', '', true, 1] as const)('%j is refused with what is allowed', (keep) => {
+    expect(() => define({ price: topic({ data: text, keep: keep as never }) })).toThrow(
+      `Topic "price" has keep: ${JSON.stringify(keep)}; it must be "all" or "latest".`,
+    );
+  });
+
+  test('is "all" where nothing is said', () => {
+    expect(define({ price: topic({ data: text, keep: undefined as never }) }).topics.get('price')?.keep).toBe(
+      'all',
+    );
+  });
+
+  test('of a stream is refused: nothing of it is kept', () => {
+    expect(() => define({ report: stream({ data: text, keep: 'latest' } as never) })).toThrow(
+      'Topic "report" is a stream, of which nothing is kept; leave keep away.',
+    );
   });
 });

@@ -1,40 +1,5 @@
-/** What JSON carries unchanged: the check by the compiler, by looking into a schema, and by looking at a value. */
+/** What JSON carries unchanged: the check by looking into a schema, and by looking at a value. */
 import type { Schema } from './schema.ts';
-
-type JsonPrimitive = string | number | boolean | null;
-/** Any value that is the same after JSON.stringify and JSON.parse, up to keys that are `undefined`. */
-export type Json = JsonPrimitive | { readonly [key: string]: Json | undefined } | readonly Json[];
-
-/**
- * `never` where JSON carries every value of `T` unchanged, else a sentence naming the field. The first branch settles
- * nearly every payload by one assignability check; only what it rejects (interfaces, and what is really wrong) is
- * walked field by field.
- */
-export type JsonProblem<T, Path extends string> = [T] extends [Json | undefined]
-  ? never
-  : unknown extends T
-    ? never
-    : FieldProblem<T, Path, [0, 0, 0, 0, 0, 0]>;
-
-type FieldProblem<T, Path extends string, Depth extends readonly 0[]> = T extends JsonPrimitive | undefined
-  ? never
-  : T extends Date
-    ? `${Path} is a Date, which JSON does not carry; send it as a string, with z.iso.datetime()`
-    : T extends bigint
-      ? `${Path} is a bigint, which JSON does not carry; send it as a string`
-      : T extends symbol | ((...args: never[]) => unknown)
-        ? `${Path} is a symbol or function, which JSON does not carry`
-        : T extends ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>
-          ? `${Path} is a Map or Set, which JSON does not carry; send a record or an array`
-          : Depth extends readonly [0, ...infer Rest extends readonly 0[]]
-            ? T extends readonly (infer Item)[]
-              ? undefined extends Item
-                ? `${Path} is an array with undefined in it, which JSON turns into null`
-                : FieldProblem<Item, `${Path}[]`, Rest>
-              : T extends object
-                ? { [K in keyof T & string]-?: FieldProblem<T[K], `${Path}.${K}`, Rest> }[keyof T & string]
-                : never
-            : never;
 
 /** A place in a schema or value that JSON does not carry. */
 export interface JsonFault {

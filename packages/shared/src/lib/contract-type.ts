@@ -1,0 +1,88 @@
+/** The check of a contract by the compiler, which prints what is wrong as a sentence. */
+import type { JsonProblem } from './json-type.ts';
+import type { CONTROL_PREFIX } from './protocol.ts';
+import type { Input, Output, Schema } from './schema.ts';
+import type { DataSchema, ParamsSchema } from './topic.ts';
+
+/** Says what is wrong with a contract as a property that nothing has, so that the compiler prints the sentence. */
+type Fault<Sentence extends string> = [Sentence] extends [never]
+  ? unknown
+  : { readonly [S in Sentence]: never };
+
+type ParamsFault<P, Name extends string> =
+  | JsonProblem<P, `${Name}: params`>
+  | (Extract<keyof P, 'from' | 'key' | 'last_event_id' | 'topic'> extends infer Key extends string
+      ? `${Name}: a param cannot be named "${Key}", which in a URL belongs to the request itself`
+      : never);
+
+type ParamsProblem<Name extends string, S> =
+  Output<S> extends object
+    ? Output<S> extends readonly unknown[]
+      ? `${Name}: params must be an object`
+      : undefined extends Input<S>
+        ? unknown extends Input<S>
+          ? ParamsFault<Output<S>, Name>
+          : `${Name}: params may be left out as a whole; make the fields optional instead`
+        : ParamsFault<Output<S>, Name>
+    : `${Name}: params must be an object`;
+
+type DataProblem<Name extends string, S> =
+  | JsonProblem<Output<S>, Name>
+  | (undefined extends Output<S>
+      ? unknown extends Output<S>
+        ? never
+        : `${Name} may be undefined, which JSON does not carry; use null`
+      : never)
+  | ([Output<S>] extends [Input<S>]
+      ? never
+      : `${Name}: the schema's output must be accepted as its own input, because the wire carries the output`);
+
+type Letter = LowerLetter | Uppercase<LowerLetter>;
+// oxfmt-ignore
+type LowerLetter =
+  | 'a' | 'b' | 'c' | 'd' | 'e' | 'f' | 'g' | 'h' | 'i' | 'j' | 'k' | 'l' | 'm'
+  | 'n' | 'o' | 'p' | 'q' | 'r' | 's' | 't' | 'u' | 'v' | 'w' | 'x' | 'y' | 'z';
+type Digit = '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9';
+type NameCharacter = Letter | Digit | '_' | '.' | '/' | '-';
+
+/** The first character that a name cannot have, else `never`. */
+type StrayCharacter<Rest extends string> = Rest extends `${infer Head}${infer Tail}`
+  ? Head extends NameCharacter
+    ? StrayCharacter<Tail>
+    : Head
+  : never;
+
+/** Segments that every URL parser would take away. */
+type LostSegment = '' | '.' | '..';
+
+type NameFault<Name extends string> = Name extends `${typeof CONTROL_PREFIX}${string}` | 'open' | 'error' | ''
+  ? `"${Name}" is reserved and cannot name a topic`
+  : Name extends `${infer First}${string}`
+    ? First extends Letter
+      ? [StrayCharacter<Name>] extends [never]
+        ? Name extends `${string}/${string}`
+          ? LostSegments<Name>
+          : never
+        : MalformedName<Name>
+      : MalformedName<Name>
+    : never;
+
+type LostSegments<Name extends string> = Name extends
+  | `${string}/${LostSegment}`
+  | `${string}/${LostSegment}/${string}`
+  ? `"${Name}" cannot name a topic: every URL parser would take its empty, "." or ".." segment away`
+  : never;
+
+/** A name that is no literal, so an index signature, is left to the run time. */
+type MalformedName<Name extends string> =
+  {} extends Record<Name, 1>
+    ? never
+    : `"${Name}" cannot name a topic: a name starts with a letter and goes on with letters, digits, "_", ".", "/" or "-"`;
+
+type TopicFault<Name extends string, T> =
+  | NameFault<Name>
+  | DataProblem<Name, DataSchema<T>>
+  | (ParamsSchema<T> extends Schema ? ParamsProblem<Name, ParamsSchema<T>> : never);
+
+/** Constraint of `defineChannel`: refuses at compile time what it would refuse at run time. */
+export type CheckedTopics<T> = { readonly [K in keyof T]: Fault<TopicFault<K & string, T[K]>> };

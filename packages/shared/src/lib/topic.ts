@@ -1,0 +1,54 @@
+/** What a topic is made of, and the two ways to write one. */
+import type { Schema } from './schema.ts';
+
+/** What a topic is made of; written by `topic()` and `stream()`. */
+export interface TopicDefinition<
+  Params extends Schema | undefined = Schema | undefined,
+  Data extends Schema = Schema,
+  Kind extends 'logged' | 'stream' = 'logged' | 'stream',
+> {
+  readonly kind: Kind;
+  readonly params: Params;
+  readonly data: Data;
+  readonly keep: 'all' | 'latest';
+}
+
+export interface TopicOptions<Params extends Schema | undefined, Data extends Schema> {
+  /** Schema of an object: what makes one address of this topic differ from another. Default: no params. */
+  readonly params?: Params;
+  /** Schema of the payload. Its output must be what JSON carries unchanged. */
+  readonly data: Data;
+  /**
+   * `all`: every event reaches every subscriber, for as long as the log holds it. `latest`: only the newest value of
+   * an address is held; a new subscriber gets it first, and one that fell behind skips what was superseded.
+   * Default: `all`.
+   */
+  readonly keep?: 'all' | 'latest';
+}
+
+/** A logged topic with params or a policy of its own; a topic without either is just its schema. */
+export function topic<Data extends Schema, Params extends Schema | undefined = undefined>(
+  options: TopicOptions<Params, Data>,
+): TopicDefinition<Params, Data, 'logged'> {
+  return {
+    kind: 'logged',
+    params: options.params as Params,
+    data: options.data,
+    keep: options.keep ?? 'all',
+  };
+}
+
+/** A topic that is a run of its own for each subscription: progress of a job, a generated answer. */
+export function stream<Data extends Schema, Params extends Schema | undefined = undefined>(
+  options: Omit<TopicOptions<Params, Data>, 'keep'>,
+): TopicDefinition<Params, Data, 'stream'> {
+  // From JavaScript a `keep` may come along; defineChannel refuses it by name instead of passing it over here.
+  const { keep = 'all' } = options as TopicOptions<Params, Data>;
+  return { kind: 'stream', params: options.params as Params, data: options.data, keep };
+}
+
+/** What `defineChannel` takes: by topic name, a schema or what `topic()` and `stream()` made of it. */
+export type TopicMap = Readonly<Record<string, Schema | TopicDefinition>>;
+
+export type DataSchema<T> = T extends TopicDefinition ? T['data'] : T;
+export type ParamsSchema<T> = T extends TopicDefinition ? T['params'] : undefined;
