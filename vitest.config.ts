@@ -1,5 +1,6 @@
 /** Unit tests run; type tests are compiled. */
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+import { leftOut } from './scripts/lib/programs.ts';
 
 export default defineConfig({
   test: {
@@ -9,6 +10,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{packages,examples}/*/**/*.test.{ts,tsx}', 'scripts/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ...leftOut('unit')],
           setupFiles: ['scripts/vitest-setup.ts'],
           testTimeout: 15_000,
           unstubGlobals: true,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { findProgram, ProgramMissing, type Machine, type Program } from './find-program.ts';
+import { findOptional, findProgram, ProgramMissing, type Machine, type Program } from './find-program.ts';
 
 const DEBIAN = 'NAME="Debian GNU/Linux"\nID=debian\n';
 const program: Program = {
@@ -70,6 +70,13 @@ describe('the search', () => {
     expect(findProgram(program, machine)).toBe('/usr/bin/browser-stable');
   });
 
+  test('takes a name that is a path as it stands', () => {
+    const machine = fakeMachine({ files: { '/usr/sbin/browser': true } });
+    expect(findProgram({ ...program, names: ['browser', '/usr/sbin/browser'] }, machine)).toBe(
+      '/usr/sbin/browser',
+    );
+  });
+
   test('takes what Playwright installed earlier, and says nothing', () => {
     const machine = fakeMachine({ files: { '/cache/webthing': true } });
     expect(findProgram(program, machine)).toBe('/cache/webthing');
@@ -78,10 +85,14 @@ describe('the search', () => {
 });
 
 describe('the installation', () => {
-  test('updates and installs with apt-get for root on Debian, and says so first', () => {
+  test.for([
+    ['Debian', DEBIAN],
+    ['what is like it', 'ID=ubuntu\nID_LIKE=debian\n'],
+    ['what is like that', 'ID=pop\nID_LIKE="ubuntu debian"\n'],
+  ] as const)('updates and installs with apt-get for root on %s, and says so first', ([, osRelease]) => {
     const machine = fakeMachine({
       isRoot: true,
-      osRelease: DEBIAN,
+      osRelease,
       onInstall(fake, command) {
         if (command.includes('apt-get install')) fake.files.set('/usr/bin/browser', true);
         return { ok: true, output: '' };
@@ -97,7 +108,7 @@ describe('the installation', () => {
 
   test.for([
     ['an ordinary user', { isRoot: false, osRelease: DEBIAN }],
-    ['another system', { isRoot: true, osRelease: 'ID=ubuntu\nID_LIKE=debian\n' }],
+    ['another system', { isRoot: true, osRelease: 'ID=fedora\nID_LIKE="rhel centos"\n' }],
   ] as const)('goes to the installer of Playwright for %s', ([, where]) => {
     const machine = fakeMachine({
       ...where,
@@ -110,6 +121,20 @@ describe('the installation', () => {
     expect(machine.log).toEqual([
       'Browser is not here: installing it with playwright install webthing (LINEFEED_NO_INSTALL=1 forbids it).',
       'playwright install webthing',
+    ]);
+  });
+
+  test('has npx fetch what is a package of npm, and takes the path it names', () => {
+    const machine = fakeMachine({
+      onInstall(fake) {
+        fake.files.set('/cache/browser', true);
+        return { ok: true, output: '/cache/browser\n' };
+      },
+    });
+    expect(findProgram({ ...program, npm: 'browser@1' }, machine)).toBe('/cache/browser');
+    expect(machine.log).toEqual([
+      'Browser is not here: fetching it with npx browser@1 (LINEFEED_NO_INSTALL=1 forbids it).',
+      'npm exec --yes --package=browser@1 -- sh -c command -v browser',
     ]);
   });
 
@@ -139,5 +164,29 @@ describe('the installation', () => {
     const machine = fakeMachine({ env: { LINEFEED_NO_INSTALL: '1' }, isRoot: true, osRelease: DEBIAN });
     expect(() => findProgram(program, machine)).toThrow(ProgramMissing);
     expect(machine.log).toEqual([]);
+  });
+});
+
+describe('a program that some tests need', () => {
+  test('is found or installed like any other', () => {
+    const machine = fakeMachine({ files: { '/usr/bin/browser': true } });
+    expect(findOptional(program, 'the web', machine)).toBe('/usr/bin/browser');
+    expect(machine.log).toEqual([]);
+  });
+
+  test('is told in one line where it cannot be had: what is not tested, why, and what to do', () => {
+    const { playwright: _, ...aptAlone } = program;
+    const machine = fakeMachine({ env: { LINEFEED_NO_INSTALL: '1' }, isRoot: true, osRelease: DEBIAN });
+    expect(findOptional(aptAlone, 'the web', machine)).toBeUndefined();
+    expect(machine.log).toEqual([
+      'NOT TESTED: the web. Browser is not on the PATH; install it (apt-get install the-browser) or set LINEFEED_BROWSER to its path.',
+    ]);
+  });
+
+  test('is not excused where its variable names nothing that runs', () => {
+    const machine = fakeMachine({ env: { LINEFEED_BROWSER: '/gone' } });
+    expect(() => findOptional(program, 'the web', machine)).toThrow(
+      'LINEFEED_BROWSER=/gone is not a program',
+    );
   });
 });

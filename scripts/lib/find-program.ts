@@ -1,19 +1,21 @@
 /** Finds a program that the tests need, or installs it where that is allowed, saying so first. */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, isAbsolute, join } from 'node:path';
 
 export interface Program {
   /** As a person calls it: `Chromium`. */
   readonly title: string;
   /** Environment variable that names its path and ends the search. */
   readonly variable: string;
-  /** Names on the PATH, the best first. */
+  /** Names on the PATH, or whole paths, the best first. */
   readonly names: readonly string[];
   /** Arguments with which it answers and exits with 0: some systems have a stub that only tells what to install. */
   readonly probe: readonly string[];
   /** Package of Debian. */
   readonly apt?: string | undefined;
+  /** Package of npm with the program's version; npx keeps it in its cache. */
+  readonly npm?: string | undefined;
   /** Name for Playwright's installer, and where that puts the program. */
   readonly playwright?: { readonly name: string; readonly path: () => string } | undefined;
 }
@@ -42,12 +44,15 @@ interface Run {
 /** Thrown when a program is nowhere and could not be installed; its message is one line that says what to do. */
 export class ProgramMissing extends Error {}
 
+/** Thrown when the variable of a program names nothing that runs: a mistake, and not a machine without it. */
+class VariableWrong extends ProgramMissing {}
+
 const INSTALL_TIMEOUT_MS = 5 * 60_000;
 const PROBE_TIMEOUT_MS = 30_000;
 
 /**
  * Returns the path of a program: from its environment variable, the PATH, or Playwright's folder; else installs it with
- * apt-get (root on Debian) or Playwright's installer. `LINEFEED_NO_INSTALL=1` forbids both.
+ * npx, apt-get (root on Debian or what is like it) or Playwright's installer. `LINEFEED_NO_INSTALL=1` forbids that.
  *
  * @throws ProgramMissing
  */
@@ -56,7 +61,7 @@ export function findProgram(program: Program, machine: Machine = thisMachine()):
   const named = env[program.variable];
   if (named !== undefined && named !== '') {
     if (works(program, named, machine)) return named;
-    throw new ProgramMissing(
+    throw new VariableWrong(
       `${program.variable}=${named} is not a program that runs; let it name ${program.title}, or unset it.`,
     );
   }
@@ -65,6 +70,8 @@ export function findProgram(program: Program, machine: Machine = thisMachine()):
 
   const tried: string[] = [];
   if (env['LINEFEED_NO_INSTALL'] !== '1') {
+    const brought = bringWithNpx(program, machine);
+    if (brought !== undefined) return brought;
     for (const install of [installWithApt, installWithPlaywright]) {
       const failure = install(program, machine);
       if (failure !== undefined) tried.push(failure);
@@ -81,9 +88,31 @@ export function findProgram(program: Program, machine: Machine = thisMachine()):
   );
 }
 
+/**
+ * The same for a program that only some tests need. Where it cannot be had they are not run, and one line says so:
+ * neither passed nor failed.
+ *
+ * @throws ProgramMissing only if its variable names nothing that runs.
+ */
+export function findOptional(
+  program: Program,
+  untested: string,
+  machine: Machine = thisMachine(),
+): string | undefined {
+  try {
+    return findProgram(program, machine);
+  } catch (error) {
+    if (!(error instanceof ProgramMissing) || error instanceof VariableWrong) throw error;
+    machine.say(`NOT TESTED: ${untested}. ${error.message}`);
+    return undefined;
+  }
+}
+
 function findInstalled(program: Program, machine: Machine): string | undefined {
   const folders = (machine.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
-  const candidates = program.names.flatMap((name) => folders.map((folder) => join(folder, name)));
+  const candidates = program.names.flatMap((name) =>
+    isAbsolute(name) ? [name] : folders.map((folder) => join(folder, name)),
+  );
   if (program.playwright !== undefined) candidates.push(program.playwright.path());
   return candidates.find((path) => works(program, path, machine));
 }
@@ -93,7 +122,7 @@ function works(program: Program, path: string, machine: Machine): boolean {
 }
 
 function installWithApt({ title, apt }: Program, machine: Machine): string | undefined {
-  const isDebian = /^ID=["']?debian["']?$/m.test(machine.osRelease);
+  const isDebian = /^ID(_LIKE)?=.*\bdebian\b/m.test(machine.osRelease);
   if (apt === undefined || !machine.isRoot || !isDebian) return undefined;
   machine.say(
     `${title} is not here: installing it with apt-get install ${apt} (LINEFEED_NO_INSTALL=1 forbids it).`,
@@ -105,6 +134,16 @@ function installWithApt({ title, apt }: Program, machine: Machine): string | und
     if (!ok) return `apt-get ${args[0]} failed (${lastLine(output)})`;
   }
   return undefined;
+}
+
+function bringWithNpx(program: Program, machine: Machine): string | undefined {
+  const { title, npm, names } = program;
+  if (npm === undefined) return undefined;
+  machine.say(`${title} is not here: fetching it with npx ${npm} (LINEFEED_NO_INSTALL=1 forbids it).`);
+  const args = ['exec', '--yes', `--package=${npm}`, '--', 'sh', '-c', `command -v ${names[0]}`];
+  const { output } = machine.run('npm', args, { timeoutMs: INSTALL_TIMEOUT_MS });
+  const path = lastLine(output);
+  return works(program, path, machine) ? path : undefined;
 }
 
 function installWithPlaywright({ title, playwright }: Program, machine: Machine): string | undefined {
@@ -119,8 +158,9 @@ function installWithPlaywright({ title, playwright }: Program, machine: Machine)
   return ok ? undefined : `playwright install failed (${lastLine(output)})`;
 }
 
-function advice({ apt, playwright }: Program): string {
+function advice({ apt, npm, playwright }: Program): string {
   const ways: string[] = [];
+  if (npm !== undefined) ways.push(`npm install -g ${npm}`);
   if (apt !== undefined) ways.push(`apt-get install ${apt}`);
   if (playwright !== undefined) ways.push(`npx playwright install --with-deps ${playwright.name}`);
   return ways.join(' or ');

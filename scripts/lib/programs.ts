@@ -1,6 +1,6 @@
 /** The programs that tests need beside Node. */
 import { chromium } from '@playwright/test';
-import type { Program } from './find-program.ts';
+import { findOptional, thisMachine, type Machine, type Program } from './find-program.ts';
 
 export const CHROMIUM: Program = {
   title: 'Chromium',
@@ -15,10 +15,53 @@ export const NGINX: Program = {
   title: 'nginx',
   variable: 'LINEFEED_NGINX',
   // Debian puts it where only root's PATH looks.
-  names: ['nginx', '/usr/sbin/nginx'],
+  names: ['nginx', '/usr/sbin/nginx', '/usr/local/sbin/nginx'],
   probe: ['-v'],
   apt: 'nginx-light',
 };
+
+export const BUN: Program = {
+  title: 'Bun',
+  variable: 'LINEFEED_BUN',
+  names: ['bun'],
+  probe: ['--version'],
+  npm: 'bun@1.4.5',
+};
+
+interface Need {
+  readonly program: Program;
+  /** The test file that is left out where the program cannot be had. */
+  readonly file: string;
+}
+
+/** What only some tests of a runner need. */
+const NEEDS: Readonly<Record<'unit' | 'e2e', readonly Need[]>> = {
+  unit: [
+    { program: NGINX, file: 'examples/servers/contract/nginx.test.ts' },
+    { program: BUN, file: 'examples/servers/contract/bun.test.ts' },
+  ],
+  e2e: [{ program: NGINX, file: 'e2e/rolling-restart.test.ts' }],
+};
+
+/** Looks for all that, and says what is not tested. Gives what is there by its variable, for the runner's environment. */
+export function findNeeds(runner: 'unit' | 'e2e', machine: Machine): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const { program, file } of NEEDS[runner]) {
+    const path = findOptional(program, file, machine);
+    if (path !== undefined) found[program.variable] = path;
+  }
+  return found;
+}
+
+/**
+ * For the configuration of a runner: the test files to leave out. Installs nothing: the test run has done that, and hands
+ * over what it found.
+ */
+export function leftOut(runner: 'unit' | 'e2e'): string[] {
+  const machine = thisMachine();
+  const found = findNeeds(runner, { ...machine, env: { ...machine.env, LINEFEED_NO_INSTALL: '1' } });
+  return NEEDS[runner].filter(({ program }) => !(program.variable in found)).map(({ file }) => file);
+}
 
 export const FIREFOX: Program = {
   title: 'Firefox',

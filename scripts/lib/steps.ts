@@ -82,20 +82,29 @@ function hasSources(folder: string): boolean {
 }
 
 async function unitStep(context: StepContext): Promise<void> {
+  const { findNeeds } = await import('./programs.ts');
+  const env = findNeeds('unit', { ...thisMachine(), say: context.say });
   await withReport(async (report) => {
     const args = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-    const result = await runCommand('vitest', args, { timeoutMs: 5 * MINUTE });
+    const result = await runCommand('vitest', args, { timeoutMs: 5 * MINUTE, env });
     return { result, count: countReport(report, result.ok, countVitest) };
   }, context);
 }
 
 async function e2eStep(context: StepContext): Promise<void> {
-  const { CHROMIUM } = await import('./programs.ts');
-  const browser = findProgram(CHROMIUM, { ...thisMachine(), say: context.say });
+  const { CHROMIUM, findNeeds } = await import('./programs.ts');
+  const machine = { ...thisMachine(), say: context.say };
+  const browser = findProgram(CHROMIUM, machine);
+  const needs = findNeeds('e2e', machine);
   await withReport(async (report) => {
     const result = await runCommand('playwright', ['test', '--reporter=list,json'], {
       timeoutMs: 8 * MINUTE,
-      env: { PLAYWRIGHT_JSON_OUTPUT_FILE: report, [CHROMIUM.variable]: browser, FORCE_COLOR: '0' },
+      env: {
+        ...needs,
+        PLAYWRIGHT_JSON_OUTPUT_FILE: report,
+        [CHROMIUM.variable]: browser,
+        FORCE_COLOR: '0',
+      },
     });
     return { result, count: countReport(report, result.ok, countPlaywright) };
   }, context);

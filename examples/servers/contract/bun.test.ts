@@ -1,31 +1,20 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findProgram } from '../../../scripts/lib/find-program.ts';
 import {
   buildPackage,
   installTarballs,
   readPackages,
   type Installation,
 } from '../../../scripts/lib/packages.ts';
+import { BUN } from '../../../scripts/lib/programs.ts';
 import { askOver1, EventReader } from './client.ts';
 
-/** Where Bun is not on the PATH, npm brings it. */
-const VERSION = '1.4.5';
 const EXAMPLE = ['bun.ts', 'channel.ts', 'countdown.ts', 'feed.ts', 'fetch.ts', 'life.ts'];
 const SETUP_TIMEOUT_MS = 180_000;
-
-function findBun(): readonly [command: string, ...args: string[]] {
-  const own = process.env['LINEFEED_BUN'] ?? 'bun';
-  if (spawnSync(own, ['--version']).status === 0) return [own];
-  if (process.env['LINEFEED_NO_INSTALL'] === '1') {
-    throw new Error(
-      'Bun is not on the PATH; install it (npm install -g bun) or set LINEFEED_BUN to its path.',
-    );
-  }
-  return ['npx', '--yes', `bun@${VERSION}`];
-}
 
 describe('the published packages on Bun', () => {
   let installation: Installation;
@@ -43,12 +32,11 @@ describe('the published packages on Bun', () => {
     const here = join(import.meta.dirname, '..');
     for (const file of EXAMPLE) copyFileSync(join(here, file), join(folder, file));
     symlinkSync(join(here, 'node_modules/zod'), join(folder, 'node_modules/zod'), 'dir');
-    const [command, ...args] = findBun();
-    const bun = spawn(command, [...args, 'bun.ts'], {
+    const bun = spawn(findProgram(BUN), ['bun.ts'], {
       cwd: folder,
       env: { ...process.env, PORT: '0' },
       stdio: ['ignore', 'pipe', 'inherit'],
-      // npx is a shell around it: both are told to end.
+      // It may be a shell around it: both are told to end.
       detached: true,
     });
     const exited = once(bun, 'exit');

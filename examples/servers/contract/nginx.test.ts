@@ -5,25 +5,11 @@ import { createServer } from 'node:http';
 import { createServer as createNetServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findProgram, thisMachine, type Program } from '../../../scripts/lib/find-program.ts';
+import { findProgram } from '../../../scripts/lib/find-program.ts';
+import { NGINX } from '../../../scripts/lib/programs.ts';
 import type { App } from './app.ts';
 import { askForGzip, type Ask } from './client.ts';
 import { describeServer, originOf, type Served } from './suite.ts';
-
-const NGINX: Program = {
-  title: 'nginx',
-  variable: 'LINEFEED_NGINX',
-  names: ['nginx'],
-  probe: ['-v'],
-  apt: 'nginx-light',
-};
-
-/** Debian keeps servers where only root's PATH looks. */
-function findNginx(): string {
-  const machine = thisMachine();
-  const env = { ...machine.env, PATH: `${machine.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin` };
-  return findProgram(NGINX, { ...machine, env });
-}
 
 /** Every directive that matters to a stream at its default, and compression on. */
 function configure(folder: string, port: number, origin: string): string {
@@ -72,7 +58,7 @@ async function serve(app: App): Promise<Served> {
   const port = await freePort();
   writeFileSync(join(folder, 'nginx.conf'), configure(folder, port, originOf(server)));
   const nginx = spawn(
-    findNginx(),
+    findProgram(NGINX),
     ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', join(folder, 'error.log')],
     {
       stdio: 'ignore',

@@ -17,7 +17,7 @@ interface Definition {
  * `lazy` and pipes; `optional` and `default` stand for themselves, and an
  * `optional` with a default is a `default`.
  */
-export function* topKinds(schema: unknown, seen = new Set<unknown>()): Generator<string> {
+export function* topKinds(schema: unknown, seen: Set<unknown> = new Set()): Generator<string> {
   if (typeof schema !== 'object' || schema === null || seen.has(schema)) return;
   seen.add(schema);
   const { _zod, type } = schema as { _zod?: { def: Definition & { type: string } }; type?: unknown };
