@@ -1,6 +1,7 @@
 /** The contract of the control room. The server imports its value, the browser only its type. */
 import { defineChannel, stream, topic } from '@linefeed/shared';
 import { z } from 'zod';
+import { symbols } from './symbols.ts';
 
 /** On every event: who numbered it, its number there, and when it was published (ms since 1970). */
 const stamp = { run: z.string(), n: z.int().positive(), at: z.number() };
@@ -20,14 +21,26 @@ export const board = defineChannel({
     loopDelayMs: z.number(),
   }),
 
+  price: topic({
+    params: z.object({ symbol: z.enum(symbols) }),
+    data: z.object({ ...stamp, bid: z.number(), open: z.number() }),
+    keep: 'latest',
+  }),
+
   room: topic({
     params: z.object({ name: RoomName }),
     data: z.object({ ...stamp, author: z.string(), text: z.string() }),
   }),
 
-  job: stream({
-    params: z.object({ steps: z.int().min(1).max(1000).default(100) }),
-    data: z.object({ ...stamp, steps: z.int(), from: z.int(), to: z.int(), found: z.int() }),
+  report: stream({
+    params: z.object({ year: z.int().min(1900).max(2100) }),
+    data: z.object({
+      ...stamp,
+      step: z.int(),
+      of: z.int(),
+      date: z.iso.date(),
+      daylightMinutes: z.int(),
+    }),
   }),
 });
 

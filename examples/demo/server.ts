@@ -49,8 +49,9 @@ function greet(): void {
   console.log(`
   Linefeed control room   http://localhost:${port}
 
-  Without our client:     curl -N localhost:${port}/events/host
-                          curl -N 'localhost:${port}/events/job?steps=20'
+  Without our client:     curl -N localhost:${port}/events/notice
+                          curl -N 'localhost:${port}/events/price?symbol=ACME'
+                          curl -N 'localhost:${port}/events/report?year=2026'
 
   Ctrl-C ends it.
 `);

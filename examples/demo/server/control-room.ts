@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { createFeed } from '@linefeed/server';
 import { sqliteLog } from '@linefeed/server/sqlite';
 import { board } from '../channel.ts';
-import { job } from './job.ts';
+import { createQuotes } from './quotes.ts';
 import { createReadings } from './readings.ts';
+import { report } from './report.ts';
 
 export interface ControlRoom {
   readonly feed: ReturnType<typeof createBoardFeed>;
@@ -14,28 +15,43 @@ export interface ControlRoom {
   stop(): void;
 }
 
+/** Shorter than the second between two readings, so that there are pings to see. */
+const pingMs = 750;
 /** Short, so that the page notices "go silent" while its visitor still watches. */
-const pingMs = 2_000;
 const timeoutMs = 6_000;
+/** At most one notice of a guest in this time. */
+const guestMs = 1_000;
 /** A page that opens is shown this much of the past. */
 const rememberedMs = 15 * 60_000;
 
-function createBoardFeed(logPath: string) {
+function createBoardFeed(logPath: string, onGuest: (address: string) => void) {
   return createFeed(board, {
     path: '/events',
     pingMs,
     timeoutMs,
     log: sqliteLog({ path: logPath, maxAgeMs: rememberedMs }),
-    streams: { job },
+    streams: { report },
+    context: (request) => ({ isPage: new URL(request.url).searchParams.has('tab') }),
+    onSubscribe({ context }, address) {
+      if (!context.isPage) onGuest(address);
+    },
   });
 }
 
 /** `logPath`: a file that outlives this process, so that a restart loses nothing. */
 export function createControlRoom(logPath: string): ControlRoom {
-  const feed = createBoardFeed(logPath);
+  const feed = createBoardFeed(logPath, (address) => {
+    const since = Date.now() - guestAt;
+    if (since < guestMs) return;
+    guestAt = Date.now();
+    // Whoever reads the notices by curl is shown one at once.
+    notice(`Somebody reads ${address} without our client.`);
+  });
+  let guestAt = 0;
   const run = randomBytes(3).toString('hex');
   const numbers = new Map<string, number>();
   const read = createReadings();
+  const readQuotes = createQuotes();
   let timer: NodeJS.Timeout | undefined;
 
   function stamp(address: string): { run: string; n: number; at: number } {
@@ -44,12 +60,25 @@ export function createControlRoom(logPath: string): ControlRoom {
     return { run, n, at: Date.now() };
   }
 
-  function report(error: unknown): void {
+  function reportFailure(error: unknown): void {
     console.error('A publish failed:', error);
   }
 
   function notice(text: string, level: 'info' | 'warn' = 'info'): void {
-    feed.publish('notice', { ...stamp('notice'), text, level }).catch(report);
+    feed.publish('notice', { ...stamp('notice'), text, level }).catch(reportFailure);
+  }
+
+  function publishQuotes(): void {
+    for (const { symbol, ...quote } of readQuotes()) {
+      feed
+        .publish('price', { symbol }, { ...stamp(`price?symbol=${symbol}`), ...quote })
+        .catch(reportFailure);
+    }
+  }
+
+  function tick(): void {
+    feed.publish('host', { ...stamp('host'), ...read() }).catch(reportFailure);
+    publishQuotes();
   }
 
   return {
@@ -60,7 +89,8 @@ export function createControlRoom(logPath: string): ControlRoom {
     },
     start() {
       notice(`The server started. This run is called ${run}.`);
-      timer = setInterval(() => feed.publish('host', { ...stamp('host'), ...read() }).catch(report), 1_000);
+      timer = setInterval(tick, 1_000);
+      publishQuotes();
     },
     stop() {
       clearInterval(timer);

@@ -4,37 +4,32 @@ import { ControlRoom } from './components/ControlRoom.tsx';
 import { book, emptyAccount } from './lib/account.ts';
 import { DeskContext } from './lib/desk.ts';
 import { addSpan, type Span } from './lib/line.ts';
-import {
-  openClient,
-  readTransport,
-  writeTransport,
-  type BoardClient,
-  type TransportName,
-} from './lib/link.ts';
+import { openClient, readTransport, writeTransport, type Link, type TransportName } from './lib/link.ts';
 import { toWhy } from './lib/words.ts';
 
 export function App() {
   const [transport, setTransport] = useState<TransportName>(readTransport);
-  const [client, setClient] = useState<BoardClient>();
+  const [link, setLink] = useState<Link>();
   const [account, bookEntry] = useReducer(book, emptyAccount);
   const [spans, setSpans] = useState<readonly Span[]>([]);
   const resume = useRef(new Map<string, string>()).current;
 
   useEffect(() => {
     const opened = openClient(transport);
-    const stop = opened.connection.subscribe(() => {
-      const snapshot = opened.connection.getSnapshot();
+    const { client } = opened;
+    const stop = client.connection.subscribe(() => {
+      const snapshot = client.connection.getSnapshot();
       const span = { at: Date.now(), state: snapshot.state, why: toWhy(snapshot) };
       setSpans((before) => addSpan(before, span));
     });
-    setClient(opened);
+    setLink(opened);
     return () => {
       stop();
-      opened.close();
+      client.close();
     };
   }, [transport]);
 
-  const desk = useMemo(() => client && { client, book: bookEntry, resume }, [client, resume]);
+  const desk = useMemo(() => link && { ...link, book: bookEntry, resume }, [link, resume]);
   const choose = useCallback((chosen: TransportName) => {
     writeTransport(chosen);
     setTransport(chosen);

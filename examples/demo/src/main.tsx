@@ -10,7 +10,8 @@ import './styles/connection.css';
 import './styles/account.css';
 import './styles/faults.css';
 import './styles/rooms.css';
-import './styles/job.css';
+import './styles/quotes.css';
+import './styles/report.css';
 import './styles/notices.css';
 
 const root = document.querySelector('#root');

@@ -20,10 +20,11 @@ interface ConnectionProps {
 }
 
 export function Connection({ readings, spans, marks, transport, onTransport }: ConnectionProps) {
-  const { client } = useDesk();
+  const { client, lastPingAt } = useDesk();
   const snapshot = useConnection(client);
   const latency = toLatency(readings);
   const heardAt = client.lastEventAt;
+  const pingAt = lastPingAt();
   const cursor = client.cursor;
   const now = useNow(500);
   const span = spans.at(-1);
@@ -69,8 +70,12 @@ export function Connection({ readings, spans, marks, transport, onTransport }: C
           </dd>
         </div>
         <div>
-          <dt>Last heard</dt>
-          <dd>{heardAt === undefined ? '–' : `${toDuration(Math.max(0, now - heardAt))} ago`}</dd>
+          <dt>Last ping</dt>
+          <dd title="Sent only into silence: an event is a sign of life, too">{toAgo(pingAt, now)}</dd>
+        </div>
+        <div>
+          <dt>Last sign of life</dt>
+          <dd>{toAgo(heardAt, now)}</dd>
         </div>
         <div>
           <dt>Latency, publish to handler</dt>
@@ -95,6 +100,10 @@ export function Connection({ readings, spans, marks, transport, onTransport }: C
       </ol>
     </Panel>
   );
+}
+
+function toAgo(time: number | undefined, now: number): string {
+  return time === undefined ? '–' : `${toDuration(Math.max(0, now - time))} ago`;
 }
 
 interface Latency {

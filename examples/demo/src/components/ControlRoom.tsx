@@ -10,9 +10,10 @@ import { Connection } from './Connection.tsx';
 import { Faults } from './Faults.tsx';
 import { Footer } from './Footer.tsx';
 import { Header } from './Header.tsx';
-import { Job } from './Job.tsx';
 import { Notices } from './Notices.tsx';
+import { Quotes } from './Quotes.tsx';
 import { Recorder } from './Recorder.tsx';
+import { Report } from './Report.tsx';
 import { Rooms } from './Rooms.tsx';
 
 interface ControlRoomProps {
@@ -50,8 +51,9 @@ export function ControlRoom({ account, spans, transport, onTransport }: ControlR
           <Account account={account} />
         </div>
         <Faults marks={marks} spans={spans} account={account} onMark={mark} />
+        <Quotes />
+        <Report />
         <Rooms />
-        <Job />
         <Notices />
       </main>
       <Footer />

@@ -5,12 +5,11 @@ export function Footer() {
     <footer className="bottom">
       <h2>The same events without our client</h2>
       <ul>
-        <li>
-          <code>curl -N {host}/events/host</code>
-        </li>
-        <li>
-          <code>curl -N '{host}/events/room?name=lobby&amp;from=earliest'</code>
-        </li>
+        {['/events/notice', '/events/price?symbol=ACME', '/events/report?year=2026'].map((path) => (
+          <li key={path}>
+            <code>curl -N '{host + path}'</code>
+          </li>
+        ))}
         <li>
           <a href="/plain.html">A page with nothing but new EventSource(…)</a>
         </li>

@@ -24,6 +24,11 @@ describe('account', () => {
     expect(figures(event(1), event(4))).toEqual({ ...clean, received: 2, missingUnannounced: 2 });
   });
 
+  it('counts nothing as missing where only the newest value is kept, but still what comes twice', () => {
+    const latest = (n: number): Entry => ({ ...event(n), skips: true }) as Entry;
+    expect(figures(latest(1), latest(4), latest(4))).toEqual({ ...clean, received: 3, doubled: 1 });
+  });
+
   it('counts skipped numbers behind a gap as announced, and only those', () => {
     expect(figures(event(1), gap, event(4), event(6))).toEqual({
       ...clean,

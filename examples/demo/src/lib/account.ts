@@ -1,7 +1,14 @@
 /** Keeps account of numbered events per address: what arrived, what is missing and whether that was said, what came twice. */
 
 export type Entry =
-  | { readonly kind: 'event'; readonly address: string; readonly run: string; readonly n: number }
+  | {
+      readonly kind: 'event';
+      readonly address: string;
+      readonly run: string;
+      readonly n: number;
+      /** Of `keep: 'latest'`: numbers may be passed over, never repeated. */
+      readonly skips?: boolean;
+    }
   | { readonly kind: 'gap'; readonly address: string };
 
 interface Line {
@@ -43,7 +50,7 @@ export function book(account: Account, entry: Entry): Account {
       ...withLine(account, entry.address, { ...line, announced: true }),
     };
   }
-  const { run, n } = entry;
+  const { run, n, skips = false } = entry;
   const received = account.received + 1;
   const last = line.seen[run];
   if (last !== undefined && n <= last) {
@@ -51,7 +58,7 @@ export function book(account: Account, entry: Entry): Account {
     return { ...account, received, doubled: doubled + 1, ...withLine(account, entry.address, counted(line)) };
   }
   // The first event ever of an address says where we came in. A run that follows another one starts at 1.
-  const missing = line.run === undefined && last === undefined ? 0 : n - (last ?? 0) - 1;
+  const missing = skips || (line.run === undefined && last === undefined) ? 0 : n - (last ?? 0) - 1;
   return {
     ...account,
     received,

@@ -6,6 +6,8 @@ import type { BoardClient } from './link.ts';
 
 export interface Desk {
   readonly client: BoardClient;
+  /** When the server last sent a ping, by this page's clock. */
+  readonly lastPingAt: () => number | undefined;
   readonly book: Dispatch<Entry>;
   /** By address, the id of the last event handled: a new client goes on behind it. */
   readonly resume: Map<string, string>;

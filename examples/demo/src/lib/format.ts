@@ -9,6 +9,13 @@ const clock = new Intl.DateTimeFormat(undefined, {
 const shortClock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 
+const price = new Intl.NumberFormat('en', { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const signed = new Intl.NumberFormat('en', {
+  minimumFractionDigits: 2,
+  maximumFractionDigits: 2,
+  signDisplay: 'exceptZero',
+});
+
 export function toClock(time: number): string {
   return clock.format(time);
 }
@@ -19,6 +26,14 @@ export function toShortClock(time: number): string {
 
 export function toCount(value: number): string {
   return whole.format(value);
+}
+
+export function toPrice(value: number): string {
+  return price.format(value);
+}
+
+export function toSigned(value: number): string {
+  return signed.format(value);
 }
 
 /** A length of time: `4 ms`, `1.2 s`, `12 s`, `3 min 04 s`. */

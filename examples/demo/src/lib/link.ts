@@ -1,5 +1,5 @@
 /** This tab's end of the channel: its id, its transport, its client. */
-import { createClient, eventSourceTransport, fetchTransport } from '@linefeed/client';
+import { createClient, eventSourceTransport, fetchTransport, type Transport } from '@linefeed/client';
 import type { Board } from '../../channel.ts';
 
 export type TransportName = 'fetch' | 'eventsource';
@@ -8,15 +8,35 @@ export type TransportName = 'fetch' | 'eventsource';
 export const tab = Math.random().toString(36).slice(2, 10);
 
 export function openClient(transport: TransportName) {
-  return createClient<Board>({
+  let lastPingAt: number | undefined;
+  const client = createClient<Board>({
     url: `/events?tab=${tab}`,
-    transport: transport === 'fetch' ? fetchTransport() : eventSourceTransport(),
+    transport: watchPings(transport === 'fetch' ? fetchTransport() : eventSourceTransport(), () => {
+      lastPingAt = Date.now();
+    }),
     // Whoever presses a button here waits for what follows.
     retry: { capMs: 3_000 },
   });
+  return { client, lastPingAt: () => lastPingAt };
 }
 
-export type BoardClient = ReturnType<typeof openClient>;
+/** A transport that tells of pings, which the client keeps to itself: they are signs of life and nothing else. */
+function watchPings(transport: Transport, onPing: () => void): Transport {
+  return (opening, sink) =>
+    transport(opening, {
+      onLife: () => sink.onLife(),
+      onRetry: (retryMs) => sink.onRetry(retryMs),
+      onEnd: (ending) => sink.onEnd(ending),
+      full: () => sink.full(),
+      onFrame(event, data, id) {
+        if (event === 'linefeed.ping') onPing();
+        sink.onFrame(event, data, id);
+      },
+    });
+}
+
+export type Link = ReturnType<typeof openClient>;
+export type BoardClient = Link['client'];
 export type ConnectionSnapshot = ReturnType<BoardClient['connection']['getSnapshot']>;
 
 export function readTransport(): TransportName {

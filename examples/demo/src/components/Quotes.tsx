@@ -1,0 +1,100 @@
+/** The quote board: one address per symbol, of which only the newest value matters. */
+import { useReducer } from 'react';
+import type { Payload } from '@linefeed/shared';
+import type { Board } from '../../channel.ts';
+import { symbols } from '../../symbols.ts';
+import { toCurve } from '../lib/curve.ts';
+import { useDesk, passGap } from '../lib/desk.ts';
+import { toPrice, toSigned } from '../lib/format.ts';
+import { useSubscription } from '../lib/hooks.ts';
+import { Panel } from './Panel.tsx';
+
+type Quote = Payload<Board, 'price'>;
+
+const keptQuotes = 60;
+const width = 120;
+const height = 32;
+
+export function Quotes() {
+  return (
+    <Panel name="quotes" title="Quotes">
+      <p className="quotes-note">
+        Invented. Of each symbol the log keeps the newest quote only: whoever was away gets that one, and none
+        of those it replaced.
+      </p>
+      <ul className="quotes-list">
+        {symbols.map((symbol) => (
+          <Row key={symbol} symbol={symbol} />
+        ))}
+      </ul>
+    </Panel>
+  );
+}
+
+function Row({ symbol }: { readonly symbol: (typeof symbols)[number] }) {
+  const desk = useDesk();
+  const { client, book, resume } = desk;
+  const address = `price?symbol=${symbol}`;
+  const [quotes, add] = useReducer(
+    (before: readonly Quote[], quote: Quote) => [...before, quote].slice(-keptQuotes),
+    [],
+  );
+
+  useSubscription(client, (on) =>
+    on.subscribe(
+      'price',
+      { symbol },
+      (quote, event) => {
+        book({ kind: 'event', address, run: quote.run, n: quote.n, skips: true });
+        if (event.id !== undefined) resume.set(address, event.id);
+        add(quote);
+      },
+      { from: resume.get(address), onGap: passGap(desk, address) },
+    ),
+  );
+
+  const newest = quotes.at(-1);
+  if (newest === undefined) {
+    return (
+      <li className="quote">
+        <b>{symbol}</b>
+        <span className="quote-line" />
+        <span className="quote-bid">–</span>
+        <span className="quote-change" />
+      </li>
+    );
+  }
+  const change = (newest.bid / newest.open - 1) * 100;
+  const direction = Math.abs(change) < 0.005 ? 'flat' : change > 0 ? 'up' : 'down';
+  return (
+    <li className={`quote is-${direction}`}>
+      <b>{symbol}</b>
+      <svg
+        className="quote-line"
+        viewBox={`0 0 ${width} ${height}`}
+        preserveAspectRatio="none"
+        aria-hidden="true"
+      >
+        <path d={toTrace(quotes)} />
+      </svg>
+      <span className="quote-bid">{toPrice(newest.bid)}</span>
+      <span className="quote-change">
+        <span aria-hidden="true">{{ up: '▲', down: '▼', flat: '■' }[direction]}</span> {toSigned(change)} %
+      </span>
+    </li>
+  );
+}
+
+/** The quotes that came, evenly spaced, newest at the right. */
+function toTrace(quotes: readonly Quote[]): string {
+  const bids = quotes.map(({ bid }) => bid);
+  const low = Math.min(...bids);
+  const range = Math.max(...bids) - low || 1;
+  const step = width / (keptQuotes - 1);
+  return toCurve(
+    bids.map((bid, i) => ({
+      x: width - (bids.length - 1 - i) * step,
+      y: height - 3 - ((bid - low) / range) * (height - 6),
+    })),
+  );
+}
