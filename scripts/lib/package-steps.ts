@@ -1,9 +1,16 @@
 /** The steps that look at the packages as they would be published. */
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ROOT, runCommand } from './command.ts';
 import { compareExportNames, keepExportNames, readExportNames } from './export-names.ts';
-import { buildPackage, installTarballs, readPackages, type Installation, type Package } from './packages.ts';
+import {
+  buildPackage,
+  documentsOf,
+  installTarballs,
+  readPackages,
+  type Installation,
+  type Package,
+} from './packages.ts';
 import type { StepContext } from './step.ts';
 
 const TIMEOUT_MS = 60_000;
@@ -133,9 +140,12 @@ async function withTarballs(
 
 async function checkTarball(
   each: Package,
-  { tarballs }: Installation,
+  { folder, tarballs }: Installation,
   { log, check }: StepContext,
 ): Promise<void> {
+  for (const document of documentsOf(each)) {
+    check(`${document} of ${each.name}`, existsSync(join(folder, 'node_modules', each.name, document)));
+  }
   const tarball = tarballs.get(each)!;
   for (const [program, ...args] of [
     ['publint', tarball, '--strict'],

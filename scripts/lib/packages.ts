@@ -1,5 +1,14 @@
 /** The published packages: their entries, their build, and an installation of their tarballs. */
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, existsSync } from 'node:fs';
+import {
+  copyFileSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  existsSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ROOT, runCommand, type CommandResult } from './command.ts';
@@ -45,10 +54,23 @@ export function readPackages(root: string = ROOT): Package[] {
     .filter(({ manifest }) => manifest.private !== true);
 }
 
+/** The package that every user of another one has, too. */
+const COMMON_PACKAGE = '@linefeed/shared';
+const PROTOCOL = 'PROTOCOL.md';
+
 /** Compiles a package into `dist`, from nothing: a file that lost its source must not be published. */
-export function buildPackage({ folder }: Package): Promise<CommandResult> {
-  rmSync(join(folder, 'dist'), { recursive: true, force: true });
-  return runCommand('tsc', ['-p', 'tsconfig.build.json'], { cwd: folder, timeoutMs: BUILD_TIMEOUT_MS });
+export async function buildPackage({ name, folder }: Package): Promise<CommandResult> {
+  const dist = join(folder, 'dist');
+  rmSync(dist, { recursive: true, force: true });
+  const options = { cwd: folder, timeoutMs: BUILD_TIMEOUT_MS };
+  const result = await runCommand('tsc', ['-p', 'tsconfig.build.json'], options);
+  if (result.ok && name === COMMON_PACKAGE) copyFileSync(join(ROOT, PROTOCOL), join(dist, PROTOCOL));
+  return result;
+}
+
+/** Documents that a tarball must have in it. */
+export function documentsOf({ name }: Package): readonly string[] {
+  return ['README.md', 'LICENSE', ...(name === COMMON_PACKAGE ? [`dist/${PROTOCOL}`] : [])];
 }
 
 /** Packs built packages and unpacks the tarballs side by side, with their dependencies from this workspace. */

@@ -71,7 +71,9 @@ export function Connection({ readings, spans, marks, transport, onTransport }: C
         </div>
         <div>
           <dt>Last ping</dt>
-          <dd title="Sent only into silence: an event is a sign of life, too">{toAgo(pingAt, now)}</dd>
+          <dd title="Sent only into silence: an event is a sign of life, too">
+            {pingAt === undefined ? 'none was needed yet' : toAgo(pingAt, now)}
+          </dd>
         </div>
         <div>
           <dt>Last sign of life</dt>

@@ -11,7 +11,9 @@ import { Panel } from './Panel.tsx';
 
 type Quote = Payload<Board, 'price'>;
 
-const keptQuotes = 60;
+const keptQuotes = 40;
+/** Of a bid: what the height of a trace stands for at least. */
+const leastRange = 0.02;
 const width = 120;
 const height = 32;
 
@@ -85,16 +87,15 @@ function Row({ symbol }: { readonly symbol: (typeof symbols)[number] }) {
   );
 }
 
-/** The quotes that came, evenly spaced, newest at the right. */
+/** The quotes that came, evenly spaced, on a scale on which a small move looks small. */
 function toTrace(quotes: readonly Quote[]): string {
   const bids = quotes.map(({ bid }) => bid);
   const low = Math.min(...bids);
-  const range = Math.max(...bids) - low || 1;
+  const high = Math.max(...bids);
+  const range = Math.max(high - low, high * leastRange);
+  const bottom = (low + high - range) / 2;
   const step = width / (keptQuotes - 1);
   return toCurve(
-    bids.map((bid, i) => ({
-      x: width - (bids.length - 1 - i) * step,
-      y: height - 3 - ((bid - low) / range) * (height - 6),
-    })),
+    bids.map((bid, i) => ({ x: i * step, y: height - 3 - ((bid - bottom) / range) * (height - 6) })),
   );
 }

@@ -33,7 +33,7 @@ export function toPrice(value: number): string {
 }
 
 export function toSigned(value: number): string {
-  return signed.format(value);
+  return signed.format(value).replace('-', '−');
 }
 
 /** A length of time: `4 ms`, `1.2 s`, `12 s`, `3 min 04 s`. */
