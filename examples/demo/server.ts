@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const port = Number(process.env['PORT'] ?? 4600);
+const port = Number(process.env['PORT'] || 4600);
 const main = fileURLToPath(new URL('server/main.ts', import.meta.url));
 
 if (!Number.isInteger(port) || port < 1 || port > 65535) {
