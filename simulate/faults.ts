@@ -63,9 +63,9 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'runs a resumed stream from its beginning',
-    file: 'server/src/lib/feed.ts',
-    find: "lastEventId: resume.type === 'behind' ? resume.id : undefined",
-    replace: 'lastEventId: undefined',
+    file: 'server/src/lib/subscribe.ts',
+    find: "const lastEventId = resume.type === 'behind' ? resume.id : undefined;",
+    replace: 'const lastEventId = undefined;',
   },
   {
     name: 'goes on as before when the log starts anew',

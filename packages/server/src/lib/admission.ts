@@ -47,12 +47,47 @@ export type Authorize = (subject: {
 export interface AdmissionOptions {
   readonly channel: AnyChannel;
   readonly maxAddressBytes: number;
+  /** Of one connection. */
+  readonly maxSubscriptions: number;
   readonly authorize: Authorize | undefined;
   readonly onError: (error: unknown) => void;
 }
 
+/** The connection that a list is for. */
+export interface AdmissionSubject {
+  readonly context: unknown;
+  /** Subscriptions that it has already. */
+  readonly taken: number;
+  /** The list is one entry, and all that it will have: a stream needs no key. */
+  readonly alone: boolean;
+}
+
+/** Decides on a list, side by side. What goes beyond the limit of a connection is refused, and the rest served. */
+export async function admitAll(
+  entries: readonly AskedEntry[],
+  { context, taken, alone }: AdmissionSubject,
+  options: AdmissionOptions,
+): Promise<{ admitted: Admitted[]; refused: Refused[] }> {
+  const { maxSubscriptions, channel } = options;
+  const room = Math.max(0, maxSubscriptions - taken);
+  const decided = await Promise.all(
+    entries.slice(0, room).map((entry) => admit(entry, context, alone, options)),
+  );
+  const tooMany = refusal(
+    'too_many_subscriptions',
+    `A connection may have ${maxSubscriptions} subscriptions (maxSubscriptions); this is one more.`,
+  );
+  return {
+    admitted: decided.filter((entry): entry is Admitted => entry.admitted),
+    refused: [
+      ...decided.filter((entry): entry is Refused => !entry.admitted),
+      ...entries.slice(room).map((entry) => refuseEntry(entry, tooMany, channel)),
+    ],
+  };
+}
+
 /** Decides on one entry. `alone`: it is the only subscription of its connection, so a stream needs no key. */
-export async function admit(
+async function admit(
   entry: AskedEntry,
   context: unknown,
   alone: boolean,
@@ -87,7 +122,7 @@ export async function admit(
 }
 
 /** Refuses an entry that is not looked at. */
-export function refuseEntry(entry: AskedEntry, error: LinefeedError, channel: AnyChannel): Refused {
+function refuseEntry(entry: AskedEntry, error: LinefeedError, channel: AnyChannel): Refused {
   const isStream = channel.topics.get(entry.topic)?.kind === 'stream';
   return { admitted: false, asked: nameAsked(entry, isStream), key: entry.key, error };
 }

@@ -13,11 +13,12 @@ import {
   type SubscriptionError,
 } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
-import { LoggedDelivery, type DeliveryCounters, type DeliveryPort, type LoggedStart } from './delivery.ts';
+import { LoggedDelivery, type DeliveryCounters, type DeliveryPort } from './delivery.ts';
 import type { Beating } from './heartbeat.ts';
 import type { Hub } from './hub.ts';
 import type { FeedLimits } from './limits.ts';
 import type { Outlet, OutletListener } from './outlet.ts';
+import type { LoggedStart } from './start.ts';
 import { Writer } from './writer.ts';
 
 const encoder = new TextEncoder();

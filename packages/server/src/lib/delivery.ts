@@ -11,31 +11,13 @@ import type { Batch, Frame } from './batch.ts';
 import type { Clock } from './clock.ts';
 import type { Hub, Member } from './hub.ts';
 import type { LogEvent } from './log.ts';
-import { earlierOf, laterOf, Track, type FoundGap, type PendingGap } from './track.ts';
+import { mergeStarts, positionOf, type LoggedStart } from './start.ts';
+import { earlierOf, laterOf, Track, type FoundGap } from './track.ts';
 
 /** Most events and bytes of one page of a replay: what a reader may make the server hold for it at once. */
 const PAGE_EVENTS = 500;
 const PAGE_BYTES = 256 * 1024;
 const RESET_POLL_MS = 10;
-
-/** Where a logged subscription starts. */
-export interface Start {
-  readonly position: Position | 'now';
-  readonly gap?: PendingGap | undefined;
-}
-
-/** A logged address to be delivered on a connection. */
-export interface LoggedStart extends Start {
-  /** Its address, which is its event name. */
-  readonly event: string;
-  readonly asked: string;
-  /** Echoed, so that a client that asks twice for one address knows which is answered. */
-  readonly key: string | undefined;
-  /** `keep: 'latest'`: whatever it starts from, the newest value is worth having. */
-  readonly isLatest: boolean;
-  /** It has a start of its own, apart from the connection's cursor. */
-  readonly own: boolean;
-}
 
 /** What a delivery writes to, and whom it tells. */
 export interface DeliveryPort {
@@ -132,7 +114,7 @@ export class LoggedDelivery implements Member {
    */
   begin(resumed: Position | undefined, asked: readonly LoggedStart[]): string | undefined {
     const { hub } = this.#options;
-    const positions = asked.map(({ position }) => resolve(position, hub.position));
+    const positions = asked.map((start) => positionOf(start, hub.position));
     this.#main = new Track(resumed ?? (positions.length > 0 ? positions.reduce(earlierOf) : hub.position));
     // Bookmarks tell of what moved since.
     this.#lastId = this.#main.position;
@@ -174,9 +156,9 @@ export class LoggedDelivery implements Member {
     } satisfies Subscribed);
   }
 
-  #startOf({ position, own }: LoggedStart): Position {
-    const start = resolve(position, this.#options.hub.position);
-    return own ? start : laterOf(this.position, start);
+  #startOf(logged: LoggedStart): Position {
+    const start = positionOf(logged, this.#options.hub.position);
+    return logged.own ? start : laterOf(this.position, start);
   }
 
   #follow(logged: LoggedStart): void {
@@ -430,24 +412,4 @@ export class LoggedDelivery implements Member {
     this.#lastId = this.position;
     this.#port.control(FRAME.bookmark, {}, this.#options.hub.cursorAt(this.position));
   }
-}
-
-/** Entries that come to one event name are delivered once, from the earliest of their starts. */
-function mergeStarts(asked: readonly LoggedStart[], tail: Position): Iterable<LoggedStart> {
-  const merged = new Map<string, LoggedStart>();
-  for (const start of asked) {
-    const other = merged.get(start.event);
-    if (other === undefined) {
-      merged.set(start.event, start);
-      continue;
-    }
-    const isEarlier = comparePositions(resolve(start.position, tail), resolve(other.position, tail)) < 0;
-    const { position, own } = isEarlier ? start : other;
-    merged.set(start.event, { ...start, position, own, gap: other.gap ?? start.gap });
-  }
-  return merged.values();
-}
-
-function resolve(position: Position | 'now', tail: Position): Position {
-  return position === 'now' ? tail : position;
 }

@@ -1,8 +1,27 @@
 /** Where a subscription starts: turns `from` and the connection's cursor into a position, or into a gap (PROTOCOL §5). */
 import { BEGINNING, comparePositions, parseEventId, type Position } from '@linefeed/shared/wire';
 import type { Admitted } from './admission.ts';
-import type { LoggedStart, Start } from './delivery.ts';
 import type { Hub } from './hub.ts';
+import type { PendingGap } from './track.ts';
+
+/** Where a logged subscription starts. */
+export interface Start {
+  readonly position: Position | 'now';
+  readonly gap?: PendingGap | undefined;
+}
+
+/** A logged address to be delivered on a connection. */
+export interface LoggedStart extends Start {
+  /** Its address, which is its event name. */
+  readonly event: string;
+  readonly asked: string;
+  /** Echoed, so that a client that asks twice for one address knows which is answered. */
+  readonly key: string | undefined;
+  /** `keep: 'latest'`: whatever it starts from, the newest value is worth having. */
+  readonly isLatest: boolean;
+  /** It has a start of its own, apart from the connection's cursor. */
+  readonly own: boolean;
+}
 
 /** What the connection's own cursor comes to. */
 export interface SharedStart extends Start {
@@ -52,4 +71,24 @@ export async function resolveStart(hub: Hub, entry: Admitted, shared: SharedStar
   const { position, gap } = from === undefined ? shared : await resolveCursor(hub, from);
   const own = from !== undefined || (isLatest && position === 'now');
   return { ...base, position: position === 'now' ? fromNow : position, gap, own };
+}
+
+/** Entries that come to one event name are delivered once, from the earliest of their starts. */
+export function mergeStarts(asked: readonly LoggedStart[], tail: Position): Iterable<LoggedStart> {
+  const merged = new Map<string, LoggedStart>();
+  for (const start of asked) {
+    const other = merged.get(start.event);
+    if (other === undefined) {
+      merged.set(start.event, start);
+      continue;
+    }
+    const isEarlier = comparePositions(positionOf(start, tail), positionOf(other, tail)) < 0;
+    const { position, own } = isEarlier ? start : other;
+    merged.set(start.event, { ...start, position, own, gap: other.gap ?? start.gap });
+  }
+  return merged.values();
+}
+
+export function positionOf({ position }: Start, tail: Position): Position {
+  return position === 'now' ? tail : position;
 }

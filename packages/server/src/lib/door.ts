@@ -1,0 +1,162 @@
+/** The door of a feed: from a request to who asks for what, and the answers to those who stay outside. */
+import { encodeFrame, FRAME, LinefeedError, refusal, type Reconnect } from '@linefeed/shared/wire';
+import type { Clock } from './clock.ts';
+import {
+  eventStreamHeaders,
+  toProblem,
+  type Answer,
+  type HeaderList,
+  type IncomingRequest,
+} from './exchange.ts';
+import type { FeedLimits } from './limits.ts';
+import { assertAcceptable } from './negotiate.ts';
+import { readEndpointGet, readGet, readPost, type Control, type Opening } from './opening.ts';
+import { answerPreflight, checkOrigin, type CorsOptions } from './origin.ts';
+import type { Outlet } from './outlet.ts';
+import { identify, type Identify, type Visitor } from './visitor.ts';
+
+const METHODS = 'GET, HEAD, POST, OPTIONS';
+/** After this long a refused client may try again, give or take as much. */
+const BUSY_RETRY_MS = 5_000;
+
+const encoder = new TextEncoder();
+
+export interface DoorOptions {
+  /** Where the feed is mounted; or the topic of an endpoint that is one stream, wherever it is mounted. */
+  readonly mount: { readonly path: string } | { readonly topic: string };
+  readonly identify: Identify | undefined;
+  readonly cors: CorsOptions | undefined;
+  readonly limits: FeedLimits;
+  readonly clock: Clock;
+  readonly onError: (error: unknown) => void;
+}
+
+/** A request that got in. */
+export interface Guest {
+  readonly method: string;
+  readonly visitor: Visitor;
+  readonly asked: Opening | Control;
+}
+
+export class Door {
+  readonly #options: DoorOptions;
+
+  constructor(options: DoorOptions) {
+    this.#options = options;
+  }
+
+  /** `serve` answers those that get in. `undefined`: not under this feed's path. */
+  async answer(
+    request: IncomingRequest,
+    serve: (guest: Guest) => Promise<Answer>,
+  ): Promise<Answer | undefined> {
+    const rest = this.#restOf(request.url.pathname);
+    if (rest === undefined) return undefined;
+    let headers: HeaderList = [];
+    try {
+      headers = checkOrigin(request, this.#options.cors);
+      return await this.#answerAllowed(request, rest, headers, serve);
+    } catch (error) {
+      if (!LinefeedError.is(error)) this.#options.onError(error);
+      return toProblem(error, headers);
+    }
+  }
+
+  /** What stands behind the path. */
+  #restOf(pathname: string): string | undefined {
+    const { mount } = this.#options;
+    if ('topic' in mount || pathname === mount.path) return '';
+    return pathname.startsWith(`${mount.path}/`) ? pathname.slice(mount.path.length + 1) : undefined;
+  }
+
+  async #answerAllowed(
+    request: IncomingRequest,
+    rest: string,
+    cors: HeaderList,
+    serve: (guest: Guest) => Promise<Answer>,
+  ): Promise<Answer> {
+    const { method } = request;
+    if (method === 'OPTIONS') return answerPreflight(cors);
+    if (!METHODS.split(', ').includes(method)) {
+      const error = refusal(
+        'method_not_allowed',
+        `The method ${method} means nothing here; use GET or POST.`,
+      );
+      return toProblem(error, [...cors, ['allow', METHODS]]);
+    }
+    assertAcceptable(request.header('accept'));
+    const asked = await this.#read(request, rest);
+    const { identify: run, clock } = this.#options;
+    const visitor = await this.withinTime(identify(request, cors, run, clock)).catch((error: unknown) => {
+      if (isTimeout(error)) return undefined;
+      throw error;
+    });
+    if (visitor === undefined) return this.sendAway(method, 'busy', cors);
+    if (visitor.error !== undefined) return this.refuse(visitor.error, visitor.headers);
+    try {
+      return await serve({ method, visitor, asked });
+    } catch (error) {
+      if (isTimeout(error)) return this.sendAway(method, 'busy', visitor.headers);
+      return this.refuse(error, visitor.headers);
+    }
+  }
+
+  async #read(request: IncomingRequest, rest: string): Promise<Opening | Control> {
+    const { mount, limits } = this.#options;
+    if (request.method === 'POST') return readPost(await request.text(limits.maxRequestBytes));
+    return 'topic' in mount ? readEndpointGet(request, mount.topic) : readGet(request, rest);
+  }
+
+  /** @throws LinefeedError `timeout` where it takes longer than `authorizeTimeoutMs`. */
+  async withinTime<T>(deciding: Promise<T>): Promise<T> {
+    const { clock, limits } = this.#options;
+    const { authorizeTimeoutMs } = limits;
+    return await new Promise<T>((resolve, reject) => {
+      const timer = clock.after(authorizeTimeoutMs, () =>
+        reject(refusal('timeout', `Deciding on this request took longer than ${authorizeTimeoutMs} ms.`)),
+      );
+      void deciding.then(resolve, reject).finally(() => timer.clear());
+    });
+  }
+
+  refuse(error: unknown, headers: HeaderList): Answer {
+    const problem = toProblem(error, headers);
+    // Our own refusals have no cause; what user code threw does, and only that is news.
+    const thrown = LinefeedError.is(error) ? error.cause : error;
+    if (problem.status >= 500 && thrown !== undefined) this.#options.onError(thrown);
+    return problem;
+  }
+
+  /** To a GET as an event stream: a 503 would end a plain EventSource for ever (WHATWG HTML §9.2.3). */
+  sendAway(
+    method: string,
+    reason: Reconnect['reason'],
+    headers: HeaderList,
+    baseMs: number = BUSY_RETRY_MS,
+  ): Answer {
+    const afterMs = Math.round(baseMs * (1 + this.#options.clock.random()));
+    if (method === 'POST') {
+      const error = refusal(
+        reason === 'drain' ? 'draining' : 'too_many_connections',
+        'The server takes no more connections now.',
+      );
+      return toProblem(error, [...headers, ['retry-after', String(Math.ceil(afterMs / 1000))]]);
+    }
+    const body = (outlet: Outlet): void => sayComeBack(outlet, { afterMs, reason });
+    return { status: 200, headers: eventStreamHeaders(headers), body: method === 'HEAD' ? undefined : body };
+  }
+}
+
+function sayComeBack(outlet: Outlet, payload: Reconnect): void {
+  const frame = encodeFrame({
+    retryMs: payload.afterMs,
+    event: FRAME.reconnect,
+    data: JSON.stringify(payload),
+  });
+  outlet.write(encoder.encode(frame));
+  outlet.end();
+}
+
+function isTimeout(error: unknown): boolean {
+  return LinefeedError.is(error) && error.code === 'timeout';
+}
