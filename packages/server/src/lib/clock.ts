@@ -5,14 +5,19 @@ export interface Timer {
   clear(): void;
 }
 
+export interface AfterOptions {
+  /** For a wait that a caller awaits: without it the process could end before. */
+  readonly keepsAlive?: boolean | undefined;
+}
+
 /** What the server needs of its surroundings; tests bring their own. */
 export interface Clock {
   /** Milliseconds that never go back, from any start. */
   now(): number;
   /** Milliseconds since 1970, for what is compared with the outside world. */
   wallNow(): number;
-  /** Calls once, in `ms` milliseconds. Does not keep a process alive. */
-  after(ms: number, call: () => void): Timer;
+  /** Calls once, in `ms` milliseconds. Does not keep a process alive, unless it is asked to. */
+  after(ms: number, call: () => void, options?: AfterOptions): Timer;
   /** Calls once, when the input of this tick has been worked through. */
   defer(call: () => void): void;
   /** A number in [0, 1). */
@@ -32,9 +37,9 @@ const immediate = (globalThis as { setImmediate?: (call: () => void) => unknown 
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallNow: () => Date.now(),
-  after(ms, call) {
+  after(ms, call, { keepsAlive = false } = {}) {
     const handle = setTimeout(call, Math.min(ms, MAX_TIMER_MS));
-    (handle as unknown as Unreferenced).unref?.();
+    if (!keepsAlive) (handle as unknown as Unreferenced).unref?.();
     return { clear: () => clearTimeout(handle) };
   },
   defer(call) {

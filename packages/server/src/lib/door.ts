@@ -16,10 +16,16 @@ import type { Outlet } from './outlet.ts';
 import { identify, type Identify, type Visitor } from './visitor.ts';
 
 const METHODS = 'GET, HEAD, POST, OPTIONS';
-/** After this long a refused client may try again, give or take as much. */
-const BUSY_RETRY_MS = 5_000;
 
 const encoder = new TextEncoder();
+
+/** Why somebody is sent away, and after how long to come back: give or take as much. */
+export interface WayBack {
+  readonly reason: Reconnect['reason'];
+  readonly baseMs: number;
+}
+
+export const BUSY: WayBack = { reason: 'busy', baseMs: 5_000 };
 
 export interface DoorOptions {
   /** Where the feed is mounted; or the topic of an endpoint that is one stream, wherever it is mounted. */
@@ -91,12 +97,12 @@ export class Door {
       if (isTimeout(error)) return undefined;
       throw error;
     });
-    if (visitor === undefined) return this.sendAway(method, 'busy', cors);
+    if (visitor === undefined) return this.sendAway(method, BUSY, cors);
     if (visitor.error !== undefined) return this.refuse(visitor.error, visitor.headers);
     try {
       return await serve({ method, visitor, asked });
     } catch (error) {
-      if (isTimeout(error)) return this.sendAway(method, 'busy', visitor.headers);
+      if (isTimeout(error)) return this.sendAway(method, BUSY, visitor.headers);
       return this.refuse(error, visitor.headers);
     }
   }
@@ -128,33 +134,36 @@ export class Door {
   }
 
   /** To a GET as an event stream: a 503 would end a plain EventSource for ever (WHATWG HTML §9.2.3). */
-  sendAway(
-    method: string,
-    reason: Reconnect['reason'],
-    headers: HeaderList,
-    baseMs: number = BUSY_RETRY_MS,
-  ): Answer {
-    const afterMs = Math.round(baseMs * (1 + this.#options.clock.random()));
+  sendAway(method: string, wayBack: WayBack, headers: HeaderList): Answer {
     if (method === 'POST') {
       const error = refusal(
-        reason === 'drain' ? 'draining' : 'too_many_connections',
+        wayBack.reason === 'drain' ? 'draining' : 'too_many_connections',
         'The server takes no more connections now.',
       );
-      return toProblem(error, [...headers, ['retry-after', String(Math.ceil(afterMs / 1000))]]);
+      const afterS = Math.ceil(this.#spread(wayBack.baseMs) / 1000);
+      return toProblem(error, [...headers, ['retry-after', String(afterS)]]);
     }
-    const body = (outlet: Outlet): void => sayComeBack(outlet, { afterMs, reason });
+    const body = (outlet: Outlet): void => this.sayComeBack(outlet, wayBack);
     return { status: 200, headers: eventStreamHeaders(headers), body: method === 'HEAD' ? undefined : body };
   }
-}
 
-function sayComeBack(outlet: Outlet, payload: Reconnect): void {
-  const frame = encodeFrame({
-    retryMs: payload.afterMs,
-    event: FRAME.reconnect,
-    data: JSON.stringify(payload),
-  });
-  outlet.write(encoder.encode(frame));
-  outlet.end();
+  /** The same, on a response of which the head has been sent. */
+  sayComeBack(outlet: Outlet, { reason, baseMs }: WayBack): void {
+    if (outlet.closed) return;
+    const afterMs = this.#spread(baseMs);
+    const frame = encodeFrame({
+      retryMs: afterMs,
+      event: FRAME.reconnect,
+      data: JSON.stringify({ afterMs, reason } satisfies Reconnect),
+    });
+    outlet.write(encoder.encode(frame));
+    outlet.end();
+  }
+
+  /** No two that are sent away together come back together. */
+  #spread(baseMs: number): number {
+    return Math.round(baseMs * (1 + this.#options.clock.random()));
+  }
 }
 
 function isTimeout(error: unknown): boolean {

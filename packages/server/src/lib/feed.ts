@@ -4,7 +4,8 @@ import { FRAME, refusal, type Gap } from '@linefeed/shared/wire';
 import { admitAll, type Admitted, type AdmissionOptions, type Authorize, type Refused } from './admission.ts';
 import type { Clock } from './clock.ts';
 import { Connection, type CloseReason, type ConnectionCounters, type ConnectionHost } from './connection.ts';
-import { Door, type DoorOptions } from './door.ts';
+import { BUSY, Door, type DoorOptions, type WayBack } from './door.ts';
+import { Drain } from './drain.ts';
 import { eventStreamHeaders, type Answer, type IncomingRequest } from './exchange.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Hub } from './hub.ts';
@@ -12,6 +13,7 @@ import type { FeedLimits } from './limits.ts';
 import type { Log } from './log.ts';
 import type { AskedEntry, Control, Opening } from './opening.ts';
 import type { Outlet } from './outlet.ts';
+import { Places, type Place } from './places.ts';
 import { Publisher } from './publisher.ts';
 import { resolveShared, resolveStart } from './start.ts';
 import { readStreamResume, type UntypedSource } from './stream-run.ts';
@@ -59,9 +61,11 @@ export class FeedCore implements ConnectionHost {
   readonly #door: Door;
   readonly #admission: AdmissionOptions;
   readonly #heartbeat: Heartbeat;
-  /** Open connections by principal. */
-  readonly #crowds = new Map<string, number>();
-  #closing: { readonly until: number } | undefined;
+  readonly #places: Places;
+  /** The place of each open connection. */
+  readonly #taken = new Map<Connection, Place>();
+  /** Set from the moment the feed is closed. */
+  #drain: Drain | undefined;
 
   constructor(options: FeedCoreOptions) {
     const { channel, clock, limits, log, handlers, authorize } = options;
@@ -74,6 +78,7 @@ export class FeedCore implements ConnectionHost {
     this.#door = new Door({ ...options, onError });
     const { maxAddressBytes, maxSubscriptions } = limits;
     this.#admission = { channel, maxAddressBytes, maxSubscriptions, authorize, onError };
+    this.#places = new Places(limits);
     this.#heartbeat = new Heartbeat(clock, Math.min(limits.pingMs, limits.stallTimeoutMs));
   }
 
@@ -94,14 +99,34 @@ export class FeedCore implements ConnectionHost {
   // Opening -----------------------------------------------------------------------------------------------------------
 
   async #open(opening: Opening, visitor: Visitor, method: string): Promise<Answer> {
-    const { entries, lastEventId } = opening;
-    if (this.#closing !== undefined) {
-      const left = Math.max(0, this.#closing.until - this.clock.now());
-      return this.#door.sendAway(method, 'drain', visitor.headers, left + this.limits.retryMs);
-    }
-    if (entries.length === 0)
+    if (this.#drain !== undefined) return this.#sendAway(method, visitor);
+    if (opening.entries.length === 0)
       throw refusal('bad_request', 'Name at least one topic: …/<address> or ?topic=<address>.');
-    if (this.#isFull(visitor.principal)) return this.#door.sendAway(method, 'busy', visitor.headers);
+    // While it is decided on, it counts. No longer: an adapter that never opens its answer could not give it back.
+    const place = this.#places.take(visitor.principal);
+    if (place === undefined) return this.#sendAway(method, visitor);
+    try {
+      const answer = await this.#prepare(opening, visitor, method);
+      return this.#drain === undefined ? answer : this.#sendAway(method, visitor);
+    } finally {
+      place.leave();
+    }
+  }
+
+  #sendAway(method: string, { headers }: Visitor): Answer {
+    return this.#door.sendAway(method, this.#wayBack(), headers);
+  }
+
+  /** What is said to those for whom there is no place now. */
+  #wayBack(): WayBack {
+    return this.#drain === undefined
+      ? BUSY
+      : { reason: 'drain', baseMs: this.#drain.leftMs + this.limits.retryMs };
+  }
+
+  /** Decides on an opening, and where each of its entries starts. */
+  async #prepare(opening: Opening, visitor: Visitor, method: string): Promise<Answer> {
+    const { entries, lastEventId } = opening;
     const alone = entries.length === 1;
     const streamFrom = (entry: AskedEntry | Admitted): string | undefined =>
       entry.from ?? this.#streamFrom(opening);
@@ -122,6 +147,7 @@ export class FeedCore implements ConnectionHost {
     if (method === 'HEAD') return { ...head, body: undefined };
     const body = (outlet: Outlet): void => {
       const connection = this.#connect(outlet, visitor);
+      if (connection === undefined) return this.#door.sayComeBack(outlet, this.#wayBack());
       connection.open(shared.resumed, starts, () => {
         for (const refusedEntry of refused) sendRefusal(connection, refusedEntry, undefined);
         for (const entry of streams)
@@ -154,11 +180,14 @@ export class FeedCore implements ConnectionHost {
     return this.#door.withinTime(admitAll(entries, { context, taken, alone }, this.#admission));
   }
 
-  #connect(outlet: Outlet, { context, principal, expiresInMs }: Visitor): Connection {
+  /** `undefined`: since it was decided on, the last place was taken, or the feed was closed. */
+  #connect(outlet: Outlet, { context, principal, expiresInMs }: Visitor): Connection | undefined {
+    const place = this.#drain === undefined ? this.#places.take(principal) : undefined;
+    if (place === undefined) return undefined;
     const connection = new Connection(this, outlet, { id: randomId(), context, principal, expiresInMs });
     this.connections.set(connection.id, connection);
     this.connectionsHighWater = Math.max(this.connectionsHighWater, this.connections.size);
-    if (principal !== undefined) this.#crowds.set(principal, (this.#crowds.get(principal) ?? 0) + 1);
+    this.#taken.set(connection, place);
     this.#heartbeat.add(connection);
     this.#options.handlers.onOpen(connection);
     return connection;
@@ -169,12 +198,6 @@ export class FeedCore implements ConnectionHost {
     return (
       this.#options.channel.topics.get(topic)?.kind === 'stream' && readStreamResume(from).type === 'ended'
     );
-  }
-
-  #isFull(principal: string | undefined): boolean {
-    const { maxConnections, maxConnectionsPerPrincipal } = this.limits;
-    if (this.connections.size >= maxConnections) return true;
-    return principal !== undefined && (this.#crowds.get(principal) ?? 0) >= maxConnectionsPerPrincipal;
   }
 
   // Subscriptions of an open connection ---------------------------------------------------------------------------------
@@ -191,12 +214,14 @@ export class FeedCore implements ConnectionHost {
     const applying = connection.controlled.then(() => this.#apply(connection, control, context));
     connection.controlled = applying.catch((error: unknown) => this.onError(error));
     await applying;
-    return { status: 202, headers: visitor.headers, body: '' };
+    return this.#drain === undefined
+      ? { status: 202, headers: visitor.headers, body: '' }
+      : this.#sendAway('POST', visitor);
   }
 
   async #apply(connection: Connection, { n, add, remove }: Control, context: unknown): Promise<void> {
     // A repeated request changes nothing: its outcomes were sent.
-    if (connection.closed || n <= connection.lastControl) return;
+    if (this.#isLeaving(connection) || n <= connection.lastControl) return;
     connection.lastControl = n;
     for (const event of remove) {
       connection.remove(event);
@@ -204,7 +229,7 @@ export class FeedCore implements ConnectionHost {
     }
     // The principal is the same, but what it may have is decided by who opened the connection.
     const { admitted, refused } = await this.#decide(add, context, connection.subscriptionCount, false);
-    if (connection.closed) return;
+    if (this.#isLeaving(connection)) return;
     for (const entry of refused) sendRefusal(connection, entry, n);
     for (const entry of admitted) {
       if (entry.definition.kind === 'stream') this.#startStream(connection, entry, entry.from, n, context);
@@ -215,11 +240,17 @@ export class FeedCore implements ConnectionHost {
           ? { resumed: position, position }
           : { resumed: undefined, position: 'now' as const };
         const start = await resolveStart(this.hub, entry, shared);
-        if (connection.closed) return;
+        if (this.#isLeaving(connection)) return;
         connection.logged.add(start, n);
         this.#options.handlers.onSubscribe(connection, entry.event);
       }
     }
+  }
+
+  /** Nothing new begins on a connection that is to be drained: who asks for something is asked to come back now. */
+  #isLeaving(connection: Connection): boolean {
+    if (this.#drain !== undefined) connection.reconnect('drain', 0);
+    return connection.closed;
   }
 
   #startStream(
@@ -250,17 +281,8 @@ export class FeedCore implements ConnectionHost {
   }
 
   async close(graceMs: number): Promise<void> {
-    this.#closing ??= { until: this.clock.now() + graceMs };
-    const connections = [...this.connections.values()];
-    // Evenly over the grace: no two come back to the next server together.
-    for (const [index, connection] of connections.entries()) {
-      const at = graceMs === 0 ? 0 : (graceMs * index) / connections.length;
-      if (at === 0) connection.reconnect('drain', 0);
-      else this.clock.after(at, () => connection.reconnect('drain', 0));
-    }
-    if (connections.length > 1 && graceMs > 0) {
-      await new Promise<void>((resolve) => void this.clock.after(graceMs, resolve));
-    }
+    this.#drain ??= new Drain(this.clock, graceMs);
+    await this.#drain.run([...this.connections.values()]);
     await this.publisher.settled();
     this.hub.close();
   }
@@ -273,12 +295,9 @@ export class FeedCore implements ConnectionHost {
 
   onClose(connection: Connection, reason: CloseReason): void {
     this.connections.delete(connection.id);
-    const { principal } = connection;
-    if (principal !== undefined) {
-      const left = (this.#crowds.get(principal) ?? 1) - 1;
-      if (left === 0) this.#crowds.delete(principal);
-      else this.#crowds.set(principal, left);
-    }
+    this.#taken.get(connection)?.leave();
+    this.#taken.delete(connection);
+    if (this.connections.size === 0) this.#drain?.emptied();
     this.#options.handlers.onClose(connection, reason);
   }
 

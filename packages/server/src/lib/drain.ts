@@ -1,0 +1,53 @@
+/** Asks open connections to come back, one after the other over a grace. */
+import type { Clock, Timer } from './clock.ts';
+
+export interface Draining {
+  readonly closed: boolean;
+  reconnect(reason: 'drain', afterMs: number): void;
+}
+
+export class Drain {
+  readonly #clock: Clock;
+  readonly #endAt: number;
+  #timer: Timer | undefined;
+  #emptied: () => void = () => undefined;
+
+  constructor(clock: Clock, graceMs: number) {
+    this.#clock = clock;
+    this.#endAt = clock.now() + graceMs;
+  }
+
+  get leftMs(): number {
+    return Math.max(0, this.#endAt - this.#clock.now());
+  }
+
+  /** Resolves when `emptied` is called, which is at the latest behind the last one's turn. */
+  async run(connections: readonly Draining[]): Promise<void> {
+    if (connections.length === 0) return;
+    const emptied = new Promise<void>((resolve) => (this.#emptied = resolve));
+    if (this.leftMs === 0) for (const connection of connections) connection.reconnect('drain', 0);
+    else this.#takeTurns(connections);
+    await emptied;
+  }
+
+  /** Evenly over the grace: no two come back to the next server together. */
+  #takeTurns(connections: readonly Draining[]): void {
+    const startedAt = this.#clock.now();
+    const stepMs = this.leftMs / connections.length;
+    const turn = (index: number): void => {
+      connections[index]!.reconnect('drain', 0);
+      const next = index + 1;
+      if (next === connections.length) return;
+      const waitMs = Math.max(0, startedAt + next * stepMs - this.#clock.now());
+      // Whoever awaits the end must see it, though nothing else may keep the process alive.
+      this.#timer = this.#clock.after(waitMs, () => turn(next), { keepsAlive: true });
+    };
+    turn(0);
+  }
+
+  /** To be called when the last connection has gone. */
+  emptied(): void {
+    this.#timer?.clear();
+    this.#emptied();
+  }
+}
