@@ -101,7 +101,10 @@ export function openFeed(
     },
     cursor: () => core.hub.cursor,
     subscribe: (topic: string, { params, ...from }: UntypedSubscribeOptions = {}) =>
-      followLog(core, core.publisher.addressOf(topic, params), from),
+      followLog(core, core.publisher.addressOf(topic, params), {
+        ...from,
+        isLatest: channel.topics.get(topic)?.keep === 'latest',
+      }),
     disconnect: (predicate: (connection: ConnectionInfo) => boolean) =>
       core.disconnect((connection) => predicate(toInfo(connection))),
     stats: () => readStats(core),

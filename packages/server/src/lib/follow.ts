@@ -1,10 +1,18 @@
 /** Follows an address on the server: the same pages and gaps as a connection, as an async iterable. */
-import { BEGINNING, comparePositions, LinefeedError, type Gap, type Position } from '@linefeed/shared/wire';
+import {
+  BEGINNING,
+  comparePositions,
+  formatCursor,
+  LinefeedError,
+  type Gap,
+  type Position,
+} from '@linefeed/shared/wire';
 import type { FeedCore } from './feed.ts';
 import type { FeedEvent } from './feed-types.ts';
-import type { Member } from './hub.ts';
+import type { Hub, Member } from './hub.ts';
+import type { ReadPage } from './log.ts';
 import { resolveCursor } from './start.ts';
-import { Track, type FoundGap } from './track.ts';
+import { Track, type FoundGap, type PendingGap } from './track.ts';
 
 const PAGE_EVENTS = 100;
 const PAGE_BYTES = 256 * 1024;
@@ -15,11 +23,32 @@ export interface FollowOptions {
   readonly onGap?: ((gap: Gap) => void) | undefined;
 }
 
-/** Events of one address from a cursor on. Nothing is queued: a slow reader reads on from the log. */
-export async function* followLog(
+interface Followed extends FollowOptions {
+  /** `keep: 'latest'`: who starts now gets the newest value first. */
+  readonly isLatest: boolean;
+}
+
+/**
+ * Events of one address from a cursor on, until the feed is closed. Nothing is queued: a slow reader reads on from the
+ * log.
+ */
+export function followLog(
   { hub }: FeedCore,
+  address: string | Promise<string>,
+  { from = 'now', ...options }: Followed,
+): AsyncGenerator<FeedEvent<unknown>, void, undefined> {
+  // Whoever asks for the first event hears of it; until then nobody does.
+  if (address instanceof Promise) address.catch(() => undefined);
+  // Now is when it was asked for, not when the first event is.
+  const now = options.isLatest ? 'earliest' : hub.cursor;
+  return follow(hub, address, from === 'now' ? now : from, options);
+}
+
+async function* follow(
+  hub: Hub,
   resolvedAddress: string | Promise<string>,
-  { from = 'now', signal, onGap }: FollowOptions,
+  from: string,
+  { signal, onGap, isLatest }: Omit<Followed, 'from'>,
 ): AsyncGenerator<FeedEvent<unknown>, void, undefined> {
   const address = await resolvedAddress;
   let wake: () => void = () => undefined;
@@ -31,38 +60,42 @@ export async function* followLog(
       resetReason = reason;
       wake();
     },
+    close: () => wake(),
   };
   const onAbort = (): void => wake();
   signal?.addEventListener('abort', onAbort, { once: true });
   hub.add(member);
   hub.join(address, member);
   try {
-    let track = await openTrack(address, from);
-    while (!isAborted(signal)) {
+    let { track, epoch } = await openTrack();
+    while (!isOver()) {
       const woken = new Promise<void>((resolve) => {
         wake = resolve;
       });
       if (resetReason !== undefined) {
-        const position: Position = resetReason === 'epoch' ? BEGINNING : hub.position;
-        const before = hub.cursorAt(track.position);
-        track = new Track(position);
-        track.add(address, position, { from: before, reason: resetReason });
+        const floor = isLatest || resetReason === 'epoch' ? BEGINNING : hub.position;
+        const gap = { from: formatCursor(epoch, track.position), reason: resetReason };
+        ({ track, epoch } = startTrack(floor, gap));
         resetReason = undefined;
       }
-      const page = await hub.log.read({
-        after: track.position,
-        addresses: track.addresses,
-        limit: PAGE_EVENTS,
-        maxBytes: PAGE_BYTES,
-      });
-      for (const gap of track.takeGaps(page)) announce(gap);
-      for (const event of page.events) {
-        if (isAborted(signal)) return;
-        track.position = event.position;
-        yield { data: JSON.parse(event.data), cursor: hub.cursorAt(event.position), address };
+      const page = await readPage(track);
+      if (page === undefined) return;
+      if (resetReason !== undefined) continue;
+      if (page.epoch !== epoch) {
+        // The log has another numbering already; the tail is about to tell.
+        await woken;
+        continue;
       }
+      for (const gap of track.takeGaps(page)) announce(gap, epoch);
+      for (const event of page.events) {
+        track.position = event.position;
+        yield { data: JSON.parse(event.data), cursor: formatCursor(epoch, event.position), address };
+        // While its reader had it: what follows on this page may have been taken back.
+        if (isOver() || hasReset()) break;
+      }
+      if (isOver() || hasReset()) continue;
       track.position = page.through;
-      if (comparePositions(page.through, hub.position) >= 0 && resetReason === undefined) await woken;
+      if (comparePositions(page.through, hub.position) >= 0) await woken;
     }
   } finally {
     signal?.removeEventListener('abort', onAbort);
@@ -70,22 +103,42 @@ export async function* followLog(
     hub.remove(member);
   }
 
-  async function openTrack(name: string, start: string): Promise<Track> {
-    const { position, gap } =
-      start === 'now'
-        ? { position: hub.position, gap: undefined }
-        : start === 'earliest'
-          ? { position: BEGINNING, gap: undefined }
-          : await resolveCursor(hub, start);
-    const at = position === 'now' ? hub.position : position;
-    const track = new Track(at);
-    track.add(name, at, gap);
-    return track;
+  // Calls, because between two reads of a variable somebody else may have changed it.
+  function isOver(): boolean {
+    return hub.closed || signal?.aborted === true;
   }
 
-  function announce({ from: asked, to, reason }: FoundGap): void {
-    const from = 'cursor' in asked ? asked.cursor : hub.cursorAt(asked.position);
-    const gap: Gap = { address, from, to: hub.cursorAt(to), reason };
+  function hasReset(): boolean {
+    return resetReason !== undefined;
+  }
+
+  /** `undefined`: it is over, and with it, it may be, the log. */
+  async function readPage({ position, addresses }: Track): Promise<ReadPage | undefined> {
+    try {
+      const query = { after: position, addresses, limit: PAGE_EVENTS, maxBytes: PAGE_BYTES };
+      const page = await hub.log.read(query);
+      return isOver() ? undefined : page;
+    } catch (error) {
+      if (isOver()) return undefined;
+      throw error;
+    }
+  }
+
+  async function openTrack(): Promise<{ track: Track; epoch: string }> {
+    if (from === 'earliest') return startTrack(BEGINNING, undefined);
+    const { position, gap } = await resolveCursor(hub, from);
+    return startTrack(position === 'now' ? (isLatest ? BEGINNING : hub.position) : position, gap);
+  }
+
+  function startTrack(position: Position, gap: PendingGap | undefined): { track: Track; epoch: string } {
+    const track = new Track(position);
+    track.add(address, position, gap);
+    return { track, epoch: hub.epoch };
+  }
+
+  function announce({ from: asked, to, reason }: FoundGap, epoch: string): void {
+    const start = 'cursor' in asked ? asked.cursor : formatCursor(epoch, asked.position);
+    const gap: Gap = { address, from: start, to: formatCursor(epoch, to), reason };
     if (onGap !== undefined) return onGap(gap);
     throw new LinefeedError(
       'hole',
@@ -93,9 +146,4 @@ export async function* followLog(
       { address },
     );
   }
-}
-
-// A call, because between two reads of the property somebody else may have aborted.
-function isAborted(signal: AbortSignal | undefined): boolean {
-  return signal?.aborted === true;
 }

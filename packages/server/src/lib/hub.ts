@@ -14,6 +14,8 @@ export interface Member {
   flush(): void;
   /** The log's numbering changed. */
   reset(reason: 'rollback' | 'epoch', from: string): void;
+  /** The feed is closed: nothing comes any more. */
+  close(): void;
 }
 
 export interface HubOptions {
@@ -37,6 +39,7 @@ export class Hub {
   epoch: string;
   /** Everything up to here was handed to the live connections. */
   position: Position;
+  closed = false;
   /** Events that came back from the log, since the start. */
   eventsIn = 0;
 
@@ -110,7 +113,9 @@ export class Hub {
   }
 
   close(): void {
+    this.closed = true;
     this.#tail.close();
+    for (const member of this.#members) member.close();
   }
 
   #dispatch(events: readonly LogEvent[], through: Position): void {

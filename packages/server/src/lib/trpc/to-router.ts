@@ -153,9 +153,10 @@ async function* subscribe(
     }
     if (definition.kind === 'stream') yield* runStream(core, subscription, context);
     else {
-      const from = lastEventId ?? (definition.keep === 'latest' ? 'earliest' : 'now');
+      const isLatest = definition.keep === 'latest';
       const onGap = ignoreGaps ? () => undefined : undefined;
-      for await (const { data, cursor } of followLog(core, address, { from, signal, onGap })) {
+      const options = { from: lastEventId, signal, onGap, isLatest };
+      for await (const { data, cursor } of followLog(core, address, options)) {
         yield tracked(cursor, data);
       }
     }
