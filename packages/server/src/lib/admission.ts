@@ -11,7 +11,7 @@ import {
   validate,
   type Validated,
 } from '@linefeed/shared/wire';
-import { toRefusal } from './exchange.ts';
+import { toReportedRefusal } from './exchange.ts';
 import type { AskedEntry } from './opening.ts';
 
 /** A subscription that may start. */
@@ -115,9 +115,12 @@ async function admit(
       key: entry.key,
     };
   } catch (error) {
-    const known = toRefusal(error);
-    if ((known.status ?? 500) >= 500) options.onError(error);
-    return { admitted: false, asked, key: entry.key, error: known };
+    return {
+      admitted: false,
+      asked,
+      key: entry.key,
+      error: toReportedRefusal(error, options.onError),
+    };
   }
 }
 

@@ -4,6 +4,7 @@ import type { Clock } from './clock.ts';
 import {
   eventStreamHeaders,
   toProblem,
+  toReportedRefusal,
   type Answer,
   type HeaderList,
   type IncomingRequest,
@@ -63,8 +64,7 @@ export class Door {
       headers = checkOrigin(request, this.#options.cors);
       return await this.#answerAllowed(request, rest, headers, serve);
     } catch (error) {
-      if (!LinefeedError.is(error)) this.#options.onError(error);
-      return toProblem(error, headers);
+      return toProblem(toReportedRefusal(error, this.#options.onError), headers);
     }
   }
 
@@ -92,18 +92,20 @@ export class Door {
     }
     assertAcceptable(request.header('accept'));
     const asked = await this.#read(request, rest);
-    const { identify: run, clock } = this.#options;
-    const visitor = await this.withinTime(identify(request, cors, run, clock)).catch((error: unknown) => {
-      if (isTimeout(error)) return undefined;
-      throw error;
-    });
+    const { identify: run } = this.#options;
+    const visitor = await this.withinTime(identify(request, cors, run, this.#options)).catch(
+      (error: unknown) => {
+        if (isTimeout(error)) return undefined;
+        throw error;
+      },
+    );
     if (visitor === undefined) return this.sendAway(method, BUSY, cors);
-    if (visitor.error !== undefined) return this.refuse(visitor.error, visitor.headers);
+    if (visitor.error !== undefined) return toProblem(visitor.error, visitor.headers);
     try {
       return await serve({ method, visitor, asked });
     } catch (error) {
       if (isTimeout(error)) return this.sendAway(method, BUSY, visitor.headers);
-      return this.refuse(error, visitor.headers);
+      return toProblem(toReportedRefusal(error, this.#options.onError), visitor.headers);
     }
   }
 
@@ -123,14 +125,6 @@ export class Door {
       );
       void deciding.then(resolve, reject).finally(() => timer.clear());
     });
-  }
-
-  refuse(error: unknown, headers: HeaderList): Answer {
-    const problem = toProblem(error, headers);
-    // Our own refusals have no cause; what user code threw does, and only that is news.
-    const thrown = LinefeedError.is(error) ? error.cause : error;
-    if (problem.status >= 500 && thrown !== undefined) this.#options.onError(thrown);
-    return problem;
   }
 
   /** To a GET as an event stream: a 503 would end a plain EventSource for ever (WHATWG HTML §9.2.3). */

@@ -89,9 +89,12 @@ export function toProblem(error: unknown, headers: HeaderList = []): Answer {
 /**
  * Anything thrown by user code as a refusal: with its own status where it has one from 400 to 599, else 500. Its message
  * goes out only from a LinefeedError or where it says `expose: true`, because errors of other libraries have a status too
- * and tell in their message what is nobody's business.
+ * and tell in their message what is nobody's business. `failure`: what is said of everything else.
  */
-export function toRefusal(error: unknown): LinefeedError {
+export function toRefusal(
+  error: unknown,
+  failure: 'server_failed' | 'source_failed' = 'server_failed',
+): LinefeedError {
   if (LinefeedError.is(error) && error.status !== undefined) return error;
   const { status: given, expose } = (typeof error === 'object' && error !== null ? error : {}) as {
     status?: unknown;
@@ -104,5 +107,13 @@ export function toRefusal(error: unknown): LinefeedError {
     const code = status === 401 ? 'unauthorized' : status === 403 ? 'forbidden' : 'http_status';
     return new LinefeedError(code, message, { status, cause: error });
   }
-  return refusal('source_failed', 'The server failed.', { status: 500, cause: error });
+  return refusal(failure, 'The server failed.', { cause: error });
+}
+
+/** The same, for who catches it: `onError` is told of a failure here and nowhere else, and not of a refusal. */
+export function toReportedRefusal(error: unknown, onError: (error: unknown) => void): LinefeedError {
+  const known = toRefusal(error);
+  // `throw undefined` says nothing by itself.
+  if ((known.status ?? 500) >= 500) onError(error ?? known);
+  return known;
 }

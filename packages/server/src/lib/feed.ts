@@ -6,7 +6,7 @@ import type { Clock } from './clock.ts';
 import { Connection, type CloseReason, type ConnectionCounters, type ConnectionHost } from './connection.ts';
 import { BUSY, Door, type DoorOptions, type WayBack } from './door.ts';
 import { Drain } from './drain.ts';
-import { eventStreamHeaders, type Answer, type IncomingRequest } from './exchange.ts';
+import { eventStreamHeaders, toProblem, type Answer, type IncomingRequest } from './exchange.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Hub } from './hub.ts';
 import type { FeedLimits } from './limits.ts';
@@ -134,7 +134,7 @@ export class FeedCore implements ConnectionHost {
       return { status: 204, headers: visitor.headers, body: undefined };
     }
     const { admitted, refused } = await this.#decide(entries, visitor.context, 0, alone);
-    if (admitted.length === 0) return this.#door.refuse(refused[0]!.error, visitor.headers);
+    if (admitted.length === 0) return toProblem(refused[0]!.error, visitor.headers);
     const streams = admitted.filter(({ definition }) => definition.kind === 'stream');
     // Alone, data without ids cannot be gone on with: nothing to run, nothing to come back for.
     if (alone && streams.length === 1 && readStreamResume(streamFrom(streams[0]!)).type === 'begun') {

@@ -34,7 +34,8 @@ export async function runSource({
   onCleanupError = ignore,
 }: RunOptions): Promise<RunEnd> {
   let iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined;
-  let exhausted = false;
+  /** While it is asked: an iterator whose `next` fails is over, and `return` is not its business any more. */
+  let over = false;
   const cancellable = createCancellable(signal);
   try {
     if (signal.aborted) return { type: 'cancelled' };
@@ -48,13 +49,12 @@ export async function runSource({
     iterator = toIterator(content);
     let sliceStart = clock.now();
     while (!signal.aborted) {
+      over = true;
       const next = iterator.next();
       const step = isThenable(next) ? await cancellable.wait(next) : next;
+      if (step !== CANCELLED && step.done === true) return { type: 'finished' };
+      over = false;
       if (step === CANCELLED) break;
-      if (step.done === true) {
-        exhausted = true;
-        return { type: 'finished' };
-      }
       // As `for await` has it: a sync iterable may hold promises.
       const value = isThenable(step.value) ? await cancellable.wait(step.value) : step.value;
       if (value === CANCELLED) break;
@@ -71,7 +71,7 @@ export async function runSource({
     return signal.aborted ? { type: 'cancelled' } : { type: 'failed', error };
   } finally {
     cancellable.dispose();
-    if (!exhausted && iterator !== undefined) endIterator(iterator, onCleanupError);
+    if (!over && iterator !== undefined) endIterator(iterator, onCleanupError);
   }
 }
 

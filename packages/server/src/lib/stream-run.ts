@@ -129,7 +129,7 @@ export function startStream(connection: Connection, options: StreamRunOptions): 
       return connection.endStream(event, key, { address: event, ...keyed, ...end.error.payload });
     }
     onError(end.error);
-    const { code, message, status = 500, retryable } = toRefusal(end.error);
+    const { code, message, status = 500, retryable } = toRefusal(end.error, 'source_failed');
     connection.endStream(event, key, {
       address: event,
       ...keyed,

@@ -1,7 +1,7 @@
 /** Who asks: runs `context`, and reads from its result what concerns the feed. */
 import { LinefeedError } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
-import { toRefusal, type HeaderList, type IncomingRequest } from './exchange.ts';
+import { toReportedRefusal, type HeaderList, type IncomingRequest } from './exchange.ts';
 
 /** `context` as the core calls it. */
 export type Identify = (request: Request, reply: { readonly headers: Headers }) => unknown;
@@ -20,7 +20,7 @@ export async function identify(
   request: IncomingRequest,
   cors: HeaderList,
   run: Identify | undefined,
-  clock: Clock,
+  { clock, onError }: { readonly clock: Clock; readonly onError: (error: unknown) => void },
 ): Promise<Visitor & { readonly error?: unknown }> {
   const nobody: Visitor = { context: undefined, principal: undefined, expiresInMs: Infinity, headers: cors };
   if (run === undefined) return nobody;
@@ -40,7 +40,7 @@ export async function identify(
       headers: [...cors, ...reply.headers],
     };
   } catch (error) {
-    return { ...nobody, headers: [...cors, ...reply.headers], error: toRefusal(error) };
+    return { ...nobody, headers: [...cors, ...reply.headers], error: toReportedRefusal(error, onError) };
   }
 }
 

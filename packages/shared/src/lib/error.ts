@@ -7,7 +7,8 @@
  * - publishing: `unknown_topic`, `not_publishable`, `invalid_params`, `invalid_payload`, `payload_too_large`,
  *   `address_too_long`, `idempotency_conflict`, `log_failed`, `closed`
  * - requests: `bad_request`, `unauthorized`, `forbidden`, `forbidden_origin`, `not_found`, `method_not_allowed`,
- *   `not_acceptable`, `too_many_subscriptions`, `too_many_connections`, `unknown_connection`, `draining`, `timeout`
+ *   `not_acceptable`, `too_many_subscriptions`, `too_many_connections`, `unknown_connection`, `draining`, `timeout`,
+ *   `server_failed`
  * - streams: `key_required`, `key_in_use`, `not_resumable`, `source_failed`, `invalid_content`
  * - frames: `invalid_frame`
  * - the client: `network`, `http_status`, `wrong_content_type`, `connect_timeout`, `silence`, `protocol`,
@@ -37,6 +38,7 @@ export type ErrorCode =
   | 'unknown_connection'
   | 'draining'
   | 'timeout'
+  | 'server_failed'
   | 'key_required'
   | 'key_in_use'
   | 'not_resumable'
@@ -78,6 +80,7 @@ export const ERROR_STATUS: Partial<Record<ErrorCode, number>> = {
   key_required: 400,
   key_in_use: 400,
   not_resumable: 409,
+  server_failed: 500,
   source_failed: 500,
 };
 

@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import { createBench } from '../../test-kit/feed-bench.ts';
+import { memoryLog } from './logs/memory.ts';
+
+const codeOf = (answer: { body: unknown }): unknown =>
+  (JSON.parse(answer.body as string) as { code: unknown }).code;
+
+describe('a failure that no caller hears of is told to onError once', () => {
+  const boom = new Error('boom');
+  const fail = (): never => {
+    throw boom;
+  };
+
+  it('where authorize throws, and every entry is refused for it', async () => {
+    const { ask, errors } = createBench({ authorize: fail });
+    const answer = await ask('/events/notice');
+    expect([answer.status, codeOf(answer)]).toEqual([500, 'server_failed']);
+    expect(errors).toEqual([boom]);
+  });
+
+  it('where authorize throws for one entry of several', async () => {
+    const { open, errors } = createBench({ authorize: ({ topic }) => topic === 'notice' || fail() });
+    const tap = await open('/events?topic=notice&topic=other');
+    expect(tap.of('linefeed.error')).toMatchObject([
+      { data: { address: 'other', code: 'server_failed', message: 'The server failed.', retryable: true } },
+    ]);
+    expect(errors).toEqual([boom]);
+  });
+
+  it('where context throws', async () => {
+    const { ask, errors } = createBench({ context: fail });
+    const answer = await ask('/events/notice');
+    expect([answer.status, codeOf(answer)]).toEqual([500, 'server_failed']);
+    expect(errors).toEqual([boom]);
+  });
+
+  it.each(['context', 'authorize'])('where %s throws undefined, saying so', async (hook) => {
+    const { ask, errors } = createBench({
+      [hook]: () => {
+        throw undefined as unknown;
+      },
+    });
+    expect((await ask('/events/notice')).status).toBe(500);
+    expect(errors).toMatchObject([{ code: 'server_failed', message: 'The server failed.' }]);
+  });
+
+  it('where the log cannot tell whether a cursor exists', async () => {
+    const log = memoryLog();
+    const { ask, errors } = createBench({
+      log: {
+        epoch: log.epoch,
+        append: (entries) => log.append(entries),
+        read: (query) => log.read(query),
+        position: fail,
+        tail: (listener) => log.tail(listener),
+      },
+    });
+    const answer = await ask(`/events/notice?last_event_id=${log.epoch}.9`);
+    expect([answer.status, codeOf(answer)]).toEqual([500, 'server_failed']);
+    expect(errors).toEqual([boom]);
+  });
+
+  it('where the iterator of a source fails, which is over by that and is not returned', async () => {
+    let returned = 0;
+    const { open, errors, clock } = createBench({
+      streams: {
+        report: () => ({
+          [Symbol.asyncIterator]: () => ({
+            next: () => Promise.reject(boom),
+            return: () => {
+              returned += 1;
+              return Promise.reject(new Error('returned though it failed'));
+            },
+          }),
+        }),
+        *tick() {},
+      },
+    });
+    const tap = await open('/events/report?year=1');
+    await clock.settle();
+    expect(tap.of('linefeed.error')).toMatchObject([{ data: { code: 'source_failed' } }]);
+    expect(errors).toEqual([boom]);
+    expect(returned).toBe(0);
+  });
+
+  it('but not a refusal that was meant', async () => {
+    const { ask, errors } = createBench({
+      context: () => {
+        throw Object.assign(new Error('Log in.'), { status: 401 });
+      },
+    });
+    expect((await ask('/events/notice')).status).toBe(401);
+    expect(errors).toEqual([]);
+  });
+});
