@@ -247,7 +247,8 @@ function toRequest(target: string, init: RequestInit): IncomingRequest {
     url,
     header: (name) => headers.get(name) ?? undefined,
     text: async () => textOf(init),
-    toRequest: () => new Request(url, { headers }),
+    discard: () => undefined,
+    toRequest: () => new Request(url, { method: init.method ?? 'GET', headers }),
   };
 }
 

@@ -23,10 +23,13 @@ const encoder = new TextEncoder();
 /** Why somebody is sent away, and after how long to come back: give or take as much. */
 export interface WayBack {
   readonly reason: Reconnect['reason'];
+  /** What a POST is told. */
+  readonly code: 'too_many_connections' | 'draining' | 'timeout';
   readonly baseMs: number;
 }
 
-export const BUSY: WayBack = { reason: 'busy', baseMs: 5_000 };
+export const BUSY: WayBack = { reason: 'busy', code: 'too_many_connections', baseMs: 5_000 };
+const UNDECIDED: WayBack = { ...BUSY, code: 'timeout' };
 
 export interface DoorOptions {
   /** Where the feed is mounted; or the topic of an endpoint that is one stream, wherever it is mounted. */
@@ -65,6 +68,9 @@ export class Door {
       return await this.#answerAllowed(request, rest, headers, serve);
     } catch (error) {
       return toProblem(toReportedRefusal(error, this.#options.onError), headers);
+    } finally {
+      // What was not read would hold its socket: its sender writes on, and never comes to the answer.
+      request.discard(this.#options.limits.maxRequestBytes);
     }
   }
 
@@ -91,7 +97,6 @@ export class Door {
       return toProblem(error, [...cors, ['allow', METHODS]]);
     }
     assertAcceptable(request.header('accept'));
-    const asked = await this.#read(request, rest);
     const { identify: run } = this.#options;
     const visitor = await this.withinTime(identify(request, cors, run, this.#options)).catch(
       (error: unknown) => {
@@ -99,23 +104,26 @@ export class Door {
         throw error;
       },
     );
-    if (visitor === undefined) return this.sendAway(method, BUSY, cors);
+    if (visitor === undefined) return this.sendAway(method, UNDECIDED, cors);
     if (visitor.error !== undefined) return toProblem(visitor.error, visitor.headers);
     try {
+      const asked = await this.#read(request, rest);
       return await serve({ method, visitor, asked });
     } catch (error) {
-      if (isTimeout(error)) return this.sendAway(method, BUSY, visitor.headers);
+      if (isTimeout(error)) return this.sendAway(method, UNDECIDED, visitor.headers);
       return toProblem(toReportedRefusal(error, this.#options.onError), visitor.headers);
     }
   }
 
   async #read(request: IncomingRequest, rest: string): Promise<Opening | Control> {
     const { mount, limits } = this.#options;
-    if (request.method === 'POST') return readPost(await request.text(limits.maxRequestBytes));
+    if (request.method === 'POST') {
+      return readPost(await this.withinTime(request.text(limits.maxRequestBytes)));
+    }
     return 'topic' in mount ? readEndpointGet(request, mount.topic) : readGet(request, rest);
   }
 
-  /** @throws LinefeedError `timeout` where it takes longer than `authorizeTimeoutMs`. */
+  /** For each thing that is waited for. @throws LinefeedError `timeout` where it takes longer than `authorizeTimeoutMs`. */
   async withinTime<T>(deciding: Promise<T>): Promise<T> {
     const { clock, limits } = this.#options;
     const { authorizeTimeoutMs } = limits;
@@ -131,8 +139,10 @@ export class Door {
   sendAway(method: string, wayBack: WayBack, headers: HeaderList): Answer {
     if (method === 'POST') {
       const error = refusal(
-        wayBack.reason === 'drain' ? 'draining' : 'too_many_connections',
-        'The server takes no more connections now.',
+        wayBack.code,
+        wayBack.code === 'timeout'
+          ? 'The server could not decide on this request in time.'
+          : 'The server takes no more connections now.',
       );
       const afterS = Math.ceil(this.#spread(wayBack.baseMs) / 1000);
       return toProblem(error, [...headers, ['retry-after', String(afterS)]]);

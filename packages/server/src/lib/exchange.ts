@@ -7,8 +7,10 @@ export interface IncomingRequest {
   readonly url: URL;
   /** A header's value by its lower-case name; several of one name joined by `, `. */
   header(name: string): string | undefined;
-  /** The body as text, at most `maxBytes` of it. Rejects with `payload_too_large`. */
+  /** The body as text, at most `maxBytes` of it. Rejects with `payload_too_large`, leaving the rest unread. */
   text(maxBytes: number): Promise<string>;
+  /** Lets go of a body that nobody reads on: so much more of it is thrown away, then its sender is cut off. */
+  discard(maxBytes: number): void;
   /** The request without its body, for `context`. */
   toRequest(): Request;
 }

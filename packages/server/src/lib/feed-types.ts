@@ -113,9 +113,10 @@ export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimi
   /** Where the feed is mounted. Default `/events`. */
   readonly path?: string | undefined;
   /**
-   * Who asks. Called once for each request that passed the origin check; what it returns goes to `authorize` and
-   * to sources. What it throws refuses the request, with the error's `status` if that is 400 to 599, else 500. Its message
-   * goes out only from a LinefeedError or an error that says `expose: true`.
+   * Who asks. Called once for each request that passed the origin check, before its body is read: the `Request` has
+   * its method, URL and headers, and no body. What it returns goes to `authorize` and to sources. What it throws refuses
+   * the request, with the error's `status` if that is 400 to 599, else 500. Its message goes out only from a
+   * LinefeedError or an error that says `expose: true`.
    */
   readonly context?: ((request: Request, reply: ContextReply) => Awaitable<Context>) | undefined;
   /**

@@ -121,7 +121,7 @@ export class FeedCore implements ConnectionHost {
   #wayBack(): WayBack {
     return this.#drain === undefined
       ? BUSY
-      : { reason: 'drain', baseMs: this.#drain.leftMs + this.limits.retryMs };
+      : { reason: 'drain', code: 'draining', baseMs: this.#drain.leftMs + this.limits.retryMs };
   }
 
   /** Decides on an opening, and where each of its entries starts. */

@@ -10,7 +10,10 @@ export interface FeedLimits {
   readonly maxDurationMs: number;
   /** Reconnection time announced to clients. Milliseconds; default 1,000. */
   readonly retryMs: number;
-  /** Longest that `context` and `authorize` of one request may take before it is answered 503. Milliseconds; default 10,000. */
+  /**
+   * Longest that `context`, the body of a POST and `authorize` may each take before the client is asked to come back.
+   * Milliseconds; default 10,000.
+   */
   readonly authorizeTimeoutMs: number;
   /** Bytes that may wait for one reader; beyond, it goes back to pulled replay. Default 1,048,576 (1 MiB). */
   readonly maxBufferedBytes: number;

@@ -48,8 +48,11 @@ export function toIncomingRequest(request: Request): IncomingRequest {
     url,
     header: (name) => request.headers.get(name) ?? undefined,
     text: (maxBytes) => readText(request, maxBytes),
+    discard: (maxBytes) => void discardBody(request, maxBytes),
     toRequest: () =>
-      request.body === null ? request : new Request(request.url, { method: 'GET', headers: request.headers }),
+      request.body === null
+        ? request
+        : new Request(request.url, { method: request.method, headers: request.headers }),
   };
 }
 
@@ -131,20 +134,41 @@ class StreamOutlet implements Outlet {
   }
 }
 
-async function readText(request: Request, maxBytes: number): Promise<string> {
-  if (request.body === null) return '';
-  const reader = request.body.getReader();
+async function readText({ body }: Request, maxBytes: number): Promise<string> {
+  if (body === null) return '';
   const decoder = new TextDecoder();
   let text = '';
-  let bytes = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return text + decoder.decode();
-    bytes += value.byteLength;
-    if (bytes > maxBytes) {
-      await reader.cancel();
-      throw refusal('payload_too_large', `The body has more than ${maxBytes} bytes.`);
+  const whole = await readUpTo(body, maxBytes, (bytes) => (text += decoder.decode(bytes, { stream: true })));
+  if (whole) return text + decoder.decode();
+  throw refusal('payload_too_large', `The body has more than ${maxBytes} bytes.`);
+}
+
+/** Read, not cancelled at once: some runtimes cut the socket for that, and the answer is lost. */
+async function discardBody({ body }: Request, maxBytes: number): Promise<void> {
+  if (body === null || body.locked) return;
+  try {
+    if (!(await readUpTo(body, maxBytes, () => undefined))) await body.cancel();
+  } catch {
+    // The client left.
+  }
+}
+
+/** Whether that was all of it. */
+async function readUpTo(
+  body: ReadableStream<Uint8Array>,
+  maxBytes: number,
+  take: (bytes: Uint8Array) => void,
+): Promise<boolean> {
+  const reader = body.getReader();
+  try {
+    for (let bytes = 0; ;) {
+      const { done, value } = await reader.read();
+      if (done) return true;
+      bytes += value.byteLength;
+      if (bytes > maxBytes) return false;
+      take(value);
     }
-    text += decoder.decode(value, { stream: true });
+  } finally {
+    reader.releaseLock();
   }
 }

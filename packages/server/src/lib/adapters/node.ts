@@ -1,26 +1,16 @@
 /** Node's http and http2 servers, and every framework that hands out their requests and responses. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { ServerResponse } from 'node:http';
+import type { Http2ServerResponse } from 'node:http2';
 import { LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { EventStreamContent } from '../content.ts';
 import { answerEventStream } from '../event-stream.ts';
 import type { EventStreamOptions } from '../event-stream-options.ts';
-import {
-  joinVary,
-  mergeHeaders,
-  toProblem,
-  type Answer,
-  type Answerer,
-  type IncomingRequest,
-} from '../exchange.ts';
+import { joinVary, mergeHeaders, toProblem, type Answer, type Answerer } from '../exchange.ts';
 import type { Outlet, OutletListener } from '../outlet.ts';
+import { readHeader, toIncomingRequest, type NodeRequest } from './node-request.ts';
 
-export type NodeRequest = (IncomingMessage | Http2ServerRequest) & {
-  /** Express and Connect strip the mount path from `url` and keep the whole one here. */
-  readonly originalUrl?: string;
-  /** A body parser in front has read the body. */
-  readonly body?: unknown;
-};
+export type { NodeRequest };
+
 export type NodeResponse = ServerResponse | Http2ServerResponse;
 
 /** A request listener; with a third argument, Connect-style middleware that passes on what is not under its path. */
@@ -82,57 +72,6 @@ async function answerNode(
   else if (next !== undefined) next();
   else
     sendAnswer(toProblem(refusal('not_found', `There is nothing at ${req.url ?? '/'}.`)), outlet.res, outlet);
-}
-
-function toIncomingRequest(req: NodeRequest, target: string): IncomingRequest {
-  const header = (name: string): string | undefined => readHeader(req, name);
-  const host = header(':authority') ?? header('host') ?? 'localhost';
-  const scheme = 'encrypted' in req.socket && req.socket.encrypted === true ? 'https' : 'http';
-  const url = toUrl(target, `${scheme}://${host}`);
-  return {
-    method: req.method ?? 'GET',
-    url,
-    header,
-    text: (maxBytes) => readText(req, maxBytes),
-    toRequest: () => new Request(url, { headers: toHeaders(req) }),
-  };
-}
-
-function readHeader(req: NodeRequest, name: string): string | undefined {
-  const value = req.headers[name];
-  return Array.isArray(value) ? value.join(', ') : value;
-}
-
-function toUrl(target: string, origin: string): URL {
-  // A target such as //x is a path here, not a host.
-  const path = target.startsWith('/') ? target.replace(/^\/+/, '/') : target;
-  const base = URL.canParse(origin) ? origin : 'http://localhost';
-  return URL.canParse(path, base) ? new URL(path, base) : new URL(base);
-}
-
-function toHeaders(req: NodeRequest): Headers {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(req.headers)) {
-    // HTTP/2's pseudo-headers are no headers.
-    if (name.startsWith(':') || value === undefined) continue;
-    for (const one of Array.isArray(value) ? value : [value]) headers.append(name, one);
-  }
-  return headers;
-}
-
-async function readText(req: NodeRequest, maxBytes: number): Promise<string> {
-  // A body parser that passed this type over leaves an empty object behind, and the body unread.
-  if (req.body !== undefined && req.readableEnded) {
-    return typeof req.body === 'string' ? req.body : JSON.stringify(req.body);
-  }
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of req as AsyncIterable<Buffer>) {
-    bytes += chunk.byteLength;
-    if (bytes > maxBytes) throw refusal('payload_too_large', `The body has more than ${maxBytes} bytes.`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** The parts that both kinds of response have. */

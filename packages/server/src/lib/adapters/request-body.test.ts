@@ -1,0 +1,196 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import {
+  connect as connectHttp2,
+  createServer as createHttp2Server,
+  type ClientHttp2Session,
+  type Http2Server,
+} from 'node:http2';
+import { connect, type AddressInfo, type Socket } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { board } from '../../../test-kit/feed-bench.ts';
+import { createFeed } from '../create-feed.ts';
+import type { Feed } from '../feed-types.ts';
+import { toNodeHandler } from './node.ts';
+
+const LIMIT = 64 * 1024;
+const CHUNK = Buffer.alloc(16 * 1024, 'x');
+const OPENING = JSON.stringify({ topics: [{ address: 'notice' }] });
+
+const leftOpen: Array<() => void> = [];
+afterEach(() => {
+  for (const close of leftOpen.splice(0)) close();
+});
+
+/** A feed that lets in who says `user: ann`, and notes whom it was asked for. */
+function createGuarded(): { feed: Feed<typeof board>; asked: string[] } {
+  const asked: string[] = [];
+  const feed = createFeed(
+    { ...board },
+    {
+      maxRequestBytes: LIMIT,
+      streams: { *report() {}, *tick() {} },
+      context: (request) => {
+        asked.push(`${request.method} ${request.body === null ? 'without' : 'with'} a body`);
+        if (request.headers.get('user') !== 'ann') throw Object.assign(new Error(), { status: 401 });
+      },
+    },
+  );
+  leftOpen.push(() => void feed.close());
+  return { feed, asked };
+}
+
+async function listen(server: Server | Http2Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  leftOpen.push(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+describe('the body of a POST over HTTP/1.1', () => {
+  async function open(): Promise<{
+    socket: Socket;
+    asked: string[];
+    until: (text: RegExp) => Promise<string>;
+  }> {
+    const { feed, asked } = createGuarded();
+    const port = await listen(createServer(toNodeHandler(feed)));
+    const socket = connect(port, '127.0.0.1');
+    leftOpen.push(() => socket.destroy());
+    socket.on('error', () => undefined);
+    let received = '';
+    socket.on('data', (chunk) => (received += String(chunk)));
+    const until = async (text: RegExp): Promise<string> => {
+      while (!text.test(received) && !socket.destroyed) await once(socket, 'data');
+      return received;
+    };
+    return { socket, asked, until };
+  }
+
+  const head = (user: string, length: number): string =>
+    `POST /events HTTP/1.1\r\nhost: a\r\nuser: ${user}\r\ncontent-length: ${length}\r\n\r\n`;
+
+  it('is not waited for to ask who it is, by the method it has', async () => {
+    const { socket, asked, until } = await open();
+    socket.write(head('bob', 10));
+    expect(await until(/"http_status"|"unauthorized"/)).toMatch(/^HTTP\/1.1 401 /);
+    expect(asked).toEqual(['POST without a body']);
+  });
+
+  it('is read behind that', async () => {
+    const { socket, asked, until } = await open();
+    socket.write(head('ann', OPENING.length) + OPENING);
+    expect(await until(/linefeed.subscribed/)).toMatch(/^HTTP\/1.1 200 /);
+    expect(asked).toEqual(['POST without a body']);
+  });
+
+  it('lets the socket serve the next request, refused as it was', async () => {
+    const { socket, until } = await open();
+    socket.write(head('bob', 2 * CHUNK.length));
+    await until(/"unauthorized"/);
+    socket.write(CHUNK);
+    socket.write(CHUNK);
+    socket.write(head('ann', OPENING.length) + OPENING);
+    expect(await until(/linefeed.subscribed/)).toMatch(/HTTP\/1.1 401 [^]*HTTP\/1.1 200 /);
+  });
+
+  it('is answered 413 where it is too large, and read on until its sender has the answer', async () => {
+    const { socket, until } = await open();
+    socket.write(head('ann', LIMIT + CHUNK.length));
+    for (let sent = 0; sent < LIMIT + CHUNK.length; sent += CHUNK.length) socket.write(CHUNK);
+    expect(await until(/"payload_too_large"/)).toMatch(/^HTTP\/1.1 413 /);
+    socket.write(head('ann', OPENING.length) + OPENING);
+    expect(await until(/linefeed.subscribed/)).toMatch(/HTTP\/1.1 200 /);
+  });
+
+  it('cuts the connection where it goes on for ever', async () => {
+    const { socket, until } = await open();
+    socket.write(head('bob', 1e12));
+    await until(/"unauthorized"/);
+    const send = (): void => {
+      while (!socket.destroyed && socket.write(CHUNK));
+    };
+    socket.on('drain', send);
+    send();
+    if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
+    // What a socket holds on its way is beyond anybody's count.
+    expect(socket.bytesWritten).toBeLessThan(64 * 1024 * 1024);
+  });
+});
+
+describe('the body of a POST in a fetch-style runtime', () => {
+  it.each([
+    ['refused as it was', 'bob', 401],
+    ['too large', 'ann', 413],
+  ])('is thrown away up to the limit and then cancelled, %s', async (_name, user, status) => {
+    const { feed } = createGuarded();
+    let pulled = 0;
+    let cancel: () => void = () => undefined;
+    const cancelled = new Promise<void>((resolve) => (cancel = resolve));
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        pulled += CHUNK.length;
+        controller.enqueue(CHUNK);
+      },
+      cancel,
+    });
+    const init = { method: 'POST', body, headers: { user }, duplex: 'half' } as RequestInit;
+    const response = await feed.handle(new Request('http://feed.test/events', init));
+    expect(response.status).toBe(status);
+    await cancelled;
+    expect(pulled).toBeGreaterThan(LIMIT);
+    expect(pulled).toBeLessThan(3 * LIMIT);
+  });
+});
+
+describe('the body of a POST over HTTP/2', () => {
+  async function open(): Promise<{ session: ClientHttp2Session; asked: string[] }> {
+    const { feed, asked } = createGuarded();
+    const port = await listen(createHttp2Server(toNodeHandler(feed)));
+    const session = connectHttp2(`http://127.0.0.1:${port}`);
+    leftOpen.push(() => session.destroy());
+    return { session, asked };
+  }
+
+  const post = (user: string) => ({ ':method': 'POST', ':path': '/events', user });
+
+  it('is not waited for to ask who it is, by the method it has', async () => {
+    const { session, asked } = await open();
+    const stream = session.request(post('bob'));
+    const [headers] = (await once(stream, 'response')) as [{ ':status': number }];
+    expect([headers[':status'], asked]).toEqual([401, ['POST without a body']]);
+    stream.close();
+  });
+
+  it.each([
+    ['refused as it was', 'bob', 401],
+    ['too large', 'ann', 413],
+  ])(
+    'ends its stream where it goes on for ever, %s, and the session serves the next',
+    async (_name, user, status) => {
+      const { session } = await open();
+      const stream = session.request(post(user));
+      stream.on('error', () => undefined);
+      let sent = 0;
+      const send = (): void => {
+        do sent += CHUNK.length;
+        while (!stream.destroyed && stream.write(CHUNK));
+      };
+      stream.on('drain', send);
+      send();
+      const [headers] = (await once(stream, 'response')) as [{ ':status': number }];
+      expect(headers[':status']).toBe(status);
+      stream.resume();
+      if (!stream.closed) await new Promise((resolve) => stream.once('close', resolve));
+      expect(sent).toBeLessThan(64 * 1024 * 1024);
+      const next = session.request(post('ann'));
+      next.end(OPENING);
+      let text = '';
+      for await (const chunk of next) {
+        text += String(chunk);
+        if (text.includes('linefeed.subscribed')) break;
+      }
+      expect(text).toContain('linefeed.subscribed');
+    },
+  );
+});

@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { createBench } from '../../test-kit/feed-bench.ts';
+
+const turns = async (): Promise<void> => {
+  // A body comes by real ticks, which no manual clock drives.
+  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+};
+
+function endless(): Request {
+  const body = new ReadableStream({ pull: () => new Promise<never>(() => {}) });
+  return new Request('http://feed.test/events', { method: 'POST', body, duplex: 'half' } as RequestInit);
+}
+
+describe('before the head', () => {
+  it('context is asked first, by the method of the request, and a body behind it', async () => {
+    const seen: unknown[] = [];
+    const { ask } = createBench({
+      context: (request, { headers }) => {
+        seen.push([request.method, request.body]);
+        headers.set('x-served-by', 'one');
+        if (request.headers.get('user') === null) throw Object.assign(new Error(), { status: 401 });
+      },
+    });
+    const nobody = await ask('/events', { method: 'POST', body: 'no JSON' });
+    const somebody = await ask('/events', { method: 'POST', body: 'no JSON', headers: { user: 'ann' } });
+    expect([nobody.status, somebody.status]).toEqual([401, 400]);
+    expect(Object.fromEntries(somebody.headers)['x-served-by']).toBe('one');
+    await ask('/events/notice', { method: 'HEAD', headers: { user: 'ann' } });
+    expect(seen).toEqual([
+      ['POST', null],
+      ['POST', null],
+      ['HEAD', null],
+    ]);
+  });
+
+  it('a body that does not come in time is refused', async () => {
+    const { feed, clock } = createBench({ authorizeTimeoutMs: 1_000 });
+    const answering = feed.handle(endless());
+    await turns();
+    await clock.advance(1_001);
+    const response = await answering;
+    expect([response.status, await response.json()]).toMatchObject([503, { code: 'timeout' }]);
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThanOrEqual(5);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it.each(['context', 'authorize'])('a POST on which %s does not decide in time is refused', async (hook) => {
+    const { feed, clock } = createBench({
+      authorizeTimeoutMs: 1_000,
+      [hook]: () => new Promise<never>(() => {}),
+    });
+    const body = JSON.stringify({ topics: [{ address: 'notice' }] });
+    const answering = feed.handle(new Request('http://feed.test/events', { method: 'POST', body }));
+    await turns();
+    await clock.settle();
+    await turns();
+    await clock.advance(1_001);
+    const response = await answering;
+    expect([response.status, await response.json()]).toMatchObject([503, { code: 'timeout' }]);
+  });
+});
