@@ -2,8 +2,6 @@
 import { type AnyChannel, type TopicDefinition } from '@linefeed/shared';
 import type { LinefeedError } from '@linefeed/shared/wire';
 import {
-  encodeAddress,
-  describeIssues,
   paramNames,
   refusal,
   STREAM_KEY,
@@ -13,6 +11,7 @@ import {
 } from '@linefeed/shared/wire';
 import { toReportedRefusal } from './exchange.ts';
 import type { AskedEntry } from './opening.ts';
+import { toAddress } from './params.ts';
 
 /** A subscription that may start. */
 export interface Admitted {
@@ -160,41 +159,22 @@ async function resolveEntry(
   if (definition === undefined)
     throw refusal('unknown_topic', `There is no topic "${entry.topic}" in this channel.`);
   if (definition.params === undefined) return { definition, params: undefined, address: entry.topic };
-  const params = await readParams(entry, definition.params);
-  const address = encodeAddress(entry.topic, params as object);
-  checkAddressSize(address, maxAddressBytes);
-  return { definition, params, address };
-}
-
-/** @throws LinefeedError `address_too_long` */
-export function checkAddressSize(address: string, maxAddressBytes: number): void {
-  // Percent-encoded, an address is ASCII: its length is its bytes.
-  if (address.length > maxAddressBytes) {
-    throw refusal(
-      'address_too_long',
-      `The address ${address.slice(0, 64)}… has ${address.length} bytes, more than the ${maxAddressBytes} allowed.`,
-    );
-  }
+  const result = await readParams(entry, definition.params);
+  const address = toAddress(entry.topic, result, { maxAddressBytes, refused: true });
+  return { definition, params: (result as { readonly value: unknown }).value, address };
 }
 
 type ParamsSchema = NonNullable<TopicDefinition['params']>;
 
 /** Text becomes values: every param is tried as the string it is, and those that fail as JSON. */
-async function readParams(entry: AskedEntry, schema: ParamsSchema): Promise<unknown> {
+async function readParams(entry: AskedEntry, schema: ParamsSchema): Promise<Validated<unknown>> {
   const known = paramNames(schema);
   const texts = known === undefined ? entry.params : entry.params.filter(([name]) => known.includes(name));
   const input: Record<string, unknown> = Object.fromEntries(texts);
   let result: Validated<unknown> = await validate(schema, input);
   if (result.issues !== undefined && readFailedAsJson(input, result.issues))
     result = await validate(schema, input);
-  if (result.issues === undefined) return result.value;
-  throw refusal(
-    'invalid_params',
-    `The params of ${entry.topic} are not valid: ${describeIssues(result.issues)}`,
-    {
-      issues: result.issues,
-    },
-  );
+  return result;
 }
 
 function readFailedAsJson(

@@ -84,7 +84,7 @@ function toJson(payload: unknown, encode: EncodingOptions['encode']): string {
   const value = encode === undefined ? payload : encodeDeep(payload, encode, [], 0);
   const fault = findJsonFault(value);
   if (fault === undefined) return JSON.stringify(value);
-  const where = fault.path === '' ? '' : `, at ${JSON.stringify(fault.path)}, something`;
+  const where = fault.path.length === 0 ? '' : `, at ${JSON.stringify(fault.path.join('.'))}, something`;
   throw new LinefeedError(
     'invalid_content',
     `The source yielded${where} that JSON does not carry: ${fault.what}. Convert it before, or in the option encode.`,

@@ -2,14 +2,14 @@
 import type { AnyChannel, TopicDefinition } from '@linefeed/shared';
 import {
   describeIssues,
-  encodeAddress,
   findJsonFault,
   refusal,
   LinefeedError,
   validate,
+  type Validated,
 } from '@linefeed/shared/wire';
-import { checkAddressSize } from './admission.ts';
 import type { Appended, AppendOptions, Log, LogEntry } from './log.ts';
+import { toAddress } from './params.ts';
 
 export interface PublisherOptions {
   readonly channel: AnyChannel;
@@ -111,21 +111,9 @@ export class Publisher {
 
   #address(topic: string, definition: TopicDefinition, params: unknown): Awaitable<string> {
     if (definition.params === undefined) return topic;
-    const finish = (result: Awaited<ReturnType<typeof validate>>): string => {
-      if (result.issues !== undefined) {
-        throw refusal(
-          'invalid_params',
-          `The params of ${topic} are not valid: ${describeIssues(result.issues)}`,
-          {
-            issues: result.issues,
-            status: undefined,
-          },
-        );
-      }
-      const address = encodeAddress(topic, result.value as object);
-      checkAddressSize(address, this.#options.maxAddressBytes);
-      return address;
-    };
+    const { maxAddressBytes } = this.#options;
+    const finish = (result: Validated<unknown>): string =>
+      toAddress(topic, result, { maxAddressBytes, refused: false });
     const result = validate(definition.params, params);
     return result instanceof Promise ? result.then(finish) : finish(result);
   }
@@ -150,7 +138,7 @@ export function encodePayload(
   payload: unknown,
   maxBytes: number,
 ): Awaitable<string> {
-  const finish = (result: Awaited<ReturnType<typeof validate>>): string => {
+  const finish = (result: Validated<unknown>): string => {
     if (result.issues !== undefined) {
       throw new LinefeedError(
         'invalid_payload',
@@ -162,12 +150,12 @@ export function encodePayload(
     }
     const fault = findJsonFault(result.value);
     if (fault !== undefined) {
-      const place = fault.path === '' ? 'it' : `"${fault.path}"`;
+      const place = fault.path.length === 0 ? 'it' : `"${fault.path.join('.')}"`;
       throw new LinefeedError(
         'invalid_payload',
         `The payload of ${topic} cannot be sent as JSON: ${place} is ${fault.what}.`,
         {
-          issues: [{ message: `cannot be sent as JSON: ${fault.what}`, path: fault.path.split('.') }],
+          issues: [{ message: `cannot be sent as JSON: ${fault.what}`, path: fault.path }],
         },
       );
     }

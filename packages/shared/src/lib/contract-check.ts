@@ -107,8 +107,8 @@ function isTopicDefinition(value: unknown): value is TopicDefinition {
   );
 }
 
-function place(path: string): string {
-  return path === '' ? 'it' : `"${path}"`;
+function place(path: readonly string[]): string {
+  return path.length === 0 ? 'it' : `"${path.join('.')}"`;
 }
 
 function describe(value: unknown): string {

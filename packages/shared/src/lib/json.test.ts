@@ -125,7 +125,7 @@ const ACCEPTED: ReadonlyArray<readonly [string, Schema]> = [
 describe('a schema', () => {
   test.for(REFUSED)('is refused for what is in %s', ([, schema, path, what]) => {
     const fault = findSchemaFault(schema);
-    expect(fault?.path).toBe(path);
+    expect(fault?.path.join('.')).toBe(path);
     expect(fault?.what.split(';')[0]).toBe(what);
   });
 
@@ -165,7 +165,12 @@ describe('a value', () => {
     ['a reference back to itself', 'list.0', own],
     ['a Object', '', Object.create({ inherited: 1 }) as object],
   ] as ReadonlyArray<[string, string, unknown]>)('is refused for %s at "%s"', ([what, path, value]) => {
-    expect(findJsonFault(value)).toEqual({ path, what });
+    const fault = findJsonFault(value);
+    expect([fault?.path.join('.'), fault?.what]).toEqual([path, what]);
+  });
+
+  test('is refused by the keys that lead to it, dots and all', () => {
+    expect(findJsonFault({ 'a.b': { '': [1n] } })).toEqual({ path: ['a.b', '', '0'], what: 'a bigint' });
   });
 
   test('is accepted where one object stands in two places', () => {

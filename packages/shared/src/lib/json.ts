@@ -3,8 +3,8 @@ import type { Schema } from './schema.ts';
 
 /** A place in a schema or value that JSON does not carry. */
 export interface JsonFault {
-  /** `at.0.name`; empty for the value itself. */
-  readonly path: string;
+  /** Keys from the outside in, which may have dots in them; empty for the value itself. */
+  readonly path: readonly string[];
   readonly what: string;
 }
 
@@ -38,10 +38,10 @@ interface PipeStep {
  * other libraries, and behind transforms, it sees nothing, and `findJsonFault` looks at each published value instead.
  */
 export function findSchemaFault(schema: Schema): JsonFault | undefined {
-  return inspect(schema, '', new Set());
+  return inspect(schema, [], new Set());
 }
 
-function inspect(schema: unknown, path: string, seen: Set<unknown>): JsonFault | undefined {
+function inspect(schema: unknown, path: readonly string[], seen: Set<unknown>): JsonFault | undefined {
   // A recursive schema leads back to itself.
   if (typeof schema !== 'object' || schema === null || seen.has(schema)) return undefined;
   seen.add(schema);
@@ -55,7 +55,7 @@ function inspect(schema: unknown, path: string, seen: Set<unknown>): JsonFault |
   if (kind === 'literal') {
     const values = definition['values'] ?? [definition['literal']];
     return (values as unknown[])
-      .map((value) => findJsonFault(value, path))
+      .map((value) => below(path, findJsonFault(value)))
       .find((fault) => fault !== undefined);
   }
   for (const [child, childPath] of children(kind, definition, path)) {
@@ -66,7 +66,11 @@ function inspect(schema: unknown, path: string, seen: Set<unknown>): JsonFault |
 }
 
 /** Of valibot's pipe, the last step that changes the value decides what comes out. */
-function inspectPipe(steps: readonly unknown[], path: string, seen: Set<unknown>): JsonFault | undefined {
+function inspectPipe(
+  steps: readonly unknown[],
+  path: readonly string[],
+  seen: Set<unknown>,
+): JsonFault | undefined {
   const changes = (steps as readonly PipeStep[]).filter(
     ({ kind }) => kind === 'schema' || kind === 'transformation',
   );
@@ -79,18 +83,18 @@ function inspectPipe(steps: readonly unknown[], path: string, seen: Set<unknown>
 function* children(
   kind: string,
   definition: Record<string, unknown>,
-  path: string,
-): Generator<readonly [schema: unknown, path: string]> {
-  const below = (name: string) => (path === '' ? name : `${path}.${name}`);
+  path: readonly string[],
+): Generator<readonly [schema: unknown, path: readonly string[]]> {
   const fields = definition['shape'] ?? definition['entries'];
   if (typeof fields === 'object' && fields !== null) {
-    for (const [name, field] of Object.entries(fields)) yield [field, below(name)];
+    for (const [name, field] of Object.entries(fields)) yield [field, [...path, name]];
   }
   const element = definition['element'] ?? definition['item'];
-  if (element !== undefined) yield [element, below('[]')];
+  if (element !== undefined) yield [element, [...path, '[]']];
   const items = definition['items'];
-  if (Array.isArray(items)) for (const [index, item] of items.entries()) yield [item, below(String(index))];
-  if (kind === 'record') yield [definition['valueType'] ?? definition['value'], below('*')];
+  if (Array.isArray(items))
+    for (const [index, item] of items.entries()) yield [item, [...path, String(index)]];
+  if (kind === 'record') yield [definition['valueType'] ?? definition['value'], [...path, '*']];
   // Only the far end of a pipe reaches the wire.
   if (kind === 'pipe') yield [definition['out'], path];
   const alternatives = definition['options'];
@@ -104,47 +108,44 @@ function* children(
 }
 
 /** Looks for something in a value that JSON would drop or change. */
-export function findJsonFault(
-  value: unknown,
-  path = '',
-  ancestors: readonly object[] = [],
-): JsonFault | undefined {
+export function findJsonFault(value: unknown, ancestors: readonly object[] = []): JsonFault | undefined {
   switch (typeof value) {
     case 'string':
     case 'boolean':
       return undefined;
     case 'number':
-      return Number.isFinite(value) ? undefined : { path, what: String(value) };
+      return Number.isFinite(value) ? undefined : { path: [], what: String(value) };
     case 'object':
       break;
     default:
-      return { path, what: value === undefined ? 'undefined' : `a ${typeof value}` };
+      return { path: [], what: value === undefined ? 'undefined' : `a ${typeof value}` };
   }
   if (value === null) return undefined;
-  if (ancestors.includes(value)) return { path, what: 'a reference back to itself' };
+  if (ancestors.includes(value)) return { path: [], what: 'a reference back to itself' };
   const chain = [...ancestors, value];
   if (Array.isArray(value)) {
     for (let index = 0; index < value.length; index += 1) {
-      const fault = findJsonFault(value[index], join(path, String(index)), chain);
-      if (fault !== undefined) return fault;
+      const fault = findJsonFault(value[index], chain);
+      if (fault !== undefined) return below([String(index)], fault);
     }
     return undefined;
   }
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) {
     return {
-      path,
+      path: [],
       what: `a ${(value.constructor as { name?: string } | undefined)?.name ?? 'class instance'}`,
     };
   }
   for (const [key, inner] of Object.entries(value)) {
     if (inner === undefined) continue;
-    const fault = findJsonFault(inner, join(path, key), chain);
-    if (fault !== undefined) return fault;
+    const fault = findJsonFault(inner, chain);
+    if (fault !== undefined) return below([key], fault);
   }
   return undefined;
 }
 
-function join(path: string, key: string): string {
-  return path === '' ? key : `${path}.${key}`;
+/** A fault found in a part, as one of the whole. Paths are made only where there is a fault. */
+function below(path: readonly string[], fault: JsonFault | undefined): JsonFault | undefined {
+  return fault && { path: [...path, ...fault.path], what: fault.what };
 }

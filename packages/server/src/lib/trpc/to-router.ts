@@ -17,7 +17,7 @@ import type {
   TopicName,
 } from '@linefeed/shared';
 import { describeIssues, encodeAddress, LinefeedError, paramNames, validate } from '@linefeed/shared/wire';
-import { checkAddressSize } from '../admission.ts';
+import { checkAddressSize } from '../params.ts';
 import { toRefusal } from '../exchange.ts';
 import type { FeedCore } from '../feed.ts';
 import type { Feed } from '../feed-types.ts';
