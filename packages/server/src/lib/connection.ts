@@ -148,10 +148,15 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
   /** Says that a stream is over, for good unless the error can be retried; alone and without a key, that ends the response. */
   endStream(event: string, key: string | undefined, error: SubscriptionError | undefined): void {
     if (!this.streams.delete(event)) return;
-    const mark = error?.retryable === true ? undefined : formatEndMark(this.#streamIdPrefix());
+    const mark = error?.retryable === true ? undefined : this.endMark();
     const payload = error ?? { address: event, ...(key === undefined ? {} : { key }) };
     this.control(error === undefined ? FRAME.end : FRAME.error, payload, mark);
     if (this.subscriptionCount === 0 && key === undefined) this.end('finished');
+  }
+
+  /** The id that says of a stream that it is over. */
+  endMark(): string {
+    return formatEndMark(this.#streamIdPrefix());
   }
 
   /** The connection's cursor as the first part of a stream's id; empty where nothing logged is subscribed. */

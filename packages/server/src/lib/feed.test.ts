@@ -447,6 +447,26 @@ describe('streams', () => {
     });
   });
 
+  it('that is over says so with its end mark, by a control request too, and behind the gaps of the opening', async () => {
+    const { feed, open, ask, clock } = createBench();
+    await feed.publish('notice', { text: 'a' });
+    const tap = await open('/events/notice');
+    const { connection } = tap.frames[0]!.data as { connection: string };
+    const add = [{ address: 'tick', key: 'a', from: '~!' }];
+    await ask('/events', { method: 'POST', body: JSON.stringify({ connection, n: 1, add }) });
+    await clock.settle();
+    expect(tap.of('linefeed.end')).toEqual([
+      { event: 'linefeed.end', id: `${feed.cursor()}~!`, data: { address: 'tick~a', key: 'a', n: 1 } },
+    ]);
+    const back = await open('/events?topic=notice&topic=tick&key=a&from=~!&last_event_id=oldepoch.zz');
+    const events = back.frames.map(({ event }) => event);
+    expect(events.indexOf('linefeed.gap')).toBeLessThan(events.indexOf('linefeed.end'));
+    expect(back.of('linefeed.end')).toMatchObject([
+      { id: expect.stringMatching(/~!$/) as string, data: { address: 'tick~a', key: 'a' } },
+    ]);
+    expect([tap.payloads, back.payloads]).toEqual([[], [{ text: 'a' }]]);
+  });
+
   it('says nothing before the gaps of the opening', async () => {
     const { feed, open, clock } = createBench();
     await feed.publish('notice', { text: 'new' });

@@ -1,5 +1,5 @@
 /** Starts admitted streams on an open connection, and says what was refused. */
-import { FRAME, refusal, type Subscribed, type SubscriptionError } from '@linefeed/shared/wire';
+import { FRAME, refusal, type End, type Subscribed, type SubscriptionError } from '@linefeed/shared/wire';
 import type { Admitted, Refused } from './admission.ts';
 import type { Connection } from './connection.ts';
 import { readStreamResume, startStream, type StreamRunOptions } from './stream-run.ts';
@@ -42,12 +42,15 @@ export function subscribeStream(connection: Connection, entry: Admitted, options
     ...keyed,
     ...numbered,
   } satisfies Subscribed);
-  if (resume.type === 'ended')
-    return connection.control(FRAME.end, { address: event, ...keyed, ...numbered });
+  // Ids of a stream bear the connection's cursor, which must not pass a gap that is still to be announced.
+  const { logged } = connection;
+  if (resume.type === 'ended') {
+    const payload: End = { address: event, ...keyed, ...numbered };
+    return logged.afterGaps(() => connection.control(FRAME.end, payload, connection.endMark()));
+  }
   onSubscribe(connection, event);
   const lastEventId = resume.type === 'behind' ? resume.id : undefined;
-  // Its ids bear the connection's cursor, which must not pass a gap that is still to be announced.
-  connection.logged.afterGaps(() =>
+  logged.afterGaps(() =>
     startStream(connection, { ...run, topic, event, key, definition, params, lastEventId }),
   );
 }
