@@ -74,6 +74,12 @@ export const FAULTS: readonly Fault[] = [
     replace: "  reset(reason: 'rollback' | 'epoch', from: string): void {\n    return;\n",
   },
   {
+    name: 'goes on live though its tail was overrun',
+    file: delivery,
+    find: 'if (this.#live) this.#fallBack(this.position);',
+    replace: '',
+  },
+  {
     name: 'falls back to the newest position instead of the last written one',
     file: delivery,
     find: 'this.#fallBack(this.#pendingFrom);',

@@ -23,6 +23,8 @@ export interface Published {
 interface Tail {
   readonly listener: TailListener;
   readonly lagMs: number;
+  /** The numbering that it knows of. */
+  epoch: string;
   /** Batches on their way; one that was overtaken by a reset never arrives. */
   generation: number;
   busyUntil: number;
@@ -73,6 +75,7 @@ export class SimLog implements Log {
     const tail: Tail = {
       listener,
       lagMs: this.#chance.pick([0, 0, 5, 40]),
+      epoch: this.epoch,
       generation: 0,
       busyUntil: 0,
       waiting: 0,
@@ -103,12 +106,26 @@ export class SimLog implements Log {
     this.#replace(this.#entries.slice(0, Math.max(0, this.#entries.length - count)), 'rollback');
   }
 
+  /** A tail does not get what is on its way to it, as one that was away while the log trimmed; what is held can be read. */
+  overrun(): void {
+    const position = this.position();
+    for (const tail of this.#tails) {
+      // It is about to hear of another numbering, which says more.
+      if (tail.epoch !== this.epoch) continue;
+      tail.generation += 1;
+      this.#after(tail, this.#chance.between(0, 20), () => tail.listener.onReset('trimmed', position));
+    }
+  }
+
   #replace(entries: LogEntry[], reason: 'epoch' | 'rollback'): void {
     this.#inner = this.#start(entries);
     const resetAt = this.position();
     for (const tail of this.#tails) {
       tail.generation += 1;
-      this.#after(tail, this.#chance.between(0, 20), () => tail.listener.onReset(reason, resetAt));
+      this.#after(tail, this.#chance.between(0, 20), () => {
+        tail.epoch = this.epoch;
+        tail.listener.onReset(reason, resetAt);
+      });
     }
   }
 

@@ -149,6 +149,7 @@ export async function runWorld(
       if (node !== undefined) void node.close({ graceMs: chance.pick([0, 500]) });
     } else if (roll < 0.98) log.startAnew();
     else if (roll < 0.99) log.rollBack(chance.between(1, 20));
+    else log.overrun();
   }
 
   // A promise that nobody caught is a fault wherever it came from.

@@ -248,6 +248,12 @@ export class LoggedDelivery implements Member {
     this.#advance();
   }
 
+  fallBehind(): void {
+    // What it has got is written: read again, it may be gone.
+    this.flush();
+    if (this.#live) this.#fallBack(this.position);
+  }
+
   /** Leaves the live events; what was queued is dropped and read again from the log. */
   #fallBack(position: Position): void {
     this.#pending = undefined;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { TailListener } from './log.ts';
 import { memoryLog } from './logs/memory.ts';
 import { message } from './message.ts';
 import { createBench } from '../../test-kit/feed-bench.ts';
@@ -207,6 +208,53 @@ describe('resuming', () => {
       reason: 'trimmed',
     });
     expect(tap.of('linefeed.bookmark')[0]!.id).toBe(start);
+  });
+
+  it('goes on at the oldest event held where some were evicted before its tail saw them, open connections too', async () => {
+    const log = memoryLog({ maxEvents: 4 });
+    let told: TailListener | undefined;
+    let isDeaf = false;
+    const { feed, open, clock } = createBench({
+      log: {
+        epoch: log.epoch,
+        append: (entries) => log.append(entries),
+        read: (query) => log.read(query),
+        position: () => log.position(),
+        tail: (listener) => {
+          told = listener;
+          return log.tail({
+            ...listener,
+            onEvents: (events, through) => isDeaf || listener.onEvents(events, through),
+          });
+        },
+      },
+    });
+    const gaps: unknown[] = [];
+    const followed: unknown[] = [];
+    const following = (async () => {
+      const options = { from: 'earliest', onGap: (gap: unknown) => gaps.push(gap) };
+      for await (const { data } of feed.subscribe('other', options)) followed.push(data);
+    })();
+    const tap = await open('/events?topic=notice&topic=other');
+    await feed.publish('other', { n: 1 });
+    isDeaf = true;
+    for (let n = 2; n <= 8; n += 1) await feed.publish('other', { n });
+    isDeaf = false;
+    told!.onReset('trimmed', await log.position());
+    await clock.settle();
+    await feed.publish('other', { n: 9 });
+    await clock.settle();
+    const gap = {
+      address: 'other',
+      from: at(feed.cursor(), 1),
+      to: at(feed.cursor(), 4),
+      reason: 'trimmed',
+    };
+    const numbers = [1, 5, 6, 7, 8, 9].map((n) => ({ n }));
+    expect([tap.payloads, tap.of('linefeed.gap').map(({ data }) => data)]).toEqual([numbers, [gap]]);
+    await feed.close();
+    await following;
+    expect([followed, gaps]).toEqual([numbers, [gap]]);
   });
 
   it('takes a cursor of another epoch for a gap and delivers the new epoch from its beginning', async () => {

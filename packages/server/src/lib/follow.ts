@@ -60,6 +60,7 @@ async function* follow(
       resetReason = reason;
       wake();
     },
+    fallBehind: () => wake(),
     close: () => wake(),
   };
   const onAbort = (): void => wake();

@@ -14,6 +14,8 @@ export interface Member {
   flush(): void;
   /** The log's numbering changed. */
   reset(reason: 'rollback' | 'epoch', from: string): void;
+  /** Events were evicted before the tail saw them: what is owed is read from the log, and pages say what is gone. */
+  fallBehind(): void;
   /** The feed is closed: nothing comes any more. */
   close(): void;
 }
@@ -140,7 +142,13 @@ export class Hub {
     this.root = new Batch();
   }
 
-  #reset(reason: 'rollback' | 'epoch', position: Position): void {
+  #reset(reason: 'rollback' | 'epoch' | 'trimmed', position: Position): void {
+    if (reason === 'trimmed') {
+      // Before the position moves: each goes on from where it stood.
+      for (const member of this.#members) member.fallBehind();
+      this.position = position;
+      return;
+    }
     const from = this.cursor;
     // Frames of the old numbering bear its ids.
     this.#frames = new WeakMap();

@@ -65,12 +65,13 @@ export interface TailListener {
   /** New events in position order, and the position up to which that is all. */
   onEvents(events: readonly LogEvent[], through: Position): void;
   /**
-   * The numbering changed under the readers. `rollback`: the newest events were taken back, or lost before this tail
-   * saw them; `epoch`: the log started anew. The log's `epoch` is the new one already, and `onEvents` goes on behind
-   * `position`. After a rollback that took back what others may have seen, the epoch is another one too, so that no
-   * older cursor can be mistaken for a place in what comes now.
+   * Readers cannot simply go on; `onEvents` does, behind `position`. `trimmed`: events were evicted before this tail saw
+   * them, and pages say which. The others change the numbering, and the log's `epoch` is the new one already.
+   * `rollback`: the newest events were taken back; `epoch`: the log started anew. After a rollback that took back what
+   * others may have seen, the epoch is another one too, so that no older cursor can be mistaken for a place in what
+   * comes now.
    */
-  onReset(reason: 'rollback' | 'epoch', position: Position): void;
+  onReset(reason: 'rollback' | 'epoch' | 'trimmed', position: Position): void;
   /** The log cannot be read at the moment; it goes on by itself when it can. */
   onError(error: unknown): void;
 }

@@ -358,7 +358,7 @@ describe('following', () => {
     const writer = open({ maxEvents: 10 });
     for (let n = 0; n < 40; n += 1) await writer.append([entry('a', n)]);
     await clock.advance(20);
-    expect([told.events, told.resets]).toEqual([[], ['rollback']]);
+    expect([told.events, told.resets]).toEqual([[], ['trimmed']]);
     await writer.append([entry('a', 40)]);
     await clock.advance(20);
     expect(values(told.events)).toEqual([40]);

@@ -297,7 +297,7 @@ class SqliteLog implements Log {
     if (through === this.#position) return;
     this.#position = through;
     // Evicted before this process saw it: those who are live would miss it unawares.
-    if (lost) this.#tailers.reset('rollback', toPosition(through));
+    if (lost) this.#tailers.reset('trimmed', toPosition(through));
     else this.#tailers.events(events, toPosition(through));
     if (through === meta.sequence || this.#catchUpScheduled) return;
     this.#catchUpScheduled = true;

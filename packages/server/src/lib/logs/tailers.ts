@@ -43,7 +43,11 @@ export class Tailers {
     this.#tell(through, (listener) => listener.onEvents(events, through));
   }
 
-  reset(reason: 'rollback' | 'epoch', position: Position): void {
+  reset(reason: 'rollback' | 'epoch' | 'trimmed', position: Position): void {
+    if (reason === 'trimmed') {
+      // The numbering is the same: who started behind what is gone has nothing to do with it.
+      return this.#tell(position, (listener) => listener.onReset(reason, position));
+    }
     this.#resets += 1;
     // Older than every start: news only to those who started before it.
     this.#tell(BEGINNING, (listener) => listener.onReset(reason, position));

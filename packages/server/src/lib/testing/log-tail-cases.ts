@@ -155,7 +155,7 @@ export const tailCases: readonly LogCaseBody[] = [
       const newest = await bench.addMany(numbers(100 + bench.slack).map((n) => entryOf('a', n)));
       await bench.until('the tail', () => following.through === newest);
       if (following.resets.length === 0) assert.deepEqual(following.values, numbers(100 + bench.slack));
-      else assert.equal(following.resets[0]!.reason, 'rollback');
+      else assert.equal(following.resets[0]!.reason, 'trimmed');
     },
   },
   {
