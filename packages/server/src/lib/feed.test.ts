@@ -141,6 +141,33 @@ describe('delivery', () => {
       code: 'address_too_long',
     });
   });
+
+  it('refuses a subscription with an address over its bound', async () => {
+    const { ask } = createBench({ maxAddressBytes: 30 });
+    const answer = await ask(`/events/room?name=${'a'.repeat(40)}`);
+    expect([answer.status, JSON.parse(answer.body as string)]).toMatchObject([
+      400,
+      { code: 'address_too_long' },
+    ]);
+  });
+
+  it('ends a stream that yields a payload over its bound', async () => {
+    const { open, errors, clock } = createBench({
+      maxPayloadBytes: 12,
+      streams: {
+        *report() {
+          yield { step: 1 };
+          yield { step: 1_000_000 };
+        },
+        *tick() {},
+      },
+    });
+    const tap = await open('/events/report?year=1');
+    await clock.settle();
+    expect(tap.payloads).toEqual([{ step: 1 }]);
+    expect(tap.of('linefeed.error')).toMatchObject([{ data: { code: 'source_failed' } }]);
+    expect(errors).toMatchObject([{ code: 'payload_too_large' }]);
+  });
 });
 
 describe('resuming', () => {
@@ -440,6 +467,21 @@ describe('control requests', () => {
     expect(tap.of('linefeed.subscribed')).toHaveLength(1);
   });
 
+  it('adds no more than a connection may have, counting what it has', async () => {
+    const { open, ask, clock } = createBench({ maxSubscriptions: 2 });
+    const tap = await open('/events/notice');
+    const add = [{ address: 'other' }, { address: 'room?name=a' }];
+    await ask('/events', control({ connection: idOf(tap), n: 1, add }));
+    await clock.settle();
+    expect(tap.of('linefeed.subscribed').map(({ data }) => data)).toMatchObject([
+      { address: 'notice' },
+      { address: 'other' },
+    ]);
+    expect(tap.of('linefeed.error').map(({ data }) => data)).toMatchObject([
+      { address: 'room?name=a', n: 1, code: 'too_many_subscriptions' },
+    ]);
+  });
+
   it('decides on what is added by who opened the connection', async () => {
     const { open, ask, clock } = createBench({
       context: () => ({ principal: 'ann', may: ['notice'] }),
@@ -479,6 +521,16 @@ describe('streams', () => {
     await clock.settle();
     expect(resumed.payloads).toEqual([{ step: 2003 }]);
     expect((await ask('/events/report?year=2000', { headers: { 'last-event-id': '~!' } })).status).toBe(204);
+  });
+
+  it('has a key of at most 32 characters', async () => {
+    const { open } = createBench();
+    const keys = ['k'.repeat(32), 'k'.repeat(33)];
+    const tap = await open(`/events?topic=notice&topic=tick&key=${keys[0]}&topic=tick&key=${keys[1]}`);
+    expect(tap.of('linefeed.error').map(({ data }) => data)).toMatchObject([
+      { key: keys[1], code: 'bad_request' },
+    ]);
+    expect(tap.of('linefeed.subscribed').map(({ data }) => data)).toMatchObject([{}, { key: keys[0] }]);
   });
 
   it('is not run twice when it gave data without ids', async () => {
@@ -673,6 +725,13 @@ describe('liveness', () => {
     expect(short.ended).toBe(false);
     await expiring.clock.advance(2_000);
     expect(short.of('linefeed.reconnect')[0]!.data).toMatchObject({ reason: 'expired' });
+  });
+
+  it('lets a connection live on where there is no limit to its life', async () => {
+    const { open, clock } = createBench({ maxDurationMs: 0, pingMs: 3_600_000, timeoutMs: 7_200_000 });
+    const tap = await open('/events/notice');
+    await clock.advance(7_200_000);
+    expect(tap.ended).toBe(false);
   });
 
   it('cuts a reader that never takes the last bytes of an ended connection', async () => {

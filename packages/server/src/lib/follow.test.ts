@@ -75,6 +75,30 @@ describe('following a topic on the server', () => {
     await feed.close();
   });
 
+  it('reads 100 events and 256 KiB at a time, and the next page when its reader asks', async () => {
+    const log = memoryLog();
+    const reads: unknown[] = [];
+    const { feed } = createBench({
+      log: {
+        epoch: log.epoch,
+        append: (entries) => log.append(entries),
+        read: (query) => {
+          reads.push([query.limit, query.maxBytes]);
+          return log.read(query);
+        },
+        position: () => log.position(),
+        tail: (listener) => log.tail(listener),
+      },
+    });
+    for (let n = 1; n <= 101; n += 1) await feed.publish('other', { n });
+    const events = iterate(feed.subscribe('other', { from: 'earliest' }));
+    for (let n = 1; n <= 100; n += 1) expect(await events.next()).toMatchObject({ value: { data: { n } } });
+    expect(reads).toEqual([[100, 256 * 1024]]);
+    expect(await events.next()).toMatchObject({ value: { data: { n: 101 } } });
+    expect(reads).toHaveLength(2);
+    await events.return?.();
+  });
+
   it('says a gap before anything of a log that began anew, and stamps nothing of one with the other', async () => {
     const logs = [memoryLog(), memoryLog()] as const;
     let current: Log = logs[0];

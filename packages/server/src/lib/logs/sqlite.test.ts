@@ -353,6 +353,22 @@ describe('following', () => {
     db.close();
   });
 
+  test('its journal is 16 MiB at most again behind a burst', async () => {
+    const log = open();
+    await log.append([entry('a', 0)]);
+    // A reader of an old state keeps SQLite from writing the journal back.
+    const reader = new DatabaseSync(path);
+    reader.exec('BEGIN; SELECT count(*) FROM event');
+    reader.prepare('SELECT count(*) FROM event').get();
+    for (let n = 0; n < 20; n += 1) await log.append([entry('a', 'x'.repeat(1_000_000))]);
+    const journalBytes = () => statSync(`${path}-wal`).size;
+    expect(journalBytes()).toBeGreaterThan(16 * 1024 * 1024);
+    reader.exec('COMMIT');
+    reader.close();
+    for (let n = 0; n < 2; n += 1) await log.append([entry('a', n)]);
+    expect(journalBytes()).toBeLessThanOrEqual(16 * 1024 * 1024);
+  });
+
   test('events that were evicted before this process saw them are a reset', async () => {
     const told = follow(open());
     const writer = open({ maxEvents: 10 });

@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import { resolveLimits, type FeedLimits } from './limits.ts';
+
+describe('limits of a feed', () => {
+  it('have the defaults that docs/limits.md gives', () => {
+    expect(resolveLimits({})).toEqual({
+      pingMs: 15_000,
+      timeoutMs: 35_000,
+      maxDurationMs: 1_800_000,
+      retryMs: 1_000,
+      authorizeTimeoutMs: 10_000,
+      maxBufferedBytes: 1_048_576,
+      stallTimeoutMs: 30_000,
+      maxSubscriptions: 256,
+      maxConnections: Infinity,
+      maxConnectionsPerPrincipal: Infinity,
+      maxAddressBytes: 1_024,
+      maxPayloadBytes: 1_048_576,
+      maxRequestBytes: 1_048_576,
+    } satisfies FeedLimits);
+    expect(resolveLimits({ pingMs: 1_000 }).timeoutMs).toBe(7_000);
+  });
+
+  it.each(Object.keys(resolveLimits({})) as Array<keyof FeedLimits>)(
+    'are refused where they make no sense, naming the option and its value: %s',
+    (name) => {
+      for (const value of [-1, Number.NaN]) {
+        expect(() => resolveLimits({ [name]: value })).toThrow(
+          `${name} must be a positive number, not ${value}`,
+        );
+      }
+    },
+  );
+
+  it('may be 0 where that means none, and nowhere else', () => {
+    expect(resolveLimits({ maxDurationMs: 0, retryMs: 0 })).toMatchObject({ maxDurationMs: 0, retryMs: 0 });
+    expect(() => resolveLimits({ pingMs: 0 })).toThrow('pingMs must be a positive number, not 0');
+  });
+
+  it('do not take a silence for dead before the next ping is due', () => {
+    expect(() => resolveLimits({ pingMs: 5_000, timeoutMs: 5_000 })).toThrow(
+      'timeoutMs (5000) must be greater than pingMs (5000)',
+    );
+  });
+});
