@@ -63,7 +63,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'runs a resumed stream from its beginning',
-    file: 'server/src/lib/subscribe.ts',
+    file: 'server/src/lib/subscriptions.ts',
     find: "const lastEventId = resume.type === 'behind' ? resume.id : undefined;",
     replace: 'const lastEventId = undefined;',
   },

@@ -1,7 +1,7 @@
-/** The core of a feed: opens connections, applies control requests, drains. */
+/** The core of a feed: who has a place, what an opening comes to, and how it all ends. */
 import type { AnyChannel } from '@linefeed/shared';
-import { FRAME, refusal, type Gap } from '@linefeed/shared/wire';
-import { admitAll, type Admitted, type AdmissionOptions, type Authorize, type Refused } from './admission.ts';
+import { refusal, type Gap } from '@linefeed/shared/wire';
+import type { Admitted, Authorize } from './admission.ts';
 import type { Clock } from './clock.ts';
 import { Connection, type CloseReason, type ConnectionCounters, type ConnectionHost } from './connection.ts';
 import { BUSY, Door, type DoorOptions, type WayBack } from './door.ts';
@@ -17,7 +17,7 @@ import { Places, type Place } from './places.ts';
 import { Publisher } from './publisher.ts';
 import { resolveShared, resolveStart } from './start.ts';
 import { readStreamResume, type UntypedSource } from './stream-run.ts';
-import { sendRefusal, subscribeStream } from './subscribe.ts';
+import { sendRefusal, Subscriptions } from './subscriptions.ts';
 import type { Visitor } from './visitor.ts';
 
 export interface FeedHandlers {
@@ -59,7 +59,7 @@ export class FeedCore implements ConnectionHost {
   connectionsHighWater = 0;
   readonly #options: FeedCoreOptions;
   readonly #door: Door;
-  readonly #admission: AdmissionOptions;
+  readonly #subscriptions: Subscriptions;
   readonly #heartbeat: Heartbeat;
   readonly #places: Places;
   /** The place of each open connection. */
@@ -68,7 +68,7 @@ export class FeedCore implements ConnectionHost {
   #drain: Drain | undefined;
 
   constructor(options: FeedCoreOptions) {
-    const { channel, clock, limits, log, handlers, authorize } = options;
+    const { channel, clock, limits, log, handlers } = options;
     const { onError } = handlers;
     this.#options = options;
     this.clock = clock;
@@ -76,8 +76,13 @@ export class FeedCore implements ConnectionHost {
     this.hub = new Hub({ log, clock, onError });
     this.publisher = new Publisher({ ...limits, channel, log });
     this.#door = new Door({ ...options, onError });
-    const { maxAddressBytes, maxSubscriptions } = limits;
-    this.#admission = { channel, maxAddressBytes, maxSubscriptions, authorize, onError };
+    this.#subscriptions = new Subscriptions({
+      ...options,
+      hub: this.hub,
+      withinTime: (deciding) => this.#door.withinTime(deciding),
+      onSubscribe: (connection, event) => handlers.onSubscribe(connection, event),
+      onError,
+    });
     this.#places = new Places(limits);
     this.#heartbeat = new Heartbeat(clock, Math.min(limits.pingMs, limits.stallTimeoutMs));
   }
@@ -107,7 +112,7 @@ export class FeedCore implements ConnectionHost {
     if (place === undefined) return this.#sendAway(method, visitor);
     try {
       const answer = await this.#prepare(opening, visitor, method);
-      return this.#drain === undefined ? answer : this.#sendAway(method, visitor);
+      return this.#drain !== undefined && answer.status === 200 ? this.#sendAway(method, visitor) : answer;
     } finally {
       place.leave();
     }
@@ -133,7 +138,11 @@ export class FeedCore implements ConnectionHost {
     if (entries.every((entry) => this.#isOver(entry.topic, streamFrom(entry)))) {
       return { status: 204, headers: visitor.headers, body: undefined };
     }
-    const { admitted, refused } = await this.#decide(entries, visitor.context, 0, alone);
+    const { admitted, refused } = await this.#subscriptions.decide(entries, {
+      context: visitor.context,
+      taken: 0,
+      alone,
+    });
     if (admitted.length === 0) return toProblem(refused[0]!.error, visitor.headers);
     const streams = admitted.filter(({ definition }) => definition.kind === 'stream');
     // Alone, data without ids cannot be gone on with: nothing to run, nothing to come back for.
@@ -151,7 +160,10 @@ export class FeedCore implements ConnectionHost {
       connection.open(shared.resumed, starts, () => {
         for (const refusedEntry of refused) sendRefusal(connection, refusedEntry, undefined);
         for (const entry of streams)
-          this.#startStream(connection, entry, streamFrom(entry), undefined, connection.context);
+          this.#subscriptions.startStream(connection, entry, {
+            from: streamFrom(entry),
+            context: connection.context,
+          });
       });
       for (const { event } of logged) this.#options.handlers.onSubscribe(connection, event);
     };
@@ -168,16 +180,6 @@ export class FeedCore implements ConnectionHost {
     const { topics } = this.#options.channel;
     const streams = entries.filter(({ topic }) => topics.get(topic)?.kind === 'stream');
     return streams.length === 1 && lastEventId?.includes('~') === true ? lastEventId : '~';
-  }
-
-  /** `taken`: subscriptions that the connection has already. */
-  #decide(
-    entries: readonly AskedEntry[],
-    context: unknown,
-    taken: number,
-    alone: boolean,
-  ): Promise<{ admitted: Admitted[]; refused: Refused[] }> {
-    return this.#door.withinTime(admitAll(entries, { context, taken, alone }, this.#admission));
   }
 
   /** `undefined`: since it was decided on, the last place was taken, or the feed was closed. */
@@ -200,7 +202,7 @@ export class FeedCore implements ConnectionHost {
     );
   }
 
-  // Subscriptions of an open connection ---------------------------------------------------------------------------------
+  // Control requests --------------------------------------------------------------------------------------------------
 
   async #control(control: Control, visitor: Visitor): Promise<Answer> {
     const connection = this.connections.get(control.connection);
@@ -210,66 +212,24 @@ export class FeedCore implements ConnectionHost {
     if (connection.principal !== visitor.principal) {
       throw refusal('forbidden', 'This connection was opened by somebody else.');
     }
+    // The principal is the same, but what it may have is decided by who opened the connection.
     const context = this.#options.contextPerRequest === true ? visitor.context : connection.context;
-    const applying = connection.controlled.then(() => this.#apply(connection, control, context));
-    connection.controlled = applying.catch((error: unknown) => this.onError(error));
+    const isLeaving = (): boolean => this.#isLeaving(connection);
+    const applying = connection.controlled.then(() =>
+      this.#subscriptions.change(connection, control, context, isLeaving),
+    );
+    // The next one is applied whatever becomes of this one, which is awaited below.
+    connection.controlled = applying.catch(() => undefined);
     await applying;
     return this.#drain === undefined
       ? { status: 202, headers: visitor.headers, body: '' }
       : this.#sendAway('POST', visitor);
   }
 
-  async #apply(connection: Connection, { n, add, remove }: Control, context: unknown): Promise<void> {
-    // A repeated request changes nothing: its outcomes were sent.
-    if (this.#isLeaving(connection) || n <= connection.lastControl) return;
-    connection.lastControl = n;
-    for (const event of remove) {
-      connection.remove(event);
-      connection.control(FRAME.end, { address: event, n });
-    }
-    // The principal is the same, but what it may have is decided by who opened the connection.
-    const { admitted, refused } = await this.#decide(add, context, connection.subscriptionCount, false);
-    if (this.#isLeaving(connection)) return;
-    for (const entry of refused) sendRefusal(connection, entry, n);
-    for (const entry of admitted) {
-      if (entry.definition.kind === 'stream') this.#startStream(connection, entry, entry.from, n, context);
-      else {
-        const { position, hasCursor } = connection.logged;
-        // Nothing logged was subscribed: there is no cursor to go on from.
-        const shared = hasCursor
-          ? { resumed: position, position }
-          : { resumed: undefined, position: 'now' as const };
-        const start = await resolveStart(this.hub, entry, shared);
-        if (this.#isLeaving(connection)) return;
-        connection.logged.add(start, n);
-        this.#options.handlers.onSubscribe(connection, entry.event);
-      }
-    }
-  }
-
   /** Nothing new begins on a connection that is to be drained: who asks for something is asked to come back now. */
   #isLeaving(connection: Connection): boolean {
     if (this.#drain !== undefined) connection.reconnect('drain', 0);
     return connection.closed;
-  }
-
-  #startStream(
-    connection: Connection,
-    entry: Admitted,
-    from: string | undefined,
-    n: number | undefined,
-    context: unknown,
-  ): void {
-    subscribeStream(connection, entry, {
-      from,
-      n,
-      context,
-      source: this.#options.sources.get(entry.topic)!,
-      maxPayloadBytes: this.limits.maxPayloadBytes,
-      clock: this.clock,
-      onSubscribe: (subscribed, event) => this.#options.handlers.onSubscribe(subscribed, event),
-      onError: (error) => this.onError(error),
-    });
   }
 
   // Draining ------------------------------------------------------------------------------------------------------------

@@ -60,6 +60,25 @@ describe('a failure that no caller hears of is told to onError once', () => {
     expect(errors).toEqual([boom]);
   });
 
+  it('where the log cannot tell it to a control request', async () => {
+    const log = memoryLog();
+    const { open, ask, errors } = createBench({
+      log: {
+        epoch: log.epoch,
+        append: (entries) => log.append(entries),
+        read: (query) => log.read(query),
+        position: fail,
+        tail: (listener) => log.tail(listener),
+      },
+    });
+    const tap = await open('/events/notice');
+    const { connection } = tap.frames[0]!.data as { connection: string };
+    const add = [{ address: 'other', from: `${log.epoch}.9` }];
+    const answer = await ask('/events', { method: 'POST', body: JSON.stringify({ connection, n: 1, add }) });
+    expect(answer.status).toBe(500);
+    expect(errors).toEqual([boom]);
+  });
+
   it('where the iterator of a source fails, which is over by that and is not returned', async () => {
     let returned = 0;
     const { open, errors, clock } = createBench({

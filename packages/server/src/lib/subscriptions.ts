@@ -1,0 +1,147 @@
+/** Subscriptions of a connection: decides on those asked for, starts them, and changes them while it is open. */
+import type { AnyChannel } from '@linefeed/shared';
+import { FRAME, refusal, type End, type Subscribed, type SubscriptionError } from '@linefeed/shared/wire';
+import {
+  admitAll,
+  type Admitted,
+  type AdmissionOptions,
+  type AdmissionSubject,
+  type Authorize,
+  type Refused,
+} from './admission.ts';
+import type { Clock } from './clock.ts';
+import type { Connection } from './connection.ts';
+import type { Hub } from './hub.ts';
+import type { FeedLimits } from './limits.ts';
+import type { AskedEntry, Control } from './opening.ts';
+import { resolveStart } from './start.ts';
+import { readStreamResume, startStream, type UntypedSource } from './stream-run.ts';
+
+export interface SubscriptionsOptions {
+  readonly channel: AnyChannel;
+  readonly authorize: Authorize | undefined;
+  readonly sources: ReadonlyMap<string, UntypedSource>;
+  readonly hub: Hub;
+  readonly clock: Clock;
+  readonly limits: FeedLimits;
+  /** @throws LinefeedError `timeout` */
+  readonly withinTime: <T>(deciding: Promise<T>) => Promise<T>;
+  readonly onSubscribe: (connection: Connection, event: string) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** How a stream is asked for. */
+export interface StreamRequest {
+  readonly from: string | undefined;
+  /** The control request that asks. */
+  readonly n?: number | undefined;
+  readonly context: unknown;
+}
+
+export class Subscriptions {
+  readonly #options: SubscriptionsOptions;
+  readonly #admission: AdmissionOptions;
+
+  constructor(options: SubscriptionsOptions) {
+    this.#options = options;
+    this.#admission = { ...options, ...options.limits };
+  }
+
+  decide(
+    entries: readonly AskedEntry[],
+    subject: AdmissionSubject,
+  ): Promise<{ admitted: Admitted[]; refused: Refused[] }> {
+    return this.#options.withinTime(admitAll(entries, subject, this.#admission));
+  }
+
+  /** Applies a control request. `isLeaving`: nothing new may begin on it any more. */
+  async change(
+    connection: Connection,
+    { n, add, remove }: Control,
+    context: unknown,
+    isLeaving: () => boolean,
+  ): Promise<void> {
+    // A repeated request changes nothing: its outcomes were sent.
+    if (isLeaving() || n <= connection.lastControl) return;
+    connection.lastControl = n;
+    for (const event of remove) {
+      connection.remove(event);
+      connection.control(FRAME.end, { address: event, n } satisfies End);
+    }
+    const taken = connection.subscriptionCount;
+    const { admitted, refused } = await this.decide(add, { context, taken, alone: false });
+    if (isLeaving()) return;
+    for (const entry of refused) sendRefusal(connection, entry, n);
+    for (const entry of admitted) {
+      if (entry.definition.kind === 'stream')
+        this.startStream(connection, entry, { from: entry.from, n, context });
+      else {
+        const { position, hasCursor } = connection.logged;
+        // Nothing logged was subscribed: there is no cursor to go on from.
+        const shared = hasCursor
+          ? { resumed: position, position }
+          : { resumed: undefined, position: 'now' as const };
+        const start = await resolveStart(this.#options.hub, entry, shared);
+        if (isLeaving()) return;
+        connection.logged.add(start, n);
+        this.#options.onSubscribe(connection, entry.event);
+      }
+    }
+  }
+
+  /** Answers for one stream entry, and runs its source where there is something to run. */
+  startStream(connection: Connection, entry: Admitted, { from, n, context }: StreamRequest): void {
+    const { topic, event, key, definition, params } = entry;
+    const { sources, limits, clock, onSubscribe, onError } = this.#options;
+    const resume = readStreamResume(from);
+    const numbered = n === undefined ? {} : { n };
+    if (connection.streams.has(event)) {
+      const error = refusal(
+        'key_in_use',
+        `The key "${key}" names another stream of this connection; choose a new one.`,
+      );
+      return sendRefusal(connection, { admitted: false, asked: event, key, error }, n);
+    }
+    if (resume.type === 'begun') {
+      const error = refusal(
+        'not_resumable',
+        `The stream "${topic}" has no ids to go on from, and is not run twice.`,
+      );
+      return sendRefusal(connection, { admitted: false, asked: event, key, error }, n);
+    }
+    const keyed = key === undefined ? {} : { key };
+    connection.control(FRAME.subscribed, {
+      address: event,
+      event,
+      ...keyed,
+      ...numbered,
+    } satisfies Subscribed);
+    // Ids of a stream bear the connection's cursor, which must not pass a gap that is still to be announced.
+    const { logged } = connection;
+    if (resume.type === 'ended') {
+      const payload: End = { address: event, ...keyed, ...numbered };
+      return logged.afterGaps(() => connection.control(FRAME.end, payload, connection.endMark()));
+    }
+    onSubscribe(connection, event);
+    const lastEventId = resume.type === 'behind' ? resume.id : undefined;
+    const source = sources.get(topic)!;
+    const { maxPayloadBytes } = limits;
+    const run = { topic, event, key, definition, params, context, source, lastEventId };
+    logged.afterGaps(() => startStream(connection, { ...run, maxPayloadBytes, clock, onError }));
+  }
+}
+
+export function sendRefusal(
+  connection: Connection,
+  { asked, key, error }: Refused,
+  n: number | undefined,
+): void {
+  connection.control(FRAME.error, {
+    address: asked,
+    ...(key === undefined ? {} : { key }),
+    ...(n === undefined ? {} : { n }),
+    code: error.code,
+    message: error.message,
+    retryable: error.retryable,
+  } satisfies SubscriptionError);
+}
