@@ -13,6 +13,7 @@ import type { Hub, Member } from './hub.ts';
 import type { LogEvent } from './log.ts';
 import { mergeStarts, positionOf, type LoggedStart } from './start.ts';
 import { earlierOf, laterOf, Track, type FoundGap } from './track.ts';
+import { Tracks } from './tracks.ts';
 
 /** Most events and bytes of one page of a replay: what a reader may make the server hold for it at once. */
 const PAGE_EVENTS = 500;
@@ -56,11 +57,8 @@ export interface DeliveryOptions {
 export class LoggedDelivery implements Member {
   readonly #options: DeliveryOptions;
   readonly #port: DeliveryPort;
-  /** Everything that shares the connection's cursor. */
-  #main: Track;
+  readonly #tracks: Tracks;
   #live = false;
-  /** Addresses that started before the main track, each to be merged into it when it has caught up. */
-  #rewinds: Track[] = [];
   /** Live events up to here were already replayed: the log was ahead of this process's tail. */
   #skipThrough: Position | undefined;
   #pending: Batch | undefined;
@@ -68,7 +66,6 @@ export class LoggedDelivery implements Member {
   /** The last position that an id has told the client. */
   #lastId: Position | undefined;
   #pulling = false;
-  #mainTurn = false;
   readonly #latest = new Set<string>();
   /** What waits until the gaps of the opening are announced. */
   #afterGaps: Array<() => void> = [];
@@ -78,12 +75,16 @@ export class LoggedDelivery implements Member {
   constructor(options: DeliveryOptions, port: DeliveryPort) {
     this.#options = options;
     this.#port = port;
-    this.#main = new Track(options.hub.position);
+    this.#tracks = new Tracks(options.hub.position);
+  }
+
+  get #main(): Track {
+    return this.#tracks.main;
   }
 
   /** Number of addresses. */
   get size(): number {
-    return this.#main.addresses.size + this.#rewinds.reduce((sum, { addresses }) => sum + addresses.size, 0);
+    return this.#tracks.size;
   }
 
   /** Whether anything shares the connection's cursor. */
@@ -91,13 +92,8 @@ export class LoggedDelivery implements Member {
     return this.#main.addresses.size > 0;
   }
 
-  *events(): Generator<string> {
-    yield* this.#main.addresses.keys();
-    for (const rewind of this.#rewinds) yield* rewind.addresses.keys();
-  }
-
-  has(event: string): boolean {
-    return this.#main.addresses.has(event) || this.#rewinds.some((rewind) => rewind.addresses.has(event));
+  events(): Iterable<string> {
+    return this.#tracks.addresses();
   }
 
   /** The connection's cursor now: everything up to it was written or is about to be, in front of what comes next. */
@@ -115,7 +111,9 @@ export class LoggedDelivery implements Member {
   begin(resumed: Position | undefined, asked: readonly LoggedStart[]): string | undefined {
     const { hub } = this.#options;
     const positions = asked.map((start) => positionOf(start, hub.position));
-    this.#main = new Track(resumed ?? (positions.length > 0 ? positions.reduce(earlierOf) : hub.position));
+    this.#tracks.replace(
+      new Track(resumed ?? (positions.length > 0 ? positions.reduce(earlierOf) : hub.position)),
+    );
     // Bookmarks tell of what moved since.
     this.#lastId = this.#main.position;
     // An id would outlive the gap that is still to be announced.
@@ -137,14 +135,14 @@ export class LoggedDelivery implements Member {
 
   /** Adds a logged address, as control request `n` asked. Two addresses as asked may be one event name; it is delivered once. */
   add(start: LoggedStart, n: number): void {
-    const known = this.has(start.event);
+    const known = this.#tracks.has(start.event);
     this.#answer(start, n);
     if (!known) this.#follow(start);
   }
 
   #answer(start: LoggedStart, n: number | undefined): void {
     const position = this.#startOf(start);
-    const rewind = !this.has(start.event) && comparePositions(position, this.position) < 0;
+    const rewind = !this.#tracks.has(start.event) && comparePositions(position, this.position) < 0;
     this.#port.control(FRAME.subscribed, {
       address: start.asked,
       event: start.event,
@@ -166,9 +164,7 @@ export class LoggedDelivery implements Member {
     if (isLatest) this.#latest.add(event);
     const start = this.#startOf(logged);
     if (comparePositions(start, this.position) < 0) {
-      const track = new Track(start);
-      track.add(event, start, gap);
-      this.#rewinds.push(track);
+      this.#tracks.rewind(event, start, gap);
       void this.#pull();
       return;
     }
@@ -185,9 +181,7 @@ export class LoggedDelivery implements Member {
     this.flush();
     this.#options.hub.leave(event, this);
     this.#latest.delete(event);
-    this.#main.remove(event);
-    for (const rewind of this.#rewinds) rewind.remove(event);
-    this.#rewinds = this.#rewinds.filter(({ addresses }) => addresses.size > 0);
+    this.#tracks.remove(event);
   }
 
   /** Ends it with its connection. */
@@ -232,18 +226,15 @@ export class LoggedDelivery implements Member {
   }
 
   reset(reason: 'rollback' | 'epoch', from: string): void {
-    if (this.#main.addresses.size === 0 && this.#rewinds.length === 0) return;
+    if (this.size === 0) return;
     const position = reason === 'epoch' ? BEGINNING : this.#options.hub.position;
-    const addresses = [this.#main, ...this.#rewinds].flatMap((track) => [...track.addresses.keys()]);
-    for (const { addresses: caughtUp } of this.#rewinds) {
-      for (const address of caughtUp.keys()) this.#port.control(FRAME.caughtup, { address });
-    }
-    this.#rewinds = [];
+    const addresses = [...this.#tracks.addresses()];
+    for (const address of this.#tracks.rewinding()) this.#port.control(FRAME.caughtup, { address });
     this.#fallBack(position);
     this.#lastId = undefined;
     this.#skipThrough = undefined;
     const floorOf = (address: string): Position => (this.#latest.has(address) ? BEGINNING : position);
-    this.#main = new Track(addresses.map(floorOf).reduce(earlierOf));
+    this.#tracks.replace(new Track(addresses.map(floorOf).reduce(earlierOf)));
     for (const address of addresses) this.#main.add(address, floorOf(address), { from, reason });
     this.#advance();
   }
@@ -276,7 +267,7 @@ export class LoggedDelivery implements Member {
         comparePositions(this.#main.position, hub.position) > 0 ? this.#main.position : undefined;
       for (const address of this.#main.addresses.keys()) hub.join(address, this);
     }
-    if (!this.#live || this.#rewinds.length > 0) void this.#pull();
+    if (!this.#live || this.#tracks.isRewinding) void this.#pull();
   }
 
   /** Calls once no gap of the connection's cursor is waiting to be announced: at once, most often. */
@@ -307,7 +298,7 @@ export class LoggedDelivery implements Member {
       // A caller that is still opening writes its frames first.
       await Promise.resolve();
       while (!this.#port.closed) {
-        const track = this.#nextTrack();
+        const track = this.#tracks.next(this.#live);
         if (track === undefined) break;
         if (this.#port.writable) await this.#pullPage(track);
         else await this.#port.drained();
@@ -317,13 +308,6 @@ export class LoggedDelivery implements Member {
     } finally {
       this.#pulling = false;
     }
-  }
-
-  /** Rewinds take turns with the main track, which a slow reader may never bring to the tail. */
-  #nextTrack(): Track | undefined {
-    if (this.#live) return this.#rewinds[0];
-    this.#mainTurn = !this.#mainTurn;
-    return this.#mainTurn ? this.#main : (this.#rewinds[0] ?? this.#main);
   }
 
   async #pullPage(track: Track): Promise<void> {
@@ -336,7 +320,7 @@ export class LoggedDelivery implements Member {
         maxBytes: PAGE_BYTES,
       });
       // While the page was read: closed, reset, or unsubscribed.
-      if (this.#port.closed || (track !== this.#main && !this.#rewinds.includes(track))) return;
+      if (this.#port.closed || !this.#tracks.includes(track)) return;
       if (page.epoch !== hub.epoch) return await this.#awaitReset();
       this.flush();
       const isMain = track === this.#main;
@@ -345,12 +329,7 @@ export class LoggedDelivery implements Member {
       else this.#announce(gaps);
       // A rewind must not overtake what it is to be merged into: its ids would say that the rest was written too.
       const end = isMain ? page.through : earlierOf(page.through, this.position);
-      const events = page.events.filter(
-        (event) =>
-          comparePositions(event.position, end) <= 0 &&
-          track.addresses.has(event.address) &&
-          comparePositions(event.position, track.addresses.get(event.address)!) > 0,
-      );
+      const events = track.owedOf(page, end);
       track.position = laterOf(track.position, end);
       counters.replayed += events.length;
       this.#replayed += events.length;
@@ -379,12 +358,11 @@ export class LoggedDelivery implements Member {
 
   /** A rewind that reached the main track becomes part of it. */
   #merge(track: Track): void {
-    this.#rewinds = this.#rewinds.filter((rewind) => rewind !== track);
     if (comparePositions(track.position, this.position) < 0) {
-      // To the end of the line: rewinds take turns.
-      this.#rewinds.push(track);
+      this.#tracks.putBack(track);
       return;
     }
+    this.#tracks.drop(track);
     for (const [address, floor] of track.addresses) {
       this.#port.control(FRAME.caughtup, { address });
       this.#main.add(address, floor);

@@ -1,6 +1,6 @@
 /** A set of addresses that are read from the log together, from one position on. */
 import { BEGINNING, comparePositions, type GapReason, type Position } from '@linefeed/shared/wire';
-import type { ReadPage } from './log.ts';
+import type { LogEvent, ReadPage } from './log.ts';
 
 /** A gap that is known before the first page: its cursor could not be used. */
 export interface PendingGap {
@@ -47,6 +47,16 @@ export class Track {
   positionOf(address: string): Position {
     const floor = this.addresses.get(address) ?? BEGINNING;
     return comparePositions(floor, this.position) > 0 ? floor : this.position;
+  }
+
+  /** The events of a page up to `end` that are still to be delivered: an address may have come or gone meanwhile. */
+  owedOf({ events }: ReadPage, end: Position): LogEvent[] {
+    return events.filter(({ address, position }) => {
+      const floor = this.addresses.get(address);
+      return (
+        floor !== undefined && comparePositions(position, end) <= 0 && comparePositions(position, floor) > 0
+      );
+    });
   }
 
   /**

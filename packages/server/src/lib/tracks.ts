@@ -1,0 +1,78 @@
+/** All logged addresses of a connection: those that share its cursor, and those that have yet to catch up with it. */
+import type { Position } from '@linefeed/shared/wire';
+import { Track, type PendingGap } from './track.ts';
+
+export class Tracks {
+  /** Everything that shares the connection's cursor. */
+  main: Track;
+  /** Addresses that started before it, each to be merged into it when it has caught up. */
+  #rewinds: Track[] = [];
+  #isMainsTurn = false;
+
+  constructor(position: Position) {
+    this.main = new Track(position);
+  }
+
+  /** Number of addresses. */
+  get size(): number {
+    return this.main.addresses.size + this.#rewinds.reduce((sum, { addresses }) => sum + addresses.size, 0);
+  }
+
+  get isRewinding(): boolean {
+    return this.#rewinds.length > 0;
+  }
+
+  *addresses(): Generator<string> {
+    yield* this.main.addresses.keys();
+    yield* this.rewinding();
+  }
+
+  /** Those that have not caught up. */
+  *rewinding(): Generator<string> {
+    for (const { addresses } of this.#rewinds) yield* addresses.keys();
+  }
+
+  has(address: string): boolean {
+    return this.main.addresses.has(address) || this.#rewinds.some(({ addresses }) => addresses.has(address));
+  }
+
+  /** Whether a track is one of these: while a page of it was read, it may have been dropped. */
+  includes(track: Track): boolean {
+    return track === this.main || this.#rewinds.includes(track);
+  }
+
+  rewind(address: string, start: Position, gap: PendingGap | undefined): void {
+    const track = new Track(start);
+    track.add(address, start, gap);
+    this.#rewinds.push(track);
+  }
+
+  remove(address: string): void {
+    this.main.remove(address);
+    for (const rewind of this.#rewinds) rewind.remove(address);
+    this.#rewinds = this.#rewinds.filter(({ addresses }) => addresses.size > 0);
+  }
+
+  /** All begin again with this one. */
+  replace(main: Track): void {
+    this.main = main;
+    this.#rewinds = [];
+  }
+
+  /** The track whose turn it is: rewinds alternate with the main one, which a slow reader may never bring to the tail. */
+  next(isMainLive: boolean): Track | undefined {
+    if (isMainLive) return this.#rewinds[0];
+    this.#isMainsTurn = !this.#isMainsTurn;
+    return this.#isMainsTurn ? this.main : (this.#rewinds[0] ?? this.main);
+  }
+
+  /** To the end of the line. */
+  putBack(rewind: Track): void {
+    this.drop(rewind);
+    this.#rewinds.push(rewind);
+  }
+
+  drop(rewind: Track): void {
+    this.#rewinds = this.#rewinds.filter((other) => other !== rewind);
+  }
+}
