@@ -13,12 +13,13 @@ import type {
   TailListener,
 } from '../log.ts';
 import { AppendQueue, type WaitingAppend } from './append-queue.ts';
-import { resolveBounds, type DEFAULT_BOUNDS, type LogBounds } from './bounds.ts';
+import { resolveBounds, type LogBounds } from './bounds.ts';
 import { checkKeyed } from './idempotency.ts';
 import { isBusy, toLogError } from './sqlite-errors.ts';
-import { currentBootId, inodeOf, openFile, type FileOptions } from './sqlite-file.ts';
+import { currentBootId } from './sqlite-file.ts';
+import { CHECK_MS, SqliteHandle } from './sqlite-handle.ts';
 import type { Meta } from './sqlite-schema.ts';
-import { SqliteStore, toNumber, toPosition } from './sqlite-store.ts';
+import { toNumber, toPosition, type SqliteStore } from './sqlite-store.ts';
 import { Tailers } from './tailers.ts';
 
 export interface SqliteLogOptions extends LogBounds {
@@ -39,8 +40,6 @@ export interface SqliteLogOptions extends LogBounds {
 }
 
 const DEFAULT_POLL_MS = 15;
-/** How often to look whether the file is still the one that was opened, and whether something has grown too old. */
-const CHECK_MS = 1_000;
 /** Events and code units of one read of the tail: what the event loop stands still for. */
 const TURN_EVENTS = 500;
 const TURN_BYTES = 1024 * 1024;
@@ -55,14 +54,11 @@ export function sqliteLog(options: SqliteLogOptions): Log {
 }
 
 class SqliteLog implements Log {
-  readonly #file: FileOptions;
-  readonly #bounds: typeof DEFAULT_BOUNDS;
+  readonly #handle: SqliteHandle;
   readonly #clock: Clock;
   readonly #pollMs: number;
   readonly #tailers = new Tailers();
   readonly #queue: AppendQueue;
-  #store: SqliteStore;
-  #inode: bigint;
   #epoch = '';
   /** Everything up to here was told to those who follow the tail. */
   #position = 0;
@@ -70,25 +66,20 @@ class SqliteLog implements Log {
   #catchUpScheduled = false;
   #poll: Timer | undefined;
   #failing = false;
-  #checkFileAt: number;
-  #checkAgeAt = 0;
   #closing: Promise<void> | undefined;
 
   constructor(options: SqliteLogOptions) {
     const { clock = systemClock, synchronous = 'normal' } = options;
     this.#clock = clock;
-    this.#bounds = resolveBounds(options);
+    const bounds = resolveBounds(options);
     this.#pollMs = checkPollMs(options.pollMs ?? DEFAULT_POLL_MS);
     const path = checkPath(options.path);
     if (synchronous !== 'normal' && synchronous !== 'full') {
       throw invalid(`synchronous must be "normal" or "full", not ${JSON.stringify(synchronous)}.`);
     }
-    this.#file = { path, synchronous, clock, bootId: options.bootId ?? currentBootId() };
-    const { db, inode } = openFile(this.#file);
-    this.#store = new SqliteStore(db, this.#bounds, clock);
-    this.#inode = inode;
-    this.#checkFileAt = clock.now() + CHECK_MS;
-    const { epoch, sequence } = this.#read(() => this.#store.meta());
+    const bootId = options.bootId ?? currentBootId();
+    this.#handle = new SqliteHandle({ path, synchronous, clock, bootId }, bounds);
+    const { epoch, sequence } = this.#handle.read((store) => store.meta());
     this.#epoch = epoch;
     this.#position = sequence;
     this.#queue = new AppendQueue({
@@ -108,6 +99,10 @@ class SqliteLog implements Log {
 
   get epoch(): string {
     return this.#epoch;
+  }
+
+  get #store(): SqliteStore {
+    return this.#handle.store;
   }
 
   // Appending ---------------------------------------------------------------------------------------------------------
@@ -131,7 +126,7 @@ class SqliteLog implements Log {
       const before = meta.sequence;
       // A key is forgotten together with its event, so what is too old goes first.
       const keyed = batch.some(({ key }) => key !== undefined);
-      if ((keyed || this.#isAgeDue()) && store.isStale()) store.evict(meta, true);
+      if ((keyed || this.#handle.isAgeDue()) && store.isStale()) store.evict(meta, true);
       const events: LogEvent[] = [];
       const outcomes = batch.map(({ entries, key }) => this.#writeOne(meta, entries, key, events));
       store.evict(meta, false);
@@ -183,8 +178,8 @@ class SqliteLog implements Log {
 
   read(query: ReadQuery): ReadPage {
     this.#checkOpen();
-    return this.#read(() => {
-      this.#evictStale();
+    return this.#handle.read(() => {
+      this.#handle.evictStale();
       const page = this.#readPage(query);
       if (page !== undefined) return page;
       this.#renumber();
@@ -202,37 +197,7 @@ class SqliteLog implements Log {
 
   position(): Position {
     this.#checkOpen();
-    return toPosition(this.#read(() => this.#store.meta()).sequence);
-  }
-
-  #read<T>(work: () => T): T {
-    try {
-      return work();
-    } catch (error) {
-      throw toLogError(error, this.#file.path, 'read');
-    }
-  }
-
-  #isAgeDue(): boolean {
-    const now = this.#clock.now();
-    if (now < this.#checkAgeAt) return false;
-    this.#checkAgeAt = now + Math.min(CHECK_MS, this.#bounds.maxAgeMs / 64);
-    return true;
-  }
-
-  #evictStale(): void {
-    const store = this.#store;
-    if (!this.#isAgeDue() || !store.isStale()) return;
-    try {
-      store.transact('write', () => {
-        const meta = store.meta();
-        store.evict(meta, true);
-        store.save(meta);
-      });
-    } catch (error) {
-      // Who writes now evicts too.
-      if (!isBusy(error)) throw error;
-    }
+    return toPosition(this.#handle.read((store) => store.meta()).sequence);
   }
 
   // Following ---------------------------------------------------------------------------------------------------------
@@ -240,7 +205,7 @@ class SqliteLog implements Log {
   tail(listener: TailListener): { readonly position: Position; close(): void } {
     this.#checkOpen();
     // Nobody was told of anything since the last one left.
-    if (this.#tailers.size === 0) this.#read(() => this.#catchUp());
+    if (this.#tailers.size === 0) this.#handle.read(() => this.#catchUp());
     const { position, close } = this.#tailers.add(listener, toPosition(this.#position));
     this.#armPoll();
     return {
@@ -269,7 +234,7 @@ class SqliteLog implements Log {
   #look(): void {
     try {
       this.#checkFile();
-      this.#evictStale();
+      this.#handle.evictStale();
       const version = this.#store.version();
       if (version !== this.#version) this.#catchUp();
       this.#version = version;
@@ -277,7 +242,7 @@ class SqliteLog implements Log {
     } catch (error) {
       if (isBusy(error)) return;
       // Told once, not with every look.
-      if (!this.#failing) this.#tailers.error(toLogError(error, this.#file.path, 'read'));
+      if (!this.#failing) this.#tailers.error(toLogError(error, this.#handle.path, 'read'));
       this.#failing = true;
     }
   }
@@ -332,29 +297,11 @@ class SqliteLog implements Log {
     this.#tailers.reset(reason, toPosition(meta.sequence));
   }
 
-  /** What goes to a file that was moved away, nobody else sees. */
   #checkFile(): void {
-    const now = this.#clock.now();
-    if (now < this.#checkFileAt) return;
-    const { path } = this.#file;
-    const inode = inodeOf(path);
-    if (inode === undefined) {
-      throw new LinefeedError(
-        'log_failed',
-        `The file of the log ${path} is gone; put it back, or restart to begin a new log. Nothing is written until then.`,
-      );
-    }
-    if (inode !== this.#inode) this.#reopen();
-    this.#checkFileAt = now + CHECK_MS;
-  }
-
-  #reopen(): void {
-    const { db, inode } = openFile(this.#file);
-    this.#store.db.close();
-    this.#store = new SqliteStore(db, this.#bounds, this.#clock);
-    this.#inode = inode;
-    this.#version = -1;
-    this.#renumber(true);
+    this.#handle.check(() => {
+      this.#version = -1;
+      this.#renumber(true);
+    });
   }
 
   // Ending ------------------------------------------------------------------------------------------------------------
@@ -368,12 +315,12 @@ class SqliteLog implements Log {
     this.#tailers.clear();
     this.#disarmPoll();
     await this.#queue.drain();
-    this.#store.db.close();
+    this.#handle.close();
   }
 
   #checkOpen(): void {
     if (this.#closing === undefined) return;
-    throw refusal('closed', `The log ${this.#file.path} is closed; open it again to go on.`);
+    throw refusal('closed', `The log ${this.#handle.path} is closed; open it again to go on.`);
   }
 }
 

@@ -1,0 +1,108 @@
+/** The file of a SQLite log as a process has it open: notices when another one took its place, and when events grew old. */
+import { LinefeedError } from '@linefeed/shared/wire';
+import type { Clock } from '../clock.ts';
+import type { DEFAULT_BOUNDS } from './bounds.ts';
+import { isBusy, toLogError } from './sqlite-errors.ts';
+import { inodeOf, openFile, type FileOptions } from './sqlite-file.ts';
+import { SqliteStore } from './sqlite-store.ts';
+
+/** How often to look whether the file is still the one that was opened, and whether something has grown too old. */
+export const CHECK_MS = 1_000;
+
+export class SqliteHandle {
+  readonly #file: FileOptions;
+  readonly #bounds: typeof DEFAULT_BOUNDS;
+  #store: SqliteStore;
+  #inode: bigint;
+  #checkFileAt: number;
+  #checkAgeAt = 0;
+
+  constructor(file: FileOptions, bounds: typeof DEFAULT_BOUNDS) {
+    this.#file = file;
+    this.#bounds = bounds;
+    const { db, inode } = openFile(file);
+    this.#store = new SqliteStore(db, bounds, file.clock);
+    this.#inode = inode;
+    this.#checkFileAt = this.#clock.now() + CHECK_MS;
+  }
+
+  get store(): SqliteStore {
+    return this.#store;
+  }
+
+  get path(): string {
+    return this.#file.path;
+  }
+
+  get #clock(): Clock {
+    return this.#file.clock;
+  }
+
+  /**
+   * Opens the file that stands at the path now, if it is another one: what goes to one that was moved away, nobody else
+   * sees.
+   *
+   * @throws LinefeedError `log_failed` where there is none.
+   */
+  check(onReopened: () => void): void {
+    const now = this.#clock.now();
+    if (now < this.#checkFileAt) return;
+    const { path } = this.#file;
+    const inode = inodeOf(path);
+    if (inode === undefined) {
+      throw new LinefeedError(
+        'log_failed',
+        `The file of the log ${path} is gone; put it back, or restart to begin a new log. Nothing is written until then.`,
+      );
+    }
+    if (inode !== this.#inode) {
+      this.#reopen();
+      onReopened();
+    }
+    this.#checkFileAt = now + CHECK_MS;
+  }
+
+  #reopen(): void {
+    const { db, inode } = openFile(this.#file);
+    this.#store.db.close();
+    this.#store = new SqliteStore(db, this.#bounds, this.#clock);
+    this.#inode = inode;
+  }
+
+  /** Whether it is time to look for what is too old; asking starts the time anew. */
+  isAgeDue(): boolean {
+    const now = this.#clock.now();
+    if (now < this.#checkAgeAt) return false;
+    this.#checkAgeAt = now + Math.min(CHECK_MS, this.#bounds.maxAgeMs / 64);
+    return true;
+  }
+
+  /** Evicts what is too old, where it is time. */
+  evictStale(): void {
+    const store = this.#store;
+    if (!this.isAgeDue() || !store.isStale()) return;
+    try {
+      store.transact('write', () => {
+        const meta = store.meta();
+        store.evict(meta, true);
+        store.save(meta);
+      });
+    } catch (error) {
+      // Who writes now evicts too.
+      if (!isBusy(error)) throw error;
+    }
+  }
+
+  /** @throws LinefeedError `log_failed`, in the words of `toLogError`. */
+  read<T>(work: (store: SqliteStore) => T): T {
+    try {
+      return work(this.#store);
+    } catch (error) {
+      throw toLogError(error, this.#file.path, 'read');
+    }
+  }
+
+  close(): void {
+    this.#store.db.close();
+  }
+}
