@@ -34,6 +34,14 @@ describe('closing a feed', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
+  it('leaves no timer behind where the first that goes takes the others along', async () => {
+    const { feed, open, clock } = createBench({ onClose: () => void feed.disconnect(() => true) });
+    await open('/events/notice');
+    await open('/events/notice');
+    await feed.close({ graceMs: 60_000 });
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it('is over at once where nothing is open', async () => {
     const { feed, clock } = createBench();
     await feed.close({ graceMs: 60_000 });

@@ -2,7 +2,6 @@
 import type { Clock, Timer } from './clock.ts';
 
 export interface Draining {
-  readonly closed: boolean;
   reconnect(reason: 'drain', afterMs: number): void;
 }
 
@@ -10,6 +9,7 @@ export class Drain {
   readonly #clock: Clock;
   readonly #endAt: number;
   #timer: Timer | undefined;
+  #isOver = false;
   #emptied: () => void = () => undefined;
 
   constructor(clock: Clock, graceMs: number) {
@@ -37,7 +37,7 @@ export class Drain {
     const turn = (index: number): void => {
       connections[index]!.reconnect('drain', 0);
       const next = index + 1;
-      if (next === connections.length) return;
+      if (this.#isOver || next === connections.length) return;
       const waitMs = Math.max(0, startedAt + next * stepMs - this.#clock.now());
       // Whoever awaits the end must see it, though nothing else may keep the process alive.
       this.#timer = this.#clock.after(waitMs, () => turn(next), { keepsAlive: true });
@@ -47,6 +47,7 @@ export class Drain {
 
   /** To be called when the last connection has gone. */
   emptied(): void {
+    this.#isOver = true;
     this.#timer?.clear();
     this.#emptied();
   }

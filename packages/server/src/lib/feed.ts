@@ -111,7 +111,7 @@ export class FeedCore implements ConnectionHost {
     const place = this.#places.take(visitor.principal);
     if (place === undefined) return this.#sendAway(method, visitor);
     try {
-      const answer = await this.#prepare(opening, visitor, method);
+      const answer = await this.#door.withinTime(this.#prepare(opening, visitor, method));
       return this.#drain !== undefined && answer.status === 200 ? this.#sendAway(method, visitor) : answer;
     } finally {
       place.leave();

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createBench } from '../../test-kit/feed-bench.ts';
 import { Tap } from '../../test-kit/tap.ts';
 import type { Answer } from './exchange.ts';
+import { memoryLog } from './logs/memory.ts';
 
 const principal = (request: Request) => ({ principal: request.headers.get('user') ?? 'ann' });
 
@@ -69,6 +70,26 @@ describe('the limit of connections', () => {
     expect(tap.of('linefeed.hello')).toHaveLength(1);
     tap.leave();
     expect((await bench.open('/events/notice')).of('linefeed.hello')).toHaveLength(1);
+  });
+
+  it('takes no place for a request whose start the log never tells', async () => {
+    const log = memoryLog();
+    const { ask, open, clock } = createBench({
+      maxConnections: 1,
+      authorizeTimeoutMs: 1_000,
+      log: {
+        epoch: log.epoch,
+        append: (entries) => log.append(entries),
+        read: (query) => log.read(query),
+        position: () => new Promise<never>(() => {}),
+        tail: (listener) => log.tail(listener),
+      },
+    });
+    const asking = ask(`/events/notice?last_event_id=${log.epoch}.9`);
+    await clock.settle();
+    await clock.advance(1_001);
+    expect(connect(await asking).frames).toMatchObject([{ event: 'linefeed.reconnect' }]);
+    expect((await open('/events/notice')).of('linefeed.hello')).toHaveLength(1);
   });
 
   function limited() {

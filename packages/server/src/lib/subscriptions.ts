@@ -51,7 +51,7 @@ export class Subscriptions {
     entries: readonly AskedEntry[],
     subject: AdmissionSubject,
   ): Promise<{ admitted: Admitted[]; refused: Refused[] }> {
-    return this.#options.withinTime(admitAll(entries, subject, this.#admission));
+    return admitAll(entries, subject, this.#admission);
   }
 
   /** Applies a control request. `isLeaving`: nothing new may begin on it any more. */
@@ -69,7 +69,9 @@ export class Subscriptions {
       connection.control(FRAME.end, { address: event, n } satisfies End);
     }
     const taken = connection.subscriptionCount;
-    const { admitted, refused } = await this.decide(add, { context, taken, alone: false });
+    const { admitted, refused } = await this.#options.withinTime(
+      this.decide(add, { context, taken, alone: false }),
+    );
     if (isLeaving()) return;
     for (const entry of refused) sendRefusal(connection, entry, n);
     for (const entry of admitted) {
