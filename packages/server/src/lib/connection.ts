@@ -13,7 +13,8 @@ import {
   type SubscriptionError,
 } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
-import { LoggedDelivery, type DeliveryCounters, type DeliveryPort } from './delivery.ts';
+import type { DeliveryCounters, DeliveryPort } from './delivery-port.ts';
+import { LoggedDelivery } from './delivery.ts';
 import type { Beating } from './heartbeat.ts';
 import type { Hub } from './hub.ts';
 import type { FeedLimits } from './limits.ts';

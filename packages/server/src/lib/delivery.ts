@@ -1,15 +1,8 @@
 /** The logged addresses of one connection: replayed by pulled pages, then live, and back when the reader falls behind. */
-import {
-  BEGINNING,
-  comparePositions,
-  FRAME,
-  type Gap,
-  type Position,
-  type Subscribed,
-} from '@linefeed/shared/wire';
+import { BEGINNING, comparePositions, FRAME, type Position, type Subscribed } from '@linefeed/shared/wire';
 import type { Batch, Frame } from './batch.ts';
-import type { Clock } from './clock.ts';
-import type { Hub, Member } from './hub.ts';
+import { announceGaps, type DeliveryOptions, type DeliveryPort } from './delivery-port.ts';
+import type { Member } from './hub.ts';
 import type { LogEvent } from './log.ts';
 import { mergeStarts, positionOf, type LoggedStart } from './start.ts';
 import { earlierOf, laterOf, Track, type FoundGap } from './track.ts';
@@ -19,40 +12,6 @@ import { Tracks } from './tracks.ts';
 const PAGE_EVENTS = 500;
 const PAGE_BYTES = 256 * 1024;
 const RESET_POLL_MS = 10;
-
-/** What a delivery writes to, and whom it tells. */
-export interface DeliveryPort {
-  readonly closed: boolean;
-  /** Bytes that wait for the reader, and whether it takes more. */
-  readonly bufferedBytes: number;
-  readonly writable: boolean;
-  /** Resolves when it does, or is gone. */
-  drained(): Promise<void>;
-  write(bytes: Uint8Array): void;
-  /** Writes a control frame, behind what is pending. */
-  control(event: string, payload: object, id?: string): void;
-  onGap(gap: Gap): void;
-  /** The log cannot be read. */
-  onFailure(error: unknown): void;
-}
-
-export interface DeliveryCounters {
-  framesOut: number;
-  /** Times a reader fell behind its bound. */
-  fallbacks: number;
-  gaps: number;
-  replayed: number;
-  /** Replays that reached the tail, of one event or more. */
-  replays: number;
-  largestReplay: number;
-}
-
-export interface DeliveryOptions {
-  readonly hub: Hub;
-  readonly clock: Clock;
-  readonly counters: DeliveryCounters;
-  readonly limits: { readonly maxBufferedBytes: number };
-}
 
 export class LoggedDelivery implements Member {
   readonly #options: DeliveryOptions;
@@ -371,17 +330,7 @@ export class LoggedDelivery implements Member {
   }
 
   #announce(gaps: readonly FoundGap[]): void {
-    for (const { address, from, to, reason } of gaps) {
-      const gap: Gap = {
-        address,
-        from: 'cursor' in from ? from.cursor : this.#options.hub.cursorAt(from.position),
-        to: this.#options.hub.cursorAt(to),
-        reason,
-      };
-      this.#options.counters.gaps += 1;
-      this.#port.control(FRAME.gap, gap);
-      this.#port.onGap(gap);
-    }
+    announceGaps(gaps, this.#port, this.#options);
   }
 
   /** Tells the client where it stands, if that moved though nothing matched. */
