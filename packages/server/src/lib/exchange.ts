@@ -90,7 +90,7 @@ export function toProblem(error: unknown, headers: HeaderList = []): Answer {
 
 /**
  * Anything thrown by user code as a refusal: with its own status where it has one from 400 to 599, else 500. Its message
- * goes out only from a LinefeedError or where it says `expose: true`, because errors of other libraries have a status too
+ * goes out only from a LinefeedError or, below 500, where it says `expose: true`, because errors of other libraries have a status too
  * and tell in their message what is nobody's business. `failure`: what is said of everything else.
  */
 export function toRefusal(
@@ -104,8 +104,8 @@ export function toRefusal(
   };
   const status = Number(given);
   if (Number.isInteger(status) && status >= 400 && status <= 599) {
-    const message =
-      error instanceof Error && expose === true ? error.message : `Refused with status ${status}.`;
+    const isQuoted = status < 500 && error instanceof Error && expose === true;
+    const message = isQuoted ? error.message : `Refused with status ${status}.`;
     const code = status === 401 ? 'unauthorized' : status === 403 ? 'forbidden' : 'http_status';
     return new LinefeedError(code, message, { status, cause: error });
   }

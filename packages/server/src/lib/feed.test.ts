@@ -868,6 +868,10 @@ describe('refusals', () => {
       401,
       'Refused with status 401.',
     ]);
+    const down = await failing(Object.assign(new Error('db-3 is down'), { status: 503, expose: true })).ask(
+      '/events/notice',
+    );
+    expect([down.status, JSON.parse(down.body as string).title]).toEqual([503, 'Refused with status 503.']);
     const broken = failing(new Error('db password'));
     const answer = await broken.ask('/events/notice');
     expect(answer.status).toBe(500);
