@@ -1,6 +1,6 @@
-/** The default transport: a streaming fetch through eventsource-parser. */
+/** The default transport: a streaming fetch through the event stream parser. */
 import { LinefeedError } from '@linefeed/shared';
-import { createParser } from 'eventsource-parser';
+import { createEventStreamParser } from '../event-stream-parser.ts';
 import { networkError, send, toEnding, toOpeningUrl } from '../request.ts';
 import type { Ending, Transport } from '../transport.ts';
 
@@ -17,7 +17,6 @@ export function fetchTransport({ maxFrameLength = 2 ** 22 }: FetchTransportOptio
   return (opening, sink) => {
     const controller = new AbortController();
     const { signal } = controller;
-    let tooLong = false;
 
     const read = async (): Promise<Ending> => {
       const url = toOpeningUrl(opening);
@@ -30,27 +29,20 @@ export function fetchTransport({ maxFrameLength = 2 ** 22 }: FetchTransportOptio
           }));
       const refusal = await toEnding(response);
       if (refusal !== undefined) return refusal;
-      const parser = createParser({
-        maxBufferSize: maxFrameLength,
-        onEvent({ event = 'message', data, id = '' }) {
-          tooLong ||= data.length > maxFrameLength;
-          if (!tooLong && !signal.aborted) sink.onFrame(event, data, id);
+      const parse = createEventStreamParser({
+        maxFrameLength,
+        onFrame(event, data, id) {
+          if (!signal.aborted) sink.onFrame(event, data, id);
         },
-        onRetry: (retryMs) => sink.onRetry(retryMs),
-        onError({ type }) {
-          tooLong ||= type === 'max-buffer-size-exceeded';
-        },
+        onRetry: sink.onRetry,
       });
-      // The parser takes one BOM away by itself (WHATWG HTML §9.2.5); a second one is a field name.
-      const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
       const reader = response.body!.getReader();
       for (;;) {
         const { done, value } = await reader.read();
         if (done) return { error: networkError('The response ended.') };
         if (signal.aborted) return {};
         sink.onLife();
-        parser.feed(decoder.decode(value, { stream: true }));
-        if (tooLong) {
+        if (!parse(value)) {
           return {
             error: new LinefeedError('protocol', `A frame is longer than ${maxFrameLength} characters.`),
           };

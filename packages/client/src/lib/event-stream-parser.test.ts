@@ -1,0 +1,169 @@
+import fc from 'fast-check';
+import { createParser } from 'eventsource-parser';
+import { describe, expect, it } from 'vitest';
+import { createEventStreamParser } from './event-stream-parser.ts';
+
+type Reported = readonly [event: string, data: string, id: string] | readonly [retryMs: number];
+
+interface Reading {
+  readonly reported: Reported[];
+  /** What each chunk was answered with. */
+  readonly taken: boolean[];
+}
+
+function read(chunks: readonly (string | Uint8Array)[], maxFrameLength = 2 ** 22): Reading {
+  const reported: Reported[] = [];
+  const parse = createEventStreamParser({
+    maxFrameLength,
+    onFrame: (...frame) => reported.push(frame),
+    onRetry: (retryMs) => reported.push([retryMs]),
+  });
+  const encoder = new TextEncoder();
+  const taken = chunks.map((chunk) => parse(typeof chunk === 'string' ? encoder.encode(chunk) : chunk));
+  return { reported, taken };
+}
+
+/** The same by eventsource-parser, which hands out ids and frames apart. */
+function readByOracle(bytes: Uint8Array): Reported[] {
+  const reported: Reported[] = [];
+  let last = '';
+  const parser = createParser({
+    onEvent: ({ event = 'message', data, id }) => reported.push([event, data, id ?? last]),
+    onId: (id) => (last = id),
+    onRetry: (retryMs) => reported.push([retryMs]),
+  });
+  // Taken away by the decoder of UTF-8, as the standard says; the oracle would take a second one away as well.
+  const text = new TextDecoder().decode(bytes);
+  parser.feed(text.startsWith('\uFEFF') ? `:\n${text}` : text);
+  return reported;
+}
+
+function cut(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[] {
+  const chunks: Uint8Array[] = [];
+  let at = 0;
+  for (const length of lengths) {
+    chunks.push(bytes.subarray(at, at + length));
+    at += length;
+  }
+  return [...chunks, bytes.subarray(at)];
+}
+
+const FIELD = fc.constantFrom(
+  'data',
+  'event',
+  'id',
+  'retry',
+  '',
+  'Data',
+  ' data',
+  'data ',
+  'x',
+  '\uFEFFdata',
+);
+const VALUE = fc.oneof(
+  fc.constantFrom('', ' ', '1', ' 1', '  1', '12a', '-1', '007', 'a:b', ' a: b', '\0', 'é😀', '\u2028', '٣'),
+  fc.string({ maxLength: 8 }),
+);
+const LINE = fc.oneof(
+  { weight: 4, arbitrary: fc.tuple(FIELD, VALUE).map(([field, value]) => `${field}:${value}`) },
+  { weight: 1, arbitrary: FIELD },
+  { weight: 3, arbitrary: fc.constant('') },
+  { weight: 1, arbitrary: VALUE },
+);
+const STREAM = fc
+  .tuple(
+    fc.constantFrom('', '', '\uFEFF', '\uFEFF\uFEFF'),
+    fc.array(fc.tuple(LINE, fc.constantFrom('\n', '\n', '\r', '\r\n')), { maxLength: 40 }),
+    VALUE,
+  )
+  .map(([mark, lines, rest]) => mark + lines.map((line) => line.join('')).join('') + rest)
+  .map((text) => new TextEncoder().encode(text));
+
+describe('an event stream', () => {
+  it('reads as eventsource-parser reads it, however it is cut', () => {
+    fc.assert(
+      fc.property(STREAM, fc.array(fc.nat({ max: 9 }), { maxLength: 60 }), (bytes, lengths) => {
+        expect(read(cut(bytes, lengths)).reported).toEqual(readByOracle(bytes));
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  it('reads the same byte by byte, whatever the bytes are', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 60 }), (noise) => {
+        const bytes = Uint8Array.from([...noise, ...new TextEncoder().encode('\n\ndata: é\r\ndata\r\r')]);
+        const whole = read([bytes]).reported;
+        expect(read([...bytes].map((byte) => Uint8Array.of(byte))).reported).toEqual(whole);
+        expect(whole).toEqual(readByOracle(bytes));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it.each([
+    [
+      'keeps the last id for the frames behind it',
+      'id: 1\ndata: a\n\ndata: b\n\nid\ndata: c\n\n',
+      ['1', '1', ''],
+    ],
+    ['takes the id of a block without data', 'id: 1\n\ndata: a\n\n', ['1']],
+    ['ignores an id with U+0000 in it', 'id: 1\nid: 2\0\ndata: a\n\n', ['1']],
+  ])('%s', (_, text, ids) => {
+    expect(read([text]).reported.map((frame) => frame[2])).toEqual(ids);
+  });
+
+  it('forgets the type of a block without data', () => {
+    expect(read(['event: a\n\ndata: 1\n\n']).reported).toEqual([['message', '1', '']]);
+  });
+
+  it('says nothing of a block that has not ended, and says it at the byte that ends it', () => {
+    expect(read(['data: 1']).reported).toEqual([]);
+    expect(read(['data: 1\n']).reported).toEqual([]);
+    expect(read(['data: 1\r\r']).reported).toEqual([['message', '1', '']]);
+  });
+
+  it('takes a reconnection time of digits alone', () => {
+    expect(read(['retry: 10\nretry: 1e3\nretry: -1\nretry\nretry:  5\nretry:07\n']).reported).toEqual([
+      [10],
+      [7],
+    ]);
+  });
+});
+
+describe('a frame', () => {
+  it.each([
+    ['in one line', ['data: 1234567890']],
+    ['in one line of many chunks', 'data: 1234567890'.split('')],
+    ['in many lines', ['data: 12345\n', 'data: 67890\n']],
+    ['in a line that is no field', ['x'.repeat(11)]],
+    ['and is not handed out', ['data: 12345678901\n\n']],
+  ])('may be as long as the limit, and no longer, %s', (_, chunks) => {
+    const exact = chunks.join('').length;
+    const { reported, taken } = read(chunks, 10);
+    expect(taken.at(-1)).toBe(false);
+    expect(reported).toEqual([]);
+    expect(read(chunks, exact).taken).not.toContain(false);
+  });
+
+  it('within the limit passes, however many follow', () => {
+    expect(read(['data: 1234\n\n'.repeat(100)], 10)).toMatchObject({ taken: [true] });
+    expect(read(['data: 1234\n\n'.repeat(100)], 10).reported).toHaveLength(100);
+  });
+
+  it('costs the same for each byte, in one chunk or in many small ones', () => {
+    const chunk = new TextEncoder().encode('x'.repeat(16));
+    const msFor = (chunks: number) => {
+      const parse = createEventStreamParser({ maxFrameLength: 2 ** 30, onFrame() {}, onRetry() {} });
+      const startMs = performance.now();
+      for (let n = 0; n < chunks; n += 1) parse(chunk);
+      parse(new TextEncoder().encode('\n\n'));
+      return performance.now() - startMs;
+    };
+    msFor(10_000);
+    // Sixteen times the chunks: sixteen times the work, where looking again at what came costs 256 times.
+    const small = Math.min(...Array.from({ length: 5 }, () => msFor(10_000)));
+    const large = Math.min(...Array.from({ length: 5 }, () => msFor(160_000)));
+    expect(large / small).toBeLessThan(100);
+  });
+});
