@@ -231,6 +231,8 @@ function toResponse(status: number, body: unknown, url: string, type = 'text/pla
     text === undefined
       ? body
       : {
+          // A control request reads no body: it only lets go of it.
+          cancel: async () => undefined,
           getReader: () => ({
             read: async () => ({ done: once.length === 0, value: once.shift() }),
             cancel: async () => undefined,

@@ -272,14 +272,15 @@ export class LoggedDelivery implements Member {
   async #pullPage(track: Track): Promise<void> {
     const { hub, counters } = this.#options;
     if (track.addresses.size > 0) {
+      const { additions } = track;
       const page = await hub.log.read({
         after: track.position,
         addresses: track.addresses,
         limit: PAGE_EVENTS,
         maxBytes: PAGE_BYTES,
       });
-      // While the page was read: closed, reset, or unsubscribed.
-      if (this.#port.closed || !this.#tracks.includes(track)) return;
+      // While the page was read: closed, reset, unsubscribed, or one more was subscribed, of which it has nothing.
+      if (this.#port.closed || !this.#tracks.includes(track) || track.additions !== additions) return;
       if (page.epoch !== hub.epoch) return await this.#awaitReset();
       this.flush();
       const isMain = track === this.#main;

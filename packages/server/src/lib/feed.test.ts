@@ -492,6 +492,33 @@ describe('control requests', () => {
     await clock.settle();
     expect(tap.of('linefeed.error')[0]!.data).toMatchObject({ address: 'other', n: 1, code: 'forbidden' });
   });
+
+  it('add an address while a page of the others is read, and lose nothing of it', async () => {
+    const log = memoryLog();
+    let letGo: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (letGo = resolve));
+    const { feed, open, ask, clock } = createBench({
+      log: {
+        epoch: log.epoch,
+        append: (entries) => log.append(entries),
+        read: async (query) => {
+          const page = await log.read(query);
+          await held;
+          return page;
+        },
+        position: () => log.position(),
+        tail: (listener) => log.tail(listener),
+      },
+    });
+    await feed.publish('other', { n: 1 });
+    await feed.publish('notice', { text: 'a' });
+    const tap = await open('/events?topic=notice&from=earliest');
+    const add = [{ address: 'other', from: 'earliest' }];
+    await ask('/events', control({ connection: idOf(tap), n: 1, add }));
+    letGo();
+    await clock.settle();
+    expect(tap.payloads).toEqual([{ n: 1 }, { text: 'a' }]);
+  });
 });
 
 describe('streams', () => {

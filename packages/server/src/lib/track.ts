@@ -24,6 +24,8 @@ export class Track {
   /** Each address with the position behind which it is to be delivered; matters where it is greater than `position`. */
   readonly addresses: Map<string, Position> = new Map();
   readonly #pendingGaps = new Map<string, PendingGap>();
+  /** Goes up with each address that is added: a page that was asked for before has nothing of it. */
+  additions = 0;
 
   constructor(position: Position) {
     this.position = position;
@@ -35,6 +37,7 @@ export class Track {
 
   add(address: string, floor: Position, gap?: PendingGap): void {
     this.addresses.set(address, floor);
+    this.additions += 1;
     if (gap !== undefined) this.#pendingGaps.set(address, gap);
   }
 
