@@ -124,7 +124,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'client: starts a new address at an old cursor',
     file: place,
-    find: "(cursor && event === undefined ? 'now' : undefined)",
+    find: "((cursor || isOpen) && event === undefined ? 'now' : undefined)",
     replace: 'undefined',
   },
 ];

@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import type { AnyChannel } from '@linefeed/shared';
 import { createParser } from 'eventsource-parser';
 import { createClient } from '../src/lib/client.ts';
-import { createEventStreamParser } from '../src/lib/event-stream-parser.ts';
+import { createEventStreamParser, type EventStreamSink } from '../src/lib/event-stream-parser.ts';
 import { frame, hello, subscribed } from './frames.ts';
 
 export interface ThroughputOptions {
@@ -101,14 +101,14 @@ export async function measureThroughput(options: ThroughputOptions): Promise<Thr
     }),
     parser: await timed(events, async (onEvent) => {
       let done = false;
-      const parse = createEventStreamParser({
-        maxFrameLength: 2 ** 22,
+      const sink: EventStreamSink = {
         onRetry() {},
         onFrame(event, data) {
           const payload: unknown = JSON.parse(data);
           if (isEvent(event)) done = onEvent(payload);
         },
-      });
+      };
+      const parse = createEventStreamParser(sink, 2 ** 22);
       await readWith(parse, chunks, () => done);
     }),
     client: await timed(

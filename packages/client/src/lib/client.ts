@@ -9,12 +9,10 @@ import {
 import { systemClock, type Clock } from './clock.ts';
 import { createConnection } from './connection.ts';
 import type { ConnectionSnapshot } from './connection-state.ts';
-import { createControl } from './control.ts';
 import { createGate } from './gate.ts';
 import { iterate } from './iterate.ts';
 import { watchPage } from './page.ts';
-import { createPersistence, type PersistOptions } from './persist.ts';
-import { send } from './request.ts';
+import type { Persist } from './persist.ts';
 import type { RetryOptions } from './retry-policy.ts';
 import { createRoster } from './roster.ts';
 import { createRouting } from './routing.ts';
@@ -22,6 +20,7 @@ import { createSettlement } from './settlement.ts';
 import type { Readable } from './store.ts';
 import {
   createDelivery,
+  later,
   type AnyHandler,
   type EventInfo,
   type Gap,
@@ -44,8 +43,8 @@ export interface ClientOptions extends Omit<RequestOptions, 'url'> {
   readonly connectTimeoutMs?: number | undefined;
   /** Pause while the page is hidden, after a grace (`true`: 30,000 ms). Default: stay connected. */
   readonly pauseWhenHidden?: boolean | { readonly graceMs: number } | undefined;
-  /** Keep the committed cursor over a reload (`true`: in `sessionStorage`). Default: no. */
-  readonly persist?: boolean | PersistOptions | undefined;
+  /** Keep the committed cursor over a reload: `persistCursor()`. Default: no. */
+  readonly persist?: Persist | undefined;
   /** Events of one subscription that wait for its handler; one more stops reading. Default: 1,000. */
   readonly maxQueuedEvents?: number | undefined;
   /** How long an address stays subscribed after the last handler has left it. Default: 1,000. */
@@ -118,107 +117,58 @@ export function createClient<C extends AnyChannel>(
 ): Client<C> {
   const options = second ?? (first as ClientOptions);
   const channel = second && (first as C);
-  const { clock = systemClock, pauseWhenHidden, persist, retry = {}, headers, credentials, fetch } = options;
-  const request: RequestOptions = { url: String(options.url), headers, credentials, fetch };
   const gate = createGate();
+  const settlement = createSettlement(() => persistence?.note());
+  // oxlint-disable-next-line no-console -- nobody listens, and an error must not be silent
+  const report = later(options.onError ?? ((error: LinefeedError) => console.error(error)));
   let warned = false;
   let closed = false;
 
-  // oxlint-disable-next-line no-console -- nobody listens, and an error must not be silent
-  const onError = options.onError ?? ((error: LinefeedError) => console.error(error));
-  const onInvalid = options.onInvalid ?? onError;
-  // Deferred: what they throw must not reach the middle of a frame.
-  const deferred = (report: (error: LinefeedError) => void) => (error: LinefeedError) =>
-    void Promise.resolve(error).then(report);
-
-  const settlement = createSettlement(() => persistence?.note());
-  const control = createControl({
-    clock,
-    take: () => roster.takeChange(),
-    async send(body) {
-      const response = await send(request, request.url, { method: 'POST', body: JSON.stringify(body) });
-      response.body?.cancel().catch(() => {});
-      return response.status;
-    },
-    onFailure: () => connection.reopen('changed'),
-  });
-  const start = () => {
-    if (['idle', 'closed', 'failed'].includes(connection.getSnapshot().state)) connection.open('subscribed');
+  const warn = ({ address, reason }: Gap) => {
+    if (warned) return;
+    warned = true;
+    // oxlint-disable-next-line no-console -- nobody listens, and a gap must not be silent
+    console.warn(
+      `Linefeed: events of ${address} are lost (${reason}); give onGap to fetch what they changed.`,
+    );
   };
-  const roster = createRoster({
-    clock,
-    lingerMs: options.lingerMs ?? 1_000,
-    restored: (address) => persistence?.restored(address),
-    start,
-    rest: () => closed || connection.stop('rest', 'unsubscribed'),
-    flush: control.flush,
-  });
-  const routing = createRouting({
-    clock,
-    settlement,
-    roster,
-    control,
-    retry,
-    start,
-    reopen: (reason) => connection.reopen(reason),
-    listen: (event) => connection.listen(event),
-    onError: deferred(onError),
-    onInvalid: deferred(onInvalid),
-  });
-  const connection = createConnection({
-    request,
+
+  const shared = {
+    ...options,
+    onGap: options.onGap ?? warn,
+    url: String(options.url),
+    clock: options.clock ?? systemClock,
     transport: options.transport ?? fetchTransport(),
-    clock,
-    retry,
-    connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
-    hiddenGraceMs: pauseWhenHidden
-      ? pauseWhenHidden === true
-        ? 30_000
-        : pauseWhenHidden.graceMs
-      : undefined,
-    plan: roster.takeOpening,
-    onFrame: routing.onFrame,
-    onGone() {
-      roster.reset();
-      control.reset();
-    },
+    gate,
+    settlement,
+    report,
+    reportInvalid: options.onInvalid ? later(options.onInvalid) : report,
+  };
+  const connection = createConnection(shared, {
+    plan: () => roster.takeOpening(),
+    onControl: (...frame) => routing.onControl(...frame),
+    onEvent: (...frame) => routing.onEvent(...frame),
+    onGone: () => roster.reset(),
     onOver(error) {
       routing.onOver(error);
-      if (error) deferred(onError)(error);
+      if (error) report(error);
     },
-    full: gate.full,
-    committed: settlement.committed,
   });
-  const persistence = persist
-    ? createPersistence(persist === true ? {} : persist, request.url, clock, () => [
-        settlement.committed(),
-        // Only those that the cursor speaks for.
-        ...[...roster.entries].filter(({ at, apart }) => at && !apart).map(({ address }) => address),
-      ])
-    : undefined;
+  const roster = createRoster({
+    ...shared,
+    connection,
+    restored: (address) => persistence?.restored(address),
+  });
+  const routing = createRouting({ ...shared, roster, connection });
+  const persistence = options.persist?.({
+    ...shared,
+    committed: settlement.committed,
+    places: roster.entries,
+  });
   const unwatch = watchPage((hint) => {
     if (hint === 'hidden' || hint === 'pagehide') persistence?.flush();
     connection.hint(hint);
   });
-
-  const context = {
-    clock,
-    gate,
-    settlement,
-    maxQueuedEvents: options.maxQueuedEvents ?? 1_000,
-    onGap:
-      options.onGap ??
-      ((gap: Gap) => {
-        if (warned) return;
-        warned = true;
-        // oxlint-disable-next-line no-console -- nobody listens, and a gap must not be silent
-        console.warn(
-          `Linefeed: events of ${gap.address} are lost (${gap.reason}); give onGap to fetch what they changed.`,
-        );
-      }),
-    onError,
-    onInvalid,
-  };
 
   const listen = (
     topic: string,
@@ -228,7 +178,7 @@ export function createClient<C extends AnyChannel>(
   ): Subscription => {
     if (closed) throw new LinefeedError('closed', `This client is closed; ${topic} cannot be subscribed.`);
     const schema = channel?.topics.get(topic)?.data;
-    const delivery = createDelivery(context, topic, params, schema, handler, given, () =>
+    const delivery = createDelivery(shared, topic, params, schema, handler, given, () =>
       roster.remove(delivery),
     );
     if (given.signal?.aborted) delivery.subscription();

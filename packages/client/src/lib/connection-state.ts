@@ -57,50 +57,34 @@ export type ConnectionReason =
   | Reconnect['reason']
   | ErrorCode;
 
-type Row = Readonly<Record<ConnectionState, ConnectionState>>;
-
-const STAY: Row = {
-  idle: 'idle',
-  connecting: 'connecting',
-  connected: 'connected',
-  reconnecting: 'reconnecting',
-  suspended: 'suspended',
-  closed: 'closed',
-  failed: 'failed',
+// What a state is: 3 something to continue, 2 a first attempt, 1 at rest, 0 over.
+const RANK: Readonly<Record<ConnectionState, 0 | 1 | 2 | 3>> = {
+  connected: 3,
+  reconnecting: 3,
+  connecting: 2,
+  idle: 1,
+  suspended: 1,
+  closed: 0,
+  failed: 0,
 };
 
-/** Every attempt and every connection ends up in `state`; what rests is left alone. */
-const attempting = (state: ConnectionState): Row => ({
-  ...STAY,
-  connecting: state,
-  connected: state,
-  reconnecting: state,
-});
-
-/** Everything but `closed` and `failed` ends up in `state`. */
-const living = (state: ConnectionState): Row => ({ ...attempting(state), idle: state, suspended: state });
-
-// The compiler asks for a row for each event, and each row has a cell for each state.
-const TABLE: Readonly<Record<ConnectionEvent, Row>> = {
-  start: {
-    ...living('connecting'),
-    connected: 'reconnecting',
-    reconnecting: 'reconnecting',
-    closed: 'connecting',
-    failed: 'connecting',
-  },
-  hello: attempting('connected'),
-  lost: attempting('reconnecting'),
-  refused: attempting('failed'),
-  finished: attempting('closed'),
-  suspend: attempting('suspended'),
-  rest: living('idle'),
-  close: { ...living('closed'), failed: 'closed' },
+// By event, the lowest rank that it moves, and where to. The compiler asks for each event, and above for each state.
+const RULES: Readonly<Record<ConnectionEvent, readonly [rank: 0 | 1 | 2, to: ConnectionState]>> = {
+  start: [0, 'connecting'],
+  hello: [2, 'connected'],
+  lost: [2, 'reconnecting'],
+  refused: [2, 'failed'],
+  finished: [2, 'closed'],
+  suspend: [2, 'suspended'],
+  rest: [1, 'idle'],
+  close: [0, 'closed'],
 };
 
 /** Where `event` leads from `state`. */
 export function nextState(state: ConnectionState, event: ConnectionEvent): ConnectionState {
-  return TABLE[event][state];
+  const [rank, to] = RULES[event];
+  if (event === 'start' && RANK[state] === 3) return 'reconnecting';
+  return RANK[state] < rank ? state : to;
 }
 
 /** A connection at the moment of its last change. */

@@ -1,6 +1,6 @@
 /** One connection at a time, and another one after it: the shell around states, retry policy and liveness. */
 import { LinefeedError, type ErrorCode } from '@linefeed/shared';
-import { FRAME, PROTOCOL_VERSION, type Hello, type Reconnect } from '@linefeed/shared/wire';
+import { CONTROL_PREFIX, PROTOCOL_VERSION } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import {
   INITIAL,
@@ -9,29 +9,35 @@ import {
   type ConnectionReason,
   type ConnectionSnapshot,
 } from './connection-state.ts';
+import type { Gate } from './gate.ts';
 import { hear, judge, probe, type Pulse } from './liveness.ts';
 import type { PageHint } from './page.ts';
-import { NO_FAILURES, planRetry, type RetryOptions } from './retry-policy.ts';
+import { NO_FAILURES, planRetry, type RetryHistory, type RetryOptions } from './retry-policy.ts';
+import type { Settlement } from './settlement.ts';
 import { createStore, type Readable } from './store.ts';
 import type { Ending, Opening, RequestOptions, Transport, TransportConnection } from './transport.ts';
 
-export interface ConnectionOptions {
-  readonly request: RequestOptions;
+export interface ConnectionContext extends RequestOptions {
   readonly transport: Transport;
   readonly clock: Clock;
-  readonly retry: RetryOptions;
-  readonly connectTimeoutMs: number;
-  /** Pause so long after the page was hidden; `undefined`: never. */
-  readonly hiddenGraceMs: number | undefined;
+  readonly gate: Gate;
+  readonly settlement: Settlement;
+  readonly retry?: RetryOptions | undefined;
+  readonly connectTimeoutMs?: number | undefined;
+  /** Pause so long after the page was hidden; `true`: 30,000. Default: never. */
+  readonly pauseWhenHidden?: boolean | { readonly graceMs: number } | undefined;
+}
+
+export interface ConnectionHandlers {
   /** What to ask for, taken afresh for each attempt. */
   readonly plan: () => Pick<Opening, 'entries' | 'cursor'>;
-  readonly onFrame: (event: string, data: string, id: string) => void;
+  /** A control frame, by its name behind the prefix; `hello` comes first. */
+  readonly onControl: (name: string, body: unknown, id: string) => void;
+  readonly onEvent: (event: string, data: string, id: string) => void;
   /** The response is gone; what it was asked for is open again. */
   readonly onGone: () => void;
   /** Over for good: refused with this error, or finished without. */
-  readonly onOver: (error: LinefeedError | undefined) => void;
-  readonly full: () => Promise<void> | undefined;
-  readonly committed: () => string | undefined;
+  readonly onOver: (error?: LinefeedError) => void;
 }
 
 export interface Connection extends Readable<ConnectionSnapshot> {
@@ -46,29 +52,25 @@ export interface Connection extends Readable<ConnectionSnapshot> {
   readonly hint: (hint: PageHint) => void;
 }
 
-export function createConnection(options: ConnectionOptions): Connection {
-  const { clock, retry, full } = options;
-  const store = createStore(INITIAL);
+export function createConnection(context: ConnectionContext, handlers: ConnectionHandlers): Connection {
+  const { clock, gate, retry, connectTimeoutMs = 10_000, pauseWhenHidden } = context;
+  const { getSnapshot, set, subscribe } = createStore(INITIAL);
   let response: TransportConnection | undefined;
   let pulse: Pulse | undefined;
   let heardAt: number | undefined;
-  let history = NO_FAILURES;
+  let history: RetryHistory = NO_FAILURES;
   let retryMs: number | undefined;
   let reauthorized = false;
   let cancelTimer = () => {};
   let cancelPause = () => {};
 
-  const move = (
-    event: ConnectionEvent,
-    reason: ConnectionReason,
-    change: Partial<ConnectionSnapshot> = {},
-  ) => {
-    const before = store.getSnapshot();
+  const move = (event: ConnectionEvent, reason: ConnectionReason, change?: Partial<ConnectionSnapshot>) => {
+    const before = getSnapshot();
     const state = nextState(before.state, event);
-    store.set({
+    set({
       ...before,
       retryInMs: undefined,
-      cursor: options.committed(),
+      cursor: context.settlement.committed(),
       lastEventAt: heardAt,
       ...change,
       state,
@@ -81,7 +83,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     cancelTimer();
     response?.close();
     response = pulse = undefined;
-    options.onGone();
+    handlers.onGone();
   };
 
   const wait = (delayMs: number, task: () => void) => {
@@ -89,28 +91,32 @@ export function createConnection(options: ConnectionOptions): Connection {
     cancelTimer = clock.after(delayMs, task);
   };
 
-  const watch = () => {
-    if (pulse === undefined) return;
-    // While we read nothing ourselves, silence is our own.
-    pulse = full() === undefined ? judge(pulse, clock.now()) : hear(pulse, clock.now());
-    if (pulse !== undefined) return wait(pulse.dueAt - clock.now(), watch);
-    fail('silence', `Nothing came for ${clock.now() - heardAt!} ms; the server promised a sign of life.`);
+  const watch = (next: Pulse | undefined) => {
+    pulse = next;
+    if (!next) return fail('silence', `Nothing came for ${clock.now() - heardAt!} ms, not even a ping.`);
+    wait(next.dueAt - clock.now(), () =>
+      // While we read nothing ourselves, silence is our own.
+      watch((gate.full() ? hear : judge)(pulse!, clock.now())),
+    );
   };
 
   const open = (reason: ConnectionReason) => {
     drop();
     move('start', reason, { attempt: history.failures + 1 });
-    wait(options.connectTimeoutMs, () =>
+    wait(connectTimeoutMs, () =>
       fail(
         'connect_timeout',
-        `No hello within ${options.connectTimeoutMs} ms: is ${options.request.url} a feed, does a proxy hold it back?`,
+        `No hello within ${connectTimeoutMs} ms: is ${context.url} a feed, or held back?`,
       ),
     );
-    const current: TransportConnection = options.transport(
-      { ...options.request, ...options.plan() },
+    // A handler may have closed or reopened us in the middle of a chunk.
+    const isCurrent = () => current === response;
+    const current: TransportConnection = context.transport(
+      { ...context, ...handlers.plan() },
       {
-        full,
+        full: gate.full,
         onLife() {
+          if (!isCurrent()) return;
           heardAt = clock.now();
           pulse &&= hear(pulse, heardAt);
         },
@@ -118,8 +124,7 @@ export function createConnection(options: ConnectionOptions): Connection {
           retryMs = ms;
         },
         onFrame(event, data, id) {
-          // A handler may have closed or reopened us in the middle of a chunk.
-          if (current !== response) return;
+          if (!isCurrent()) return;
           try {
             receive(event, data, id);
           } catch (cause) {
@@ -127,7 +132,7 @@ export function createConnection(options: ConnectionOptions): Connection {
           }
         },
         onEnd(ending) {
-          if (current === response) lose(ending);
+          if (isCurrent()) lose(ending);
         },
       },
     );
@@ -135,81 +140,79 @@ export function createConnection(options: ConnectionOptions): Connection {
   };
 
   const receive = (event: string, data: string, id: string) => {
-    if (event === FRAME.hello) {
-      const { protocol, pingMs, timeoutMs } = JSON.parse(data) as Hello;
-      if (protocol !== PROTOCOL_VERSION) {
-        const message = `The server speaks protocol ${protocol}, this client ${PROTOCOL_VERSION}: reload the page.`;
+    if (!event.startsWith(CONTROL_PREFIX)) return handlers.onEvent(event, data, id);
+    const name = event.slice(CONTROL_PREFIX.length);
+    // oxlint-disable-next-line no-explicit-any -- what the frame is says what it carries
+    const body: any = JSON.parse(data);
+    if (name === 'reconnect') return reopen(body.reason, body.afterMs);
+    if (name === 'hello') {
+      if (body.protocol !== PROTOCOL_VERSION) {
+        const message = `The server speaks protocol ${body.protocol}, not ${PROTOCOL_VERSION}: reload the page.`;
         return lose({ error: new LinefeedError('protocol', message) });
       }
       const connectedAt = clock.now();
-      const { connectionCount } = store.getSnapshot();
       reauthorized = false;
       cancelTimer();
-      if (timeoutMs > 0) {
-        pulse = hear({ pingMs, timeoutMs }, connectedAt);
-        wait(pulse.dueAt - connectedAt, watch);
-      }
+      if (body.timeoutMs > 0) watch(hear(body, connectedAt));
       move('hello', 'hello', {
         error: undefined,
         connectedAt,
         hasEverConnected: true,
-        connectionCount: connectionCount + 1,
+        connectionCount: getSnapshot().connectionCount + 1,
       });
     }
-    if (event === FRAME.reconnect) {
-      const { afterMs, reason } = JSON.parse(data) as Reconnect;
-      return reopen(reason, afterMs);
-    }
-    options.onFrame(event, data, id);
+    handlers.onControl(name, body, id);
   };
 
   const lose = (
-    { error, retryAfter, full: isFull }: Ending,
+    { error, retryAfter, full }: Ending,
     reason: ConnectionReason = error?.code ?? 'finished',
     afterMs?: number,
   ) => {
-    const { state, connectedAt } = store.getSnapshot();
+    const { state, attempt, connectedAt } = getSnapshot();
     drop();
-    if (isFull) {
+    if (full) {
       move('suspend', 'queue');
-      void full()?.then(() => store.getSnapshot().reason === 'queue' && open('queue'));
+      void gate.full()?.then(() => getSnapshot().reason === 'queue' && open('queue'));
       return;
     }
-    if (error === undefined && afterMs === undefined) {
+    if (!error && afterMs === undefined) {
       move('finished', reason);
-      return options.onOver(undefined);
+      return handlers.onOver();
     }
-    if (error) Object.assign(error, { attempt: store.getSnapshot().attempt });
     // Headers are asked for afresh on each attempt: the second 401 in a row is final.
     const unauthorized = error?.status === 401 && !reauthorized;
-    if (unauthorized) reauthorized = true;
+    reauthorized ||= unauthorized;
+    const nowMs = clock.now();
     const plan = planRetry(
       history,
       {
-        connectedMs: state === 'connected' ? clock.now() - connectedAt! : undefined,
+        connectedMs: state === 'connected' ? nowMs - connectedAt! : undefined,
         afterMs: unauthorized ? 0 : afterMs,
         retryAfter,
         retryMs,
       },
       retry,
-      clock.now(),
+      nowMs,
       clock.random(),
     );
-    history = plan.history;
-    const exhausted = error !== undefined && history.failures >= (retry.maxAttempts ?? Infinity);
-    if (error !== undefined && ((!error.retryable && !unauthorized) || exhausted)) {
-      const final = error.retryable
-        ? new LinefeedError(
-            'retries_exhausted',
-            `Gave up after ${history.failures} attempts: ${error.message}`,
-            { cause: error },
-          )
-        : error;
-      move('refused', final.code, { error: final });
-      return options.onOver(final);
+    const { failures, delayMs } = plan;
+    history = plan;
+    if (error) {
+      Object.assign(error, { attempt });
+      const { retryable, message } = error;
+      if (plan.exhausted || !(retryable || unauthorized)) {
+        const final = retryable
+          ? new LinefeedError('retries_exhausted', `Gave up after ${failures} attempts: ${message}`, {
+              cause: error,
+            })
+          : error;
+        move('refused', final.code, { error: final });
+        return handlers.onOver(final);
+      }
     }
-    move('lost', reason, { attempt: history.failures, retryInMs: plan.delayMs, error });
-    wait(plan.delayMs, () => open('retry'));
+    move('lost', reason, { attempt: failures, retryInMs: delayMs, error });
+    wait(delayMs, () => open('retry'));
   };
 
   const reopen = (reason: ConnectionReason, afterMs = 0) => lose({}, reason, afterMs);
@@ -218,11 +221,14 @@ export function createConnection(options: ConnectionOptions): Connection {
     lose({ error: new LinefeedError(code, message, { cause, retryable: true }) });
 
   return {
-    ...store,
+    getSnapshot,
+    subscribe,
     lastEventAt: () => heardAt,
     open,
     reopen,
     stop(event, reason) {
+      const { state } = getSnapshot();
+      if (nextState(state, event) === state) return;
       drop();
       cancelPause();
       history = NO_FAILURES;
@@ -230,22 +236,21 @@ export function createConnection(options: ConnectionOptions): Connection {
     },
     listen: (event) => response?.listen?.(event),
     hint(hint) {
-      const { state, reason } = store.getSnapshot();
+      const { state, reason } = getSnapshot();
       if (hint === 'pagehide') return;
       cancelPause();
       if (hint === 'hidden') {
-        if (options.hiddenGraceMs === undefined) return;
-        cancelPause = clock.after(options.hiddenGraceMs, () => {
-          if (nextState(store.getSnapshot().state, 'suspend') !== 'suspended') return;
+        if (!pauseWhenHidden) return;
+        cancelPause = clock.after(pauseWhenHidden === true ? 30_000 : pauseWhenHidden.graceMs, () => {
+          if (nextState(getSnapshot().state, 'suspend') !== 'suspended') return;
           drop();
           move('suspend', 'hidden');
         });
-      } else if (pulse !== undefined) {
-        pulse = probe(pulse, clock.now());
-        wait(pulse.dueAt - clock.now(), watch);
+      } else if (pulse) {
+        watch(probe(pulse, clock.now()));
       } else if (
         hint !== 'offline' &&
-        (reason === 'hidden' || (state === 'reconnecting' && (response === undefined || hint === 'online')))
+        (reason === 'hidden' || (state === 'reconnecting' && (!response || hint === 'online')))
       ) {
         open('page');
       }

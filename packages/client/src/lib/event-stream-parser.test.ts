@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { createParser } from 'eventsource-parser';
 import { describe, expect, it } from 'vitest';
-import { createEventStreamParser } from './event-stream-parser.ts';
+import { createEventStreamParser, type EventStreamSink } from './event-stream-parser.ts';
 
 type Reported = readonly [event: string, data: string, id: string] | readonly [retryMs: number];
 
@@ -13,11 +13,11 @@ interface Reading {
 
 function read(chunks: readonly (string | Uint8Array)[], maxFrameLength = 2 ** 22): Reading {
   const reported: Reported[] = [];
-  const parse = createEventStreamParser({
-    maxFrameLength,
+  const sink: EventStreamSink = {
     onFrame: (...frame) => reported.push(frame),
     onRetry: (retryMs) => reported.push([retryMs]),
-  });
+  };
+  const parse = createEventStreamParser(sink, maxFrameLength);
   const encoder = new TextEncoder();
   const taken = chunks.map((chunk) => parse(typeof chunk === 'string' ? encoder.encode(chunk) : chunk));
   return { reported, taken };
@@ -154,7 +154,7 @@ describe('a frame', () => {
   it('costs the same for each byte, in one chunk or in many small ones', () => {
     const chunk = new TextEncoder().encode('x'.repeat(16));
     const msFor = (chunks: number) => {
-      const parse = createEventStreamParser({ maxFrameLength: 2 ** 30, onFrame() {}, onRetry() {} });
+      const parse = createEventStreamParser({ onFrame() {}, onRetry() {} }, 2 ** 30);
       const startMs = performance.now();
       for (let n = 0; n < chunks; n += 1) parse(chunk);
       parse(new TextEncoder().encode('\n\n'));

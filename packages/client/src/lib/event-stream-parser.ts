@@ -1,19 +1,20 @@
 /** Takes an event stream apart: bytes in, frames out (WHATWG HTML §9.2.6). Pure. */
 
-export interface EventStreamParserOptions {
-  /** Longest frame, in UTF-16 code units. */
-  readonly maxFrameLength: number;
+/** Who reads. */
+export interface EventStreamSink {
   /** A frame with data. `id` is the last event id: it stays until another one comes. */
-  readonly onFrame: (event: string, data: string, id: string) => void;
-  readonly onRetry: (retryMs: number) => void;
+  onFrame(event: string, data: string, id: string): void;
+  onRetry(retryMs: number): void;
 }
 
-/** Makes the reader of one stream: takes chunks, however cut; `false` where a frame is too long, and no more is read. */
-export function createEventStreamParser({
-  maxFrameLength,
-  onFrame,
-  onRetry,
-}: EventStreamParserOptions): (chunk: Uint8Array) => boolean {
+/**
+ * Makes the parser of one stream. It takes chunks, however they are cut; `false`: a frame is longer than
+ * `maxFrameLength` UTF-16 code units, and nothing more can be read.
+ */
+export function createEventStreamParser(
+  sink: EventStreamSink,
+  maxFrameLength: number,
+): (chunk: Uint8Array) => boolean {
   // Node's own removal of a byte order mark takes a second one away where the first is cut.
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   let unended = '';
@@ -25,7 +26,7 @@ export function createEventStreamParser({
 
   const read = (line: string) => {
     if (line === '') {
-      if (data !== undefined) onFrame(type || 'message', data, id);
+      if (data !== undefined) sink.onFrame(type || 'message', data, id);
       type = '';
       data = undefined;
       return;
@@ -36,7 +37,7 @@ export function createEventStreamParser({
     if (name === 'data') data = data === undefined ? value : `${data}\n${value}`;
     else if (name === 'event') type = value;
     else if (name === 'id' && !value.includes('\0')) id = value;
-    else if (name === 'retry' && /^\d+$/.test(value)) onRetry(Number(value));
+    else if (name === 'retry' && /^\d+$/.test(value)) sink.onRetry(Number(value));
   };
 
   return (chunk) => {

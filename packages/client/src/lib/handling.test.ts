@@ -3,6 +3,8 @@ import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { createScript, createScriptTransport, type Script } from '../../test/scripted-transport.ts';
 import { createClient, type ClientOptions } from './client.ts';
+import { createManualClock } from './clock.ts';
+import { persistCursor } from './persist.ts';
 import type { SubscriptionOptions } from './subscription.ts';
 
 interface Handling {
@@ -239,15 +241,17 @@ describe('payloads', () => {
     const invalid: unknown[] = [];
     const got: unknown[] = [];
     const { transport, attempts } = createScriptTransport();
-    const client = createClient(board, { url: '/', transport, onInvalid: (error) => invalid.push(error) });
+    const clock = createManualClock();
+    const onInvalid = (error: unknown) => invalid.push(error);
+    const client = createClient(board, { url: '/', clock, transport, onInvalid });
     client.subscribe('a', (payload) => got.push(payload));
-    await Promise.resolve();
+    await clock.advance(0);
     const script = attempts[0]!;
     script.hello('e.0');
     script.subscribed('a', 0);
     script.send('a', { text: 7 }, 'e.1.0');
     script.send('a', { text: ' yes ' }, 'e.2.1');
-    await Promise.resolve();
+    await clock.advance(0);
     expect(invalid).toMatchObject([{ code: 'invalid_payload', address: 'a', issues: [{ path: ['text'] }] }]);
     expect(got).toEqual([{ text: 'yes' }]);
     expect(client.cursor).toBe('e.2');
@@ -360,11 +364,11 @@ describe('persist', () => {
 
   it('goes on behind the committed cursor with what was subscribed, over a reload', async () => {
     const storage = createStorage();
-    const before = await handle({}, { persist: { storage } });
+    const before = await handle({}, { persist: persistCursor({ storage }) });
     before.send(1, 2);
     before.finish();
     await before.script.clock.advance(1_000);
-    const after = createScript({ persist: { storage } });
+    const after = createScript({ persist: persistCursor({ storage }) });
     after.client.subscribe('a', () => {});
     after.client.subscribe('b', () => {});
     await after.settle();
@@ -376,7 +380,7 @@ describe('persist', () => {
 
   it('is kept for each identity, and written when the client is closed', async () => {
     const storage = createStorage();
-    const before = await handle({}, { persist: { storage, identity: 'ann' } });
+    const before = await handle({}, { persist: persistCursor({ storage, identity: 'ann' }) });
     before.send(1);
     before.finish();
     await before.script.settle();
@@ -385,7 +389,7 @@ describe('persist', () => {
       ['ann', 'e.1'],
       ['bob', undefined],
     ] as const) {
-      const after = createScript({ persist: { storage, identity } });
+      const after = createScript({ persist: persistCursor({ storage, identity }) });
       after.client.subscribe('a', () => {});
       await after.settle();
       expect(after.last().opening.entries[0]!.from).toBe(from);

@@ -1,5 +1,6 @@
 /** The committed cursor over a reload. */
 import type { Clock } from './clock.ts';
+import type { Place } from './place.ts';
 
 /** Where it is kept: `localStorage`, `sessionStorage`, or anything with these two. */
 export interface CursorStorage {
@@ -14,6 +15,15 @@ export interface PersistOptions {
   identity?: string | undefined;
 }
 
+/** What a client tells of itself to be kept. */
+export interface PersistContext {
+  readonly url: string;
+  readonly clock: Clock;
+  readonly committed: () => string | undefined;
+  readonly places: Iterable<Place>;
+}
+
+/** A kept cursor. */
 export interface Persistence {
   /** The cursor that an address had reached, if it was subscribed then. */
   readonly restored: (address: string) => string | undefined;
@@ -22,37 +32,42 @@ export interface Persistence {
   readonly flush: () => void;
 }
 
+/** Keeps the cursor of one client. Made by `persistCursor()`. */
+export type Persist = (context: PersistContext) => Persistence;
+
 const WRITE_EVERY_MS = 1_000;
 
-/** `state`: the cursor, and the addresses it speaks for. A storage that is full or forbidden is done without. */
-export function createPersistence(
-  { storage, identity = '' }: PersistOptions,
-  url: string,
-  clock: Clock,
-  state: () => ReadonlyArray<string | undefined>,
-): Persistence {
-  const key = `linefeed ${url} ${identity}`;
-  const use = (write?: string) => {
-    try {
-      const items = storage ?? sessionStorage;
-      return write === undefined ? items.getItem(key) : items.setItem(key, write);
-    } catch {
-      return undefined;
-    }
-  };
-  // Neither a cursor nor an address has a space in it.
-  const [cursor, ...addresses] = (use() ?? '').split(' ');
-  let cancel: (() => void) | undefined;
-  const flush = () => {
-    cancel?.();
-    cancel = undefined;
-    use(state().join(' '));
-  };
-  return {
-    restored: (address) => (addresses.includes(address) ? cursor : undefined),
-    note() {
-      cancel ??= clock.after(WRITE_EVERY_MS, flush);
-    },
-    flush,
+/**
+ * Keeps the committed cursor, so that after a reload a client goes on from there, for the addresses it speaks for. One
+ * key for each URL and identity. A storage that is full or forbidden is done without.
+ */
+export function persistCursor({ storage, identity = '' }: PersistOptions = {}): Persist {
+  return ({ url, clock, committed, places }) => {
+    const key = `linefeed ${url} ${identity}`;
+    const use = (write?: string) => {
+      try {
+        const items = storage ?? sessionStorage;
+        return write === undefined ? items.getItem(key) : items.setItem(key, write);
+      } catch {
+        return undefined;
+      }
+    };
+    // Neither a cursor nor an address has a space in it.
+    const [cursor, ...addresses] = (use() ?? '').split(' ');
+    let cancel: (() => void) | undefined;
+    const flush = () => {
+      cancel?.();
+      cancel = undefined;
+      // Only those that the cursor speaks for.
+      const spokenFor = [...places].filter(({ at, apart }) => at && !apart);
+      use([committed(), ...spokenFor.map(({ address }) => address)].join(' '));
+    };
+    return {
+      restored: (address) => (addresses.includes(address) ? cursor : undefined),
+      note() {
+        cancel ??= clock.after(WRITE_EVERY_MS, flush);
+      },
+      flush,
+    };
   };
 }

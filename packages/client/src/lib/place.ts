@@ -54,13 +54,16 @@ export function toOpening(
   return { entries: list.map((place) => toEntry(place, shared)), cursor: toText(shared) };
 }
 
-/** One entry of an opening list, or of a control request, on a connection that stands at `cursor`. */
-export function toEntry(place: Place, cursor: Cursor | undefined): SubscriptionEntry {
+/**
+ * One entry of an opening list on a connection that stands at `cursor`, or (`isOpen`) of a control request: an open
+ * connection stands somewhere, known or not.
+ */
+export function toEntry(place: Place, cursor: Cursor | undefined, isOpen?: boolean): SubscriptionEntry {
   const { address, key, event, at, mark } = place;
   const from =
     mark === undefined
       ? at === undefined
-        ? (place.from ?? (cursor && event === undefined ? 'now' : undefined))
+        ? (place.from ?? ((cursor || isOpen) && event === undefined ? 'now' : undefined))
         : sharesCursor(place, cursor)
           ? undefined
           : toText(at)

@@ -33,9 +33,11 @@ export interface Loss {
   readonly retryMs?: number | undefined;
 }
 
-export interface Retry {
-  readonly history: RetryHistory;
+/** What to do, and what to remember of it. */
+export interface Retry extends RetryHistory {
   readonly delayMs: number;
+  /** That was the last failure that `maxAttempts` allows. */
+  readonly exhausted: boolean;
 }
 
 const STABLE_MS = 5_000;
@@ -49,7 +51,7 @@ const QUICK_MS = 500;
 export function planRetry(
   { failures, quickAt }: RetryHistory,
   { connectedMs, afterMs, retryAfter = '', retryMs }: Loss,
-  { baseMs = retryMs ?? 1_000, floorMs = 500, capMs = 30_000 }: RetryOptions,
+  { baseMs = retryMs ?? 1_000, floorMs = 500, capMs = 30_000, maxAttempts = Infinity }: RetryOptions = {},
   nowMs: number,
   chance: number,
 ): Retry {
@@ -64,7 +66,9 @@ export function planRetry(
       ? chance * QUICK_MS
       : Math.max(floorMs, chance * boundMs);
   return {
-    history: { failures, quickAt: quick ? nowMs : quickAt },
+    failures,
+    quickAt: quick ? nowMs : quickAt,
+    exhausted: failures >= maxAttempts,
     delayMs: Math.max(waitMs, Number(retryAfter) * 1_000 || Date.parse(retryAfter) - nowMs || 0),
   };
 }

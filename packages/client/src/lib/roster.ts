@@ -1,22 +1,21 @@
-/** The list of subscriptions: who shares an entry, what an opening asks for, what a control request changes. */
-import { encodeAddress, type Cursor } from '@linefeed/shared/wire';
+/** The list of subscriptions: who shares an entry, what an opening asks for, and what changes while it is open. */
+import { encodeAddress, type ControlRequest, type Cursor } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
-import type { Change } from './control.ts';
+import type { Connection } from './connection.ts';
 import { toEntry, toFrom, toOpening, toOrder, toText, type Place } from './place.ts';
+import { send } from './request.ts';
 import { NO_FAILURES, type RetryHistory } from './retry-policy.ts';
 import type { Delivery, SubscriptionOptions } from './subscription.ts';
-import type { Opening } from './transport.ts';
+import type { Opening, RequestOptions } from './transport.ts';
 
 /** A place with those who listen to it. */
 export interface Entry extends Place {
   readonly deliveries: Set<Delivery>;
   /** Started where its subscription said, so nobody else joins it. */
   readonly own: boolean;
-  /** Asked for, on this connection or an earlier one. */
-  asked?: boolean;
-  /** Asked for on this connection. */
+  /** Asked for on this connection, or on the one that was lost. */
   sent?: boolean;
-  /** Asked for on this connection, and neither accepted nor refused. */
+  /** So, and neither accepted nor refused. */
   waiting?: boolean;
   /** When it was last accepted, in milliseconds since 1970. */
   acceptedAt?: number;
@@ -29,55 +28,92 @@ export interface Entry extends Place {
   cancelTimer?: () => void;
 }
 
-export interface RosterOptions {
+export interface RosterContext extends RequestOptions {
   readonly clock: Clock;
-  readonly lingerMs: number;
+  readonly connection: Connection;
+  readonly lingerMs?: number | undefined;
   /** Where an address stood before a reload. */
   readonly restored: (address: string) => string | undefined;
-  /** Something new is to be asked for: opens a connection where there is none. */
-  readonly start: () => void;
-  /** Nothing is left to be asked for. */
-  readonly rest: () => unknown;
-  /** There may be something to change on the open connection. */
-  readonly flush: () => void;
 }
 
 export interface Roster {
   readonly entries: Set<Entry>;
   /** The connection's cursor: everything up to it was received, for every entry that shares it. */
   cursor: Cursor | undefined;
-  readonly named: (event: string) => Entry[];
+  /** The entries whose frames bear this name. */
+  readonly named: (event: string) => readonly Entry[];
+  /** The frames of an entry will bear this name. */
+  readonly name: (entry: Entry, event: string) => void;
   readonly add: (delivery: Delivery, options: SubscriptionOptions) => void;
   readonly remove: (delivery: Delivery) => void;
   /** Takes a delivery out of the entry it shares: what was asked for is a stream. */
   readonly part: (delivery: Delivery, entry: Entry) => void;
+  /** Takes an entry out that the server knows to be over. */
+  readonly drop: (entry: Entry) => void;
+  /** Takes an entry out, and tells the server. */
   readonly forget: (entry: Entry) => void;
   /** An event name that comes and that nobody wants. */
   readonly refuse: (event: string) => void;
-  /** Tells the server, at the end of this tick, of everything that changed in it. */
-  readonly schedule: () => void;
+  /** It comes from before, and the server is still to be told that nobody wants it. */
+  readonly isLeaving: (event: string) => boolean;
+  /** At the end of this tick: tells the server of everything that changed in it; `wake` opens what failed or is over. */
+  readonly schedule: (wake?: boolean) => void;
   readonly takeOpening: () => Pick<Opening, 'entries' | 'cursor'>;
-  readonly takeChange: () => Change;
-  /** The response is gone: nothing is asked for any more. */
-  readonly reset: () => void;
+  /** A connection is open, or (`undefined`) is gone. */
+  readonly reset: (connectionId?: string) => void;
+  /** The server said something of an entry; `n` is the number of the request that asked, if one did. */
+  readonly outcome: (n: number | undefined) => void;
   readonly close: () => void;
 }
 
-export function createRoster({ clock, lingerMs, restored, start, rest, flush }: RosterOptions): Roster {
+const OUTCOME_TIMEOUT_MS = 5_000;
+
+export function createRoster(context: RosterContext): Roster {
+  const { clock, connection, lingerMs = 1_000, restored } = context;
   const entries = new Set<Entry>();
   const removals = new Set<string>();
+  let index: Map<string | undefined, Entry[]> | undefined;
   let keys = 0;
   let scheduled = false;
-
-  const named = (event: string) => [...entries].filter((entry) => entry.event === event);
+  let woken = false;
+  let connectionId: string | undefined;
+  let requests = 0;
+  /** Outcomes that the request in flight still waits for. */
+  let open = 0;
+  let cancelTimeout = () => {};
 
   const ask = (asked: Entry[]) => {
     for (const entry of asked) {
-      entry.asked = entry.sent = entry.waiting = true;
+      entry.sent = entry.waiting = true;
       // It need not be asked for again; what lingers goes on to its end.
       if (entry.deliveries.size > 0) entry.cancelTimer?.();
     }
     return asked;
+  };
+
+  /** Changes the open connection: one request in flight, the rest gathered behind it. */
+  const flush = () => {
+    if (connectionId === undefined || open > 0) return;
+    const list = [...entries];
+    let remove: string[] = [];
+    // Whoever still waits for an answer may get one of these names by it.
+    if (!list.some(({ waiting }) => waiting)) {
+      remove = [...removals].filter((event) => roster.named(event).length === 0);
+      removals.clear();
+    }
+    const add = ask(list.filter(({ sent }) => !sent)).map((entry) => toEntry(entry, roster.cursor, true));
+    open = add.length + remove.length;
+    if (open === 0) return;
+    requests += 1;
+    const sentTo = connectionId;
+    // Another connection, opened with the new list, will do.
+    const fail = () => connectionId === sentTo && connection.reopen('changed');
+    cancelTimeout = clock.after(OUTCOME_TIMEOUT_MS, fail);
+    const request: ControlRequest = { connection: sentTo, n: requests, add, remove };
+    send(context, context.url, request, null).then(({ status, body }) => {
+      body?.cancel().catch(() => {});
+      if (status !== 202) fail();
+    }, fail);
   };
 
   const enter = (delivery: Delivery, place: Pick<Entry, 'address' | 'from' | 'own' | 'restart'>) => {
@@ -89,7 +125,17 @@ export function createRoster({ clock, lingerMs, restored, start, rest, flush }: 
   const roster: Roster = {
     entries,
     cursor: undefined,
-    named,
+    named(event) {
+      if (!index) {
+        index = new Map();
+        for (const entry of entries) index.set(entry.event, [...(index.get(entry.event) ?? []), entry]);
+      }
+      return index.get(event) ?? [];
+    },
+    name(entry, event) {
+      entry.event = event;
+      index = undefined;
+    },
     add(delivery, { from, restart }) {
       const address = encodeAddress(delivery.topic, delivery.params as object | undefined);
       const own = from !== undefined;
@@ -97,8 +143,7 @@ export function createRoster({ clock, lingerMs, restored, start, rest, flush }: 
       const shared = [...entries].find(
         (entry) => !own && !entry.own && entry.address === address && (entry.at || !entry.event),
       );
-      // Only who subscribes wakes a connection that failed.
-      queueMicrotask(() => entries.size > 0 && start());
+      roster.schedule(true);
       if (!shared) {
         return enter(delivery, { address, from: own ? toFrom(from) : restored(address), own, restart });
       }
@@ -107,12 +152,8 @@ export function createRoster({ clock, lingerMs, restored, start, rest, flush }: 
       if (shared.at) delivery.accept();
       if (!shared.latest) return;
       const { payload, cursor } = shared.latest;
-      delivery.event(
-        undefined,
-        payload,
-        { address: shared.event!, id: toText(cursor), replayed: true },
-        cursor,
-      );
+      const info = { address: shared.event!, id: toText(cursor), replayed: true };
+      delivery.event(undefined, payload, info, cursor);
     },
     remove(delivery) {
       for (const entry of entries) {
@@ -126,26 +167,38 @@ export function createRoster({ clock, lingerMs, restored, start, rest, flush }: 
       deliveries.delete(delivery);
       enter(delivery, { address, from: undefined, own: false, restart });
     },
-    forget(entry) {
+    drop(entry) {
       entry.cancelTimer?.();
-      if (entries.delete(entry) && entry.event) removals.add(entry.event);
+      entries.delete(entry);
       roster.schedule();
+    },
+    forget(entry) {
+      if (entry.event && entries.has(entry)) removals.add(entry.event);
+      roster.drop(entry);
     },
     refuse(event) {
       removals.add(event);
       roster.schedule();
     },
-    schedule() {
+    isLeaving: (event) => removals.has(event),
+    schedule(wake) {
+      index = undefined;
+      woken ||= wake === true;
       if (scheduled) return;
       scheduled = true;
       queueMicrotask(() => {
-        scheduled = false;
-        if (entries.size === 0) rest();
+        const { state } = connection.getSnapshot();
+        // Only who subscribes wakes a connection that failed.
+        const isToOpen = woken && ['idle', 'closed', 'failed'].includes(state);
+        scheduled = woken = false;
+        if (entries.size === 0) connection.stop('rest', 'unsubscribed');
+        else if (isToOpen) connection.open('subscribed');
         else flush();
       });
     },
     takeOpening() {
       const asked = ask(toOrder(entries, roster.cursor));
+      removals.clear();
       // Answers come in the order of the list.
       entries.clear();
       for (const entry of asked) entries.add(entry);
@@ -154,15 +207,18 @@ export function createRoster({ clock, lingerMs, restored, start, rest, flush }: 
       if (opening.cursor === undefined) roster.cursor = undefined;
       return opening;
     },
-    takeChange() {
-      const add = ask([...entries].filter(({ sent }) => !sent)).map((entry) => toEntry(entry, roster.cursor));
-      const remove = [...removals].filter((event) => named(event).length === 0);
-      removals.clear();
-      return { add, remove };
+    reset(next) {
+      cancelTimeout();
+      connectionId = next;
+      requests = open = 0;
+      flush();
     },
-    reset() {
-      for (const entry of entries) entry.sent = entry.waiting = false;
-      removals.clear();
+    outcome(n) {
+      if (n === requests && open > 0) {
+        open -= 1;
+        if (open === 0) cancelTimeout();
+      }
+      flush();
     },
     close() {
       const all = [...entries];

@@ -1,48 +1,34 @@
 /** What each frame means for the subscriptions of a connection. */
 import { LinefeedError, type ErrorCode } from '@linefeed/shared';
 import {
-  CONTROL_PREFIX,
-  FRAME,
   parseCursor,
   parseEventId,
-  type CaughtUp,
   type End,
   type Gap,
-  type Hello,
   type Subscribed,
   type SubscriptionError,
 } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
-import type { ConnectionReason } from './connection-state.ts';
-import type { Control } from './control.ts';
+import type { Connection, ConnectionHandlers } from './connection.ts';
 import { isAtOrBefore, judgeEvent, toText } from './place.ts';
 import { planRetry, type RetryOptions } from './retry-policy.ts';
 import type { Entry, Roster } from './roster.ts';
 import type { Settlement } from './settlement.ts';
 
-export interface RoutingOptions {
+export interface RoutingContext {
   readonly clock: Clock;
+  readonly retry?: RetryOptions | undefined;
   readonly settlement: Settlement;
   readonly roster: Roster;
-  readonly control: Control;
-  readonly retry: RetryOptions;
-  /** What was asked for does not come on this connection. */
-  readonly reopen: (reason: ConnectionReason) => void;
-  /** Something is still to be asked for. */
-  readonly start: () => void;
-  /** Frames of this event name will come. */
-  readonly listen: (event: string) => void;
-  readonly onError: (error: LinefeedError) => void;
-  readonly onInvalid: (error: LinefeedError) => void;
+  readonly connection: Connection;
+  readonly report: (error: LinefeedError) => void;
+  readonly reportInvalid: (error: LinefeedError) => void;
 }
 
-export interface Routing {
-  readonly onFrame: (event: string, data: string, id: string) => void;
-  /** Over for good: refused with this error, or finished without. */
-  readonly onOver: (error: LinefeedError | undefined) => void;
-}
+export type Routing = Pick<ConnectionHandlers, 'onControl' | 'onEvent' | 'onOver'>;
 
-export function createRouting({ clock, settlement, roster, control, ...options }: RoutingOptions): Routing {
+export function createRouting(context: RoutingContext): Routing {
+  const { clock, settlement, roster, connection } = context;
   const { entries, named } = roster;
 
   /** The entry that an answer is about: by its key, else by its address as asked, else by its event name. */
@@ -54,14 +40,14 @@ export function createRouting({ clock, settlement, roster, control, ...options }
   };
 
   const onSubscribed = (body: Subscribed) => {
-    const { event } = body;
+    const { event, rewind } = body;
     const entry = answered(body);
     // Unsubscribed before it was accepted.
     if (!entry) return roster.refuse(event);
     entry.waiting = false;
     entry.acceptedAt = clock.now();
-    entry.event = event;
-    options.listen(event);
+    roster.name(entry, event);
+    connection.listen(event);
     if (body.cursor === undefined) {
       const [first, ...others] = entry.deliveries;
       if (!first) return roster.forget(entry);
@@ -74,19 +60,20 @@ export function createRouting({ clock, settlement, roster, control, ...options }
     entry.tail = parseCursor(body.tail ?? '');
     // Frames of one event name come once, in one order, however many entries asked for it.
     const live = named(event).find((other) => other !== entry && !other.waiting);
-    entry.apart = body.rewind ?? live?.apart;
+    entry.apart = rewind ?? live?.apart;
     for (const delivery of entry.deliveries) delivery.accept();
     // Live already, from later on: the past that was asked for comes only on another connection.
-    const late = live && isAtOrBefore(start, live.at) && !isAtOrBefore(live.at, start);
-    if (late && !body.rewind && !entry.holeAt) {
+    const stands = live ? live.at : roster.isLeaving(event) ? roster.cursor : undefined;
+    const late = isAtOrBefore(start, stands) && !isAtOrBefore(stands, start);
+    if (late && !rewind && !entry.holeAt) {
       entry.holeAt = toText(start);
       entry.apart = true;
-      options.reopen('changed');
+      connection.reopen('changed');
     }
   };
 
   const onGap = (gap: Gap) => {
-    const arrival = settlement.arrive(undefined);
+    const arrival = settlement.arrive();
     const to = parseCursor(gap.to);
     for (const entry of named(gap.address)) {
       // It concerns another entry of this name, which asked for a past that this one has seen.
@@ -104,130 +91,126 @@ export function createRouting({ clock, settlement, roster, control, ...options }
     if (!entry) return;
     const { code, message, retryable, address, detail } = body;
     const error = new LinefeedError(code as ErrorCode, message, { address, retryable, detail });
+    const nowMs = clock.now();
     // A run that was accepted and failed at once must not start again at once, time after time.
-    const loss = { connectedMs: entry.waiting ? undefined : clock.now() - entry.acceptedAt! };
-    const plan = planRetry(entry.history, loss, options.retry, clock.now(), clock.random());
-    if (retryable && plan.history.failures < (options.retry.maxAttempts ?? Infinity)) {
-      for (const delivery of entry.deliveries) delivery.delay(error);
-      entry.waiting = false;
-      entry.history = plan.history;
-      entry.cancelTimer = clock.after(plan.delayMs, () => {
-        entry.sent = false;
-        roster.schedule();
-      });
+    const connectedMs = entry.waiting ? undefined : nowMs - entry.acceptedAt!;
+    const plan = planRetry(entry.history, { connectedMs }, context.retry, nowMs, clock.random());
+    if (!retryable || plan.exhausted) {
+      roster.drop(entry);
+      for (const delivery of entry.deliveries) delivery.fail(error);
       return;
     }
-    entries.delete(entry);
-    roster.schedule();
-    for (const delivery of entry.deliveries) delivery.fail(error);
+    for (const delivery of entry.deliveries) delivery.delay(error);
+    entry.waiting = false;
+    entry.history = plan;
+    entry.cancelTimer = clock.after(plan.delayMs, () => {
+      entry.sent = false;
+      roster.schedule();
+    });
   };
 
+  // Also says that a removal is done; then nothing bears the name any more.
   const onEnd = ({ address }: End) => {
     for (const entry of named(address)) {
-      entries.delete(entry);
+      roster.drop(entry);
       for (const delivery of entry.deliveries) delivery.end();
     }
-    roster.schedule();
-  };
-
-  const onEvent = (event: string, data: string, text: string) => {
-    const { cursor, streamId } = parseEventId(text);
-    // The cursor in the id of a stream's event is the connection's, not the event's.
-    const own = streamId === undefined ? cursor : undefined;
-    const targets = named(event).filter((entry) => !own || judgeEvent(entry, own) !== 'repeated');
-    for (const entry of targets) {
-      if (!own || judgeEvent(entry, own) !== 'hole') continue;
-      const from = toText(entry.at)!;
-      if (entry.holeAt === from) {
-        // Asked for again and still missing. Of another epoch nothing says where it began.
-        onGap({ address: event, from, to: toText({ ...own, position: own.prev ?? '0' }), reason: 'unknown' });
-        continue;
-      }
-      entry.holeAt = from;
-      entry.apart = true;
-      const message = `Something of ${event} is missing behind ${from}: asking for it again.`;
-      options.onError(new LinefeedError('hole', message, { address: event, retryable: true }));
-      return options.reopen('hole');
-    }
-    const apart = named(event).some((entry) => entry.apart);
-    if (cursor && !apart && !isAtOrBefore(cursor, roster.cursor)) roster.cursor = cursor;
-    const arrival = settlement.arrive(apart ? undefined : toText(cursor));
-    let payload: unknown;
-    let valid = true;
-    try {
-      payload = JSON.parse(data);
-    } catch (cause) {
-      valid = false;
-      const message = `An event of ${event} is no JSON: ${data.slice(0, 100)}`;
-      options.onInvalid(new LinefeedError('invalid_json', message, { cause, address: event }));
-    }
-    for (const entry of targets) {
-      if (own) entry.at = own;
-      else if (streamId !== undefined) entry.mark = text.slice(text.indexOf('~'));
-      if (!valid) continue;
-      // Only a topic that keeps the latest value alone does not say what came before.
-      if (own && own.prev === undefined) entry.latest = { payload, cursor: own };
-      const info = {
-        address: own ? event : entry.address,
-        id: streamId || toText(own),
-        replayed: isAtOrBefore(own, entry.tail),
-      };
-      for (const delivery of entry.deliveries) delivery.event(arrival, payload, info, own);
-    }
-    settlement.settle(arrival);
   };
 
   const moveTo = (id: string) => {
     const { cursor } = parseEventId(id);
     if (!cursor) return;
     roster.cursor = cursor;
-    settlement.settle(settlement.arrive(toText(cursor)));
-  };
-
-  // oxlint-disable-next-line no-explicit-any -- what the frame is says what it carries
-  const onControl = (event: string, body: any, id: string) => {
-    switch (event) {
-      case FRAME.hello:
-        control.reset((body as Hello).connection);
-        moveTo(id);
-        break;
-      case FRAME.bookmark:
-        moveTo(id);
-        break;
-      case FRAME.subscribed:
-        onSubscribed(body);
-        break;
-      case FRAME.caughtup:
-        for (const entry of named((body as CaughtUp).address)) entry.apart = false;
-        break;
-      case FRAME.gap:
-        onGap(body);
-        break;
-      case FRAME.error:
-        onRefused(body);
-        break;
-      case FRAME.end:
-        // Also says that a removal is done; then nothing bears the name any more.
-        onEnd(body);
-    }
-    control.outcome(body.n);
-    if (event === FRAME.hello) control.flush();
+    settlement.settle(settlement.arrive(cursor));
   };
 
   return {
-    onFrame(event, data, id) {
-      if (event.startsWith(CONTROL_PREFIX)) onControl(event, JSON.parse(data), id);
-      else onEvent(event, data, id);
+    // oxlint-disable-next-line no-explicit-any -- what the frame is says what it carries
+    onControl(name, body: any, id) {
+      switch (name) {
+        case 'hello':
+          moveTo(id);
+          roster.reset(body.connection);
+          break;
+        case 'bookmark':
+          moveTo(id);
+          break;
+        case 'subscribed':
+          onSubscribed(body);
+          break;
+        case 'caughtup':
+          for (const entry of named(body.address)) entry.apart = false;
+          break;
+        case 'gap':
+          onGap(body);
+          break;
+        case 'error':
+          onRefused(body);
+          break;
+        case 'end':
+          onEnd(body);
+      }
+      roster.outcome(body.n);
+    },
+    onEvent(event, data, text) {
+      const { cursor, streamId } = parseEventId(text);
+      // The cursor in the id of a stream's event is the connection's, not the event's.
+      const own = streamId === undefined ? cursor : undefined;
+      const targets: Entry[] = [];
+      let apart: boolean | undefined;
+      for (const entry of named(event)) {
+        const verdict = own && judgeEvent(entry, own);
+        if (verdict === 'hole') {
+          const from = toText(entry.at)!;
+          if (entry.holeAt !== from) {
+            entry.holeAt = from;
+            entry.apart = true;
+            const message = `Events of ${event} behind ${from} are missing: asking for them again.`;
+            context.report(new LinefeedError('hole', message, { address: event, retryable: true }));
+            return connection.reopen('hole');
+          }
+          // Asked for again and still missing. Of another epoch nothing says where it began.
+          const to = toText({ ...own!, position: own!.prev ?? '0' });
+          onGap({ address: event, from, to, reason: 'unknown' });
+        }
+        if (verdict !== 'repeated') targets.push(entry);
+        apart ||= entry.apart;
+      }
+      if (cursor && !apart && !isAtOrBefore(cursor, roster.cursor)) roster.cursor = cursor;
+      const arrival = settlement.arrive(apart ? undefined : cursor);
+      let payload: unknown;
+      let valid = true;
+      try {
+        payload = JSON.parse(data);
+      } catch (cause) {
+        valid = false;
+        const message = `An event of ${event} is no JSON: ${data.slice(0, 100)}`;
+        context.reportInvalid(new LinefeedError('invalid_json', message, { cause, address: event }));
+      }
+      for (const entry of targets) {
+        if (own) entry.at = own;
+        else if (streamId !== undefined) entry.mark = text.slice(text.indexOf('~'));
+        if (!valid) continue;
+        // Only a topic that keeps the latest value alone does not say what came before.
+        if (own && own.prev === undefined) entry.latest = { payload, cursor: own };
+        const info = {
+          address: own ? event : entry.address,
+          id: streamId || toText(own),
+          replayed: isAtOrBefore(own, entry.tail),
+        };
+        for (const delivery of entry.deliveries) delivery.event(arrival, payload, info, own);
+      }
+      settlement.settle(arrival);
     },
     onOver(error) {
       for (const entry of entries) {
-        const { asked, deliveries, mark } = entry;
+        const { sent, deliveries, mark } = entry;
         // Subscribed while the answer was on its way: it is not about this one.
-        if (!asked) {
-          queueMicrotask(options.start);
+        if (!sent) {
+          roster.schedule(true);
           continue;
         }
-        if (!error) entries.delete(entry);
+        if (!error) roster.drop(entry);
         for (const delivery of deliveries) {
           if (error) delivery.fail(error, true);
           else if (mark === '~') delivery.fail(new LinefeedError('not_resumable', NOT_RESUMABLE));
@@ -238,5 +221,4 @@ export function createRouting({ clock, settlement, roster, control, ...options }
   };
 }
 
-const NOT_RESUMABLE =
-  'The stream broke off and gives its events no ids: it can only start again (restart: true).';
+const NOT_RESUMABLE = 'The stream broke off and has no ids: it can only run again (restart: true).';

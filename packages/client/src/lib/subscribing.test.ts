@@ -126,6 +126,17 @@ describe('changing an open connection', () => {
     expect(script.attempts).toHaveLength(1);
   });
 
+  it('adds from now where no cursor is known yet: the connection has one all the same', async () => {
+    const script = createScript();
+    script.client.subscribe('a', () => {}, { from: 'old.1' });
+    await script.settle();
+    // A gap is still to be announced, so hello bears no id.
+    script.last().hello();
+    script.client.subscribe('b', () => {});
+    await script.settle();
+    expect(script.controls).toMatchObject([{ add: [{ address: 'b', key: '2', from: 'now' }] }]);
+  });
+
   it('has one control request in flight and gathers the next ones behind it', async () => {
     const script = createScript();
     await connect(script, 'a');
@@ -188,6 +199,44 @@ describe('changing an open connection', () => {
     expect(script.controls).toHaveLength(1);
     script.last().send('p?s=A', 1, 'e.6.0');
     expect(got).toEqual([1]);
+  });
+
+  it('does not take away an event name while an answer may still give it to somebody', async () => {
+    const script = createScript({ lingerMs: 0 });
+    script.client.subscribe('z', () => {});
+    const stop = script.client.subscribe('a', () => {});
+    const kept = script.client.subscribe('a', () => {}, { from: 'earliest' });
+    await script.settle();
+    script.last().hello('e.5');
+    script.last().subscribed('z', 5, { key: '1' });
+    script.last().subscribed('a', 5, { key: '2' });
+    stop();
+    await script.clock.advance(1);
+    expect(script.controls).toEqual([]);
+    script.last().subscribed('a', 0, { key: '3', rewind: true });
+    await script.clock.advance(1);
+    expect(script.controls).toEqual([]);
+    kept();
+    await script.clock.advance(1);
+    expect(script.controls).toEqual([{ connection: 'connection-1', n: 1, add: [], remove: ['a'] }]);
+  });
+
+  it('asks on another connection for a past whose address another one has just left', async () => {
+    const script = createScript({ lingerMs: 0 });
+    const stop = script.client.subscribe('a', () => {});
+    await script.settle();
+    script.last().hello('e.5');
+    script.last().subscribed('a', 5, { key: '1' });
+    script.client.subscribe('a', () => {}, { from: 'e.2' });
+    await script.settle();
+    stop();
+    await script.clock.advance(1);
+    // The server has sent the name since e.5, and does not begin anew.
+    script.last().subscribed('a', 2, { key: '2', n: 1 });
+    await script.clock.advance(1);
+    expect(script.errors).toEqual([]);
+    expect(script.attempts).toHaveLength(2);
+    expect(script.last().opening.entries).toEqual([{ address: 'a', key: '2', from: 'e.2' }]);
   });
 
   it('ends a stream at once', async () => {

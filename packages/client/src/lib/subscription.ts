@@ -1,5 +1,5 @@
 /** A subscription: its queue, its handler one event at a time, and what it shows of itself. */
-import { LinefeedError, type Schema } from '@linefeed/shared';
+import { LinefeedError, type Issue, type Schema } from '@linefeed/shared';
 import type { Cursor, Gap as WireGap } from '@linefeed/shared/wire';
 import { parseCursor } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
@@ -100,10 +100,10 @@ export interface DeliveryContext {
   readonly clock: Clock;
   readonly gate: Gate;
   readonly settlement: Settlement;
-  readonly maxQueuedEvents: number;
+  readonly maxQueuedEvents?: number | undefined;
   readonly onGap: (gap: Gap) => unknown;
-  readonly onError: (error: LinefeedError) => void;
-  readonly onInvalid: (error: LinefeedError) => void;
+  readonly report: (error: LinefeedError) => void;
+  readonly reportInvalid: (error: LinefeedError) => void;
 }
 
 interface Item {
@@ -116,22 +116,22 @@ const HANDLER_RETRIES = 3;
 const HANDLER_RETRY_MS = 1_000;
 
 export function createDelivery(
-  { clock, gate, settlement, maxQueuedEvents, ...context }: DeliveryContext,
+  { clock, gate, settlement, maxQueuedEvents = 1_000, ...context }: DeliveryContext,
   topic: string,
   params: unknown,
   schema: Schema | undefined,
   handler: AnyHandler,
-  { onGap = context.onGap, onError = context.onError, onEnd, onHandlerError, signal }: SubscriptionOptions,
+  { onGap = context.onGap, onError, onEnd, onHandlerError, signal }: SubscriptionOptions,
   onStop: () => void,
 ): Delivery {
-  const store = createStore<SubscriptionSnapshot>({
+  const { getSnapshot, subscribe, set } = createStore<SubscriptionSnapshot>({
     status: 'subscribing',
     error: undefined,
     gap: undefined,
   });
-  let accept!: () => void;
+  let resolve!: () => void;
   let reject!: (error: LinefeedError) => void;
-  const ready = new Promise<void>((...both) => ([accept, reject] = both));
+  const ready = new Promise<void>((...both) => ([resolve, reject] = both));
   const queue: Item[] = [];
   let running: Item | undefined;
   let holding = false;
@@ -142,10 +142,8 @@ export function createDelivery(
   // Most people look at `onError` or the snapshot.
   ready.catch(() => {});
 
-  // Deferred, because what the caller throws here must not stop the queue.
-  const report = (error: LinefeedError) => void Promise.resolve(error).then(onError);
-
-  const change = (next: Partial<SubscriptionSnapshot>) => store.set({ ...store.getSnapshot(), ...next });
+  const report = onError ? later(onError) : context.report;
+  const change = (next: Partial<SubscriptionSnapshot>) => set({ ...getSnapshot(), ...next });
 
   const push = (task: () => unknown, arrival?: Arrival) => {
     if (stopped) return;
@@ -176,7 +174,7 @@ export function createDelivery(
           );
           if (onHandlerError === 'stop') stop();
           if (onHandlerError !== 'retry' || tries >= HANDLER_RETRIES) break;
-          await new Promise<void>((resolve) => clock.after(HANDLER_RETRY_MS * 2 ** tries, resolve));
+          await new Promise<void>((done) => clock.after(HANDLER_RETRY_MS * 2 ** tries, done));
         }
       }
       settle(running);
@@ -196,27 +194,26 @@ export function createDelivery(
     if (running) settle(running);
     queue.splice(0).forEach(settle);
     if (holding) gate.release();
-    change({ status: store.getSnapshot().status === 'failed' ? 'failed' : 'ended' });
+    if (getSnapshot().status !== 'failed') change({ status: 'ended' });
     onStop();
   };
 
-  const hand = (payload: unknown, info: EventInfo) => {
-    const checked = schema?.['~standard'].validate(payload);
-    return isPromise(checked) ? checked.then(take) : take(checked);
-    function take(result: Awaited<typeof checked>) {
-      if (result?.issues === undefined) return handler(result === undefined ? payload : result.value, info);
-      const { issues } = result;
-      const message = `An event of ${info.address} does not match its schema: ${issues[0]?.message}`;
-      return context.onInvalid(
-        new LinefeedError('invalid_payload', message, { issues, address: info.address }),
-      );
-    }
+  const validated: AnyHandler = async (payload, info) => {
+    const { value, issues } = (await schema!['~standard'].validate(payload)) as {
+      readonly value?: unknown;
+      readonly issues?: readonly Issue[];
+    };
+    if (!issues) return handler(value, info);
+    const { address } = info;
+    const message = `An event of ${address} does not match its schema: ${issues[0]?.message}`;
+    return context.reportInvalid(new LinefeedError('invalid_payload', message, { issues, address }));
   };
+  const hand = schema ? validated : handler;
 
   const subscription = Object.assign(() => stop(), {
     ready,
-    getSnapshot: store.getSnapshot,
-    subscribe: store.subscribe,
+    getSnapshot,
+    subscribe,
     [Symbol.dispose]: stop,
   });
   signal?.addEventListener('abort', stop);
@@ -226,9 +223,9 @@ export function createDelivery(
     topic,
     params,
     accept() {
-      if (stopped) return;
-      accept();
-      if (store.getSnapshot().status !== 'subscribed') change({ status: 'subscribed', error: undefined });
+      resolve();
+      if (!stopped && getSnapshot().status !== 'subscribed')
+        change({ status: 'subscribed', error: undefined });
     },
     event: (arrival, payload, info, cursor) =>
       push(() => isAtOrBefore(cursor, fetched) || hand(payload, { ...info, topic, params }), arrival),
@@ -249,9 +246,14 @@ export function createDelivery(
       push(() => {
         reject(error);
         change({ status: 'failed', error });
-        if (!everywhere || onError !== context.onError) report(error);
+        if (!everywhere || onError) report(error);
       }),
   };
+}
+
+/** Deferred: what a caller's function throws must not stop a queue, nor reach the middle of a frame. */
+export function later<T>(call: (value: T) => unknown): (value: T) => void {
+  return (value) => void Promise.resolve(value).then(call);
 }
 
 function isPromise<T>(value: T | Promise<T>): value is Promise<T> {

@@ -29,7 +29,7 @@ export interface Ending {
   readonly full?: boolean | undefined;
 }
 
-/** What a transport tells. It calls nothing of this before it has returned, and nothing after `onEnd` or `close`. */
+/** What a transport tells. It calls nothing of this before it has returned; what it calls after `onEnd` or `close` is ignored. */
 export interface TransportSink {
   /** Bytes arrived: a sign of life. */
   onLife(): void;

@@ -16,12 +16,12 @@ export interface ParsedAddress {
  * @throws URIError if a param has a lone surrogate in it, TypeError if it is a value that JSON does not know.
  */
 export function encodeAddress(topic: string, params?: object): string {
-  let query = '';
-  for (const [name, value] of sortedEntries(params ?? {})) {
-    const text = typeof value === 'string' ? value : canonicalJson(value);
-    query += `${query === '' ? '?' : '&'}${percentEncode(name)}=${percentEncode(text)}`;
-  }
-  return topic + query;
+  const query = sortedEntries(params ?? {}).map(([name, value]) => {
+    // It leaves !'()* as they are. Of these a URL parser writes ' as %27 in a query, which reads the same.
+    const text = encodeURIComponent(typeof value === 'string' ? value : canonicalJson(value));
+    return `${encodeURIComponent(name)}=${text}`;
+  });
+  return query.length > 0 ? `${topic}?${query.join('&')}` : topic;
 }
 
 /** Takes an address apart, or returns `undefined` where it is malformed: bad percent-encoding, a key named twice. */
@@ -69,11 +69,6 @@ function sortedEntries(object: object): Array<[string, unknown]> {
   return Object.entries(object)
     .filter(([, value]) => value !== undefined)
     .toSorted(([a], [b]) => (a < b ? -1 : 1));
-}
-
-// encodeURIComponent leaves !'()* as they are. Of these a URL parser writes ' as %27 in a query, which reads the same.
-function percentEncode(text: string): string {
-  return encodeURIComponent(text);
 }
 
 // `+` stands for a space in what URLSearchParams and HTML forms write; encodeAddress itself writes %20 and %2B.

@@ -42,10 +42,8 @@ export function formatCursor(epoch: string, position: Position, prev?: Position)
 
 /** Reads a cursor; `undefined` where it is none. Never throws: a cursor comes from outside. */
 export function parseCursor(text: string): Cursor | undefined {
-  if (text.length > MAX_CURSOR_BYTES) return undefined;
-  const match = CURSOR.exec(text);
-  if (match === null) return undefined;
-  return { epoch: match[1]!, position: match[2]!, prev: match[3] };
+  const match = text.length > MAX_CURSOR_BYTES ? undefined : CURSOR.exec(text);
+  return match ? { epoch: match[1]!, position: match[2]!, prev: match[3] } : undefined;
 }
 
 /** The id of a stream's frame: the connection's cursor, `~`, and the stream's own id if it has one. */
@@ -61,15 +59,16 @@ export function formatEndMark(cursor: string): string {
 /** Reads an `id:` field or a `Last-Event-ID`. Never throws; what cannot be understood has neither cursor nor stream. */
 export function parseEventId(text: string): EventId {
   const tilde = text.indexOf('~');
-  if (tilde === -1) return { cursor: parseCursor(text), streamId: undefined, ended: false };
-  const cursor = parseCursor(text.slice(0, tilde));
-  const mark = text.slice(tilde + 1);
-  if (mark === END_MARK) return { cursor, streamId: undefined, ended: true };
+  const cursor = parseCursor(tilde < 0 ? text : text.slice(0, tilde));
+  const mark = tilde < 0 ? undefined : text.slice(tilde + 1);
+  const ended = mark === END_MARK;
+  let streamId: string | undefined;
   try {
-    return { cursor, streamId: decodeURIComponent(mark), ended: false };
+    if (!ended) streamId = mark && decodeURIComponent(mark);
   } catch {
-    return { cursor, streamId: undefined, ended: false };
+    // Not of ours: nothing to resume.
   }
+  return { cursor, streamId, ended };
 }
 
 // encodeURIComponent keeps `!` and `~`, which mean something here.

@@ -110,32 +110,25 @@ export interface LinefeedErrorOptions {
 }
 
 /** Whether a status says that the same request may succeed later. */
-export function isRetryableStatus(status: number): boolean {
-  return status === 408 || status === 425 || status === 429 || status >= 500;
+export function isRetryableStatus(status: number = 0): boolean {
+  return status >= 500 || [408, 425, 429].includes(status);
 }
 
 /** Every error that Linefeed throws, rejects with or hands to `onError`. */
 export class LinefeedError extends Error {
-  readonly code: ErrorCode;
-  readonly status: number | undefined;
-  readonly retryable: boolean;
-  readonly issues: readonly Issue[] | undefined;
-  readonly address: string | undefined;
-  readonly body: string | undefined;
-  readonly attempt: number | undefined;
-  readonly detail: unknown;
+  declare readonly code: ErrorCode;
+  declare readonly status: number | undefined;
+  declare readonly retryable: boolean;
+  declare readonly issues: readonly Issue[] | undefined;
+  declare readonly address: string | undefined;
+  declare readonly body: string | undefined;
+  declare readonly attempt: number | undefined;
+  declare readonly detail: unknown;
 
   constructor(code: ErrorCode, message: string, options: LinefeedErrorOptions = {}) {
-    super(message, 'cause' in options ? { cause: options.cause } : undefined);
-    this.name = 'LinefeedError';
-    this.code = code;
-    this.status = options.status;
-    this.retryable = options.retryable ?? (options.status !== undefined && isRetryableStatus(options.status));
-    this.issues = options.issues;
-    this.address = options.address;
-    this.body = options.body;
-    this.attempt = options.attempt;
-    this.detail = options.detail;
+    super(message, options);
+    const retryable = options.retryable ?? isRetryableStatus(options.status);
+    Object.assign(this, options, { name: 'LinefeedError', code, retryable });
   }
 
   /** Whether a value is a LinefeedError, of this copy of the package or of another one in the same page or process. */

@@ -49,7 +49,7 @@ export function eventSourceTransport(options: EventSourceTransportOptions = {}):
     const onError = () => {
       source?.close();
       if (greeted) return end({ error: networkError('The connection was lost.') });
-      send(opening, url, { method: 'HEAD', signal })
+      send(opening, url, undefined, signal, 'HEAD')
         .then((response) => toEnding(response))
         .then(
           (ending) => end(ending ?? { error: networkError('The connection ended before hello.') }),

@@ -19,28 +19,18 @@ export function fetchTransport({ maxFrameLength = 2 ** 22 }: FetchTransportOptio
     const { signal } = controller;
 
     const read = async (): Promise<Ending> => {
+      const { entries: topics, cursor } = opening;
       const url = toOpeningUrl(opening);
-      const response = await (url.length <= MAX_GET_LENGTH
-        ? send(opening, url, { signal })
-        : send(opening, opening.url, {
-            signal,
-            method: 'POST',
-            body: JSON.stringify({ topics: opening.entries, last_event_id: opening.cursor }),
-          }));
+      const response = await (url.length > MAX_GET_LENGTH
+        ? send(opening, opening.url, { topics, last_event_id: cursor }, signal)
+        : send(opening, url, undefined, signal));
       const refusal = await toEnding(response);
-      if (refusal !== undefined) return refusal;
-      const parse = createEventStreamParser({
-        maxFrameLength,
-        onFrame(event, data, id) {
-          if (!signal.aborted) sink.onFrame(event, data, id);
-        },
-        onRetry: sink.onRetry,
-      });
+      if (refusal) return refusal;
+      const parse = createEventStreamParser(sink, maxFrameLength);
       const reader = response.body!.getReader();
       for (;;) {
         const { done, value } = await reader.read();
-        if (done) return { error: networkError('The response ended.') };
-        if (signal.aborted) return {};
+        if (done || signal.aborted) return { error: networkError('The response ended.') };
         sink.onLife();
         if (!parse(value)) {
           return {
