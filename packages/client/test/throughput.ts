@@ -1,9 +1,8 @@
 /**
- * Bytes to handler: events per second of a client, beside eventsource-parser and JSON.parse alone.
+ * Bytes to handler: events per second of its thread's time of a client, beside eventsource-parser and JSON.parse alone.
  *
  * `pnpm exec node packages/client/test/throughput.ts [--events N] [--rounds N] [--chunk BYTES] [--subscriptions N]`
  */
-import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import type { AnyChannel } from '@linefeed/shared';
 import { createParser } from 'eventsource-parser';
@@ -19,7 +18,7 @@ export interface ThroughputOptions {
   readonly chunkBytes: number;
 }
 
-/** Events per second of each way, from one run of each. */
+/** Events per second of the thread's processor time of each way: a busy machine changes it little, from one run of each. */
 export interface Throughput {
   readonly baseline: number;
   readonly parser: number;
@@ -70,12 +69,13 @@ async function readWith(
 
 async function timed(events: number, run: (onEvent: (payload: unknown) => boolean) => Promise<void>) {
   let count = 0;
-  const startMs = performance.now();
+  const start = process.threadCpuUsage();
   await run((payload) => {
     if (payload !== undefined) count += 1;
     return count === events;
   });
-  return events / ((performance.now() - startMs) / 1_000);
+  const { user, system } = process.threadCpuUsage(start);
+  return events / ((user + system) / 1_000_000);
 }
 
 /** Runs each way once over the same bytes. */

@@ -146,8 +146,8 @@ export function createClient<C extends AnyChannel>(
   };
   const connection = createConnection(shared, {
     plan: () => roster.takeOpening(),
-    onControl: (...frame) => routing.onControl(...frame),
-    onEvent: (...frame) => routing.onEvent(...frame),
+    onControl: (name, body, id) => routing.onControl(name, body, id),
+    onEvent: (event, data, id) => routing.onEvent(event, data, id),
     onGone: () => roster.reset(),
     onOver(error) {
       routing.onOver(error);

@@ -1,41 +1,107 @@
 import { getEventListeners } from 'node:events';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
-import { createScript } from '../../test/scripted-transport.ts';
+import { createScript, type Script } from '../../test/scripted-transport.ts';
 
-it('leaves no timer, listener or queued work behind 10,000 subscriptions', async () => {
-  const script = createScript();
-  const { signal } = new AbortController();
-  script.client.subscribe('kept', () => {});
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+const BATCHES = 10;
+/** The least that anything costs which is left behind once in each round. */
+const LEAK_BYTES = 100;
+
+/** Bytes of heap that each round leaves behind: the slope over the later batches, the least of several looks at each. */
+async function measureGrowth(rounds: number, round: () => Promise<void> | void): Promise<number> {
+  const heap: number[] = [];
+  for (let batch = 0; batch < BATCHES; batch += 1) {
+    for (let count = 0; count < rounds / BATCHES; count += 1) await round();
+    const looks: number[] = [];
+    for (let look = 0; look < 3; look += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      collect();
+      looks.push(process.memoryUsage().heapUsed);
+    }
+    heap.push(Math.min(...looks));
+  }
+  // What is compiled and cached grows in the first half.
+  const half = heap.slice(BATCHES / 2);
+  return (half.at(-1)! - half[0]!) / ((half.length - 1) * (rounds / BATCHES));
+}
+
+async function connect(script: Script, topic: string): Promise<void> {
+  script.client.subscribe(topic, () => {});
   await script.settle();
   script.last().hello('e.0');
-  script.last().subscribed('kept', 0);
+  script.last().subscribed(topic, 0);
+}
+
+it('leaves no timer, listener, queued work or heap behind 10,000 subscriptions', async () => {
+  const script = createScript();
+  const { signal } = new AbortController();
+  await connect(script, 'kept');
   const before = script.clock.pending;
-  for (let round = 1; round <= 10_000; round += 1) {
+  let round = 0;
+  const growth = await measureGrowth(10_000, async () => {
     script.client.subscribe('a', () => {}, { signal })();
     script.client.subscribe('kept', () => {}, { signal })();
+    round += 1;
     if (round % 100 === 0) await script.settle();
-  }
+  });
+  expect(growth).toBeLessThan(LEAK_BYTES);
   await script.clock.advance(2_000);
   expect(getEventListeners(signal, 'abort')).toEqual([]);
   expect(script.clock.pending).toBe(before);
   expect(script.controls).toEqual([]);
 });
 
-it('holds one timer at a time through 1,000 reconnections', async () => {
+it('leaves nothing behind 10,000 subscriptions that the server has accepted', async () => {
+  const script = createScript({ lingerMs: 0 });
+  await connect(script, 'kept');
+  let position = 0;
+  let requests = 0;
+  const growth = await measureGrowth(10_000, async () => {
+    const stop = script.client.subscribe('a', () => {});
+    await script.settle();
+    script.last().subscribed('a', position, { n: (requests += 1) });
+    const prev = position;
+    position += 1;
+    script.last().send('a', 'x', `e.${position.toString(36)}.${prev.toString(36)}`);
+    stop();
+    await script.clock.advance(1);
+    script.last().send('linefeed.end', { address: 'a', n: (requests += 1) });
+    await script.settle();
+    // What the double has noted is its own.
+    script.controls.length = 0;
+  });
+  expect(growth).toBeLessThan(LEAK_BYTES);
+  expect(requests).toBe(20_000);
+  expect(script.client.cursor).toBe(`e.${position.toString(36)}`);
+  expect(script.client.connection.getSnapshot().connectionCount).toBe(1);
+});
+
+it('holds one timer at a time, and no more heap, through 1,000 reconnections', async () => {
   const script = createScript();
   script.client.subscribe('a', () => {});
   await script.settle();
-  for (let round = 1; round <= 1_000; round += 1) {
+  let attempts = 1;
+  const growth = await measureGrowth(1_000, async () => {
     script.last().hello('e.0');
     script.last().subscribed('a', 0);
     expect(script.clock.pending).toBe(1);
     await script.clock.advance(6_000);
-    script.last().lose();
+    const former = script.last();
+    former.lose();
     expect(script.clock.pending).toBe(1);
     await script.clock.advance(500);
-  }
-  expect(script.attempts).toHaveLength(1_001);
-  expect(script.attempts.filter(({ closed }) => !closed)).toHaveLength(1);
+    attempts += script.attempts.length - 1;
+    expect(former.closed).toBe(true);
+    script.attempts.splice(0, script.attempts.length - 1);
+  });
+  // A connection is more than one small object.
+  expect(growth).toBeLessThan(2 * LEAK_BYTES);
+  expect(attempts).toBe(1_001);
+  expect(script.client.connection.getSnapshot().connectionCount).toBe(1_000);
   script.client.close();
   expect(script.clock.pending).toBe(0);
 });

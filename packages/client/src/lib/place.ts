@@ -92,9 +92,10 @@ function sharesCursor({ at, apart }: Place, cursor: Cursor | undefined): boolean
 
 /** What an event's cursor says: `new`, `repeated`, or that between it and the one before something is missing. */
 export function judgeEvent({ at }: Place, cursor: Cursor): 'new' | 'repeated' | 'hole' {
-  if (at === undefined) return 'new';
-  if (isAtOrBefore(cursor, at)) return 'repeated';
   const { epoch, prev } = cursor;
+  // Nearly every event: it names the one before it.
+  if (at === undefined || (prev === at.position && epoch === at.epoch)) return 'new';
+  if (isAtOrBefore(cursor, at)) return 'repeated';
   return epoch === at.epoch && (prev === undefined || comparePositions(prev, at.position) <= 0)
     ? 'new'
     : 'hole';

@@ -2,7 +2,6 @@
 import { LinefeedError, type ErrorCode } from '@linefeed/shared';
 import {
   parseCursor,
-  parseEventId,
   type End,
   type Gap,
   type Subscribed,
@@ -118,7 +117,7 @@ export function createRouting(context: RoutingContext): Routing {
   };
 
   const moveTo = (id: string) => {
-    const { cursor } = parseEventId(id);
+    const cursor = parseCursor(id);
     if (!cursor) return;
     roster.cursor = cursor;
     settlement.settle(settlement.arrive(cursor));
@@ -153,14 +152,15 @@ export function createRouting(context: RoutingContext): Routing {
       roster.outcome(body.n);
     },
     onEvent(event, data, text) {
-      const { cursor, streamId } = parseEventId(text);
+      const tilde = text.indexOf('~');
+      const mark = tilde < 0 ? undefined : text.slice(tilde);
+      const cursor = parseCursor(mark ? text.slice(0, tilde) : text);
       // The cursor in the id of a stream's event is the connection's, not the event's.
-      const own = streamId === undefined ? cursor : undefined;
-      const targets: Entry[] = [];
+      const own = mark ? undefined : cursor;
+      const bearers = named(event);
       let apart: boolean | undefined;
-      for (const entry of named(event)) {
-        const verdict = own && judgeEvent(entry, own);
-        if (verdict === 'hole') {
+      for (const entry of bearers) {
+        if (own && judgeEvent(entry, own) === 'hole') {
           const from = toText(entry.at)!;
           if (entry.holeAt !== from) {
             entry.holeAt = from;
@@ -170,10 +170,9 @@ export function createRouting(context: RoutingContext): Routing {
             return connection.reopen('hole');
           }
           // Asked for again and still missing. Of another epoch nothing says where it began.
-          const to = toText({ ...own!, position: own!.prev ?? '0' });
+          const to = toText({ ...own, position: own.prev ?? '0' });
           onGap({ address: event, from, to, reason: 'unknown' });
         }
-        if (verdict !== 'repeated') targets.push(entry);
         apart ||= entry.apart;
       }
       if (cursor && !apart && !isAtOrBefore(cursor, roster.cursor)) roster.cursor = cursor;
@@ -187,17 +186,17 @@ export function createRouting(context: RoutingContext): Routing {
         const message = `An event of ${event} is no JSON: ${data.slice(0, 100)}`;
         context.reportInvalid(new LinefeedError('invalid_json', message, { cause, address: event }));
       }
-      for (const entry of targets) {
+      const id = mark ? decodeURIComponent(mark.slice(1)) || undefined : toText(own);
+      for (const entry of bearers) {
+        if (own && judgeEvent(entry, own) === 'repeated') continue;
         if (own) entry.at = own;
-        else if (streamId !== undefined) entry.mark = text.slice(text.indexOf('~'));
+        else if (mark) entry.mark = mark;
         if (!valid) continue;
         // Only a topic that keeps the latest value alone does not say what came before.
         if (own && own.prev === undefined) entry.latest = { payload, cursor: own };
-        const info = {
-          address: own ? event : entry.address,
-          id: streamId || toText(own),
-          replayed: isAtOrBefore(own, entry.tail),
-        };
+        const replayed = isAtOrBefore(own, entry.tail);
+        if (!replayed) entry.tail = undefined;
+        const info = { address: own ? event : entry.address, id, replayed };
         for (const delivery of entry.deliveries) delivery.event(arrival, payload, info, own);
       }
       settlement.settle(arrival);

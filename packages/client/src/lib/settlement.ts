@@ -8,6 +8,8 @@ export interface Arrival {
   readonly cursor: Cursor | undefined;
   /** How many deliveries of it are not settled. */
   open: number;
+  /** What arrived behind it. */
+  next: Arrival | undefined;
 }
 
 export interface Settlement {
@@ -19,19 +21,28 @@ export interface Settlement {
 }
 
 export function createSettlement(onCommit: () => void): Settlement {
-  const arrivals: Arrival[] = [];
+  let first: Arrival | undefined;
+  let last: Arrival | undefined;
   let committed: Cursor | undefined;
   return {
     committed: () => toText(committed),
     arrive(cursor) {
-      const arrival = { cursor, open: 1 };
-      arrivals.push(arrival);
+      const arrival: Arrival = { cursor, open: 1, next: undefined };
+      if (first) last!.next = arrival;
+      else first = arrival;
+      last = arrival;
       return arrival;
     },
     settle(arrival) {
       arrival.open -= 1;
       const before = committed;
-      while (arrivals[0]?.open === 0) committed = arrivals.shift()!.cursor ?? committed;
+      while (first?.open === 0) {
+        const { cursor, next }: Arrival = first;
+        committed = cursor ?? committed;
+        // One that got old would keep everything behind it.
+        first.next = undefined;
+        first = next;
+      }
       if (committed !== before) onCommit();
     },
   };

@@ -148,37 +148,62 @@ export function createDelivery(
   const push = (task: () => unknown, arrival?: Arrival) => {
     if (stopped) return;
     if (arrival) arrival.open += 1;
-    queue.push({ task, arrival });
+    const item = { task, arrival };
+    if (!running) return work(item);
+    queue.push(item);
     if (!holding && queue.length >= maxQueuedEvents) {
       holding = true;
       gate.hold();
     }
-    if (!running) void run();
   };
 
-  const run = async () => {
-    while ((running = queue.shift())) {
-      if (holding && queue.length <= maxQueuedEvents / 2) {
-        holding = false;
-        gate.release();
-      }
-      for (let tries = 0; !stopped; tries += 1) {
-        try {
-          const result = running.task();
-          // Waiting for what is no promise would cost every event a turn.
-          if (isPromise(result)) await result;
-          break;
-        } catch (cause) {
-          report(
-            new LinefeedError('handler_failed', `The handler of ${topic} threw: ${String(cause)}`, { cause }),
-          );
-          if (onHandlerError === 'stop') stop();
-          if (onHandlerError !== 'retry' || tries >= HANDLER_RETRIES) break;
-          await new Promise<void>((done) => clock.after(HANDLER_RETRY_MS * 2 ** tries, done));
-        }
+  const next = () => {
+    const item = queue.shift();
+    if (holding && queue.length <= maxQueuedEvents / 2) {
+      holding = false;
+      gate.release();
+    }
+    return item;
+  };
+
+  /** Works in this turn up to the first promise: a turn for each event would cost more than all the rest. */
+  const work = (item: Item | undefined) => {
+    while ((running = item)) {
+      const waiting = attempt(running, 0);
+      if (waiting) {
+        void waiting.then(() => {
+          settle(item!);
+          work(next());
+        });
+        return;
       }
       settle(running);
+      item = next();
     }
+  };
+
+  const attempt = (item: Item, tries: number): Promise<void> | undefined => {
+    try {
+      const result = stopped || item.task();
+      return isPromise(result) ? wait(result, item, tries) : undefined;
+    } catch (cause) {
+      return failed(cause, item, tries);
+    }
+  };
+
+  const wait = (result: Promise<unknown>, item: Item, tries: number) =>
+    result.then(
+      () => {},
+      (cause: unknown) => failed(cause, item, tries),
+    );
+
+  const failed = (cause: unknown, item: Item, tries: number) => {
+    report(new LinefeedError('handler_failed', `The handler of ${topic} threw: ${String(cause)}`, { cause }));
+    if (onHandlerError === 'stop') stop();
+    if (onHandlerError !== 'retry' || tries >= HANDLER_RETRIES) return undefined;
+    return new Promise<void>((done) => clock.after(HANDLER_RETRY_MS * 2 ** tries, done)).then(() =>
+      attempt(item, tries + 1),
+    );
   };
 
   const settle = (item: Item) => {
@@ -228,7 +253,10 @@ export function createDelivery(
         change({ status: 'subscribed', error: undefined });
     },
     event: (arrival, payload, info, cursor) =>
-      push(() => isAtOrBefore(cursor, fetched) || hand(payload, { ...info, topic, params }), arrival),
+      push(
+        () => (fetched && isAtOrBefore(cursor, fetched)) || hand(payload, { ...info, topic, params }),
+        arrival,
+      ),
     gap: (arrival, wire) =>
       push(async () => {
         const gap = { ...wire, topic, params };

@@ -33,7 +33,7 @@ const END_MARK = '!';
 
 /** Negative where `a` stands before `b`, 0 where they are the same place. */
 export function comparePositions(a: Position, b: Position): number {
-  return a.length === b.length ? (a < b ? -1 : a > b ? 1 : 0) : a.length - b.length;
+  return a === b ? 0 : a.length - b.length || (a < b ? -1 : 1);
 }
 
 export function formatCursor(epoch: string, position: Position, prev?: Position): string {
