@@ -214,7 +214,6 @@ export const PARSING: readonly ParsingRow[] = [
     clause: DISPATCH,
     body: ['id: 1\ndata: 1\n\ndata: 2\n\nid: 3\ndata: 3\n\n'],
     frames: [message('1', '1'), message('2', '1'), message('3', '3')],
-    ownIds: ['1', '', '3'],
   },
   {
     name: 'an empty id, with a colon or without, takes it away',
@@ -239,7 +238,6 @@ export const PARSING: readonly ParsingRow[] = [
     clause: FIELDS,
     body: ['id: 1\ndata: 1\n\nid: 2\u0000\ndata: 2\n\nid: \u0000\ndata: 3\n\ndata: 4\n\n'],
     frames: [message('1', '1'), message('2', '1'), message('3', '1'), message('4', '1')],
-    ownIds: ['1', '', '', ''],
     deviates: {
       firefox: {
         why: 'drops the whole event whose id has a U+0000 in it',
@@ -252,7 +250,6 @@ export const PARSING: readonly ParsingRow[] = [
     clause: DISPATCH,
     body: ['id: 1\n\ndata: 1\n\n'],
     frames: [message('1', '1')],
-    ownIds: [''],
     deviates: {
       firefox: { why: 'forgets the id of a block without data', frames: [message('1')] },
     },

@@ -10,7 +10,6 @@ import type {
   Chunking,
   ClientOutcome,
   ConnectionRow,
-  Frame,
   ParsingRow,
   Place,
   PlainOutcome,
@@ -58,10 +57,6 @@ function parsing(
   return chunkings.map((chunking) => {
     const deviation = reader === 'EventSource' && place !== 'node' ? row.deviates?.[place] : undefined;
     const isDeviant = deviation !== undefined && (deviation.chunkings?.includes(chunking) ?? true);
-    const standard: readonly Frame[] =
-      reader === 'fetch'
-        ? row.frames.map(([event, data, id], at) => [event, data, row.ownIds?.[at] ?? id])
-        : row.frames;
     return {
       name: `parsing, ${reader}, ${chunking}: ${row.name}`,
       job: {
@@ -76,7 +71,7 @@ function parsing(
         if (reader === 'fetch' && row.retryMs !== undefined && !isDeepStrictEqual(retryMs, row.retryMs)) {
           return { fault: differ('reconnection times', retryMs, row.retryMs), deviates: false };
         }
-        return judge('frames', frames, standard, isDeviant ? deviation.frames : undefined);
+        return judge('frames', frames, row.frames, isDeviant ? deviation.frames : undefined);
       },
     };
   });

@@ -22,8 +22,6 @@ export interface ParsingRow {
   /** The response stays open behind the last byte: everything is due before it ends. */
   readonly open?: boolean;
   readonly frames: readonly Frame[];
-  /** What `fetch` says instead of the last event id: only the frame's own. Default: the same. */
-  readonly ownIds?: readonly string[];
   /** Reconnection times that were taken over; EventSource shows them to nobody. */
   readonly retryMs?: readonly number[];
   /** What the EventSource of an engine makes of it instead, on which chunkings. */

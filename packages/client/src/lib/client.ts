@@ -128,9 +128,7 @@ export function createClient<C extends AnyChannel>(
     if (warned) return;
     warned = true;
     // oxlint-disable-next-line no-console -- nobody listens, and a gap must not be silent
-    console.warn(
-      `Linefeed: events of ${address} are lost (${reason}); give onGap to fetch what they changed.`,
-    );
+    console.warn(`Events of ${address} are lost (${reason}): give onGap to fetch what they changed.`);
   };
 
   const shared = {
@@ -176,7 +174,7 @@ export function createClient<C extends AnyChannel>(
     handler: AnyHandler,
     given: SubscriptionOptions = {},
   ): Subscription => {
-    if (closed) throw new LinefeedError('closed', `This client is closed; ${topic} cannot be subscribed.`);
+    if (closed) throw new LinefeedError('closed', `The client is closed: ${topic} cannot be subscribed.`);
     const schema = channel?.topics.get(topic)?.data;
     const delivery = createDelivery(shared, topic, params, schema, handler, given, () =>
       roster.remove(delivery),

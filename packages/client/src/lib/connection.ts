@@ -93,7 +93,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
 
   const watch = (next: Pulse | undefined) => {
     pulse = next;
-    if (!next) return fail('silence', `Nothing came for ${clock.now() - heardAt!} ms, not even a ping.`);
+    if (!next) return fail('silence', `Nothing came for ${clock.now() - heardAt!} ms.`);
     wait(next.dueAt - clock.now(), () =>
       // While we read nothing ourselves, silence is our own.
       watch((gate.full() ? hear : judge)(pulse!, clock.now())),
@@ -104,10 +104,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
     drop();
     move('start', reason, { attempt: history.failures + 1 });
     wait(connectTimeoutMs, () =>
-      fail(
-        'connect_timeout',
-        `No hello within ${connectTimeoutMs} ms: is ${context.url} a feed, or held back?`,
-      ),
+      fail('connect_timeout', `No hello within ${connectTimeoutMs} ms: is ${context.url} a feed?`),
     );
     // A handler may have closed or reopened us in the middle of a chunk.
     const isCurrent = () => current === response;
@@ -147,7 +144,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
     if (name === 'reconnect') return reopen(body.reason, body.afterMs);
     if (name === 'hello') {
       if (body.protocol !== PROTOCOL_VERSION) {
-        const message = `The server speaks protocol ${body.protocol}, not ${PROTOCOL_VERSION}: reload the page.`;
+        const message = `Protocol ${body.protocol} of the server is not ${PROTOCOL_VERSION}: reload the page.`;
         return lose({ error: new LinefeedError('protocol', message) });
       }
       const connectedAt = clock.now();

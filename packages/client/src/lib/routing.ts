@@ -165,7 +165,7 @@ export function createRouting(context: RoutingContext): Routing {
           if (entry.holeAt !== from) {
             entry.holeAt = from;
             entry.apart = true;
-            const message = `Events of ${event} behind ${from} are missing: asking for them again.`;
+            const message = `Events of ${event} behind ${from} are missing: asking again.`;
             context.report(new LinefeedError('hole', message, { address: event, retryable: true }));
             return connection.reopen('hole');
           }
@@ -220,4 +220,4 @@ export function createRouting(context: RoutingContext): Routing {
   };
 }
 
-const NOT_RESUMABLE = 'The stream broke off and has no ids: it can only run again (restart: true).';
+const NOT_RESUMABLE = 'The stream broke off and has no ids: give restart: true to run it again.';

@@ -215,7 +215,7 @@ export function createDelivery(
     if (stopped) return;
     stopped = true;
     signal?.removeEventListener('abort', stop);
-    reject(new LinefeedError('closed', `The subscription to ${topic} ended before it was accepted.`));
+    reject(new LinefeedError('closed', `${topic} was unsubscribed before it was accepted.`));
     if (running) settle(running);
     queue.splice(0).forEach(settle);
     if (holding) gate.release();

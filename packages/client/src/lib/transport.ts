@@ -33,7 +33,7 @@ export interface Ending {
 export interface TransportSink {
   /** Bytes arrived: a sign of life. */
   onLife(): void;
-  /** One whole frame. `id` is the last event id: the frame's own, or on a native transport an earlier one. */
+  /** One whole frame. `id` is the last event id: the frame's own, or that of an earlier one. */
   onFrame(event: string, data: string, id: string): void;
   onRetry(retryMs: number): void;
   onEnd(ending: Ending): void;
