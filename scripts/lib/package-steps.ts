@@ -27,17 +27,17 @@ interface SizeLimit {
   readonly ignore?: readonly string[];
 }
 
-/** What the client may cost a page: gzip, minified, with everything it imports. */
+/** What the client may cost a page: gzip, minified, with everything it imports. A little above what is reached: only down. */
 const SIZE_LIMITS: readonly SizeLimit[] = [
   {
     name: 'client with fetch',
     import: { index: '{ createClient, fetchTransport }' },
-    limitBytes: 10_000,
+    limitBytes: 8_130,
   },
   {
     name: 'client with both transports',
     import: { index: '{ createClient, fetchTransport, eventSourceTransport }' },
-    limitBytes: 10_500,
+    limitBytes: 8_590,
   },
   {
     name: 'React hooks',
