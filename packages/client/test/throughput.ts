@@ -1,7 +1,7 @@
 /**
  * Bytes to handler: events per second of its thread's time of a client, beside eventsource-parser and JSON.parse alone.
  *
- * `pnpm exec node packages/client/test/throughput.ts [--events N] [--rounds N] [--chunk BYTES] [--subscriptions N]`
+ * `pnpm throughput [--events N] [--rounds N] [--chunk BYTES] [--subscriptions N]`
  */
 import { parseArgs } from 'node:util';
 import type { AnyChannel } from '@linefeed/shared';
