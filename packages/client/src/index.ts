@@ -7,7 +7,7 @@ export { LinefeedError } from '@linefeed/shared';
 export type { Client, ClientOptions, IterateArguments, SubscribeArguments } from './lib/client.ts';
 export type { Clock } from './lib/clock.ts';
 export type { ConnectionReason, ConnectionSnapshot, ConnectionState } from './lib/connection-state.ts';
-export type { CursorStorage, Persist, PersistContext, Persistence, PersistOptions } from './lib/persist.ts';
+export type { CursorStorage, Persist, PersistOptions } from './lib/persist.ts';
 export type { RetryOptions } from './lib/retry-policy.ts';
 export type { Readable } from './lib/store.ts';
 export type {

@@ -225,9 +225,9 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
     reopen,
     stop(event, reason) {
       const { state } = getSnapshot();
+      cancelPause();
       if (nextState(state, event) === state) return;
       drop();
-      cancelPause();
       history = NO_FAILURES;
       move(event, reason);
     },
