@@ -68,7 +68,7 @@ export default defineConfig({
   plugins: ['typescript', 'unicorn', 'oxc', 'import', 'promise'],
   options: { typeAware: true, denyWarnings: true, reportUnusedDisableDirectives: 'error' },
   categories: { correctness: 'error', suspicious: 'error' },
-  ignorePatterns: ['**/dist/**', '.cache/**', 'test-results/**', 'scripts/fixtures/**'],
+  ignorePatterns: ['**/dist/**', 'bench/peers/**', '.cache/**', 'test-results/**', 'scripts/fixtures/**'],
   rules: {
     eqeqeq: 'error',
     'no-console': 'error',

@@ -36,6 +36,7 @@ export const STEPS: readonly Step[] = [
   },
   { name: 'size', about: 'bytes of the published client', run: sizeStep },
   { name: 'simulate', about: 'seeded worlds, and faults that the checker must catch', run: simulateStep },
+  { name: 'bench', about: 'cost of an event and of a connection, as ratios to bare loops', run: benchStep },
   { name: 'e2e', about: 'real servers and a real browser (Playwright)', run: e2eStep },
   {
     name: 'browsers',
@@ -140,6 +141,15 @@ async function simulateStep({ log, check }: StepContext): Promise<void> {
   };
   // Two at a time: each is one process, and a test machine has two cores at least.
   await Promise.all([catchFaults(), catchFaults()]);
+}
+
+async function benchStep({ log, check }: StepContext): Promise<void> {
+  const { ok, output } = await runCommand('node', ['bench/check.ts'], { timeoutMs: 3 * MINUTE });
+  log(output);
+  const checks = [...output.matchAll(/^(ok|FAILED): (.+)$/gm)];
+  for (const [, verdict, what] of checks) check(what!, verdict === 'ok');
+  // One that broke off has said nothing of what was to come.
+  if (!ok && !checks.some(([, verdict]) => verdict === 'FAILED')) check('the short bench ends', false);
 }
 
 async function browsersStep({ log, say, count }: StepContext): Promise<void> {

@@ -1,0 +1,31 @@
+/** All cases, in their order. */
+import type { Case } from '../lib/case.ts';
+import { addresses } from './addresses.ts';
+import { burst } from './burst.ts';
+import { client } from './client.ts';
+import { fanout } from './fanout.ts';
+import { growth } from './growth.ts';
+import { hono } from './hono.ts';
+import { idle } from './idle.ts';
+import { publish } from './publish.ts';
+import { stalled } from './stalled.ts';
+import { replay, storm } from './storm.ts';
+import { bundle, types } from './static.ts';
+import { streams } from './streams.ts';
+
+export const CASES: readonly Case[] = [
+  fanout,
+  burst,
+  idle,
+  client,
+  addresses,
+  storm,
+  replay,
+  stalled,
+  streams,
+  hono,
+  publish,
+  types,
+  bundle,
+  growth,
+];

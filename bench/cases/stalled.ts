@@ -1,0 +1,56 @@
+/** Case 8: a reader that takes nothing, among many that do. */
+import { ratios, type Case, type Measurement } from '../lib/case.ts';
+import { note } from '../lib/fan-out.ts';
+import { Pair } from '../lib/pair.ts';
+
+export const stalled: Case = {
+  name: 'stalled',
+  title: 'One stalled reader among 1,000',
+  about: 'Latencies of the others, with ticks at fixed times, beside those of the same server without it.',
+  columns: ['p50', 'p99', 'p999'],
+  usesPeers: false,
+  async run(settings) {
+    const { connections = 1_000, bytes = 1_000 } = settings;
+    const variant = `${connections.toLocaleString('en')} connections, ${bytes.toLocaleString('en')} B`;
+    const pairs: Pair[] = [];
+    const metrics: Array<Record<string, number[]>> = [{}, {}];
+    try {
+      for (const name of ['all read', 'one stalled']) {
+        const pair = await Pair.start(name, 'contenders/linefeed.ts', { bytes });
+        pairs.push(pair);
+        await pair.connect(connections + 1);
+        await pair.cost({ ms: settings.runMs });
+      }
+      await pairs[1]!.load.call('stall');
+      // Beyond what the kernel and the connection's bound hold for it.
+      await pairs[1]!.cost({ ms: 10_000, minTicks: 2, maxTicks: 1_500, count: 10 });
+      for (let round = 0; round < settings.rounds; round += 1) {
+        for (const [index, pair] of pairs.entries()) {
+          const latency = await pair.latency({ ticks: settings.quick ? 10 : 40, intervalMs: 25 });
+          for (const metric of ['p50', 'p99', 'p999'] as const)
+            note(metrics[index]!, metric, latency[metric]);
+        }
+        settings.say(
+          `  run ${round + 1} of ${settings.rounds}, p99 in ms: ${metrics.map(({ p99 }) => p99!.at(-1)!.toFixed(2)).join(', with one stalled ')}`,
+        );
+      }
+    } finally {
+      await Promise.all(pairs.map((pair) => pair.end()));
+    }
+    const measurements: Measurement[] = [
+      { variant, contender: '**Linefeed**, all read', metrics: metrics[0]! },
+      { variant, contender: '**Linefeed**, one stalled', metrics: metrics[1]! },
+    ];
+    return {
+      measurements,
+      targets: [
+        {
+          text: 'p99 of the others against p99 where all read',
+          runs: ratios(metrics[1]!['p99']!, metrics[0]!['p99']!),
+          limit: 1.2,
+          direction: 'at most',
+        },
+      ],
+    };
+  },
+};

@@ -1,0 +1,66 @@
+/** Cases 12 and 13: what needs no clock, measured by the project's own checks. */
+import { ROOT, runCommand } from '../../scripts/lib/command.ts';
+import type { Case, Measurement, Target } from '../lib/case.ts';
+
+export const types: Case = {
+  name: 'types',
+  title: 'What the compiler does for 500 topics',
+  about:
+    'A channel of so many topics with params, and a client that subscribes to each, beside the same as tRPC procedures with output schemas. By `scripts/type-cost.ts`.',
+  columns: ['instantiations', 'seconds'],
+  usesPeers: false,
+  async run(settings) {
+    const args = ['scripts/type-cost.ts', ...(settings.quick ? [] : ['--full'])];
+    const { output } = await runCommand('node', args, { timeoutMs: 600_000 });
+    const measurements: Measurement[] = [];
+    const targets: Target[] = [];
+    const line =
+      /^(\d+) topics: (\d+) instantiations, ([\d.]+) s; as tRPC procedures (\d+) instantiations, ([\d.]+) s/gm;
+    for (const [, topics, ours, ourSeconds, theirs, theirSeconds] of output.matchAll(line)) {
+      const variant = `${topics} topics`;
+      measurements.push(
+        {
+          variant,
+          contender: 'linefeed',
+          metrics: { instantiations: [Number(ours)], seconds: [Number(ourSeconds)] },
+        },
+        {
+          variant,
+          contender: 'trpc',
+          metrics: { instantiations: [Number(theirs)], seconds: [Number(theirSeconds)] },
+        },
+      );
+      targets.push({
+        text: `instantiations against tRPC's: ${variant}`,
+        runs: [Number(ours) / Number(theirs)],
+        limit: 1 / 3,
+        direction: 'at most',
+      });
+    }
+    if (measurements.length === 0) throw new Error(output.slice(0, 2_000));
+    return { measurements, targets };
+  },
+};
+
+export const bundle: Case = {
+  name: 'bundle',
+  title: 'What the client weighs',
+  about: 'Minified, gzip, with everything it imports. By the step `size` of the test run.',
+  columns: ['gzip'],
+  usesPeers: false,
+  async run() {
+    const { output } = await runCommand('node', ['scripts/test.ts', '--only', 'size', '--verbose'], {
+      cwd: ROOT,
+      timeoutMs: 300_000,
+    });
+    const measurements: Measurement[] = [
+      ...output.matchAll(/^\s*(.+): (\d+) bytes( over .+)? of \d+$/gm),
+    ].map(([, name, bytes, over = '']) => ({
+      variant: 'bundle',
+      contender: `${name}${over}`,
+      metrics: { gzip: [Number(bytes)] },
+    }));
+    if (measurements.length === 0) throw new Error(output.slice(-2_000));
+    return { measurements, targets: [] };
+  },
+};

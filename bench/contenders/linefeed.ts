@@ -1,0 +1,28 @@
+/** Linefeed: a feed on Node's http server. */
+import { createServer } from 'node:http';
+import { createFeed, memoryLog } from '@linefeed/server';
+import { toNodeHandler } from '@linefeed/server/node';
+import { defineChannel } from '@linefeed/shared';
+import * as z from 'zod';
+import type { Contender, ContenderOptions } from '../lib/contender.ts';
+import { listen } from '../lib/listen.ts';
+
+const Payload = z.object({ n: z.number(), text: z.string() });
+
+export async function start(options: ContenderOptions): Promise<Contender> {
+  const feed = createFeed(defineChannel({ news: Payload }), {
+    path: '/events',
+    log: memoryLog({ maxEvents: 10_000 }),
+    maxConnections: 100_000,
+    ...(options['pingMs'] === undefined ? {} : { pingMs: options['pingMs'] as number }),
+  });
+  const server = createServer(toNodeHandler(feed));
+  return {
+    port: await listen(server),
+    request: { method: 'GET', path: '/events/news' },
+    subscribers: () => feed.stats().connections,
+    publish: (payloads) => {
+      for (const payload of payloads) void feed.publish('news', payload);
+    },
+  };
+}

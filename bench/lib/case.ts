@@ -1,0 +1,89 @@
+/** What a case of the bench is, and what it gives back. */
+
+export interface Settings {
+  /** Runs of each contender, interleaved. */
+  readonly rounds: number;
+  /** Milliseconds of one run. */
+  readonly runMs: number;
+  readonly quick: boolean;
+  readonly connections: number | undefined;
+  readonly bytes: number | undefined;
+  /** Names of the contenders to measure; `undefined`: all. */
+  readonly only: readonly string[] | undefined;
+  readonly say: (line: string) => void;
+}
+
+/** One contender in one variant of a case: each metric with the values of all its runs. */
+export interface Measurement {
+  readonly variant: string;
+  readonly contender: string;
+  readonly metrics: Readonly<Record<string, readonly number[]>>;
+}
+
+/** What is to be reached: a ratio, per round, and its limit. */
+export interface Target {
+  readonly text: string;
+  readonly runs: readonly number[];
+  readonly limit: number;
+  readonly direction: 'at most' | 'at least';
+  /** `×` for a ratio; else the unit of the value. */
+  readonly unit?: string;
+}
+
+export interface CaseResult {
+  readonly measurements: readonly Measurement[];
+  readonly targets: readonly Target[];
+  /** Contenders that could not be measured, and why. */
+  readonly missing?: Readonly<Record<string, string>>;
+  readonly seconds?: number;
+}
+
+export interface Case {
+  readonly name: string;
+  readonly title: string;
+  /** What is done and counted, in a sentence or two. */
+  readonly about: string;
+  /** Metrics of the table, and of the plot where there is one. */
+  readonly columns: readonly string[];
+  readonly plot?: string;
+  readonly usesPeers: boolean;
+  run(settings: Settings): Promise<CaseResult>;
+}
+
+/** Title and unit of every metric. */
+export const METRICS: Readonly<Record<string, { readonly title: string; readonly unit: string }>> = {
+  cpu: { title: 'CPU per event', unit: 'µs' },
+  system: { title: 'of it in the kernel', unit: 'µs' },
+  rate: { title: 'events per second', unit: '/s' },
+  perCpuSecond: { title: 'events per CPU second', unit: '/s' },
+  p50: { title: 'latency p50', unit: 'ms' },
+  p99: { title: 'p99', unit: 'ms' },
+  p999: { title: 'p99.9', unit: 'ms' },
+  connectCpu: { title: 'CPU per connect', unit: 'µs' },
+  rss: { title: 'RSS per connection', unit: 'kB' },
+  heap: { title: 'heap per connection', unit: 'kB' },
+  pingCore: { title: 'pings, share of a core', unit: '%' },
+  stall: { title: 'longest stall', unit: 'ms' },
+  bytesRate: { title: 'MB per CPU second', unit: 'MB/s' },
+  share: { title: 'share of the other', unit: '%' },
+  instantiations: { title: 'instantiations', unit: '' },
+  seconds: { title: 'check time', unit: 's' },
+  gzip: { title: 'minified, gzip', unit: 'bytes' },
+};
+
+/** The runs of one metric of one contender; empty where it was not measured. */
+export function runsOf(
+  measurements: readonly Measurement[],
+  variant: string,
+  contender: string,
+  metric: string,
+): readonly number[] {
+  return (
+    measurements.find((one) => one.variant === variant && one.contender === contender)?.metrics[metric] ?? []
+  );
+}
+
+/** The ratio of two contenders in each round; empty where one of them is missing. */
+export function ratios(top: readonly number[], bottom: readonly number[]): number[] {
+  return top.flatMap((value, round) => (bottom[round] === undefined ? [] : [value / bottom[round]]));
+}

@@ -1,0 +1,75 @@
+/** Everything that is measured side by side, in the order of the tables. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { findNchan } from './nchan.ts';
+
+export interface ContenderEntry {
+  readonly name: string;
+  readonly title: string;
+  readonly file: string;
+  readonly options?: Readonly<Record<string, unknown>>;
+  /** Why it cannot be measured here; `undefined`: it can. */
+  missing(): string | undefined;
+}
+
+const here = (): undefined => undefined;
+const peer = (): string | undefined =>
+  existsSync(join(import.meta.dirname, '../node_modules')) ? undefined : 'not installed';
+
+export const CONTENDERS: readonly ContenderEntry[] = [
+  { name: 'linefeed', title: '**Linefeed**', file: 'contenders/linefeed.ts', missing: here },
+  { name: 'floor', title: 'bare `socket.write` loop', file: 'contenders/floor.ts', missing: here },
+  { name: 'res-write', title: 'bare `res.write` loop', file: 'contenders/res-write.ts', missing: here },
+  {
+    name: 'nchan',
+    title: 'nchan (nginx, C)',
+    file: 'contenders/nchan.ts',
+    missing: () => (findNchan() === undefined ? 'nginx or its module nchan is not installed' : undefined),
+  },
+  { name: 'fastify-sse', title: '@fastify/sse', file: 'peers/fastify-sse.ts', missing: peer },
+  { name: 'better-sse', title: 'better-sse', file: 'peers/better-sse.ts', missing: peer },
+  { name: 'h3', title: 'h3', file: 'peers/h3.ts', missing: peer },
+  { name: 'hono', title: 'Hono `streamSSE`', file: 'peers/hono.ts', missing: peer },
+  { name: 'graphql-sse', title: 'graphql-sse', file: 'peers/graphql-sse.ts', missing: peer },
+  { name: 'orpc', title: 'oRPC', file: 'peers/orpc.ts', missing: peer },
+  { name: 'trpc', title: 'tRPC', file: 'peers/trpc.ts', missing: peer },
+  // Of single cases.
+  {
+    name: 'linefeed-addresses',
+    title: '**Linefeed**',
+    file: 'contenders/linefeed-addresses.ts',
+    missing: here,
+  },
+  {
+    name: 'floor-addresses',
+    title: 'map of bare sockets',
+    file: 'contenders/floor-addresses.ts',
+    missing: here,
+  },
+  { name: 'linefeed-history', title: '**Linefeed**', file: 'contenders/linefeed-history.ts', missing: here },
+  {
+    name: 'floor-history',
+    title: 'the same bytes, bare socket',
+    file: 'contenders/floor-history.ts',
+    missing: here,
+  },
+  {
+    name: 'floor-encoding',
+    title: 'bare socket that encodes each page',
+    file: 'contenders/floor-history.ts',
+    options: { encodes: true },
+    missing: here,
+  },
+  { name: 'linefeed-streams', title: '**Linefeed**', file: 'contenders/linefeed-streams.ts', missing: here },
+  {
+    name: 'linefeed-hono',
+    title: '**Linefeed** in Hono',
+    file: 'peers/linefeed-hono.ts',
+    missing: peer,
+  },
+  { name: 'linefeed-publish', title: '**Linefeed**', file: 'contenders/linefeed-publish.ts', missing: here },
+];
+
+export function titleOf(name: string): string {
+  return CONTENDERS.find((contender) => contender.name === name)?.title ?? name;
+}

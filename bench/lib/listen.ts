@@ -1,0 +1,26 @@
+/** What every server needs of the machine: a free port, and what the kernel knows of a process. */
+import { readFileSync } from 'node:fs';
+import type { AddressInfo, Server } from 'node:net';
+
+/** Listens on a free port of this machine alone. */
+export async function listen(server: Pick<Server, 'listen' | 'address'>): Promise<number> {
+  // Node's own backlog of 511 overflows when thousands come at once, and the kernel makes them wait for seconds.
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', 4096, resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+/** Text as one chunk of a chunked body. */
+export function chunkOf(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  return Buffer.concat([Buffer.from(`${bytes.byteLength.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]);
+}
+
+/** Microseconds that a process of one thread was on a core. */
+export function cpuOf(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1_000;
+}
+
+/** Bytes of memory that a process holds. */
+export function rssOf(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1_024;
+}
