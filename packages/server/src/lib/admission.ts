@@ -72,15 +72,16 @@ export async function admitAll(
   const decided = await Promise.all(
     entries.slice(0, room).map((entry) => admit(entry, context, alone, options)),
   );
-  const tooMany = refusal(
-    'too_many_subscriptions',
-    `A connection may have ${maxSubscriptions} subscriptions (maxSubscriptions); this is one more.`,
-  );
+  const tooMany = (): LinefeedError =>
+    refusal(
+      'too_many_subscriptions',
+      `A connection may have ${maxSubscriptions} subscriptions (maxSubscriptions); this is one more.`,
+    );
   return {
     admitted: decided.filter((entry): entry is Admitted => entry.admitted),
     refused: [
       ...decided.filter((entry): entry is Refused => !entry.admitted),
-      ...entries.slice(room).map((entry) => refuseEntry(entry, tooMany, channel)),
+      ...entries.slice(room).map((entry) => refuseEntry(entry, tooMany(), channel)),
     ],
   };
 }

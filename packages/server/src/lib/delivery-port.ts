@@ -12,7 +12,7 @@ export interface DeliveryPort {
   readonly writable: boolean;
   /** Resolves when it does, or is gone. */
   drained(): Promise<void>;
-  write(bytes: Uint8Array): void;
+  write(bytes: Uint8Array, now?: number): void;
   /** Writes a control frame, behind what is pending. */
   control(event: string, payload: object, id?: string): void;
   onGap(gap: Gap): void;

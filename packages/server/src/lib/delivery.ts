@@ -25,7 +25,7 @@ export class LoggedDelivery implements Member {
   /** The last position that an id has told the client. */
   #lastId: Position | undefined;
   #pulling = false;
-  readonly #latest = new Set<string>();
+  #latest: Set<string> | undefined;
   /** What waits until the gaps of the opening are announced. */
   #afterGaps: Array<() => void> = [];
   /** Events since the last time it left the live ones. */
@@ -120,7 +120,7 @@ export class LoggedDelivery implements Member {
 
   #follow(logged: LoggedStart): void {
     const { event, gap, isLatest } = logged;
-    if (isLatest) this.#latest.add(event);
+    if (isLatest) (this.#latest ??= new Set()).add(event);
     const start = this.#startOf(logged);
     if (comparePositions(start, this.position) < 0) {
       this.#tracks.rewind(event, start, gap);
@@ -139,7 +139,7 @@ export class LoggedDelivery implements Member {
   remove(event: string): void {
     this.flush();
     this.#options.hub.leave(event, this);
-    this.#latest.delete(event);
+    this.#latest?.delete(event);
     this.#tracks.remove(event);
   }
 
@@ -161,13 +161,13 @@ export class LoggedDelivery implements Member {
     }
     if (this.#pending === undefined) {
       this.#pending = this.#options.hub.root;
-      this.#pendingFrom = this.position;
+      this.#pendingFrom = this.#options.hub.position;
       this.#options.hub.schedule(this);
     }
     this.#pending = this.#pending.with(frame);
   }
 
-  flush(): void {
+  flush(now?: number): void {
     const pending = this.#pending;
     if (pending === undefined || this.#port.closed) return;
     this.#pending = undefined;
@@ -176,12 +176,12 @@ export class LoggedDelivery implements Member {
     // One frame may be larger than the bound; it must still get through once nothing else waits.
     if (waiting + pending.byteLength > maxBufferedBytes && (waiting > 0 || pending.length > 1)) {
       this.#options.counters.fallbacks += 1;
-      this.#fallBack(this.#pendingFrom);
+      this.#fallBack(laterOf(this.#pendingFrom, this.#main.position));
       return;
     }
     this.#options.counters.framesOut += pending.length;
     this.#lastId = pending.frame?.position;
-    this.#port.write(pending.bytes);
+    this.#port.write(pending.bytes, now);
   }
 
   reset(reason: 'rollback' | 'epoch', from: string): void {
@@ -192,7 +192,8 @@ export class LoggedDelivery implements Member {
     this.#fallBack(position);
     this.#lastId = undefined;
     this.#skipThrough = undefined;
-    const floorOf = (address: string): Position => (this.#latest.has(address) ? BEGINNING : position);
+    const floorOf = (address: string): Position =>
+      this.#latest?.has(address) === true ? BEGINNING : position;
     this.#tracks.replace(new Track(addresses.map(floorOf).reduce(earlierOf)));
     for (const address of addresses) this.#main.add(address, floorOf(address), { from, reason });
     this.#advance();
@@ -309,11 +310,9 @@ export class LoggedDelivery implements Member {
 
   #writeEvents(events: readonly LogEvent[], lastId: Position | undefined): void {
     const { hub, counters } = this.#options;
-    let batch = hub.emptyBatch();
-    for (const event of events) batch = batch.with(hub.frameOf(event));
     counters.framesOut += events.length;
     if (lastId !== undefined) this.#lastId = events.at(-1)!.position;
-    this.#port.write(batch.bytes);
+    this.#port.write(hub.encodePage(events));
   }
 
   /** A rewind that reached the main track becomes part of it. */

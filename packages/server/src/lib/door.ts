@@ -14,6 +14,7 @@ import { assertAcceptable } from './negotiate.ts';
 import { readEndpointGet, readGet, readPost, type Control, type Opening } from './opening.ts';
 import { answerPreflight, checkOrigin, type CorsOptions } from './origin.ts';
 import type { Outlet } from './outlet.ts';
+import { Turns } from './turns.ts';
 import { identify, type Identify, type Visitor } from './visitor.ts';
 
 const METHODS = 'GET, HEAD, POST, OPTIONS';
@@ -29,6 +30,8 @@ export interface WayBack {
 }
 
 export const BUSY: WayBack = { reason: 'busy', code: 'too_many_connections', baseMs: 5_000 };
+/** After a break everybody comes back at once: so many are let in before live events get their turn. */
+const REQUESTS_PER_TURN = 64;
 const UNDECIDED: WayBack = { ...BUSY, code: 'timeout' };
 
 export interface DoorOptions {
@@ -50,9 +53,11 @@ export interface Guest {
 
 export class Door {
   readonly #options: DoorOptions;
+  readonly #turns: Turns;
 
   constructor(options: DoorOptions) {
     this.#options = options;
+    this.#turns = new Turns(options.clock, REQUESTS_PER_TURN);
   }
 
   /** `serve` answers those that get in. `undefined`: not under this feed's path. */
@@ -64,6 +69,8 @@ export class Door {
     if (rest === undefined) return undefined;
     let headers: HeaderList = [];
     try {
+      const turn = this.#turns.take();
+      if (turn !== undefined) await turn;
       headers = checkOrigin(request, this.#options.cors);
       return await this.#answerAllowed(request, rest, headers, serve);
     } catch (error) {

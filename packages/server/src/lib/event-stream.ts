@@ -111,7 +111,7 @@ class EventStream implements Beating, OutletListener {
     this.#controller = controller;
     this.#settings = settings;
     const { clock, pingMs, stallTimeoutMs } = settings;
-    this.#writer = new Writer(outlet, settings);
+    this.#writer = new Writer(outlet, clock, settings);
     this.#heartbeat = sharedHeartbeat(clock, Math.min(pingMs, stallTimeoutMs));
     this.#closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;

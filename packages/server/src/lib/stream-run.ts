@@ -108,7 +108,7 @@ export function startStream(connection: Connection, options: StreamRunOptions): 
     return send(json);
   };
 
-  connection.streams.set(event, { cancel: () => controller.abort() });
+  connection.addStream(event, { cancel: () => controller.abort() });
   void runSource({
     open: () =>
       source({

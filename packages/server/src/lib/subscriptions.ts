@@ -97,7 +97,7 @@ export class Subscriptions {
     const { sources, limits, clock, onSubscribe, onError } = this.#options;
     const resume = readStreamResume(from);
     const numbered = n === undefined ? {} : { n };
-    if (connection.streams.has(event)) {
+    if (connection.hasStream(event)) {
       const error = refusal(
         'key_in_use',
         `The key "${key}" names another stream of this connection; choose a new one.`,

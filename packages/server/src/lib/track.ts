@@ -23,27 +23,27 @@ export class Track {
   position: Position;
   /** Each address with the position behind which it is to be delivered; matters where it is greater than `position`. */
   readonly addresses: Map<string, Position> = new Map();
-  readonly #pendingGaps = new Map<string, PendingGap>();
   /** Goes up with each address that is added: a page that was asked for before has nothing of it. */
   additions = 0;
+  #pendingGaps: Map<string, PendingGap> | undefined;
 
   constructor(position: Position) {
     this.position = position;
   }
 
   get hasPendingGaps(): boolean {
-    return this.#pendingGaps.size > 0;
+    return this.#pendingGaps !== undefined && this.#pendingGaps.size > 0;
   }
 
   add(address: string, floor: Position, gap?: PendingGap): void {
     this.addresses.set(address, floor);
     this.additions += 1;
-    if (gap !== undefined) this.#pendingGaps.set(address, gap);
+    if (gap !== undefined) (this.#pendingGaps ??= new Map()).set(address, gap);
   }
 
   remove(address: string): void {
     this.addresses.delete(address);
-    this.#pendingGaps.delete(address);
+    this.#pendingGaps?.delete(address);
   }
 
   /** Where an address stands: behind this, it is owed every event. */
@@ -68,12 +68,12 @@ export class Track {
    */
   takeGaps(page?: ReadPage): FoundGap[] {
     const gaps: FoundGap[] = [];
-    for (const [address, { from, reason }] of this.#pendingGaps) {
+    for (const [address, { from, reason }] of this.#pendingGaps ?? []) {
       const to = laterOf(this.positionOf(address), page?.evictedThrough.get(address) ?? BEGINNING);
       gaps.push({ address, from: { cursor: from }, to, reason });
       this.addresses.set(address, to);
     }
-    this.#pendingGaps.clear();
+    this.#pendingGaps = undefined;
     for (const [address, to] of page?.evictedThrough ?? []) {
       const position = this.positionOf(address);
       if (!this.addresses.has(address) || comparePositions(to, position) <= 0) continue;

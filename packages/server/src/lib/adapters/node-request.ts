@@ -35,8 +35,12 @@ export function readHeader(req: NodeRequest, name: string): string | undefined {
 function toUrl(target: string, origin: string): URL {
   // A target such as //x is a path here, not a host.
   const path = target.startsWith('/') ? target.replace(/^\/+/, '/') : target;
-  const base = URL.canParse(origin) ? origin : 'http://localhost';
-  return URL.canParse(path, base) ? new URL(path, base) : new URL(base);
+  return (
+    URL.parse(path, origin) ??
+    URL.parse(path, 'http://localhost') ??
+    URL.parse(origin) ??
+    new URL('http://localhost')
+  );
 }
 
 function toHeaders(req: NodeRequest): Headers {

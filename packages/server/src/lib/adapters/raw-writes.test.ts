@@ -1,0 +1,251 @@
+import { once } from 'node:events';
+import {
+  Agent,
+  createServer,
+  get,
+  request,
+  ServerResponse,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+} from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { createGunzip, createGzip } from 'node:zlib';
+import { afterEach, describe, expect, it } from 'vitest';
+import { message } from '../message.ts';
+import { sendEventStream, toNodeHandler, type NodeRequest, type NodeResponse } from './node.ts';
+
+const servers: Server[] = [];
+
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.close();
+    server.closeAllConnections();
+  }
+});
+
+async function listen(listener: RequestListener): Promise<number> {
+  const server = createServer(listener).listen(0, '127.0.0.1');
+  servers.push(server);
+  await once(server, 'listening');
+  return (server.address() as { port: number }).port;
+}
+
+/** Everything that a socket gets for some bytes. */
+async function exchange(port: number, text: string): Promise<string> {
+  const socket: Socket = connect(port, '127.0.0.1');
+  socket.write(text);
+  const parts: Buffer[] = [];
+  socket.on('data', (part: Buffer) => parts.push(part));
+  await once(socket, 'close');
+  return Buffer.concat(parts)
+    .toString('latin1')
+    .replaceAll(/^Date: .*$/gm, 'Date: now');
+}
+
+/** What the server's socket was given, write by write. */
+function watchWrites(socket: Socket): string[] {
+  const writes: string[] = [];
+  const { write } = socket;
+  socket.write = (...args: unknown[]) => {
+    writes.push(Buffer.from(args[0] as string, 'latin1').toString('latin1'));
+    return Reflect.apply(write, socket, args) as boolean;
+  };
+  return writes;
+}
+
+const EVENTS = ['one', 'zwei – ü', 'x'.repeat(100_000), message('a\nb', { id: '4' })];
+
+/** The last of them. */
+const LAST = /id: 4\ndata: a\ndata: b\n\n/;
+
+async function* inTurns(): AsyncGenerator {
+  for (const event of EVENTS) {
+    yield event;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function send(req: NodeRequest, res: NodeResponse, rawWrites?: boolean): void {
+  sendEventStream(req, res, inTurns(), { rawWrites });
+}
+
+const CLOSE = 'GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n';
+
+describe('raw writes', () => {
+  it('hand the socket each piece as one whole chunk', async () => {
+    const writes: string[] = [];
+    const port = await listen((req, res) => {
+      sendEventStream(req, res, ['one']);
+      const seen = watchWrites(req.socket);
+      res.on('close', () => writes.push(...seen));
+    });
+    await exchange(port, CLOSE);
+    expect(writes).toContain('b\r\ndata: one\n\n\r\n');
+  });
+
+  it('are off with rawWrites: false', async () => {
+    const writes: string[] = [];
+    const port = await listen((req, res) => {
+      sendEventStream(req, res, ['one'], { rawWrites: false });
+      const seen = watchWrites(req.socket);
+      res.on('close', () => writes.push(...seen));
+    });
+    await exchange(port, CLOSE);
+    expect(writes).toContain('data: one\n\n');
+  });
+
+  it.each([
+    ['a response', CLOSE],
+    [
+      'pipelined requests',
+      `GET /1 HTTP/1.1\r\nhost: a\r\n\r\nGET /2 HTTP/1.1\r\nhost: a\r\n\r\n${CLOSE.replace('/', '/3')}`,
+    ],
+    ['HTTP/1.0', 'GET / HTTP/1.0\r\n\r\n'],
+    ['HEAD', CLOSE.replace('GET', 'HEAD')],
+  ])('leave the bytes on the wire as they are: %s', async (_what, text) => {
+    const raw = await exchange(await listen((req, res) => send(req, res)), text);
+    const plain = await exchange(await listen((req, res) => send(req, res, false)), text);
+    // Not `toBe(plain)`: a difference of 100,000 characters tells nobody anything.
+    expect(raw === plain).toBe(true);
+    expect(LAST.test(raw)).toBe(!text.startsWith('HEAD'));
+  });
+
+  it('wait behind the response of an earlier request', async () => {
+    const waiting: Array<() => void> = [];
+    const port = await listen((req, res) => {
+      if (req.url === '/2') send(req, res);
+      else waiting.push(() => res.end('first'));
+      if (req.url === '/2') setImmediate(() => setImmediate(() => waiting[0]!()));
+    });
+    const answer = await exchange(port, `GET /1 HTTP/1.1\r\nhost: a\r\n\r\n${CLOSE.replace('/', '/2')}`);
+    expect(answer.indexOf('first')).toBeLessThan(answer.indexOf('text/event-stream'));
+    expect(answer).toMatch(LAST);
+  });
+
+  it('leave a response to middleware that compresses it', async () => {
+    const port = await listen((req, res) => {
+      const gzip = createGzip();
+      const { write, end } = res;
+      gzip.on('data', (part: Buffer) => Reflect.apply(write, res, [part]));
+      gzip.on('drain', () => res.emit('drain'));
+      gzip.on('end', () => Reflect.apply(end, res, []));
+      res.setHeader('content-encoding', 'gzip');
+      res.write = ((part: Buffer) => gzip.write(part)) as typeof res.write;
+      res.end = (() => (gzip.end(), res)) as typeof res.end;
+      send(req, res);
+    });
+    const [response] = (await once(get({ port, agent: false }), 'response')) as [IncomingMessage];
+    const text = (await response.pipe(createGunzip()).toArray()).join('');
+    expect(text).toContain('data: one\n\n');
+    expect(text).toMatch(LAST);
+  });
+
+  it.each(['write', 'end', '_send'] as const)('leave a response of which %s is watched', async (name) => {
+    const calls: unknown[] = [];
+    const prototype = ServerResponse.prototype as unknown as Record<string, (...args: unknown[]) => unknown>;
+    const inherited = prototype[name]!;
+    prototype[name] = function (...args) {
+      calls.push(String(args[0]));
+      return Reflect.apply(inherited, this, args);
+    };
+    try {
+      const writes: string[] = [];
+      const port = await listen((req, res) => {
+        const seen = watchWrites(req.socket);
+        sendEventStream(req, res, ['one']);
+        res.on('close', () => writes.push(...seen));
+      });
+      await exchange(port, CLOSE);
+      expect(writes.join('')).toContain('b\r\ndata: one\n\n\r\n');
+      expect(writes).not.toContain('b\r\ndata: one\n\n\r\n');
+      expect(calls.length).toBeGreaterThan(0);
+    } finally {
+      delete prototype[name];
+    }
+  });
+
+  it('leave nothing on a socket that serves the next request', async () => {
+    const sockets: Socket[] = [];
+    const listeners: number[] = [];
+    const port = await listen((req, res) => {
+      sockets.push(req.socket);
+      listeners.push(req.socket.listenerCount('drain'));
+      // More than the socket takes at once: its drain is waited for.
+      sendEventStream(req, res, ['x'.repeat(4_000_000), 'last']);
+    });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    for (let turn = 0; turn < 3; turn += 1) {
+      const [response] = (await once(get({ port, agent }), 'response')) as [IncomingMessage];
+      expect((await response.toArray()).join('').slice(-14)).toBe('\n\ndata: last\n\n');
+    }
+    expect(new Set(sockets).size).toBe(1);
+    expect(new Set(listeners).size).toBe(1);
+    agent.destroy();
+  });
+
+  it('wait for the reader, and lose nothing', async () => {
+    let made = 0;
+    const port = await listen((req, res) => {
+      sendEventStream(req, res, function* () {
+        for (; made < 500; made += 1) yield `${made} ${'x'.repeat(100_000)}`;
+      });
+    });
+    const asked = request({ port, agent: false }).end();
+    const [response] = (await once(asked, 'response')) as [IncomingMessage];
+    // Until the source stands still: the kernel's buffers are full, and Node's.
+    let seen = -1;
+    await expect
+      .poll(
+        () => {
+          const stands = made > 0 && made === seen;
+          seen = made;
+          return stands;
+        },
+        { interval: 100 },
+      )
+      .toBe(true);
+    expect(made).toBeLessThan(200);
+    const text = (await response.toArray()).join('');
+    expect([...text.matchAll(/^data: (\d+) x/gm)].map(([, n]) => Number(n))).toEqual(
+      Array.from({ length: 500 }, (_, n) => n),
+    );
+  });
+
+  it('make no error of a client that closed its half', async () => {
+    const errors: unknown[] = [];
+    const closed = Promise.withResolvers<void>();
+    const handler = toNodeHandler({
+      '~answer': () =>
+        Promise.resolve({
+          status: 200,
+          headers: [],
+          body: (outlet) => {
+            // Still on its way when the half is closed: Node has ended the socket, and cannot close it yet.
+            outlet.write(Buffer.alloc(8_000_000));
+            socketOf.promise.then(async (ended) => {
+              await once(ended, 'end');
+              outlet.write(Buffer.from('more'));
+              client.resume();
+            }, errors.push);
+          },
+        }),
+    });
+    const socketOf = Promise.withResolvers<Socket>();
+    const port = await listen((req, res) => {
+      // Of a request that was read to its end, Node ends the socket instead of destroying it.
+      req.resume();
+      res.on('close', () => closed.resolve());
+      handler(req, res);
+      socketOf.resolve(req.socket);
+    });
+    servers[0]!.on('clientError', (error) => errors.push(error));
+    const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    client.on('error', () => undefined);
+    client.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+    await once(client, 'readable');
+    client.end();
+    await closed.promise;
+    expect(errors).toEqual([]);
+  });
+});

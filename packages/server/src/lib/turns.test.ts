@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { createManualClock } from './testing/manual-clock.ts';
+import { Turns } from './turns.ts';
+
+describe('turns', () => {
+  it('let so many through at once, and the rest in later turns, in order', async () => {
+    const deferred: Array<() => void> = [];
+    const clock = { ...createManualClock(), defer: (call: () => void) => void deferred.push(call) };
+    const turns = new Turns(clock, 2);
+    const through: number[] = [];
+    for (let n = 0; n < 7; n += 1) {
+      const waiting = turns.take();
+      if (waiting === undefined) through.push(n);
+      else void waiting.then(() => through.push(n));
+    }
+    const seen = [[...through]];
+    while (deferred.length > 0) {
+      deferred.shift()!();
+      await Promise.resolve();
+      seen.push([...through]);
+    }
+    expect(seen).toEqual([
+      [0, 1],
+      [0, 1, 2, 3],
+      [0, 1, 2, 3, 4, 5],
+      [0, 1, 2, 3, 4, 5, 6],
+      [0, 1, 2, 3, 4, 5, 6],
+    ]);
+    expect(turns.take()).toBeUndefined();
+  });
+
+  it('leave nobody in front of those who wait', () => {
+    const deferred: Array<() => void> = [];
+    const clock = { ...createManualClock(), defer: (call: () => void) => void deferred.push(call) };
+    const turns = new Turns(clock, 1);
+    void turns.take();
+    void turns.take();
+    void turns.take();
+    deferred.shift()!();
+    expect(turns.take()).toBeInstanceOf(Promise);
+  });
+});
