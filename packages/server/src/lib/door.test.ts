@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createBench } from '../../test-kit/feed-bench.ts';
+import { toIncomingRequest } from './adapters/fetch.ts';
 
 const turns = async (): Promise<void> => {
   // A body comes by real ticks, which no manual clock drives.
@@ -57,5 +58,31 @@ describe('before the head', () => {
     await clock.advance(1_001);
     const response = await answering;
     expect([response.status, await response.json()]).toMatchObject([503, { code: 'timeout' }]);
+  });
+
+  it('who comes in a crowd is let in by turns, and live events go on between', async () => {
+    let letIn = 0;
+    const { feed, clock, open } = createBench({ context: () => void (letIn += 1) });
+    const live = await open('/events/notice');
+    letIn = 0;
+    const seen: Array<readonly [letIn: number, arrived: boolean]> = [];
+    const others = (): void => {
+      const last = seen.at(-1);
+      const now = [letIn, live.text.includes('"now"')] as const;
+      if (last?.[0] !== now[0] || last[1] !== now[1]) seen.push(now);
+      if (letIn < 150) clock.defer(others);
+    };
+    for (let count = 0; count < 150; count += 1) {
+      void feed['~answer'](toIncomingRequest(new Request('http://feed.test/events/notice')));
+    }
+    clock.defer(others);
+    await feed.publish('notice', { text: 'now' });
+    await clock.settle();
+    await clock.settle();
+    expect(seen).toEqual([
+      [64, false],
+      [128, true],
+      [150, true],
+    ]);
   });
 });

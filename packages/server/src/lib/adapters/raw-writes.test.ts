@@ -84,6 +84,52 @@ describe('raw writes', () => {
     expect(writes).toContain('b\r\ndata: one\n\n\r\n');
   });
 
+  it('that follow the first one of a turn leave together', async () => {
+    const parts: string[] = [];
+    const port = await listen(
+      toNodeHandler({
+        '~answer': () =>
+          Promise.resolve({
+            status: 200,
+            headers: [],
+            body: (outlet) => {
+              outlet.write(Buffer.from('head'));
+              setImmediate(() => {
+                for (const part of ['one', 'two', 'three']) outlet.write(Buffer.from(part));
+                setImmediate(() => outlet.end());
+              });
+            },
+          }),
+      }),
+    );
+    servers[0]!.on('connection', (socket: Socket) => {
+      const { write, cork, uncork } = socket;
+      let corked = false;
+      socket.cork = () => {
+        corked = true;
+        cork.call(socket);
+      };
+      socket.uncork = () => {
+        corked = false;
+        uncork.call(socket);
+      };
+      socket.write = (...args: unknown[]) => {
+        parts.push(
+          `${corked ? 'corked ' : ''}${Buffer.from(args[0] as string, 'latin1').toString('latin1')}`,
+        );
+        return Reflect.apply(write, socket, args) as boolean;
+      };
+    });
+    const answer = await exchange(port, CLOSE);
+    expect(answer.endsWith('3\r\none\r\n3\r\ntwo\r\n5\r\nthree\r\n0\r\n\r\n')).toBe(true);
+    expect(parts.slice(-4)).toEqual([
+      '3\r\none\r\n',
+      'corked 3\r\ntwo\r\n',
+      'corked 5\r\nthree\r\n',
+      '0\r\n\r\n',
+    ]);
+  });
+
   it('are off with rawWrites: false', async () => {
     const writes: string[] = [];
     const port = await listen((req, res) => {
