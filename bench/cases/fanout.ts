@@ -1,6 +1,6 @@
 /** Case 1: one event per tick to every connection. */
 import { ratios, runsOf, type Case, type Measurement, type Target } from '../lib/case.ts';
-import { CONTENDERS } from '../lib/contenders.ts';
+import { BROADCASTER_NAMES } from '../lib/contenders.ts';
 import { measureFanOut } from '../lib/fan-out.ts';
 
 export const fanout: Case = {
@@ -25,7 +25,7 @@ export const fanout: Case = {
             variant,
             connections,
             bytes,
-            contenders: CONTENDERS.map(({ name }) => name),
+            contenders: BROADCASTER_NAMES,
             ...(bytes === payloads[0]
               ? { open: { ticks: settings.quick ? 4 : 10, intervalMs: connections / 10 } }
               : {}),

@@ -16,7 +16,8 @@ const here = (): undefined => undefined;
 const peer = (): string | undefined =>
   existsSync(join(import.meta.dirname, '../node_modules')) ? undefined : 'not installed';
 
-export const CONTENDERS: readonly ContenderEntry[] = [
+/** Those of the broadcast. */
+const BROADCASTERS: readonly ContenderEntry[] = [
   { name: 'linefeed', title: '**Linefeed**', file: 'contenders/linefeed.ts', missing: here },
   { name: 'floor', title: 'bare `socket.write` loop', file: 'contenders/floor.ts', missing: here },
   { name: 'res-write', title: 'bare `res.write` loop', file: 'contenders/res-write.ts', missing: here },
@@ -33,7 +34,10 @@ export const CONTENDERS: readonly ContenderEntry[] = [
   { name: 'graphql-sse', title: 'graphql-sse', file: 'peers/graphql-sse.ts', missing: peer },
   { name: 'orpc', title: 'oRPC', file: 'peers/orpc.ts', missing: peer },
   { name: 'trpc', title: 'tRPC', file: 'peers/trpc.ts', missing: peer },
-  // Of single cases.
+];
+
+/** Those of single cases. */
+const OTHERS: readonly ContenderEntry[] = [
   {
     name: 'linefeed-addresses',
     title: '**Linefeed**',
@@ -69,6 +73,10 @@ export const CONTENDERS: readonly ContenderEntry[] = [
   },
   { name: 'linefeed-publish', title: '**Linefeed**', file: 'contenders/linefeed-publish.ts', missing: here },
 ];
+
+export const CONTENDERS: readonly ContenderEntry[] = [...BROADCASTERS, ...OTHERS];
+
+export const BROADCASTER_NAMES: readonly string[] = BROADCASTERS.map(({ name }) => name);
 
 export function titleOf(name: string): string {
   return CONTENDERS.find((contender) => contender.name === name)?.title ?? name;

@@ -11,7 +11,7 @@ interface Internals {
   readonly _hasBody?: boolean;
 }
 
-const STATUS_LINE = /^HTTP\/1\.1 200 /;
+const STATUS_LINE = /^HTTP\/1\.1 /;
 
 // As they are when this module is loaded: who patches them later, or a response, is seen.
 const own = OutgoingMessage.prototype as OutgoingMessage & Internals;
