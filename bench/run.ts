@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { runCommand } from '../scripts/lib/command.ts';
 import { CASES } from './cases/index.ts';
 import type { Settings } from './lib/case.ts';
 import { CONTENDERS } from './lib/contenders.ts';
@@ -50,6 +51,7 @@ if (values.help) {
   console.log(HELP);
 } else if (values.report) {
   writeReport(stored!, CASES);
+  await format();
 } else {
   await measure();
 }
@@ -91,9 +93,15 @@ async function measure(): Promise<void> {
     writeFileSync(RESULTS_FILE, `${JSON.stringify(results, roundOff, 1)}\n`);
     writeReport(results, CASES);
   }
+  if (!values.dry) await format();
   console.log(
     `${Math.round((performance.now() - start) / 1_000)} s in all. bench/RESULTS.md has the tables.`,
   );
+}
+
+/** As the format step of the test run wants it. */
+async function format(): Promise<void> {
+  await runCommand('oxfmt', ['README.md', 'bench/RESULTS.md', 'bench/results'], { timeoutMs: 60_000 });
 }
 
 /** Five digits tell all that a measurement knows. */

@@ -35,6 +35,7 @@ export const burst: Case = {
         runs: ratios(rate('linefeed'), rate('floor')),
         limit,
         direction: 'at least',
+        headline: `events for the same CPU, ${count} in a tick, against a loop that writes each`,
       });
     }
     return { measurements, targets, missing };

@@ -47,6 +47,9 @@ export const fanout: Case = {
             runs: ratios(cpu('linefeed'), cpu(name)),
             limit,
             direction: 'at most',
+            ...(connections === 1_000 && bytes === 100
+              ? { headline: `CPU of an event to 1,000 connections, against ${title}` }
+              : {}),
           });
         }
       }

@@ -24,6 +24,7 @@ export const hono: Case = {
         {
           text: "CPU per event in Hono against Hono's `streamSSE`",
           runs: ratios(cpu('linefeed-hono'), cpu('hono')),
+          headline: "CPU of an event inside Hono, against Hono's `streamSSE`",
           limit: 1 / 2,
           direction: 'at most',
         },

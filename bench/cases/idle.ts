@@ -65,6 +65,7 @@ export const idle: Case = {
           runsOf(measurements, variant, 'linefeed', 'rss'),
           runsOf(measurements, variant, 'res-write', 'rss'),
         ),
+        headline: 'memory of an idle connection, against a bare response of Node',
         limit: 1.25,
         direction: 'at most',
       },

@@ -1,5 +1,5 @@
 /** Writes RESULTS.md and its plots from the results. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { METRICS, type Case, type CaseResult, type Measurement, type Target } from './case.ts';
 import { titleOf } from './contenders.ts';
@@ -57,6 +57,25 @@ export function writeReport(results: Results, cases: readonly Case[]): void {
     lines.pop();
   }
   writeFileSync(join(FOLDER, 'RESULTS.md'), `${lines.join('\n')}\n`);
+  writeReadme(measured.map(({ name }) => results.cases[name]!));
+}
+
+/** The ratios that the project's README names, between two comments there. */
+function writeReadme(cases: readonly CaseResult[]): void {
+  const path = join(FOLDER, '../README.md');
+  const rows = cases
+    .flatMap(({ targets }) => targets)
+    .filter(({ headline, runs }) => headline !== undefined && runs.length > 0)
+    .map((target) => `| ${target.headline} | ${describe(median(target.runs), target)} |`);
+  const table = ['| what | ratio |', '| --- | --: |', ...rows].join('\n');
+  const text = readFileSync(path, 'utf8');
+  writeFileSync(
+    path,
+    text.replace(
+      /(<!-- costs: .+? -->\n)[^]*?(\n<!-- \/costs -->)/,
+      (_, begin: string, end: string) => `${begin}\n${table}\n${end}`,
+    ),
+  );
 }
 
 function targetTable(cases: ReadonlyArray<readonly [Case, CaseResult]>): string[] {
