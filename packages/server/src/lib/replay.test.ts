@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createParser } from 'eventsource-parser';
 import { describe, expect, it } from 'vitest';
 import { board, createBench } from '../../test-kit/feed-bench.ts';
+import { Tap } from '../../test-kit/tap.ts';
 import { toNodeHandler } from './adapters/node.ts';
 import { createFeed } from './create-feed.ts';
 import { memoryLog } from './logs/memory.ts';
@@ -72,5 +73,35 @@ describe('a replay of 100,000 events', () => {
     expect(broken).toBeUndefined();
     // Everybody else gets a turn at least between two pages.
     expect(turns).toBeGreaterThan(BEHIND / PAGE_EVENTS);
+  });
+});
+
+describe('a page of a replay', () => {
+  it('is encoded once for those who read the same one in the same tick, and never for others', async () => {
+    const { feed, clock, ask } = createBench();
+    const start = feed.cursor();
+    for (let n = 1; n <= 3; n += 1) {
+      await feed.publish('other', { n });
+      await feed.publish('notice', { text: `${n}` });
+    }
+    const read = async (...topics: string[]): Promise<Tap[]> => {
+      const answers = await Promise.all(topics.map((topic) => ask(`/events/${topic}?from=${start}`)));
+      const taps = answers.map(({ body }) => {
+        const tap = new Tap();
+        if (typeof body === 'function') body(tap);
+        return tap;
+      });
+      await clock.settle();
+      return taps;
+    };
+    const valuesOf = (tap: Tap, event: string): unknown[] =>
+      tap.frames.filter((frame) => frame.event === event).map(({ data }) => data);
+    const [first, second, other] = (await read('other', 'other', 'notice')) as [Tap, Tap, Tap];
+    expect(first.writes.at(-1)).toBe(second.writes.at(-1));
+    expect(valuesOf(second, 'other')).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }]);
+    expect(valuesOf(other, 'notice')).toEqual(['1', '2', '3'].map((text) => ({ text })));
+    const [later] = (await read('other')) as [Tap];
+    expect(later.writes.at(-1)).toEqual(first.writes.at(-1));
+    expect(later.writes.at(-1)).not.toBe(first.writes.at(-1));
   });
 });
