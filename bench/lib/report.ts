@@ -103,7 +103,9 @@ export function verdict({ runs, limit, direction }: Target, value: number = medi
 }
 
 function measurementTable(one: Case, all: readonly Measurement[], variant: string): string[] {
-  const rows = all.filter((measurement) => measurement.variant === variant);
+  const rows = all
+    .filter((measurement) => measurement.variant === variant)
+    .toSorted((a, b) => Number(isOwn(b.contender)) - Number(isOwn(a.contender)));
   const columns = one.columns.filter((column) => rows.some(({ metrics }) => metrics[column] !== undefined));
   const heads = columns.map((column) => {
     const { title, unit } = METRICS[column]!;
@@ -124,6 +126,10 @@ function spread(runs: readonly number[], format: (value: number) => string = for
   return `${format(median(runs))} (${formatNumber(Math.min(...runs))}–${formatNumber(Math.max(...runs))})`;
 }
 
+function isOwn(contender: string): boolean {
+  return titleOf(contender).includes('Linefeed');
+}
+
 function draw(one: Case, { measurements }: CaseResult): boolean {
   const metric = one.plot!;
   const variants = [...new Set(measurements.map(({ variant }) => variant))];
@@ -137,7 +143,7 @@ function draw(one: Case, { measurements }: CaseResult): boolean {
           value: median(metrics[metric]!),
           low: Math.min(...metrics[metric]!),
           high: Math.max(...metrics[metric]!),
-          own: contender.startsWith('linefeed'),
+          own: isOwn(contender),
         })),
     }))
     .filter(({ bars }) => bars.length > 0);

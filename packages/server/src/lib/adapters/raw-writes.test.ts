@@ -157,6 +157,26 @@ describe('raw writes', () => {
     expect(LAST.test(raw)).toBe(!text.startsWith('HEAD'));
   });
 
+  it('frame more pieces in a turn than are remembered, old ones again among them', async () => {
+    const pieces = Array.from({ length: 12 }, (_, n) => Buffer.from(`${n} ${'x'.repeat(n * 7)}`));
+    const written = [...pieces, ...pieces.toReversed(), pieces[3]!, pieces[3]!];
+    const port = await listen(
+      toNodeHandler({
+        '~answer': () =>
+          Promise.resolve({
+            status: 200,
+            headers: [],
+            body: (outlet) => {
+              for (const piece of written) outlet.write(piece);
+              outlet.end();
+            },
+          }),
+      }),
+    );
+    const [response] = (await once(get({ port, agent: false }), 'response')) as [IncomingMessage];
+    expect((await response.toArray()).join('')).toBe(written.join(''));
+  });
+
   it('wait behind the response of an earlier request', async () => {
     const waiting: Array<() => void> = [];
     const port = await listen((req, res) => {
