@@ -10,6 +10,7 @@ const { values } = parseArgs({
     for: { type: 'string' },
     fault: { type: 'string' },
     bail: { type: 'boolean', default: false },
+    tabs: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -18,7 +19,8 @@ if (values.help) {
   console.log(`pnpm simulate [--seeds N] [--from N] [--for SECONDS]   runs worlds from seeds, each the same every time
 pnpm simulate --seed N                                    runs one and says what happens in it
   --fault NAME   plants a fault first (${FAULTS.map(({ name }) => `"${name}"`).join(', ')})
-  --bail         stops at the first world that fails`);
+  --bail         stops at the first world that fails
+  --tabs         users are tabs that share a connection`);
   process.exit(0);
 }
 
@@ -40,7 +42,11 @@ let received = 0;
 let toldAt = performance.now();
 
 for (let seed = first; seed <= last && performance.now() < until && !(values.bail && failed > 0); seed += 1) {
-  const outcome = await runWorld(seed, one === undefined ? undefined : (line) => console.log(line));
+  const outcome = await runWorld(
+    seed,
+    one === undefined ? undefined : (line) => console.log(line),
+    values.tabs,
+  );
   received += outcome.received;
   if (outcome.violations.length === 0) passed += 1;
   else {

@@ -1,5 +1,7 @@
 /** One page with the real client: it subscribes, changes its mind, handles slowly, and is checked on all it sees. */
-import { createClient, type Client } from '@linefeed/client';
+import { createClient, fetchTransport, type Client } from '@linefeed/client';
+import { createTab, type Tab } from '../packages/client/src/lib/share/tab.ts';
+import type { BrowserTab } from '../packages/client/test/browser.ts';
 import { ADDRESSES, type Board, type LoggedAddress } from './board.ts';
 import { createChecker, type Checker } from './checker.ts';
 import type { Chance, SimClock } from './clock.ts';
@@ -12,6 +14,8 @@ export interface UserOptions {
   readonly log: SimLog;
   readonly fetch: typeof globalThis.fetch;
   readonly fail: (what: string) => void;
+  /** It shares a connection with others of its identity, in a tab of one browser. */
+  readonly shared?: { readonly identity: string; readonly tab: BrowserTab } | undefined;
 }
 
 /** A subscription that is to have everything in the end. */
@@ -28,6 +32,8 @@ export class User {
   readonly name: string;
   readonly #options: UserOptions;
   readonly #client: Client<Board>;
+  readonly #sharing: Tab | undefined;
+  readonly tab: BrowserTab | undefined;
   readonly #following = new Set<Following>();
   readonly #leftAt = new Map<string, number>();
   #subscriptions = 0;
@@ -35,14 +41,40 @@ export class User {
   closed = false;
 
   constructor(options: UserOptions) {
-    const { name, clock, chance, fetch } = options;
+    const { name, clock, chance, fetch, shared } = options;
     this.name = name;
     this.#options = options;
+    this.tab = shared?.tab;
+    const { tab } = this;
+    const time = tab
+      ? {
+          ...clock.client,
+          after(ms: number, task: () => void) {
+            // A timer that is due waits for a frozen tab, and can still be cancelled.
+            let isSet = true;
+            const cancel = clock.after(ms, () => tab.run(() => isSet && task()));
+            return () => {
+              isSet = false;
+              cancel();
+            };
+          },
+        }
+      : clock.client;
+    this.#sharing =
+      shared &&
+      createTab({
+        base: fetchTransport(),
+        name: shared.identity,
+        clock: time,
+        connectTimeoutMs: 10_000,
+        surroundings: shared.tab.surroundings,
+      });
     this.#client = createClient<Board>({
       url: 'http://sim.test/events',
       fetch,
-      headers: { user: name },
-      clock: clock.client,
+      headers: { user: shared?.identity ?? name },
+      transport: this.#sharing?.transport,
+      clock: time,
       retry: { baseMs: 200, floorMs: 20, capMs: 2_000 },
       maxQueuedEvents: chance.pick([5, 50, 1_000]),
       lingerMs: chance.pick([0, 100, 1_000]),
@@ -72,6 +104,7 @@ export class User {
   close(): void {
     this.closed = true;
     this.#client.close();
+    this.#sharing?.close();
     this.#following.clear();
   }
 
@@ -114,6 +147,8 @@ export class User {
         ?.find((one) => one.position === parseInt(position!, 36));
       if (
         from === undefined &&
+        // Who shares a connection starts where that stands.
+        !this.tab &&
         !isJoining &&
         gaps === 0 &&
         keep === 'all' &&

@@ -1,5 +1,6 @@
 /** A world from a seed: nodes on one log, a bad network, users, publishers; and what it did wrong. */
 import { createFeed, message, type Feed } from '@linefeed/server';
+import { createBrowser } from '../packages/client/test/browser.ts';
 import { ADDRESSES, board, type Board } from './board.ts';
 import { createChance, createSimClock } from './clock.ts';
 import { SimLog } from './log.ts';
@@ -26,6 +27,7 @@ const MAX_USERS = 4;
 export async function runWorld(
   seed: number,
   say: (line: string) => void = () => undefined,
+  tabs: boolean = false,
 ): Promise<Outcome> {
   const chance = createChance(seed);
   const clock = createSimClock(createChance(seed + 1));
@@ -49,6 +51,8 @@ export async function runWorld(
     },
   });
   const users = new Set<User | PlainUser>();
+  // The users of one identity are tabs of one browser, and share a connection.
+  const browser = tabs ? createBrowser() : undefined;
   let published = 0;
   let visitors = 0;
 
@@ -117,9 +121,11 @@ export async function runWorld(
     else if (roll < 0.72) {
       const active = [...users].filter((user): user is User => user instanceof User);
       if (active.length < MAX_USERS && (active.length === 0 || chance.is(0.3))) {
+        const identity = chance.pick(['ann', 'bob']);
         users.add(
           new User({
-            name: `${chance.pick(['ann', 'bob'])}${(visitors += 1)}`,
+            name: `${identity}${(visitors += 1)}`,
+            shared: browser && { identity, tab: browser.openTab() },
             clock,
             chance,
             log,
@@ -134,8 +140,19 @@ export async function runWorld(
       }
     } else if (roll < 0.78 && users.size > 1) {
       const leaving = chance.pick([...users]);
+      if (leaving instanceof User && chance.is(0.5)) leaving.tab?.crash();
       leaving.close();
       users.delete(leaving);
+    } else if (roll < 0.82 && browser) {
+      const tab = chance.pick(
+        [...users].flatMap((user) => (user instanceof User && user.tab) || []).concat(browser.openTab()),
+      );
+      const way = chance();
+      if (way < 0.2) tab.putAway();
+      else if (way < 0.6) {
+        tab.freeze();
+        clock.after(chance.between(100, 20_000), tab.thaw);
+      } else tab.hidden = !tab.hidden;
     } else if (roll < 0.93) {
       const lines = [...network.lines];
       if (lines.length === 0) return;
@@ -175,6 +192,8 @@ export async function runWorld(
     await Promise.race([Promise.all(nodes.map(async (node) => await node?.close())), clock.advance(5_000)]);
     await clock.advance(120_000);
     if (clock.pending > 0) fail(`${clock.pending} timers were left behind`);
+    const left = browser?.leftovers();
+    if (left && left.locks.length + left.channels > 0) fail(`left behind: ${JSON.stringify(left)}`);
     return { seed, violations, published, received };
   } finally {
     process.off('unhandledRejection', onStray);

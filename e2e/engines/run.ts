@@ -10,6 +10,7 @@ import type { Place } from './conformance/table.ts';
 import { checkGuide } from './guide.ts';
 import { ENGINES } from './drivers/open.ts';
 import type { Engine, EngineName } from './drivers/engine.ts';
+import { runTabs } from './tabs/run.ts';
 import type { Verdict } from './verdict.ts';
 
 const HELP = `Usage: npx pnpm@12 test:browsers [--only node,chromium,firefox,webkit] [--faults 30] [--seed 1] [--verbose]
@@ -102,6 +103,8 @@ async function main(): Promise<boolean> {
       startedAt = performance.now();
       const verdicts = await runChaos(engine, { bundle: script, faults, seed });
       tell(`${engine.version}, chaos with seed ${seed}`, verdicts, startedAt);
+      startedAt = performance.now();
+      tell(`${engine.version}, tabs (frames of one page)`, await runTabs(engine, script), startedAt);
     } finally {
       await engine.close();
     }

@@ -1,5 +1,13 @@
 /** The page's script: subscribes as it is told and keeps what it sees. */
-import { createClient, eventSourceTransport, fetchTransport, type Client, type Gap } from '@linefeed/client';
+import {
+  createClient,
+  eventSourceTransport,
+  fetchTransport,
+  type Client,
+  type Gap,
+  type LinefeedError,
+} from '@linefeed/client';
+import { createSharedClient } from '@linefeed/client/share';
 import type { Board } from './board.ts';
 
 export type TransportName = 'fetch' | 'EventSource';
@@ -18,12 +26,14 @@ export interface Recorder {
 
 export interface RecordOptions {
   readonly transport: TransportName;
+  /** Share the connection with other tabs of this identity. */
+  readonly identity?: string;
   /** Also run the stream, with so many steps. */
   readonly steps?: number;
 }
 
 /** Starts recording; retries are quick, so that a test of many cuts ends. */
-function record({ transport, steps }: RecordOptions): Recorder {
+function record({ transport, identity, steps }: RecordOptions): Recorder {
   const recorder = {
     notice: [] as Seen[],
     room: [] as Seen[],
@@ -31,13 +41,17 @@ function record({ transport, steps }: RecordOptions): Recorder {
     errors: [] as string[],
     states: [] as string[],
   };
-  const client = createClient<Board>({
+  const options = {
     url: '/events',
     transport: transport === 'fetch' ? fetchTransport() : eventSourceTransport(),
     retry: { baseMs: 20, floorMs: 10, capMs: 200 },
     connectTimeoutMs: 3_000,
-    onError: (error) => recorder.errors.push(`${error.code}: ${error.message}`),
-  });
+    onError: (error: LinefeedError) => recorder.errors.push(`${error.code}: ${error.message}`),
+  };
+  const client =
+    identity === undefined
+      ? createClient<Board>(options)
+      : createSharedClient<Board>({ ...options, identity });
   client.connection.subscribe(() => {
     const { current, state } = client.connection.getSnapshot() as { current?: string; state?: string };
     recorder.states.push(current ?? state ?? '');

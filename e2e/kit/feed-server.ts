@@ -54,6 +54,7 @@ const server = createServer((req, res) => {
       console.error(error);
       return void res.destroy();
     }
+    if (req.url === '/connections') return void res.end(String(feed.stats().connections));
     const page = pages[req.url ?? ''];
     res.writeHead(page === undefined ? 404 : 200, { 'content-type': page?.type ?? 'text/plain' });
     res.end(page?.body);

@@ -47,6 +47,12 @@ const SIZE_LIMITS: readonly SizeLimit[] = [
     ignore: ['react'],
   },
   {
+    name: 'tab sharing',
+    import: { index: '{ createClient, fetchTransport }', share: '{ createSharedClient }' },
+    limitBytes: 3_500,
+    over: 'client with fetch',
+  },
+  {
     name: 'TanStack Query helper',
     import: { index: '{ createClient, fetchTransport }', query: '{ useFollow }' },
     limitBytes: 1_000,

@@ -1,6 +1,6 @@
 /** One connection at a time, and another one after it: the shell around states, retry policy and liveness. */
 import { LinefeedError, type ErrorCode } from '@linefeed/shared';
-import { CONTROL_PREFIX, PROTOCOL_VERSION } from '@linefeed/shared/wire';
+import { CONTROL_PREFIX, PROTOCOL_VERSION, type ControlRequest } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import {
   INITIAL,
@@ -49,6 +49,8 @@ export interface Connection extends Readable<ConnectionSnapshot> {
   /** Drops everything and stays where `event` leads. */
   readonly stop: (event: 'rest' | 'close', reason: ConnectionReason) => void;
   readonly listen: (event: string) => void;
+  /** Sends a control request where the transport has a way of its own for it. */
+  readonly control: (request: ControlRequest) => Promise<number> | undefined;
   readonly hint: (hint: PageHint) => void;
 }
 
@@ -232,6 +234,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
       move(event, reason);
     },
     listen: (event) => response?.listen?.(event),
+    control: (request) => response?.control?.(request),
     hint(hint) {
       const { state, reason } = getSnapshot();
       if (hint === 'pagehide') return;

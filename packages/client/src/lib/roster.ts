@@ -110,10 +110,13 @@ export function createRoster(context: RosterContext): Roster {
     const fail = () => connectionId === sentTo && connection.reopen('changed');
     cancelTimeout = clock.after(OUTCOME_TIMEOUT_MS, fail);
     const request: ControlRequest = { connection: sentTo, n: requests, add, remove };
-    send(context, context.url, request, null).then(({ status, body }) => {
-      body?.cancel().catch(() => {});
-      if (status !== 202) fail();
-    }, fail);
+    const status =
+      connection.control(request) ??
+      send(context, context.url, request, null).then(({ status, body }) => {
+        body?.cancel().catch(() => {});
+        return status;
+      });
+    status.then((status) => status === 202 || fail(), fail);
   };
 
   const enter = (delivery: Delivery, place: Pick<Entry, 'address' | 'from' | 'own' | 'restart'>) => {

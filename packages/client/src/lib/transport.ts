@@ -1,6 +1,6 @@
 /** The seam between a connection and what carries it. */
 import type { LinefeedError } from '@linefeed/shared';
-import type { SubscriptionEntry } from '@linefeed/shared/wire';
+import type { ControlRequest, SubscriptionEntry } from '@linefeed/shared/wire';
 
 /** How requests are made, whatever they are for. */
 export interface RequestOptions {
@@ -45,6 +45,8 @@ export interface TransportConnection {
   close(): void;
   /** The event name of a subscription, before its first event: for transports that hear only what they listen for. */
   listen?(event: string): void;
+  /** Sends a control request and gives the status of its answer: for transports that do not end at the server itself. */
+  control?(request: ControlRequest): Promise<number>;
 }
 
 /** Opens one response. Made by `fetchTransport()` or `eventSourceTransport()`. */

@@ -1,0 +1,55 @@
+/** Three tabs and three kills of the leader in one engine. A driver has one page: the tabs are frames of it. */
+import { isDeepStrictEqual } from 'node:util';
+import { startServer } from '../../kit/server-process.ts';
+import type { Engine } from '../drivers/engine.ts';
+import type { Verdict } from '../verdict.ts';
+import type { TabReport } from './frames.ts';
+
+const TABS = 3;
+const KILLS = 3;
+const BATCH = 60;
+
+export async function runTabs(engine: Engine, bundle: string): Promise<Verdict[]> {
+  const server = await startServer({ bundle });
+  const verdicts: Verdict[] = [];
+  const check = (name: string, expected: unknown, got: unknown): void => {
+    const fault = isDeepStrictEqual(got, expected) ? undefined : JSON.stringify(got).slice(0, 500);
+    verdicts.push({ name: `tabs: ${name}`, fault, deviates: false });
+  };
+  const connections = async (): Promise<string> =>
+    await (await fetch(`http://127.0.0.1:${server.port}/connections`)).text();
+  try {
+    await engine.open(`http://127.0.0.1:${server.port}`);
+    const starts: number[] = [];
+    const open = async (from: number): Promise<void> => {
+      await engine.evaluate('window.linefeed.openTab()');
+      starts.push(from);
+    };
+    for (let n = 0; n < TABS; n += 1) await open(1);
+    check(`${TABS} tabs have one connection`, '1', await connections());
+    let published = 0;
+    for (let kill = 1; kill <= KILLS; kill += 1) {
+      const publishing = server.publish(published + 1, published + BATCH, 10);
+      await engine.evaluate('window.linefeed.killLeader()');
+      starts.shift();
+      await publishing;
+      published += BATCH;
+      const expected = starts.map((from) => ({
+        seen: Array.from({ length: published - from + 1 }, (_, index) => from + index),
+        trouble: [],
+      }));
+      let got: TabReport[] = [];
+      for (let tries = 0; tries < 50; tries += 1) {
+        got = await engine.evaluate<TabReport[]>('window.linefeed.reportTabs()');
+        if (got.every(({ seen }) => seen.at(-1) === published)) break;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      check(`kill ${kill} of the leader costs nobody an event`, expected, got);
+      await open(published + 1);
+    }
+    check('there is one connection again', '1', await connections());
+    return verdicts;
+  } finally {
+    await server.kill();
+  }
+}

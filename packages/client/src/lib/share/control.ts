@@ -1,0 +1,63 @@
+/** Changes of the subscription list over an open connection: one request in flight, the rest gathered behind it. */
+import type { ControlRequest } from '@linefeed/shared/wire';
+import type { Clock } from '../clock.ts';
+
+/** What a control request asks for. */
+export type Change = Required<Pick<ControlRequest, 'add' | 'remove'>>;
+
+export interface ControlOptions {
+  readonly clock: Clock;
+  /** Takes what is to be changed; nothing of it is handed out again. */
+  readonly take: () => Change;
+  /** Sends a request and gives the status of its answer. */
+  readonly send: (request: ControlRequest) => Promise<number>;
+  /** It did not work out: another connection, opened with the new list, will. */
+  readonly onFailure: () => void;
+}
+
+export interface Control {
+  /** A connection is open, or (`undefined`) is gone. */
+  readonly reset: (connection?: string) => void;
+  /** There may be something to change. */
+  readonly flush: () => void;
+  /** An outcome arrived; `n` is the number of the request that asked, if one did. */
+  readonly outcome: (n: number | undefined) => void;
+}
+
+const OUTCOME_TIMEOUT_MS = 5_000;
+
+export function createControl({ clock, take, send, onFailure }: ControlOptions): Control {
+  let connection: string | undefined;
+  let n = 0;
+  /** Outcomes that the request in flight still waits for. */
+  let open = 0;
+  let cancelTimer = () => {};
+
+  const flush = () => {
+    if (connection === undefined || open > 0) return;
+    const change = take();
+    open = change.add.length + change.remove.length;
+    if (open === 0) return;
+    n += 1;
+    const sentTo = connection;
+    const fail = () => connection === sentTo && onFailure();
+    cancelTimer = clock.after(OUTCOME_TIMEOUT_MS, fail);
+    send({ connection, n, ...change }).then((status) => status === 202 || fail(), fail);
+  };
+
+  return {
+    reset(next) {
+      cancelTimer();
+      connection = next;
+      n = open = 0;
+    },
+    flush,
+    outcome(of) {
+      if (of !== n || open === 0) return;
+      open -= 1;
+      if (open > 0) return;
+      cancelTimer();
+      flush();
+    },
+  };
+}

@@ -1,0 +1,221 @@
+/** A tab among others: who leads, and what its lines and its relay say and hear. */
+import type { Clock } from '../clock.ts';
+import { networkError, send } from '../request.ts';
+import type { Opening, Transport } from '../transport.ts';
+import { createLine, type Line } from './line.ts';
+import type { Message } from './messages.ts';
+import { createRelay, type Relay } from './relay.ts';
+
+/** What tabs need of a browser. */
+export interface Surroundings {
+  readonly locks: Pick<LockManager, 'request'>;
+  readonly openChannel: (name: string) => BroadcastChannel;
+  readonly isHidden: () => boolean;
+  /** Calls when the page is put away, or frozen; until the signal aborts. */
+  readonly onAway: (task: () => void, signal: AbortSignal) => void;
+}
+
+export interface TabOptions {
+  /** Carries the one connection. */
+  readonly base: Transport;
+  /** Tabs of this name share one. */
+  readonly name: string;
+  readonly clock: Clock;
+  readonly connectTimeoutMs: number;
+  readonly surroundings: Surroundings;
+}
+
+export interface Tab {
+  readonly transport: Transport;
+  readonly close: () => void;
+}
+
+/** A leader that is awake answers at once; a tab that sees it is silent takes its place. */
+const STEAL_MS = 1_000;
+/** A hidden tab leaves that to one that is seen, if there is one. */
+const STEAL_HIDDEN_MS = 3_000;
+const STEAL_JITTER_MS = 250;
+
+export function createTab({ base, name, clock, connectTimeoutMs, surroundings }: TabOptions): Tab {
+  const { locks } = surroundings;
+  const id = crypto.randomUUID();
+  const lines = new Map<string, Line>();
+  const logged = new Set<string | undefined>();
+  let request: Opening;
+  /** Aborts when the tab leaves; none while it is away. */
+  let stay: AbortController | undefined;
+  let channel: BroadcastChannel | undefined;
+  /** Its lock is held: others see by it when the tab is gone. */
+  let isPresent = false;
+  let refused = false;
+  let relay: Relay | undefined;
+  let cancelSteal = () => {};
+
+  const post = (message: Message) => {
+    const to = channel;
+    to?.postMessage(message);
+    // A channel tells everybody but itself.
+    queueMicrotask(() => to === channel && receive(message));
+  };
+
+  const receive = (message: Message) => {
+    // What is not known to be there is taken for gone.
+    if (!isPresent) return;
+    if ('leader' in message) {
+      for (const line of lines.values()) line.receive(message);
+      return;
+    }
+    const { line, tab, open, control } = message;
+    if (!relay) return;
+    if (control) relay.change(line, control);
+    else if (!open) relay.close(line);
+    else {
+      relay.open(line, tab, open);
+      attend(tab);
+    }
+  };
+
+  // Leading -----------------------------------------------------------------------------------------------------------
+
+  let attended = new Map<string, AbortController>();
+
+  /** Learns when a tab has gone, however it went: then its lock is free. */
+  const attend = (tab: string) => {
+    if (tab === id || attended.has(tab)) return;
+    const controller = new AbortController();
+    const { signal } = controller;
+    attended.set(tab, controller);
+    locks
+      .request(`${name} ${tab}`, { signal }, () => {
+        attended.delete(tab);
+        relay?.leave(tab);
+      })
+      .catch(() => {});
+  };
+
+  const lead = (): Relay => {
+    // Taken from itself.
+    depose();
+    const own = crypto.randomUUID();
+    const led = (relay = createRelay({
+      clock,
+      connectTimeoutMs,
+      connect: (entries, sink) => base({ ...request, entries, cursor: undefined }, sink),
+      async send(upstream, body) {
+        const status = upstream.control?.(body);
+        if (status) return status;
+        const response = await send(request, request.url, body, null);
+        response.body?.cancel().catch(() => {});
+        return response.status;
+      },
+      post: (items) => post({ leader: own, items }),
+    }));
+    post({ leader: own, hail: true, items: [] });
+    return led;
+  };
+
+  const depose = () => {
+    for (const controller of attended.values()) controller.abort();
+    attended = new Map();
+    relay?.stop();
+    relay = undefined;
+  };
+
+  /** Waits for the lock that makes a leader, or takes it from one that is silent. */
+  const stand = (signal: AbortSignal, steal: boolean) => {
+    let led: Relay | undefined;
+    locks
+      .request(name, steal ? { steal } : { signal }, () => {
+        if (signal.aborted) return;
+        led = lead();
+        return new Promise((resolve) => signal.addEventListener('abort', resolve));
+      })
+      .catch(() => {
+        if (signal.aborted) return;
+        if (!led) return refuse();
+        // Taken by another tab.
+        if (led === relay) depose();
+        if (!steal) stand(signal, false);
+      });
+  };
+
+  const refuse = () => {
+    refused = true;
+    leave((line) => line.part(base));
+  };
+
+  const challenge = () => {
+    cancelSteal();
+    const waitMs = surroundings.isHidden() ? STEAL_HIDDEN_MS : STEAL_MS;
+    cancelSteal = clock.after(waitMs + clock.random() * STEAL_JITTER_MS, () => {
+      if (relay || !stay || [...lines.values()].every((line) => line.isHeard())) return;
+      stand(stay.signal, true);
+      challenge();
+    });
+  };
+
+  // Coming and going --------------------------------------------------------------------------------------------------
+
+  const join = () => {
+    const { signal } = (stay = new AbortController());
+    try {
+      channel = surroundings.openChannel(name);
+    } catch {
+      return refuse();
+    }
+    channel.addEventListener('message', ({ data }) => receive(data as Message));
+    surroundings.onAway(
+      () => leave((line) => line.end({ error: networkError('The page was put away.') })),
+      signal,
+    );
+    locks
+      .request(`${name} ${id}`, { signal }, () => {
+        // It left between the grant and this call.
+        if (signal.aborted) return;
+        isPresent = true;
+        stand(signal, false);
+        for (const line of lines.values()) line.ask();
+        return new Promise((resolve) => signal.addEventListener('abort', resolve));
+      })
+      .catch(() => signal.aborted || refuse());
+  };
+
+  const leave = (each: (line: Line) => void) => {
+    cancelSteal();
+    depose();
+    stay?.abort();
+    channel?.close();
+    stay = channel = undefined;
+    isPresent = false;
+    for (const line of [...lines.values()]) each(line);
+  };
+
+  return {
+    transport(opening, sink) {
+      if (refused) return base(opening, sink);
+      request = opening;
+      const lineId = crypto.randomUUID();
+      const line = createLine({
+        id: lineId,
+        opening,
+        sink,
+        logged,
+        post: (message) => post({ line: lineId, tab: id, ...message }),
+        onEnd: () => lines.delete(lineId),
+      });
+      lines.set(lineId, line);
+      // A transport calls nothing before it has returned.
+      queueMicrotask(() => {
+        if (!lines.has(lineId)) return;
+        if (!stay && !refused) join();
+        else if (refused) line.part(base);
+        else if (isPresent) line.ask();
+        challenge();
+      });
+      return line;
+    },
+    close() {
+      leave((line) => line.close());
+    },
+  };
+}
