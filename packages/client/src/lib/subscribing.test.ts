@@ -1,6 +1,6 @@
 import { FRAME } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
-import { createScript, type Script } from '../../test/scripted-transport.ts';
+import { createScript, createScriptTransport, type Script } from '../../test/scripted-transport.ts';
 
 /** Subscribes to topics and brings the connection up, each topic accepted at position 5. */
 async function connect(script: Script, ...topics: string[]): Promise<Record<string, unknown[]>> {
@@ -135,6 +135,24 @@ describe('changing an open connection', () => {
     script.client.subscribe('b', () => {});
     await script.settle();
     expect(script.controls).toMatchObject([{ add: [{ address: 'b', key: '2', from: 'now' }] }]);
+  });
+
+  it('sends control requests through a transport that has a way of its own for them', async () => {
+    const { transport, attempts } = createScriptTransport();
+    const sent: unknown[] = [];
+    const script = createScript({
+      transport: (opening, sink) => ({
+        ...transport(opening, sink),
+        control: async (request) => sent.push(request) && 202,
+      }),
+    });
+    script.client.subscribe('a', () => {});
+    await script.settle();
+    attempts[0]!.hello('e.5');
+    script.client.subscribe('b', () => {});
+    await script.settle();
+    expect(sent).toMatchObject([{ connection: 'connection-1', n: 1, add: [{ address: 'b', key: '2' }] }]);
+    expect(script.controls).toEqual([]);
   });
 
   it('has one control request in flight and gathers the next ones behind it', async () => {
