@@ -86,7 +86,7 @@ async function measure(): Promise<void> {
     }
     console.log(`  ${seconds} s`);
     const date = new Date().toISOString().slice(0, 10);
-    cases[one.name] = { date, rounds: settings.rounds, seconds, ...result };
+    cases[one.name] = { date, rounds: settings.rounds, quick: settings.quick, seconds, ...result };
     if (values.dry) continue;
     const results: Results = { machine: describeMachine(), cases };
     mkdirSync(join(import.meta.dirname, 'results'), { recursive: true });

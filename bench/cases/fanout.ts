@@ -47,6 +47,7 @@ export const fanout: Case = {
             runs: ratios(cpu('linefeed'), cpu(name)),
             limit,
             direction: 'at most',
+            ...(name === 'floor' ? {} : { floor: ratios(cpu('floor'), cpu(name)) }),
             ...(connections === 1_000 && bytes === 100
               ? { headline: `CPU of an event to 1,000 connections, against ${title}` }
               : {}),

@@ -26,6 +26,8 @@ export interface Target {
   readonly runs: readonly number[];
   readonly limit: number;
   readonly direction: 'at most' | 'at least';
+  /** The same of the bare loop: what no server in Node gets below. */
+  readonly floor?: readonly number[];
   /** What the project's README calls it, if it names it. */
   readonly headline?: string;
   /** `×` for a ratio; else the unit of the value. */

@@ -7,9 +7,17 @@ import type { Machine } from './machine.ts';
 import { drawBars, formatNumber } from './plot.ts';
 import { median } from './stats.ts';
 
+/** How a case was run. */
+interface CaseRun {
+  readonly date: string;
+  readonly rounds: number;
+  /** Short runs, and fewer: rough figures. */
+  readonly quick: boolean;
+}
+
 export interface Results {
   readonly machine: Machine;
-  readonly cases: Readonly<Record<string, CaseResult & { readonly date: string; readonly rounds: number }>>;
+  readonly cases: Readonly<Record<string, CaseResult & CaseRun>>;
 }
 
 const FOLDER = join(import.meta.dirname, '..');
@@ -19,6 +27,7 @@ export function writeReport(results: Results, cases: readonly Case[]): void {
   const { machine } = results;
   const measured = cases.filter(({ name }) => results.cases[name] !== undefined);
   const dates = measured.map(({ name }) => results.cases[name]!.date).toSorted();
+  const isQuick = measured.some(({ name }) => results.cases[name]!.quick);
   const lines = [
     '# Results',
     '',
@@ -29,6 +38,7 @@ export function writeReport(results: Results, cases: readonly Case[]): void {
       .map(([name, version]) => `${name} ${version}`)
       .join(', ')}.`,
     '',
+    ...(isQuick ? ['Some cases were measured by `--quick`, as their sections say: rough figures.', ''] : []),
     'Every value is the median of all runs, with the lowest and the highest behind it; contenders are run in turns. Ratios are of values of the same turn. How it is done, how to repeat it, and what is not measured: [README.md](README.md).',
     '',
     '## What was to be reached',
@@ -43,7 +53,7 @@ export function writeReport(results: Results, cases: readonly Case[]): void {
       '',
       one.columns.includes('instantiations') || one.columns.includes('gzip')
         ? one.about
-        : `${one.about} ${result.rounds} runs.`,
+        : `${one.about} ${result.rounds} runs${result.quick ? ', quick ones: rough figures' : ''}.`,
       '',
     );
     if (one.plot !== undefined && draw(one, result))
@@ -95,11 +105,13 @@ function describe(value: number, { unit = '×' }: Target): string {
 }
 
 /** How a target stands; a miss that some run did not show is named as such. */
-export function verdict({ runs, limit, direction }: Target, value: number = median(runs)): string {
+export function verdict(target: Target, value: number = median(target.runs)): string {
+  const { runs, limit, direction, floor = [] } = target;
   const isMet = (one: number): boolean => (direction === 'at most' ? one <= limit : one >= limit);
   if (isMet(value)) return 'reached';
   const off = Math.abs(value / limit - 1);
-  return `missed by ${(off * 100).toFixed(0)} %${runs.some(isMet) ? ', within the spread' : ''}`;
+  const least = floor.length === 0 ? '' : `; the bare loop itself: ${describe(median(floor), target)}`;
+  return `missed by ${(off * 100).toFixed(0)} %${runs.some(isMet) ? ', within the spread' : ''}${least}`;
 }
 
 function measurementTable(one: Case, all: readonly Measurement[], variant: string): string[] {
