@@ -139,6 +139,8 @@ class NodeOutlet implements Outlet {
   #socket: Socket | undefined;
   /** The turn of the last raw write. */
   #wroteIn = -1;
+  /** Whose drains are heard. */
+  #draining: EventEmitter | undefined;
   #stopWaiting: (() => void) | undefined;
 
   constructor(res: NodeResponse, rawWrites: boolean) {
@@ -211,12 +213,15 @@ class NodeOutlet implements Outlet {
 
   #waitForDrain(full: EventEmitter): void {
     this.#full = true;
+    if (this.#draining === full) return;
+    this.#stopWaiting?.();
+    this.#draining = full;
     const onDrain = (): void => {
-      this.#stopWaiting = undefined;
       this.#full = false;
       this.#listener?.onDrain();
     };
-    full.once('drain', onDrain);
+    // Not `once` each time: compressing middleware hands the listener to a stream of its own, from which it is not taken.
+    full.on('drain', onDrain);
     // A socket outlives its responses.
     this.#stopWaiting = () => full.off('drain', onDrain);
   }

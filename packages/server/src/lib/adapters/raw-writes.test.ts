@@ -278,6 +278,34 @@ describe('raw writes', () => {
     );
   });
 
+  it('hear of room though the first bytes were too many already', async () => {
+    let drains = 0;
+    const port = await listen(
+      toNodeHandler({
+        '~answer': () =>
+          Promise.resolve({
+            status: 200,
+            headers: [],
+            body: (outlet) => {
+              outlet.listen({
+                onDrain() {
+                  drains += 1;
+                  if (drains < 3) outlet.write(Buffer.alloc(8_000_000));
+                  else outlet.end();
+                },
+                onClose() {},
+              });
+              outlet.write(Buffer.alloc(8_000_000));
+            },
+          }),
+      }),
+    );
+    const [response] = (await once(get({ port, agent: false }), 'response')) as [IncomingMessage];
+    let bytes = 0;
+    for await (const part of response as AsyncIterable<Buffer>) bytes += part.byteLength;
+    expect([drains, bytes]).toEqual([3, 24_000_000]);
+  });
+
   it('make no error of a client that closed its half', async () => {
     const errors: unknown[] = [];
     const closed = Promise.withResolvers<void>();
