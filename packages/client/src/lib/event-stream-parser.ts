@@ -23,21 +23,27 @@ export function createEventStreamParser(
   let type = '';
   let data: string | undefined;
   let id = '';
+  /** Where the next one of the text that is being read stands. */
+  let colon = -1;
 
-  const read = (line: string) => {
-    if (line === '') {
+  /** Reads the line from `start` to `end` in place: a copy of each line would cost a tenth of all the rest. */
+  const read = (text: string, start: number, end: number) => {
+    if (start === end) {
       if (data !== undefined) sink.onFrame(type || 'message', data, id);
       type = '';
       data = undefined;
       return;
     }
-    const colon = line.indexOf(':');
-    const name = colon < 0 ? line : line.slice(0, colon);
-    const value = colon < 0 ? '' : line.slice(colon + (line[colon + 1] === ' ' ? 2 : 1));
-    if (name === 'data') data = data === undefined ? value : `${data}\n${value}`;
-    else if (name === 'event') type = value;
-    else if (name === 'id' && !value.includes('\0')) id = value;
-    else if (name === 'retry' && /^\d+$/.test(value)) sink.onRetry(Number(value));
+    // Looked for once, however many lines have none.
+    if (colon < start) colon = text.indexOf(':', start);
+    if (colon < 0) colon = Infinity;
+    const nameEnd = Math.min(colon, end);
+    const is = (name: string) => nameEnd - start === name.length && text.startsWith(name, start);
+    const value = text.slice(nameEnd + (text[nameEnd + 1] === ' ' ? 2 : 1), end);
+    if (is('data')) data = data === undefined ? value : `${data}\n${value}`;
+    else if (is('event')) type = value;
+    else if (is('id') && !value.includes('\0')) id = value;
+    else if (is('retry') && /^\d+$/.test(value)) sink.onRetry(Number(value));
   };
 
   return (chunk) => {
@@ -47,14 +53,20 @@ export function createEventStreamParser(
     if (text[0] === leftover) text = text.slice(1);
     leftover = text.endsWith('\r') ? '\n' : '';
     // Most streams have none: looking costs a fraction of replacing.
-    const lines = (text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text).split('\n');
-    // Appended to and not looked at until its end comes: many small chunks of one long line cost no more than one.
-    lines[0] = unended + lines[0]!;
-    unended = lines.pop()!;
-    for (const line of lines) {
-      read(line);
+    if (text.includes('\r')) text = text.replace(/\r\n?/g, '\n');
+    let at = 0;
+    colon = -1;
+    for (let end; (end = text.indexOf('\n', at)) >= 0; at = end + 1) {
+      if (unended) {
+        unended += text.slice(0, end);
+        read(unended, 0, unended.length);
+        unended = '';
+        colon = -1;
+      } else read(text, at, end);
       if (data !== undefined && data.length > maxFrameLength) return false;
     }
+    // Appended to and not looked at until its end comes: many small chunks of one long line cost no more than one.
+    unended += text.slice(at);
     return unended.length + (data?.length ?? 0) <= maxFrameLength;
   };
 }

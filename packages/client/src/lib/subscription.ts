@@ -106,10 +106,14 @@ export interface DeliveryContext {
   readonly reportInvalid: (error: LinefeedError) => void;
 }
 
+/** What waits for its turn: an event, or a task in its place. */
 interface Item {
-  readonly task: () => unknown;
   /** Open until settled. */
   arrival: Arrival | undefined;
+  readonly task?: () => unknown;
+  readonly payload?: unknown;
+  readonly info?: EventInfo;
+  readonly cursor?: Cursor | undefined;
 }
 
 const HANDLER_RETRIES = 3;
@@ -145,10 +149,9 @@ export function createDelivery(
   const report = onError ? later(onError) : context.report;
   const change = (next: Partial<SubscriptionSnapshot>) => set({ ...getSnapshot(), ...next });
 
-  const push = (task: () => unknown, arrival?: Arrival) => {
+  const push = (item: Item) => {
     if (stopped) return;
-    if (arrival) arrival.open += 1;
-    const item = { task, arrival };
+    if (item.arrival) item.arrival.open += 1;
     if (!running) return work(item);
     queue.push(item);
     if (!holding && queue.length >= maxQueuedEvents) {
@@ -182,9 +185,12 @@ export function createDelivery(
     }
   };
 
+  const handle = ({ task, payload, info, cursor }: Item) =>
+    task ? task() : (fetched && isAtOrBefore(cursor, fetched)) || hand(payload, info!);
+
   const attempt = (item: Item, tries: number): Promise<void> | undefined => {
     try {
-      const result = stopped || item.task();
+      const result = stopped || handle(item);
       return isPromise(result) ? wait(result, item, tries) : undefined;
     } catch (cause) {
       return failed(cause, item, tries);
@@ -252,30 +258,34 @@ export function createDelivery(
       if (!stopped && getSnapshot().status !== 'subscribed')
         change({ status: 'subscribed', error: undefined });
     },
-    event: (arrival, payload, info, cursor) =>
-      push(
-        () => (fetched && isAtOrBefore(cursor, fetched)) || hand(payload, { ...info, topic, params }),
-        arrival,
-      ),
-    gap: (arrival, wire) =>
-      push(async () => {
+    event(arrival, payload, { address, id, replayed }, cursor) {
+      push({ arrival, payload, info: { address, topic, params, id, replayed }, cursor });
+    },
+    gap(arrival, wire) {
+      const task = async () => {
         const gap = { ...wire, topic, params };
         change({ gap });
         const state = await onGap(gap);
         if (typeof state === 'string') fetched = parseCursor(state);
-      }, arrival),
-    end: () =>
-      push(() => {
+      };
+      push({ arrival, task });
+    },
+    end() {
+      const task = () => {
         stop();
         onEnd?.();
-      }),
+      };
+      push({ arrival: undefined, task });
+    },
     delay: (error) => change({ status: 'subscribing', error }),
-    fail: (error, everywhere) =>
-      push(() => {
+    fail(error, everywhere) {
+      const task = () => {
         reject(error);
         change({ status: 'failed', error });
         if (!everywhere || onError) report(error);
-      }),
+      };
+      push({ arrival: undefined, task });
+    },
   };
 }
 
