@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { expect as baseExpect, test as base } from '@playwright/test';
+import { expect as baseExpect, test as base, type Page, type Request } from '@playwright/test';
 import { ROOT, runCommand } from '../scripts/lib/command.ts';
 import { freePort } from './kit/free-port.ts';
 
@@ -77,23 +77,68 @@ test('a page with nothing but EventSource goes on where it was when the server i
   expect(after).toEqual(after!.map((_, index) => 1 + index));
 });
 
+function figure(page: Page, name: string) {
+  return page.locator('.figure').filter({ hasText: name }).locator('b');
+}
+
+/** Presses a button that hurts, and waits until the page says that it is over it. */
+async function hurt(page: Page, name: string, mark: string): Promise<void> {
+  await page.getByRole('button', { name }).click();
+  const outcome = new RegExp(`^${mark} noticed .*Nothing lost in silence, nothing twice\\.$`);
+  await expect(page.locator('.drill')).toHaveText(outcome);
+}
+
 for (const transport of ['fetch', 'eventsource']) {
   test(`the buttons lose and double nothing over ${transport}`, async ({ page, origin }) => {
     await page.goto(`${origin}?transport=${transport}`);
-    const figure = (name: string) => page.locator('.figure').filter({ hasText: name }).locator('b');
-    await expect(figure('received')).not.toHaveText('0');
+    await expect(figure(page, 'received')).not.toHaveText('0');
     await expect(page.locator('.facts')).toContainText(/Last ping\s*[\d.]+ m?s ago/);
     await page.getByRole('button', { name: 'Start', exact: true }).click();
-    for (const [name, mark] of [
-      ['Cut my connection', 'cut'],
-      ['Restart the server', 'restart'],
-    ] as const) {
-      await page.getByRole('button', { name }).click();
-      const outcome = new RegExp(`^${mark} noticed .*Nothing lost in silence, nothing twice\\.$`);
-      await expect(page.locator('.drill')).toHaveText(outcome);
-    }
+    await hurt(page, 'Cut my connection', 'cut');
+    await hurt(page, 'Restart the server', 'restart');
     await expect(page.locator('.report-figures')).toContainText(/Resumed\s*2/);
-    await expect(figure('unannounced')).toHaveText('0');
-    await expect(figure('doubled')).toHaveText('0');
+    await expect(figure(page, 'unannounced')).toHaveText('0');
+    await expect(figure(page, 'doubled')).toHaveText('0');
   });
 }
+
+test('two tabs lose and double nothing over one connection', async ({ context, origin }) => {
+  /** Streams that are open in both tabs. */
+  const open = new Set<Request>();
+  context.on('request', (request) => {
+    if (request.method() === 'GET' && new URL(request.url()).pathname === '/events') open.add(request);
+  });
+  context.on('requestfinished', (request) => open.delete(request));
+  context.on('requestfailed', (request) => open.delete(request));
+  const tabs = [await context.newPage(), await context.newPage()];
+  for (const tab of tabs) {
+    await tab.goto(`${origin}?transport=shared`);
+    await expect(figure(tab, 'received')).not.toHaveText('0');
+  }
+  const [first, second] = tabs as [Page, Page];
+  await second.getByRole('button', { name: 'Start', exact: true }).click();
+  const received = async (tab: Page) => Number(await figure(tab, 'received').textContent());
+  for (const [tab, name, mark] of [
+    [second, 'Cut my connection', 'cut'],
+    [first, 'Restart the server', 'restart'],
+  ] as const) {
+    const before = await Promise.all(tabs.map(received));
+    await hurt(tab, name, mark);
+    for (const [i, each] of tabs.entries()) {
+      await expect.poll(() => received(each)).toBeGreaterThan(before[i]! + 5);
+      await expect(figure(each, 'unannounced')).toHaveText('0');
+      await expect(figure(each, 'doubled')).toHaveText('0');
+    }
+    expect(open.size).toBe(1);
+  }
+  await expect(second.locator('.report-figures')).toContainText(/Resumed\s*2/);
+  await expect(first.locator('.facts')).toContainText('is open in this tab');
+  await expect(second.locator('.facts')).toContainText('is open in another tab');
+  // The tab that leads goes: the other one opens the connection, and goes on behind its own last event.
+  const before = await received(second);
+  await first.close();
+  await expect(second.locator('.facts')).toContainText('is open in this tab');
+  await expect.poll(() => received(second)).toBeGreaterThan(before + 5);
+  await expect(figure(second, 'unannounced')).toHaveText('0');
+  await expect(figure(second, 'doubled')).toHaveText('0');
+});

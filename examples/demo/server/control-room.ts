@@ -1,9 +1,10 @@
 /** The feed of the control room and everything that is published to it, numbered so that a reader can check it. */
 import { randomBytes } from 'node:crypto';
-import { createFeed } from '@linefeed/server';
+import { createFeed, type Log } from '@linefeed/server';
 import { sqliteLog } from '@linefeed/server/sqlite';
 import { board } from '../channel.ts';
-import { createQuotes } from './quotes.ts';
+import { symbols } from '../symbols.ts';
+import { createQuotes, type Symbol } from './quotes.ts';
 import { createReadings } from './readings.ts';
 import { report } from './report.ts';
 
@@ -24,23 +25,38 @@ const guestMs = 1_000;
 /** A page that opens is shown this much of the past. */
 const rememberedMs = 15 * 60_000;
 
-function createBoardFeed(logPath: string, onGuest: (address: string) => void) {
+function createBoardFeed(log: Log, onGuest: (address: string) => void) {
   return createFeed(board, {
     path: '/events',
     pingMs,
     timeoutMs,
-    log: sqliteLog({ path: logPath, maxAgeMs: rememberedMs }),
+    log,
     streams: { report },
-    context: (request) => ({ isPage: new URL(request.url).searchParams.has('tab') }),
+    context: (request) => ({ isPage: new URL(request.url).searchParams.has('visitor') }),
     onSubscribe({ context }, address) {
       if (!context.isPage) onGuest(address);
     },
   });
 }
 
+/** The newest bid of each symbol that was ever quoted: the log keeps it for whoever subscribes next. */
+async function readLastBids(log: Log): Promise<ReadonlyArray<[Symbol, number]>> {
+  const addresses = new Map(symbols.map((symbol) => [toAddress(symbol), '0'] as const));
+  const { events } = await log.read({ after: '0', addresses, limit: symbols.length, maxBytes: 65_536 });
+  return symbols.flatMap((symbol): Array<[Symbol, number]> => {
+    const data = events.findLast(({ address }) => address === toAddress(symbol))?.data;
+    return data === undefined ? [] : [[symbol, (JSON.parse(data) as { bid: number }).bid]];
+  });
+}
+
+function toAddress(symbol: Symbol): string {
+  return `price?symbol=${symbol}`;
+}
+
 /** `logPath`: a file that outlives this process, so that a restart loses nothing. */
-export function createControlRoom(logPath: string): ControlRoom {
-  const feed = createBoardFeed(logPath, (address) => {
+export async function createControlRoom(logPath: string): Promise<ControlRoom> {
+  const log = sqliteLog({ path: logPath, maxAgeMs: rememberedMs });
+  const feed = createBoardFeed(log, (address) => {
     const since = Date.now() - guestAt;
     if (since < guestMs) return;
     guestAt = Date.now();
@@ -51,7 +67,7 @@ export function createControlRoom(logPath: string): ControlRoom {
   const run = randomBytes(3).toString('hex');
   const numbers = new Map<string, number>();
   const read = createReadings();
-  const readQuotes = createQuotes();
+  const readQuotes = createQuotes(await readLastBids(log));
   let timer: NodeJS.Timeout | undefined;
 
   function stamp(address: string): { run: string; n: number; at: number } {
@@ -70,9 +86,7 @@ export function createControlRoom(logPath: string): ControlRoom {
 
   function publishQuotes(): void {
     for (const { symbol, ...quote } of readQuotes()) {
-      feed
-        .publish('price', { symbol }, { ...stamp(`price?symbol=${symbol}`), ...quote })
-        .catch(reportFailure);
+      feed.publish('price', { symbol }, { ...stamp(toAddress(symbol)), ...quote }).catch(reportFailure);
     }
   }
 

@@ -1,9 +1,10 @@
-/** Breaks the connections of one tab on its own request. Sits before the feed; its routes answer on loopback only. */
+/** Breaks the connections of one visitor on its own request. Sits before the feed; its routes answer on loopback only. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { pathOf, queryOf, readJson, sendJson, type Handler } from './http.ts';
 
-interface Tab {
+/** A tab with a connection of its own, or all tabs of a browser that share one. */
+interface Visitor {
   readonly responses: Set<ServerResponse>;
   refusedUntil: number;
   leaving: NodeJS.Timeout | undefined;
@@ -15,47 +16,47 @@ export interface FaultsOptions {
   restart(): void;
 }
 
-/** What the routes for one tab take. */
-const Ask = z.object({ tab: z.string() });
+/** What the routes for one visitor take. */
+const Ask = z.object({ visitor: z.string() });
 
 const refuseMs = 5_000;
-/** A tab that has been away for so long has left. */
+/** A visitor that has been away for so long has left. */
 const awayMs = 45_000;
-const maxTabs = 1_000;
+const maxVisitors = 1_000;
 
 export function createFaults({ notice, restart }: FaultsOptions): Handler {
-  const tabs = new Map<string, Tab>();
+  const visitors = new Map<string, Visitor>();
 
-  const routes: Record<string, (tab: Tab) => void> = {
-    '/faults/cut'(tab) {
-      notice('A tab cut its own connection.', 'warn');
-      cut(tab);
+  const routes: Record<string, (visitor: Visitor) => void> = {
+    '/faults/cut'(visitor) {
+      notice('A visitor cut its own connection.', 'warn');
+      cut(visitor);
     },
-    '/faults/502'(tab) {
-      notice('A tab asked for five seconds of 502.', 'warn');
-      tab.refusedUntil = Date.now() + refuseMs;
-      cut(tab);
+    '/faults/502'(visitor) {
+      notice('A visitor asked for five seconds of 502.', 'warn');
+      visitor.refusedUntil = Date.now() + refuseMs;
+      cut(visitor);
     },
-    '/faults/silence'(tab) {
-      notice('A tab asked its connection to go silent.', 'warn');
+    '/faults/silence'(visitor) {
+      notice('A visitor asked its connection to go silent.', 'warn');
       // Corked, a socket takes what is written and sends none of it; it stays open and is still read.
-      for (const response of tab.responses) response.socket?.cork();
+      for (const response of visitor.responses) response.socket?.cork();
     },
   };
 
   return async (req, res, next) => {
     const path = pathOf(req);
     if (path === '/events' || path.startsWith('/events/')) {
-      const id = queryOf(req).get('tab');
+      const id = queryOf(req).get('visitor');
       if (id !== null && /^[a-z0-9]{1,16}$/.test(id)) {
-        const tab = enter(id);
-        if (tab !== undefined) {
-          if (Date.now() < tab.refusedUntil) {
+        const visitor = enter(id);
+        if (visitor !== undefined) {
+          if (Date.now() < visitor.refusedUntil) {
             res.writeHead(502, { 'content-type': 'text/plain', 'cache-control': 'no-store' });
             res.end('Bad Gateway, as you asked.\n');
             return;
           }
-          follow(id, tab, res);
+          follow(id, visitor, res);
         }
       }
       return next();
@@ -77,46 +78,48 @@ export function createFaults({ notice, restart }: FaultsOptions): Handler {
       sendJson(res, 202, {});
       return;
     }
-    const tab = tabs.get(Ask.safeParse(body).data?.tab ?? '');
-    if (tab === undefined) {
-      sendJson(res, 409, { message: 'This tab has no connection to break right now.' });
+    const visitor = visitors.get(Ask.safeParse(body).data?.visitor ?? '');
+    if (visitor === undefined) {
+      sendJson(res, 409, { message: 'You have no connection to break right now.' });
       return;
     }
     sendJson(res, 202, {});
-    fault(tab);
+    fault(visitor);
   };
 
-  function enter(id: string): Tab | undefined {
-    const known = tabs.get(id);
+  function enter(id: string): Visitor | undefined {
+    const known = visitors.get(id);
     if (known !== undefined) return known;
-    if (tabs.size >= maxTabs) return undefined;
-    const tab: Tab = { responses: new Set(), refusedUntil: 0, leaving: undefined };
-    tabs.set(id, tab);
-    notice(`A visitor arrived. ${openTabs(tabs.size)}`);
-    return tab;
+    if (visitors.size >= maxVisitors) return undefined;
+    const visitor: Visitor = { responses: new Set(), refusedUntil: 0, leaving: undefined };
+    visitors.set(id, visitor);
+    notice(`A visitor arrived. ${sayPresent(visitors.size)}`);
+    return visitor;
   }
 
-  function follow(id: string, tab: Tab, res: ServerResponse): void {
-    clearTimeout(tab.leaving);
-    tab.responses.add(res);
+  function follow(id: string, visitor: Visitor, res: ServerResponse): void {
+    clearTimeout(visitor.leaving);
+    visitor.responses.add(res);
     res.on('close', () => {
-      tab.responses.delete(res);
-      if (tab.responses.size > 0) return;
-      clearTimeout(tab.leaving);
-      tab.leaving = setTimeout(() => {
-        tabs.delete(id);
-        notice(`A visitor left. ${openTabs(tabs.size)}`);
+      visitor.responses.delete(res);
+      if (visitor.responses.size > 0) return;
+      clearTimeout(visitor.leaving);
+      visitor.leaving = setTimeout(() => {
+        visitors.delete(id);
+        notice(`A visitor left. ${sayPresent(visitors.size)}`);
       }, awayMs).unref();
     });
   }
 }
 
-function cut(tab: Tab): void {
-  for (const response of tab.responses) response.socket?.destroy();
+function cut(visitor: Visitor): void {
+  for (const response of visitor.responses) response.socket?.destroy();
 }
 
-function openTabs(count: number): string {
-  return count === 1 ? 'One tab is open.' : `${count === 0 ? 'No' : count} tabs are open.`;
+function sayPresent(count: number): string {
+  return count === 1
+    ? 'One is here.'
+    : `${count === 0 ? 'Nobody' : count} ${count === 0 ? 'is' : 'are'} here.`;
 }
 
 function isLoopback(req: IncomingMessage): boolean {

@@ -10,7 +10,7 @@ const port = Number(process.env['PORT']);
 const dev = process.argv.includes('--dev');
 
 const server = createServer();
-const room = createControlRoom(process.env['DEMO_LOG'] ?? 'demo.db');
+const room = await createControlRoom(process.env['DEMO_LOG'] ?? 'demo.db');
 const faults = createFaults({ notice: room.notice, restart: () => process.send?.('restart') });
 const say = createSay(room);
 const events = toNodeHandler(room.feed);

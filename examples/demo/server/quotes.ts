@@ -6,7 +6,7 @@ export type Symbol = (typeof symbols)[number];
 export interface Quote {
   readonly symbol: Symbol;
   readonly bid: number;
-  /** The bid at the start of the server. */
+  /** The bid at which the walk began, in the first life of the server. */
   readonly open: number;
 }
 
@@ -17,9 +17,12 @@ const pull = 0.02;
 /** How likely a bid moves when asked. */
 const restlessness = 0.6;
 
-/** Returns a function that gives the quotes that moved; at first all of them. */
-export function createQuotes(random: () => number = Math.random): () => readonly Quote[] {
-  const bids = new Map<Symbol, number>();
+/** Returns a function that gives the quotes that moved. A symbol that is not among `last` is given first as it opens. */
+export function createQuotes(
+  last: Iterable<readonly [Symbol, number]> = [],
+  random: () => number = Math.random,
+): () => readonly Quote[] {
+  const bids = new Map(last);
   return () =>
     symbols.flatMap((symbol) => {
       const open = opening[symbol];

@@ -1,25 +1,25 @@
-/** Owns what outlives a change of transport: the client of the moment, the account, the history of the line. */
+/** Owns what outlives a change of what carries the channel: the client of the moment, the account, the history of the line. */
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'react';
 import { ControlRoom } from './components/ControlRoom.tsx';
 import { book, emptyAccount } from './lib/account.ts';
-import { DeskContext } from './lib/desk.ts';
+import { DeskContext, type Desk } from './lib/desk.ts';
 import { addSpan, type Span } from './lib/line.ts';
-import { openClient, readTransport, writeTransport, type Link, type TransportName } from './lib/link.ts';
+import { openClient, Provider, readCarrier, writeCarrier, type Carrier, type Link } from './lib/link.ts';
 import { toWhy } from './lib/words.ts';
 
 export function App() {
-  const [transport, setTransport] = useState<TransportName>(readTransport);
+  const [carrier, setCarrier] = useState<Carrier>(readCarrier);
   const [link, setLink] = useState<Link>();
   const [account, bookEntry] = useReducer(book, emptyAccount);
   const [spans, setSpans] = useState<readonly Span[]>([]);
-  const resume = useRef(new Map<string, string>()).current;
+  const places = useRef<Desk['places']>(new Map()).current;
 
   useEffect(() => {
-    const opened = openClient(transport);
+    const opened = openClient(carrier);
     const { client } = opened;
     const stop = client.connection.subscribe(() => {
       const snapshot = client.connection.getSnapshot();
-      const span = { at: Date.now(), state: snapshot.state, why: toWhy(snapshot) };
+      const span = { at: Date.now(), state: snapshot.state, why: toWhy(snapshot, carrier) };
       setSpans((before) => addSpan(before, span));
     });
     setLink(opened);
@@ -27,18 +27,20 @@ export function App() {
       stop();
       client.close();
     };
-  }, [transport]);
+  }, [carrier]);
 
-  const desk = useMemo(() => link && { ...link, book: bookEntry, resume }, [link, resume]);
-  const choose = useCallback((chosen: TransportName) => {
-    writeTransport(chosen);
-    setTransport(chosen);
+  const desk = useMemo(() => link && { ...link, book: bookEntry, places }, [link, places]);
+  const choose = useCallback((chosen: Carrier) => {
+    writeCarrier(chosen);
+    setCarrier(chosen);
   }, []);
 
   if (desk === undefined) return null;
   return (
-    <DeskContext value={desk}>
-      <ControlRoom account={account} spans={spans} transport={transport} onTransport={choose} />
-    </DeskContext>
+    <Provider client={desk.client}>
+      <DeskContext value={desk}>
+        <ControlRoom account={account} spans={spans} onCarrier={choose} />
+      </DeskContext>
+    </Provider>
   );
 }

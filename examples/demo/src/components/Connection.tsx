@@ -1,9 +1,9 @@
 /** The connection: its state and why, how it is carried, where it stands, and how it fared in the last minutes. */
 import { useDesk } from '../lib/desk.ts';
 import { toClock, toDuration } from '../lib/format.ts';
-import { useConnection, useNow } from '../lib/hooks.ts';
+import { useNow } from '../lib/hooks.ts';
 import type { Mark, Span } from '../lib/line.ts';
-import type { TransportName } from '../lib/link.ts';
+import { useConnectionState, type Carrier } from '../lib/link.ts';
 import { median, type Reading } from '../lib/series.ts';
 import { stateWords, toWhy } from '../lib/words.ts';
 import { Choice } from './Choice.tsx';
@@ -15,13 +15,12 @@ interface ConnectionProps {
   readonly readings: readonly Reading[];
   readonly spans: readonly Span[];
   readonly marks: readonly Mark[];
-  readonly transport: TransportName;
-  readonly onTransport: (transport: TransportName) => void;
+  readonly onCarrier: (carrier: Carrier) => void;
 }
 
-export function Connection({ readings, spans, marks, transport, onTransport }: ConnectionProps) {
-  const { client, lastPingAt } = useDesk();
-  const snapshot = useConnection(client);
+export function Connection({ readings, spans, marks, onCarrier }: ConnectionProps) {
+  const { client, carrier, lastPingAt, holdsConnection } = useDesk();
+  const snapshot = useConnectionState();
   const latency = toLatency(readings);
   const heardAt = client.lastEventAt;
   const pingAt = lastPingAt();
@@ -29,6 +28,7 @@ export function Connection({ readings, spans, marks, transport, onTransport }: C
   const now = useNow(500);
   const span = spans.at(-1);
   const { state } = snapshot;
+  const leads = holdsConnection();
   const ended = state === 'failed' || state === 'closed';
 
   return (
@@ -37,13 +37,14 @@ export function Connection({ readings, spans, marks, transport, onTransport }: C
       title="Connection"
       aside={
         <Choice
-          label="Transport"
-          value={transport}
+          label="Carried by"
+          value={carrier}
           options={[
             { value: 'fetch', text: 'fetch' },
             { value: 'eventsource', text: 'EventSource' },
+            { value: 'shared', text: 'one for all tabs' },
           ]}
-          onChoose={onTransport}
+          onChoose={onCarrier}
         />
       }
     >
@@ -54,7 +55,7 @@ export function Connection({ readings, spans, marks, transport, onTransport }: C
             <span role="status">{stateWords[state]}</span>
             {span && <small>{toDuration(Math.max(0, now - span.at))}</small>}
           </p>
-          <p className="state-why">{toWhy(snapshot)}</p>
+          <p className="state-why">{toWhy(snapshot, carrier)}</p>
         </div>
         {ended && (
           <button type="button" onClick={() => client.reconnect()}>
@@ -63,6 +64,14 @@ export function Connection({ readings, spans, marks, transport, onTransport }: C
         )}
       </div>
       <dl className="facts">
+        {carrier === 'shared' && (
+          <div>
+            <dt>The one connection</dt>
+            <dd title="One tab leads and passes on to the others what the server says">
+              {leads ? 'is open in this tab' : state === 'connected' ? 'is open in another tab' : '–'}
+            </dd>
+          </div>
+        )}
         <div>
           <dt>Cursor</dt>
           <dd className="mono" title="Where this page would go on after a break">
@@ -72,7 +81,7 @@ export function Connection({ readings, spans, marks, transport, onTransport }: C
         <div>
           <dt>Last ping</dt>
           <dd title="Sent only into silence: an event is a sign of life, too">
-            {pingAt === undefined ? 'none was needed yet' : toAgo(pingAt, now)}
+            {toPing(pingAt, now, carrier === 'shared' && !leads)}
           </dd>
         </div>
         <div>
@@ -106,6 +115,11 @@ export function Connection({ readings, spans, marks, transport, onTransport }: C
 
 function toAgo(time: number | undefined, now: number): string {
   return time === undefined ? '–' : `${toDuration(Math.max(0, now - time))} ago`;
+}
+
+function toPing(pingAt: number | undefined, now: number, isFollower: boolean): string {
+  if (isFollower) return 'seen by the tab that leads';
+  return pingAt === undefined ? 'none was needed yet' : toAgo(pingAt, now);
 }
 
 interface Latency {

@@ -1,9 +1,8 @@
 /** The panels in their places, and what several of them look at. */
 import { useCallback, useState } from 'react';
 import type { Account as Books } from '../lib/account.ts';
-import { useDesk } from '../lib/desk.ts';
 import type { Mark, Span } from '../lib/line.ts';
-import type { TransportName } from '../lib/link.ts';
+import type { Carrier } from '../lib/link.ts';
 import { useReadings } from '../lib/readings.ts';
 import { Account } from './Account.tsx';
 import { Connection } from './Connection.tsx';
@@ -19,14 +18,13 @@ import { Rooms } from './Rooms.tsx';
 interface ControlRoomProps {
   readonly account: Books;
   readonly spans: readonly Span[];
-  readonly transport: TransportName;
-  readonly onTransport: (transport: TransportName) => void;
+  readonly onCarrier: (carrier: Carrier) => void;
 }
 
 const keptMarks = 50;
 
-export function ControlRoom({ account, spans, transport, onTransport }: ControlRoomProps) {
-  const readings = useReadings(useDesk());
+export function ControlRoom({ account, spans, onCarrier }: ControlRoomProps) {
+  const readings = useReadings();
   const [marks, setMarks] = useState<readonly Mark[]>([]);
 
   const mark = useCallback((name: string) => {
@@ -41,13 +39,7 @@ export function ControlRoom({ account, spans, transport, onTransport }: ControlR
       <main className="desk">
         <Recorder readings={readings} spans={spans} marks={marks} />
         <div className="desk-side">
-          <Connection
-            readings={readings}
-            spans={spans}
-            marks={marks}
-            transport={transport}
-            onTransport={onTransport}
-          />
+          <Connection readings={readings} spans={spans} marks={marks} onCarrier={onCarrier} />
           <Account account={account} />
         </div>
         <Faults marks={marks} spans={spans} account={account} onMark={mark} />

@@ -1,9 +1,10 @@
 /** The buttons that hurt, and how the line took the last one. */
 import { useState } from 'react';
 import type { Account } from '../lib/account.ts';
+import { useDesk } from '../lib/desk.ts';
 import { toDuration } from '../lib/format.ts';
 import { toDrill, type Mark, type Span } from '../lib/line.ts';
-import { post, tab } from '../lib/link.ts';
+import { post } from '../lib/link.ts';
 import { Panel } from './Panel.tsx';
 
 const faults = [
@@ -42,12 +43,13 @@ interface FaultsProps {
 }
 
 export function Faults({ marks, spans, account, onMark }: FaultsProps) {
+  const { visitor } = useDesk();
   const [error, setError] = useState<{ readonly at: number; readonly text: string }>();
 
   async function press({ path, name }: (typeof faults)[number]): Promise<void> {
     setError(undefined);
     const takeBack = onMark(name);
-    await post(`/faults/${path}`, { tab }).catch((cause: Error) => {
+    await post(`/faults/${path}`, { visitor }).catch((cause: Error) => {
       takeBack();
       setError({ at: Date.now(), text: cause.message });
     });

@@ -1,13 +1,12 @@
 /** The top of the desk: the name, and what one wants to see while scrolled anywhere. */
 import type { Account } from '../lib/account.ts';
-import { useDesk } from '../lib/desk.ts';
 import { toCount } from '../lib/format.ts';
-import { useConnection } from '../lib/hooks.ts';
+import { useConnectionState } from '../lib/link.ts';
 import { stateWords } from '../lib/words.ts';
 import { StateMark } from './StateMark.tsx';
 
 export function Header({ account }: { readonly account: Account }) {
-  const { state } = useConnection(useDesk().client);
+  const { state } = useConnectionState();
   const bad = account.missingUnannounced + account.doubled;
   return (
     <header className="top">

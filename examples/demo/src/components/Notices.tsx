@@ -1,35 +1,22 @@
 /** What the server has to say, newest first. */
-import { useReducer } from 'react';
 import type { Payload } from '@linefeed/shared';
 import type { Board } from '../../channel.ts';
-import { passGap, useDesk } from '../lib/desk.ts';
+import { useFollowing } from '../lib/desk.ts';
 import { toClock } from '../lib/format.ts';
-import { useSubscription } from '../lib/hooks.ts';
+import { useTopic } from '../lib/link.ts';
 import { Panel } from './Panel.tsx';
 
 type Notice = Payload<Board, 'notice'>;
 
+const none: readonly Notice[] = [];
 const keptNotices = 40;
 
 export function Notices() {
-  const desk = useDesk();
-  const { client, book, resume } = desk;
-  const [notices, add] = useReducer(
-    (before: readonly Notice[], notice: Notice) => [notice, ...before].slice(0, keptNotices),
-    [],
-  );
-
-  useSubscription(client, (on) =>
-    on.subscribe(
-      'notice',
-      (notice, event) => {
-        book({ kind: 'event', address: 'notice', run: notice.run, n: notice.n });
-        if (event.id !== undefined) resume.set('notice', event.id);
-        add(notice);
-      },
-      { from: resume.get('notice') ?? 'earliest', onGap: passGap(desk, 'notice') },
-    ),
-  );
+  const { start, pass } = useFollowing('notice', none, 'earliest');
+  const { data: notices } = useTopic('notice', {
+    ...start,
+    reduce: (before, notice, event) => pass(notice, event, [notice, ...before].slice(0, keptNotices)),
+  });
 
   return (
     <Panel name="notices" title="Notices">

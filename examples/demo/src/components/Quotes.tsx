@@ -1,16 +1,16 @@
 /** The quote board: one address per symbol, of which only the newest value matters. */
-import { useReducer } from 'react';
 import type { Payload } from '@linefeed/shared';
 import type { Board } from '../../channel.ts';
 import { symbols } from '../../symbols.ts';
 import { toCurve } from '../lib/curve.ts';
-import { useDesk, passGap } from '../lib/desk.ts';
+import { useFollowing } from '../lib/desk.ts';
 import { toPrice, toSigned } from '../lib/format.ts';
-import { useSubscription } from '../lib/hooks.ts';
+import { useTopic } from '../lib/link.ts';
 import { Panel } from './Panel.tsx';
 
 type Quote = Payload<Board, 'price'>;
 
+const none: readonly Quote[] = [];
 const keptQuotes = 40;
 /** Of a bid: what the height of a trace stands for at least. */
 const leastRange = 0.02;
@@ -34,26 +34,12 @@ export function Quotes() {
 }
 
 function Row({ symbol }: { readonly symbol: (typeof symbols)[number] }) {
-  const desk = useDesk();
-  const { client, book, resume } = desk;
-  const address = `price?symbol=${symbol}`;
-  const [quotes, add] = useReducer(
-    (before: readonly Quote[], quote: Quote) => [...before, quote].slice(-keptQuotes),
-    [],
-  );
-
-  useSubscription(client, (on) =>
-    on.subscribe(
-      'price',
-      { symbol },
-      (quote, event) => {
-        book({ kind: 'event', address, run: quote.run, n: quote.n, skips: true });
-        if (event.id !== undefined) resume.set(address, event.id);
-        add(quote);
-      },
-      { from: resume.get(address), onGap: passGap(desk, address) },
-    ),
-  );
+  const { start, pass } = useFollowing(`price?symbol=${symbol}`, none);
+  const { data: quotes } = useTopic('price', {
+    params: { symbol },
+    ...start,
+    reduce: (before, quote, event) => pass(quote, event, [...before, quote].slice(-keptQuotes), true),
+  });
 
   const newest = quotes.at(-1);
   if (newest === undefined) {

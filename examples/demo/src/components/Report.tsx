@@ -17,7 +17,7 @@ const height = 96;
 const barWidth = 2;
 
 export function Report() {
-  const { client, book, resume } = useDesk();
+  const { client, book, places } = useDesk();
   const [phase, setPhase] = useState<Phase>('ready');
   const [year, setYear] = useState(2026);
   const [attempt, setAttempt] = useState(0);
@@ -41,11 +41,11 @@ export function Report() {
           const resumed = wasDown.current;
           wasDown.current = false;
           book({ kind: 'event', address: 'report', run: step.run, n: step.n });
-          if (event.id !== undefined) resume.set('report', event.id);
+          places.set('report', { id: event.id, state: undefined });
           setDone((before) => [...before, { ...step, resumed }]);
         },
         {
-          from: resume.get('report'),
+          from: places.get('report')?.id,
           onEnd: () => setPhase('done'),
           onError: (cause) => {
             setError(cause.message);
@@ -62,7 +62,7 @@ export function Report() {
   );
 
   function start(): void {
-    resume.delete('report');
+    places.delete('report');
     wasDown.current = false;
     setDone([]);
     setError(undefined);

@@ -1,11 +1,10 @@
 /** The rooms: what is said comes through the feed, one's own words too. */
-import { useEffect, useReducer, useRef, useState, type FormEvent } from 'react';
+import { useEffect, useMemo, useRef, useState, type FormEvent } from 'react';
 import type { Payload } from '@linefeed/shared';
 import type { Board } from '../../channel.ts';
-import { passGap, useDesk } from '../lib/desk.ts';
+import { useFollowing } from '../lib/desk.ts';
 import { toShortClock } from '../lib/format.ts';
-import { useSubscription } from '../lib/hooks.ts';
-import { post } from '../lib/link.ts';
+import { post, useTopic } from '../lib/link.ts';
 import { Choice } from './Choice.tsx';
 import { Panel } from './Panel.tsx';
 
@@ -14,26 +13,18 @@ type Room = (typeof rooms)[number];
 type Line = Payload<Board, 'room'>;
 /** What stands in a room: something said, or where something may be missing. */
 type Item = Line | { readonly gapAt: number };
-type Talk = Readonly<Record<Room, readonly Item[]>>;
 
-const silent: Talk = { lobby: [], workshop: [], 'night-shift': [] };
-const keptItems = 200;
-
-interface Heard {
-  readonly name: Room;
-  readonly item: Item;
-}
+const none: readonly Line[] = [];
+const keptLines = 200;
 
 export function Rooms() {
   const [room, setRoom] = useState<Room>('lobby');
-  const [talk, hear] = useReducer(
-    (before: Talk, { name, item }: Heard): Talk =>
-      // A room in which nothing was said has nothing to miss.
-      'gapAt' in item && before[name].length === 0
-        ? before
-        : { ...before, [name]: [...before[name], item].slice(-keptItems) },
-    silent,
-  );
+  // All rooms share the one connection.
+  const talk: Readonly<Record<Room, readonly Item[]>> = {
+    lobby: useTalk('lobby'),
+    workshop: useTalk('workshop'),
+    'night-shift': useTalk('night-shift'),
+  };
   const [read, setRead] = useState<Readonly<Record<string, number>>>({});
   const items = talk[room];
   const [author, setAuthor] = useAuthor();
@@ -57,44 +48,35 @@ export function Rooms() {
         />
       }
     >
-      {rooms.map((name) => (
-        <Listener key={name} name={name} hear={hear} />
-      ))}
       <Lines items={items} author={author} room={room} />
       <Composer room={room} author={author} onAuthor={setAuthor} />
     </Panel>
   );
 }
 
-interface ListenerProps {
-  readonly name: Room;
-  readonly hear: (heard: Heard) => void;
+/** What was said in a room, and where something may be missing. */
+function useTalk(name: Room): readonly Item[] {
+  const { start, pass } = useFollowing(`room?name=${name}`, none, 'earliest');
+  const [gaps, setGaps] = useState<readonly number[]>([]);
+  const { data: lines } = useTopic('room', {
+    params: { name },
+    ...start,
+    reduce: (before, line, event) => pass(line, event, [...before, line].slice(-keptLines)),
+    onGap(gap) {
+      start.onGap(gap);
+      setGaps((before) => [...before.slice(-keptLines), Date.now()]);
+    },
+  });
+  return useMemo(() => {
+    // A room in which nothing was said has nothing to miss.
+    const since = lines[0]?.at ?? Infinity;
+    const missing = gaps.filter((gapAt) => gapAt > since).map((gapAt) => ({ gapAt }));
+    return [...lines, ...missing].toSorted((a, b) => toTime(a) - toTime(b));
+  }, [lines, gaps]);
 }
 
-/** Subscribes to one room. All rooms share the one connection. */
-function Listener({ name, hear }: ListenerProps) {
-  const desk = useDesk();
-  const { client, book, resume } = desk;
-  const address = `room?name=${name}`;
-  useSubscription(client, (on) =>
-    on.subscribe(
-      'room',
-      { name },
-      (line, event) => {
-        book({ kind: 'event', address, run: line.run, n: line.n });
-        if (event.id !== undefined) resume.set(address, event.id);
-        hear({ name, item: line });
-      },
-      {
-        from: resume.get(address) ?? 'earliest',
-        onGap(gap) {
-          passGap(desk, address)(gap);
-          hear({ name, item: { gapAt: Date.now() } });
-        },
-      },
-    ),
-  );
-  return null;
+function toTime(item: Item): number {
+  return 'gapAt' in item ? item.gapAt : item.at;
 }
 
 interface LinesProps {

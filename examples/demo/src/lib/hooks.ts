@@ -1,6 +1,6 @@
-/** The few hooks of this page: a subscription that lives as long as its component, the time, the size of an element. */
-import { useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore, type RefObject } from 'react';
-import type { BoardClient, ConnectionSnapshot } from './link.ts';
+/** The few hooks of this page: a run that lives as long as its component, the time, the size of an element. */
+import { useEffect, useLayoutEffect, useRef, useState, type RefObject } from 'react';
+import type { BoardClient } from './link.ts';
 
 /** Opens a subscription for each client and key, and ends it with the component. `open` may close over anything. */
 export function useSubscription(
@@ -13,10 +13,6 @@ export function useSubscription(
     latest.current = open;
   });
   useEffect(() => latest.current(client), [client, key]);
-}
-
-export function useConnection(client: BoardClient): ConnectionSnapshot {
-  return useSyncExternalStore(client.connection.subscribe, client.connection.getSnapshot);
 }
 
 /** The time, told anew every `everyMs`. */

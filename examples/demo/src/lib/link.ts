@@ -1,51 +1,87 @@
-/** This tab's end of the channel: its id, its transport, its client. */
+/** This page's end of the channel: what carries it, its client and hooks, and what the server calls it. */
 import { createClient, eventSourceTransport, fetchTransport, type Transport } from '@linefeed/client';
+import { createHooks } from '@linefeed/client/react';
+import { createSharedClient } from '@linefeed/client/share';
 import type { Board } from '../../channel.ts';
 
-export type TransportName = 'fetch' | 'eventsource';
+export const { Provider, useClient, useConnectionState, useTopic } = createHooks<Board>();
 
-/** Names this tab to the server, so that the faults it asks for hit nobody else. */
-export const tab = Math.random().toString(36).slice(2, 10);
+/** `shared`: over fetch, one connection for all tabs that choose it. */
+const carriers = ['fetch', 'eventsource', 'shared'] as const;
+export type Carrier = (typeof carriers)[number];
 
-export function openClient(transport: TransportName) {
-  let lastPingAt: number | undefined;
-  const client = createClient<Board>({
-    url: `/events?tab=${tab}`,
-    transport: watchPings(transport === 'fetch' ? fetchTransport() : eventSourceTransport(), () => {
-      lastPingAt = Date.now();
-    }),
+const ownName = toName();
+
+export function openClient(carrier: Carrier) {
+  // The server knows visitors by their connections, so that the faults they ask for hit nobody else.
+  const visitor = carrier === 'shared' ? readSharedName() : ownName;
+  const watched = watch(carrier === 'eventsource' ? eventSourceTransport() : fetchTransport());
+  const options = {
+    url: `/events?visitor=${visitor}`,
+    transport: watched.transport,
     // Whoever presses a button here waits for what follows.
     retry: { capMs: 3_000 },
-  });
-  return { client, lastPingAt: () => lastPingAt };
+  };
+  const client = carrier === 'shared' ? createSharedClient<Board>(options) : createClient<Board>(options);
+  return { client, carrier, visitor, lastPingAt: watched.lastPingAt, holdsConnection: watched.isOpen };
 }
 
-/** A transport that tells of pings, which the client keeps to itself: they are signs of life and nothing else. */
-function watchPings(transport: Transport, onPing: () => void): Transport {
-  return (opening, sink) =>
-    transport(opening, {
+/**
+ * A transport that tells what the client keeps to itself: pings, which are signs of life and nothing else, and whether
+ * it is this tab that has a connection open. Of tabs that share one, only the leading tab uses its transport.
+ */
+function watch(transport: Transport) {
+  const open = new Set<object>();
+  let lastPingAt: number | undefined;
+  const watched: Transport = (opening, sink) => {
+    const connection = transport(opening, {
       onLife: () => sink.onLife(),
       onRetry: (retryMs) => sink.onRetry(retryMs),
-      onEnd: (ending) => sink.onEnd(ending),
+      onEnd(ending) {
+        open.delete(sink);
+        sink.onEnd(ending);
+      },
       full: () => sink.full(),
       onFrame(event, data, id) {
-        if (event === 'linefeed.ping') onPing();
+        if (event === 'linefeed.ping') lastPingAt = Date.now();
         sink.onFrame(event, data, id);
       },
     });
+    open.add(sink);
+    return {
+      ...connection,
+      close() {
+        open.delete(sink);
+        connection.close();
+      },
+    };
+  };
+  return { transport: watched, lastPingAt: () => lastPingAt, isOpen: () => open.size > 0 };
+}
+
+function toName(): string {
+  return Math.random().toString(36).slice(2, 10);
+}
+
+/** The same in all tabs of this browser. */
+function readSharedName(): string {
+  const name = localStorage.getItem('visitor') ?? toName();
+  localStorage.setItem('visitor', name);
+  return name;
 }
 
 export type Link = ReturnType<typeof openClient>;
 export type BoardClient = Link['client'];
 export type ConnectionSnapshot = ReturnType<BoardClient['connection']['getSnapshot']>;
 
-export function readTransport(): TransportName {
-  return new URLSearchParams(location.search).get('transport') === 'eventsource' ? 'eventsource' : 'fetch';
+export function readCarrier(): Carrier {
+  const chosen = new URLSearchParams(location.search).get('transport');
+  return carriers.find((carrier) => carrier === chosen) ?? 'fetch';
 }
 
-export function writeTransport(transport: TransportName): void {
+export function writeCarrier(carrier: Carrier): void {
   const url = new URL(location.href);
-  url.searchParams.set('transport', transport);
+  url.searchParams.set('transport', carrier);
   history.replaceState(null, '', url);
 }
 

@@ -1,6 +1,6 @@
 /** States and reasons of the connection in plain words. */
 import type { LineState } from './line.ts';
-import type { ConnectionSnapshot } from './link.ts';
+import type { Carrier, ConnectionSnapshot } from './link.ts';
 import { toDuration } from './format.ts';
 
 export const stateWords: Record<LineState, string> = {
@@ -31,20 +31,18 @@ const reasonWords: Partial<Record<ConnectionSnapshot['reason'], string>> = {
 };
 
 /** Why the connection is in its state, as a sentence or two. */
-export function toWhy({
-  state,
-  reason,
-  error,
-  attempt,
-  retryInMs,
-  connectionCount,
-}: ConnectionSnapshot): string {
+export function toWhy(
+  { state, reason, error, attempt, retryInMs, connectionCount }: ConnectionSnapshot,
+  carrier: Carrier,
+): string {
   if (state === 'connected' && connectionCount > 1)
     return 'The server said hello again; going on from the cursor.';
   const wait = retryInMs === undefined ? '' : ` Trying again in ${toDuration(retryInMs)}.`;
   if (reason === 'retry') return `Attempt ${attempt}.`;
   if (error?.status !== undefined)
     return `The server answered ${error.status}.${toExcerpt(error.body)}${wait}`;
+  if (reason === 'drain' && carrier === 'shared')
+    return `Another tab leads now, or the server is going down.${wait}`;
   return (reasonWords[reason] ?? error?.message ?? `${reason}.`) + wait;
 }
 

@@ -1,0 +1,22 @@
+/** Tests of the quotes: where a walk begins, and where a later life of the server takes it up. */
+import { expect, it } from 'vitest';
+import { createQuotes } from './quotes.ts';
+
+/** The middle of everything: each bid moves when asked, by its pull alone. */
+const even = () => 0.5;
+
+it('opens every symbol at its opening bid', () => {
+  const read = createQuotes([], even);
+  expect(read().map(({ symbol, bid, open }) => [symbol, bid === open])).toEqual([
+    ['ACME', true],
+    ['BOLT', true],
+    ['CRUX', true],
+    ['DYNE', true],
+  ]);
+  expect(read()).toEqual([]);
+});
+
+it('goes on from the last bids', () => {
+  const read = createQuotes([['ACME', 50]], even);
+  expect(read()[0]).toEqual({ symbol: 'ACME', bid: 49.82, open: 41.2 });
+});
