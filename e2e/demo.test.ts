@@ -139,6 +139,10 @@ test('two tabs lose and double nothing over one connection', async ({ context, o
   await first.close();
   await expect(second.locator('.facts')).toContainText('is open in this tab');
   await expect.poll(() => received(second)).toBeGreaterThan(before + 5);
+  // And it goes on from there over a connection of its own.
+  const shared = await received(second);
+  await second.getByRole('radio', { name: 'fetch' }).check();
+  await expect.poll(() => received(second)).toBeGreaterThan(shared + 5);
   await expect(figure(second, 'unannounced')).toHaveText('0');
   await expect(figure(second, 'doubled')).toHaveText('0');
 });

@@ -46,7 +46,14 @@ export function Chat() {
           required
           onChange={(event) => setAuthor(event.target.value)}
         />
-        <input name="text" aria-label={`Say in the ${room}`} maxLength={200} required autoComplete="off" />
+        <input
+          name="text"
+          aria-label={`Say in the ${room}`}
+          placeholder="Say something"
+          maxLength={200}
+          required
+          autoComplete="off"
+        />
         <button type="submit">Say</button>
       </form>
       {say.error && <p role="alert">{say.error.message}</p>}

@@ -14,7 +14,7 @@ export function Plan() {
       <div className="head">
         <h2>Plan for tomorrow</h2>
         <button type="button" onClick={() => setRun(run + 1)}>
-          {run === 0 ? 'Make a plan' : 'Make it again'}
+          {run === 0 ? 'Make a plan' : 'Again'}
         </button>
       </div>
       {run === 0 && <p className="quiet">From the orders that are still open.</p>}

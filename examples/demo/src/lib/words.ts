@@ -37,7 +37,7 @@ export function toWhy(
 ): string {
   if (state === 'connected' && connectionCount > 1)
     return 'The server said hello again; going on from the cursor.';
-  const wait = retryInMs === undefined ? '' : ` Trying again in ${toDuration(retryInMs)}.`;
+  const wait = !retryInMs ? '' : ` Trying again in ${toDuration(retryInMs)}.`;
   if (reason === 'retry') return `Attempt ${attempt}.`;
   if (error?.status !== undefined)
     return `The server answered ${error.status}.${toExcerpt(error.body)}${wait}`;
