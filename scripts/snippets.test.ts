@@ -2,6 +2,7 @@
 import {
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -15,15 +16,29 @@ import { ROOT, runCommand } from './lib/command.ts';
 /** Documents whose programs import each other's files: the first gives the contract. */
 const SETS = [
   { documents: ['README.md', 'docs/client.md'] },
+  { documents: ['README.md', 'docs/react.md', 'docs/tabs.md', 'docs/state-then-follow.md'] },
+  { documents: ['README.md', 'docs/event-stream.md', 'docs/logs.md', 'docs/testing.md', 'docs/trpc.md'] },
   { documents: ['README.md', 'packages/client/README.md'] },
   { documents: ['packages/shared/README.md'] },
   { documents: ['packages/server/README.md'] },
 ];
 
+/** What the documents leave to their reader. */
+const YOURS = join(ROOT, 'scripts/fixtures/snippets');
+
+/** By the example that has them installed. */
+const PEERS = {
+  react: ['react', '@types/react', '@tanstack/react-query'],
+  trpc: ['@trpc/server', '@trpc/client'],
+};
+
+/** A block without a name fails: nobody would compile it. */
 function readPrograms(document: string): Map<string, string> {
   const text = readFileSync(join(ROOT, document), 'utf8');
-  const blocks = text.matchAll(/^```tsx?\n(\/\/ ([\w-]+\.tsx?).*\n[\s\S]*?)^```$/gm);
-  return new Map([...blocks].map(([, program, name]) => [name!, program!]));
+  const blocks = [...text.matchAll(/^```tsx?\n(?:\/\/ ([\w.-]+\.tsx?).*\n)?([\s\S]*?)^```$/gm)];
+  const unnamed = blocks.filter(([, name]) => name === undefined).map(([block]) => block);
+  expect(unnamed, `${document}: these blocks do not open with a file's name`).toEqual([]);
+  return new Map(blocks.map(([, name, program]) => [name!, program!]));
 }
 
 test.for(SETS)('$documents', { timeout: 70_000 }, async ({ documents }) => {
@@ -34,8 +49,8 @@ test.for(SETS)('$documents', { timeout: 70_000 }, async ({ documents }) => {
     const programs = new Map(documents.flatMap((document) => [...readPrograms(document)]));
     expect(programs.size).toBeGreaterThan(0);
     for (const [name, program] of programs) writeFileSync(join(folder, name), program);
-    copyFileSync(join(ROOT, 'scripts/fixtures/snippets/yours.ts'), join(folder, 'yours.ts'));
-    linkReact(folder);
+    for (const name of readdirSync(YOURS)) copyFileSync(join(YOURS, name), join(folder, name));
+    linkPeers(folder);
     writeFileSync(
       join(folder, 'tsconfig.json'),
       JSON.stringify({
@@ -54,11 +69,13 @@ test.for(SETS)('$documents', { timeout: 70_000 }, async ({ documents }) => {
   }
 });
 
-/** React is no dependency of the root. */
-function linkReact(folder: string): void {
-  for (const name of ['react', '@types/react']) {
-    const link = join(folder, 'node_modules', name);
-    mkdirSync(dirname(link), { recursive: true });
-    symlinkSync(join(ROOT, 'examples/react/node_modules', name), link, 'dir');
+/** What users bring themselves is no dependency of the root. */
+function linkPeers(folder: string): void {
+  for (const [example, names] of Object.entries(PEERS)) {
+    for (const name of names) {
+      const link = join(folder, 'node_modules', name);
+      mkdirSync(dirname(link), { recursive: true });
+      symlinkSync(join(ROOT, 'examples', example, 'node_modules', name), link, 'dir');
+    }
   }
 }

@@ -18,9 +18,10 @@ const { values } = parseArgs({
 if (values.help) {
   console.log(`pnpm simulate [--seeds N] [--from N] [--for SECONDS]   runs worlds from seeds, each the same every time
 pnpm simulate --seed N                                    runs one and says what happens in it
-  --fault NAME   plants a fault first (${FAULTS.map(({ name }) => `"${name}"`).join(', ')})
   --bail         stops at the first world that fails
-  --tabs         users are tabs that share a connection`);
+  --tabs         users are tabs that share a connection
+  --fault NAME   plants a fault first, one of:
+${FAULTS.map(({ name }) => `    "${name}"`).join('\n')}`);
   process.exit(0);
 }
 
