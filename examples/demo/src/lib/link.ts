@@ -4,7 +4,7 @@ import { createHooks } from '@linefeed/client/react';
 import { createSharedClient } from '@linefeed/client/share';
 import type { Board } from '../../channel.ts';
 
-export const { Provider, useClient, useConnectionState, useTopic } = createHooks<Board>();
+export const { Provider, useConnectionState, useTopic } = createHooks<Board>();
 
 /** `shared`: over fetch, one connection for all tabs that choose it. */
 const carriers = ['fetch', 'eventsource', 'shared'] as const;
