@@ -149,11 +149,10 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
     this.#streams.set(event, stream);
   }
 
-  /** Writes an event of a stream; `streamId` undefined: it has none. A promise where the transport is full. */
-  sendStreamEvent(event: string, json: string, streamId: string | undefined): void | Promise<void> {
+  /** Writes an event of a stream, which has waited for room; `streamId` undefined: it has none. */
+  sendStreamEvent(event: string, json: string, streamId: string | undefined): void {
     this.#host.counters.framesOut += 1;
     this.#send({ event, data: json, id: formatStreamId(this.#streamIdPrefix(), streamId) });
-    return this.writable ? undefined : this.drained();
   }
 
   /** Says that a stream is over, for good unless the error can be retried; alone and without a key, that ends the response. */
@@ -202,6 +201,16 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
 
   drained(): Promise<void> {
     return this.#writer.drained();
+  }
+
+  /** Whether a stream may write now. */
+  get hasRoom(): boolean {
+    return this.#writer.hasRoom;
+  }
+
+  /** Calls a stream when it may write, in its turn. Returns how to leave the line. */
+  line(call: () => void): () => void {
+    return this.#writer.line(call);
   }
 
   #send(fields: FrameFields): void {

@@ -11,7 +11,15 @@ import {
 } from './exchange.ts';
 import type { FeedLimits } from './limits.ts';
 import { assertAcceptable } from './negotiate.ts';
-import { readEndpointGet, readGet, readPost, type Control, type Opening } from './opening.ts';
+import {
+  checkCount,
+  MAX_NAMES_FACTOR,
+  readEndpointGet,
+  readGet,
+  readPost,
+  type Control,
+  type Opening,
+} from './opening.ts';
 import { answerPreflight, checkOrigin, type CorsOptions } from './origin.ts';
 import type { Outlet } from './outlet.ts';
 import { Turns } from './turns.ts';
@@ -124,10 +132,13 @@ export class Door {
 
   async #read(request: IncomingRequest, rest: string): Promise<Opening | Control> {
     const { mount, limits } = this.#options;
+    const maxNames = MAX_NAMES_FACTOR * limits.maxSubscriptions;
     if (request.method === 'POST') {
-      return readPost(await this.withinTime(request.text(limits.maxRequestBytes)));
+      return readPost(await this.withinTime(request.text(limits.maxRequestBytes)), maxNames);
     }
-    return 'topic' in mount ? readEndpointGet(request, mount.topic) : readGet(request, rest);
+    const opening = 'topic' in mount ? readEndpointGet(request, mount.topic) : readGet(request, rest);
+    checkCount(opening.entries.length, 'topic', maxNames);
+    return opening;
   }
 
   /** For each thing that is waited for. @throws LinefeedError `timeout` where it takes longer than `authorizeTimeoutMs`. */

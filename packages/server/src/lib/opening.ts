@@ -29,6 +29,9 @@ export interface Control {
   readonly remove: readonly string[];
 }
 
+/** So many times `maxSubscriptions` are looked at: who asks for a few too many is served the rest, and a flood is not. */
+export const MAX_NAMES_FACTOR = 4;
+
 /** Reads a GET or HEAD. `rest` is what stands behind the feed's path, without its slash and percent-encoded. */
 export function readGet(request: IncomingRequest, rest: string): Opening {
   const query = request.url.searchParams;
@@ -83,9 +86,9 @@ function toEntry(address: string, from?: string, key?: string): AskedEntry {
 /**
  * Reads the body of a POST: an opening, or a change of an open connection.
  *
- * @throws LinefeedError `bad_request`
+ * @throws LinefeedError `bad_request`; `too_many_subscriptions` where a list is longer than `maxNames`
  */
-export function readPost(body: string): Opening | Control {
+export function readPost(body: string, maxNames: number): Opening | Control {
   let value: unknown;
   try {
     value = JSON.parse(body);
@@ -93,19 +96,19 @@ export function readPost(body: string): Opening | Control {
     throw refusal('bad_request', 'The body of a POST must be JSON.');
   }
   if (!isRecord(value)) throw refusal('bad_request', 'The body of a POST must be a JSON object.');
-  if ('connection' in value) return readControl(value);
+  if ('connection' in value) return readControl(value, maxNames);
   const lastEventId = value['last_event_id'];
   if (lastEventId !== undefined && typeof lastEventId !== 'string') {
     throw refusal('bad_request', '"last_event_id" must be a string.');
   }
   return {
     isNativeReturn: false,
-    entries: readEntries(value['topics'], 'topics'),
+    entries: readEntries(value['topics'], 'topics', maxNames),
     lastEventId: lastEventId === '' ? undefined : lastEventId,
   };
 }
 
-function readControl(value: Record<string, unknown>): Control {
+function readControl(value: Record<string, unknown>, maxNames: number): Control {
   const { connection, n, add = [], remove = [] } = value;
   if (typeof connection !== 'string') throw refusal('bad_request', '"connection" must be a string.');
   if (!Number.isSafeInteger(n) || (n as number) < 1) {
@@ -114,12 +117,28 @@ function readControl(value: Record<string, unknown>): Control {
   if (!Array.isArray(remove) || remove.some((name) => typeof name !== 'string')) {
     throw refusal('bad_request', '"remove" must be a list of event names.');
   }
-  return { connection, n: n as number, add: readEntries(add, 'add'), remove: remove as string[] };
+  checkCount(remove.length, 'remove', maxNames);
+  return {
+    connection,
+    n: n as number,
+    add: readEntries(add, 'add', maxNames),
+    remove: remove as string[],
+  };
 }
 
-function readEntries(value: unknown, field: string): AskedEntry[] {
+/** Each name is answered: unbounded, one request would hold the event loop, and its answers the memory. */
+export function checkCount(count: number, field: string, maxNames: number): void {
+  if (count <= maxNames) return;
+  throw refusal(
+    'too_many_subscriptions',
+    `"${field}" has ${count} entries, more than the ${maxNames} that one request may have (${MAX_NAMES_FACTOR} times maxSubscriptions).`,
+  );
+}
+
+function readEntries(value: unknown, field: string, maxNames: number): AskedEntry[] {
   if (!Array.isArray(value))
     throw refusal('bad_request', `"${field}" must be a list of { address, from?, key? }.`);
+  checkCount(value.length, field, maxNames);
   return value.map((entry: unknown, index) => {
     if (
       !isRecord(entry) ||

@@ -85,30 +85,52 @@ export function startStream(connection: Connection, options: StreamRunOptions): 
   let lastId = options.lastEventId;
   let delivered = false;
 
-  const send = (json: string): void | Promise<void> => {
-    if (controller.signal.aborted) return undefined;
-    delivered = true;
-    return connection.sendStreamEvent(event, json, lastId);
+  let stopWaiting: (() => void) | undefined;
+
+  /** Each waits for room of its own: what all of them have would otherwise be written at once. */
+  const whenRoom = (call: () => void | Promise<void>): void | Promise<void> => {
+    if (connection.hasRoom) return call();
+    return new Promise((resolve, reject) => {
+      const leave = connection.line(() => {
+        stopWaiting = undefined;
+        try {
+          resolve(call());
+        } catch (error) {
+          reject(error);
+        }
+      });
+      stopWaiting = () => {
+        leave();
+        resolve();
+      };
+    });
   };
-  const take = (value: unknown): void | Promise<void> => {
+  const send = (json: string, id: string | undefined): void | Promise<void> => {
+    if (controller.signal.aborted) return undefined;
+    lastId = id ?? lastId;
+    delivered = true;
+    connection.sendStreamEvent(event, json, lastId);
+    // The source rests until there is room for what it makes next.
+    return connection.hasRoom ? undefined : whenRoom(() => undefined);
+  };
+  const encode = (value: unknown): void | Promise<void> => {
     if (value instanceof EncodedYield) {
       checkPayloadSize(topic, value.json, options.maxPayloadBytes);
-      lastId = value.id ?? lastId;
-      return send(value.json);
+      return send(value.json, value.id);
     }
     const { data, id } = readYield(topic, value);
     const json = encodePayload(topic, definition, data, options.maxPayloadBytes);
-    if (json instanceof Promise) {
-      return json.then((encoded) => {
-        lastId = id ?? lastId;
-        return send(encoded);
-      });
-    }
-    lastId = id ?? lastId;
-    return send(json);
+    if (json instanceof Promise) return json.then((encoded) => whenRoom(() => send(encoded, id)));
+    return send(json, id);
   };
+  // What waits is what the source has made, not yet what is sent of it.
+  const take = (value: unknown): void | Promise<void> => whenRoom(() => encode(value));
 
-  connection.addStream(event, { cancel: () => controller.abort() });
+  const cancel = (): void => {
+    controller.abort();
+    stopWaiting?.();
+  };
+  connection.addStream(event, { cancel });
   void runSource({
     open: () =>
       source({

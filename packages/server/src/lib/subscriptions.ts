@@ -54,7 +54,11 @@ export class Subscriptions {
     return admitAll(entries, subject, this.#admission);
   }
 
-  /** Applies a control request. `isLeaving`: nothing new may begin on it any more. */
+  /**
+   * Applies a control request. `isLeaving`: nothing new may begin on it any more.
+   *
+   * @throws LinefeedError `busy`, `timeout`
+   */
   async change(
     connection: Connection,
     { n, add, remove }: Control,
@@ -63,6 +67,13 @@ export class Subscriptions {
   ): Promise<void> {
     // A repeated request changes nothing: its outcomes were sent.
     if (isLeaving() || n <= connection.lastControl) return;
+    // Its reader takes nothing: answers would pile up in front of it, request by request.
+    if (connection.bufferedBytes > this.#options.limits.maxBufferedBytes) {
+      throw refusal(
+        'busy',
+        'The reader of this connection is too far behind to be answered; open a new one.',
+      );
+    }
     connection.lastControl = n;
     for (const event of remove) {
       connection.remove(event);

@@ -14,6 +14,7 @@ export class Writer {
   readonly #clock: Clock;
   readonly #options: WriterOptions;
   #waiting: Array<() => void> | undefined;
+  #line: Set<() => void> | undefined;
   #lastWriteAt: number;
   #writtenBytes = 0;
   #takenBytes = 0;
@@ -41,11 +42,38 @@ export class Writer {
     return new Promise((resolve) => (this.#waiting ??= []).push(resolve));
   }
 
+  /** Whether there is room, and nobody in line for it. */
+  get hasRoom(): boolean {
+    return this.#outlet.writable && this.#line === undefined;
+  }
+
+  /** Calls when there is room, behind those who came before: each finds what the one before has left. Returns how to leave. */
+  line(call: () => void): () => void {
+    const line = (this.#line ??= new Set());
+    line.add(call);
+    return () => {
+      line.delete(call);
+      if (line.size === 0 && this.#line === line) this.#line = undefined;
+    };
+  }
+
   /** To be called when the outlet drains and when it closes. */
   wake(): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     for (const resolve of waiting ?? []) resolve();
+    // Behind those who were just told: a replay that finds no room whenever it looks would never go on.
+    if (this.#line !== undefined) queueMicrotask(() => this.#serveLine());
+  }
+
+  #serveLine(): void {
+    // A reader that is gone is nobody to wait for; a line is left by who is cancelled.
+    for (const call of this.#line ?? []) {
+      if (!this.#outlet.writable) return;
+      this.#line?.delete(call);
+      if (this.#line?.size === 0) this.#line = undefined;
+      call();
+    }
   }
 
   /** What has come to pass: a reader with nothing to wait for heard nothing, or one with bytes waiting took none. */

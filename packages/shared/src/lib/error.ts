@@ -7,8 +7,8 @@
  * - publishing: `unknown_topic`, `not_publishable`, `invalid_params`, `invalid_payload`, `payload_too_large`,
  *   `address_too_long`, `idempotency_conflict`, `log_failed`, `closed`
  * - requests: `bad_request`, `unauthorized`, `forbidden`, `forbidden_origin`, `not_found`, `method_not_allowed`,
- *   `not_acceptable`, `too_many_subscriptions`, `too_many_connections`, `unknown_connection`, `draining`, `timeout`,
- *   `server_failed`
+ *   `not_acceptable`, `too_many_subscriptions`, `too_many_connections`, `unknown_connection`, `draining`, `busy`,
+ *   `disconnected`, `timeout`, `server_failed`
  * - streams: `key_required`, `key_in_use`, `not_resumable`, `source_failed`, `invalid_content`
  * - frames: `invalid_frame`
  * - the client: `network`, `http_status`, `wrong_content_type`, `connect_timeout`, `silence`, `protocol`,
@@ -37,6 +37,8 @@ export type ErrorCode =
   | 'too_many_connections'
   | 'unknown_connection'
   | 'draining'
+  | 'busy'
+  | 'disconnected'
   | 'timeout'
   | 'server_failed'
   | 'key_required'
@@ -76,6 +78,8 @@ export const ERROR_STATUS: Partial<Record<ErrorCode, number>> = {
   too_many_connections: 503,
   unknown_connection: 409,
   draining: 503,
+  busy: 503,
+  disconnected: 503,
   timeout: 503,
   key_required: 400,
   key_in_use: 400,

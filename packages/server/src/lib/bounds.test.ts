@@ -1,0 +1,155 @@
+import { describe, expect, it } from 'vitest';
+import { createBench } from '../../test-kit/feed-bench.ts';
+import type { Tap } from '../../test-kit/tap.ts';
+
+const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
+const idOf = (tap: Tap): string => (tap.frames[0]!.data as { connection: string }).connection;
+const problemOf = ({ body }: { body: unknown }): { code: string; title: string } =>
+  JSON.parse(body as string);
+
+describe('a request', () => {
+  const address = 'notice';
+
+  it.each<[string, (count: number, connection: string) => object]>([
+    ['topics', (count) => ({ topics: Array(count).fill({ address }) })],
+    ['add', (count, connection) => ({ connection, n: 1, add: Array(count).fill({ address }) })],
+    ['remove', (count, connection) => ({ connection, n: 1, remove: Array(count).fill(address) })],
+  ])('names at most four times what a connection may have in %s', async (field, bodyOf) => {
+    const { open, ask } = createBench({ maxSubscriptions: 2 });
+    const tap = await open('/events/other');
+    const before = tap.writes.length;
+    const flood = await ask('/events', post(bodyOf(9, idOf(tap))));
+    expect([flood.status, problemOf(flood)]).toMatchObject([
+      400,
+      {
+        code: 'too_many_subscriptions',
+        title: expect.stringContaining(`"${field}" has 9 entries`) as string,
+      },
+    ]);
+    expect(tap.writes).toHaveLength(before);
+    expect((await ask('/events', post(bodyOf(8, idOf(tap))))).status).toBeLessThan(300);
+  });
+
+  it('names no more in the query of a GET', async () => {
+    const { ask } = createBench({ maxSubscriptions: 1 });
+    const query = (count: number): string => Array(count).fill('topic=notice').join('&');
+    expect((await ask(`/events?${query(4)}`)).status).toBe(200);
+    expect(problemOf(await ask(`/events?${query(5)}`)).code).toBe('too_many_subscriptions');
+  });
+
+  it('to a connection whose reader is behind its bound is refused, and may be repeated when it has room', async () => {
+    const { open, ask } = createBench({ maxBufferedBytes: 2_000 });
+    const tap = await open('/events/notice', {}, { roomBytes: 10 });
+    const remove = Array(100).fill('x'.repeat(20));
+    expect((await ask('/events', post({ connection: idOf(tap), n: 1, remove }))).status).toBe(202);
+    const waiting = tap.bufferedBytes;
+    expect(waiting).toBeGreaterThan(2_000);
+    const refused = await ask('/events', post({ connection: idOf(tap), n: 2, remove }));
+    expect([refused.status, problemOf(refused).code, tap.bufferedBytes]).toEqual([503, 'busy', waiting]);
+    tap.drain();
+    expect((await ask('/events', post({ connection: idOf(tap), n: 2, remove }))).status).toBe(202);
+    expect(tap.of('linefeed.end')).toHaveLength(200);
+  });
+});
+
+describe('streams of one reader', () => {
+  const step = 'x'.repeat(90);
+  const keyed = (count: number): string =>
+    Array.from({ length: count }, (_, index) => `topic=tick&key=${index}`).join('&');
+
+  it('wait for room before they write, one after the other, and all of them come to their turn', async () => {
+    let yielded = 0;
+    let ended = 0;
+    const { open, clock } = createBench({
+      streams: {
+        *report() {},
+        *tick() {
+          try {
+            for (;;) yield (yielded += 1);
+          } finally {
+            ended += 1;
+          }
+        },
+      },
+    });
+    const tap = await open(`/events?${keyed(20)}`, {}, { roomBytes: 4_000 });
+    await clock.settle();
+    for (let round = 0; round < 50; round += 1) {
+      tap.drain();
+      await clock.settle();
+      expect(tap.bufferedBytes).toBeLessThan(4_000 + 100);
+    }
+    const counts = Array.from({ length: 20 }, (_, index) => tap.of(`tick~${index}`).length);
+    expect(Math.min(...counts)).toBeGreaterThan(40);
+    tap.leave();
+    await clock.settle();
+    expect(ended).toBe(20);
+    // Each has at most the one it could not get rid of.
+    expect(yielded - tap.payloads.length).toBeLessThanOrEqual(20);
+  });
+
+  it('never hold more than one that is larger than the bound, and get it through when nothing else waits', async () => {
+    const { open, clock } = createBench({
+      maxBufferedBytes: 1_000,
+      streams: {
+        async *report() {
+          for (;;) yield { step: 1, padding: step } as { step: number };
+        },
+        async *tick() {},
+      },
+    });
+    const list = Array.from({ length: 10 }, (_, key) => `topic=report%3Fyear%3D1&key=${key}`).join('&');
+    const tap = await open(`/events?${list}`, {}, { roomBytes: 1 });
+    const opened = tap.bufferedBytes;
+    await clock.settle();
+    expect(tap.bufferedBytes).toBe(opened);
+    for (let round = 1; round <= 30; round += 1) {
+      tap.drain();
+      await clock.settle();
+      expect([tap.payloads.length, tap.bufferedBytes < 100]).toEqual([round, true]);
+    }
+  });
+
+  it('let go of what waits when they are removed, and end', async () => {
+    const ended: string[] = [];
+    const { open, ask, clock } = createBench({
+      streams: {
+        *report() {},
+        async *tick({ signal }) {
+          try {
+            for (;;) yield 1;
+          } finally {
+            ended.push(String(signal.aborted));
+          }
+        },
+      },
+    });
+    const tap = await open('/events?topic=notice&topic=tick&key=a', {}, { roomBytes: 1 });
+    await clock.settle();
+    await ask('/events', post({ connection: idOf(tap), n: 1, remove: ['tick~a'] }));
+    await clock.settle();
+    expect(ended).toEqual(['true']);
+    tap.drain();
+    await clock.settle();
+    expect(tap.of('tick~a')).toEqual([]);
+  });
+
+  it('leave a replay its turn, and it leaves them theirs', async () => {
+    const { feed, open, clock } = createBench({
+      streams: {
+        *report() {},
+        *tick() {
+          for (;;) yield 1;
+        },
+      },
+    });
+    for (let n = 1; n <= 1_000; n += 1) await feed.publish('other', { n });
+    const tap = await open(`/events?topic=other&from=earliest&${keyed(3)}`, {}, { roomBytes: 500 });
+    for (let round = 0; round < 20; round += 1) {
+      tap.drain();
+      await clock.settle();
+    }
+    expect(tap.of('other')).toHaveLength(1_000);
+    for (const key of [0, 1, 2]) expect(tap.of(`tick~${key}`).length).toBeGreaterThan(3);
+  });
+});
