@@ -59,7 +59,8 @@ export interface ConnectionIdentity {
   readonly id: string;
   readonly context: unknown;
   readonly principal: string | undefined;
-  readonly expiresInMs: number;
+  /** As the clock counts. */
+  readonly expiresAt: number;
 }
 
 export class Connection implements Beating, OutletListener, DeliveryPort {
@@ -92,7 +93,7 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
     const { maxDurationMs } = host.limits;
     // Spread, so that connections opened together do not come back together.
     this.#endAt = maxDurationMs === 0 ? Infinity : now + maxDurationMs * (0.8 + 0.2 * host.clock.random());
-    this.#expiresAt = now + identity.expiresInMs;
+    this.#expiresAt = identity.expiresAt;
   }
 
   get closed(): boolean {

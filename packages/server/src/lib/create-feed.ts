@@ -3,7 +3,6 @@ import type { AnyChannel } from '@linefeed/shared';
 import { formatCursor, LinefeedError, refusal } from '@linefeed/shared/wire';
 import { toIncomingRequest, toResponse } from './adapters/fetch.ts';
 import { systemClock } from './clock.ts';
-import type { Connection } from './connection.ts';
 import { toProblem, type IncomingRequest } from './exchange.ts';
 import { FeedCore, type FeedCoreOptions, type FeedHandlers } from './feed.ts';
 import type {
@@ -21,6 +20,7 @@ import { memoryLog } from './logs/memory.ts';
 import { checkCorsOptions } from './origin.ts';
 import { createReporter, warn } from './report.ts';
 import type { UntypedSource } from './stream-run.ts';
+import type { Identified } from './visitor.ts';
 
 const DEFAULT_PATH = '/events';
 
@@ -165,7 +165,7 @@ function readSources(
   return sources;
 }
 
-function toInfo(connection: Connection): ConnectionInfo {
+function toInfo(connection: Identified): ConnectionInfo {
   const { id, context, principal } = connection;
   return {
     id,
@@ -173,7 +173,7 @@ function toInfo(connection: Connection): ConnectionInfo {
     principal,
     // A getter: most hooks never look, and a connection may have hundreds.
     get events() {
-      return [...connection.events()];
+      return [...(connection.events?.() ?? [])];
     },
   };
 }

@@ -29,11 +29,19 @@ const METHODS = 'GET, HEAD, POST, OPTIONS';
 
 const encoder = new TextEncoder();
 
+/** What a POST is told. */
+const SENT_AWAY = {
+  too_many_connections: 'The server takes no more connections now.',
+  draining: 'The server is about to stop.',
+  disconnected: 'Come back, to be identified anew.',
+  timeout: 'The server could not decide on this request in time.',
+};
+
 /** Why somebody is sent away, and after how long to come back: give or take as much. */
 export interface WayBack {
   readonly reason: Reconnect['reason'];
   /** What a POST is told. */
-  readonly code: 'too_many_connections' | 'draining' | 'timeout';
+  readonly code: keyof typeof SENT_AWAY;
   readonly baseMs: number;
 }
 
@@ -41,6 +49,8 @@ export const BUSY: WayBack = { reason: 'busy', code: 'too_many_connections', bas
 /** After a break everybody comes back at once: so many are let in before live events get their turn. */
 const REQUESTS_PER_TURN = 64;
 const UNDECIDED: WayBack = { ...BUSY, code: 'timeout' };
+/** An answer is opened at once, if ever: its adapter failed, or never meant to. */
+const FORGOTTEN = BUSY;
 
 export interface DoorOptions {
   /** Where the feed is mounted; or the topic of an endpoint that is one stream, wherever it is mounted. */
@@ -62,6 +72,10 @@ export interface Guest {
 export class Door {
   readonly #options: DoorOptions;
   readonly #turns: Turns;
+  /** Those who are known and have no connection yet. */
+  readonly #visitors = new Set<Visitor>();
+  /** Of those, who is not to get one any more. */
+  readonly #turnedAway = new WeakMap<Visitor, WayBack>();
 
   constructor(options: DoorOptions) {
     this.#options = options;
@@ -121,13 +135,53 @@ export class Door {
     );
     if (visitor === undefined) return this.sendAway(method, UNDECIDED, cors);
     if (visitor.error !== undefined) return toProblem(visitor.error, visitor.headers);
+    this.#visitors.add(visitor);
+    let answer: Answer | undefined;
     try {
       const asked = await this.#read(request, rest);
-      return await serve({ method, visitor, asked });
+      answer = await serve({ method, visitor, asked });
+      return typeof answer.body === 'function' ? this.#untilOpened(answer, answer.body, visitor) : answer;
     } catch (error) {
       if (isTimeout(error)) return this.sendAway(method, UNDECIDED, visitor.headers);
       return toProblem(toReportedRefusal(error, this.#options.onError), visitor.headers);
+    } finally {
+      if (typeof answer?.body !== 'function') this.#visitors.delete(visitor);
     }
+  }
+
+  /** The answer of somebody who is a visitor until it is opened, or for as long as deciding on anything may take. */
+  #untilOpened(answer: Answer, open: (outlet: Outlet) => void, visitor: Visitor): Answer {
+    const { clock, limits } = this.#options;
+    const timer = clock.after(limits.authorizeTimeoutMs, () => {
+      this.#visitors.delete(visitor);
+      this.#turnedAway.set(visitor, FORGOTTEN);
+    });
+    const body = (outlet: Outlet): void => {
+      timer.clear();
+      this.#visitors.delete(visitor);
+      open(outlet);
+    };
+    return { ...answer, body };
+  }
+
+  /** Has those visitors that the predicate names sent away instead of opening anything. Returns how many. */
+  turnAway(predicate: (visitor: Visitor) => boolean): number {
+    const named = [...this.#visitors].filter(predicate);
+    const wayBack = {
+      reason: 'disconnected',
+      code: 'disconnected',
+      baseMs: this.#options.limits.retryMs,
+    } as const;
+    for (const visitor of named) {
+      this.#visitors.delete(visitor);
+      this.#turnedAway.set(visitor, wayBack);
+    }
+    return named.length;
+  }
+
+  /** Set where a visitor was turned away. */
+  wayBackOf(visitor: Visitor): WayBack | undefined {
+    return this.#turnedAway.get(visitor);
   }
 
   async #read(request: IncomingRequest, rest: string): Promise<Opening | Control> {
@@ -156,12 +210,7 @@ export class Door {
   /** To a GET as an event stream: a 503 would end a plain EventSource for ever (WHATWG HTML §9.2.3). */
   sendAway(method: string, wayBack: WayBack, headers: HeaderList): Answer {
     if (method === 'POST') {
-      const error = refusal(
-        wayBack.code,
-        wayBack.code === 'timeout'
-          ? 'The server could not decide on this request in time.'
-          : 'The server takes no more connections now.',
-      );
+      const error = refusal(wayBack.code, SENT_AWAY[wayBack.code]);
       const afterS = Math.ceil(this.#spread(wayBack.baseMs) / 1000);
       return toProblem(error, [...headers, ['retry-after', String(afterS)]]);
     }

@@ -80,9 +80,9 @@ export interface ContextReply {
 
 /** Fields of a context that mean something to the feed. */
 export interface ContextFields {
-  /** Who this is: control requests of a connection are taken from the same principal alone. */
+  /** Who this is: control requests of a connection are taken from the same principal alone. Another type is refused with 500. */
   readonly principal?: string | undefined;
-  /** The connection ends, asking its client to come back, at this time. Milliseconds since 1970, or a Date. */
+  /** The connection ends, asking its client to come back, at this time. Milliseconds since 1970, or a Date; anything else is refused with 500. */
   readonly expiresAt?: number | Date | undefined;
 }
 
@@ -116,7 +116,7 @@ export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimi
    * Who asks. Called once for each request that passed the origin check, before its body is read: the `Request` has
    * its method, URL and headers, and no body. What it returns goes to `authorize` and to sources. What it throws refuses
    * the request, with the error's `status` if that is 400 to 599, else 500. Its message goes out only from a
-   * LinefeedError or an error that says `expose: true`.
+   * LinefeedError or an error that says `expose: true`. Of the result, `ContextFields` mean something to the feed.
    */
   readonly context?: ((request: Request, reply: ContextReply) => Awaitable<Context>) | undefined;
   /**
@@ -241,7 +241,11 @@ export interface Feed<C extends AnyChannel, Context = unknown> extends Answerer 
   ): AsyncIterable<FeedEvent<Payload<C, K>>>;
   /** Answers a request of a fetch-style runtime; 404 for what is not under `path`. */
   handle(request: Request): Promise<Response>;
-  /** Ends every connection that the predicate names, asking it to come back (and so to be authorised anew). Returns how many. */
+  /**
+   * Ends every connection that the predicate names, asking it to come back (and so to be authorised anew). Requests that
+   * are still decided on count: the predicate sees them as connections without events, and they open nothing. Returns how
+   * many there were of both.
+   */
   disconnect(predicate: (connection: ConnectionInfo<Context>) => boolean): number;
   stats(): FeedStats;
   /**

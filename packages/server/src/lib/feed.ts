@@ -18,7 +18,7 @@ import { Publisher } from './publisher.ts';
 import { resolveShared, resolveStart } from './start.ts';
 import { readStreamResume, type UntypedSource } from './stream-run.ts';
 import { sendRefusal, Subscriptions } from './subscriptions.ts';
-import type { Visitor } from './visitor.ts';
+import type { Identified, Visitor } from './visitor.ts';
 
 export interface FeedHandlers {
   onOpen(connection: Connection): void;
@@ -104,29 +104,30 @@ export class FeedCore implements ConnectionHost {
   // Opening -----------------------------------------------------------------------------------------------------------
 
   async #open(opening: Opening, visitor: Visitor, method: string): Promise<Answer> {
-    if (this.#drain !== undefined) return this.#sendAway(method, visitor);
+    const away = this.#wayBack(visitor);
+    if (away !== undefined) return this.#door.sendAway(method, away, visitor.headers);
     if (opening.entries.length === 0)
       throw refusal('bad_request', 'Name at least one topic: …/<address> or ?topic=<address>.');
     // While it is decided on, it counts. No longer: an adapter that never opens its answer could not give it back.
     const place = this.#places.take(visitor.principal);
-    if (place === undefined) return this.#sendAway(method, visitor);
+    if (place === undefined) return this.#door.sendAway(method, BUSY, visitor.headers);
     try {
       const answer = await this.#door.withinTime(this.#prepare(opening, visitor, method));
-      return this.#drain !== undefined && answer.status === 200 ? this.#sendAway(method, visitor) : answer;
+      const since = answer.status === 200 ? this.#wayBack(visitor) : undefined;
+      return since === undefined ? answer : this.#door.sendAway(method, since, visitor.headers);
     } finally {
       place.leave();
     }
   }
 
-  #sendAway(method: string, { headers }: Visitor): Answer {
-    return this.#door.sendAway(method, this.#wayBack(), headers);
-  }
-
-  /** What is said to those for whom there is no place now. */
-  #wayBack(): WayBack {
-    return this.#drain === undefined
-      ? BUSY
-      : { reason: 'drain', code: 'draining', baseMs: this.#drain.leftMs + this.limits.retryMs };
+  /** Why somebody gets no connection any more. To be asked after each wait, for it comes about meanwhile. */
+  #wayBack(visitor: Visitor): WayBack | undefined {
+    const { retryMs } = this.limits;
+    if (this.#drain !== undefined)
+      return { reason: 'drain', code: 'draining', baseMs: this.#drain.leftMs + retryMs };
+    if (this.clock.now() >= visitor.expiresAt)
+      return { reason: 'expired', code: 'disconnected', baseMs: retryMs };
+    return this.#door.wayBackOf(visitor);
   }
 
   /** Decides on an opening, and where each of its entries starts. */
@@ -155,8 +156,11 @@ export class FeedCore implements ConnectionHost {
     const head = { status: 200, headers: eventStreamHeaders(visitor.headers) };
     if (method === 'HEAD') return { ...head, body: undefined };
     const body = (outlet: Outlet): void => {
-      const connection = this.#connect(outlet, visitor);
-      if (connection === undefined) return this.#door.sayComeBack(outlet, this.#wayBack());
+      const away = this.#wayBack(visitor);
+      // Since it was decided on, the last place may have been taken.
+      const place = away === undefined ? this.#places.take(visitor.principal) : undefined;
+      if (place === undefined) return this.#door.sayComeBack(outlet, away ?? BUSY);
+      const connection = this.#connect(outlet, visitor, place);
       connection.open(shared.resumed, starts, () => {
         for (const refusedEntry of refused) sendRefusal(connection, refusedEntry, undefined);
         for (const entry of streams)
@@ -182,11 +186,8 @@ export class FeedCore implements ConnectionHost {
     return streams.length === 1 && lastEventId?.includes('~') === true ? lastEventId : '~';
   }
 
-  /** `undefined`: since it was decided on, the last place was taken, or the feed was closed. */
-  #connect(outlet: Outlet, { context, principal, expiresInMs }: Visitor): Connection | undefined {
-    const place = this.#drain === undefined ? this.#places.take(principal) : undefined;
-    if (place === undefined) return undefined;
-    const connection = new Connection(this, outlet, { id: randomId(), context, principal, expiresInMs });
+  #connect(outlet: Outlet, visitor: Visitor, place: Place): Connection {
+    const connection = new Connection(this, outlet, visitor);
     this.connections.set(connection.id, connection);
     this.connectionsHighWater = Math.max(this.connectionsHighWater, this.connections.size);
     this.#taken.set(connection, place);
@@ -214,16 +215,18 @@ export class FeedCore implements ConnectionHost {
     }
     // The principal is the same, but what it may have is decided by who opened the connection.
     const context = this.#options.contextPerRequest === true ? visitor.context : connection.context;
-    const isLeaving = (): boolean => this.#isLeaving(connection);
+    const isLeaving = (): boolean =>
+      this.#isLeaving(connection) || this.#door.wayBackOf(visitor) !== undefined;
     const applying = connection.controlled.then(() =>
       this.#subscriptions.change(connection, control, context, isLeaving),
     );
     // The next one is applied whatever becomes of this one, which is awaited below.
     connection.controlled = applying.catch(() => undefined);
     await applying;
-    return this.#drain === undefined
+    const away = this.#wayBack(visitor);
+    return away === undefined
       ? { status: 202, headers: visitor.headers, body: '' }
-      : this.#sendAway('POST', visitor);
+      : this.#door.sendAway('POST', away, visitor.headers);
   }
 
   /** Nothing new begins on a connection that is to be drained: who asks for something is asked to come back now. */
@@ -234,10 +237,12 @@ export class FeedCore implements ConnectionHost {
 
   // Draining ------------------------------------------------------------------------------------------------------------
 
-  disconnect(predicate: (connection: Connection) => boolean): number {
+  disconnect(predicate: (connection: Identified) => boolean): number {
     const named = [...this.connections.values()].filter(predicate);
+    // Whoever is still decided on would open with what it was allowed before.
+    const turnedAway = this.#door.turnAway(predicate);
     for (const connection of named) connection.reconnect('disconnected', 0);
-    return named.length;
+    return named.length + turnedAway;
   }
 
   async close(graceMs: number): Promise<void> {
@@ -268,18 +273,4 @@ export class FeedCore implements ConnectionHost {
   onError(error: unknown): void {
     this.#options.handlers.onError(error);
   }
-}
-
-const HEX_DIGITS = '0123456789abcdef';
-
-/** 128 random bits: whoever has the id of a connection may change what is subscribed on it. */
-function randomId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  const digits = new Uint8Array(32);
-  for (const [index, byte] of bytes.entries()) {
-    digits[2 * index] = HEX_DIGITS.charCodeAt(byte >> 4);
-    digits[2 * index + 1] = HEX_DIGITS.charCodeAt(byte & 15);
-  }
-  // In one piece: a string put together from pieces keeps them, 800 bytes of them.
-  return String.fromCharCode(...digits);
 }

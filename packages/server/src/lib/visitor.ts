@@ -6,11 +6,22 @@ import { toReportedRefusal, type HeaderList, type IncomingRequest } from './exch
 /** `context` as the core calls it. */
 export type Identify = (request: Request, reply: { readonly headers: Headers }) => unknown;
 
-export interface Visitor {
+/** What is known of a connection by who opened it. */
+export interface Identified {
+  readonly id: string;
   readonly context: unknown;
   readonly principal: string | undefined;
-  /** Until `expiresAt` of the context. */
-  readonly expiresInMs: number;
+  /** Event names of its subscriptions; a visitor has none yet. */
+  events?(): Iterable<string>;
+}
+
+export interface Visitor extends Identified {
+  /** Of the connection that it may come to. */
+  readonly id: string;
+  readonly context: unknown;
+  readonly principal: string | undefined;
+  /** When the context expires, as the feed's clock counts: deciding takes time, too. */
+  readonly expiresAt: number;
   /** What the answer must bear: CORS, and what `context` set. */
   readonly headers: HeaderList;
 }
@@ -22,7 +33,13 @@ export async function identify(
   run: Identify | undefined,
   { clock, onError }: { readonly clock: Clock; readonly onError: (error: unknown) => void },
 ): Promise<Visitor & { readonly error?: unknown }> {
-  const nobody: Visitor = { context: undefined, principal: undefined, expiresInMs: Infinity, headers: cors };
+  const nobody: Visitor = {
+    id: randomId(),
+    context: undefined,
+    principal: undefined,
+    expiresAt: Infinity,
+    headers: cors,
+  };
   if (run === undefined) return nobody;
   const reply = { headers: new Headers() };
   try {
@@ -32,16 +49,55 @@ export async function identify(
       principal?: unknown;
       expiresAt?: unknown;
     };
-    const expiry = expiresAt instanceof Date ? expiresAt.getTime() : expiresAt;
     return {
+      id: nobody.id,
       context,
-      principal: typeof principal === 'string' ? principal : undefined,
-      expiresInMs: typeof expiry === 'number' ? expiry - clock.wallNow() : Infinity,
+      principal: readPrincipal(principal),
+      expiresAt: clock.now() + readExpiry(expiresAt) - clock.wallNow(),
       headers: [...cors, ...reply.headers],
     };
   } catch (error) {
     return { ...nobody, headers: [...cors, ...reply.headers], error: toReportedRefusal(error, onError) };
   }
+}
+
+/** Taken for none, a wrong one would share connections and lift the limit of each principal. */
+function readPrincipal(principal: unknown): string | undefined {
+  if (principal === undefined || typeof principal === 'string') return principal;
+  throw new LinefeedError(
+    'invalid_option',
+    `context returned a principal that is ${describe(principal)}; it must be a string (String(user.id)), or be left out.`,
+  );
+}
+
+/** Taken for none, a wrong one would let a session live on. */
+function readExpiry(expiresAt: unknown = Infinity): number {
+  const expiry = expiresAt instanceof Date ? expiresAt.getTime() : expiresAt;
+  if (typeof expiry === 'number' && !Number.isNaN(expiry)) return expiry;
+  throw new LinefeedError(
+    'invalid_option',
+    `context returned an expiresAt that is ${describe(expiresAt)}; it must be a number (milliseconds since 1970) or a Date: new Date(session.expiresAt), or be left out.`,
+  );
+}
+
+/** By its kind: a value may be a secret. */
+function describe(value: unknown): string {
+  if (value instanceof Date) return 'an Invalid Date';
+  return value === null || Number.isNaN(value) ? String(value) : `of the type ${typeof value}`;
+}
+
+const HEX_DIGITS = '0123456789abcdef';
+
+/** 128 random bits: whoever has the id of a connection may change what is subscribed on it. */
+function randomId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const digits = new Uint8Array(32);
+  for (const [index, byte] of bytes.entries()) {
+    digits[2 * index] = HEX_DIGITS.charCodeAt(byte >> 4);
+    digits[2 * index + 1] = HEX_DIGITS.charCodeAt(byte & 15);
+  }
+  // In one piece: a string put together from pieces keeps them, 800 bytes of them.
+  return String.fromCharCode(...digits);
 }
 
 function checkHeaders(headers: Headers): void {

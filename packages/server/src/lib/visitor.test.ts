@@ -1,0 +1,204 @@
+import { describe, expect, it } from 'vitest';
+import { createBench } from '../../test-kit/feed-bench.ts';
+import { Tap } from '../../test-kit/tap.ts';
+import type { Answer } from './exchange.ts';
+
+const STARTED_AT = Date.UTC(2026, 0, 1);
+
+/** Holds whoever asks until it is let go. */
+function createGate(): { wait: () => Promise<true>; open: () => void } {
+  let open: () => void = () => undefined;
+  const opened = new Promise<true>((resolve) => (open = () => resolve(true)));
+  return { wait: () => opened, open };
+}
+
+const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
+const problemOf = ({ body }: Answer): { code: string } => JSON.parse(body as string);
+
+function connect(answer: Answer): Tap {
+  const tap = new Tap();
+  (answer.body as (outlet: Tap) => void)(tap);
+  return tap;
+}
+
+/** A body of a POST arrives by real ticks. */
+async function arrive(clock: { settle(): Promise<void> }): Promise<void> {
+  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  await clock.settle();
+}
+
+describe('a context that expires', () => {
+  it('ends its connection in time, however long it was decided on', async () => {
+    const gate = createGate();
+    const { ask, clock } = createBench({
+      context: () => ({ expiresAt: STARTED_AT + 5_000 }),
+      authorize: gate.wait,
+    });
+    const asking = ask('/events/notice');
+    await clock.settle();
+    await clock.advance(4_000);
+    gate.open();
+    const tap = connect(await asking);
+    await clock.settle();
+    expect(tap.of('linefeed.subscribed')).toHaveLength(1);
+    await clock.advance(2_000);
+    expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'expired' } }]);
+  });
+
+  it.each([new Date(STARTED_AT), STARTED_AT - 1])(
+    'opens nothing where it is over before the first byte: %o',
+    async (expiresAt) => {
+      const { feed, open, clock } = createBench({ context: () => ({ expiresAt }) });
+      await feed.publish('notice', { text: 'secret' });
+      const tap = await open('/events/notice?from=earliest');
+      await clock.settle();
+      expect(tap.frames).toMatchObject([{ event: 'linefeed.reconnect', data: { reason: 'expired' } }]);
+      expect([tap.ended, feed.stats().connectionsHighWater]).toEqual([true, 0]);
+    },
+  );
+});
+
+describe('a field of the context that is of another type', () => {
+  it.each([
+    ['principal', 42, /principal.*number/],
+    ['principal', null, /principal.*null/],
+    ['principal', { id: 'ann' }, /principal.*object/],
+    ['expiresAt', '2026-01-01T00:00:05Z', /expiresAt.*string.*Date/],
+    ['expiresAt', Number.NaN, /expiresAt.*NaN/],
+    ['expiresAt', new Date('never'), /expiresAt.*Invalid Date/],
+    ['expiresAt', null, /expiresAt.*null/],
+    ['expiresAt', 5n, /expiresAt.*bigint/],
+  ])('%s: %o', async (field, value, message) => {
+    const { ask, errors } = createBench({ context: () => ({ [field]: value }) as object });
+    const answer = await ask('/events/notice');
+    expect([answer.status, problemOf(answer).code]).toEqual([500, 'server_failed']);
+    expect(errors).toMatchObject([{ code: 'invalid_option', message: expect.stringMatching(message) }]);
+  });
+
+  it('is none where it is left out, or never', async () => {
+    const { open } = createBench({
+      context: () => ({ principal: undefined, expiresAt: Infinity }),
+    });
+    expect((await open('/events/notice')).of('linefeed.hello')).toHaveLength(1);
+  });
+});
+
+describe('a visitor who is disconnected', () => {
+  const ann = { context: () => ({ principal: 'ann' }) };
+  const isAnn = ({ principal }: { principal: string | undefined }): boolean => principal === 'ann';
+
+  it('while it is decided on is asked to come back: a GET', async () => {
+    const gate = createGate();
+    const { feed, ask, clock } = createBench({ ...ann, authorize: gate.wait });
+    const asking = ask('/events/notice');
+    await clock.settle();
+    expect([feed.disconnect(() => false), feed.disconnect(isAnn), feed.disconnect(isAnn)]).toEqual([0, 1, 0]);
+    gate.open();
+    const tap = connect(await asking);
+    expect(tap.frames).toMatchObject([{ event: 'linefeed.reconnect', data: { reason: 'disconnected' } }]);
+    expect([tap.ended, feed.stats().connectionsHighWater]).toEqual([true, 0]);
+  });
+
+  it('while it is decided on is refused with 503: a POST', async () => {
+    const gate = createGate();
+    const { feed, ask, clock } = createBench({ ...ann, authorize: gate.wait });
+    const asking = ask('/events', post({ topics: [{ address: 'notice' }] }));
+    await arrive(clock);
+    expect(feed.disconnect(isAnn)).toBe(1);
+    gate.open();
+    const answer = await asking;
+    expect([answer.status, problemOf(answer).code]).toEqual([503, 'disconnected']);
+  });
+
+  it('while its body is on its way is decided on no more', async () => {
+    let decided = 0;
+    const { feed, clock } = createBench({ ...ann, authorize: () => (decided += 1) > 0 });
+    let send!: ReadableStreamDefaultController<Uint8Array>;
+    const body = new ReadableStream<Uint8Array>({ start: (controller) => void (send = controller) });
+    const request = new Request('http://feed.test/events', {
+      method: 'POST',
+      body,
+      duplex: 'half',
+    } as object);
+    const answering = feed.handle(request);
+    await arrive(clock);
+    expect(feed.disconnect(isAnn)).toBe(1);
+    send.enqueue(new TextEncoder().encode('{"topics":[{"address":"notice"}]}'));
+    send.close();
+    expect([(await answering).status, decided]).toEqual([503, 0]);
+  });
+
+  it('is told to the predicate as the connection that it would have been', async () => {
+    const { feed, ask, clock } = createBench(ann);
+    const answer = await ask('/events/notice');
+    const seen: unknown[] = [];
+    feed.disconnect((info) => seen.push(info) > 1);
+    const tap = connect(answer);
+    await clock.settle();
+    const { connection } = tap.frames[0]!.data as { connection: string };
+    expect(seen).toEqual([{ id: connection, context: { principal: 'ann' }, principal: 'ann', events: [] }]);
+  });
+
+  it('gets nothing where only its head was answered', async () => {
+    const { feed, ask } = createBench(ann);
+    const answer = await ask('/events/notice');
+    expect(feed.disconnect(isAnn)).toBe(1);
+    const tap = connect(answer);
+    expect(tap.frames).toMatchObject([{ event: 'linefeed.reconnect', data: { reason: 'disconnected' } }]);
+    expect(feed.stats().connectionsHighWater).toBe(0);
+  });
+
+  it('adds nothing to its connection', async () => {
+    const gate = createGate();
+    const { feed, open, ask, clock } = createBench({
+      ...ann,
+      authorize: ({ topic }) => topic === 'notice' || gate.wait(),
+    });
+    const tap = await open('/events/notice');
+    const { connection } = tap.frames[0]!.data as { connection: string };
+    const asking = ask('/events', post({ connection, n: 1, add: [{ address: 'other' }] }));
+    await arrive(clock);
+    expect(feed.disconnect(isAnn)).toBe(2);
+    gate.open();
+    expect((await asking).status).toBe(503);
+    expect(tap.of('linefeed.subscribed')).toHaveLength(1);
+  });
+
+  it.each<[string, (ask: ReturnType<typeof createBench>['ask']) => Promise<Answer>]>([
+    ['was refused', (ask) => ask('/events/nonsense')],
+    ['asked for the head', (ask) => ask('/events/notice', { method: 'HEAD' })],
+    ['has everything', (ask) => ask('/events/tick', { headers: { 'last-event-id': '~' } })],
+    ['sent nonsense', (ask) => ask('/events', { method: 'POST', body: 'x' })],
+    ['changed a connection that is not there', (ask) => ask('/events', post({ connection: 'x', n: 1 }))],
+  ])('is not remembered when it %s', async (_name, request) => {
+    const { feed, ask, clock } = createBench(ann);
+    await request(ask);
+    expect(feed.disconnect(isAnn)).toBe(0);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('is forgotten where its adapter does not open the answer, and gets nothing later', async () => {
+    const { feed, ask, clock } = createBench({ ...ann, authorizeTimeoutMs: 1_000 });
+    const answer = await ask('/events/notice');
+    await clock.advance(1_001);
+    expect([feed.disconnect(isAnn), clock.pendingTimers]).toEqual([0, 0]);
+    expect(connect(answer).frames).toMatchObject([{ event: 'linefeed.reconnect', data: { reason: 'busy' } }]);
+  });
+
+  it('leaves no timer when the answer is opened', async () => {
+    const { open, clock } = createBench(ann);
+    (await open('/events/notice')).leave();
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+it('keeps the headers that a context set before it refused', async () => {
+  const { ask } = createBench({
+    context: (_request, { headers }) => {
+      headers.set('www-authenticate', 'Bearer');
+      throw Object.assign(new Error('Log in.'), { status: 401 });
+    },
+  });
+  const answer = await ask('/events/notice');
+  expect([answer.status, Object.fromEntries(answer.headers)['www-authenticate']]).toEqual([401, 'Bearer']);
+});
