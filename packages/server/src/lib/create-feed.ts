@@ -52,9 +52,10 @@ export function createFeed<C extends AnyChannel, Context = undefined>(
   if (!/^(\/[^/?#]+)+$/.test(path)) {
     throw new LinefeedError('invalid_option', `path must be like "/events", not ${JSON.stringify(path)}.`);
   }
-  warnIfOpen(channel);
-  if (options.authorize === undefined) sayThatItIsPublic();
   const feed = openFeed(channel, { path }, options as unknown as UntypedFeedOptions, () => forget(channel));
+  // Behind what may throw: a feed that was never made is not open.
+  warnIfOpen(channel);
+  if (options.authorize === undefined) sayThatItIsPublic(channel, path);
   return feed as unknown as Feed<C, Context>;
 }
 
@@ -94,8 +95,6 @@ export function openFeed(
       );
     },
     async publish(topic: string, ...rest: unknown[]) {
-      if (closing !== undefined)
-        throw new LinefeedError('closed', 'This feed was closed; it takes no more events.');
       const { position, duplicate } = await core.publisher.publish(topic, rest);
       return { cursor: formatCursor(log.epoch, position), duplicate };
     },
@@ -115,7 +114,7 @@ export function openFeed(
       });
       return closing;
     },
-  };
+  } satisfies Record<keyof Feed<AnyChannel>, unknown>;
   return feed as Feed<AnyChannel>;
 }
 
@@ -128,13 +127,18 @@ function warnIfOpen(channel: AnyChannel): void {
   );
 }
 
-let saidThatItIsPublic = false;
+/** Where it was said of which channel. */
+const saidToBePublic = new WeakMap<AnyChannel, Set<string>>();
 
-function sayThatItIsPublic(): void {
+function sayThatItIsPublic(channel: AnyChannel, path: string): void {
   const { process } = globalThis as { process?: { env?: { NODE_ENV?: string } } };
-  if (saidThatItIsPublic || process?.env?.NODE_ENV !== 'production') return;
-  saidThatItIsPublic = true;
-  warn('this feed has no `authorize`: whoever reaches it may subscribe to everything in its channel.');
+  if (process?.env?.NODE_ENV !== 'production') return;
+  const paths = saidToBePublic.get(channel) ?? new Set();
+  if (paths.has(path)) return;
+  saidToBePublic.set(channel, paths.add(path));
+  warn(
+    `the feed at ${path} has no \`authorize\`: whoever reaches it may subscribe to everything in its channel.`,
+  );
 }
 
 function forget(channel: AnyChannel): void {
@@ -148,7 +152,8 @@ function readSources(
   const sources = new Map<string, UntypedSource>();
   for (const [topic, { kind }] of channel.topics) {
     if (kind !== 'stream') continue;
-    const given = streams?.[topic];
+    // A topic may have the name of something that every object has.
+    const given = streams !== undefined && Object.hasOwn(streams, topic) ? streams[topic] : undefined;
     const source = typeof given === 'object' ? given.source : given;
     if (typeof source !== 'function') {
       throw new LinefeedError(
@@ -198,11 +203,11 @@ function toHandlers(hooks: FeedHooks<unknown>): FeedHandlers {
 }
 
 function readStats(core: FeedCore): FeedStats {
-  const subscriptions: Record<string, number> = {};
+  const subscriptions = new Map<string, number>();
   for (const connection of core.connections.values()) {
     for (const event of connection.events()) {
       const topic = event.split(/[?~]/, 1)[0]!;
-      subscriptions[topic] = (subscriptions[topic] ?? 0) + 1;
+      subscriptions.set(topic, (subscriptions.get(topic) ?? 0) + 1);
     }
   }
   const { framesOut, bytesOut, replayed, replays, largestReplay, bufferedHighWater } = core.counters;
@@ -210,7 +215,7 @@ function readStats(core: FeedCore): FeedStats {
   return {
     connections: core.connections.size,
     connectionsHighWater: core.connectionsHighWater,
-    subscriptions,
+    subscriptions: Object.fromEntries(subscriptions),
     eventsIn: core.hub.eventsIn,
     eventsOut: framesOut,
     bytesOut,

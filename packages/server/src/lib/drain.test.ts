@@ -42,6 +42,19 @@ describe('closing a feed', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
+  it('takes publishes until it is over, for those who are still open', async () => {
+    const { feed, open, clock } = createBench();
+    const first = await open('/events/other');
+    const second = await open('/events/other');
+    const closing = feed.close({ graceMs: 1_000 });
+    await feed.publish('other', { n: 1 });
+    await clock.settle();
+    expect([first.payloads, second.payloads]).toEqual([[], [{ n: 1 }]]);
+    await clock.advance(1_000);
+    await closing;
+    await expect(feed.publish('other', { n: 2 })).rejects.toMatchObject({ code: 'closed' });
+  });
+
   it('is over at once where nothing is open', async () => {
     const { feed, clock } = createBench();
     await feed.close({ graceMs: 60_000 });

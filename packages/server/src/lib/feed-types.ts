@@ -82,7 +82,7 @@ export interface ContextReply {
 export interface ContextFields {
   /** Who this is: control requests of a connection are taken from the same principal alone. Another type is refused with 500. */
   readonly principal?: string | undefined;
-  /** The connection ends, asking its client to come back, at this time. Milliseconds since 1970, or a Date; anything else is refused with 500. */
+  /** The connection ends, asking its client to come back, within a second of this time. Milliseconds since 1970, or a Date; anything else is refused with 500. */
   readonly expiresAt?: number | Date | undefined;
 }
 
@@ -230,10 +230,12 @@ export interface Feed<C extends AnyChannel, Context = unknown> extends Answerer 
    */
   cursor(): string;
   /**
-   * Follows a topic on the server.
+   * Follows a topic on the server. In a source give it the source's `signal`: a generator that waits for the next event
+   * cannot be ended in any other way when its client leaves.
    *
-   * @throws LinefeedError (from the iteration) `unknown_topic`, `invalid_params`, `address_too_long`; `hole` where events
-   * cannot be replayed any more and there is no `onGap`.
+   * @throws LinefeedError `unknown_topic`, `invalid_params`, `address_too_long` (from the iteration, where the schema is
+   * asynchronous), `invalid_option`; from the iteration `hole`, where events cannot be replayed any more and there is no
+   * `onGap`.
    */
   subscribe<K extends LoggedName<C>>(
     topic: K,
@@ -249,8 +251,8 @@ export interface Feed<C extends AnyChannel, Context = unknown> extends Answerer 
   disconnect(predicate: (connection: ConnectionInfo<Context>) => boolean): number;
   stats(): FeedStats;
   /**
-   * Refuses new connections, asks those open to come back, spread over the grace, ends the sources and waits for
-   * publishes in flight. The log is closed by who opened it; the default one ends with the feed.
+   * Refuses new connections and asks those open to come back, spread over the grace; those still open get what is
+   * published meanwhile. When the last has gone, it refuses publishes, and waits for those in flight. The log is closed by who opened it; the default one ends with the feed.
    */
   close(options?: CloseOptions): Promise<void>;
 }

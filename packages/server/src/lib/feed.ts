@@ -169,7 +169,10 @@ export class FeedCore implements ConnectionHost {
             context: connection.context,
           });
       });
-      for (const { event } of logged) this.#options.handlers.onSubscribe(connection, event);
+      for (const { event } of logged) {
+        // Its hooks may have ended it.
+        if (!connection.closed) this.#options.handlers.onSubscribe(connection, event);
+      }
     };
     return { ...head, body };
   }
@@ -248,7 +251,8 @@ export class FeedCore implements ConnectionHost {
   async close(graceMs: number): Promise<void> {
     this.#drain ??= new Drain(this.clock, graceMs);
     await this.#drain.run([...this.connections.values()]);
-    await this.publisher.settled();
+    // Those who are still open get what is published meanwhile.
+    await this.publisher.close();
     this.hub.close();
   }
 

@@ -35,6 +35,119 @@ describe('following a topic on the server', () => {
     expect(await events.next()).toMatchObject({ done: true });
   });
 
+  it('ends at once when it is left, though it waits for an event', async () => {
+    const { feed, clock } = createBench();
+    const events = iterate(feed.subscribe('other'));
+    const next = events.next();
+    await clock.settle();
+    const left = events.return!();
+    await clock.settle();
+    await expect(Promise.race([next, clock.settle().then(() => 'hangs')])).resolves.toEqual({
+      done: true,
+      value: undefined,
+    });
+    expect(await left).toEqual({ done: true, value: undefined });
+    await feed.publish('other', { n: 1 });
+    expect(await events.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it('may be a source as it is, and ends with its subscription', async () => {
+    const bench = createBench({
+      streams: {
+        *report() {},
+        tick: () => {
+          const events = iterate(bench.feed.subscribe('other'));
+          const source = {
+            next: () => events.next().then(({ value, done }) => ({ value: done === true ? 0 : 1, done })),
+            return: async () => {
+              left.push(await events.return!());
+              return { done: true, value: 0 };
+            },
+            [Symbol.asyncIterator]: () => source,
+          };
+          return source as AsyncIterable<number>;
+        },
+      },
+    });
+    const left: unknown[] = [];
+    const tap = await bench.open('/events/tick');
+    await bench.clock.settle();
+    tap.leave();
+    await bench.clock.settle();
+    expect(left).toEqual([{ done: true, value: undefined }]);
+  });
+
+  it('leaves the feed at its end: nothing is looked after for somebody who left', async () => {
+    const log = memoryLog();
+    let reads = 0;
+    const { feed, clock } = createBench({
+      log: {
+        epoch: log.epoch,
+        append: (entries) => log.append(entries),
+        read: (query) => {
+          reads += 1;
+          return log.read(query);
+        },
+        position: () => log.position(),
+        tail: (listener) => log.tail(listener),
+      },
+    });
+    const hub = feed['~core'].hub;
+    const joined: string[] = [];
+    const leave = hub.leave.bind(hub);
+    const remove = hub.remove.bind(hub);
+    hub.leave = (address, member) => (joined.push(`left ${address}`), leave(address, member));
+    hub.remove = (member) => (joined.push('removed'), remove(member));
+    const events = iterate(feed.subscribe('other'));
+    const next = events.next();
+    await feed.publish('other', { n: 1 });
+    await next;
+    await events.return!();
+    const before = reads;
+    await feed.publish('other', { n: 2 });
+    await clock.settle();
+    expect([joined, reads]).toEqual([['left other', 'removed'], before]);
+  });
+
+  it('honours a log that began anew while its reader is in the middle of a page', async () => {
+    let told: TailListener | undefined;
+    const log = memoryLog();
+    const { feed } = createBench({
+      log: {
+        epoch: log.epoch,
+        append: (entries) => log.append(entries),
+        read: (query) => log.read(query),
+        position: () => log.position(),
+        tail: (listener) => {
+          told = listener;
+          return log.tail(listener);
+        },
+      },
+    });
+    for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
+    const seen: unknown[] = [];
+    const onGap = ({ reason }: { reason: string }): number => seen.push(reason);
+    const events = iterate(feed.subscribe('other', { from: 'earliest', onGap }));
+    const next = async (): Promise<number> => seen.push((await events.next()).value);
+    await next();
+    told!.onReset('rollback', await log.position());
+    const waiting = next();
+    await feed.publish('other', { n: 4 });
+    await waiting;
+    // 2 and 3 are on the page that was read before they were taken back.
+    expect(seen).toMatchObject([{ data: { n: 1 } }, 'rollback', { data: { n: 4 } }]);
+  });
+
+  it.each([5, null, {}])('refuses a from that is no string: %o', (from) => {
+    const { feed } = createBench();
+    expect(() => feed.subscribe('other', { from: from as never })).toThrow(
+      expect.objectContaining({
+        code: 'invalid_option',
+        message: expect.stringContaining('from must be'),
+      }) as Error,
+    );
+  });
+
   it('starts where the feed stood when it was called, not when the first event is asked for', async () => {
     const { feed } = createBench();
     await feed.publish('other', { n: 1 });

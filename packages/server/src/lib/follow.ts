@@ -28,20 +28,42 @@ interface Followed extends FollowOptions {
   readonly isLatest: boolean;
 }
 
+/** Whoever has left: a generator that waits inside hears of its `return` only when it goes on. */
+interface Exit {
+  left: boolean;
+  wake(): void;
+}
+
 /**
  * Events of one address from a cursor on, until the feed is closed. Nothing is queued: a slow reader reads on from the
  * log.
+ *
+ * @throws LinefeedError `invalid_option`
  */
 export function followLog(
   { hub }: FeedCore,
   address: string | Promise<string>,
   { from = 'now', ...options }: Followed,
 ): AsyncGenerator<FeedEvent<unknown>, void, undefined> {
+  if (typeof from !== 'string') {
+    throw new LinefeedError(
+      'invalid_option',
+      `from must be "now", "earliest" or a cursor, all strings, not ${String(from)}.`,
+    );
+  }
   // Whoever asks for the first event hears of it; until then nobody does.
   if (address instanceof Promise) address.catch(() => undefined);
   // Now is when it was asked for, not when the first event is.
   const now = options.isLatest ? 'earliest' : hub.cursor;
-  return follow(hub, address, from === 'now' ? now : from, options);
+  const exit: Exit = { left: false, wake: () => undefined };
+  const events = follow(hub, address, from === 'now' ? now : from, options, exit);
+  const leave = events.return.bind(events);
+  events.return = (value) => {
+    exit.left = true;
+    exit.wake();
+    return leave(value);
+  };
+  return events;
 }
 
 async function* follow(
@@ -49,6 +71,7 @@ async function* follow(
   resolvedAddress: string | Promise<string>,
   from: string,
   { signal, onGap, isLatest }: Omit<Followed, 'from'>,
+  exit: Exit,
 ): AsyncGenerator<FeedEvent<unknown>, void, undefined> {
   const address = await resolvedAddress;
   let wake: () => void = () => undefined;
@@ -64,6 +87,7 @@ async function* follow(
     close: () => wake(),
   };
   const onAbort = (): void => wake();
+  exit.wake = () => wake();
   signal?.addEventListener('abort', onAbort, { once: true });
   hub.add(member);
   hub.join(address, member);
@@ -106,7 +130,7 @@ async function* follow(
 
   // Calls, because between two reads of a variable somebody else may have changed it.
   function isOver(): boolean {
-    return hub.closed || signal?.aborted === true;
+    return hub.closed || exit.left || signal?.aborted === true;
   }
 
   function hasReset(): boolean {

@@ -26,13 +26,15 @@ export class Publisher {
   #preparing: Promise<void> | undefined;
   /** Appends that the log has not settled. */
   readonly #appending = new Set<Promise<unknown>>();
+  #closed = false;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
   }
 
-  /** Resolves when everything published so far has been appended or refused. */
-  async settled(): Promise<void> {
+  /** Takes nothing more. Resolves when everything published before has been appended or refused. */
+  async close(): Promise<void> {
+    this.#closed = true;
     while (this.#preparing !== undefined || this.#appending.size > 0) {
       await this.#preparing;
       await Promise.allSettled(this.#appending);
@@ -41,6 +43,7 @@ export class Publisher {
 
   publish(topic: string, rest: readonly unknown[]): Promise<Appended> {
     try {
+      if (this.#closed) throw new LinefeedError('closed', 'This feed was closed; it takes no more events.');
       const definition = this.#definitionOf(topic);
       const [params, payload, options = {}] =
         definition.params === undefined ? [undefined, rest[0], rest[1]] : [rest[0], rest[1], rest[2]];

@@ -106,6 +106,8 @@ export class Subscriptions {
   startStream(connection: Connection, entry: Admitted, { from, n, context }: StreamRequest): void {
     const { topic, event, key, definition, params } = entry;
     const { sources, limits, clock, onSubscribe, onError } = this.#options;
+    // A hook may have ended it: nothing would ever cancel this run.
+    if (connection.closed) return;
     const resume = readStreamResume(from);
     const numbered = n === undefined ? {} : { n };
     if (connection.hasStream(event)) {
@@ -140,7 +142,10 @@ export class Subscriptions {
     const source = sources.get(topic)!;
     const { maxPayloadBytes } = limits;
     const run = { topic, event, key, definition, params, context, source, lastEventId };
-    logged.afterGaps(() => startStream(connection, { ...run, maxPayloadBytes, clock, onError }));
+    logged.afterGaps(() => {
+      if (connection.closed) return;
+      startStream(connection, { ...run, maxPayloadBytes, clock, onError });
+    });
   }
 }
 
