@@ -3,6 +3,7 @@ import { createBench } from '../../test-kit/feed-bench.ts';
 import { Tap } from '../../test-kit/tap.ts';
 import type { Answer } from './exchange.ts';
 import { memoryLog } from './logs/memory.ts';
+import { Places } from './places.ts';
 
 const principal = (request: Request) => ({ principal: request.headers.get('user') ?? 'ann' });
 
@@ -11,6 +12,14 @@ function connect(answer: Answer, tap = new Tap()): Tap {
   answer.body(tap);
   return tap;
 }
+
+it('forgets a principal with its last connection', () => {
+  const places = new Places({ maxConnections: Infinity, maxConnectionsPerPrincipal: 2 });
+  const taken = ['ann', 'ann', 'bob', undefined].map((who) => places.take(who)!);
+  expect([places.principals, places.take('ann')]).toEqual([2, undefined]);
+  for (const place of taken) place.leave();
+  expect(places.principals).toBe(0);
+});
 
 describe('the limit of connections', () => {
   it.each([{ maxConnections: 1 }, { maxConnectionsPerPrincipal: 1 }])(

@@ -34,6 +34,11 @@ export class Places {
     };
   }
 
+  /** How many principals are remembered. */
+  get principals(): number {
+    return this.#crowds.size;
+  }
+
   #crowdOf(principal: string | undefined): number {
     return principal === undefined ? 0 : (this.#crowds.get(principal) ?? 0);
   }

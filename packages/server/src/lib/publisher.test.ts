@@ -1,4 +1,5 @@
 import { defineChannel, topic } from '@linefeed/shared';
+import { BEGINNING } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { Publisher } from './publisher.ts';
@@ -15,6 +16,26 @@ const publisher = new Publisher({
 });
 
 describe('a publish', () => {
+  it('never overtakes one that was made before, though its schema is quicker', async () => {
+    const log = memoryLog();
+    const slow = z.string().refine(() => new Promise<boolean>((resolve) => setImmediate(resolve, true)));
+    const mixed = new Publisher({
+      channel: defineChannel({ slow, quick: z.string() }),
+      log,
+      maxAddressBytes: 1_024,
+      maxPayloadBytes: 1_024,
+    });
+    await Promise.all([
+      mixed.publish('slow', ['1']),
+      mixed.publish('quick', ['2']),
+      mixed.publish('slow', ['3']),
+      mixed.publish('quick', ['4']),
+    ]);
+    const addresses = new Map(['slow', 'quick'].map((address) => [address, BEGINNING]));
+    const { events } = await log.read({ after: BEGINNING, addresses, limit: 9, maxBytes: 1_024 });
+    expect(events.map(({ data }) => data)).toEqual(['"1"', '"2"', '"3"', '"4"']);
+  });
+
   it('names the field that JSON does not carry by its keys, dots and all', async () => {
     await expect(publisher.publish('table', [{ 'a.b': [1n] }])).rejects.toMatchObject({
       code: 'invalid_payload',

@@ -5,6 +5,17 @@ import { memoryLog } from './logs/memory.ts';
 const codeOf = (answer: { body: unknown }): unknown =>
   (JSON.parse(answer.body as string) as { code: unknown }).code;
 
+describe('what authorize answers', () => {
+  it.each([1, 'yes', {}, [], new Error('no'), undefined, null])(
+    'is a refusal where it is %o',
+    async (answer) => {
+      const { ask } = createBench({ authorize: () => answer as boolean });
+      const refused = await ask('/events/notice');
+      expect([refused.status, codeOf(refused)]).toEqual([403, 'forbidden']);
+    },
+  );
+});
+
 describe('a failure that no caller hears of is told to onError once', () => {
   const boom = new Error('boom');
   const fail = (): never => {

@@ -23,6 +23,23 @@ async function run(source: StreamDefinition<typeof board, 'steps'>['source'], qu
 }
 
 describe('a source', () => {
+  it.each([
+    ['had an id', [message({ n: 1 }, { id: 'a' })], true],
+    ['had none', [{ n: 1 }], false],
+    ['was never sent', [], true],
+  ])(
+    'that fails is worth a retry only where that repeats nothing: its last event %s',
+    async (_, yields, retryable) => {
+      const tap = await run(async function* () {
+        yield* yields;
+        throw new Error('boom');
+      });
+      expect(tap.of('linefeed.error')).toMatchObject([
+        { id: retryable ? undefined : '~!', data: { code: 'source_failed', retryable } },
+      ]);
+    },
+  );
+
   it("may yield tRPC's tracked values, messages and bare payloads, mixed", async () => {
     const tap = await run(async function* () {
       yield tracked('a', { n: 1 });

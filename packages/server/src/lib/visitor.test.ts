@@ -164,6 +164,22 @@ describe('a visitor who is disconnected', () => {
     expect(tap.of('linefeed.subscribed')).toHaveLength(1);
   });
 
+  it('adds nothing where it alone was meant, and not the connection', async () => {
+    const gate = createGate();
+    const { feed, open, ask, clock } = createBench({
+      ...ann,
+      authorize: ({ topic }) => topic === 'notice' || gate.wait(),
+    });
+    const tap = await open('/events/notice');
+    const { connection } = tap.frames[0]!.data as { connection: string };
+    const asking = ask('/events', post({ connection, n: 1, add: [{ address: 'other' }] }));
+    await arrive(clock);
+    expect(feed.disconnect(({ events }) => events.length === 0)).toBe(1);
+    gate.open();
+    expect((await asking).status).toBe(503);
+    expect([tap.ended, tap.of('linefeed.subscribed').length]).toEqual([false, 1]);
+  });
+
   it.each<[string, (ask: ReturnType<typeof createBench>['ask']) => Promise<Answer>]>([
     ['was refused', (ask) => ask('/events/nonsense')],
     ['asked for the head', (ask) => ask('/events/notice', { method: 'HEAD' })],

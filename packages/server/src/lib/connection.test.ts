@@ -1,0 +1,78 @@
+import { parseEventId } from '@linefeed/shared/wire';
+import { describe, expect, it } from 'vitest';
+import { createBench } from '../../test-kit/feed-bench.ts';
+import type { Tap } from '../../test-kit/tap.ts';
+
+const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
+const idOf = (tap: Tap): string => (tap.frames[0]!.data as { connection: string }).connection;
+
+describe('a connection', () => {
+  it.each([
+    ['80', 0],
+    ['100', 1],
+  ])('lives for %s %% of its time where chance says %d', async (percent, chance) => {
+    const { open, clock } = createBench({ maxDurationMs: 100_000, pingMs: 5_000 });
+    clock.random = () => chance;
+    const tap = await open('/events/notice');
+    await clock.advance(Number(percent) * 1_000 - 1_000);
+    expect(tap.ended).toBe(false);
+    await clock.advance(2_000);
+    expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'lifetime' } }]);
+  });
+
+  it('tells an EventSource to wait no less than usual when it is asked to come back at once', async () => {
+    const { feed, open } = createBench({ retryMs: 1_500 });
+    const tap = await open('/events/notice');
+    feed.disconnect(() => true);
+    expect(tap.text).toMatch(/retry: 1500\nevent: linefeed\.reconnect\ndata: \{"afterMs":0,/);
+  });
+
+  it('that loses a stream by a control request aborts its signal and returns it', async () => {
+    const seen: string[] = [];
+    const { open, ask, clock } = createBench({
+      streams: {
+        *report() {},
+        async *tick({ signal }) {
+          signal.addEventListener('abort', () => seen.push('aborted'));
+          try {
+            yield 1;
+            await new Promise((resolve) => signal.addEventListener('abort', resolve));
+          } finally {
+            seen.push('returned');
+          }
+        },
+      },
+    });
+    const tap = await open('/events?topic=notice&topic=tick&key=a');
+    await clock.settle();
+    await ask('/events', post({ connection: idOf(tap), n: 1, remove: ['tick~a'] }));
+    await clock.settle();
+    expect(seen).toEqual(['aborted', 'returned']);
+    expect([tap.ended, tap.of('tick~a').length]).toEqual([false, 1]);
+  });
+
+  it('gives a stream no id that passes a logged event which is still to be read from the log', async () => {
+    let yieldNow: () => void = () => undefined;
+    const { feed, open, clock } = createBench({
+      maxBufferedBytes: 1_000,
+      streams: {
+        *report() {},
+        async *tick() {
+          await new Promise<void>((resolve) => (yieldNow = resolve));
+          yield 1;
+        },
+      },
+    });
+    const tap = await open('/events?topic=notice&topic=tick&key=a', {}, { roomBytes: 10_000 });
+    const before = feed.cursor();
+    // With what waits already this is beyond the bound: it is dropped, and read again when there is room.
+    await feed.publish('notice', { text: 'x'.repeat(900) });
+    yieldNow();
+    for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+    tap.drain();
+    await clock.settle();
+    const frames = tap.frames.filter(({ event }) => ['notice', 'tick~a'].includes(event));
+    expect(frames.map(({ event }) => event)).toEqual(['tick~a', 'notice']);
+    expect(parseEventId(frames[0]!.id!).cursor).toEqual(parseEventId(before).cursor);
+  });
+});

@@ -1,0 +1,53 @@
+import { BEGINNING } from '@linefeed/shared/wire';
+import { describe, expect, it } from 'vitest';
+import { createBench } from '../../test-kit/feed-bench.ts';
+import { Hub } from './hub.ts';
+import type { TailListener } from './log.ts';
+import { memoryLog } from './logs/memory.ts';
+import { createManualClock } from './testing/manual-clock.ts';
+
+const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+
+describe('the hub', () => {
+  it('keeps nothing of what a tick brought when it was written', async () => {
+    const { feed, open, clock } = createBench();
+    await open('/events/notice');
+    const { hub } = feed['~core'];
+    const { root } = hub;
+    await feed.publish('notice', { text: 'a' });
+    expect(hub.root).toBe(root);
+    await clock.settle();
+    expect(hub.root).not.toBe(root);
+  });
+
+  it('encodes a page anew when the numbering has changed within the tick', async () => {
+    const log = memoryLog();
+    await log.append([{ address: 'a', data: '1', keep: 'all' }]);
+    let epoch = 'old';
+    let told!: TailListener;
+    const hub = new Hub({
+      log: {
+        get epoch() {
+          return epoch;
+        },
+        append: (entries) => log.append(entries),
+        read: (query) => log.read(query),
+        position: () => log.position(),
+        tail: (listener) => log.tail((told = listener)),
+      },
+      clock: createManualClock(),
+      onError: () => undefined,
+    });
+    const { events } = await log.read({
+      after: BEGINNING,
+      addresses: new Map([['a', BEGINNING]]),
+      limit: 9,
+      maxBytes: 1_024,
+    });
+    expect(textOf(hub.encodePage(events))).toMatch(/^id: old\.1/);
+    epoch = 'new';
+    told.onReset('epoch', await log.position());
+    expect(textOf(hub.encodePage(events))).toMatch(/^id: new\.1/);
+    hub.close();
+  });
+});
