@@ -8,12 +8,13 @@ const problemOf = ({ body }: { body: unknown }): { code: string; title: string }
   JSON.parse(body as string);
 
 describe('a request', () => {
+  const list = <T>(count: number, entry: T): T[] => Array.from({ length: count }, () => entry);
   const address = 'notice';
 
   it.each<[string, (count: number, connection: string) => object]>([
-    ['topics', (count) => ({ topics: Array(count).fill({ address }) })],
-    ['add', (count, connection) => ({ connection, n: 1, add: Array(count).fill({ address }) })],
-    ['remove', (count, connection) => ({ connection, n: 1, remove: Array(count).fill(address) })],
+    ['topics', (count) => ({ topics: list(count, { address }) })],
+    ['add', (count, connection) => ({ connection, n: 1, add: list(count, { address }) })],
+    ['remove', (count, connection) => ({ connection, n: 1, remove: list(count, address) })],
   ])('names at most four times what a connection may have in %s', async (field, bodyOf) => {
     const { open, ask } = createBench({ maxSubscriptions: 2 });
     const tap = await open('/events/other');

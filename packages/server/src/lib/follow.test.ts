@@ -58,7 +58,7 @@ describe('following a topic on the server', () => {
         tick: () => {
           const events = iterate(bench.feed.subscribe('other'));
           const source = {
-            next: () => events.next().then(({ value, done }) => ({ value: done === true ? 0 : 1, done })),
+            next: () => events.next().then(({ done }) => ({ value: done === true ? 0 : 1, done })),
             return: async () => {
               left.push(await events.return!());
               return { done: true, value: 0 };
