@@ -39,7 +39,7 @@ describe('a request', () => {
   });
 
   it('to a connection whose reader is behind its bound is refused, and may be repeated when it has room', async () => {
-    const { open, ask } = createBench({ maxBufferedBytes: 2_000 });
+    const { open, ask, errors } = createBench({ maxBufferedBytes: 2_000 });
     const tap = await open('/events/notice', {}, { roomBytes: 10 });
     const remove = Array(100).fill('x'.repeat(20));
     expect((await ask('/events', post({ connection: idOf(tap), n: 1, remove }))).status).toBe(202);
@@ -47,6 +47,8 @@ describe('a request', () => {
     expect(waiting).toBeGreaterThan(2_000);
     const refused = await ask('/events', post({ connection: idOf(tap), n: 2, remove }));
     expect([refused.status, problemOf(refused).code, tap.bufferedBytes]).toEqual([503, 'busy', waiting]);
+    // It is nobody's failure.
+    expect(errors).toEqual([]);
     tap.drain();
     expect((await ask('/events', post({ connection: idOf(tap), n: 2, remove }))).status).toBe(202);
     expect(tap.of('linefeed.end')).toHaveLength(200);

@@ -35,6 +35,7 @@ const SENT_AWAY = {
   draining: 'The server is about to stop.',
   disconnected: 'Come back, to be identified anew.',
   timeout: 'The server could not decide on this request in time.',
+  busy: 'The reader of this connection is too far behind to be answered; open a new one.',
 };
 
 /** Why somebody is sent away, and after how long to come back: give or take as much. */
@@ -49,6 +50,7 @@ export const BUSY: WayBack = { reason: 'busy', code: 'too_many_connections', bas
 /** After a break everybody comes back at once: so many are let in before live events get their turn. */
 const REQUESTS_PER_TURN = 64;
 const UNDECIDED: WayBack = { ...BUSY, code: 'timeout' };
+const BEHIND: WayBack = { ...BUSY, code: 'busy' };
 /** An answer is opened at once, if ever: its adapter failed, or never meant to. */
 const FORGOTTEN = BUSY;
 
@@ -129,7 +131,7 @@ export class Door {
     const { identify: run } = this.#options;
     const visitor = await this.withinTime(identify(request, cors, run, this.#options)).catch(
       (error: unknown) => {
-        if (isTimeout(error)) return undefined;
+        if (isCode(error, 'timeout')) return undefined;
         throw error;
       },
     );
@@ -142,7 +144,9 @@ export class Door {
       answer = await serve({ method, visitor, asked });
       return typeof answer.body === 'function' ? this.#untilOpened(answer, answer.body, visitor) : answer;
     } catch (error) {
-      if (isTimeout(error)) return this.sendAway(method, UNDECIDED, visitor.headers);
+      // Neither is a failure of the server's that anybody should be told of.
+      if (isCode(error, 'timeout')) return this.sendAway(method, UNDECIDED, visitor.headers);
+      if (isCode(error, 'busy')) return this.sendAway(method, BEHIND, visitor.headers);
       return toProblem(toReportedRefusal(error, this.#options.onError), visitor.headers);
     } finally {
       if (typeof answer?.body !== 'function') this.#visitors.delete(visitor);
@@ -237,6 +241,6 @@ export class Door {
   }
 }
 
-function isTimeout(error: unknown): boolean {
-  return LinefeedError.is(error) && error.code === 'timeout';
+function isCode(error: unknown, code: WayBack['code']): boolean {
+  return LinefeedError.is(error) && error.code === code;
 }

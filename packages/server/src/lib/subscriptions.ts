@@ -69,10 +69,7 @@ export class Subscriptions {
     if (isLeaving() || n <= connection.lastControl) return;
     // Its reader takes nothing: answers would pile up in front of it, request by request.
     if (connection.bufferedBytes > this.#options.limits.maxBufferedBytes) {
-      throw refusal(
-        'busy',
-        'The reader of this connection is too far behind to be answered; open a new one.',
-      );
+      throw refusal('busy', 'The reader of this connection is behind its bound.');
     }
     connection.lastControl = n;
     for (const event of remove) {
