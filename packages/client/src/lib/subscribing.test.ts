@@ -296,12 +296,13 @@ describe('changing an open connection', () => {
 
   for (const [name, happen] of [
     ['409', async () => {}],
+    ['503', async () => {}],
     ['no outcome within 5 s', async (script: Script) => script.clock.advance(5_000)],
   ] as const) {
     it(`opens another connection with the new list on ${name}`, async () => {
       const script = createScript();
       await connect(script, 'a');
-      script.controlStatus = name === '409' ? 409 : 202;
+      script.controlStatus = Number(name) || 202;
       script.client.subscribe('b', () => {});
       await script.settle();
       await happen(script);

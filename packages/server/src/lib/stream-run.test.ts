@@ -70,6 +70,34 @@ describe('a source', () => {
     expect(tap.of('linefeed.error')).toHaveLength(1);
   });
 
+  it('is returned when its client left while an asynchronous schema looked at what it made', async () => {
+    let pass: (verdict: boolean) => void = () => undefined;
+    const verdict = new Promise<boolean>((resolve) => (pass = resolve));
+    const slow = defineChannel({ steps: stream({ data: z.string().refine(() => verdict) }) });
+    const clock = createManualClock();
+    let returned = false;
+    const source = defineStream(
+      slow,
+      'steps',
+      async function* () {
+        try {
+          yield 'one';
+        } finally {
+          returned = true;
+        }
+      },
+      { clock },
+    );
+    const answer = await source['~answer'](toIncomingRequest(new Request('http://feed.test/steps')));
+    const tap = new Tap();
+    (answer!.body as (outlet: Tap) => void)(tap);
+    await clock.settle();
+    tap.leave();
+    pass(true);
+    await clock.settle();
+    expect([returned, tap.payloads]).toEqual([true, []]);
+  });
+
   it('may yield an array of two strings and more, which is no tracked value', async () => {
     const lists = defineChannel({ lists: stream({ data: z.array(z.string()) }) });
     const clock = createManualClock();

@@ -89,6 +89,8 @@ export function startStream(connection: Connection, options: StreamRunOptions): 
 
   /** Each waits for room of its own: what all of them have would otherwise be written at once. */
   const whenRoom = (call: () => void | Promise<void>): void | Promise<void> => {
+    // Nobody would ever call who joins the line behind the end.
+    if (controller.signal.aborted) return undefined;
     if (connection.hasRoom) return call();
     return new Promise((resolve, reject) => {
       const leave = connection.line(() => {
@@ -124,7 +126,8 @@ export function startStream(connection: Connection, options: StreamRunOptions): 
     return send(json, id);
   };
   // What waits is what the source has made, not yet what is sent of it.
-  const take = (value: unknown): void | Promise<void> => whenRoom(() => encode(value));
+  const take = (value: unknown): void | Promise<void> =>
+    connection.hasRoom ? encode(value) : whenRoom(() => encode(value));
 
   const cancel = (): void => {
     controller.abort();
