@@ -82,7 +82,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'falls back to the newest position instead of the last written one',
     file: delivery,
-    find: 'this.#fallBack(this.#pendingFrom);',
+    find: 'this.#fallBack(laterOf(this.#pendingFrom, this.#main.position));',
     replace: 'this.#fallBack(this.#options.hub.position);',
   },
   {
@@ -102,6 +102,12 @@ export const FAULTS: readonly Fault[] = [
     file: delivery,
     find: 'if (comparePositions(track.position, this.position) < 0) {',
     replace: 'if (Boolean(0)) {',
+  },
+  {
+    name: 'rewinds for a client that has one cursor alone',
+    file: delivery,
+    find: 'asked.filter(({ key }) => key === undefined)',
+    replace: '[]',
   },
   {
     name: 'hands live events to a connection that replays',

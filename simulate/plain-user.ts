@@ -34,8 +34,15 @@ export class PlainUser {
     const query = list
       .map(({ address }) => `topic=${encodeURIComponent(address)}${chance.is(0.2) ? '&from=earliest' : ''}`)
       .join('&');
-    this.#url = `http://sim.test/events?${query}`;
+    this.#url = `http://sim.test/events?${query}${this.#chooseCursor()}`;
     void this.#run();
+  }
+
+  /** A page that was rendered with the cursor of its state opens behind it. */
+  #chooseCursor(): string {
+    const { chance, log } = this.#options;
+    if (!chance.is(0.5)) return '';
+    return `&last_event_id=${log.epoch}.${chance.between(0, parseInt(log.position(), 36)).toString(36)}`;
   }
 
   close(): void {

@@ -63,16 +63,16 @@ export class LoggedDelivery implements Member {
   // Opening and changing ------------------------------------------------------------------------------------------------
 
   /**
-   * Decides where the connection's cursor starts. `resumed`: the position of a cursor that can be used.
+   * Decides where the connection's cursor starts. `resumed`: the position of a cursor that can be used. Who gives an entry
+   * a key keeps its place. Anybody else has the ids alone: they must not pass what an earlier start is still owed.
    *
    * @returns the id of hello, if one can be given.
    */
   begin(resumed: Position | undefined, asked: readonly LoggedStart[]): string | undefined {
     const { hub } = this.#options;
-    const positions = asked.map((start) => positionOf(start, hub.position));
-    this.#tracks.replace(
-      new Track(resumed ?? (positions.length > 0 ? positions.reduce(earlierOf) : hub.position)),
-    );
+    const sharing = resumed === undefined ? asked : asked.filter(({ key }) => key === undefined);
+    const positions = sharing.map((start) => positionOf(start, hub.position));
+    this.#tracks.replace(new Track(positions.reduce(earlierOf, resumed ?? positions[0] ?? hub.position)));
     // Bookmarks tell of what moved since.
     this.#lastId = this.#main.position;
     // An id would outlive the gap that is still to be announced.

@@ -368,7 +368,10 @@ describe('resuming', () => {
     const { feed, open, clock } = createBench();
     for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
     await feed.publish('notice', { text: 'a' });
-    const tap = await open(`/events?topic=notice&topic=other&from=earliest&last_event_id=${feed.cursor()}`);
+    const tap = await open(
+      `/events?topic=notice&topic=other&from=earliest&key=o&last_event_id=${feed.cursor()}`,
+    );
+    expect(tap.frames[0]!.id).toBe(feed.cursor());
     expect(tap.of('linefeed.subscribed').map(({ data }) => (data as { rewind?: true }).rewind)).toEqual([
       undefined,
       true,
@@ -378,6 +381,31 @@ describe('resuming', () => {
     expect(tap.payloads).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }, { n: 4 }]);
     const caughtUp = tap.frames.findIndex(({ event }) => event === 'linefeed.caughtup');
     expect(tap.frames.slice(0, caughtUp).filter(({ event }) => event === 'other')).toHaveLength(3);
+  });
+
+  it('loses nothing of an entry with an earlier start for who has one cursor alone, wherever it is cut', async () => {
+    const { feed, open } = createBench();
+    for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
+    const cursor = feed.cursor();
+    for (let n = 4; n <= 6; n += 1) await feed.publish('notice', { text: `${n}` });
+    const url = `/events?topic=notice&topic=other&from=earliest&last_event_id=${cursor}`;
+    const whole = (await open(url)).frames;
+    const payloadsOf = (frames: typeof whole): unknown[] =>
+      frames.filter(({ event }) => !event!.startsWith('linefeed.')).map(({ data }) => data);
+    expect(whole[0]!.id).toBe(at(cursor, 0));
+    expect(payloadsOf(whole)).toEqual([
+      ...[1, 2, 3].map((n) => ({ n })),
+      ...[4, 5, 6].map((n) => ({ text: `${n}` })),
+    ]);
+    for (let end = 1; end <= whole.length; end += 1) {
+      const got = whole.slice(0, end);
+      // What a browser does: the same URL, and the last id in a header.
+      const id = got.findLast((frame) => frame.id !== undefined)!.id!;
+      const rest = (await open(url, { headers: { 'last-event-id': id } })).frames;
+      expect(
+        new Set([...payloadsOf(got), ...payloadsOf(rest)].map((data) => JSON.stringify(data))).size,
+      ).toBe(6);
+    }
   });
 });
 
