@@ -1,5 +1,11 @@
 /** Where the addresses of a connection stand, and what to ask for them. Pure. */
-import { comparePositions, formatCursor, type Cursor, type SubscriptionEntry } from '@linefeed/shared/wire';
+import {
+  comparePositions,
+  formatCursor,
+  parseCursor,
+  type Cursor,
+  type SubscriptionEntry,
+} from '@linefeed/shared/wire';
 import type { Opening } from './transport.ts';
 
 /** One entry of the subscription list and its place in the log. */
@@ -88,6 +94,15 @@ export function toOrder<P extends Place>(places: Iterable<P>, cursor: Cursor | u
 
 function sharesCursor({ at, apart }: Place, cursor: Cursor | undefined): boolean {
   return !apart && isAtOrBefore(at, cursor);
+}
+
+/**
+ * Whether the cursor that an entry was given is of no use, as a gap is about to tell. Until then it stands nowhere: cut in
+ * between, it has to ask in the same way again.
+ */
+export function awaitsGap({ from }: Place, start: Cursor | undefined): boolean {
+  const isGiven = from !== undefined && from !== 'now' && from !== 'earliest';
+  return isGiven && !isAtOrBefore(parseCursor(from), start);
 }
 
 /** What an event's cursor says: `new`, `repeated`, or that between it and the one before something is missing. */

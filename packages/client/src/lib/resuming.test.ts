@@ -176,39 +176,46 @@ describe('addresses that stand elsewhere', () => {
     expect(script.last().opening.entries.some(({ from }) => from !== undefined)).toBe(false);
   });
 
-  it('opens anew, asking for the past first, where an event name is live already', async () => {
+  it('takes an event name apart, for whoever is live too, while its past is delivered again', async () => {
     const script = createScript();
     const live = listen(script, 'a');
-    await connect(script, 'a');
+    listen(script, 'b');
+    await connect(script, 'a', 'b');
     script.last().send('a', 6, 'e.6.2');
     const past = listen(script, 'a', { from: 'earliest' });
     await script.settle();
-    script.last().subscribed('a', 0, { n: 1, tail: 'e.6' });
-    await script.clock.advance(500);
-    expect(script.attempts).toHaveLength(2);
+    script.last().subscribed('a', 0, { n: 1, tail: 'e.6', rewind: true });
+    script.last().send('a', 2, 'e.2.0');
+    script.last().send('b', 9, 'e.9.0');
+    expect(script.client.cursor).toBe('e.9');
+    past.length = 0;
+    await breakOff(script);
     expect(script.last().opening).toMatchObject({
-      cursor: 'e.6',
+      cursor: 'e.9',
       entries: [
-        { address: 'a', key: '2', from: 'e.0' },
-        { address: 'a', key: '1' },
+        { address: 'a', key: '1', from: 'e.6' },
+        { address: 'a', key: '3', from: 'e.2' },
+        { address: 'b', key: '2' },
       ],
     });
-    script.last().hello('e.6');
-    script.last().subscribed('a', 0, { rewind: true });
-    script.last().subscribed('a', 6);
-    script.last().send('a', 2, 'e.2.0');
-    script.last().send('a', 6, 'e.6.2');
+    script.last().hello('e.9');
+    script.last().subscribed('a', 6, { key: '1', rewind: true });
+    script.last().subscribed('a', 2, { key: '3', rewind: true });
+    script.last().subscribed('b', 9, { key: '2' });
+    for (const [position, prev] of [
+      [6, 2],
+      [8, 6],
+    ]) {
+      script.last().send('a', position, `e.${position}.${prev}`);
+    }
     script.last().send(FRAME.caughtup, { address: 'a' });
-    script.last().send('a', 7, 'e.7.6');
-    expect(past).toEqual([2, 6, 7]);
-    expect(live).toEqual([6, 7]);
+    script.last().send('a', 10, 'e.a.8');
+    expect(past).toEqual([6, 8, 10]);
+    expect(live).toEqual([6, 8, 10]);
+    expect(script.attempts).toHaveLength(2);
     await script.clock.advance(10_000);
     await breakOff(script);
-    script.last().hello('e.7');
-    script.last().subscribed('a', 7);
-    script.last().subscribed('a', 7);
-    await script.clock.advance(1_000);
-    expect(script.attempts).toHaveLength(3);
+    expect(script.last().opening.entries.some(({ from }) => from !== undefined)).toBe(false);
   });
 
   it('asks for a past before it asks for the present of the same address', async () => {
@@ -227,26 +234,6 @@ describe('addresses that stand elsewhere', () => {
     expect(past).toEqual([1, 2, 3]);
     expect(live).toEqual([3]);
     expect(script.attempts).toHaveLength(1);
-  });
-
-  it('opens anew for a past only once, whatever the server answers', async () => {
-    const script = createScript();
-    listen(script, 'a');
-    await connect(script, 'a');
-    listen(script, 'a', { from: 'e.2' });
-    listen(script, 'a', { from: 'earliest' });
-    await script.settle();
-    script.last().subscribed('a', 2, { n: 1 });
-    for (let attempt = 2; attempt <= 3; attempt += 1) {
-      await script.clock.advance(1_000);
-      expect(script.attempts).toHaveLength(attempt);
-      script.last().hello('e.5');
-      script.last().subscribed('a', 2, { rewind: true });
-      script.last().subscribed('a', 0);
-    }
-    await script.clock.advance(1_000);
-    expect(script.attempts).toHaveLength(3);
-    expect(script.last().closed).toBe(false);
   });
 
   it('asks again, from before it, for a hole that the server did not announce', async () => {
@@ -307,6 +294,32 @@ describe('gaps', () => {
     await script.clock.advance(10_000);
     await breakOff(script);
     expect(script.last().opening).toMatchObject({ cursor: 'f.1', entries: [{ address: 'a' }] });
+  });
+
+  it('reach whoever gave a cursor that cannot be used, wherever the server goes on', async () => {
+    const script = createScript();
+    const gaps: string[] = [];
+    for (const from of ['f.9', 'e.3', '?', undefined]) {
+      script.client.subscribe('a', () => {}, {
+        ...(from && { from }),
+        onGap: ({ to }) => gaps.push(`${from} to ${to}`),
+      });
+    }
+    await script.settle();
+    script.last().hello();
+    script.last().subscribed('a', 0, { key: '1' });
+    script.last().subscribed('a', 3, { key: '2' });
+    script.last().subscribed('a', 5, { key: '3' });
+    script.last().subscribed('a', 5, { key: '4' });
+    await breakOff(script);
+    // Cut in front of the gap, they ask in the same way again.
+    expect(script.last().opening.entries.map(({ from }) => from)).toEqual(['f.9', 'e.3', '?', 'e.5']);
+    script.last().hello();
+    for (const key of ['1', '2', '3', '4']) script.last().subscribed('a', 0, { key });
+    // One for all of them.
+    script.last().send(FRAME.gap, { address: 'a', from: 'f.9', to: 'e.0', reason: 'epoch' });
+    await script.settle();
+    expect(gaps).toEqual(['f.9 to e.0', '? to e.0']);
   });
 
   it('asks for a gap again only where it was not announced', async () => {

@@ -54,8 +54,6 @@ export interface Roster {
   readonly forget: (entry: Entry) => void;
   /** An event name that comes and that nobody wants. */
   readonly refuse: (event: string) => void;
-  /** It comes from before, and the server is still to be told that nobody wants it. */
-  readonly isLeaving: (event: string) => boolean;
   /** At the end of this tick: tells the server of everything that changed in it; `wake` opens what failed or is over. */
   readonly schedule: (wake?: boolean) => void;
   readonly takeOpening: () => Pick<Opening, 'entries' | 'cursor'>;
@@ -183,7 +181,6 @@ export function createRoster(context: RosterContext): Roster {
       removals.add(event);
       roster.schedule();
     },
-    isLeaving: (event) => removals.has(event),
     schedule(wake) {
       index = undefined;
       woken ||= wake === true;

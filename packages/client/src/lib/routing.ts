@@ -9,7 +9,7 @@ import {
 } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import type { Connection, ConnectionHandlers } from './connection.ts';
-import { isAtOrBefore, judgeEvent, toText } from './place.ts';
+import { awaitsGap, isAtOrBefore, judgeEvent, toText } from './place.ts';
 import { planRetry, type RetryOptions } from './retry-policy.ts';
 import type { Entry, Roster } from './roster.ts';
 import type { Settlement } from './settlement.ts';
@@ -55,20 +55,12 @@ export function createRouting(context: RoutingContext): Routing {
       return;
     }
     const start = parseCursor(body.cursor);
-    entry.at ??= start;
+    if (!awaitsGap(entry, start)) entry.at ??= start;
     entry.tail = parseCursor(body.tail ?? '');
-    // Frames of one event name come once, in one order, however many entries asked for it.
-    const live = named(event).find((other) => other !== entry && !other.waiting);
-    entry.apart = rewind ?? live?.apart;
+    // Frames of one event name come once, in one order, however many entries asked for it: all of them rewind together.
+    const apart = rewind ?? named(event).some((other) => other !== entry && !other.waiting && other.apart);
+    for (const other of named(event)) if (other === entry || apart) other.apart = apart;
     for (const delivery of entry.deliveries) delivery.accept();
-    // Live already, from later on: the past that was asked for comes only on another connection.
-    const stands = live ? live.at : roster.isLeaving(event) ? roster.cursor : undefined;
-    const late = isAtOrBefore(start, stands) && !isAtOrBefore(stands, start);
-    if (late && !rewind && !entry.holeAt) {
-      entry.holeAt = toText(start);
-      entry.apart = true;
-      connection.reopen('changed');
-    }
   };
 
   const onGap = (gap: Gap) => {

@@ -5,7 +5,7 @@ import { announceGaps, type DeliveryOptions, type DeliveryPort } from './deliver
 import type { Member } from './hub.ts';
 import type { LogEvent } from './log.ts';
 import { mergeStarts, positionOf, type LoggedStart } from './start.ts';
-import { earlierOf, laterOf, Track, type FoundGap } from './track.ts';
+import { earlierOf, laterOf, Track, type FoundGap, type PendingGap } from './track.ts';
 import { Tracks } from './tracks.ts';
 
 /** Most events and bytes of one page of a replay: what a reader may make the server hold for it at once. */
@@ -92,11 +92,27 @@ export class LoggedDelivery implements Member {
     this.#advance();
   }
 
-  /** Adds a logged address, as control request `n` asked. Two addresses as asked may be one event name; it is delivered once. */
+  /**
+   * Adds a logged address, as control request `n` asked. Two addresses as asked may be one event name. It is delivered
+   * once: all of it again from an earlier start, which the answer then tells the truth about.
+   */
   add(start: LoggedStart, n: number): void {
-    const known = this.#tracks.has(start.event);
+    const { event, gap } = start;
+    const track = this.#tracks.of(event);
+    if (track === undefined) {
+      this.#answer(start, n);
+      return this.#follow(start);
+    }
+    const position = laterOf(track.positionOf(event), track === this.#main ? this.position : BEGINNING);
+    if (comparePositions(this.#startOf(start), position) < 0) {
+      const pending = this.remove(event);
+      this.#answer(start, n);
+      return this.#follow({ ...start, gap: pending ?? gap });
+    }
     this.#answer(start, n);
-    if (!known) this.#follow(start);
+    if (gap !== undefined) {
+      this.#announce([{ address: event, from: { cursor: gap.from }, to: position, reason: gap.reason }]);
+    }
   }
 
   #answer(start: LoggedStart, n: number | undefined): void {
@@ -135,12 +151,16 @@ export class LoggedDelivery implements Member {
     if (comparePositions(start, this.#options.hub.position) > 0) this.#fallBack(this.position);
   }
 
-  /** Nothing of the address is written after this returns, but what is on its way. */
-  remove(event: string): void {
+  /**
+   * Nothing of the address is written after this returns, but what is on its way.
+   *
+   * @returns its gap that was still to be announced.
+   */
+  remove(event: string): PendingGap | undefined {
     this.flush();
     this.#options.hub.leave(event, this);
     this.#latest?.delete(event);
-    this.#tracks.remove(event);
+    return this.#tracks.remove(event);
   }
 
   /** Ends it with its connection. */

@@ -465,6 +465,45 @@ describe('control requests', () => {
     expect(tap.of('linefeed.subscribed')[1]!.data).toMatchObject({ address: 'other', n: 1, rewind: true });
   });
 
+  it('delivers an address again from an earlier start, and says only of such a start that it is one', async () => {
+    const { feed, open, ask, clock } = createBench();
+    for (let n = 1; n <= 2; n += 1) await feed.publish('other', { n });
+    const tap = await open('/events?topic=other&topic=notice');
+    await feed.publish('other', { n: 3 });
+    await clock.settle();
+    const add = (n: number, from: string): unknown =>
+      ask('/events', control({ connection: idOf(tap), n, add: [{ address: 'other', key: `k${n}`, from }] }));
+    await add(1, at(feed.cursor(), 1));
+    await feed.publish('other', { n: 4 });
+    await clock.settle();
+    await add(2, 'now');
+    await feed.publish('other', { n: 5 });
+    await clock.settle();
+    expect(
+      tap
+        .of('linefeed.subscribed')
+        .slice(2)
+        .map(({ data }) => data),
+    ).toMatchObject([
+      { n: 1, cursor: at(feed.cursor(), 1), rewind: true },
+      { n: 2, cursor: at(feed.cursor(), 4) },
+    ]);
+    expect(tap.of('linefeed.subscribed')[3]!.data).not.toHaveProperty('rewind');
+    expect(tap.of('other').map(({ data }) => (data as { n: number }).n)).toEqual([3, 2, 3, 4, 5]);
+    expect(tap.of('linefeed.caughtup')).toHaveLength(1);
+  });
+
+  it('announces the gap of a cursor that cannot be used for an address that is live', async () => {
+    const { open, ask, clock } = createBench();
+    const tap = await open('/events/notice');
+    const add = [{ address: 'notice', key: 'k', from: 'no cursor' }];
+    await ask('/events', control({ connection: idOf(tap), n: 1, add }));
+    await clock.settle();
+    expect(tap.of('linefeed.gap')).toMatchObject([
+      { data: { address: 'notice', from: '', reason: 'unknown' } },
+    ]);
+  });
+
   it('brings the newest value of keep: latest to a connection that had only streams', async () => {
     const { feed, open, ask, clock } = createBench();
     await feed.publish('price', { symbol: 'A' }, { bid: 1 });

@@ -41,9 +41,12 @@ export class Track {
     if (gap !== undefined) (this.#pendingGaps ??= new Map()).set(address, gap);
   }
 
-  remove(address: string): void {
+  /** @returns its gap that was still to be announced. */
+  remove(address: string): PendingGap | undefined {
     this.addresses.delete(address);
+    const gap = this.#pendingGaps?.get(address);
     this.#pendingGaps?.delete(address);
+    return gap;
   }
 
   /** Where an address stands: behind this, it is owed every event. */

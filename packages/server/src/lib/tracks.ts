@@ -33,7 +33,14 @@ export class Tracks {
   }
 
   has(address: string): boolean {
-    return this.main.addresses.has(address) || this.#rewinds.some(({ addresses }) => addresses.has(address));
+    return this.of(address) !== undefined;
+  }
+
+  /** The one that an address is in. */
+  of(address: string): Track | undefined {
+    return this.main.addresses.has(address)
+      ? this.main
+      : this.#rewinds.find(({ addresses }) => addresses.has(address));
   }
 
   /** Whether a track is one of these: while a page of it was read, it may have been dropped. */
@@ -47,10 +54,11 @@ export class Tracks {
     this.#rewinds.push(track);
   }
 
-  remove(address: string): void {
-    this.main.remove(address);
-    for (const rewind of this.#rewinds) rewind.remove(address);
+  /** @returns its gap that was still to be announced. */
+  remove(address: string): PendingGap | undefined {
+    const gap = this.of(address)?.remove(address);
     this.#rewinds = this.#rewinds.filter(({ addresses }) => addresses.size > 0);
+    return gap;
   }
 
   /** All begin again with this one. */
