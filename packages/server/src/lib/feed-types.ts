@@ -221,7 +221,7 @@ export interface Feed<C extends AnyChannel, Context = unknown> extends Answerer 
    *
    * @returns the cursor of the event.
    * @throws LinefeedError (as a rejection) `invalid_payload` or `invalid_params` with the schema's issues,
-   * `payload_too_large`, `address_too_long`, `idempotency_conflict`, `closed`.
+   * `payload_too_large`, `address_too_long`, `idempotency_conflict`, `invalid_option` for an idempotency key, `closed`.
    */
   publish<K extends LoggedName<C>>(topic: K, ...rest: PublishArguments<C, K>): Promise<Published>;
   /**

@@ -22,7 +22,7 @@ export interface LogEvent {
 export interface AppendOptions {
   /**
    * A second append with the same key and address changes nothing and gives the first one's position. Remembered as
-   * long as the event is held. With another payload: rejected with `idempotency_conflict`. Goes with one entry only:
+   * long as the event is held, and counted with it. 1 to 256 bytes as UTF-8, else rejected with `invalid_option`. With another payload: rejected with `idempotency_conflict`. Goes with one entry only:
    * with more, rejected with `invalid_option`.
    */
   readonly idempotencyKey?: string | undefined;

@@ -2,6 +2,7 @@
 import { MessageChannel } from 'node:worker_threads';
 import type { Clock } from '../clock.ts';
 import type { Appended, LogEntry } from '../log.ts';
+import { sizeOf } from './bounds.ts';
 
 /** One call of `append`. */
 export interface WaitingAppend {
@@ -24,15 +25,16 @@ export interface AppendQueueOptions {
   isLocked(error: unknown): boolean;
   /** What to reject a batch with that could not be written. */
   toFailure(error: unknown): unknown;
-  /** What to refuse an append with when `MAX_WAITING` entries wait. */
-  toRefusal(maxWaiting: number): Error;
+  /** What to refuse an append with when `MAX_WAITING` entries or `MAX_WAITING_BYTES` wait. */
+  toRefusal(what: string): Error;
 }
 
 /** An append waits so long for another process that writes, trying again in between, and then fails. */
 const LOCK_TIMEOUT_MS = 5_000;
 const LOCK_RETRY_MS = 20;
-/** Entries that may wait to be written; an append beyond is refused. */
+/** Entries, and code units of them, that may wait to be written; an append beyond is refused. */
 const MAX_WAITING = 10_000;
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 /** Entries and code units of one transaction: what the event loop stands still for. */
 const BATCH_ENTRIES = 500;
 const BATCH_BYTES = 1024 * 1024;
@@ -41,6 +43,7 @@ export class AppendQueue {
   readonly #options: AppendQueueOptions;
   #waiting: Waiting[] = [];
   #entries = 0;
+  #bytes = 0;
   #scheduled = false;
   #lockedSince: number | undefined;
   #releaseProcess: (() => void) | undefined;
@@ -50,12 +53,18 @@ export class AppendQueue {
   }
 
   add(entries: readonly LogEntry[], key: string | undefined): Promise<Appended> {
-    if (this.#waiting.length > 0 && this.#entries + entries.length > MAX_WAITING) {
-      return Promise.reject(this.#options.toRefusal(MAX_WAITING));
+    const bytes = bytesOf({ entries, key });
+    if (this.#waiting.length > 0) {
+      const { toRefusal } = this.#options;
+      if (this.#entries + entries.length > MAX_WAITING)
+        return Promise.reject(toRefusal(`${MAX_WAITING} events`));
+      if (this.#bytes + bytes > MAX_WAITING_BYTES)
+        return Promise.reject(toRefusal(`${MAX_WAITING_BYTES} bytes of events`));
     }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ entries, key, resolve, reject });
       this.#entries += entries.length;
+      this.#bytes += bytes;
       const { gather, clock } = this.#options;
       this.#schedule((flush) => (gather ? clock.defer(flush) : void Promise.resolve().then(flush)));
     });
@@ -104,10 +113,11 @@ export class AppendQueue {
     while (end < this.#waiting.length && (end === 0 || (entries < BATCH_ENTRIES && bytes < BATCH_BYTES))) {
       const next = this.#waiting[end]!;
       entries += next.entries.length;
-      for (const { data } of next.entries) bytes += data.length;
+      bytes += bytesOf(next);
       end += 1;
     }
     this.#entries -= entries;
+    this.#bytes -= bytes;
     return this.#waiting.splice(0, end);
   }
 
@@ -121,7 +131,10 @@ export class AppendQueue {
     }
     this.#releaseProcess ??= holdProcess();
     this.#waiting.unshift(...batch);
-    for (const { entries } of batch) this.#entries += entries.length;
+    for (const append of batch) {
+      this.#entries += append.entries.length;
+      this.#bytes += bytesOf(append);
+    }
     this.#schedule((flush) => void clock.after(LOCK_RETRY_MS, flush));
     return true;
   }
@@ -131,6 +144,10 @@ export class AppendQueue {
     this.#releaseProcess?.();
     this.#releaseProcess = undefined;
   }
+}
+
+function bytesOf({ entries, key }: WaitingAppend): number {
+  return entries.reduce((sum, entry) => sum + sizeOf(entry, key), 0);
 }
 
 /** Keeps the process alive, which a timer of the clock does not: an append that waits is not to be lost by leaving. */

@@ -8,7 +8,7 @@ export interface LogBounds {
   readonly maxEvents?: number | undefined;
   /** Longest an event is held, in milliseconds. Default 3,600,000 (1 h). Values of `keep: 'latest'` do not age. */
   readonly maxAgeMs?: number | undefined;
-  /** Most bytes of payload and address held, in UTF-16 code units. Default 67,108,864 (64 MiB). */
+  /** Most bytes of payload, address and idempotency key held, in UTF-16 code units. Default 67,108,864 (64 MiB). */
   readonly maxBytes?: number | undefined;
 }
 
@@ -38,8 +38,11 @@ export function resolveBounds(bounds: LogBounds): typeof DEFAULT_BOUNDS {
 }
 
 /** What an event counts for against `maxBytes`. */
-export function sizeOf({ address, data }: { readonly address: string; readonly data: string }): number {
-  return address.length + data.length;
+export function sizeOf(
+  { address, data }: { readonly address: string; readonly data: string },
+  idempotencyKey = '',
+): number {
+  return address.length + data.length + idempotencyKey.length;
 }
 
 /** 98 random bits in `[0-9a-z]`. */

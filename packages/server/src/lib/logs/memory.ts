@@ -219,7 +219,7 @@ class Queue {
   push(held: Held): void {
     this.#items.push(held);
     this.count += 1;
-    this.#bytes += sizeOf(held);
+    this.#bytes += sizeOf(held, held.idempotencyKey);
     // Superseded values pile up between those that stay, where the head never comes to them.
     if (this.#items.length > 16 && this.#items.length > 4 * this.count) this.#compact();
   }
@@ -227,7 +227,7 @@ class Queue {
   /** Counts out an item that is gone. */
   release(held: Held): void {
     this.count -= 1;
-    this.#bytes -= sizeOf(held);
+    this.#bytes -= sizeOf(held, held.idempotencyKey);
     while (this.#items[this.#first]?.gone === true) this.#first += 1;
     if (this.#first > 1024 && this.#first > this.#items.length / 2) this.#compact();
   }

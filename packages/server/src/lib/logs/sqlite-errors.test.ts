@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
-import { isBusy, toLogError } from './sqlite-errors.ts';
+import { isBusy, isUnwritable, toLogError } from './sqlite-errors.ts';
 
 function thrownBy(work: () => unknown): unknown {
   try {
@@ -17,6 +17,7 @@ test('a full disk is named, is worth a retry, and keeps its cause', () => {
   const error = thrownBy(() => db.prepare('INSERT INTO event VALUES (?)').run('x'.repeat(100_000)));
   db.close();
   expect(isBusy(error)).toBe(false);
+  expect(isUnwritable(error)).toBe(true);
   expect(toLogError(error, '/data/events.db', 'written')).toMatchObject({
     code: 'log_failed',
     retryable: true,
@@ -25,6 +26,17 @@ test('a full disk is named, is worth a retry, and keeps its cause', () => {
       /^The log \/data\/events\.db cannot be written: .*disk is full; make room/,
     ) as string,
   });
+});
+
+test.each([
+  ['busy', 5, true],
+  ['a read-only database', 8, true],
+  ['a failed write', 10 | (3 << 8), true],
+  ['a failed sync', 10 | (4 << 8), true],
+  ['a failed read', 10 | (1 << 8), false],
+  ['a damaged file', 11, false],
+])('tells whether only writing fails: %s', (_, errcode, expected) => {
+  expect(isUnwritable(Object.assign(new Error('of SQLite'), { errcode }))).toBe(expected);
 });
 
 test('what is not of SQLite stays as it is', () => {

@@ -2,6 +2,7 @@
 import { LinefeedError } from '@linefeed/shared/wire';
 
 const SQLITE = {
+  error: 1,
   busy: 5,
   locked: 6,
   readonly: 8,
@@ -17,6 +18,16 @@ export function isBusy(error: unknown): boolean {
   return code === SQLITE.busy || code === SQLITE.locked;
 }
 
+/** Failed to write, sync, sync the directory, cut, or make the shared memory larger. */
+const WRITE_FAILURES = [3, 4, 5, 6, 19];
+
+/** Whether only writing fails: what is there can be read on. */
+export function isUnwritable(error: unknown): boolean {
+  const code = sqliteCode(error);
+  if (code === SQLITE.io) return WRITE_FAILURES.includes((error as { errcode: number }).errcode >> 8);
+  return isBusy(error) || code === SQLITE.readonly || code === SQLITE.full;
+}
+
 /** The primary code of SQLite; extended ones carry more in their upper bits. */
 function sqliteCode(error: unknown): number | undefined {
   const code = (error as { errcode?: unknown } | null)?.errcode;
@@ -27,7 +38,8 @@ function sqliteCode(error: unknown): number | undefined {
 export function toLogError(error: unknown, path: string, doing: 'opened' | 'read' | 'written'): unknown {
   const code = sqliteCode(error);
   if (code === undefined) return error;
-  if (code === SQLITE.corrupt || code === SQLITE.notADatabase)
+  // Its own statements do not fail as such unless a table or a column is missing.
+  if (code === SQLITE.corrupt || code === SQLITE.notADatabase || code === SQLITE.error)
     return damaged(path, (error as Error).message, error);
   const busy = isBusy(error);
   const advice = busy

@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { systemClock, type Clock } from '../clock.ts';
 import { randomEpoch } from './bounds.ts';
 import { damaged, failure, isBusy, toLogError } from './sqlite-errors.ts';
-import { APPLICATION_ID, FORMAT, SCHEMA } from './sqlite-schema.ts';
+import { APPLICATION_ID, FORMAT, prepareStatements, SCHEMA } from './sqlite-schema.ts';
 
 const MAGIC = 'SQLite format 3\0';
 
@@ -141,17 +141,20 @@ function checkMagic(path: string): void {
   );
 }
 
+/** In one statement: between two, another process may make the log. */
+const IDENTITY = `
+  SELECT application_id AS id, user_version AS format, (SELECT count(*) FROM sqlite_schema) AS tables
+  FROM pragma_application_id, pragma_user_version`;
+
 /** Whether there is a log already. */
 function checkIdentity(db: DatabaseSync, path: string): boolean {
-  const id = pragma(db, 'application_id');
-  const tables = Number(db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()!['n']);
-  if (id === 0 && tables === 0) return false;
+  const { id, format, tables } = db.prepare(IDENTITY).get() as Record<string, number>;
+  if (id === 0 && tables === 0 && format === 0) return false;
   if (id !== APPLICATION_ID) {
     throw failure(
-      `${path} is a SQLite file of something else (application id ${id}, ${tables} tables and indexes). Nothing was changed; give the log a path of its own.`,
+      `${path} is a SQLite file of something else (application id ${id}, ${tables} tables and indexes, version ${format}). Nothing was changed; give the log a path of its own.`,
     );
   }
-  const format = pragma(db, 'user_version');
   if (format !== FORMAT) {
     throw failure(
       `${path} is a log of format ${format}, this version of Linefeed reads format ${FORMAT}. Nothing was changed; use the version that wrote it, or another path.`,
@@ -163,6 +166,8 @@ function checkIdentity(db: DatabaseSync, path: string): boolean {
 function checkSound(db: DatabaseSync, path: string): void {
   const found = String(db.prepare('PRAGMA quick_check(1)').get()!['quick_check']);
   if (found !== 'ok') throw damaged(path, found);
+  // Tells of a table or column that is missing, before anything is written.
+  prepareStatements(db);
 }
 
 /** Makes what is missing, in one transaction: of two processes that come first together, one does it. */
@@ -210,10 +215,6 @@ function bootNote(synchronous: 'normal' | 'full', bootId: string): string {
 function readBootNote(note: string): [writtenThrough: boolean, bootId: string] {
   const space = note.indexOf(' ');
   return [note.slice(0, space) === 'full', note.slice(space + 1)];
-}
-
-function pragma(db: DatabaseSync, name: string): number {
-  return Number(db.prepare(`PRAGMA ${name}`).get()![name]);
 }
 
 function fileSize(path: string): number {

@@ -2,7 +2,7 @@
 import { LinefeedError } from '@linefeed/shared/wire';
 import type { Clock } from '../clock.ts';
 import type { DEFAULT_BOUNDS } from './bounds.ts';
-import { isBusy, toLogError } from './sqlite-errors.ts';
+import { isUnwritable, toLogError } from './sqlite-errors.ts';
 import { inodeOf, openFile, type FileOptions } from './sqlite-file.ts';
 import { SqliteStore } from './sqlite-store.ts';
 
@@ -88,8 +88,8 @@ export class SqliteHandle {
         store.save(meta);
       });
     } catch (error) {
-      // Who writes now evicts too.
-      if (!isBusy(error)) throw error;
+      // Who writes now evicts too. On a full disk, or one that takes nothing, what is there is still worth reading.
+      if (!isUnwritable(error)) throw error;
     }
   }
 

@@ -92,7 +92,7 @@ export class SqliteStore {
     meta.sequence += 1;
     const { sequence } = meta;
     const row = this.#addressOf(address) ?? this.#addAddress(meta, address);
-    const bytes = sizeOf({ address, data });
+    const bytes = sizeOf({ address, data }, key);
     if (row.held === 0 && row.latest === 0) meta.idle -= 1;
     if (keep === 'latest') {
       this.#supersede(meta, row);

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BEGINNING, type Position } from '@linefeed/shared/wire';
 import { systemClock } from '../clock.ts';
 import type { Log, LogEntry, LogEvent, ReadPage } from '../log.ts';
@@ -137,6 +137,31 @@ describe('opening', () => {
     foreign.close();
     expect(() => open()).toThrow(failure('something else'));
   });
+
+  test('a SQLite file that counts versions of its own is something else, tables or not', () => {
+    const foreign = new DatabaseSync(path);
+    foreign.exec('PRAGMA user_version = 7');
+    foreign.close();
+    const before = readFileSync(path);
+    expect(() => open()).toThrow(failure('something else', 'version 7'));
+    expect(readFileSync(path).equals(before)).toBe(true);
+  });
+
+  test.each(['DROP TABLE latest', 'DROP TABLE meta', 'ALTER TABLE event DROP COLUMN prev'])(
+    'a log of which something is missing is named, stays as it is and is let go: %s',
+    async (statement) => {
+      await open().close?.();
+      const db = new DatabaseSync(path);
+      db.exec(statement);
+      db.close();
+      const before = readFileSync(path);
+      const close = vi.spyOn(DatabaseSync.prototype, 'close');
+      expect(() => open()).toThrow(failure('events.db is damaged', 'no (such|column)', 'move it'));
+      expect(close).toHaveBeenCalledTimes(1);
+      close.mockRestore();
+      expect(readFileSync(path).equals(before)).toBe(true);
+    },
+  );
 
   test('a log of a later format stays as it is', async () => {
     await open().close?.();
@@ -353,6 +378,27 @@ describe('following', () => {
     db.close();
   });
 
+  test('what is too old is still read, and followed, where it cannot be evicted', async () => {
+    const prepare = vi.spyOn(DatabaseSync.prototype, 'prepare');
+    const log = open({ maxAgeMs: 60_000 });
+    const connection = prepare.mock.contexts[0] as unknown as DatabaseSync;
+    prepare.mockRestore();
+    await log.append([entry('a', 1)]);
+    const told = follow(log);
+    // Whatever SQLite would write from here on, it refuses.
+    connection.exec('PRAGMA query_only = ON');
+    await clock.advance(62_000);
+    expect(values(read(log, ['a']).events)).toEqual([1]);
+    const other = open();
+    await other.append([entry('a', 2)]);
+    await clock.advance(1_000);
+    expect(values(told.events)).toEqual([2]);
+    expect(told.errors).toEqual([]);
+    connection.exec('PRAGMA query_only = OFF');
+    await clock.advance(2_000);
+    expect(values(read(log, ['a']).events)).toEqual([2]);
+  });
+
   test('its journal is 16 MiB at most again behind a burst', async () => {
     const log = open();
     await log.append([entry('a', 0)]);
@@ -438,6 +484,26 @@ describe('appending', () => {
     holder.exec('COMMIT');
     await clock.advance(100);
     expect(await Promise.all(appends)).toHaveLength(2);
+  });
+
+  test('no more than 64 MiB wait', async () => {
+    const log = open();
+    holder.exec('BEGIN IMMEDIATE');
+    const large = {
+      address: 'a',
+      data: JSON.stringify('x'.repeat(16 * 1024 * 1024)),
+      keep: 'latest',
+    } as const;
+    const appends = [1, 2, 3].map(async () => await log.append([large]));
+    await expect(log.append([large])).rejects.toMatchObject({
+      code: 'log_failed',
+      retryable: true,
+      message: expect.stringContaining('67108864') as string,
+    });
+    const small = log.append([entry('b', 1)]);
+    holder.exec('COMMIT');
+    await clock.advance(200);
+    expect(await Promise.all([...appends, small])).toHaveLength(4);
   });
 
   test('closing waits for what waits', async () => {

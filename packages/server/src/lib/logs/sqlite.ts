@@ -88,10 +88,10 @@ class SqliteLog implements Log {
       write: (batch) => this.#write(batch),
       isLocked: isBusy,
       toFailure: (error) => toLogError(error, path, 'written'),
-      toRefusal: (maxWaiting) =>
+      toRefusal: (what) =>
         new LinefeedError(
           'log_failed',
-          `More than ${maxWaiting} events wait to be written to the log ${path}; publish slower, or look for what holds the file.`,
+          `More than ${what} wait to be written to the log ${path}; publish slower, or look for what holds the file.`,
           { retryable: true },
         ),
     });

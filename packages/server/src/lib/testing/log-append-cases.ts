@@ -165,6 +165,17 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
+    name: 'a key that is no text, is empty or has more than 256 bytes is refused',
+    async run(bench) {
+      for (const key of [7, null, {}, '', 'k'.repeat(257), 'ü'.repeat(129)]) {
+        const append = async () => await bench.append([entryOf('a', 1)], { idempotencyKey: key as string });
+        await assert.rejects(append, hasCode('invalid_option'));
+      }
+      assert.equal(await bench.position(), BEGINNING);
+      await bench.append([entryOf('a', 1)], { idempotencyKey: 'ü'.repeat(128) });
+    },
+  },
+  {
     name: 'a key is forgotten with its event',
     bounds: { maxEvents: 4 },
     async run(bench) {

@@ -147,6 +147,17 @@ export const boundCases: readonly LogCaseBody[] = [
     },
   },
   {
+    name: 'keys count towards its size',
+    bounds: { maxBytes: 10_000 },
+    async run(bench) {
+      for (const n of numbers(60 + bench.slack)) {
+        await bench.append([entryOf('a', n)], { idempotencyKey: `${n} ${'k'.repeat(240)}` });
+      }
+      const { events } = await bench.read(['a']);
+      assert.ok(events.length <= 41 + bench.slack, `${events.length} are held`);
+    },
+  },
+  {
     name: 'events that are too old are gone, and the watermark says so',
     needs: 'ages',
     bounds: { maxAgeMs: 60_000 },
