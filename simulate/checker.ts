@@ -82,6 +82,24 @@ export function createChecker({ log, address, keep, rule, fail }: CheckerOptions
   };
 }
 
+/** Follows one response whose addresses share one cursor: their events come in the order of the log. */
+export interface OrderChecker {
+  event(address: string, id: string): void;
+}
+
+export function createOrderChecker(fail: (what: string) => void): OrderChecker {
+  let last: (Place & { readonly address: string }) | undefined;
+  return {
+    event(address, id) {
+      const place = toPlace(id);
+      if (place === undefined) return;
+      if (last?.epoch === place.epoch && place.position <= last.position)
+        fail(`${address}: ${id} came behind ${toText(last)} of ${last.address} on one connection`);
+      last = { ...place, address };
+    },
+  };
+}
+
 function toPlace(cursor: string): Place | undefined {
   const [epoch, position] = cursor.split('~')[0]!.split('.');
   return epoch === undefined || position === undefined

@@ -98,6 +98,12 @@ export const FAULTS: readonly Fault[] = [
     replace: '    return this.#host.hub.cursor;',
   },
   {
+    name: 'writes a page address by address',
+    file: delivery,
+    find: 'const events = track.owedOf(page, end);',
+    replace: 'const events = track.owedOf(page, end).toSorted((a, b) => (a.address < b.address ? -1 : 1));',
+  },
+  {
     name: 'merges a rewind before it has caught up',
     file: delivery,
     find: 'if (comparePositions(track.position, this.position) < 0) {',

@@ -1,7 +1,7 @@
 /** A page with nothing but EventSource, as the standard has it: it may see events again, and must miss none. */
 import { createParser } from 'eventsource-parser';
 import { ADDRESSES } from './board.ts';
-import { createChecker, type Checker } from './checker.ts';
+import { createChecker, createOrderChecker, type Checker, type OrderChecker } from './checker.ts';
 import type { Chance, SimClock } from './clock.ts';
 import type { SimLog } from './log.ts';
 
@@ -20,6 +20,8 @@ export class PlainUser {
   #lastEventId = '';
   #retryMs = 3_000;
   #controller = new AbortController();
+  /** Of this response: it has one cursor, and no address rewinds. */
+  #order: OrderChecker | undefined;
   #closed = false;
 
   constructor(options: PlainUserOptions) {
@@ -73,7 +75,8 @@ export class PlainUser {
   }
 
   async #read(response: Response): Promise<void> {
-    const { clock } = this.#options;
+    const { clock, fail } = this.#options;
+    this.#order = createOrderChecker((what) => fail(`plain: ${what}`));
     const decoder = new TextDecoder();
     const parser = createParser({
       onEvent: ({ event = 'message', data }) => this.#dispatch(event, data),
@@ -108,6 +111,9 @@ export class PlainUser {
     } else if (event === 'linefeed.subscribed') {
       const { event: name, cursor } = JSON.parse(data) as { event: string; cursor: string };
       this.#checkers.get(name)?.start(cursor);
-    } else this.#checkers.get(event)?.event(this.#lastEventId, data);
+    } else {
+      if (!event.startsWith('linefeed.')) this.#order!.event(event, this.#lastEventId);
+      this.#checkers.get(event)?.event(this.#lastEventId, data);
+    }
   }
 }

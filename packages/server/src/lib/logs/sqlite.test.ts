@@ -528,6 +528,20 @@ describe('appending', () => {
     expect(await log.append([entry('a', 2)])).toEqual({ position: '1', duplicate: false });
   });
 
+  test('bytes are counted out where a topic begins to keep the latest value alone', async () => {
+    const log = open();
+    await log.append([entry('a', 'x'.repeat(300)), entry('a', 'y'.repeat(200)), entry('b', 'stays')]);
+    await log.append([entry('a', 'newest', 'latest')]);
+    const counted = 'SELECT events, bytes, latest_events, latest_bytes FROM meta';
+    const size = (value: string): number => 1 + JSON.stringify(value).length;
+    expect(holder.prepare(counted).get()).toEqual({
+      events: 1,
+      bytes: size('stays'),
+      latest_events: 1,
+      latest_bytes: size('newest'),
+    });
+  });
+
   test('the file stays small under a bound', async () => {
     const log = open({ maxEvents: 100 });
     for (let n = 0; n < 40; n += 1) {

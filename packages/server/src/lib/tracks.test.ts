@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { BEGINNING } from '@linefeed/shared/wire';
+import type { LogEvent } from './log.ts';
+import { Track } from './track.ts';
+import { Tracks } from './tracks.ts';
+
+describe('the next track', () => {
+  it('is the main one every other time, for as long as it is not live, and each rewind in turn', () => {
+    const tracks = new Tracks('9');
+    tracks.rewind('a', '1', undefined);
+    tracks.rewind('b', '2', undefined);
+    const turns = Array.from({ length: 6 }, () => {
+      const track = tracks.next(false)!;
+      if (track !== tracks.main) tracks.putBack(track);
+      return [...track.addresses.keys()][0] ?? 'main';
+    });
+    expect(turns).toEqual(['main', 'a', 'main', 'b', 'main', 'a']);
+  });
+
+  it('is a rewind, or none, where the main one is live', () => {
+    const tracks = new Tracks('9');
+    expect(tracks.next(true)).toBeUndefined();
+    tracks.rewind('a', '1', undefined);
+    for (let turn = 0; turn < 3; turn += 1) expect([...tracks.next(true)!.addresses.keys()]).toEqual(['a']);
+  });
+});
+
+describe('a page', () => {
+  const event = (address: string, position: string): LogEvent => ({ address, data: '1', position });
+
+  it('owes each address what lies behind its own start, up to the end, and nothing to who is gone', () => {
+    const track = new Track('2');
+    track.add('a', BEGINNING);
+    track.add('b', '5');
+    track.add('c', BEGINNING);
+    track.remove('c');
+    const events = ['3', '5', '7', '9'].flatMap((position) => ['a', 'b', 'c'].map((a) => event(a, position)));
+    const page = { epoch: 'e', events, through: '9', evictedThrough: new Map() };
+    expect(track.owedOf(page, '7').map(({ address, position }) => `${address}${position}`)).toEqual([
+      'a3',
+      'a5',
+      'a7',
+      'b7',
+    ]);
+  });
+});
