@@ -3,14 +3,13 @@ import { BEGINNING, comparePositions, FRAME, type Position, type Subscribed } fr
 import type { Batch, Frame } from './batch.ts';
 import { announceGaps, type DeliveryOptions, type DeliveryPort } from './delivery-port.ts';
 import type { Member } from './hub.ts';
-import type { LogEvent } from './log.ts';
+import { PAGE_BYTES, type LogEvent } from './log.ts';
 import { mergeStarts, positionOf, type LoggedStart } from './start.ts';
 import { earlierOf, laterOf, Track, type FoundGap, type PendingGap } from './track.ts';
 import { Tracks } from './tracks.ts';
 
-/** Most events and bytes of one page of a replay: what a reader may make the server hold for it at once. */
+/** Most events of one page of a replay. */
 const PAGE_EVENTS = 500;
-const PAGE_BYTES = 256 * 1024;
 const RESET_POLL_MS = 10;
 
 export class LoggedDelivery implements Member {

@@ -10,12 +10,11 @@ import {
 import type { FeedCore } from './feed.ts';
 import type { FeedEvent } from './feed-types.ts';
 import type { Hub, Member } from './hub.ts';
-import type { ReadPage } from './log.ts';
+import { PAGE_BYTES, type ReadPage } from './log.ts';
 import { resolveCursor } from './start.ts';
 import { Track, type FoundGap, type PendingGap } from './track.ts';
 
 const PAGE_EVENTS = 100;
-const PAGE_BYTES = 256 * 1024;
 
 export interface FollowOptions {
   readonly from?: string | undefined;

@@ -46,6 +46,9 @@ export interface ReadQuery {
   readonly maxBytes: number;
 }
 
+/** Most of one page that a connection or a follower reads: what a reader may make the server hold for it at once. */
+export const PAGE_BYTES: number = 256 * 1024;
+
 export interface ReadPage {
   /** The numbering these positions belong to. */
   readonly epoch: string;
