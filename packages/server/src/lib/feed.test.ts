@@ -391,7 +391,7 @@ describe('resuming', () => {
     const url = `/events?topic=notice&topic=other&from=earliest&last_event_id=${cursor}`;
     const whole = (await open(url)).frames;
     const payloadsOf = (frames: typeof whole): unknown[] =>
-      frames.filter(({ event }) => !event!.startsWith('linefeed.')).map(({ data }) => data);
+      frames.filter(({ event }) => !event.startsWith('linefeed.')).map(({ data }) => data);
     expect(whole[0]!.id).toBe(at(cursor, 0));
     expect(payloadsOf(whole)).toEqual([
       ...[1, 2, 3].map((n) => ({ n })),
