@@ -381,7 +381,7 @@ describe('following', () => {
   test('what is too old is still read, and followed, where it cannot be evicted', async () => {
     const prepare = vi.spyOn(DatabaseSync.prototype, 'prepare');
     const log = open({ maxAgeMs: 60_000 });
-    const connection = prepare.mock.contexts[0]!;
+    const connection = prepare.mock.contexts[0] as DatabaseSync;
     prepare.mockRestore();
     await log.append([entry('a', 1)]);
     const told = follow(log);
