@@ -140,12 +140,6 @@ export const FAULTS: readonly Fault[] = [
     replace: 'entry.at',
   },
   {
-    name: 'client: leaves who is live alone when a past is delivered again',
-    file: 'client/src/lib/routing.ts',
-    find: 'if (other === entry || apart) other.apart = apart;',
-    replace: 'if (other === entry) other.apart = apart;',
-  },
-  {
     name: 'client: starts a new address at an old cursor',
     file: place,
     find: "((cursor || isOpen) && event === undefined ? 'now' : undefined)",
