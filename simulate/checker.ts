@@ -13,6 +13,8 @@ export interface CheckerOptions {
   readonly keep: 'all' | 'latest';
   /** `exact`: each event once, in order. `atLeast`: a plain EventSource may see some again. */
   readonly rule: 'exact' | 'atLeast';
+  /** Where the subscription was asked to start: `earliest` or a cursor. Whatever else it comes to is a gap. */
+  readonly from?: string | undefined;
   readonly fail: (what: string) => void;
 }
 
@@ -27,8 +29,9 @@ export interface Checker {
   readonly count: number;
 }
 
-export function createChecker({ log, address, keep, rule, fail }: CheckerOptions): Checker {
+export function createChecker({ log, address, keep, rule, from, fail }: CheckerOptions): Checker {
   let at: Place | undefined;
+  const asked = from === undefined ? undefined : toPlace(from);
   /** Before the first event: what comes behind here may not be missing, what comes up to here may come. */
   let owedBehind: Place | undefined;
   let count = 0;
@@ -59,8 +62,13 @@ export function createChecker({ log, address, keep, rule, fail }: CheckerOptions
         if (rule === 'exact')
           say(`${id} came behind ${toText(at)}: ${seen.has(id!) ? 'twice' : 'out of order'}`);
         return;
+      } else if (at === undefined && asked !== undefined && asked.epoch !== place.epoch) {
+        say(`${id} is of another epoch than ${from}, where it was to start, without a gap`);
+      } else if (at === undefined && asked !== undefined && place.position <= asked.position) {
+        say(`${id} is not behind ${from}, where it was to start, and no gap came`);
       } else if (keep === 'all') {
-        const known = at ?? (owedBehind?.epoch === place.epoch ? owedBehind : place);
+        const beginning = from === 'earliest' ? { ...place, position: 0 } : place;
+        const known = at ?? asked ?? (owedBehind?.epoch === place.epoch ? owedBehind : beginning);
         const { position: before } = known;
         const missing = history.filter(({ position }) => position > before && position < place.position);
         if (missing.length > 0) {

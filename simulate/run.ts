@@ -53,7 +53,7 @@ for (let seed = first; seed <= last && performance.now() < until && !(values.bai
   else {
     failed += 1;
     console.log(
-      `seed ${seed}: ${outcome.violations[0]} (${outcome.violations.length} in all); again: pnpm simulate --seed ${seed}`,
+      `seed ${seed}: ${outcome.violations[0]} (${outcome.violations.length} in all); again: pnpm simulate${values.tabs ? ' --tabs' : ''} --seed ${seed}`,
     );
   }
   if (performance.now() - toldAt > 10_000) {

@@ -127,8 +127,8 @@ export class User {
     const { address, keep } = target;
     const number = (this.#subscriptions += 1);
     const fail = (what: string): void => this.#fail(`#${number} ${what}`);
-    const checker = createChecker({ log, address, keep, rule: 'exact', fail });
     const from = this.#chooseFrom(target);
+    const checker = createChecker({ log, address, keep, rule: 'exact', from, fail });
     const startedAt = clock.now();
     // Who joins an address that this page has, or had a moment ago, gets what the others get.
     const isJoining =

@@ -113,6 +113,8 @@ async function e2eStep(context: StepContext): Promise<void> {
 
 /** How long worlds are run; `pnpm simulate` runs more. */
 const SIMULATE_SECONDS = 60;
+/** Of these, for worlds whose users are tabs that share a connection. */
+const TABS_SECONDS = 20;
 /** A fault that no world of these shows is not caught. The shyest of them shows in one of fifty. */
 const WORLDS_FOR_A_FAULT = 500;
 
@@ -120,9 +122,12 @@ async function simulateStep({ log, check }: StepContext): Promise<void> {
   const { FAULTS } = await import('../../simulate/faults.ts');
   const run = async (args: readonly string[]): Promise<CommandResult> =>
     await runCommand('node', ['simulate/run.ts', ...args], { timeoutMs: 4 * MINUTE });
-  const worlds = await run(['--for', String(SIMULATE_SECONDS)]);
+  const worlds = await run(['--for', String(SIMULATE_SECONDS - TABS_SECONDS)]);
   log(worlds.output);
   check('every world keeps its promises', worlds.ok);
+  const tabs = await run(['--tabs', '--for', String(TABS_SECONDS)]);
+  log(tabs.output);
+  check('every world of tabs keeps its promises', tabs.ok);
   const faults = [...FAULTS];
   const catchFaults = async (): Promise<void> => {
     for (let fault = faults.shift(); fault !== undefined; fault = faults.shift()) {

@@ -1,10 +1,11 @@
 import { defineChannel } from '@linefeed/shared';
+import { FRAME } from '@linefeed/shared/wire';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { createScript, createScriptTransport, type Script } from '../../test/scripted-transport.ts';
 import { createClient, type ClientOptions } from './client.ts';
 import { createManualClock } from './clock.ts';
-import { persistCursor } from './persist.ts';
+import { persistCursor, type Persistence } from './persist.ts';
 import type { SubscriptionOptions } from './subscription.ts';
 
 interface Handling {
@@ -376,6 +377,52 @@ describe('persist', () => {
       { address: 'a', key: '1', from: 'e.1' },
       { address: 'b', key: '2' },
     ]);
+  });
+
+  it.each([
+    ['caught up', 'e.5', async (script: Script) => script.last().send(FRAME.caughtup, { address: 'b' })],
+    [
+      'come back in step',
+      'e.2',
+      async (script: Script) => {
+        script.last().lose();
+        await script.clock.advance(500);
+        script.last().hello('e.2');
+        script.last().subscribed('b', 2);
+        script.last().subscribed('a', 5);
+      },
+    ],
+  ])('speaks for an address that has %s only once its past is handled', async (_, cursor, catchUp) => {
+    const storage = createStorage();
+    let persistence!: Persistence;
+    const script = createScript({
+      persist: (context) => (persistence = persistCursor({ storage })(context)),
+    });
+    let finish!: () => void;
+    script.client.subscribe('a', () => {});
+    await script.settle();
+    script.last().hello('e.5');
+    script.last().subscribed('a', 5);
+    script.client.subscribe('b', () => new Promise<void>((resolve) => (finish = resolve)), {
+      from: 'earliest',
+    });
+    await script.settle();
+    script.last().subscribed('b', 0, { rewind: true, n: 1, tail: 'e.5' });
+    script.last().send('b', 1, 'e.1.0');
+    script.last().send('b', 2, 'e.2.1');
+    await catchUp(script);
+    const kept = () => {
+      persistence.flush();
+      return storage.getItem('linefeed /events ');
+    };
+    expect(kept()).toBe('e.5 a');
+    finish();
+    await script.settle();
+    expect(kept()).toBe('e.5 a');
+    finish();
+    await script.settle();
+    expect(kept()!.split(' ').toSorted()).toEqual(['a', 'b', cursor]);
+    script.client.close();
   });
 
   it('is kept for each identity, and written when the client is closed', async () => {

@@ -59,7 +59,7 @@ export function persistCursor({ storage, identity = '' }: PersistOptions = {}): 
       cancel?.();
       cancel = undefined;
       // Only those that the cursor speaks for.
-      const spokenFor = [...places].filter(({ at, apart }) => at && !apart);
+      const spokenFor = [...places].filter(({ at, apart, catching }) => at && !apart && !catching);
       use([committed(), ...spokenFor.map(({ address }) => address)].join(' '));
     };
     return {

@@ -24,6 +24,8 @@ export interface Place {
   at?: Cursor | undefined;
   /** Logged: in an order of its own, so that the connection's cursor says nothing about it. */
   apart?: boolean | undefined;
+  /** Logged: in step again; what came of it before, in an order of its own, is still being handled. */
+  catching?: object | undefined;
   /** Logged: where the log stood when it was accepted. */
   tail?: Cursor | undefined;
   /** Stream: the end of its last id, from the tilde on. */

@@ -145,6 +145,38 @@ describe('addresses that stand elsewhere', () => {
     expect(past).toEqual([1, 2, 3, 6]);
   });
 
+  it('keeps the place of an address that the connection was lost before it accepted', async () => {
+    const script = createScript();
+    listen(script, 'a');
+    listen(script, 'b');
+    await connect(script, 'a', 'b');
+    await breakOff(script);
+    script.last().hello('e.5');
+    script.last().subscribed('a', 5);
+    script.last().send('a', 9, 'e.9.5');
+    await script.clock.advance(10_000);
+    await breakOff(script);
+    expect(script.last().opening).toMatchObject({
+      cursor: 'e.9',
+      entries: [{ address: 'b', from: 'e.5' }, { address: 'a' }],
+    });
+  });
+
+  it('keeps the place of an address that is refused for a while', async () => {
+    const script = createScript();
+    listen(script, 'a');
+    listen(script, 'b');
+    await connect(script, 'a', 'b');
+    await breakOff(script);
+    script.last().hello('e.5');
+    script.last().subscribed('a', 5);
+    const refusal = { address: 'b', code: 'timeout', message: 'Later.', retryable: true };
+    script.last().send(FRAME.error, refusal);
+    script.last().send('a', 9, 'e.9.0');
+    await script.clock.advance(2_000);
+    expect(script.controls).toMatchObject([{ add: [{ address: 'b', from: 'e.5' }] }]);
+  });
+
   it('does not take the ids of a rewind for the cursor of the connection', async () => {
     const script = createScript();
     listen(script, 'a');
@@ -389,6 +421,56 @@ describe('gaps', () => {
     expect(log).toEqual(['gap', 'gap', 1, 1]);
     expect(script.attempts).toHaveLength(2);
     expect(script.last().closed).toBe(false);
+  });
+
+  it.each([
+    ['of another epoch', 'old.9', 'e.0', 'epoch'],
+    ['from the future', 'e.zz', 'e.5', 'future'],
+    ['that is none', 'step 1', 'e.5', 'unknown'],
+  ])('reach a fresh subscription from a cursor %s', async (_, from, to, reason) => {
+    const script = createScript();
+    const log: unknown[] = [];
+    const gap = { address: 'a', from, to, reason };
+    const onGap = (told: { reason: string }) => log.push(told.reason);
+    script.client.subscribe('a', (payload: unknown) => log.push(payload), { from, onGap });
+    await script.settle();
+    script.last().hello();
+    script.last().subscribed('a', 0, { cursor: to, tail: 'e.5' });
+    // Lost before the gap came: it is still owed.
+    await breakOff(script);
+    expect(script.last().opening.entries).toMatchObject([{ address: 'a', from }]);
+    script.last().hello();
+    script.last().subscribed('a', 0, { cursor: to, tail: 'e.5' });
+    script.last().send(FRAME.gap, gap);
+    script.last().send('a', 6, 'e.6.0');
+    await script.settle();
+    expect(log).toEqual([reason, 6]);
+    await script.clock.advance(10_000);
+    await breakOff(script);
+    expect(script.last().opening).toMatchObject({ cursor: 'e.6', entries: [{ address: 'a' }] });
+  });
+
+  it('are not passed over by an event of the same name that comes before the address is accepted again', async () => {
+    const script = createScript();
+    const log: unknown[] = [];
+    const onGap = ({ reason }: { reason: string }) => log.push(reason);
+    const first = listen(script, 'a', { from: 'e.2' });
+    script.client.subscribe('a', (payload: unknown) => log.push(payload), { from: 'old.9', onGap });
+    await script.settle();
+    script.last().hello();
+    script.last().subscribed('a', 2, { key: '1' });
+    script.last().subscribed('a', 0, { key: '2' });
+    await breakOff(script);
+    script.last().hello();
+    script.last().subscribed('a', 2, { key: '1' });
+    script.last().send('a', 3, 'e.3.2');
+    script.last().subscribed('a', 0, { key: '2', rewind: true });
+    script.last().send(FRAME.gap, { address: 'a', from: 'old.9', to: 'e.0', reason: 'epoch' });
+    script.last().send('a', 2, 'e.2.0');
+    script.last().send('a', 3, 'e.3.2');
+    await script.settle();
+    expect(log).toEqual(['epoch', 2, 3]);
+    expect(first).toEqual([3]);
   });
 
   it('go to the client where the subscription does not care, and show in the snapshot', async () => {

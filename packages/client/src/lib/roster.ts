@@ -1,9 +1,9 @@
 /** The list of subscriptions: who shares an entry, what an opening asks for, and what changes while it is open. */
-import { encodeAddress, type ControlRequest, type Cursor } from '@linefeed/shared/wire';
+import { encodeAddress, type Cursor } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import type { Connection } from './connection.ts';
+import { createControl, sendChange } from './control.ts';
 import { toEntry, toFrom, toOpening, toOrder, toText, type Place } from './place.ts';
-import { send } from './request.ts';
 import { NO_FAILURES, type RetryHistory } from './retry-policy.ts';
 import type { Delivery, SubscriptionOptions } from './subscription.ts';
 import type { Opening, RequestOptions } from './transport.ts';
@@ -64,8 +64,6 @@ export interface Roster {
   readonly close: () => void;
 }
 
-const OUTCOME_TIMEOUT_MS = 5_000;
-
 export function createRoster(context: RosterContext): Roster {
   const { clock, connection, lingerMs = 1_000, restored } = context;
   const entries = new Set<Entry>();
@@ -74,11 +72,7 @@ export function createRoster(context: RosterContext): Roster {
   let keys = 0;
   let scheduled = false;
   let woken = false;
-  let connectionId: string | undefined;
-  let requests = 0;
-  /** Outcomes that the request in flight still waits for. */
-  let open = 0;
-  let cancelTimeout = () => {};
+  let isOpen = false;
 
   const ask = (asked: Entry[]) => {
     for (const entry of asked) {
@@ -89,33 +83,23 @@ export function createRoster(context: RosterContext): Roster {
     return asked;
   };
 
-  /** Changes the open connection: one request in flight, the rest gathered behind it. */
-  const flush = () => {
-    if (connectionId === undefined || open > 0) return;
-    const list = [...entries];
-    let remove: string[] = [];
-    // Whoever still waits for an answer may get one of these names by it.
-    if (!list.some(({ waiting }) => waiting)) {
-      remove = [...removals].filter((event) => roster.named(event).length === 0);
-      removals.clear();
-    }
-    const add = ask(list.filter(({ sent }) => !sent)).map((entry) => toEntry(entry, roster.cursor, true));
-    open = add.length + remove.length;
-    if (open === 0) return;
-    requests += 1;
-    const sentTo = connectionId;
+  const control = createControl({
+    clock,
+    take() {
+      const list = [...entries];
+      let remove: string[] = [];
+      // Whoever still waits for an answer may get one of these names by it.
+      if (!list.some(({ waiting }) => waiting)) {
+        remove = [...removals].filter((event) => roster.named(event).length === 0);
+        removals.clear();
+      }
+      const add = ask(list.filter(({ sent }) => !sent)).map((entry) => toEntry(entry, roster.cursor, true));
+      return { add, remove };
+    },
+    send: (request) => connection.control(request) ?? sendChange(context, request),
     // Another connection, opened with the new list, will do.
-    const fail = () => connectionId === sentTo && connection.reopen('changed');
-    cancelTimeout = clock.after(OUTCOME_TIMEOUT_MS, fail);
-    const request: ControlRequest = { connection: sentTo, n: requests, add, remove };
-    const status =
-      connection.control(request) ??
-      send(context, context.url, request, null).then(({ status, body }) => {
-        body?.cancel().catch(() => {});
-        return status;
-      });
-    status.then((status) => status === 202 || fail(), fail);
-  };
+    onFailure: () => connection.reopen('changed'),
+  });
 
   const enter = (delivery: Delivery, place: Pick<Entry, 'address' | 'from' | 'own' | 'restart'>) => {
     keys += 1;
@@ -193,7 +177,7 @@ export function createRoster(context: RosterContext): Roster {
         scheduled = woken = false;
         if (entries.size === 0) connection.stop('rest', 'unsubscribed');
         else if (isToOpen) connection.open('subscribed');
-        else flush();
+        else control.flush();
       });
     },
     takeOpening() {
@@ -208,18 +192,12 @@ export function createRoster(context: RosterContext): Roster {
       return opening;
     },
     reset(next) {
-      cancelTimeout();
-      connectionId = next;
-      requests = open = 0;
-      flush();
+      // What came on this connection may have moved the cursor past whoever was not accepted on it.
+      if (isOpen) for (const entry of entries) entry.apart ||= entry.waiting;
+      isOpen = next !== undefined;
+      control.reset(next);
     },
-    outcome(n) {
-      if (n === requests && open > 0) {
-        open -= 1;
-        if (open === 0) cancelTimeout();
-      }
-      flush();
-    },
+    outcome: control.outcome,
     close() {
       const all = [...entries];
       entries.clear();

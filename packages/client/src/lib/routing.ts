@@ -38,12 +38,23 @@ export function createRouting(context: RoutingContext): Routing {
       : list.find((entry) => entry.key === key);
   };
 
+  /** It is in step again. The committed cursor speaks for it once all that came of it until now is settled. */
+  const join = (entry: Entry) => {
+    const arrival = settlement.arrive(undefined, () => {
+      if (entry.catching === arrival) entry.catching = undefined;
+    });
+    entry.apart = false;
+    entry.catching = arrival;
+    settlement.settle(arrival);
+  };
+
   const onSubscribed = (body: Subscribed) => {
     const { event, rewind } = body;
     const entry = answered(body);
     // Unsubscribed before it was accepted.
     if (!entry) return roster.refuse(event);
-    entry.waiting = false;
+    const wasApart = entry.apart;
+    entry.waiting = entry.apart = false;
     entry.acceptedAt = clock.now();
     roster.name(entry, event);
     connection.listen(event);
@@ -60,6 +71,7 @@ export function createRouting(context: RoutingContext): Routing {
     // Frames of one event name come once, in one order, however many entries asked for it: all of them rewind together.
     const apart = rewind ?? named(event).some((other) => other !== entry && !other.waiting && other.apart);
     for (const other of named(event)) if (other === entry || apart) other.apart = apart;
+    if (wasApart && !apart) join(entry);
     for (const delivery of entry.deliveries) delivery.accept();
   };
 
@@ -67,7 +79,8 @@ export function createRouting(context: RoutingContext): Routing {
     const arrival = settlement.arrive();
     const to = parseCursor(gap.to);
     for (const entry of named(gap.address)) {
-      // It concerns another entry of this name, which asked for a past that this one has seen.
+      // It concerns another entry of this name, which asked for a past that this one has seen or is still to see.
+      if (entry.waiting) continue;
       if (gap.reason !== 'rollback' && isAtOrBefore(to, entry.at)) continue;
       entry.at = to;
       // Whoever joins now must not get a value from before the gap.
@@ -93,6 +106,8 @@ export function createRouting(context: RoutingContext): Routing {
     }
     for (const delivery of entry.deliveries) delivery.delay(error);
     entry.waiting = false;
+    // The others go on without it.
+    entry.apart = true;
     entry.history = plan;
     entry.cancelTimer = clock.after(plan.delayMs, () => {
       entry.sent = false;
@@ -130,7 +145,7 @@ export function createRouting(context: RoutingContext): Routing {
           onSubscribed(body);
           break;
         case 'caughtup':
-          for (const entry of named(body.address)) entry.apart = false;
+          named(body.address).forEach(join);
           break;
         case 'gap':
           onGap(body);
@@ -149,7 +164,8 @@ export function createRouting(context: RoutingContext): Routing {
       const cursor = parseCursor(mark ? text.slice(0, tilde) : text);
       // The cursor in the id of a stream's event is the connection's, not the event's.
       const own = mark ? undefined : cursor;
-      const bearers = named(event);
+      // Who is not accepted yet has a place of its own to come to first.
+      const bearers = named(event).filter(({ waiting }) => !waiting);
       let apart: boolean | undefined;
       for (const entry of bearers) {
         if (own && judgeEvent(entry, own) === 'hole') {

@@ -6,6 +6,8 @@ import { toText } from './place.ts';
 export interface Arrival {
   /** The cursor that is committed with it; none for what does not move the connection's cursor. */
   readonly cursor: Cursor | undefined;
+  /** Called once it and all before it are settled. */
+  readonly done: (() => void) | undefined;
   /** How many deliveries of it are not settled. */
   open: number;
   /** What arrived behind it. */
@@ -15,7 +17,7 @@ export interface Arrival {
 export interface Settlement {
   readonly committed: () => string | undefined;
   /** Notes an arrival, at first with one open delivery: the caller's own. */
-  readonly arrive: (cursor?: Cursor) => Arrival;
+  readonly arrive: (cursor?: Cursor, done?: () => void) => Arrival;
   /** One delivery of an arrival is settled. */
   readonly settle: (arrival: Arrival) => void;
 }
@@ -26,8 +28,8 @@ export function createSettlement(onCommit: () => void): Settlement {
   let committed: Cursor | undefined;
   return {
     committed: () => toText(committed),
-    arrive(cursor) {
-      const arrival: Arrival = { cursor, open: 1, next: undefined };
+    arrive(cursor, done) {
+      const arrival: Arrival = { cursor, done, open: 1, next: undefined };
       if (first) last!.next = arrival;
       else first = arrival;
       last = arrival;
@@ -37,11 +39,12 @@ export function createSettlement(onCommit: () => void): Settlement {
       arrival.open -= 1;
       const before = committed;
       while (first?.open === 0) {
-        const { cursor, next }: Arrival = first;
+        const { cursor, next, done }: Arrival = first;
         committed = cursor ?? committed;
         // One that got old would keep everything behind it.
         first.next = undefined;
         first = next;
+        done?.();
       }
       if (committed !== before) onCommit();
     },

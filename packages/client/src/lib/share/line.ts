@@ -82,8 +82,6 @@ export function createLine({ id, opening, sink, logged, post, onEnd }: LineOptio
     if (isSubscribed) {
       names.add(name!);
       if (cursor !== undefined) logged.add(key);
-      // Begun anew for another tab: what has come of it comes once more.
-      if (!open.has(key)) held = held.filter(([target]) => target !== name);
       const start = parseCursor(cursor ?? '');
       if (start && !rewind && !isAtOrBefore(low, start)) low = start;
     }

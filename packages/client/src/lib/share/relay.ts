@@ -1,20 +1,15 @@
 /** The leader's work: one upstream connection, and towards the line of each tab what a server would say to it. */
 import { LinefeedError } from '@linefeed/shared';
 import {
-  BEGINNING,
   CONTROL_PREFIX,
   FRAME,
-  parseCursor,
-  parseEventId,
   type ControlRequest,
-  type Cursor,
   type Hello,
   type Subscribed,
   type SubscriptionEntry,
 } from '@linefeed/shared/wire';
 import type { Clock } from '../clock.ts';
-import { createControl } from './control.ts';
-import { isAtOrBefore } from '../place.ts';
+import { createControl } from '../control.ts';
 import { networkError } from '../request.ts';
 import type { Ending, TransportConnection, TransportSink } from '../transport.ts';
 import { encodeEnding, RETURN, SIGNAL, type Item } from './messages.ts';
@@ -55,22 +50,8 @@ interface Want {
   /** The key that the line gave, and the control request. */
   readonly key: string | undefined;
   readonly n: number | undefined;
-  /** In the opening: entries of one event name then start at the earliest of them. */
-  opening?: boolean;
-  /** The event name under which it is dropped first, because it is live from later on. */
-  again?: string | undefined;
   /** Its event name, once it is accepted. */
   event?: string;
-}
-
-/** A logged address upstream. */
-interface Topic {
-  /** The last event that came, or where delivery starts. */
-  at: Cursor;
-  /** In an order of its own until `caughtup`. */
-  apart: boolean | undefined;
-  /** `keep: 'latest'`: data and id of the newest event. */
-  newest?: readonly [data: string, id: string] | undefined;
 }
 
 /** The shortest time between two signs of life that are no frames. */
@@ -80,8 +61,8 @@ const GRACE_MS = 5_000;
 
 export function createRelay({ clock, connectTimeoutMs, connect, send, post }: RelayOptions): Relay {
   const lines = new Map<string, Line>();
-  /** Logged addresses by their event names. */
-  const topics = new Map<string, Topic>();
+  /** Logged addresses by their event names: whether each is in an order of its own until `caughtup`. */
+  const topics = new Map<string, boolean | undefined>();
   /** Event names by addresses as asked. */
   const names = new Map<string, string>();
   /** What waits to be asked for, and by their keys upstream what was and is not answered, and streams. */
@@ -122,36 +103,22 @@ export function createRelay({ clock, connectTimeoutMs, connect, send, post }: Re
   // Upstream ----------------------------------------------------------------------------------------------------------
 
   const take = (): SubscriptionEntry[] => {
-    const wants = [...waiting];
-    waiting.clear();
-    for (const want of wants) {
-      const event = names.get(want.address);
-      const topic = topics.get(event!);
-      if (topic && want.from !== 'now' && !isAtOrBefore(topic.at, parseCursor(want.from))) want.again = event;
-    }
-    // Of several that come to one event name the server follows the first: the one from furthest back.
-    wants.sort((a, b) => rank(a) - rank(b) || Number(isEarlier(b, a)) - Number(isEarlier(a, b)));
-    const dropped = new Set<string>();
-    return wants.map((want) => {
-      if (want.again !== undefined) {
-        if (dropped.has(want.again)) want.again = undefined;
-        else {
-          removals.add(want.again);
-          dropped.add(want.again);
-        }
-      }
+    const entries = [...waiting].map((want) => {
       const key = `${prefix}${(keys += 1).toString(36)}`;
       asked.set(key, want);
       return { address: want.address, from: want.from, key };
     });
+    waiting.clear();
+    return entries;
   };
 
   const control = createControl({
     clock,
     take() {
-      const change = { add: take(), remove: [...removals] };
+      const remove = [...removals];
       removals.clear();
-      return change;
+      for (const event of remove) topics.delete(event);
+      return { add: take(), remove };
     },
     send: (request) => send(upstream!, request),
     onFailure: () => lose({ error: networkError('A change of the subscriptions was not answered.') }),
@@ -177,9 +144,7 @@ export function createRelay({ clock, connectTimeoutMs, connect, send, post }: Re
 
   const start = () => {
     heardAt = clock.now();
-    const entries = take();
-    for (const want of asked.values()) want.opening = true;
-    const current: TransportConnection = connect(entries, {
+    const current: TransportConnection = connect(take(), {
       full: () => undefined,
       onLife() {
         heardAt = clock.now();
@@ -204,13 +169,6 @@ export function createRelay({ clock, connectTimeoutMs, connect, send, post }: Re
 
   // What it says ------------------------------------------------------------------------------------------------------
 
-  const ask = (want: Want, again?: string) => {
-    want.again = again;
-    want.opening = false;
-    waiting.add(want);
-    schedule();
-  };
-
   const greet = (line: Line) => tell(line, FRAME.hello, { ...hello, connection: line.id });
 
   /** Gives up what nobody wants any more. */
@@ -219,112 +177,59 @@ export function createRelay({ clock, connectTimeoutMs, connect, send, post }: Re
     for (const { wants } of lines.values()) {
       for (const { event, address } of wants) events.add(event ?? names.get(address));
     }
-    for (const [event] of topics) if (!events.has(event) && topics.delete(event)) removals.add(event);
+    for (const event of topics.keys()) if (!events.has(event)) removals.add(event);
     for (const [key, { event }] of asked) {
       if (event !== undefined && !events.has(event) && asked.delete(key)) removals.add(event);
     }
     schedule();
   };
 
-  const at = (event: string) =>
-    [...lines.values()].flatMap(({ wants }) => [...wants].filter((want) => want.event === event));
-
-  const onSubscribed = ({ key: upKey, event, cursor, tail, rewind }: Subscribed) => {
-    const want = asked.get(upKey!)!;
-    const { line, key, n, address, from, again, opening } = want;
-    const isWanted = line.wants.has(want) && lines.get(line.id) === line;
+  const onSubscribed = ({ key, event, cursor, tail, rewind }: Subscribed) => {
+    const want = asked.get(key!)!;
     upstream!.listen?.(event);
-    const accept = (isBehind: boolean | undefined) => {
-      want.event = event;
-      tell(line, FRAME.subscribed, {
-        address: cursor ? address : event,
+    const answer = (to: Want, isBehind: boolean | undefined) =>
+      tell(to.line, FRAME.subscribed, {
+        address: cursor ? to.address : event,
         event,
-        key,
-        n,
+        key: to.key,
+        n: to === want ? to.n : undefined,
         cursor,
         tail,
         rewind: isBehind || undefined,
       });
-    };
-    if (cursor === undefined) {
-      // Asked for until it is over.
-      accept(false);
-      return isWanted || prune();
-    }
-    asked.delete(upKey!);
-    names.set(address, event);
-    const start = parseCursor(cursor)!;
-    const topic = topics.get(event);
-    if (again !== undefined || (!topic && !removals.has(event))) {
-      topics.set(event, { at: start, apart: rewind });
-      // They had it in step with the rest.
-      if (rewind)
-        for (const other of at(event))
-          tell(other.line, FRAME.subscribed, {
-            address: other.address,
-            event,
-            key: other.key,
-            cursor,
-            rewind,
-          });
-    } else if (opening && topic) {
-      if (isAtOrBefore(start, topic.at)) topic.at = start;
-    } else {
-      const isLatest =
-        from === 'now' && start.position === BEGINNING && parseCursor(tail!)?.position !== BEGINNING;
-      // The log began anew, and the gap that says so is on its way.
-      if (topic && topic.at.epoch !== start.epoch) return isWanted ? ask(want) : undefined;
-      // What was live already starts nowhere else: neither further back, nor where a gap would have to be told.
-      if (
-        !topic ||
-        (isLatest ? !topic.newest : from !== 'now' && (from !== cursor || !isAtOrBefore(topic.at, start)))
-      ) {
-        return isWanted ? ask(want, event) : undefined;
+    // A stream is asked for until it is over.
+    if (cursor !== undefined) {
+      asked.delete(key!);
+      names.set(want.address, event);
+      removals.delete(event);
+      // All who have it get it again from further back.
+      if (rewind) {
+        for (const { wants } of lines.values())
+          for (const other of wants) if (other.event === event) answer(other, true);
       }
-      // Its newest event is older than what the line's cursor will say.
-      accept(isLatest || topic.apart);
-      if (isLatest) {
-        say(`=${line.id}`, event, ...topic.newest!);
-        if (!topic.apart) tell(line, FRAME.caughtup, { address: event });
-      }
-      return;
+      if (rewind || !topics.has(event)) topics.set(event, rewind);
     }
-    if (!isWanted) return prune();
-    accept(rewind);
+    want.event = event;
+    if (lines.get(want.line.id) === want.line && want.line.wants.has(want)) answer(want, topics.get(event));
+    else prune();
   };
 
-  /** An answer that is about one want alone, or (asked for anew) about all of its event name. */
   const finish = (upKey: string | undefined, event: string, body: object, id: string) => {
     const want = asked.get(upKey!);
     if (!want) return;
     asked.delete(upKey!);
-    const { again } = want;
-    const others = again !== undefined && topics.delete(again) ? at(again) : [];
-    for (const each of new Set([want, ...others])) {
-      const { line, address, key, n } = each;
-      line.wants.delete(each);
-      tell(
-        line,
-        event,
-        { ...body, address: each.event ?? address, key, n: each.event === undefined ? n : undefined },
-        id,
-      );
-    }
+    const { line, address, key, n } = want;
+    line.wants.delete(want);
+    const isNew = want.event === undefined;
+    tell(line, event, { ...body, address: want.event ?? address, key, n: isNew ? n : undefined }, id);
   };
 
   const receive = (event: string, data: string, id: string) => {
     if (!event.startsWith(CONTROL_PREFIX)) {
-      const { cursor, streamId } = parseEventId(id);
-      const topic = topics.get(event);
-      if (topic && cursor && streamId === undefined) {
-        topic.at = cursor;
-        topic.newest = cursor.prev === undefined ? [data, id] : undefined;
-      }
       return say(event, event, data, id);
     }
     // oxlint-disable-next-line no-explicit-any -- what the frame is says what it carries
     const body: any = JSON.parse(data);
-    const topic = topics.get(body.address);
     switch (event) {
       case FRAME.hello:
         hello = body as Hello;
@@ -342,19 +247,17 @@ export function createRelay({ clock, connectTimeoutMs, connect, send, post }: Re
         say('', event, data);
         return drop();
       default:
-        if (topic && event === FRAME.caughtup) topic.apart = false;
-        if (topic && event === FRAME.gap)
-          topics.set(body.address, { at: parseCursor(body.to)!, apart: topic.apart });
+        if (event === FRAME.caughtup) topics.set(body.address, false);
         say(body.address ?? '', event, data, id);
     }
     control.outcome(body.n);
-    if (event === FRAME.hello) control.flush();
   };
 
   const want = (line: Line, { address, from = 'now', key }: SubscriptionEntry, n?: number) => {
     const want: Want = { line, address, from, key, n };
     line.wants.add(want);
-    ask(want);
+    waiting.add(want);
+    schedule();
   };
 
   const relay: Relay = {
@@ -397,13 +300,4 @@ export function createRelay({ clock, connectTimeoutMs, connect, send, post }: Re
     },
   };
   return relay;
-}
-
-/** What is dropped and begun anew goes first, the oldest start before the others. */
-function rank({ from, again }: Want): number {
-  return again === undefined ? 3 : from === 'earliest' ? 0 : from === 'now' ? 2 : 1;
-}
-
-function isEarlier({ from }: Want, other: Want): boolean {
-  return isAtOrBefore(parseCursor(from), parseCursor(other.from));
 }

@@ -1,18 +1,30 @@
 import { FRAME } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
 import { createBrowser, type BrowserTab } from '../../../test/browser.ts';
+import { HELLO } from '../../../test/frames.ts';
 import { createScriptTransport, type Attempt } from '../../../test/scripted-transport.ts';
 import type { AnyChannel } from '@linefeed/shared';
 import { createManualClock, type ManualClock } from '../clock.ts';
 import { createClient } from '../client.ts';
 import { createTab } from './tab.ts';
 
+interface OpenOptions {
+  readonly topic?: string;
+  readonly maxQueuedEvents?: number;
+  readonly handler?: () => unknown;
+}
+
 function createWorld() {
   const clock = createManualClock(1_000_000);
   const browser = createBrowser();
   const { transport, attempts } = createScriptTransport();
-  const controls: Array<{ add: Array<{ address: string; key: string; from: string }> }> = [];
-  const open = (identity = 'ada', tab: BrowserTab = browser.openTab()) => {
+  const controls: Array<{ add: Array<{ address: string; key: string; from: string }>; remove: string[] }> =
+    [];
+  const open = (
+    identity = 'ada',
+    tab: BrowserTab = browser.openTab(),
+    { topic = 'a', maxQueuedEvents, handler = () => {} }: OpenOptions = {},
+  ) => {
     const sharing = createTab({
       base: transport,
       name: identity,
@@ -21,22 +33,27 @@ function createWorld() {
       surroundings: tab.surroundings,
     });
     const got: unknown[] = [];
+    const errors: string[] = [];
     const client = createClient<AnyChannel>({
       url: '/events',
       clock,
       transport: sharing.transport,
-      onError: () => {},
+      maxQueuedEvents,
+      onError: ({ code }) => errors.push(code),
       fetch: async (_url, init) => {
         controls.push(JSON.parse(init?.body as string));
         return new Response('', { status: 202 });
       },
     });
-    client.subscribe('a', (payload: unknown) => got.push(payload));
+    client.subscribe(topic, (payload: unknown) => {
+      got.push(payload);
+      return handler();
+    });
     const close = () => {
       client.close();
       sharing.close();
     };
-    return { tab, client, got, close };
+    return { tab, client, got, errors, close };
   };
   return { clock, browser, attempts, controls, open, settle: () => settle(clock) };
 }
@@ -46,6 +63,15 @@ async function settle(clock: ManualClock): Promise<void> {
     await new Promise<void>((resolve) => setImmediate(resolve));
     await clock.advance(0);
   }
+}
+
+function compareText(a: string | undefined, b: string | undefined): number {
+  return String(a).localeCompare(String(b));
+}
+
+/** Of the nth event behind 5. */
+function idOf(n: number): string {
+  return `e.${(n + 5).toString(36)}.${(n + 4).toString(36)}`;
 }
 
 /** Says hello, and accepts what was asked for in the opening. */
@@ -126,6 +152,44 @@ describe('tabs of one identity', () => {
   });
 });
 
+it("what is delivered again for one tab is dropped by those that have it, and takes nobody's place", async () => {
+  const world = createWorld();
+  const first = world.open();
+  await world.settle();
+  const upstream = world.attempts[0]!;
+  greet(upstream);
+  upstream.send('a', 'one', 'e.6.5');
+  await world.settle();
+  const { client, got, errors } = world.open();
+  const past: unknown[] = [];
+  client.subscribe('a', (payload: unknown) => past.push(payload), { from: 'earliest' });
+  await world.settle();
+  const answer = (from: string, position: number, rewind?: true) => {
+    const { key } = world.controls[0]!.add.find((entry) => entry.from === from)!;
+    upstream.subscribed('a', position, { key, n: 1, tail: 'e.6', ...(rewind && { rewind }) });
+  };
+  answer('earliest', 0, true);
+  answer('now', 6);
+  upstream.send('a', 'zero', 'e.3.0');
+  upstream.send(FRAME.bookmark, {}, 'e.9');
+  await world.settle();
+  upstream.lose();
+  await world.settle();
+  await world.clock.advance(1_000);
+  await world.settle();
+  world.attempts[1]!.hello('e.3');
+  await world.settle();
+  // The cursor of the connection, which has moved on, says nothing of the address meanwhile.
+  const asked = [world.attempts[1]!.opening.entries, ...world.controls.slice(1).map(({ add }) => add)].flat();
+  expect(asked.map(({ from }) => from).toSorted(compareText)).toEqual(['e.3', 'e.6', 'e.6']);
+  expect([first.got, got, past, errors.filter((code) => code !== 'network')]).toEqual([
+    ['one'],
+    [],
+    ['zero'],
+    [],
+  ]);
+});
+
 it('tabs of different identities share nothing', async () => {
   const world = createWorld();
   world.open('ada');
@@ -146,6 +210,101 @@ it('a tab that is refused a lock has a connection of its own', async () => {
   expect(got).toEqual(['one']);
 });
 
+it('a tab whose handler is slow pauses alone, and comes back from its own cursor', async () => {
+  const world = createWorld();
+  const first = world.open();
+  await world.settle();
+  const upstream = world.attempts[0]!;
+  greet(upstream);
+  const finish: Array<() => void> = [];
+  const handler = () => new Promise<void>((resolve) => finish.push(resolve));
+  const slow = world.open('ada', undefined, { maxQueuedEvents: 2, handler });
+  await world.settle();
+  upstream.subscribed('a', 5, { key: world.controls[0]!.add[0]!.key, n: 1 });
+  for (const position of [6, 7, 8, 9]) upstream.send('a', position, `e.${position}.${position - 1}`);
+  await world.settle();
+  expect(first.got).toEqual([6, 7, 8, 9]);
+  expect(slow.client.connection.getSnapshot()).toMatchObject({ state: 'suspended', reason: 'queue' });
+  for (let handled = 0; handled < 2; handled += 1) {
+    finish.shift()!();
+    await world.settle();
+  }
+  expect(world.controls.at(-1)!.add).toMatchObject([{ address: 'a', from: 'e.8' }]);
+  expect(world.attempts).toHaveLength(1);
+  expect(upstream.closed).toBe(false);
+});
+
+it('a tab in which too much waits for an answer ends its line alone, and comes back', async () => {
+  const world = createWorld();
+  const first = world.open();
+  await world.settle();
+  const upstream = world.attempts[0]!;
+  greet(upstream);
+  const { client, got } = world.open();
+  client.subscribe('b', () => {});
+  await world.settle();
+  const [a, b] = world.controls[0]!.add;
+  upstream.subscribed('a', 5, { key: a!.key, n: 1 });
+  // The hello and the answer wait as well.
+  for (let n = 1; n <= 998; n += 1) upstream.send('a', n, idOf(n));
+  await world.settle();
+  expect(client.connection.getSnapshot().error).toBe(undefined);
+  upstream.send('a', 999, idOf(999));
+  await world.settle();
+  expect(client.connection.getSnapshot().error?.message).toBe('Too much came before what was asked for.');
+  expect([first.got.length, got.length, upstream.closed]).toEqual([999, 0, false]);
+  upstream.subscribed('b', 5, { key: b!.key, n: 1 });
+  await world.settle();
+  expect(world.controls[1]).toMatchObject({ add: [], remove: ['b'] });
+  upstream.send(FRAME.end, { address: 'b', n: 2 });
+  await world.clock.advance(2_000);
+  await world.settle();
+  expect(world.controls[2]!.add.map(({ address }) => address)).toEqual(['a', 'b']);
+});
+
+it('a tab that joins gets the newest event of keep: latest, and the others do not get it twice', async () => {
+  const world = createWorld();
+  const first = world.open('ada', undefined, { topic: 'price' });
+  await world.settle();
+  const upstream = world.attempts[0]!;
+  upstream.hello();
+  upstream.subscribed('price', 0, { key: upstream.opening.entries[0]!.key!, tail: 'e.5' });
+  upstream.send('price', 'old', 'e.4');
+  upstream.send('price', 'newest', 'e.5');
+  const { got } = world.open('ada', undefined, { topic: 'price' });
+  await world.settle();
+  const { key } = world.controls[0]!.add[0]!;
+  upstream.subscribed('price', 0, { key, n: 1, tail: 'e.5', rewind: true });
+  upstream.send('price', 'newest', 'e.5');
+  upstream.send(FRAME.caughtup, { address: 'price' });
+  upstream.send('price', 'next', 'e.6');
+  await world.settle();
+  expect(got).toEqual(['newest', 'next']);
+  expect(first.got).toEqual(['old', 'newest', 'next']);
+});
+
+it('a connection that is silent is replaced when a tab comes back to it', async () => {
+  const world = createWorld();
+  world.open();
+  await world.settle();
+  greet(world.attempts[0]!);
+  await world.clock.advance(HELLO.pingMs + 4_000);
+  world.open();
+  await world.settle();
+  expect(world.attempts).toHaveLength(1);
+  await world.clock.advance(1_000);
+  const { got } = world.open();
+  await world.settle();
+  expect(world.attempts[0]!.closed).toBe(true);
+  await world.clock.advance(1_000);
+  await world.settle();
+  const replacement = world.attempts[1]!;
+  greet(replacement, 6);
+  replacement.send('a', 'one', 'e.7.6');
+  await world.settle();
+  expect(got).toEqual(['one']);
+});
+
 it('a refusal reaches the tab that asked, and no other', async () => {
   const world = createWorld();
   const first = world.open();
@@ -154,7 +313,7 @@ it('a refusal reaches the tab that asked, and no other', async () => {
   const second = world.open();
   await world.settle();
   const { address, key } = world.controls[0]!.add[0]!;
-  const answer = { address, key, n: 1, code: 'forbidden', message: 'No.', retryable: false };
+  const answer = { address, key, n: 1, code: 'too_many_subscriptions', message: 'No.', retryable: false };
   world.attempts[0]!.send(FRAME.error, answer);
   world.attempts[0]!.send('a', 'one', 'e.6.5');
   await world.settle();

@@ -1,6 +1,7 @@
 /** A tab among others: who leads, and what its lines and its relay say and hear. */
 import type { Clock } from '../clock.ts';
-import { networkError, send } from '../request.ts';
+import { sendChange } from '../control.ts';
+import { networkError } from '../request.ts';
 import type { Opening, Transport } from '../transport.ts';
 import { createLine, type Line } from './line.ts';
 import type { Message } from './messages.ts';
@@ -101,13 +102,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
       clock,
       connectTimeoutMs,
       connect: (entries, sink) => base({ ...request, entries, cursor: undefined }, sink),
-      async send(upstream, body) {
-        const status = upstream.control?.(body);
-        if (status) return status;
-        const response = await send(request, request.url, body, null);
-        response.body?.cancel().catch(() => {});
-        return response.status;
-      },
+      send: (upstream, change) => upstream.control?.(change) ?? sendChange(request, change),
       post: (items) => post({ leader: own, items }),
     }));
     post({ leader: own, hail: true, items: [] });

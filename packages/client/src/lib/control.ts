@@ -1,6 +1,8 @@
 /** Changes of the subscription list over an open connection: one request in flight, the rest gathered behind it. */
 import type { ControlRequest } from '@linefeed/shared/wire';
-import type { Clock } from '../clock.ts';
+import type { Clock } from './clock.ts';
+import { send as sendRequest } from './request.ts';
+import type { RequestOptions } from './transport.ts';
 
 /** What a control request asks for. */
 export type Change = Required<Pick<ControlRequest, 'add' | 'remove'>>;
@@ -20,7 +22,7 @@ export interface Control {
   readonly reset: (connection?: string) => void;
   /** There may be something to change. */
   readonly flush: () => void;
-  /** An outcome arrived; `n` is the number of the request that asked, if one did. */
+  /** The server said something; `n` is the number of the request that asked for it, if one did. */
   readonly outcome: (n: number | undefined) => void;
 }
 
@@ -50,14 +52,22 @@ export function createControl({ clock, take, send, onFailure }: ControlOptions):
       cancelTimer();
       connection = next;
       n = open = 0;
+      flush();
     },
     flush,
     outcome(of) {
-      if (of !== n || open === 0) return;
-      open -= 1;
-      if (open > 0) return;
-      cancelTimer();
+      if (of === n && open > 0) {
+        open -= 1;
+        if (open === 0) cancelTimer();
+      }
       flush();
     },
   };
+}
+
+/** Sends a control request by HTTP. */
+export async function sendChange(options: RequestOptions, request: ControlRequest): Promise<number> {
+  const { status, body } = await sendRequest(options, options.url, request, null);
+  body?.cancel().catch(() => {});
+  return status;
 }
