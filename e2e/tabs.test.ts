@@ -1,5 +1,6 @@
 /** Many tabs and one connection: a leader that is closed or crashes, an origin that plain EventSources hang. */
-import type { BrowserContext, Page } from '@playwright/test';
+import type { Page } from '@playwright/test';
+import { expectWhole, findLeader, longestSilenceMs, openTabs } from './kit/tabs.ts';
 import { expect, numbers, recorded, startRecording, test } from './kit/test.ts';
 
 test.describe.configure({ timeout: 90_000 });
@@ -14,38 +15,6 @@ async function answersWithin(page: Page, ms: number): Promise<boolean> {
       ]),
     ms,
   );
-}
-
-async function openTabs(context: BrowserContext, origin: string, count: number): Promise<Page[]> {
-  const tabs: Page[] = [];
-  for (let n = 0; n < count; n += 1) {
-    const tab = await context.newPage();
-    await startRecording(tab, origin, { transport: 'fetch', identity: 'ada' });
-    tabs.push(tab);
-  }
-  return tabs;
-}
-
-/** Which tab holds the lock that makes a leader. */
-async function findLeader(tabs: readonly Page[]): Promise<number> {
-  for (let tries = 0; tries < 200; tries += 1) {
-    for (const [index, tab] of tabs.entries()) {
-      const leads = await tab.evaluate(async () => {
-        const { held = [] } = await navigator.locks.query();
-        const leader = held.find(({ name }) => name!.endsWith(']'));
-        const own = held.filter(({ clientId }) => clientId === leader?.clientId);
-        // Only a tab's own locks tell its client id: ask for one and look.
-        const mine = await navigator.locks.request(
-          `probe ${Math.random()}`,
-          async (lock) =>
-            (await navigator.locks.query()).held!.find(({ name }) => name === lock!.name)!.clientId,
-        );
-        return leader !== undefined && own.some(({ clientId }) => clientId === mine);
-      });
-      if (leads) return index;
-    }
-  }
-  throw new Error('Nobody leads.');
 }
 
 test('ten tabs are live through one connection, where seven plain EventSources hang the origin', async ({
@@ -72,8 +41,7 @@ test('ten tabs are live through one connection, where seven plain EventSources h
   await scene.server.publish(1, 50, 2);
   for (const tab of tabs) {
     await expect.poll(async () => (await recorded(tab)).room.length).toBe(50);
-    const { notice, room, errors } = await recorded(tab);
-    expect({ notice, room, errors }).toEqual({ notice: numbers(1, 50), room: numbers(1, 50), errors: [] });
+    await expectWhole(tab, 1, 50);
   }
 });
 
@@ -92,6 +60,7 @@ test('a leader that is closed or crashes, twenty times in a row, costs nobody an
     const watching = tabs.find((tab) => tab !== leader)!;
     const before = (await recorded(watching)).notice.length;
     const killedAt = performance.now();
+    await expectWhole(leader, starts.get(leader)!);
     if (kill % 5 === 0) {
       const session = await context.newCDPSession(leader);
       void session.send('Page.crash').catch(() => undefined);
@@ -115,11 +84,33 @@ test('a leader that is closed or crashes, twenty times in a row, costs nobody an
     starts.set(joined, published + 1);
     tabs.push(joined);
   }
-  for (const tab of tabs) {
-    const { notice, room } = await recorded(tab);
-    const want = numbers(starts.get(tab)!, published);
-    expect({ notice, room }).toEqual({ notice: want, room: want });
-  }
+  for (const tab of tabs) await expectWhole(tab, starts.get(tab)!, published);
   // From the kill until every tab has everything, the 0.4 s of publishing included.
   expect(Math.max(...takeovers)).toBeLessThan(2_000);
 });
+
+for (const end of ['is closed', 'crashes'] as const) {
+  test(`a leader that ${end} is replaced within 2 s by tabs that wait as they do by default`, async ({
+    context,
+    scene,
+  }) => {
+    const origin = `http://127.0.0.1:${scene.server.port}`;
+    const tabs = await openTabs(context, origin, 3, { patient: true });
+    const leader = tabs[await findLeader(tabs)]!;
+    const others = tabs.filter((tab) => tab !== leader);
+    const publishing = scene.server.publish(1, 250, 10);
+    await expect.poll(async () => (await recorded(leader)).notice.length).toBeGreaterThan(10);
+    if (end === 'crashes') {
+      const session = await context.newCDPSession(leader);
+      void session.send('Page.crash').catch(() => undefined);
+      await leader.waitForEvent('crash');
+    }
+    await leader.close();
+    await publishing;
+    for (const tab of others) {
+      await expect.poll(async () => (await recorded(tab)).room.length).toBe(250);
+      await expectWhole(tab, 1, 250);
+      expect(await longestSilenceMs(tab)).toBeLessThan(2_000);
+    }
+  });
+}

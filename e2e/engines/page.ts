@@ -1,9 +1,9 @@
 /** The page's script: what an engine is asked to do in it. */
 import { report, start } from './chaos/recorder.ts';
 import { run } from './conformance/readers.ts';
-import { killLeader, openTab, reportTabs, share, shared } from './tabs/frames.ts';
+import { share, shared } from './tabs/page.ts';
 
-const linefeed = { run, start, report, killLeader, openTab, reportTabs, share, shared };
+const linefeed = { run, start, report, share, shared };
 
 declare global {
   interface Window {

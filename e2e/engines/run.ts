@@ -104,7 +104,7 @@ async function main(): Promise<boolean> {
       const verdicts = await runChaos(engine, { bundle: script, faults, seed });
       tell(`${engine.version}, chaos with seed ${seed}`, verdicts, startedAt);
       startedAt = performance.now();
-      tell(`${engine.version}, tabs (frames of one page)`, await runTabs(engine, script), startedAt);
+      tell(`${engine.version}, tabs`, await runTabs(engine, script), startedAt);
     } finally {
       await engine.close();
     }

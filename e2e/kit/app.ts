@@ -21,6 +21,8 @@ export interface Recorder {
   readonly steps: number[];
   readonly errors: string[];
   readonly states: string[];
+  /** When each notice came, in milliseconds of the page's life. */
+  readonly noticeAt: number[];
   readonly client: Client<Board>;
 }
 
@@ -28,23 +30,26 @@ export interface RecordOptions {
   readonly transport: TransportName;
   /** Share the connection with other tabs of this identity. */
   readonly identity?: string;
+  /** Wait between attempts as a client does by default. */
+  readonly patient?: boolean;
   /** Also run the stream, with so many steps. */
   readonly steps?: number;
 }
 
 /** Starts recording; retries are quick, so that a test of many cuts ends. */
-function record({ transport, identity, steps }: RecordOptions): Recorder {
+function record({ transport, identity, patient = false, steps }: RecordOptions): Recorder {
   const recorder = {
     notice: [] as Seen[],
     room: [] as Seen[],
     steps: [] as number[],
     errors: [] as string[],
     states: [] as string[],
+    noticeAt: [] as number[],
   };
   const options = {
     url: '/events',
     transport: transport === 'fetch' ? fetchTransport() : eventSourceTransport(),
-    retry: { baseMs: 20, floorMs: 10, capMs: 200 },
+    retry: patient ? undefined : { baseMs: 20, floorMs: 10, capMs: 200 },
     connectTimeoutMs: 3_000,
     onError: (error: LinefeedError) => recorder.errors.push(`${error.code}: ${error.message}`),
   };
@@ -56,9 +61,11 @@ function record({ transport, identity, steps }: RecordOptions): Recorder {
     const { current, state } = client.connection.getSnapshot() as { current?: string; state?: string };
     recorder.states.push(current ?? state ?? '');
   });
-  client.subscribe('notice', ({ run, n }) => recorder.notice.push({ run, n }), {
-    onGap: (gap) => recorder.notice.push({ gap }),
-  });
+  const onNotice = ({ run, n }: { readonly run: string; readonly n: number }): void => {
+    recorder.notice.push({ run, n });
+    recorder.noticeAt.push(performance.now());
+  };
+  client.subscribe('notice', onNotice, { onGap: (gap) => recorder.notice.push({ gap }) });
   client.subscribe('room', { name: 'a' }, ({ run, n }) => recorder.room.push({ run, n }), {
     onGap: (gap) => recorder.room.push({ gap }),
   });

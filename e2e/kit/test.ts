@@ -63,8 +63,8 @@ export async function startRecording(page: Page, origin: string, options: Record
 /** What the page has seen so far. */
 export async function recorded(page: Page): Promise<Omit<Recorder, 'client'>> {
   return await page.evaluate(() => {
-    const { notice, room, steps, errors, states } = window.recorder;
-    return { notice, room, steps, errors, states };
+    const { notice, room, steps, errors, states, noticeAt } = window.recorder;
+    return { notice, room, steps, errors, states, noticeAt };
   });
 }
 

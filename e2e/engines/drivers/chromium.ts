@@ -2,7 +2,7 @@
 import { chromium } from '@playwright/test';
 import { findProgram } from '../../../scripts/lib/find-program.ts';
 import { CHROMIUM } from '../../../scripts/lib/programs.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, Tab } from './engine.ts';
 
 export async function openChromium(): Promise<Engine> {
   const browser = await chromium.launch({
@@ -17,14 +17,22 @@ export async function openChromium(): Promise<Engine> {
       '--disable-sync',
     ],
   });
-  const page = await browser.newPage();
+  const context = await browser.newContext();
+  const newTab = async (): Promise<Tab> => {
+    const page = await context.newPage();
+    return {
+      async open(url) {
+        await page.goto(url);
+      },
+      evaluate: async (expression) => await page.evaluate(expression),
+      close: () => page.close(),
+    };
+  };
   return {
+    ...(await newTab()),
     name: 'chromium',
     version: `Chromium ${browser.version()}`,
-    async open(url) {
-      await page.goto(url);
-    },
-    evaluate: async (expression) => await page.evaluate(expression),
+    newTab,
     close: () => browser.close(),
   };
 }

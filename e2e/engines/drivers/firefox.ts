@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { findProgram } from '../../../scripts/lib/find-program.ts';
 import { FIREFOX } from '../../../scripts/lib/programs.ts';
 import { startChild, temporaryFolder } from './child.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, Tab } from './engine.ts';
 
 /** What it would otherwise ask the network or the user by itself. */
 const PREFERENCES: Readonly<Record<string, boolean | number | string>> = {
@@ -83,10 +83,7 @@ export async function openFirefox(): Promise<Engine> {
     'browsingContext.getTree',
     {},
   );
-  const { context } = contexts[0]!;
-  return {
-    name: 'firefox',
-    version: `Firefox ${session.capabilities.browserVersion}`,
+  const tabOf = (context: string): Tab => ({
     async open(url) {
       await call('browsingContext.navigate', { context, url, wait: 'complete' });
     },
@@ -98,6 +95,18 @@ export async function openFirefox(): Promise<Engine> {
       });
       if (exceptionDetails !== undefined) throw new Error(exceptionDetails.text);
       return (JSON.parse(result?.value ?? '[]') as T[])[0] as T;
+    },
+    async close() {
+      await call('browsingContext.close', { context });
+    },
+  });
+  return {
+    ...tabOf(contexts[0]!.context),
+    name: 'firefox',
+    version: `Firefox ${session.capabilities.browserVersion}`,
+    async newTab() {
+      const { context } = await call<{ context: string }>('browsingContext.create', { type: 'window' });
+      return tabOf(context);
     },
     async close() {
       socket.close();

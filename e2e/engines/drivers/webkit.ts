@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { findProgram } from '../../../scripts/lib/find-program.ts';
 import { WEBKIT, XVFB } from '../../../scripts/lib/programs.ts';
 import { startChild, temporaryFolder } from './child.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, Tab } from './engine.ts';
 
 const SCRIPT_TIMEOUT_MS = 250_000;
 
@@ -46,26 +46,50 @@ export async function openWebKit(): Promise<Engine> {
     capabilities: { alwaysMatch: { timeouts: { script: SCRIPT_TIMEOUT_MS } } },
   });
   const session = `/session/${sessionId}`;
+  // The session is at one window at a time.
+  let turn: Promise<unknown> = Promise.resolve();
+  const at = <T>(handle: string, act: () => Promise<T>): Promise<T> => {
+    const result = turn.then(async () => {
+      await call('POST', `${session}/window`, { handle });
+      return await act();
+    });
+    turn = result.catch(() => undefined);
+    return result;
+  };
+  const tabOf = (handle: string): Tab => ({
+    open: (url) =>
+      at(handle, async () => {
+        await call('POST', `${session}/url`, { url });
+      }),
+    evaluate: <T>(expression: string) =>
+      at(handle, async () => {
+        const script = `const done = arguments[0];
+        Promise.resolve(${expression}).then((value) => done({ json: JSON.stringify([value]) }), (error) => done({ error: String(error) }))`;
+        const { json, error } = await call<{ json?: string; error?: string }>(
+          'POST',
+          `${session}/execute/async`,
+          { script, args: [] },
+        );
+        if (json === undefined) throw new Error(error);
+        return (JSON.parse(json) as T[])[0] as T;
+      }),
+    close: () =>
+      at(handle, async () => {
+        await call('DELETE', `${session}/window`);
+      }),
+  });
+  const first = await call<string>('GET', `${session}/window`);
   return {
+    ...tabOf(first),
     name: 'webkit',
     version: `WebKitGTK ${capabilities.browserVersion}`,
-    async open(url) {
-      await call('POST', `${session}/url`, { url });
-    },
-    async evaluate<T>(expression: string) {
-      const script = `const done = arguments[0];
-        Promise.resolve(${expression}).then((value) => done({ json: JSON.stringify([value]) }), (error) => done({ error: String(error) }))`;
-      const { json, error } = await call<{ json?: string; error?: string }>(
-        'POST',
-        `${session}/execute/async`,
-        {
-          script,
-          args: [],
-        },
-      );
-      if (json === undefined) throw new Error(error);
-      return (JSON.parse(json) as T[])[0] as T;
-    },
+    newTab: () =>
+      at(first, async () => {
+        const { handle } = await call<{ handle: string }>('POST', `${session}/window/new`, {
+          type: 'window',
+        });
+        return tabOf(handle);
+      }),
     async close() {
       await call('DELETE', session);
       await driver.end();

@@ -1,9 +1,9 @@
-/** Three tabs and three kills of the leader in one engine. A driver has one page: the tabs are frames of it. */
+/** Three tabs and three kills of the leader in one engine. */
 import { isDeepStrictEqual } from 'node:util';
 import { startServer } from '../../kit/server-process.ts';
-import type { Engine } from '../drivers/engine.ts';
+import type { Engine, Tab } from '../drivers/engine.ts';
 import type { Verdict } from '../verdict.ts';
-import type { TabReport } from './frames.ts';
+import type { TabReport } from './page.ts';
 
 const TABS = 3;
 const KILLS = 3;
@@ -19,28 +19,31 @@ export async function runTabs(engine: Engine, bundle: string): Promise<Verdict[]
   const connections = async (): Promise<string> =>
     await (await fetch(`http://127.0.0.1:${server.port}/connections`)).text();
   try {
-    await engine.open(`http://127.0.0.1:${server.port}`);
-    const starts: number[] = [];
+    // The one that was opened first leads.
+    const tabs: Array<{ readonly tab: Tab; readonly from: number }> = [];
     const open = async (from: number): Promise<void> => {
-      await engine.evaluate('window.linefeed.openTab()');
-      starts.push(from);
+      const tab = await engine.newTab();
+      tabs.push({ tab, from });
+      await tab.open(`http://127.0.0.1:${server.port}`);
+      await tab.evaluate('window.linefeed.share()');
     };
+    const reports = (): Promise<TabReport[]> =>
+      Promise.all(tabs.map(({ tab }) => tab.evaluate<TabReport>('window.linefeed.shared()')));
     for (let n = 0; n < TABS; n += 1) await open(1);
     check(`${TABS} tabs have one connection`, '1', await connections());
     let published = 0;
     for (let kill = 1; kill <= KILLS; kill += 1) {
       const publishing = server.publish(published + 1, published + BATCH, 10);
-      await engine.evaluate('window.linefeed.killLeader()');
-      starts.shift();
+      await tabs.shift()!.tab.close();
       await publishing;
       published += BATCH;
-      const expected = starts.map((from) => ({
+      const expected = tabs.map(({ from }) => ({
         seen: Array.from({ length: published - from + 1 }, (_, index) => from + index),
         trouble: [],
       }));
       let got: TabReport[] = [];
       for (let tries = 0; tries < 50; tries += 1) {
-        got = await engine.evaluate<TabReport[]>('window.linefeed.reportTabs()');
+        got = await reports();
         if (got.every(({ seen }) => seen.at(-1) === published)) break;
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
@@ -48,6 +51,7 @@ export async function runTabs(engine: Engine, bundle: string): Promise<Verdict[]
       await open(published + 1);
     }
     check('there is one connection again', '1', await connections());
+    for (const { tab } of tabs) await tab.close();
     return verdicts;
   } finally {
     await server.kill();

@@ -1,0 +1,26 @@
+/** The page's part of the proof of tabs: a shared client that counts. */
+import { createSharedClient } from '@linefeed/client/share';
+import type { Board } from '../../kit/board.ts';
+
+/** Numbers that one tab has seen, and what went wrong. */
+export interface TabReport {
+  readonly seen: readonly number[];
+  readonly trouble: readonly string[];
+}
+
+const seen: number[] = [];
+const trouble: string[] = [];
+
+/** Subscribes; resolves when that is accepted. */
+export async function share(): Promise<void> {
+  const client = createSharedClient<Board>({
+    url: '/events',
+    onGap: ({ reason }) => trouble.push(`gap: ${reason}`),
+    onError: ({ code, message }) => trouble.push(`${code}: ${message}`),
+  });
+  await client.subscribe('notice', ({ n }) => seen.push(n)).ready;
+}
+
+export function shared(): TabReport {
+  return { seen, trouble };
+}

@@ -1,0 +1,58 @@
+/** Tabs that share a connection: opened together, and which of them leads. */
+import type { BrowserContext, Page } from '@playwright/test';
+import type { RecordOptions } from './app.ts';
+import { expect, numbers, recorded, startRecording } from './test.ts';
+
+export async function openTabs(
+  context: BrowserContext,
+  origin: string,
+  count: number,
+  options: Partial<RecordOptions> = {},
+): Promise<Page[]> {
+  const tabs: Page[] = [];
+  for (let n = 0; n < count; n += 1) {
+    const tab = await context.newPage();
+    await startRecording(tab, origin, { transport: 'fetch', identity: 'ada', ...options });
+    tabs.push(tab);
+  }
+  return tabs;
+}
+
+/** Which tab holds the lock that makes a leader. */
+export async function findLeader(tabs: readonly Page[]): Promise<number> {
+  for (let tries = 0; tries < 200; tries += 1) {
+    for (const [index, tab] of tabs.entries()) {
+      const leads = await tab.evaluate(async () => {
+        const { held = [] } = await navigator.locks.query();
+        const leader = held.find(({ name }) => name!.endsWith(']'));
+        const own = held.filter(({ clientId }) => clientId === leader?.clientId);
+        // Only a tab's own locks tell its client id: ask for one and look.
+        const mine = await navigator.locks.request(
+          `probe ${Math.random()}`,
+          async (lock) =>
+            (await navigator.locks.query()).held!.find(({ name }) => name === lock!.name)!.clientId,
+        );
+        return leader !== undefined && own.some(({ clientId }) => clientId === mine);
+      });
+      if (leads) return index;
+    }
+  }
+  throw new Error('Nobody leads.');
+}
+
+/** What a tab has seen, which may have come into the middle: from its first to its last number nothing missing. */
+export async function expectWhole(tab: Page, from: number, to?: number): Promise<void> {
+  const { notice, room, errors } = await recorded(tab);
+  const wholeTo = (list: readonly unknown[]): number => to ?? from + list.length - 1;
+  expect({ notice, room, errors }).toEqual({
+    notice: numbers(from, wholeTo(notice)),
+    room: numbers(from, wholeTo(room)),
+    errors: [],
+  });
+}
+
+/** The longest time without a notice, from the first one on: while one is published every few milliseconds. */
+export async function longestSilenceMs(tab: Page): Promise<number> {
+  const { noticeAt } = await recorded(tab);
+  return Math.max(...noticeAt.slice(1).map((at, index) => at - noticeAt[index]!));
+}

@@ -1,0 +1,101 @@
+/** A leading tab that the browser puts away or freezes, and one that hangs: the others go on, and it comes back. */
+import { expectWhole, findLeader, longestSilenceMs, openTabs } from './kit/tabs.ts';
+import { expect, recorded, test } from './kit/test.ts';
+
+const TIMEOUT_MS = 1_500;
+/** Behind the timeout: coming back (0.5 s), the wait for an answer of who leads (1.25 s), and opening. */
+const TAKEOVER_MS = TIMEOUT_MS + 2_750;
+const EVENTS = 450;
+
+test.describe.configure({ timeout: 60_000 });
+test.use({ serverOptions: { pingMs: 500, timeoutMs: TIMEOUT_MS } });
+
+test('a leader in the back-forward cache is replaced at once, and goes on behind its own last event', async ({
+  playwright,
+  launchOptions,
+  scene,
+}) => {
+  const browser = await playwright.chromium.launch({
+    ...launchOptions,
+    // Playwright turns the cache off by default.
+    ignoreDefaultArgs: ['--disable-back-forward-cache'],
+  });
+  try {
+    const origin = `http://127.0.0.1:${scene.server.port}`;
+    const tabs = await openTabs(await browser.newContext(), origin, 3);
+    const leader = tabs[await findLeader(tabs)]!;
+    const others = tabs.filter((tab) => tab !== leader);
+    await leader.evaluate(() => {
+      addEventListener('pageshow', ({ persisted }) => (document.title = `back: ${persisted}`));
+    });
+    const publishing = scene.server.publish(1, EVENTS, 10);
+    await expect.poll(async () => (await recorded(leader)).notice.length).toBeGreaterThan(10);
+    await leader.goto(`${origin}/connections`);
+    const goneAt = (await recorded(others[0]!)).notice.length;
+    await expect.poll(async () => (await recorded(others[0]!)).notice.length).toBeGreaterThan(goneAt + 20);
+    await leader.goBack({ waitUntil: 'commit' });
+    await expect.poll(async () => await leader.title()).toBe('back: true');
+    await publishing;
+    for (const tab of tabs) {
+      await expect.poll(async () => (await recorded(tab)).room.length).toBe(EVENTS);
+      const { notice, room } = await recorded(tab);
+      expect([notice.length, room.length]).toEqual([EVENTS, EVENTS]);
+    }
+    for (const tab of others) {
+      await expectWhole(tab, 1, EVENTS);
+      expect(await longestSilenceMs(tab)).toBeLessThan(TIMEOUT_MS);
+    }
+    await expectWhole(leader, 1, EVENTS);
+  } finally {
+    await browser.close();
+  }
+});
+
+test('a leader that is frozen is replaced within the timeout, and comes back when it runs again', async ({
+  context,
+  scene,
+}) => {
+  const tabs = await openTabs(context, `http://127.0.0.1:${scene.server.port}`, 3);
+  const leader = tabs[await findLeader(tabs)]!;
+  const others = tabs.filter((tab) => tab !== leader);
+  const session = await context.newCDPSession(leader);
+  const publishing = scene.server.publish(1, EVENTS, 10);
+  await expect.poll(async () => (await recorded(leader)).notice.length).toBeGreaterThan(10);
+  await session.send('Page.setWebLifecycleState', { state: 'frozen' });
+  const frozenAt = (await recorded(others[0]!)).notice.length;
+  await expect.poll(async () => (await recorded(others[0]!)).notice.length).toBeGreaterThan(frozenAt + 100);
+  await session.send('Page.setWebLifecycleState', { state: 'active' });
+  await publishing;
+  for (const tab of tabs) {
+    await expect.poll(async () => (await recorded(tab)).room.length).toBe(EVENTS);
+    await expectWhole(tab, 1, EVENTS);
+  }
+  for (const tab of others) expect(await longestSilenceMs(tab)).toBeLessThan(TIMEOUT_MS);
+});
+
+test('a leader that hangs without a word is replaced when the timeout has passed', async ({
+  context,
+  scene,
+}) => {
+  const tabs = await openTabs(context, `http://127.0.0.1:${scene.server.port}`, 3);
+  const leader = tabs[await findLeader(tabs)]!;
+  const others = tabs.filter((tab) => tab !== leader);
+  const publishing = scene.server.publish(1, EVENTS, 10);
+  await expect.poll(async () => (await recorded(leader)).notice.length).toBeGreaterThan(10);
+  const hanging = leader.evaluate((ms) => {
+    const until = performance.now() + ms;
+    while (performance.now() < until);
+  }, TAKEOVER_MS);
+  await publishing;
+  await hanging;
+  for (const tab of tabs) {
+    await expect.poll(async () => (await recorded(tab)).room.length).toBe(EVENTS);
+    const { notice, room } = await recorded(tab);
+    expect([notice.length, room.length]).toEqual([EVENTS, EVENTS]);
+  }
+  for (const tab of others) {
+    const silenceMs = await longestSilenceMs(tab);
+    expect(silenceMs).toBeGreaterThan(TIMEOUT_MS);
+    expect(silenceMs).toBeLessThan(TAKEOVER_MS);
+  }
+});
