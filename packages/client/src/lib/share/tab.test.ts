@@ -170,6 +170,10 @@ it("what is delivered again for one tab is dropped by those that have it, and ta
   };
   answer('earliest', 0, true);
   answer('now', 6);
+  // One that joins meanwhile is in the same order.
+  const third = world.open();
+  await world.settle();
+  upstream.subscribed('a', 6, { key: world.controls[1]!.add[0]!.key, n: 2, tail: 'e.6' });
   upstream.send('a', 'zero', 'e.3.0');
   upstream.send(FRAME.bookmark, {}, 'e.9');
   await world.settle();
@@ -180,14 +184,35 @@ it("what is delivered again for one tab is dropped by those that have it, and ta
   world.attempts[1]!.hello('e.3');
   await world.settle();
   // The cursor of the connection, which has moved on, says nothing of the address meanwhile.
-  const asked = [world.attempts[1]!.opening.entries, ...world.controls.slice(1).map(({ add }) => add)].flat();
-  expect(asked.map(({ from }) => from).toSorted(compareText)).toEqual(['e.3', 'e.6', 'e.6']);
-  expect([first.got, got, past, errors.filter((code) => code !== 'network')]).toEqual([
+  const asked = [world.attempts[1]!.opening.entries, ...world.controls.slice(2).map(({ add }) => add)].flat();
+  expect(asked.map(({ from }) => from).toSorted(compareText)).toEqual(['e.3', 'e.6', 'e.6', 'e.6']);
+  expect([first.got, got, third.got, past, errors.filter((code) => code !== 'network')]).toEqual([
     ['one'],
+    [],
     [],
     ['zero'],
     [],
   ]);
+});
+
+it('an event name that one tab leaves stays where it is the answer to another one', async () => {
+  const world = createWorld();
+  world.open();
+  await world.settle();
+  const upstream = world.attempts[0]!;
+  greet(upstream);
+  const leaving = world.open('ada', undefined, { topic: 'p' });
+  await world.settle();
+  upstream.subscribed('p', 5, { event: 'P', key: world.controls[0]!.add[0]!.key, n: 1 });
+  const { got } = world.open('ada', undefined, { topic: 'q' });
+  await world.settle();
+  leaving.close();
+  await world.settle();
+  upstream.subscribed('q', 5, { event: 'P', key: world.controls[1]!.add[0]!.key, n: 2 });
+  upstream.send('P', 'one', 'e.6.0');
+  await world.settle();
+  expect(got).toEqual(['one']);
+  expect(world.controls).toHaveLength(2);
 });
 
 it('tabs of different identities share nothing', async () => {
