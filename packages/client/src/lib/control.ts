@@ -11,8 +11,8 @@ export interface ControlOptions {
   readonly clock: Clock;
   /** Takes what is to be changed; nothing of it is handed out again. */
   readonly take: () => Change;
-  /** Sends a request and gives the status of its answer. */
-  readonly send: (request: ControlRequest) => Promise<number>;
+  /** Sends a request and gives the status of its answer; `signal`: nobody waits for it any more. */
+  readonly send: (request: ControlRequest, signal: AbortSignal) => Promise<number>;
   /** It did not work out: another connection, opened with the new list, will. */
   readonly onFailure: () => void;
 }
@@ -31,43 +31,59 @@ const OUTCOME_TIMEOUT_MS = 5_000;
 export function createControl({ clock, take, send, onFailure }: ControlOptions): Control {
   let connection: string | undefined;
   let n = 0;
-  /** Outcomes that the request in flight still waits for. */
+  /** Answers that the request in flight still waits for. */
   let open = 0;
   let cancelTimer = () => {};
+  // Of this connection: a request that hangs would keep one of the six places that a browser has for an origin.
+  let controller = new AbortController();
 
   const flush = () => {
     if (connection === undefined || open > 0) return;
     const change = take();
-    open = change.add.length + change.remove.length;
-    if (open === 0) return;
+    const outcomes = change.add.length + change.remove.length;
+    if (outcomes === 0) return;
+    // Its status is one more.
+    open = outcomes + 1;
     n += 1;
-    const sentTo = connection;
-    const fail = () => connection === sentTo && onFailure();
+    const sent = n;
+    const { signal } = controller;
+    const fail = () => signal.aborted || onFailure();
     cancelTimer = clock.after(OUTCOME_TIMEOUT_MS, fail);
-    send({ connection, n, ...change }).then((status) => status === 202 || fail(), fail);
+    send({ connection, n, ...change }, signal).then(
+      (status) => (status === 202 ? signal.aborted || outcome(sent) : fail()),
+      fail,
+    );
+  };
+
+  const outcome = (of: number | undefined) => {
+    if (of === n && open > 0) {
+      open -= 1;
+      if (open === 0) cancelTimer();
+    }
+    flush();
   };
 
   return {
     reset(next) {
       cancelTimer();
+      controller.abort();
+      controller = new AbortController();
       connection = next;
       n = open = 0;
       flush();
     },
     flush,
-    outcome(of) {
-      if (of === n && open > 0) {
-        open -= 1;
-        if (open === 0) cancelTimer();
-      }
-      flush();
-    },
+    outcome,
   };
 }
 
 /** Sends a control request by HTTP. */
-export async function sendChange(options: RequestOptions, request: ControlRequest): Promise<number> {
-  const { status, body } = await sendRequest(options, options.url, request, null);
+export async function sendChange(
+  options: RequestOptions,
+  request: ControlRequest,
+  signal: AbortSignal | null = null,
+): Promise<number> {
+  const { status, body } = await sendRequest(options, options.url, request, signal);
   body?.cancel().catch(() => {});
   return status;
 }

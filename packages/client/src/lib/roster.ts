@@ -96,7 +96,7 @@ export function createRoster(context: RosterContext): Roster {
       const add = ask(list.filter(({ sent }) => !sent)).map((entry) => toEntry(entry, roster.cursor, true));
       return { add, remove };
     },
-    send: (request) => connection.control(request) ?? sendChange(context, request),
+    send: (request, signal) => connection.control(request) ?? sendChange(context, request, signal),
     // Another connection, opened with the new list, will do.
     onFailure: () => connection.reopen('changed'),
   });

@@ -296,6 +296,48 @@ describe('changing an open connection', () => {
     expect(script.clock.pending).toBe(0);
   });
 
+  for (const [name, leave] of [
+    ['no outcome came within 5 s', (script: Script) => script.clock.advance(5_000)],
+    ['the connection is lost', async (script: Script) => script.last().lose()],
+    ['the client is closed', async (script: Script) => script.client.close()],
+  ] as const) {
+    it(`gives up a request that hangs when ${name}`, async () => {
+      const signals: AbortSignal[] = [];
+      const script = createScript({
+        fetch: (_url, init) =>
+          new Promise((_resolve, reject) => {
+            const signal = init!.signal!;
+            signals.push(signal);
+            signal.addEventListener('abort', () => reject(signal.reason as Error));
+          }),
+      });
+      await connect(script, 'a');
+      script.client.subscribe('b', () => {});
+      await script.settle();
+      expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
+      await leave(script);
+      expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+      // What it rejects with says nothing about the connection that comes next.
+      await script.clock.advance(600);
+      expect(script.attempts.length).toBe(name === 'the client is closed' ? 1 : 2);
+    });
+  }
+
+  it('sends the next request when the one before it was answered, in-band and by its status', async () => {
+    const answers: Array<(response: Response) => void> = [];
+    const script = createScript({ fetch: () => new Promise((resolve) => answers.push(resolve)) });
+    await connect(script, 'a');
+    script.client.subscribe('b', () => {});
+    await script.settle();
+    script.client.subscribe('c', () => {});
+    script.last().subscribed('b', 5, { n: 1 });
+    await script.settle();
+    expect(answers).toHaveLength(1);
+    answers[0]!(new Response('', { status: 202 }));
+    await script.settle();
+    expect(answers).toHaveLength(2);
+  });
+
   for (const [name, happen] of [
     ['409', async () => {}],
     ['503', async () => {}],
