@@ -213,7 +213,7 @@ export function createClient<C extends AnyChannel>(
     close() {
       closed = true;
       unwatch();
-      persistence?.flush();
+      persistence?.close();
       roster.close();
       connection.stop('close', 'asked');
     },

@@ -2,6 +2,7 @@ import { LinefeedError } from '@linefeed/shared';
 import { FRAME } from '@linefeed/shared/wire';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createScript, type Script } from '../../test/scripted-transport.ts';
+import { stubPage } from '../../test/stub-page.ts';
 import type { ClientOptions } from './client.ts';
 import type { ConnectionSnapshot } from './connection-state.ts';
 
@@ -287,21 +288,6 @@ describe('silence', () => {
 });
 
 describe('the page', () => {
-  /** A window and a document with nothing but events. */
-  function stubPage(): { fire: (type: string) => void; show: (visibility: string) => void } {
-    const page = new EventTarget();
-    const document = Object.assign(new EventTarget(), { visibilityState: 'visible' });
-    vi.stubGlobal('addEventListener', page.addEventListener.bind(page));
-    vi.stubGlobal('document', document);
-    return {
-      fire: (type) => void (type === 'resume' ? document : page).dispatchEvent(new Event(type)),
-      show(visibility) {
-        document.visibilityState = visibility;
-        page.dispatchEvent(new Event('visibilitychange'));
-      },
-    };
-  }
-
   for (const hint of ['online', 'pageshow', 'resume']) {
     it(`ends a wait at once on ${hint}`, async () => {
       const page = stubPage();

@@ -1,12 +1,15 @@
 import { defineChannel } from '@linefeed/shared';
 import { FRAME } from '@linefeed/shared/wire';
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { createScript, createScriptTransport, type Script } from '../../test/scripted-transport.ts';
+import { stubPage } from '../../test/stub-page.ts';
 import { createClient, type ClientOptions } from './client.ts';
 import { createManualClock } from './clock.ts';
 import { persistCursor, type Persistence } from './persist.ts';
 import type { SubscriptionOptions } from './subscription.ts';
+
+afterEach(() => vi.unstubAllGlobals());
 
 interface Handling {
   readonly script: Script;
@@ -355,12 +358,21 @@ describe('iterate', () => {
 });
 
 describe('persist', () => {
-  function createStorage(): {
+  function createStorage(kept?: string): {
     getItem: (key: string) => string | null;
     setItem: (key: string, value: string) => void;
+    written: string[];
   } {
-    const items = new Map<string, string>();
-    return { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => void items.set(key, value) };
+    const items = new Map<string, string>(kept === undefined ? [] : [['linefeed /events ', kept]]);
+    const written: string[] = [];
+    return {
+      getItem: (key) => items.get(key) ?? null,
+      setItem(key, value) {
+        items.set(key, value);
+        written.push(value);
+      },
+      written,
+    };
   }
 
   it('goes on behind the committed cursor with what was subscribed, over a reload', async () => {
@@ -442,4 +454,109 @@ describe('persist', () => {
       expect(after.last().opening.entries[0]!.from).toBe(from);
     }
   });
+
+  it('restores an address once: who comes back in the same page gets nothing again', async () => {
+    const script = createScript({ persist: persistCursor({ storage: createStorage('e.3 a') }) });
+    const got: unknown[] = [];
+    script.client.subscribe('z', () => {});
+    const stop = script.client.subscribe('a', (payload: unknown) => got.push(payload));
+    await script.settle();
+    expect(script.last().opening.entries).toContainEqual({ address: 'a', key: '2', from: 'e.3' });
+    script.last().hello('e.3');
+    script.last().subscribed('a', 3);
+    script.last().subscribed('z', 3);
+    for (const position of [4, 5]) script.last().send('a', position, `e.${position}.${position - 1}`);
+    stop();
+    await script.clock.advance(1_000);
+    script.last().send('linefeed.end', { address: 'a', n: 1 });
+    script.client.subscribe('a', (payload: unknown) => got.push(payload));
+    await script.settle();
+    expect(script.controls.at(-1)!.add).toEqual([{ address: 'a', key: '3', from: 'now' }]);
+    expect(got).toEqual([4, 5]);
+  });
+
+  it('counts a subscription with a start of its own as the first one, too', async () => {
+    const script = createScript({ persist: persistCursor({ storage: createStorage('e.3 a') }) });
+    script.client.subscribe('a', () => {}, { from: 'now' });
+    script.client.subscribe('a', () => {});
+    await script.settle();
+    expect(script.last().opening.entries.map(({ from }) => from)).not.toContain('e.3');
+  });
+
+  it('keeps what was restored for who subscribes later, until the cursor has gone past it', async () => {
+    const storage = createStorage('e.3 a b');
+    const script = createScript({ persist: persistCursor({ storage }) });
+    script.client.subscribe('a', () => {});
+    await script.settle();
+    script.last().hello('e.3');
+    script.last().subscribed('a', 3);
+    await script.clock.advance(1_000);
+    expect(storage.written).toEqual(['e.3 a b']);
+    script.last().send('a', 4, 'e.4.3');
+    await script.clock.advance(1_000);
+    expect(storage.written.at(-1)).toBe('e.4 a');
+    script.client.subscribe('b', () => {});
+    await script.settle();
+    expect(script.controls.at(-1)!.add).toEqual([{ address: 'b', key: '2', from: 'now' }]);
+  });
+
+  it('is not forgotten by a page that is left before it has connected', async () => {
+    const storage = createStorage('e.3 a');
+    const script = createScript({ persist: persistCursor({ storage }) });
+    script.client.subscribe('a', () => {});
+    await script.settle();
+    script.client.close();
+    expect(storage.getItem('linefeed /events ')).toBe('e.3 a');
+  });
+
+  it('is written last by close(), without what was still being handled', async () => {
+    const storage = createStorage();
+    const { script, send } = await handle({}, { persist: persistCursor({ storage }) });
+    send(1);
+    await script.clock.advance(1_000);
+    script.client.close();
+    expect(storage.written.at(-1)).toBe('e.0 a');
+    const { length } = storage.written;
+    await script.clock.advance(10_000);
+    expect(storage.written).toHaveLength(length);
+  });
+
+  it('is written once in a second, however often something is handled', async () => {
+    const storage = createStorage();
+    const script = createScript({ persist: persistCursor({ storage }) });
+    script.client.subscribe('a', () => {});
+    await script.settle();
+    script.last().hello('e.0');
+    script.last().subscribed('a', 0);
+    for (let position = 1; position <= 35; position += 1) {
+      script.last().send('a', position, `e.${position.toString(36)}.${(position - 1).toString(36)}`);
+      await script.clock.advance(100);
+    }
+    // One commit each 100 ms, ten to a write: the 10th, the 20th, the 30th.
+    expect(storage.written).toEqual(['e.a a', 'e.k a', 'e.u a']);
+  });
+
+  it('speaks for no address that goes its own way', async () => {
+    const storage = createStorage();
+    const { script } = await handle({}, { persist: persistCursor({ storage }) });
+    script.client.subscribe('b', () => {}, { from: 'earliest' });
+    await script.settle();
+    script.last().subscribed('b', 0, { n: 1, rewind: true });
+    script.client.subscribe('c', () => {});
+    await script.clock.advance(1_000);
+    expect(storage.written.at(-1)).toBe('e.0 a');
+  });
+
+  for (const leave of ['hidden', 'pagehide']) {
+    it(`is written at once on ${leave}`, async () => {
+      const page = stubPage();
+      const storage = createStorage();
+      const { script } = await handle({}, { persist: persistCursor({ storage }) });
+      expect(storage.written).toEqual([]);
+      if (leave === 'hidden') page.show('hidden');
+      else page.fire('pagehide');
+      expect(storage.written).toEqual(['e.0 a']);
+      script.client.close();
+    });
+  }
 });

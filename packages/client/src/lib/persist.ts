@@ -25,11 +25,16 @@ export interface PersistContext {
 
 /** A kept cursor. */
 export interface Persistence {
-  /** The cursor that an address had reached, if it was subscribed then. */
+  /**
+   * The cursor that an address had reached, if it was subscribed then: once, and until the committed cursor, gone past
+   * it, is written.
+   */
   readonly restored: (address: string) => string | undefined;
   /** Writes soon: every commit asks. */
   readonly note: () => void;
   readonly flush: () => void;
+  /** Writes for the last time: what ends with the client commits what nobody has handled. */
+  readonly close: () => void;
 }
 
 /** Keeps the cursor of one client. Made by `persistCursor()`. */
@@ -53,21 +58,33 @@ export function persistCursor({ storage, identity = '' }: PersistOptions = {}): 
       }
     };
     // Neither a cursor nor an address has a space in it.
-    const [cursor, ...addresses] = (use() ?? '').split(' ');
+    let [cursor, ...addresses] = (use() ?? '').split(' ');
+    const unclaimed = new Set(addresses);
     let cancel: (() => void) | undefined;
     const flush = () => {
       cancel?.();
       cancel = undefined;
+      const reached = committed();
+      // Left before it has connected: what is kept stays true.
+      if (reached === undefined) return;
+      if (reached !== cursor) {
+        addresses = [];
+        unclaimed.clear();
+      }
       // Only those that the cursor speaks for.
       const spokenFor = [...places].filter(({ at, apart, catching }) => at && !apart && !catching);
-      use([committed(), ...spokenFor.map(({ address }) => address)].join(' '));
+      use([reached, ...new Set([...addresses, ...spokenFor.map(({ address }) => address)])].join(' '));
     };
     return {
-      restored: (address) => (addresses.includes(address) ? cursor : undefined),
+      restored: (address) => (unclaimed.delete(address) ? cursor : undefined),
       note() {
         cancel ??= clock.after(WRITE_EVERY_MS, flush);
       },
       flush,
+      close() {
+        flush();
+        cancel = () => {};
+      },
     };
   };
 }

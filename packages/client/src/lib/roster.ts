@@ -32,7 +32,7 @@ export interface RosterContext extends RequestOptions {
   readonly clock: Clock;
   readonly connection: Connection;
   readonly lingerMs?: number | undefined;
-  /** Where an address stood before a reload. */
+  /** Where an address stood before a reload, for whoever asks first. */
   readonly restored: (address: string) => string | undefined;
 }
 
@@ -124,13 +124,14 @@ export function createRoster(context: RosterContext): Roster {
     add(delivery, { from, restart }) {
       const address = encodeAddress(delivery.topic, delivery.params as object | undefined);
       const own = from !== undefined;
+      const before = restored(address);
       // A stream is a run for each subscription; until the server has said which it is, one entry stands for all.
       const shared = [...entries].find(
         (entry) => !own && !entry.own && entry.address === address && (entry.at || !entry.event),
       );
       roster.schedule(true);
       if (!shared) {
-        return enter(delivery, { address, from: own ? toFrom(from) : restored(address), own, restart });
+        return enter(delivery, { address, from: own ? toFrom(from) : before, own, restart });
       }
       if (shared.deliveries.size === 0) shared.cancelTimer?.();
       shared.deliveries.add(delivery);
