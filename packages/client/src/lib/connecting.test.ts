@@ -128,6 +128,33 @@ describe('losing the connection', () => {
     expect(state(script).error?.cause).toMatchObject({ code: 'network' });
   });
 
+  it('says which attempt was the last, and its status', async () => {
+    const script = await connect({ retry: { maxAttempts: 1 } });
+    script.last().lose({ error: httpError(503) });
+    expect(state(script).error).toMatchObject({
+      code: 'retries_exhausted',
+      attempt: 1,
+      status: 503,
+      retryable: false,
+    });
+  });
+
+  it('counts from the start where nothing was subscribed meanwhile', async () => {
+    const script = createScript({ lingerMs: 0 });
+    const stop = script.client.subscribe('a', () => {});
+    await script.settle();
+    for (let round = 0; round < 3; round += 1) {
+      script.last().lose();
+      await script.clock.advance(10_000);
+    }
+    expect(state(script).attempt).toBe(4);
+    stop();
+    await script.clock.advance(1);
+    script.client.subscribe('a', () => {});
+    await script.settle();
+    expect(state(script)).toMatchObject({ state: 'connecting', attempt: 1 });
+  });
+
   it('tries once more on 401, and fails on the second in a row', async () => {
     const script = await connect();
     script.last().lose({ error: httpError(401) });
@@ -249,11 +276,46 @@ describe('silence', () => {
     expect(state(script).state).toBe('connected');
   });
 
-  it('replaces a connection that died in its sleep two seconds after waking', async () => {
+  it('replaces a connection that died in its sleep one ping and two seconds after waking', async () => {
     const script = await connect();
     script.clock.sleep(3_600_000);
-    await script.clock.advance(2_000);
+    await script.clock.advance(16_999);
+    expect(state(script).state).toBe('connected');
+    await script.clock.advance(1);
     expect(state(script).reason).toBe('silence');
+  });
+
+  it('is no alarm where the wall clock is set forward, in whatever moment', async () => {
+    for (let heldMs = 1_000; heldMs < 35_000; heldMs += 1_000) {
+      const script = await connect();
+      // Pings at 15 s and at 30 s; the clock is set forward between them.
+      const pings = async (ms: number) => {
+        for (let at = 1_000; at <= ms; at += 1_000) {
+          await script.clock.advance(1_000);
+          passed += 1_000;
+          if (passed % 15_000 === 0) script.last().sink.onLife();
+        }
+      };
+      let passed = 0;
+      await pings(heldMs);
+      script.clock.sleep(3_600_000);
+      await pings(120_000);
+      expect(state(script)).toMatchObject({ state: 'connected', connectionCount: 1 });
+      script.client.close();
+    }
+  });
+
+  it('is no alarm where a hint comes behind a wall clock that was set forward', async () => {
+    const page = stubPage();
+    const script = await connect();
+    script.clock.sleep(3_600_000);
+    for (let second = 0; second < 15; second += 1) {
+      page.fire('online');
+      await script.clock.advance(1_000);
+    }
+    script.last().sink.onLife();
+    await script.clock.advance(5_000);
+    expect(state(script)).toMatchObject({ state: 'connected', connectionCount: 1 });
   });
 
   it('never comes where the server promises no sign of life', async () => {
@@ -349,6 +411,128 @@ describe('the page', () => {
     expect(state(script).state).toBe('connecting');
     expect(script.last().opening.cursor).toBe('e.5');
   });
+
+  it('stays paused on every hint that comes while it is hidden', async () => {
+    const page = stubPage();
+    const script = await connect({ pauseWhenHidden: true });
+    page.show('hidden');
+    await script.clock.advance(30_000);
+    for (const hint of ['online', 'offline', 'pageshow', 'resume', 'pagehide']) page.fire(hint);
+    await script.clock.advance(3_600_000);
+    expect(state(script).state).toBe('suspended');
+    expect(script.attempts).toHaveLength(1);
+    page.show('visible');
+    expect(script.attempts).toHaveLength(2);
+  });
+
+  it('pauses at the end of the grace, whatever hint comes within it', async () => {
+    const page = stubPage();
+    const script = await connect({ pauseWhenHidden: { graceMs: 4_000 } });
+    page.show('hidden');
+    await script.clock.advance(3_000);
+    for (const hint of ['online', 'offline', 'pageshow', 'resume']) page.fire(hint);
+    await script.clock.advance(999);
+    expect(state(script).state).toBe('connected');
+    await script.clock.advance(1);
+    expect(state(script)).toMatchObject({ state: 'suspended', reason: 'hidden' });
+  });
+
+  it('pauses a client that was made in a hidden page, the grace behind its first attempt', async () => {
+    stubPage('hidden');
+    const script = createScript({ pauseWhenHidden: { graceMs: 4_000 } });
+    await script.clock.advance(60_000);
+    script.client.subscribe('a', () => {});
+    await script.settle();
+    script.last().hello('e.5');
+    await script.clock.advance(3_999);
+    expect(state(script).state).toBe('connected');
+    await script.clock.advance(1);
+    expect(state(script).state).toBe('suspended');
+  });
+
+  it('pauses though it is losing its connection again and again while hidden', async () => {
+    const page = stubPage();
+    const script = await connect({ pauseWhenHidden: { graceMs: 4_000 } });
+    page.show('hidden');
+    for (let round = 0; round < 4; round += 1) {
+      script.last().lose();
+      await script.clock.advance(1_000);
+    }
+    expect(state(script).state).toBe('suspended');
+  });
+
+  it('stays paused when a full queue, which had closed the response, has room again', async () => {
+    const page = stubPage();
+    const script = createScript({ pauseWhenHidden: { graceMs: 4_000 }, maxQueuedEvents: 1 });
+    let finish = () => {};
+    script.client.subscribe('a', () => new Promise<void>((resolve) => (finish = resolve)));
+    await script.settle();
+    script.last().hello('e.5');
+    script.last().subscribed('a', 5);
+    for (const position of [6, 7]) script.last().send('a', position, `e.${position}.${position - 1}`);
+    script.last().lose({ full: true });
+    page.show('hidden');
+    await script.clock.advance(4_000);
+    expect(state(script)).toMatchObject({ state: 'suspended', reason: 'hidden' });
+    finish();
+    await script.settle();
+    expect(script.attempts).toHaveLength(1);
+  });
+
+  it('leaves no pause behind where nothing is subscribed any more', async () => {
+    const page = stubPage();
+    const script = createScript({ pauseWhenHidden: true, lingerMs: 0 });
+    const stop = script.client.subscribe('a', () => {});
+    await script.settle();
+    page.show('hidden');
+    stop();
+    await script.clock.advance(1);
+    expect(state(script).state).toBe('idle');
+    expect(script.clock.pending).toBe(0);
+  });
+
+  it('opens nothing for a page that is being left', async () => {
+    const page = stubPage();
+    const script = await connect();
+    script.last().lose();
+    page.fire('pagehide');
+    expect(script.attempts).toHaveLength(1);
+  });
+
+  it('replaces a first attempt that hangs when the network comes back', async () => {
+    const page = stubPage();
+    const script = createScript();
+    script.client.subscribe('a', () => {});
+    await script.settle();
+    page.fire('pageshow');
+    expect(script.attempts).toHaveLength(1);
+    page.fire('online');
+    expect(script.attempts).toHaveLength(2);
+    expect(script.attempts[0]!.closed).toBe(true);
+    expect(state(script).state).toBe('connecting');
+  });
+
+  for (const [name, lose] of [
+    ['Retry-After', (script: Script) => script.last().lose({ error: httpError(429), retryAfter: '60' })],
+    [
+      'reconnect',
+      (script: Script) => script.last().send(FRAME.reconnect, { afterMs: 60_000, reason: 'busy' }),
+    ],
+  ] as const) {
+    it(`comes back no sooner than ${name} says, whatever the page hints`, async () => {
+      const page = stubPage();
+      const script = await connect({ retry: { baseMs: 1_000_000, capMs: 1_000_000 } });
+      lose(script);
+      for (const hint of ['online', 'pageshow', 'resume']) page.fire(hint);
+      await script.clock.advance(59_000);
+      page.show('visible');
+      expect(state(script)).toMatchObject({ state: 'reconnecting', retryInMs: 1_000 });
+      await script.clock.advance(999);
+      expect(script.attempts).toHaveLength(1);
+      await script.clock.advance(1);
+      expect(script.attempts).toHaveLength(2);
+    });
+  }
 
   it('is left alone once the client is closed', async () => {
     const page = stubPage();

@@ -11,7 +11,7 @@ import {
 } from './connection-state.ts';
 import type { Gate } from './gate.ts';
 import { hear, judge, probe, type Pulse } from './liveness.ts';
-import type { PageHint } from './page.ts';
+import { isHidden, type PageHint } from './page.ts';
 import { NO_FAILURES, planRetry, type RetryHistory, type RetryOptions } from './retry-policy.ts';
 import type { Settlement } from './settlement.ts';
 import { createStore, type Readable } from './store.ts';
@@ -64,7 +64,9 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
   let retryMs: number | undefined;
   let reauthorized = false;
   let cancelTimer = () => {};
-  let cancelPause = () => {};
+  let cancelPause: (() => void) | undefined;
+  /** The server asked for a wait until then. */
+  let notBefore = 0;
 
   const move = (event: ConnectionEvent, reason: ConnectionReason, change?: Partial<ConnectionSnapshot>) => {
     const before = getSnapshot();
@@ -93,6 +95,21 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
     cancelTimer = clock.after(delayMs, task);
   };
 
+  const pauseLater = () => {
+    if (!pauseWhenHidden || !isHidden()) return;
+    cancelPause ??= clock.after(pauseWhenHidden === true ? 30_000 : pauseWhenHidden.graceMs, () => {
+      cancelPause = undefined;
+      if (nextState(getSnapshot().state, 'suspend') !== 'suspended') return;
+      drop();
+      move('suspend', 'hidden');
+    });
+  };
+
+  const stopPause = () => {
+    cancelPause?.();
+    cancelPause = undefined;
+  };
+
   const watch = (next: Pulse | undefined) => {
     pulse = next;
     if (!next) return fail('silence', `Nothing came for ${clock.now() - heardAt!} ms.`);
@@ -104,6 +121,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
 
   const open = (reason: ConnectionReason) => {
     drop();
+    pauseLater();
     move('start', reason, { attempt: history.failures + 1 });
     wait(connectTimeoutMs, () =>
       fail('connect_timeout', `No hello within ${connectTimeoutMs} ms: is ${context.url} a feed?`),
@@ -195,8 +213,9 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
       nowMs,
       clock.random(),
     );
-    const { failures, delayMs } = plan;
+    const { failures, delayMs, askedMs } = plan;
     history = plan;
+    notBefore = nowMs + askedMs;
     if (error) {
       Object.assign(error, { attempt });
       const { retryable, message } = error;
@@ -204,6 +223,9 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
         const final = retryable
           ? new LinefeedError('retries_exhausted', `Gave up after ${failures} attempts: ${message}`, {
               cause: error,
+              attempt,
+              status: error.status,
+              retryable: false,
             })
           : error;
         move('refused', final.code, { error: final });
@@ -227,7 +249,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
     reopen,
     stop(event, reason) {
       const { state } = getSnapshot();
-      cancelPause();
+      stopPause();
       if (nextState(state, event) === state) return;
       drop();
       history = NO_FAILURES;
@@ -237,22 +259,22 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
     control: (request) => response?.control?.(request),
     hint(hint) {
       const { state, reason } = getSnapshot();
+      const waitMs = notBefore - clock.now();
       if (hint === 'pagehide') return;
-      cancelPause();
-      if (hint === 'hidden') {
-        if (!pauseWhenHidden) return;
-        cancelPause = clock.after(pauseWhenHidden === true ? 30_000 : pauseWhenHidden.graceMs, () => {
-          if (nextState(getSnapshot().state, 'suspend') !== 'suspended') return;
-          drop();
-          move('suspend', 'hidden');
-        });
-      } else if (pulse) {
-        watch(probe(pulse, clock.now()));
-      } else if (
+      if (!isHidden()) stopPause();
+      if (hint === 'hidden') pauseLater();
+      else if (pulse) watch(probe(pulse, clock.now()));
+      else if (
         hint !== 'offline' &&
-        (reason === 'hidden' || (state === 'reconnecting' && (!response || hint === 'online')))
+        (reason === 'hidden'
+          ? !isHidden()
+          : hint === 'online'
+            ? state === 'connecting' || state === 'reconnecting'
+            : state === 'reconnecting' && !response)
       ) {
-        open('page');
+        if (waitMs <= 0) return open('page');
+        move('lost', reason, { retryInMs: waitMs });
+        wait(waitMs, () => open('page'));
       }
     },
   };

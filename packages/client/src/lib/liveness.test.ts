@@ -24,17 +24,19 @@ describe('liveness', () => {
     expect(judge(heard, early.dueAt)).toEqual(heard);
   });
 
-  it('gives what arrived during a sleep two seconds to be read before it judges', () => {
+  it('gives a connection one ping and two seconds behind a jump of the clock, which may be a sleep or none', () => {
     const woken = judge(hear(TIMINGS, 0), 3_600_000);
-    expect(woken).toMatchObject({ suspect: true, dueAt: 3_602_000 });
-    expect(judge(hear(woken!, 3_600_001), 3_602_000)).toMatchObject({ suspect: false });
-    expect(judge(woken!, 3_602_000)).toBeUndefined();
+    expect(woken).toMatchObject({ suspect: true, dueAt: 3_617_000 });
+    expect(judge(hear(woken!, 3_600_001), 3_617_000)).toMatchObject({ suspect: false });
+    expect(probe(woken!, 3_600_002)).toEqual(woken);
+    expect(judge(woken!, 3_617_000)).toBeUndefined();
   });
 
   it('gives more grace the later the timer is', () => {
     const pulse = hear(TIMINGS, 0);
     expect(judge(pulse, pulse.dueAt)!.dueAt - pulse.dueAt).toBe(50);
     expect(judge(pulse, pulse.dueAt + 700)!.dueAt - pulse.dueAt).toBe(1_400);
+    expect(judge(pulse, pulse.dueAt + 2_000)!.dueAt - pulse.dueAt).toBe(4_000);
   });
 
   it('asks for the next ping in time when probed, and never later than before', () => {

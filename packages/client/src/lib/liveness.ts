@@ -13,8 +13,8 @@ export interface Pulse {
   readonly suspect: boolean;
 }
 
-// Sleep, a frozen page or a long task hold back the network as well as timers: the later the judge, the longer it
-// waits for what has already arrived.
+// A frozen page or a long task hold back the network as well as timers: the later the judge, the longer it waits for
+// what has already arrived. Later than this, the machine slept or its clock was set forward: the next ping tells which.
 const MIN_GRACE_MS = 50;
 const MAX_GRACE_MS = 2_000;
 // The same allowance for the way that the announced timeout makes.
@@ -28,6 +28,7 @@ export function hear(pulse: Pick<Pulse, 'pingMs' | 'timeoutMs'>, nowMs: number):
 
 /** The network may have changed under us: the next ping must come when it is due, not after two of them. */
 export function probe(pulse: Pulse, nowMs: number): Pulse {
+  if (pulse.suspect) return pulse;
   const dueAt = Math.max(nowMs, pulse.heardAt + pulse.pingMs) + PROBE_MS;
   return { ...pulse, dueAt: Math.min(pulse.dueAt, dueAt) };
 }
@@ -43,6 +44,6 @@ export function judge(pulse: Pulse, nowMs: number): Pulse | undefined {
   return {
     ...pulse,
     suspect: true,
-    dueAt: nowMs + Math.min(Math.max(lateMs, MIN_GRACE_MS), MAX_GRACE_MS),
+    dueAt: nowMs + (lateMs > MAX_GRACE_MS ? pulse.pingMs + MAX_GRACE_MS : Math.max(lateMs, MIN_GRACE_MS)),
   };
 }

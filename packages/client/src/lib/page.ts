@@ -3,6 +3,11 @@
 /** Something happened that makes acting now better than waiting. */
 export type PageHint = 'online' | 'offline' | 'visible' | 'hidden' | 'pageshow' | 'pagehide' | 'resume';
 
+/** Whether nobody sees the page; what is no page is never hidden. */
+export function isHidden(): boolean {
+  return globalThis.document?.visibilityState === 'hidden';
+}
+
 /** Listens until the returned function is called. */
 export function watchPage(onHint: (hint: PageHint) => void): () => void {
   const controller = new AbortController();

@@ -36,6 +36,8 @@ export interface Loss {
 /** What to do, and what to remember of it. */
 export interface Retry extends RetryHistory {
   readonly delayMs: number;
+  /** What the server asked for: no hint makes the wait shorter. */
+  readonly askedMs: number;
   /** That was the last failure that `maxAttempts` allows. */
   readonly exhausted: boolean;
 }
@@ -60,8 +62,11 @@ export function planRetry(
   if (!planned) failures += 1;
   const quick = (planned || connectedMs !== undefined) && nowMs - quickAt >= QUICK_EVERY_MS;
   const boundMs = Math.min(capMs, Math.max(floorMs, baseMs) * 2 ** (failures - 1));
+  const askedMs = Math.max(afterMs ?? 0, Number(retryAfter) * 1_000 || Date.parse(retryAfter) - nowMs || 0);
   const waitMs = planned
-    ? Math.max(afterMs, quick ? 0 : floorMs)
+    ? quick
+      ? 0
+      : floorMs
     : quick
       ? chance * QUICK_MS
       : Math.max(floorMs, chance * boundMs);
@@ -69,6 +74,7 @@ export function planRetry(
     failures,
     quickAt: quick ? nowMs : quickAt,
     exhausted: failures >= maxAttempts,
-    delayMs: Math.max(waitMs, Number(retryAfter) * 1_000 || Date.parse(retryAfter) - nowMs || 0),
+    askedMs,
+    delayMs: Math.max(waitMs, askedMs),
   };
 }
