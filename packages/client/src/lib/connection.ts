@@ -9,6 +9,7 @@ import {
   type ConnectionReason,
   type ConnectionSnapshot,
 } from './connection-state.ts';
+import { readControl } from './control-frame.ts';
 import type { Gate } from './gate.ts';
 import { hear, judge, probe, type Pulse } from './liveness.ts';
 import { isHidden, type PageHint } from './page.ts';
@@ -159,8 +160,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
   const receive = (event: string, data: string, id: string) => {
     if (!event.startsWith(CONTROL_PREFIX)) return handlers.onEvent(event, data, id);
     const name = event.slice(CONTROL_PREFIX.length);
-    // oxlint-disable-next-line no-explicit-any -- what the frame is says what it carries
-    const body: any = JSON.parse(data);
+    const body = readControl(name, data);
     if (name === 'reconnect') return reopen(body.reason, body.afterMs);
     if (name === 'hello') {
       if (body.protocol !== PROTOCOL_VERSION) {

@@ -35,6 +35,18 @@ describe('the cursor of the connection', () => {
     expect(script.last().opening.entries.some(({ from }) => from !== undefined)).toBe(false);
   });
 
+  it('does not move back with a bookmark', async () => {
+    const script = createScript();
+    listen(script, 'a');
+    await connect(script, 'a');
+    script.last().send('a', 1, 'e.9.5');
+    script.last().send(FRAME.bookmark, {}, 'e.7');
+    expect(script.client.cursor).toBe('e.9');
+    script.last().lose();
+    await script.clock.advance(500);
+    expect(script.last().opening.cursor).toBe('e.9');
+  });
+
   it('moves with bookmarks, with the ids of streams, and with events that nobody wants', async () => {
     const script = createScript();
     listen(script, 'a');

@@ -2,6 +2,7 @@
 import { LinefeedError, type ErrorCode } from '@linefeed/shared';
 import {
   parseCursor,
+  parseEventId,
   type End,
   type Gap,
   type Subscribed,
@@ -123,6 +124,8 @@ export function createRouting(context: RoutingContext): Routing {
     }
   };
 
+  let rolledBack = false;
+
   const moveTo = (id: string) => {
     const cursor = parseCursor(id);
     if (!cursor) return;
@@ -139,7 +142,9 @@ export function createRouting(context: RoutingContext): Routing {
           roster.reset(body.connection);
           break;
         case 'bookmark':
-          moveTo(id);
+          // One that goes back says nothing new, save behind a rollback.
+          if (rolledBack || !isAtOrBefore(parseCursor(id), roster.cursor)) moveTo(id);
+          rolledBack = false;
           break;
         case 'subscribed':
           onSubscribed(body);
@@ -148,6 +153,7 @@ export function createRouting(context: RoutingContext): Routing {
           named(body.address).forEach(join);
           break;
         case 'gap':
+          rolledBack ||= body.reason === 'rollback';
           onGap(body);
           break;
         case 'error':
@@ -161,7 +167,7 @@ export function createRouting(context: RoutingContext): Routing {
     onEvent(event, data, text) {
       const tilde = text.indexOf('~');
       const mark = tilde < 0 ? undefined : text.slice(tilde);
-      const cursor = parseCursor(mark ? text.slice(0, tilde) : text);
+      const { cursor, streamId } = parseEventId(text);
       // The cursor in the id of a stream's event is the connection's, not the event's.
       const own = mark ? undefined : cursor;
       // Who is not accepted yet has a place of its own to come to first.
@@ -194,7 +200,7 @@ export function createRouting(context: RoutingContext): Routing {
         const message = `An event of ${event} is no JSON: ${data.slice(0, 100)}`;
         context.reportInvalid(new LinefeedError('invalid_json', message, { cause, address: event }));
       }
-      const id = mark ? decodeURIComponent(mark.slice(1)) || undefined : toText(own);
+      const id = mark ? streamId || undefined : toText(own);
       for (const entry of bearers) {
         if (own && judgeEvent(entry, own) === 'repeated') continue;
         if (own) entry.at = own;
