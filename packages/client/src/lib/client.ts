@@ -111,11 +111,14 @@ export interface Client<C extends AnyChannel> {
 /**
  * Makes a client for a channel. Only the type of the channel is needed; its value turns run-time validation on. It
  * connects when something is subscribed.
+ *
+ * @throws LinefeedError `invalid_option` where a number makes no sense
  */
 export function createClient<C extends AnyChannel>(
   ...[first, second]: [options: ClientOptions] | [channel: C, options: ClientOptions]
 ): Client<C> {
   const options = second ?? (first as ClientOptions);
+  checkNumbers(options);
   const channel = second && (first as C);
   const gate = createGate();
   const settlement = createSettlement(() => persistence?.note());
@@ -218,4 +221,23 @@ export function createClient<C extends AnyChannel>(
       connection.stop('close', 'asked');
     },
   };
+}
+
+function checkNumbers({
+  connectTimeoutMs,
+  maxQueuedEvents,
+  lingerMs,
+  retry,
+  pauseWhenHidden,
+}: ClientOptions) {
+  const numbers = { connectTimeoutMs, maxQueuedEvents, lingerMs, retry, pauseWhenHidden };
+  for (const [option, given] of Object.entries(numbers)) {
+    const inner = Object(given) === given;
+    for (const [name, value] of Object.entries(inner ? (given as object) : { [option]: given })) {
+      if (value === undefined || typeof value === 'boolean' || (typeof value === 'number' && value >= 0))
+        continue;
+      const path = inner ? `${option}.${name}` : option;
+      throw new LinefeedError('invalid_option', `${path} must be a number from 0 up, not ${String(value)}.`);
+    }
+  }
 }

@@ -264,6 +264,9 @@ describe('silence', () => {
     expect(state(script).state).toBe('connected');
     await script.clock.advance(100);
     expect(state(script)).toMatchObject({ state: 'reconnecting', reason: 'silence' });
+    expect(state(script).error!.message).toBe(
+      'Nothing came for 35000 ms: did the network go, or does a proxy hold the stream back?',
+    );
   });
 
   it('is no alarm when a sleeping machine wakes to bytes that had arrived', async () => {
@@ -541,6 +544,33 @@ describe('the page', () => {
     page.fire('online');
     expect(script.attempts).toHaveLength(1);
   });
+});
+
+describe('options', () => {
+  for (const [name, options] of [
+    ['connectTimeoutMs', (value: number) => ({ connectTimeoutMs: value })],
+    ['maxQueuedEvents', (value: number) => ({ maxQueuedEvents: value })],
+    ['lingerMs', (value: number) => ({ lingerMs: value })],
+    ['retry.baseMs', (value: number) => ({ retry: { baseMs: value } })],
+    ['retry.floorMs', (value: number) => ({ retry: { floorMs: value } })],
+    ['retry.capMs', (value: number) => ({ retry: { capMs: value } })],
+    ['retry.maxAttempts', (value: number) => ({ retry: { maxAttempts: value } })],
+    ['pauseWhenHidden.graceMs', (value: number) => ({ pauseWhenHidden: { graceMs: value } })],
+  ] as const) {
+    it(`that make no sense are refused: ${name}`, () => {
+      for (const value of [Number.NaN, -1, '5' as unknown as number, null as unknown as number]) {
+        expect(() => createScript(options(value))).toThrowError(
+          expect.objectContaining({
+            code: 'invalid_option',
+            message: `${name} must be a number from 0 up, not ${String(value)}.`,
+          }),
+        );
+      }
+      createScript(options(5)).client.close();
+      createScript(options(Infinity)).client.close();
+      createScript(options(undefined as unknown as number)).client.close();
+    });
+  }
 });
 
 describe('reconnect()', () => {

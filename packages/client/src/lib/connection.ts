@@ -23,6 +23,8 @@ export interface ConnectionContext extends RequestOptions {
   readonly clock: Clock;
   readonly gate: Gate;
   readonly settlement: Settlement;
+  /** Tells the user's `onError` of what only the user can mend, though it is tried again. */
+  readonly report: (error: LinefeedError) => void;
   readonly retry?: RetryOptions | undefined;
   readonly connectTimeoutMs?: number | undefined;
   /** Pause so long after the page was hidden; `true`: 30,000. Default: never. */
@@ -64,6 +66,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
   let history: RetryHistory = NO_FAILURES;
   let retryMs: number | undefined;
   let reauthorized = false;
+  let reported = false;
   let cancelTimer = () => {};
   let cancelPause: (() => void) | undefined;
   /** The server asked for a wait until then. */
@@ -113,7 +116,11 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
 
   const watch = (next: Pulse | undefined) => {
     pulse = next;
-    if (!next) return fail('silence', `Nothing came for ${clock.now() - heardAt!} ms.`);
+    if (!next)
+      return fail(
+        'silence',
+        `Nothing came for ${clock.now() - heardAt!} ms: did the network go, or does a proxy hold the stream back?`,
+      );
     wait(next.dueAt - clock.now(), () =>
       // While we read nothing ourselves, silence is our own.
       watch((gate.full() ? hear : judge)(pulse!, clock.now())),
@@ -168,7 +175,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
         return lose({ error: new LinefeedError('protocol', message) });
       }
       const connectedAt = clock.now();
-      reauthorized = false;
+      reauthorized = reported = false;
       cancelTimer();
       if (body.timeoutMs > 0) watch(hear(body, connectedAt));
       move('hello', 'hello', {
@@ -231,6 +238,10 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
         move('refused', final.code, { error: final });
         return handlers.onOver(final);
       }
+    }
+    if (error?.code === 'invalid_option' && !reported) {
+      reported = true;
+      context.report(error);
     }
     move('lost', reason, { attempt: failures, retryInMs: delayMs, error });
     wait(delayMs, () => open('retry'));

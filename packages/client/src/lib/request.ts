@@ -1,5 +1,7 @@
 /** The requests of a client: how they are written, sent, and what a status means. */
 import { LinefeedError } from '@linefeed/shared';
+import { isRetryableStatus } from '@linefeed/shared/wire';
+import { systemClock } from './clock.ts';
 import type { Ending, Opening, RequestOptions } from './transport.ts';
 
 /** The URL that opens a connection by GET. `from` and `key` belong to the `topic` before them. */
@@ -9,15 +11,28 @@ export function toOpeningUrl({ url, entries, cursor }: Opening): string {
   return `${url}${url.includes('?') ? '&' : '?'}${new URLSearchParams(query)}`;
 }
 
+// An error page that does not come must not keep its status from us.
+const EXCERPT_MS = 1_000;
+
 /** Sends a request with headers asked for afresh. A body travels as text/plain: JSON would cost a CORS preflight. */
 export async function send(
-  { headers, credentials, fetch = globalThis.fetch }: RequestOptions,
+  { url: base, headers, credentials, fetch = globalThis.fetch }: RequestOptions,
   url: string,
   body: object | undefined,
   signal: AbortSignal | null,
   method: string = body ? 'POST' : 'GET',
 ): Promise<Response> {
-  const sent = new Headers(typeof headers === 'function' ? await headers() : headers);
+  if (fetch === globalThis.fetch && !globalThis.location && !URL.canParse(base)) {
+    const message = `There is no page here that ${base} is relative to: give an absolute url.`;
+    throw new LinefeedError('invalid_option', message);
+  }
+  let sent: Headers;
+  try {
+    sent = new Headers(typeof headers === 'function' ? await headers() : headers);
+  } catch (cause) {
+    const message = `The headers could not be had, and are asked for again: ${String(cause)}`;
+    throw new LinefeedError('invalid_option', message, { cause, retryable: true });
+  }
   sent.set('accept', 'text/event-stream');
   // Called bare: a browser's fetch refuses any other `this`.
   return fetch(url, {
@@ -38,13 +53,20 @@ export async function toEnding({ status, headers, url, body }: Response): Promis
   if (isOk && /^text\/event-stream *(;|$)/i.test(type ?? '')) return undefined;
   // One chunk: an error page may be long, may never end, and may break off without taking its status back.
   const reader = body?.getReader();
+  const stop = systemClock.after(EXCERPT_MS, () => reader?.cancel().catch(() => {}));
   const chunk = await reader?.read().catch(() => undefined);
+  stop();
   reader?.cancel().catch(() => {});
   const text = new TextDecoder().decode(chunk?.value).slice(0, 500);
+  const advice = isOk
+    ? 'Is this the url of a feed?'
+    : isRetryableStatus(status)
+      ? 'Look at the server, or what stands before it:'
+      : 'Look at url, headers and credentials:';
   return {
     error: new LinefeedError(
       isOk ? 'wrong_content_type' : 'http_status',
-      `${url} answered ${status} (${type}): ${text}`,
+      `${advice} ${url} answered ${status} (${type}): ${text}`,
       { status, body: text },
     ),
     retryAfter: headers.get('retry-after') ?? undefined,
@@ -53,4 +75,11 @@ export async function toEnding({ status, headers, url, body }: Response): Promis
 
 export function networkError(message: string, cause?: unknown): LinefeedError {
   return new LinefeedError('network', message, { cause, retryable: true });
+}
+
+/** What a request threw. */
+export function toRequestError(cause: unknown): LinefeedError {
+  if (LinefeedError.is(cause)) return cause;
+  const message = `The request failed: ${String(cause)}. Is the server up, and may this origin ask it?`;
+  return networkError(message, cause);
 }

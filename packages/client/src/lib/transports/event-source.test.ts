@@ -1,10 +1,12 @@
-import type { AnyChannel } from '@linefeed/shared';
+import type { AnyChannel, LinefeedError } from '@linefeed/shared';
 import { FRAME } from '@linefeed/shared/wire';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { HELLO } from '../../../test/frames.ts';
 import { createClient, type ClientOptions } from '../client.ts';
 import { createManualClock } from '../clock.ts';
 import { eventSourceTransport } from './event-source.ts';
+
+afterEach(() => vi.unstubAllGlobals());
 
 /** An EventSource whose server is the test. */
 class ScriptedEventSource extends EventTarget {
@@ -155,6 +157,44 @@ describe('eventSourceTransport', () => {
     finish();
     await scene.clock.advance(0);
     expect(scene.last().url).toContain('last_event_id=e.3');
+  });
+
+  for (const [name, EventSource, says] of [
+    ['there is none', undefined, 'There is no EventSource here: use fetchTransport()'],
+    [
+      'it takes no such url',
+      class {
+        constructor() {
+          throw new SyntaxError('bad url');
+        }
+      },
+      'EventSource refuses /events',
+    ],
+  ] as const) {
+    it(`fails with words where ${name}`, async () => {
+      vi.stubGlobal('EventSource', EventSource);
+      const errors: LinefeedError[] = [];
+      const scene = await open({
+        transport: eventSourceTransport(),
+        onError: (error) => errors.push(error),
+      });
+      expect(scene.state()).toMatchObject({ state: 'failed', error: { code: 'invalid_option' } });
+      expect(scene.state().error!.message).toContain(says);
+      expect(errors).toEqual([scene.state().error]);
+    });
+  }
+
+  it('is closed before it is asked why it failed, or the browser would ask again meanwhile', async () => {
+    let closed: boolean | undefined;
+    const scene = await open({
+      fetch: async () => {
+        closed = scene.last().closed;
+        return new Response(null, { status: 403 });
+      },
+    });
+    scene.last().fail();
+    await scene.clock.advance(0);
+    expect(closed).toBe(true);
   });
 
   it('refuses headers and lists that no url holds, saying what to do', async () => {

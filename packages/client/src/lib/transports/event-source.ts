@@ -1,7 +1,7 @@
 /** The native transport: the browser's own EventSource, which never reconnects by itself here. */
 import { LinefeedError } from '@linefeed/shared';
 import { FRAME } from '@linefeed/shared/wire';
-import { networkError, send, toEnding, toOpeningUrl } from '../request.ts';
+import { networkError, send, toEnding, toOpeningUrl, toRequestError } from '../request.ts';
 import type { Ending, Transport } from '../transport.ts';
 
 export interface EventSourceTransportOptions {
@@ -53,23 +53,29 @@ export function eventSourceTransport(options: EventSourceTransportOptions = {}):
         .then((response) => toEnding(response))
         .then(
           (ending) => end(ending ?? { error: networkError('The connection ended before hello.') }),
-          (cause: unknown) => end({ error: networkError(`The request failed: ${String(cause)}`, cause) }),
+          (cause: unknown) => end({ error: toRequestError(cause) }),
         );
     };
+    const refuse = (fault: string, cause?: unknown) =>
+      queueMicrotask(() => end({ error: new LinefeedError('invalid_option', fault, { cause }) }));
+    const { EventSource = globalThis.EventSource } = options;
     const fault = opening.headers
       ? 'EventSource sends no headers: use fetchTransport(), cookies, or a token in the url.'
       : url.length > MAX_URL_LENGTH
         ? `The subscriptions make a url of ${url.length} characters, more than ${MAX_URL_LENGTH}: use fetchTransport().`
-        : undefined;
-    if (fault === undefined) {
-      source = new (options.EventSource ?? EventSource)(url, {
-        withCredentials: opening.credentials === 'include',
-      });
+        : EventSource
+          ? undefined
+          : 'There is no EventSource here: use fetchTransport(), or give one: eventSourceTransport({ EventSource }).';
+    if (fault) refuse(fault);
+    else {
+      try {
+        source = new EventSource(url, { withCredentials: opening.credentials === 'include' });
+      } catch (cause) {
+        refuse(`EventSource refuses ${url}: ${String(cause)}`, cause);
+      }
       for (const name of Object.values(FRAME)) listen(name);
       // A server may send an event called `error`, which is no failure of the connection.
-      source.addEventListener('error', (event) => event instanceof MessageEvent || onError());
-    } else {
-      queueMicrotask(() => end({ error: new LinefeedError('invalid_option', fault) }));
+      source?.addEventListener('error', (event) => event instanceof MessageEvent || onError());
     }
     return { close, listen };
   };

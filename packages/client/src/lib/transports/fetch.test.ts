@@ -1,4 +1,4 @@
-import type { AnyChannel } from '@linefeed/shared';
+import type { AnyChannel, LinefeedError } from '@linefeed/shared';
 import { describe, expect, it } from 'vitest';
 import { frame, hello, subscribed } from '../../../test/frames.ts';
 import { createScriptedServer, type Exchange, type ScriptedServer } from '../../../test/scripted-server.ts';
@@ -107,6 +107,51 @@ describe('the request', () => {
     expect(scene.first.request.method).toBe('GET');
   });
 
+  it('says once in an outage that headers could not be had', async () => {
+    const errors: LinefeedError[] = [];
+    let calls = 0;
+    const headers = () => {
+      calls += 1;
+      if (calls !== 4) throw new Error(`no token at call ${calls}`);
+      return {};
+    };
+    await using scene = await open({ headers, onError: (error) => errors.push(error) });
+    expect(errors).toMatchObject([{ code: 'invalid_option', retryable: true }]);
+    expect(errors[0]!.message).toContain(
+      'could not be had, and are asked for again: Error: no token at call 1',
+    );
+    scene.first.stream(hello('e.0'));
+    await until(scene.client, ({ state }) => state === 'connected');
+    scene.first.cut();
+    await until(scene.client, ({ attempt }) => attempt > 8);
+    expect(errors).toHaveLength(2);
+    expect(errors[1]!.message).toContain('call 5');
+  });
+
+  it('fails on a relative url where there is no page, saying what to do', async () => {
+    const errors: LinefeedError[] = [];
+    const client = createClient<AnyChannel>({ url: '/events', onError: (error) => errors.push(error) });
+    client.subscribe('a', () => {});
+    const { error } = await until(client, ({ state }) => state === 'failed');
+    expect(error).toMatchObject({ code: 'invalid_option' });
+    expect(error!.message).toBe('There is no page here that /events is relative to: give an absolute url.');
+    await received(errors, 1);
+    expect(errors).toEqual([error]);
+    client.close();
+  });
+
+  it('has the credentials that were asked for', async () => {
+    const given: Array<RequestCredentials | undefined> = [];
+    const record: typeof fetch = (url, init) => {
+      given.push(init?.credentials);
+      return fetch(url, init);
+    };
+    await using with_ = await open({ credentials: 'include', fetch: record });
+    await using without = await open({ fetch: record });
+    expect(with_.first.request.method + without.first.request.method).toBe('GETGET');
+    expect(given).toEqual(['include', undefined]);
+  });
+
   it('is left when the client closes', async () => {
     await using scene = await open();
     scene.first.stream(hello('e.0'));
@@ -147,6 +192,7 @@ describe('the answer', () => {
       expect(error).toMatchObject({ code: 'http_status', status });
       expect(error!.body).toHaveLength(500);
       expect(error!.message).toContain(`answered ${status} (null): {"code":"x"}`);
+      expect(error!.message).toMatch(/^Look at url, headers and credentials: http/);
     });
   }
 
@@ -156,6 +202,14 @@ describe('the answer', () => {
     setTimeout(() => scene.first.cut(), 20);
     const { error } = await until(scene.client, ({ state }) => state === 'failed');
     expect(error).toMatchObject({ code: 'http_status', status: 403, body: '' });
+  });
+
+  it('keeps its status where its body never comes', async () => {
+    await using scene = await open({ connectTimeoutMs: 8_000 });
+    scene.first.response.writeHead(403).flushHeaders();
+    const { error } = await until(scene.client, ({ state }) => state === 'failed');
+    expect(error).toMatchObject({ code: 'http_status', status: 403, body: '' });
+    await scene.first.closed;
   });
 
   for (const status of [408, 425, 429, 500, 502, 503]) {
@@ -196,6 +250,7 @@ describe('the answer', () => {
     scene.first.response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>');
     const { error } = await until(scene.client, ({ state }) => state === 'failed');
     expect(error).toMatchObject({ code: 'wrong_content_type', body: '<h1>' });
+    expect(error!.message).toMatch(/^Is this the url of a feed\? http.* answered 200 \(text\/html\): <h1>$/);
     for (const type of ['TEXT/Event-Stream', 'text/event-stream ;charset=latin1']) {
       scene.client.reconnect();
       const { response } = await scene.server.next();
@@ -209,6 +264,7 @@ describe('the answer', () => {
     client.subscribe('a', () => {});
     const { error } = await until(client, ({ attempt, retryInMs }) => attempt > 2 && retryInMs !== undefined);
     expect(error).toMatchObject({ code: 'network', retryable: true });
+    expect(error!.message).toContain('Is the server up, and may this origin ask it?');
     client.close();
   });
 });

@@ -1,7 +1,7 @@
 /** The default transport: a streaming fetch through the event stream parser. */
 import { LinefeedError } from '@linefeed/shared';
 import { createEventStreamParser } from '../event-stream-parser.ts';
-import { networkError, send, toEnding, toOpeningUrl } from '../request.ts';
+import { networkError, send, toEnding, toOpeningUrl, toRequestError } from '../request.ts';
 import type { Ending, Transport } from '../transport.ts';
 
 export interface FetchTransportOptions {
@@ -42,7 +42,7 @@ export function fetchTransport({ maxFrameLength = 2 ** 22 }: FetchTransportOptio
     };
 
     void read()
-      .catch((cause: unknown) => ({ error: networkError(`The request failed: ${String(cause)}`, cause) }))
+      .catch((cause: unknown) => ({ error: toRequestError(cause) }))
       .then((ending) => {
         if (signal.aborted) return;
         controller.abort();

@@ -1,0 +1,11 @@
+import { afterEach, expect, it, vi } from 'vitest';
+import { systemClock } from './clock.ts';
+
+afterEach(() => vi.restoreAllMocks());
+
+it('gives no timer a delay that an engine would take for none', () => {
+  const setTimeout = vi.spyOn(globalThis, 'setTimeout');
+  systemClock.after(2 ** 31, () => {})();
+  systemClock.after(5, () => {})();
+  expect(setTimeout.mock.calls.map(([, delayMs]) => delayMs)).toEqual([2 ** 31 - 1, 5]);
+});
