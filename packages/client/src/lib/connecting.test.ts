@@ -321,6 +321,18 @@ describe('silence', () => {
     expect(state(script)).toMatchObject({ state: 'connected', connectionCount: 1 });
   });
 
+  it('has no more patience where bytes count: a large frame is no silence there', async () => {
+    const script = await connect();
+    for (let round = 0; round < 3; round += 1) {
+      await script.clock.advance(34_999);
+      expect(state(script).state).toBe('connected');
+      await script.clock.advance(1);
+      expect(state(script).reason).toBe('silence');
+      await script.clock.advance(5_000);
+      script.last().hello('e.5');
+    }
+  });
+
   it('never comes where the server promises no sign of life', async () => {
     const script = createScript();
     script.client.subscribe('a', () => {});

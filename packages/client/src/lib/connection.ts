@@ -33,7 +33,7 @@ export interface ConnectionContext extends RequestOptions {
 
 export interface ConnectionHandlers {
   /** What to ask for, taken afresh for each attempt. */
-  readonly plan: () => Pick<Opening, 'entries' | 'cursor'>;
+  readonly plan: () => Pick<Opening, 'entries' | 'cursor' | 'openOnly'>;
   /** A control frame, by its name behind the prefix; `hello` comes first. */
   readonly onControl: (name: string, body: unknown, id: string) => void;
   readonly onEvent: (event: string, data: string, id: string) => void;
@@ -57,6 +57,9 @@ export interface Connection extends Readable<ConnectionSnapshot> {
   readonly hint: (hint: PageHint) => void;
 }
 
+// A large frame on a slow link has eight timeouts; a connection that died in its opening is noticed as late.
+const MAX_PATIENCE = 8;
+
 export function createConnection(context: ConnectionContext, handlers: ConnectionHandlers): Connection {
   const { clock, gate, retry, connectTimeoutMs = 10_000, pauseWhenHidden } = context;
   const { getSnapshot, set, subscribe } = createStore(INITIAL);
@@ -67,6 +70,9 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
   let retryMs: number | undefined;
   let reauthorized = false;
   let reported = false;
+  /** How many timeouts to wait for a frame: more, where one in transit was taken for silence. */
+  let patience = 1;
+  let proven = false;
   let cancelTimer = () => {};
   let cancelPause: (() => void) | undefined;
   /** The server asked for a wait until then. */
@@ -116,11 +122,14 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
 
   const watch = (next: Pulse | undefined) => {
     pulse = next;
-    if (!next)
+    if (!next) {
+      if (!proven && response?.framesOnly) patience = Math.min(patience * 2, MAX_PATIENCE);
+      const silentMs = clock.now() - heardAt!;
       return fail(
         'silence',
-        `Nothing came for ${clock.now() - heardAt!} ms: did the network go, or does a proxy hold the stream back?`,
+        `Nothing came for ${silentMs} ms: did the network go, or does a proxy hold the stream back?`,
       );
+    }
     wait(next.dueAt - clock.now(), () =>
       // While we read nothing ourselves, silence is our own.
       watch((gate.full() ? hear : judge)(pulse!, clock.now())),
@@ -165,8 +174,13 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
   };
 
   const receive = (event: string, data: string, id: string) => {
-    if (!event.startsWith(CONTROL_PREFIX)) return handlers.onEvent(event, data, id);
-    const name = event.slice(CONTROL_PREFIX.length);
+    const name = event.startsWith(CONTROL_PREFIX) && event.slice(CONTROL_PREFIX.length);
+    // Behind the opening: frames get through.
+    if (!name || name === 'ping') {
+      proven = true;
+      patience = 1;
+    }
+    if (!name) return handlers.onEvent(event, data, id);
     const body = readControl(name, data);
     if (name === 'reconnect') return reopen(body.reason, body.afterMs);
     if (name === 'hello') {
@@ -177,7 +191,9 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
       const connectedAt = clock.now();
       reauthorized = reported = false;
       cancelTimer();
-      if (body.timeoutMs > 0) watch(hear(body, connectedAt));
+      proven = false;
+      const { pingMs, timeoutMs } = body;
+      if (timeoutMs > 0) watch(hear({ pingMs, timeoutMs: timeoutMs * patience }, connectedAt));
       move('hello', 'hello', {
         error: undefined,
         connectedAt,

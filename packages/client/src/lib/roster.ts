@@ -3,7 +3,7 @@ import { encodeAddress, type Cursor } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import type { Connection } from './connection.ts';
 import { createControl, sendChange } from './control.ts';
-import { toEntry, toFrom, toOpening, toOrder, toText, type Place } from './place.ts';
+import { isAtOrBefore, toEntry, toFrom, toOpening, toOrder, toText, type Place } from './place.ts';
 import { NO_FAILURES, type RetryHistory } from './retry-policy.ts';
 import type { Delivery, SubscriptionOptions } from './subscription.ts';
 import type { Opening, RequestOptions } from './transport.ts';
@@ -56,7 +56,7 @@ export interface Roster {
   readonly refuse: (event: string) => void;
   /** At the end of this tick: tells the server of everything that changed in it; `wake` opens what failed or is over. */
   readonly schedule: (wake?: boolean) => void;
-  readonly takeOpening: () => Pick<Opening, 'entries' | 'cursor'>;
+  readonly takeOpening: () => Pick<Opening, 'entries' | 'cursor' | 'openOnly'>;
   /** A connection is open, or (`undefined`) is gone. */
   readonly reset: (connectionId?: string) => void;
   /** The server said something of an entry; `n` is the number of the request that asked, if one did. */
@@ -73,6 +73,8 @@ export function createRoster(context: RosterContext): Roster {
   let scheduled = false;
   let woken = false;
   let isOpen = false;
+  /** What the opening had no room for: to be added behind hello. */
+  let left: Entry[] = [];
 
   const ask = (asked: Entry[]) => {
     for (const entry of asked) {
@@ -190,12 +192,25 @@ export function createRoster(context: RosterContext): Roster {
       const opening = toOpening(asked, roster.cursor);
       // What nobody shares any more, the new connection does not know.
       if (opening.cursor === undefined) roster.cursor = undefined;
-      return opening;
+      left = [];
+      return {
+        ...opening,
+        openOnly(count) {
+          left = asked.slice(count);
+          for (const entry of left) {
+            if (!entry.at) continue;
+            // By the time it is added, the others will have moved the cursor on.
+            if (!entry.apart && isAtOrBefore(entry.at, roster.cursor)) entry.at = roster.cursor;
+            entry.apart = true;
+          }
+        },
+      };
     },
     reset(next) {
       // What came on this connection may have moved the cursor past whoever was not accepted on it.
       if (isOpen) for (const entry of entries) entry.apart ||= entry.waiting;
       isOpen = next !== undefined;
+      if (isOpen) for (const entry of left.splice(0)) entry.sent = entry.waiting = false;
       control.reset(next);
     },
     outcome: control.outcome,

@@ -16,6 +16,8 @@ export interface Opening extends RequestOptions {
   readonly entries: readonly SubscriptionEntry[];
   /** The connection's cursor, where it has one. */
   readonly cursor: string | undefined;
+  /** The transport cannot ask for more than the first `count` entries: the rest is added once the connection is open. */
+  readonly openOnly?: ((count: number) => void) | undefined;
 }
 
 /** How a response ended. Exactly one of `error`, `over` and `full` is set. */
@@ -43,6 +45,8 @@ export interface TransportSink {
 
 export interface TransportConnection {
   close(): void;
+  /** A sign of life is a whole frame: one in transit looks like silence. */
+  readonly framesOnly?: boolean;
   /** The event name of a subscription, before its first event: for transports that hear only what they listen for. */
   listen?(event: string): void;
   /** Sends a control request and gives the status of its answer: for transports that do not end at the server itself. */

@@ -1,5 +1,5 @@
 import type { AnyChannel, LinefeedError } from '@linefeed/shared';
-import { FRAME } from '@linefeed/shared/wire';
+import { FRAME, type ControlRequest } from '@linefeed/shared/wire';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { HELLO } from '../../../test/frames.ts';
 import { createClient, type ClientOptions } from '../client.ts';
@@ -197,16 +197,97 @@ describe('eventSourceTransport', () => {
     expect(closed).toBe(true);
   });
 
-  it('refuses headers and lists that no url holds, saying what to do', async () => {
+  it('refuses headers and a url that is too long, saying what to do', async () => {
     const withHeaders = await open({ headers: { authorization: 'x' } });
     expect(withHeaders.state()).toMatchObject({ state: 'failed', error: { code: 'invalid_option' } });
     expect(withHeaders.state().error!.message).toContain('fetchTransport()');
-    const scene = await open();
-    for (let index = 0; index < 200; index += 1)
-      scene.client.subscribe(`a-topic-with-a-long-name-${index}`, () => {});
-    scene.client.reconnect();
-    await scene.clock.advance(0);
+    const scene = await open({ url: `/${'x'.repeat(8_000)}` });
     expect(scene.state()).toMatchObject({ state: 'failed', error: { code: 'invalid_option' } });
     expect(scene.state().error!.message).toContain('8000');
+  });
+
+  it('opens with what a url holds, and adds the rest behind hello, from where it stood', async () => {
+    const controls: ControlRequest[] = [];
+    const scene = await open({
+      fetch: async (_url, init) => {
+        controls.push(JSON.parse(init?.body as string) as ControlRequest);
+        return new Response('', { status: 202 });
+      },
+    });
+    scene.connect();
+    const topics = Array.from({ length: 249 }, (_, index) => `a-topic-with-a-long-name-of-its-own-${index}`);
+    const got: unknown[] = [];
+    for (const topic of topics) scene.client.subscribe(topic, (payload: unknown) => got.push(payload));
+    await scene.clock.advance(0);
+    const accept = ({ add = [], n }: { add?: ControlRequest['add']; n?: number }, cursor: string) => {
+      for (const { address, key } of add)
+        scene.last().send(FRAME.subscribed, { address, key, event: address, cursor, tail: cursor, n });
+    };
+    accept(controls[0]!, 'e.0');
+    scene.client.subscribe('never-accepted', () => {});
+    scene.last().send('a', 1, 'e.5.0');
+    scene.last().fail();
+    await scene.clock.advance(500);
+    const { url } = scene.last();
+    expect(url.length).toBeLessThanOrEqual(8_000);
+    expect(url.length).toBeGreaterThan(7_000);
+    const opened = new URL(url, 'http://x').searchParams.getAll('topic');
+    controls.length = 0;
+    scene.last().send(FRAME.hello, HELLO, 'e.5');
+    for (const address of opened)
+      scene.last().send(FRAME.subscribed, { address, event: address, cursor: 'e.5', tail: 'e.9' });
+    // It goes on while the rest is being added.
+    scene.last().send('a', 2, 'e.9.5');
+    await scene.clock.advance(0);
+    expect(controls).toHaveLength(1);
+    const added = controls[0]!.add!;
+    expect([...opened, ...added.map(({ address }) => address)].toSorted()).toEqual(
+      ['a', 'never-accepted', ...topics].toSorted(),
+    );
+    // Everything up to e.5 was received for them: not from e.9 on.
+    expect(new Set(added.map(({ address, from }) => (address === 'never-accepted' ? 'new' : from)))).toEqual(
+      new Set(['e.5', 'new']),
+    );
+    expect(added.find(({ address }) => address === 'never-accepted')!.from).toBe('now');
+    const { address } = added[0]!;
+    scene.last().send(FRAME.subscribed, {
+      address,
+      event: address,
+      cursor: 'e.5',
+      tail: 'e.9',
+      rewind: true,
+      n: 1,
+    });
+    scene.last().send(address, 'missed', 'e.8.0');
+    expect(got).toEqual(['missed']);
+    expect(scene.state().state).toBe('connected');
+  });
+
+  it('gives a frame that takes longer than the timeout twice the time, and again, up to eight times', async () => {
+    const scene = await open();
+    scene.connect();
+    const diedAfter = async () => {
+      let ms = 0;
+      while (scene.state().state === 'connected') {
+        await scene.clock.advance(1_000);
+        ms += 1_000;
+      }
+      await scene.clock.advance(5_000);
+      scene.connect();
+      return ms;
+    };
+    const lives: number[] = [];
+    for (let round = 0; round < 5; round += 1) lives.push(await diedAfter());
+    expect(lives).toEqual([35_000, 70_000, 140_000, 280_000, 280_000]);
+    await scene.clock.advance(200_000);
+    // What came behind the opening is proof that frames get through: the next one has the usual time.
+    scene.last().send('a', 'large', 'e.1.0');
+    scene.last().fail();
+    await scene.clock.advance(5_000);
+    scene.connect();
+    expect(await diedAfter()).toBe(35_000);
+    scene.last().send(FRAME.ping, {});
+    expect(await diedAfter()).toBe(70_000);
+    expect(await diedAfter()).toBe(35_000);
   });
 });

@@ -20,7 +20,16 @@ export function eventSourceTransport(options: EventSourceTransportOptions = {}):
   return (opening, sink) => {
     const controller = new AbortController();
     const { signal } = controller;
-    const url = toOpeningUrl(opening);
+    const { entries, openOnly } = opening;
+    let url = toOpeningUrl(opening);
+    if (openOnly) {
+      let count = entries.length;
+      while (url.length > MAX_URL_LENGTH && count > 1) {
+        count = Math.min(count - 1, Math.ceil((count * MAX_URL_LENGTH) / url.length));
+        url = toOpeningUrl({ ...opening, entries: entries.slice(0, count) });
+      }
+      openOnly(count);
+    }
     let source: EventSource | undefined;
     let greeted = false;
 
@@ -62,7 +71,7 @@ export function eventSourceTransport(options: EventSourceTransportOptions = {}):
     const fault = opening.headers
       ? 'EventSource sends no headers: use fetchTransport(), cookies, or a token in the url.'
       : url.length > MAX_URL_LENGTH
-        ? `The subscriptions make a url of ${url.length} characters, more than ${MAX_URL_LENGTH}: use fetchTransport().`
+        ? `The url has ${url.length} characters, more than ${MAX_URL_LENGTH}: use fetchTransport().`
         : EventSource
           ? undefined
           : 'There is no EventSource here: use fetchTransport(), or give one: eventSourceTransport({ EventSource }).';
@@ -77,6 +86,6 @@ export function eventSourceTransport(options: EventSourceTransportOptions = {}):
       // A server may send an event called `error`, which is no failure of the connection.
       source?.addEventListener('error', (event) => event instanceof MessageEvent || onError());
     }
-    return { close, listen };
+    return { close, listen, framesOnly: true };
   };
 }
