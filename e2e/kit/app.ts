@@ -3,6 +3,7 @@ import {
   createClient,
   eventSourceTransport,
   fetchTransport,
+  persistCursor,
   type Client,
   type Gap,
   type LinefeedError,
@@ -34,10 +35,20 @@ export interface RecordOptions {
   readonly patient?: boolean;
   /** Also run the stream, with so many steps. */
   readonly steps?: number;
+  /** Keep the cursor over a reload. */
+  readonly persist?: boolean;
+  readonly pauseWhenHidden?: { readonly graceMs: number };
 }
 
 /** Starts recording; retries are quick, so that a test of many cuts ends. */
-function record({ transport, identity, patient = false, steps }: RecordOptions): Recorder {
+function record({
+  transport,
+  identity,
+  patient = false,
+  steps,
+  persist,
+  pauseWhenHidden,
+}: RecordOptions): Recorder {
   const recorder = {
     notice: [] as Seen[],
     room: [] as Seen[],
@@ -51,6 +62,8 @@ function record({ transport, identity, patient = false, steps }: RecordOptions):
     transport: transport === 'fetch' ? fetchTransport() : eventSourceTransport(),
     retry: patient ? undefined : { baseMs: 20, floorMs: 10, capMs: 200 },
     connectTimeoutMs: 3_000,
+    persist: persist === true ? persistCursor() : undefined,
+    pauseWhenHidden,
     onError: (error: LinefeedError) => recorder.errors.push(`${error.code}: ${error.message}`),
   };
   const client =

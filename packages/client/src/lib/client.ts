@@ -223,21 +223,18 @@ export function createClient<C extends AnyChannel>(
   };
 }
 
-function checkNumbers({
-  connectTimeoutMs,
-  maxQueuedEvents,
-  lingerMs,
-  retry,
-  pauseWhenHidden,
-}: ClientOptions) {
-  const numbers = { connectTimeoutMs, maxQueuedEvents, lingerMs, retry, pauseWhenHidden };
-  for (const [option, given] of Object.entries(numbers)) {
-    const inner = Object(given) === given;
-    for (const [name, value] of Object.entries(inner ? (given as object) : { [option]: given })) {
-      if (value === undefined || typeof value === 'boolean' || (typeof value === 'number' && value >= 0))
-        continue;
-      const path = inner ? `${option}.${name}` : option;
-      throw new LinefeedError('invalid_option', `${path} must be a number from 0 up, not ${String(value)}.`);
+function checkNumbers(options: ClientOptions): void {
+  const { connectTimeoutMs, maxQueuedEvents, lingerMs, retry, pauseWhenHidden } = options;
+  const groups = {
+    '': { connectTimeoutMs, maxQueuedEvents, lingerMs },
+    'retry.': retry,
+    'pauseWhenHidden.': pauseWhenHidden,
+  };
+  for (const [group, numbers] of Object.entries(groups)) {
+    for (const [name, value] of Object.entries(numbers ?? {})) {
+      if (value === undefined || (typeof value === 'number' && value >= 0)) continue;
+      const message = `${group}${name} must be a number from 0 up, not ${String(value)}.`;
+      throw new LinefeedError('invalid_option', message);
     }
   }
 }

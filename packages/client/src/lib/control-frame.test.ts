@@ -32,8 +32,7 @@ describe('a control frame', () => {
       'hello',
       '{',
       'null',
-      '5',
-      '[]',
+
       '{"protocol":1}',
       { ...HELLO, connection: 1 },
       { ...HELLO, timeoutMs: '35' },

@@ -11,41 +11,26 @@ const REQUIRED: Readonly<Record<string, string>> = {
   reconnect: 'afterMs reason',
 };
 
-const isString = (value: unknown) => typeof value === 'string';
-const isNumber = (value: unknown) => typeof value === 'number' && value >= 0 && value < Infinity;
-const isCursor = (value: unknown) => isString(value) && parseCursor(value as string) !== undefined;
-
 // A name means the same in every frame. What is not here is nothing that the client does something with.
-const FIELDS: Readonly<Record<string, (value: unknown) => boolean>> = {
-  protocol: isNumber,
-  pingMs: isNumber,
-  timeoutMs: isNumber,
-  afterMs: isNumber,
-  n: isNumber,
-  connection: isString,
-  address: isString,
-  event: isString,
-  key: isString,
-  code: isString,
-  message: isString,
-  reason: isString,
-  tail: isString,
-  cursor: isCursor,
-  to: isCursor,
-  retryable: (value) => typeof value === 'boolean',
-};
+const FIELDS =
+  'protocol pingMs timeoutMs afterMs n retryable cursor to tail connection address event key code message reason';
+
+function fits(field: string, value: unknown): boolean {
+  if (/Ms$|^n$|^protocol/.test(field)) return typeof value === 'number' && value >= 0 && value < Infinity;
+  if (field === 'retryable') return typeof value === 'boolean';
+  return typeof value === 'string' && (!/^cursor|^to/.test(field) || parseCursor(value) !== undefined);
+}
 
 /** Reads a body. A server of another protocol may say hello as it likes; frames with other names, too. Throws. */
 // oxlint-disable-next-line no-explicit-any -- what the frame is says what it carries
 export function readControl(name: string, data: string): any {
   const body = JSON.parse(data) as Record<string, unknown>;
-  const required = REQUIRED[name]?.split(' ');
-  if (!required || (name === 'hello' && isNumber(body['protocol']) && body['protocol'] !== PROTOCOL_VERSION))
-    return body;
-  for (const [field, fits] of Object.entries(FIELDS)) {
+  const required = REQUIRED[name];
+  if (!required || (name === 'hello' && (body['protocol'] as number) > PROTOCOL_VERSION)) return body;
+  for (const field of FIELDS.split(' ')) {
     const value = body[field];
-    if (value === undefined ? required.includes(field) : !fits(value))
-      throw new TypeError(`${field} is ${String(value)}`);
+    if (value === undefined ? required.split(' ').includes(field) : !fits(field, value))
+      throw new TypeError(`${field} is ${JSON.stringify(value)}`);
   }
   return body;
 }

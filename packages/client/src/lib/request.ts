@@ -53,7 +53,7 @@ export async function toEnding({ status, headers, url, body }: Response): Promis
   if (isOk && /^text\/event-stream *(;|$)/i.test(type ?? '')) return undefined;
   // One chunk: an error page may be long, may never end, and may break off without taking its status back.
   const reader = body?.getReader();
-  const stop = systemClock.after(EXCERPT_MS, () => reader?.cancel().catch(() => {}));
+  const stop = systemClock.after(EXCERPT_MS, () => void reader?.cancel().catch(() => {}));
   const chunk = await reader?.read().catch(() => undefined);
   stop();
   reader?.cancel().catch(() => {});

@@ -163,10 +163,8 @@ describe('eventSourceTransport', () => {
     ['there is none', undefined, 'There is no EventSource here: use fetchTransport()'],
     [
       'it takes no such url',
-      class {
-        constructor() {
-          throw new SyntaxError('bad url');
-        }
+      function refuse() {
+        throw new SyntaxError('bad url');
       },
       'EventSource refuses /events',
     ],

@@ -1,0 +1,124 @@
+/** What a page sees that comes back: from the back-forward cache, which freezes it, from being hidden, by a reload. */
+import type { Page } from '@playwright/test';
+import type { TransportName } from './kit/app.ts';
+import { expect, numbers, recorded, startRecording, stateOf, test } from './kit/test.ts';
+
+const transports: readonly TransportName[] = ['fetch', 'EventSource'];
+
+// Playwright turns it off for the sake of its own bookkeeping.
+test.use({
+  launchOptions: [
+    async ({ launchOptions }, use) => {
+      await use({ ...launchOptions, ignoreDefaultArgs: ['--disable-back-forward-cache'] });
+    },
+    { scope: 'worker' },
+  ],
+});
+
+async function connectionsOf(origin: string): Promise<number> {
+  return Number(await (await fetch(`${origin}/connections`)).text());
+}
+
+/** To another page of the origin: this one is frozen, with its connection. */
+async function leave(page: Page, origin: string): Promise<void> {
+  await page.evaluate(() => {
+    window.addEventListener('pageshow', ({ persisted }) => (document.title = `persisted ${persisted}`));
+  });
+  await page.goto(`${origin}/plain`);
+}
+
+/** To the same page, script and all: a new one would have another title and no recorder. */
+async function comeBack(page: Page): Promise<void> {
+  await page.goBack({ waitUntil: 'commit' });
+  await expect.poll(() => page.title()).toBe('persisted true');
+}
+
+/** Everything from 1 on, once, in order, at both topics; nothing that went wrong. */
+async function expectAll(page: Page, to: number): Promise<void> {
+  await expect.poll(async () => (await recorded(page)).room.length, { timeout: 20_000 }).toBe(to);
+  await expect.poll(async () => (await recorded(page)).notice.length).toBe(to);
+  const { notice, room, errors } = await recorded(page);
+  expect(notice).toEqual(numbers(1, to));
+  expect(room).toEqual(numbers(1, to));
+  expect(errors).toEqual([]);
+}
+
+for (const transport of transports) {
+  test.describe(`over ${transport}`, () => {
+    test('a page that comes back from the back-forward cache goes on where it was', async ({
+      page,
+      scene,
+    }) => {
+      await startRecording(page, scene.proxy.origin, { transport });
+      await scene.server.publish(1, 20);
+      await expectAll(page, 20);
+      await leave(page, scene.proxy.origin);
+      await scene.server.publish(21, 60);
+      await comeBack(page);
+      await expectAll(page, 60);
+      await scene.server.publish(61, 80);
+      await expectAll(page, 80);
+      expect(await stateOf(page)).toBe('connected');
+    });
+
+    test('a page whose connection died while it was in the back-forward cache comes back', async ({
+      page,
+      scene,
+    }) => {
+      await startRecording(page, scene.proxy.origin, { transport });
+      await scene.server.publish(1, 20);
+      await expectAll(page, 20);
+      await leave(page, scene.proxy.origin);
+      scene.proxy.cut();
+      await scene.server.publish(21, 60);
+      await comeBack(page);
+      await expectAll(page, 60);
+      expect((await recorded(page)).states).toContain('reconnecting');
+    });
+
+    test('a reload goes on behind what was handled, with what was published meanwhile', async ({
+      page,
+      scene,
+    }) => {
+      await startRecording(page, scene.proxy.origin, { transport, persist: true });
+      await scene.server.publish(1, 20);
+      await expectAll(page, 20);
+      await page.goto('about:blank');
+      await scene.server.publish(21, 60);
+      await startRecording(page, scene.proxy.origin, { transport, persist: true });
+      await scene.server.publish(61, 80);
+      await expect.poll(async () => (await recorded(page)).room.length).toBe(60);
+      const { notice, room, errors } = await recorded(page);
+      expect(notice).toEqual(numbers(21, 80));
+      expect(room).toEqual(numbers(21, 80));
+      expect(errors).toEqual([]);
+    });
+
+    test('a page that was asked to pauses while it is hidden, and goes on when it is shown', async ({
+      page,
+      scene,
+    }) => {
+      await startRecording(page, scene.proxy.origin, { transport, pauseWhenHidden: { graceMs: 100 } });
+      await scene.server.publish(1, 20);
+      await expectAll(page, 20);
+      await show(page, 'hidden');
+      await expect.poll(() => stateOf(page)).toBe('suspended');
+      await expect.poll(() => connectionsOf(scene.proxy.origin)).toBe(0);
+      await page.context().setOffline(true);
+      await page.context().setOffline(false);
+      await scene.server.publish(21, 60);
+      expect(await stateOf(page)).toBe('suspended');
+      expect((await recorded(page)).room).toEqual(numbers(1, 20));
+      await show(page, 'visible');
+      await expectAll(page, 60);
+    });
+  });
+}
+
+/** A headless browser hides no page: what the page is told of itself is all that there is. */
+async function show(page: Page, visibility: DocumentVisibilityState): Promise<void> {
+  await page.evaluate((state) => {
+    Object.defineProperty(document, 'visibilityState', { configurable: true, value: state });
+    document.dispatchEvent(new Event('visibilitychange', { bubbles: true }));
+  }, visibility);
+}
