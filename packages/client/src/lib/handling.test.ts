@@ -214,6 +214,27 @@ describe('a full queue', () => {
     expect(script.last().sink.full()).toBeUndefined();
   });
 
+  it('holds reading back for as long as any queue is full, whoever leaves', async () => {
+    const script = createScript({ maxQueuedEvents: 2 });
+    let finish = () => {};
+    const stop = script.client.subscribe('a', () => new Promise<void>((resolve) => (finish = resolve)));
+    const stopOther = script.client.subscribe('b', () => new Promise(() => {}));
+    await script.settle();
+    script.last().hello('e.0');
+    for (const topic of ['a', 'b']) script.last().subscribed(topic, 0);
+    for (const topic of ['a', 'b']) {
+      for (const position of [1, 2, 3]) script.last().send(topic, 'x', `e.${position}.${position - 1}`);
+    }
+    const waiting = script.last().sink.full();
+    stop();
+    expect(script.last().sink.full()).toBe(waiting);
+    finish();
+    await script.settle();
+    expect(script.last().sink.full()).toBe(waiting);
+    stopOther();
+    expect(script.last().sink.full()).toBeUndefined();
+  });
+
   it('suspends a transport that cannot stop reading, and resumes it', async () => {
     const handling = await handle({}, { maxQueuedEvents: 1 });
     const { script, send } = handling;

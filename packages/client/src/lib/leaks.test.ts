@@ -105,3 +105,36 @@ it('holds one timer at a time, and no more heap, through 1,000 reconnections', a
   script.client.close();
   expect(script.clock.pending).toBe(0);
 });
+
+it('a handler that never returns costs no memory for what others have handled', async () => {
+  const script = createScript();
+  script.client.subscribe('a', () => new Promise(() => {}));
+  script.client.subscribe('b', async () => {});
+  await script.settle();
+  script.last().hello('e.0');
+  for (const topic of ['a', 'b']) script.last().subscribed(topic, 0);
+  script.last().send('a', 1, 'e.1.0');
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  const heap = async () => {
+    await turn();
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  let position = 1;
+  const send = async (count: number) => {
+    for (let batch = 0; batch < count / 100; batch += 1) {
+      // Several at once, so that they settle behind one another.
+      for (let index = 0; index < 100; index += 1) {
+        const prev = position === 1 ? 0 : position;
+        position += 1;
+        script.last().sink.onFrame('b', '1', `e.${position.toString(36)}.${prev.toString(36)}`);
+      }
+      await turn();
+    }
+  };
+  await send(10_000);
+  const before = await heap();
+  await send(20_000);
+  expect(((await heap()) - before) / 20_000).toBeLessThan(20);
+  expect(script.client.cursor).toBe('e.0');
+});

@@ -4,14 +4,18 @@ import { toText } from './place.ts';
 
 /** Something that arrived and is being handled. */
 export interface Arrival {
-  /** The cursor that is committed with it; none for what does not move the connection's cursor. */
-  readonly cursor: Cursor | undefined;
-  /** Called once it and all before it are settled. */
-  readonly done: (() => void) | undefined;
+  /**
+   * The cursor that is committed with it: its own, or the newest of what is settled behind it. None for what does not
+   * move the connection's cursor.
+   */
+  cursor: Cursor | undefined;
+  /** Called once it and all before it are settled: its own, and those of what is settled behind it. */
+  done: (() => void) | undefined;
   /** How many deliveries of it are not settled. */
   open: number;
-  /** What arrived behind it. */
-  next: Arrival | undefined;
+  /** Its neighbours among the unsettled. */
+  previous: Arrival;
+  next: Arrival;
 }
 
 export interface Settlement {
@@ -23,30 +27,34 @@ export interface Settlement {
 }
 
 export function createSettlement(onCommit: () => void): Settlement {
-  let first: Arrival | undefined;
-  let last: Arrival | undefined;
-  let committed: Cursor | undefined;
+  // A ring of the unsettled: what is settled leaves its cursor with the one before it, and at last with the start.
+  const start = { open: 0 } as Arrival;
+  start.previous = start.next = start;
   return {
-    committed: () => toText(committed),
+    committed: () => toText(start.cursor),
     arrive(cursor, done) {
-      const arrival: Arrival = { cursor, done, open: 1, next: undefined };
-      if (first) last!.next = arrival;
-      else first = arrival;
-      last = arrival;
-      return arrival;
+      const { previous } = start;
+      return (start.previous = previous.next = { cursor, done, open: 1, previous, next: start });
     },
     settle(arrival) {
       arrival.open -= 1;
-      const before = committed;
-      while (first?.open === 0) {
-        const { cursor, next, done }: Arrival = first;
-        committed = cursor ?? committed;
-        // One that got old would keep everything behind it.
-        first.next = undefined;
-        first = next;
+      if (arrival.open > 0) return;
+      const { cursor, done, previous, next } = arrival;
+      previous.next = next;
+      next.previous = previous;
+      // One that got old would keep everything behind it.
+      arrival.previous = arrival.next = start;
+      previous.cursor = cursor ?? previous.cursor;
+      if (previous === start) {
         done?.();
+        if (cursor) onCommit();
+      } else if (done) {
+        const before = previous.done;
+        previous.done = () => {
+          before?.();
+          done();
+        };
       }
-      if (committed !== before) onCommit();
     },
   };
 }

@@ -224,7 +224,9 @@ export function createDelivery(
     reject(new LinefeedError('closed', `${topic} was unsubscribed before it was accepted.`));
     if (running) settle(running);
     queue.splice(0).forEach(settle);
+    // Once: what runs goes on to its end, and asks for the next item then.
     if (holding) gate.release();
+    holding = false;
     if (getSnapshot().status !== 'failed') change({ status: 'ended' });
     onStop();
   };
