@@ -16,8 +16,8 @@ export interface Place {
   readonly key: string;
   /** As the user asked. */
   readonly from: string | undefined;
-  /** Run a stream again though it delivered without ids. */
-  readonly restart: boolean | undefined;
+  /** Stream: run it again though it delivered without ids. */
+  restart?: boolean | undefined;
   /** The name its frames bear; unknown until `subscribed`. */
   event?: string | undefined;
   /** Logged: the last event received, or where delivery starts. */

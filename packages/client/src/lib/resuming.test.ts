@@ -126,6 +126,45 @@ describe('the cursor of the connection', () => {
   });
 });
 
+describe('a stream that two subscribed before the server said that it is one', () => {
+  for (const [name, options] of [
+    ['the first', [{ restart: true }, {}]],
+    ['the second', [{}, { restart: true }]],
+  ] as const) {
+    it(`is run again without ids for ${name} alone, which asked for it`, async () => {
+      const script = createScript();
+      for (const option of options) listen(script, 'r', option);
+      await script.settle();
+      script.last().hello('e.0');
+      script.last().send(FRAME.subscribed, { address: 'r~1', event: 'r~1', key: '1' });
+      await script.settle();
+      script.last().send(FRAME.subscribed, { address: 'r~2', event: 'r~2', key: '2', n: 1 });
+      for (const event of ['r~1', 'r~2']) script.last().send(event, 1, 'e.0~');
+      await breakOff(script);
+      expect(script.last().opening.entries).toEqual(
+        options.map((option, index) => ({
+          address: 'r',
+          key: `${index + 1}`,
+          ...(!('restart' in option) && { from: '~' }),
+        })),
+      );
+    });
+  }
+
+  it('is run again for who stays, though who came first is gone', async () => {
+    const script = createScript();
+    const stop = script.client.subscribe('r', () => {}, { restart: true });
+    listen(script, 'r');
+    await script.settle();
+    stop();
+    script.last().hello('e.0');
+    script.last().send(FRAME.subscribed, { address: 'r~1', event: 'r~1', key: '1' });
+    script.last().send('r~1', 1, 'e.0~');
+    await breakOff(script);
+    expect(script.last().opening.entries).toEqual([{ address: 'r', key: '1', from: '~' }]);
+  });
+});
+
 describe('addresses that stand elsewhere', () => {
   it('keeps the own place of a rewind until it has caught up', async () => {
     const script = createScript();
@@ -525,5 +564,28 @@ describe('keep: latest', () => {
     script.last().send('price', 42, 'e.6');
     expect(first).toEqual([41, 42]);
     expect(second).toEqual([41, 42]);
+  });
+
+  it('gives nothing old to who joins behind an event that names the one before it', async () => {
+    const script = createScript();
+    listen(script, 'a');
+    await connect(script, 'a');
+    // The first one behind a time in which the log had forgotten the address.
+    script.last().send('a', 'old', 'e.6');
+    script.last().send('a', 'new', 'e.7.6');
+    const second = listen(script, 'a');
+    script.last().send('a', 'next', 'e.8.7');
+    expect(second).toEqual(['next']);
+  });
+
+  it('gives nothing to who joins behind a gap', async () => {
+    const script = createScript();
+    listen(script, 'price', { onGap: () => {} });
+    await connect(script, 'price');
+    script.last().send('price', 'old', 'e.6');
+    script.last().send(FRAME.gap, { address: 'price', from: 'e.6', to: 'e.9', reason: 'trimmed' });
+    const second = listen(script, 'price');
+    script.last().send('price', 'next', 'e.a');
+    expect(second).toEqual(['next']);
   });
 });

@@ -103,7 +103,7 @@ export function createRoster(context: RosterContext): Roster {
     onFailure: () => connection.reopen('changed'),
   });
 
-  const enter = (delivery: Delivery, place: Pick<Entry, 'address' | 'from' | 'own' | 'restart'>) => {
+  const enter = (delivery: Delivery, place: Pick<Entry, 'address' | 'from' | 'own'>) => {
     keys += 1;
     entries.add({ ...place, key: keys.toString(36), deliveries: new Set([delivery]), history: NO_FAILURES });
     roster.schedule();
@@ -123,7 +123,7 @@ export function createRoster(context: RosterContext): Roster {
       entry.event = event;
       index = undefined;
     },
-    add(delivery, { from, restart }) {
+    add(delivery, { from }) {
       const address = encodeAddress(delivery.topic, delivery.params as object | undefined);
       const own = from !== undefined;
       const before = restored(address);
@@ -133,7 +133,7 @@ export function createRoster(context: RosterContext): Roster {
       );
       roster.schedule(true);
       if (!shared) {
-        return enter(delivery, { address, from: own ? toFrom(from) : before, own, restart });
+        return enter(delivery, { address, from: own ? toFrom(from) : before, own });
       }
       if (shared.deliveries.size === 0) shared.cancelTimer?.();
       shared.deliveries.add(delivery);
@@ -151,9 +151,9 @@ export function createRoster(context: RosterContext): Roster {
         else roster.forget(entry);
       }
     },
-    part(delivery, { deliveries, address, restart }) {
+    part(delivery, { deliveries, address }) {
       deliveries.delete(delivery);
-      enter(delivery, { address, from: undefined, own: false, restart });
+      enter(delivery, { address, from: undefined, own: false });
     },
     drop(entry) {
       entry.cancelTimer?.();

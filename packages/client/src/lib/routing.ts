@@ -63,6 +63,7 @@ export function createRouting(context: RoutingContext): Routing {
       const [first, ...others] = entry.deliveries;
       if (!first) return roster.forget(entry);
       first.accept();
+      entry.restart = first.restart;
       for (const other of others) roster.part(other, entry);
       return;
     }
@@ -206,8 +207,9 @@ export function createRouting(context: RoutingContext): Routing {
         if (own) entry.at = own;
         else if (mark) entry.mark = mark;
         if (!valid) continue;
-        // Only a topic that keeps the latest value alone does not say what came before.
-        if (own && own.prev === undefined) entry.latest = { payload, cursor: own };
+        // A topic that keeps the latest value alone never says what came before. Others do, save where the log has
+        // forgotten the address.
+        if (own) entry.latest = own.prev === undefined ? { payload, cursor: own } : undefined;
         const replayed = isAtOrBefore(own, entry.tail);
         if (!replayed) entry.tail = undefined;
         const info = { address: own ? event : entry.address, id, replayed };

@@ -77,6 +77,7 @@ export interface Delivery {
   readonly subscription: Subscription;
   readonly topic: string;
   readonly params: unknown;
+  readonly restart: boolean | undefined;
   readonly accept: () => void;
   readonly event: (
     arrival: Arrival | undefined,
@@ -125,7 +126,7 @@ export function createDelivery(
   params: unknown,
   schema: Schema | undefined,
   handler: AnyHandler,
-  { onGap = context.onGap, onError, onEnd, onHandlerError, signal }: SubscriptionOptions,
+  { onGap = context.onGap, onError, onEnd, onHandlerError, restart, signal }: SubscriptionOptions,
   onStop: () => void,
 ): Delivery {
   const { getSnapshot, subscribe, set } = createStore<SubscriptionSnapshot>({
@@ -255,6 +256,7 @@ export function createDelivery(
     subscription,
     topic,
     params,
+    restart,
     accept() {
       resolve();
       if (!stopped && getSnapshot().status !== 'subscribed')
