@@ -1,5 +1,5 @@
 /** The list of subscriptions: who shares an entry, what an opening asks for, and what changes while it is open. */
-import { encodeAddress, type Cursor } from '@linefeed/shared/wire';
+import { encodeAddress, parseCursor, type Cursor } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import type { Connection } from './connection.ts';
 import { createControl, sendChange } from './control.ts';
@@ -8,22 +8,30 @@ import { NO_FAILURES, type RetryHistory } from './retry-policy.ts';
 import type { Delivery, SubscriptionOptions } from './subscription.ts';
 import type { Opening, RequestOptions } from './transport.ts';
 
+/** An event for who joins later. */
+export interface Kept {
+  readonly payload: unknown;
+  readonly cursor: Cursor;
+}
+
 /** A place with those who listen to it. */
 export interface Entry extends Place {
   readonly deliveries: Set<Delivery>;
-  /** Started where its subscription said, so nobody else joins it. */
+  /** Started where its subscription said, so nobody joins it who wants something else. */
   readonly own: boolean;
   /** Asked for on this connection, or on the one that was lost. */
   sent?: boolean;
   /** So, and neither accepted nor refused. */
   waiting?: boolean;
-  /** When it was last accepted, in milliseconds since 1970. */
-  acceptedAt?: number;
+  /** When it was accepted on this connection, or on the one that was lost; in milliseconds since 1970. */
+  acceptedAt?: number | undefined;
   history: RetryHistory;
   /** Where the last hole was found, so that one the server cannot fill is not asked for twice. */
   holeAt?: string | undefined;
   /** `keep: 'latest'`: the newest event, for whoever joins. */
-  latest?: { readonly payload: unknown; readonly cursor: Cursor } | undefined;
+  latest?: Kept | undefined;
+  /** While it lingers: what has come behind `behind`, for who comes back with a `from`. */
+  missed?: { readonly behind: Cursor; readonly events: Kept[] } | undefined;
   /** Of the linger, or of asking again. */
   cancelTimer?: () => void;
 }
@@ -79,6 +87,7 @@ export function createRoster(context: RosterContext): Roster {
   const ask = (asked: Entry[]) => {
     for (const entry of asked) {
       entry.sent = entry.waiting = true;
+      entry.acceptedAt = undefined;
       // It need not be asked for again; what lingers goes on to its end.
       if (entry.deliveries.size > 0) entry.cancelTimer?.();
     }
@@ -127,21 +136,30 @@ export function createRoster(context: RosterContext): Roster {
       const address = encodeAddress(delivery.topic, delivery.params as object | undefined);
       const own = from !== undefined;
       const before = restored(address);
-      // A stream is a run for each subscription; until the server has said which it is, one entry stands for all.
-      const shared = [...entries].find(
-        (entry) => !own && !entry.own && entry.address === address && (entry.at || !entry.event),
-      );
+      const asked = own ? toFrom(from) : before;
+      const start = parseCursor(from ?? '');
+      // A stream is a run for each subscription; until the server has said which it is, one entry stands for all. Behind
+      // what was received, the server alone knows whether that place is still in the log.
+      const isFor = ({ event, at, missed, ...entry }: Entry) =>
+        at
+          ? own
+            ? isAtOrBefore(missed?.behind ?? at, start) && isAtOrBefore(start, roster.cursor)
+            : !entry.own
+          : !event && own === entry.own && (!own || asked === entry.from);
+      const shared = [...entries].find((entry) => entry.address === address && isFor(entry));
       roster.schedule(true);
-      if (!shared) {
-        return enter(delivery, { address, from: own ? toFrom(from) : before, own });
+      if (!shared) return enter(delivery, { address, from: asked, own });
+      const { at, event, deliveries, latest, missed } = shared;
+      if (deliveries.size === 0) shared.cancelTimer?.();
+      deliveries.add(delivery);
+      shared.missed = undefined;
+      if (!at) return;
+      delivery.join(start);
+      if (isOpen && shared.acceptedAt !== undefined) delivery.accept(shared.tail);
+      for (const { payload, cursor } of (start ? missed?.events : latest && [latest]) ?? []) {
+        const info = { address: event!, id: toText(cursor), replayed: true };
+        delivery.event(undefined, payload, info, cursor);
       }
-      if (shared.deliveries.size === 0) shared.cancelTimer?.();
-      shared.deliveries.add(delivery);
-      if (shared.at) delivery.accept();
-      if (!shared.latest) return;
-      const { payload, cursor } = shared.latest;
-      const info = { address: shared.event!, id: toText(cursor), replayed: true };
-      delivery.event(undefined, payload, info, cursor);
     },
     remove(delivery) {
       for (const entry of entries) {
@@ -151,9 +169,9 @@ export function createRoster(context: RosterContext): Roster {
         else roster.forget(entry);
       }
     },
-    part(delivery, { deliveries, address }) {
+    part(delivery, { deliveries, address, from, own }) {
       deliveries.delete(delivery);
-      enter(delivery, { address, from: undefined, own: false });
+      enter(delivery, { address, from, own });
     },
     drop(entry) {
       entry.cancelTimer?.();

@@ -74,7 +74,7 @@ export function createRouting(context: RoutingContext): Routing {
     const apart = rewind ?? named(event).some((other) => other !== entry && !other.waiting && other.apart);
     for (const other of named(event)) if (other === entry || apart) other.apart = apart;
     if (wasApart && !apart) join(entry);
-    for (const delivery of entry.deliveries) delivery.accept();
+    for (const delivery of entry.deliveries) delivery.accept(entry.tail);
   };
 
   const onGap = (gap: Gap) => {
@@ -86,7 +86,7 @@ export function createRouting(context: RoutingContext): Routing {
       if (gap.reason !== 'rollback' && isAtOrBefore(to, entry.at)) continue;
       entry.at = to;
       // Whoever joins now must not get a value from before the gap.
-      entry.latest = undefined;
+      entry.latest = entry.missed = undefined;
       for (const delivery of entry.deliveries) delivery.gap(arrival, gap);
     }
     settlement.settle(arrival);
@@ -99,7 +99,7 @@ export function createRouting(context: RoutingContext): Routing {
     const error = new LinefeedError(code as ErrorCode, message, { address, retryable, detail });
     const nowMs = clock.now();
     // A run that was accepted and failed at once must not start again at once, time after time.
-    const connectedMs = entry.waiting ? undefined : nowMs - entry.acceptedAt!;
+    const connectedMs = entry.acceptedAt === undefined ? undefined : nowMs - entry.acceptedAt;
     const plan = planRetry(entry.history, { connectedMs }, context.retry, nowMs, clock.random());
     if (!retryable || plan.exhausted) {
       roster.drop(entry);
@@ -110,6 +110,7 @@ export function createRouting(context: RoutingContext): Routing {
     entry.waiting = false;
     // The others go on without it.
     entry.apart = true;
+    entry.acceptedAt = undefined;
     entry.history = plan;
     entry.cancelTimer = clock.after(plan.delayMs, () => {
       entry.sent = false;
@@ -204,6 +205,11 @@ export function createRouting(context: RoutingContext): Routing {
       const id = mark ? streamId || undefined : toText(own);
       for (const entry of bearers) {
         if (own && judgeEvent(entry, own) === 'repeated') continue;
+        if (own && valid && entry.deliveries.size === 0) {
+          if (entry.missed?.events.length === MAX_MISSED) entry.missed = undefined;
+          entry.missed ??= { behind: entry.at!, events: [] };
+          entry.missed.events.push({ payload, cursor: own });
+        }
         if (own) entry.at = own;
         else if (mark) entry.mark = mark;
         if (!valid) continue;
@@ -236,4 +242,6 @@ export function createRouting(context: RoutingContext): Routing {
   };
 }
 
+/** Of one address that lingers. */
+const MAX_MISSED = 1_000;
 const NOT_RESUMABLE = 'The stream broke off and has no ids: give restart: true to run it again.';

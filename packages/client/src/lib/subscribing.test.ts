@@ -364,6 +364,198 @@ describe('changing an open connection', () => {
   }
 });
 
+describe('who comes back with a `from`', () => {
+  /** Open at `e.5`, with `a` held by somebody who left at `e.7`, and an event behind that. */
+  async function leave(script: Script) {
+    script.client.subscribe('z', () => {});
+    const stop = script.client.subscribe('a', () => {});
+    await script.settle();
+    script.last().hello('e.5');
+    for (const topic of ['z', 'a']) script.last().subscribed(topic, 5);
+    script.last().send('a', 6, 'e.6.0');
+    script.last().send('a', 7, 'e.7.6');
+    stop();
+    script.last().send('a', 8, 'e.8.7');
+  }
+  const join = (script: Script, from: string) => {
+    const got: unknown[] = [];
+    const infos: unknown[] = [];
+    const handler = (payload: unknown, { id, replayed }: { id: string | undefined; replayed: boolean }) => {
+      got.push(payload);
+      infos.push({ id, replayed });
+    };
+    const subscription = script.client.subscribe('a', handler, { from });
+    return { got, infos, subscription };
+  };
+
+  it('within the linger gets what came meanwhile, without a request', async () => {
+    const script = createScript();
+    await leave(script);
+    const { got, infos, subscription } = join(script, 'e.7');
+    await subscription.ready;
+    expect(got).toEqual([8]);
+    expect(infos).toEqual([{ id: 'e.8', replayed: true }]);
+    script.last().send('a', 9, 'e.9.8');
+    expect(got).toEqual([8, 9]);
+    await script.clock.advance(5_000);
+    expect(script.controls).toEqual([]);
+    expect(script.attempts).toHaveLength(1);
+  });
+
+  it('as often as it likes costs one entry', async () => {
+    const script = createScript();
+    await leave(script);
+    let got: unknown[] = [];
+    for (let round = 8; round < 40; round += 1) {
+      const back = join(script, `e.${(round - 1).toString(36)}`);
+      await script.settle();
+      expect(back.got).toEqual([round]);
+      got = back.got;
+      back.subscription();
+      script.last().send('a', round + 1, `e.${(round + 1).toString(36)}.${round.toString(36)}`);
+      await script.clock.advance(500);
+    }
+    expect(got).toEqual([39]);
+    expect(script.controls).toEqual([]);
+    expect(script.attempts).toHaveLength(1);
+  });
+
+  it('before the first one was accepted costs one entry', async () => {
+    const script = createScript();
+    const got: unknown[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      script.client.subscribe('a', () => {}, { from: 'e.3' })();
+      script.client.subscribe('a', (payload: unknown) => got.push(payload), { from: 'e.3' });
+    }
+    await script.settle();
+    expect(script.last().opening.entries).toEqual([{ address: 'a', key: '2', from: 'e.3' }]);
+    script.last().hello('e.3');
+    script.last().subscribed('a', 3);
+    script.last().send('a', 4, 'e.4.3');
+    expect(got).toEqual([4, 4, 4]);
+  });
+
+  it('joins who is further back, and gets nothing up to there', async () => {
+    const script = createScript();
+    await connect(script, 'z', 'a');
+    script.last().send('a', 6, 'e.6.0');
+    script.last().send('z', 8, 'e.8.0');
+    const { got } = join(script, 'e.7');
+    await script.settle();
+    expect(script.controls).toEqual([]);
+    await script.clock.advance(10_000);
+    script.last().lose();
+    await script.clock.advance(500);
+    script.last().hello('e.8');
+    script.last().subscribed('a', 6);
+    script.last().send('a', 7, 'e.7.6');
+    script.last().send('a', 9, 'e.9.7');
+    expect(got).toEqual([9]);
+  });
+
+  it('from before what was received while it lingered asks the server', async () => {
+    const script = createScript();
+    await leave(script);
+    join(script, 'e.6');
+    await script.settle();
+    expect(script.controls).toMatchObject([{ add: [{ address: 'a', from: 'e.6' }] }]);
+  });
+
+  it('from beyond what was received asks the server, which alone knows that place', async () => {
+    const script = createScript();
+    await leave(script);
+    join(script, 'e.9');
+    await script.settle();
+    expect(script.controls).toMatchObject([{ add: [{ address: 'a', from: 'e.9' }] }]);
+  });
+
+  it('from before a gap that came while it lingered asks the server', async () => {
+    const script = createScript();
+    await leave(script);
+    script.last().send(FRAME.gap, { address: 'a', from: 'e.8', to: 'e.9', reason: 'trimmed' });
+    script.last().send(FRAME.bookmark, {}, 'e.9');
+    join(script, 'e.7');
+    await script.settle();
+    expect(script.controls).toMatchObject([{ add: [{ address: 'a', from: 'e.7' }] }]);
+  });
+
+  it('has 1,000 events kept for it, and behind that asks the server', async () => {
+    for (const [more, requests] of [
+      [999, 0],
+      [1_000, 1],
+    ] as const) {
+      const script = createScript();
+      await leave(script);
+      for (let position = 9; position < 9 + more; position += 1) {
+        script.last().send('a', position, `e.${position.toString(36)}.${(position - 1).toString(36)}`);
+      }
+      const { got } = join(script, 'e.7');
+      await script.settle();
+      expect(script.controls).toHaveLength(requests);
+      expect(got).toHaveLength(requests === 0 ? 1_000 : 0);
+    }
+  });
+});
+
+describe('who joins an address that is subscribed already', () => {
+  it('while the connection is away starts where the log stands when the server accepts', async () => {
+    const script = createScript();
+    const got = await connect(script, 'a');
+    script.last().send('a', 6, 'e.6.0');
+    script.last().lose();
+    const late: unknown[] = [];
+    let ready = false;
+    const subscription = script.client.subscribe('a', (payload: unknown) => late.push(payload));
+    void subscription.ready.then(() => (ready = true));
+    await script.clock.advance(500);
+    script.last().hello('e.6');
+    await script.settle();
+    expect(ready).toBe(false);
+    script.last().subscribed('a', 6, { tail: 'e.8' });
+    await script.settle();
+    expect(ready).toBe(true);
+    for (const position of [7, 8]) script.last().send('a', position, `e.${position}.${position - 1}`);
+    // Broken off before anything new: what is replayed then is its own.
+    script.last().lose();
+    await script.clock.advance(5_000);
+    script.last().hello('e.8');
+    script.last().subscribed('a', 8, { tail: 'e.9' });
+    script.last().send('a', 9, 'e.9.8');
+    script.last().send('a', 10, 'e.a.9');
+    expect(late).toEqual([9, 10]);
+    expect(got['a']).toEqual([6, 7, 8, 9, 10]);
+  });
+
+  it('while its past is replayed gets nothing of that', async () => {
+    const script = createScript();
+    const got = await connect(script, 'a');
+    script.last().lose();
+    await script.clock.advance(500);
+    script.last().hello('e.5');
+    script.last().subscribed('a', 5, { tail: 'e.7' });
+    script.last().send('a', 6, 'e.6.0');
+    const late: unknown[] = [];
+    await script.client.subscribe('a', (payload: unknown) => late.push(payload)).ready;
+    script.last().send('a', 7, 'e.7.6');
+    script.last().send('a', 8, 'e.8.7');
+    expect(late).toEqual([8]);
+    expect(got['a']).toEqual([6, 7, 8]);
+  });
+
+  it('gets the newest value of keep: latest, also one from before', async () => {
+    const script = createScript();
+    await connect(script, 'price');
+    script.last().lose();
+    const late: unknown[] = [];
+    script.client.subscribe('price', (payload: unknown) => late.push(payload));
+    await script.clock.advance(500);
+    script.last().hello('e.5');
+    script.last().subscribed('price', 5, { tail: 'e.8' });
+    script.last().send('price', 42, 'e.8');
+    expect(late).toEqual([42]);
+  });
+});
+
 describe('outcomes', () => {
   it('fails a refused subscription alone', async () => {
     const script = createScript();

@@ -29,8 +29,9 @@ export interface Gap extends WireGap {
 
 export interface SubscriptionOptions {
   /**
-   * Where to start: `now`, `earliest`, a cursor, or of a stream the id of the last event. Default: `now`, or where
-   * `persist` left off. Where the address is subscribed already, its past costs a reconnection.
+   * Where to start: `now` (when the server accepts), `earliest`, a cursor, or of a stream the id of the last event.
+   * Default: `now`, or where `persist` left off. Where the address is subscribed already, its past costs a reconnection,
+   * save what came while it lingered.
    */
   from?: string | undefined;
   /**
@@ -78,7 +79,10 @@ export interface Delivery {
   readonly topic: string;
   readonly params: unknown;
   readonly restart: boolean | undefined;
-  readonly accept: () => void;
+  /** It joins an entry that was accepted before: what is from before `start`, or its own acceptance, is not for it. */
+  readonly join: (start: Cursor | undefined) => void;
+  /** The log stood at `tail` then. */
+  readonly accept: (tail?: Cursor) => void;
   readonly event: (
     arrival: Arrival | undefined,
     payload: unknown,
@@ -141,7 +145,10 @@ export function createDelivery(
   let running: Item | undefined;
   let holding = false;
   let stopped = false;
-  /** The caller has fetched the state up to here by itself. */
+  let joined = false;
+  /** What was published up to here is from before it joined. */
+  let floor: Cursor | undefined;
+  /** The caller has the state up to here by itself. */
   let fetched: Cursor | undefined;
 
   // Most people look at `onError` or the snapshot.
@@ -257,12 +264,20 @@ export function createDelivery(
     topic,
     params,
     restart,
-    accept() {
+    join(start) {
+      fetched = start;
+      joined = !start;
+    },
+    accept(tail) {
+      if (joined) floor = tail;
+      joined = false;
       resolve();
       if (!stopped && getSnapshot().status !== 'subscribed')
         change({ status: 'subscribed', error: undefined });
     },
     event(arrival, payload, { address, id, replayed }, cursor) {
+      // One that does not say what came before may be the newest there is: who joins gets that.
+      if (floor && cursor?.prev !== undefined && isAtOrBefore(cursor, floor)) return;
       push({ arrival, payload, info: { address, topic, params, id, replayed }, cursor });
     },
     gap(arrival, wire) {
