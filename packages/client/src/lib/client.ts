@@ -22,6 +22,7 @@ import {
   createDelivery,
   later,
   type AnyHandler,
+  type DeliveryOptions,
   type EventInfo,
   type Gap,
   type Subscription,
@@ -175,7 +176,7 @@ export function createClient<C extends AnyChannel>(
     topic: string,
     params: unknown,
     handler: AnyHandler,
-    given: SubscriptionOptions = {},
+    given: DeliveryOptions = {},
   ): Subscription => {
     if (closed) throw new LinefeedError('closed', `The client is closed: ${topic} cannot be subscribed.`);
     const schema = channel?.topics.get(topic)?.data;
@@ -195,13 +196,11 @@ export function createClient<C extends AnyChannel>(
       return listen(topic, params, handler, given);
     },
     iterate: (topic, ...[given = {}]) =>
-      iterate((handler) =>
-        listen(
-          topic,
-          (given as { params?: unknown }).params,
-          handler as AnyHandler,
-          given as SubscriptionOptions,
-        ),
+      iterate((handler, onFail) =>
+        listen(topic, (given as { params?: unknown }).params, handler as AnyHandler, {
+          ...(given as SubscriptionOptions),
+          onFail,
+        }),
       ),
     connection: { getSnapshot: connection.getSnapshot, subscribe: connection.subscribe },
     get cursor() {

@@ -153,6 +153,28 @@ describe('handlers', () => {
     expect(script.client.connection.getSnapshot().state).toBe('idle');
   });
 
+  it('that are to be tried again leave no timer when the client is closed', async () => {
+    const handling = await handle({ onHandlerError: 'retry' });
+    handling.send(1);
+    handling.finish(new Error('mine'));
+    await handling.script.settle();
+    handling.script.client.close();
+    expect(handling.script.clock.pending).toBe(0);
+    expect(handling.log).toEqual([1]);
+  });
+
+  it('are called for nothing that waits when they unsubscribe meanwhile', async () => {
+    const handling = await handle({ onHandlerError: 'retry' });
+    const { script, send, log } = handling;
+    send(1, 2);
+    handling.finish(new Error('mine'));
+    await script.settle();
+    script.client.close();
+    await script.clock.advance(10_000);
+    expect(log).toEqual([1]);
+    expect(script.client.cursor).toBe('e.2');
+  });
+
   it('may unsubscribe themselves', async () => {
     const script = createScript();
     const log: unknown[] = [];
@@ -246,6 +268,33 @@ describe('a full queue', () => {
     await script.settle();
     expect(script.attempts).toHaveLength(2);
     expect(script.last().opening.cursor).toBe('e.2');
+  });
+});
+
+describe('what onGap gives back', () => {
+  const lose = (script: Script) =>
+    script.last().send('linefeed.gap', { address: 'a', from: 'e.0', to: 'e.5', reason: 'trimmed' });
+
+  it('is reported where it is a text that is no cursor, and drops nothing', async () => {
+    const handling = await handle({ onGap: async () => 'yesterday' });
+    const { script, log } = handling;
+    lose(script);
+    script.last().send('a', 6, 'e.6.5');
+    await script.settle();
+    expect(script.errors).toMatchObject([
+      { code: 'invalid_option', message: 'onGap of a gave "yesterday", which is no cursor.' },
+    ]);
+    expect(log).toEqual([6]);
+  });
+
+  it('may be anything that is no text', async () => {
+    const handling = await handle({ onGap: () => ({ rows: 7 }) });
+    const { script, log } = handling;
+    lose(script);
+    script.last().send('a', 6, 'e.6.5');
+    await script.settle();
+    expect(script.errors).toEqual([]);
+    expect(log).toEqual([6]);
   });
 });
 
@@ -363,6 +412,38 @@ describe('iterate', () => {
     script.last().send('linefeed.end', { address: 'report~1', key: '1' }, '~!');
     await reading;
     expect(got).toEqual([1, 2]);
+  });
+
+  it('can be thrown into while it waits', async () => {
+    const script = createScript();
+    const iterator = script.client.iterate('a');
+    const waiting = iterator.next();
+    await script.settle();
+    await expect(iterator.throw(new Error('mine'))).rejects.toThrow('mine');
+    expect(await waiting).toEqual({ done: true, value: undefined });
+    await script.clock.advance(1_000);
+    expect(script.client.connection.getSnapshot().state).toBe('idle');
+  });
+
+  it('throws what ends it behind what came before, and tells its own onError alone', async () => {
+    for (const given of [undefined, [] as unknown[]]) {
+      const script = createScript();
+      const iterator = script.client.iterate('a', given ? { onError: (error) => given.push(error) } : {});
+      const waiting = iterator.next();
+      await script.settle();
+      script.last().hello('e.0');
+      script.last().subscribed('a', 0);
+      for (const position of [1, 2]) script.last().send('a', position, `e.${position}.${position - 1}`);
+      script
+        .last()
+        .send('linefeed.error', { address: 'a', code: 'forbidden', message: 'No.', retryable: false });
+      expect(await waiting).toEqual({ done: false, value: 1 });
+      expect(await iterator.next()).toEqual({ done: false, value: 2 });
+      await expect(iterator.next()).rejects.toMatchObject({ code: 'forbidden' });
+      await script.settle();
+      expect(script.errors).toEqual([]);
+      if (given) expect(given).toMatchObject([{ code: 'forbidden' }]);
+    }
   });
 
   it('throws what ends it', async () => {

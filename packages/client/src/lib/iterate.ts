@@ -1,4 +1,5 @@
 /** A subscription as an async iterable: the consumer's pace is the handler's. */
+import type { LinefeedError } from '@linefeed/shared';
 import type { Subscription } from './subscription.ts';
 
 /**
@@ -6,10 +7,11 @@ import type { Subscription } from './subscription.ts';
  * bounded by the subscription's queue. Ends with the subscription, throws its final error, unsubscribes when left.
  */
 export function iterate<T>(
-  subscribe: (handler: (payload: T) => Promise<void>) => Subscription,
+  subscribe: (handler: (payload: T) => Promise<void>, onFail: (error: LinefeedError) => void) => Subscription,
 ): AsyncGenerator<T, void, void> {
   let subscription: Subscription | undefined;
   let held: { readonly payload: T; readonly done: () => void } | undefined;
+  let failure: LinefeedError | undefined;
   let wake = () => {};
 
   async function* events() {
@@ -19,18 +21,21 @@ export function iterate<T>(
           held = { payload, done };
           wake();
         }),
+      (error) => {
+        failure = error;
+        wake();
+      },
     );
     subscription.subscribe(() => wake());
     try {
       for (;;) {
-        const { status, error } = subscription.getSnapshot();
         if (held) {
           const { payload, done } = held;
           held = undefined;
           yield payload;
           done();
-        } else if (status === 'failed') throw error!;
-        else if (status === 'ended') return;
+        } else if (failure) throw failure;
+        else if (subscription.getSnapshot().status === 'ended') return;
         else await new Promise<void>((resolve) => (wake = resolve));
       }
     } finally {
@@ -39,11 +44,13 @@ export function iterate<T>(
   }
 
   const iterator = events();
-  const leave = iterator.return.bind(iterator);
-  // A generator that waits inside hears of `return` only when it goes on.
-  iterator.return = (value) => {
-    subscription?.();
-    return leave(value);
-  };
+  // A generator that waits inside hears of either only when it goes on.
+  for (const name of ['return', 'throw'] as const) {
+    const leave = iterator[name].bind(iterator) as (value: unknown) => ReturnType<typeof iterator.return>;
+    iterator[name] = (value: unknown) => {
+      subscription?.();
+      return leave(value);
+    };
+  }
   return iterator;
 }

@@ -72,6 +72,8 @@ export interface Roster {
   readonly close: () => void;
 }
 
+const WAKE_EVERY_MS = 1_000;
+
 export function createRoster(context: RosterContext): Roster {
   const { clock, connection, lingerMs = 1_000, restored } = context;
   const entries = new Set<Entry>();
@@ -83,6 +85,8 @@ export function createRoster(context: RosterContext): Roster {
   let isOpen = false;
   /** What the opening had no room for: to be added behind hello. */
   let left: Entry[] = [];
+  let wokenAt = -Infinity;
+  let cancelWake = () => {};
 
   const ask = (asked: Entry[]) => {
     for (const entry of asked) {
@@ -193,12 +197,20 @@ export function createRoster(context: RosterContext): Roster {
       scheduled = true;
       queueMicrotask(() => {
         const { state } = connection.getSnapshot();
+        const isOver = state === 'closed' || state === 'failed';
         // Only who subscribes wakes a connection that failed.
-        const isToOpen = woken && ['idle', 'closed', 'failed'].includes(state);
+        const isToOpen = woken && (isOver || state === 'idle');
+        // Nobody who subscribes again at each refusal asks the server each time.
+        const waitMs = isOver ? wokenAt + WAKE_EVERY_MS - clock.now() : 0;
         scheduled = woken = false;
+        cancelWake();
         if (entries.size === 0) connection.stop('rest', 'unsubscribed');
-        else if (isToOpen) connection.open('subscribed');
-        else control.flush();
+        else if (!isToOpen) control.flush();
+        else if (waitMs > 0) cancelWake = clock.after(waitMs, () => roster.schedule(true));
+        else {
+          if (isOver) wokenAt = clock.now();
+          connection.open('subscribed');
+        }
       });
     },
     takeOpening() {
@@ -234,6 +246,7 @@ export function createRoster(context: RosterContext): Roster {
     outcome: control.outcome,
     close() {
       const all = [...entries];
+      cancelWake();
       entries.clear();
       for (const { cancelTimer, deliveries } of all) {
         cancelTimer?.();

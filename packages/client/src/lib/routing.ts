@@ -122,7 +122,7 @@ export function createRouting(context: RoutingContext): Routing {
   const onEnd = ({ address }: End) => {
     for (const entry of named(address)) {
       roster.drop(entry);
-      for (const delivery of entry.deliveries) delivery.end();
+      for (const delivery of entry.deliveries) delivery.end(true);
     }
   };
 
@@ -225,7 +225,7 @@ export function createRouting(context: RoutingContext): Routing {
     },
     onOver(error) {
       for (const entry of entries) {
-        const { sent, deliveries, mark } = entry;
+        const { sent, deliveries, mark, event, at } = entry;
         // Subscribed while the answer was on its way: it is not about this one.
         if (!sent) {
           roster.schedule(true);
@@ -235,7 +235,8 @@ export function createRouting(context: RoutingContext): Routing {
         for (const delivery of deliveries) {
           if (error) delivery.fail(error, true);
           else if (mark === '~') delivery.fail(new LinefeedError('not_resumable', NOT_RESUMABLE));
-          else delivery.end();
+          // A logged address has no end of its own, and what was never accepted may be one.
+          else delivery.end(event !== undefined && !at);
         }
       }
     },

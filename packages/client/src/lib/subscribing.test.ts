@@ -1,6 +1,9 @@
+import { getEventListeners } from 'node:events';
 import { FRAME } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
 import { createScript, createScriptTransport, type Script } from '../../test/scripted-transport.ts';
+
+const FORBIDDEN = { code: 'forbidden', message: 'No.', retryable: false };
 
 /** Subscribes to topics and brings the connection up, each topic accepted at position 5. */
 async function connect(script: Script, ...topics: string[]): Promise<Record<string, unknown[]>> {
@@ -570,6 +573,113 @@ describe('outcomes', () => {
     expect(script.errors).toMatchObject([{ code: 'forbidden' }]);
     script.last().send('a', 1, 'e.6.0');
     expect(got['a']).toEqual([1]);
+  });
+
+  it('lets go of the signal of what was refused, and stays failed when it is unsubscribed', async () => {
+    const script = createScript();
+    await connect(script, 'a');
+    const { signal } = new AbortController();
+    const refused = script.client.subscribe('b', () => {}, { signal });
+    await script.settle();
+    script.last().send(FRAME.error, { ...FORBIDDEN, address: 'b', n: 1 });
+    await script.settle();
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    refused();
+    expect(refused.getSnapshot()).toMatchObject({ status: 'failed', error: { code: 'forbidden' } });
+  });
+
+  it('shows a refusal at once, also where a handler never returns', async () => {
+    const script = createScript();
+    const stuck = script.client.subscribe('a', () => new Promise(() => {}));
+    await script.settle();
+    script.last().hello('e.5');
+    script.last().subscribed('a', 5);
+    script.last().send('a', 6, 'e.6.5');
+    script.last().send(FRAME.error, { ...FORBIDDEN, address: 'a' });
+    expect(stuck.getSnapshot()).toMatchObject({ status: 'failed', error: { code: 'forbidden' } });
+  });
+
+  it('reports an onEnd that rejects', async () => {
+    const script = createScript();
+    script.client.subscribe('report', () => {}, { onEnd: () => Promise.reject(new Error('mine')) });
+    await script.settle();
+    script.last().hello();
+    script.last().send(FRAME.subscribed, { address: 'report~1', event: 'report~1', key: '1' });
+    script.last().send(FRAME.end, { address: 'report~1', key: '1' }, '~!');
+    await script.settle();
+    expect(script.errors).toMatchObject([{ code: 'handler_failed', cause: { message: 'mine' } }]);
+  });
+
+  it('asks at most once a second after a refusal, however often somebody subscribes', async () => {
+    const script = createScript();
+    const { LinefeedError } = await import('@linefeed/shared');
+    const error = new LinefeedError('http_status', 'No.', { status: 403 });
+    for (let tick = 0; tick < 40; tick += 1) {
+      const stop = script.client.subscribe('a', () => {});
+      await script.clock.advance(100);
+      if (script.client.connection.getSnapshot().state === 'connecting') script.last().lose({ error });
+      stop();
+    }
+    // In 4 s: the first one, one at once, and one in each second behind that.
+    expect(script.attempts).toHaveLength(5);
+    const kept = script.client.subscribe('a', () => {});
+    await script.clock.advance(1_000);
+    script.last().hello('e.5');
+    script.last().subscribed('a', 5);
+    await kept.ready;
+    script.client.close();
+    expect(script.clock.pending).toBe(0);
+  });
+
+  it('leaves no timer when the client is closed before it asks again', async () => {
+    const script = createScript();
+    const { LinefeedError } = await import('@linefeed/shared');
+    script.client.subscribe('a', () => {});
+    await script.settle();
+    for (const topic of ['b', 'c']) {
+      script.last().lose({ error: new LinefeedError('http_status', 'No.', { status: 403 }) });
+      script.client.subscribe(topic, () => {});
+      await script.settle();
+    }
+    expect(script.attempts).toHaveLength(2);
+    expect(script.clock.pending).toBe(1);
+    script.client.close();
+    expect(script.clock.pending).toBe(0);
+  });
+
+  it('ends logged addresses on 204 without onEnd, and says so to who waits to be accepted', async () => {
+    const script = createScript();
+    const log: string[] = [];
+    const onEnd = () => log.push('end');
+    const accepted = script.client.subscribe('a', () => {}, { onEnd });
+    await script.settle();
+    script.last().hello('e.5');
+    script.last().subscribed('a', 5);
+    script.last().lose();
+    const waiting = script.client.subscribe('b', () => {}, { onEnd });
+    await script.clock.advance(500);
+    script.last().lose({ over: true });
+    await expect(waiting.ready).rejects.toMatchObject({
+      code: 'closed',
+      message: 'The server says that b is over, before it has accepted it.',
+    });
+    await script.settle();
+    expect(accepted.getSnapshot().status).toBe('ended');
+    expect(log).toEqual([]);
+  });
+
+  it('calls onEnd on 204 for a stream that was accepted before', async () => {
+    const script = createScript();
+    const log: string[] = [];
+    script.client.subscribe('report', () => {}, { onEnd: () => log.push('end') });
+    await script.settle();
+    script.last().hello();
+    script.last().send(FRAME.subscribed, { address: 'report~1', event: 'report~1', key: '1' });
+    script.last().lose();
+    await script.clock.advance(500);
+    script.last().lose({ over: true });
+    await script.settle();
+    expect(log).toEqual(['end']);
   });
 
   it('asks again, later and later, for what was refused for now', async () => {

@@ -40,8 +40,8 @@ export interface SubscriptionOptions {
    */
   onGap?: ((gap: Gap) => unknown) | undefined;
   /** Called once, behind the last event of a stream that has ended. */
-  onEnd?: (() => void) | undefined;
-  /** Called when this subscription fails, or its handler does. Default: `onError` of the client. */
+  onEnd?: (() => unknown) | undefined;
+  /** Called when this subscription fails, behind the last event, or its handler does. Default: `onError` of the client. */
   onError?: ((error: LinefeedError) => void) | undefined;
   /**
    * A handler that threw: `skip` goes on with the next event, `retry` tries three times more and then skips, `stop`
@@ -90,11 +90,18 @@ export interface Delivery {
     cursor: Cursor | undefined,
   ) => void;
   readonly gap: (arrival: Arrival, gap: WireGap) => void;
-  readonly end: () => void;
+  /** `finished`: the stream has ended; otherwise the server has no more to say. */
+  readonly end: (finished: boolean) => void;
   /** Refused or broken for now: it will be asked for again. */
   readonly delay: (error: LinefeedError) => void;
   /** `everywhere`: all subscriptions fail alike, and the client's own `onError` is told once, by the caller. */
   readonly fail: (error: LinefeedError, everywhere?: boolean) => void;
+}
+
+/** Those of a subscription inside the client. */
+export interface DeliveryOptions extends SubscriptionOptions {
+  /** Told of what ends it, behind the last event and in place of the client's `onError`: who iterates is thrown it. */
+  readonly onFail?: ((error: LinefeedError) => void) | undefined;
 }
 
 /** A handler of whatever topic. */
@@ -130,7 +137,7 @@ export function createDelivery(
   params: unknown,
   schema: Schema | undefined,
   handler: AnyHandler,
-  { onGap = context.onGap, onError, onEnd, onHandlerError, restart, signal }: SubscriptionOptions,
+  { onGap = context.onGap, onError, onEnd, onFail, onHandlerError, restart, signal }: DeliveryOptions,
   onStop: () => void,
 ): Delivery {
   const { getSnapshot, subscribe, set } = createStore<SubscriptionSnapshot>({
@@ -143,6 +150,7 @@ export function createDelivery(
   const ready = new Promise<void>((...both) => ([resolve, reject] = both));
   const queue: Item[] = [];
   let running: Item | undefined;
+  let cancelRetry = () => {};
   let holding = false;
   let stopped = false;
   let joined = false;
@@ -214,10 +222,10 @@ export function createDelivery(
   const failed = (cause: unknown, item: Item, tries: number) => {
     report(new LinefeedError('handler_failed', `The handler of ${topic} threw: ${String(cause)}`, { cause }));
     if (onHandlerError === 'stop') stop();
-    if (onHandlerError !== 'retry' || tries >= HANDLER_RETRIES) return undefined;
-    return new Promise<void>((done) => clock.after(HANDLER_RETRY_MS * 2 ** tries, done)).then(() =>
-      attempt(item, tries + 1),
-    );
+    if (stopped || onHandlerError !== 'retry' || tries >= HANDLER_RETRIES) return undefined;
+    return new Promise<void>((done) => {
+      cancelRetry = clock.after(HANDLER_RETRY_MS * 2 ** tries, done);
+    }).then(() => attempt(item, tries + 1));
   };
 
   const settle = (item: Item) => {
@@ -228,6 +236,7 @@ export function createDelivery(
   const stop = () => {
     if (stopped) return;
     stopped = true;
+    cancelRetry();
     signal?.removeEventListener('abort', stop);
     reject(new LinefeedError('closed', `${topic} was unsubscribed before it was accepted.`));
     if (running) settle(running);
@@ -285,23 +294,33 @@ export function createDelivery(
         const gap = { ...wire, topic, params };
         change({ gap });
         const state = await onGap(gap);
-        if (typeof state === 'string') fetched = parseCursor(state);
+        if (typeof state !== 'string') return;
+        fetched = parseCursor(state);
+        if (fetched) return;
+        const message = `onGap of ${topic} gave ${JSON.stringify(state)}, which is no cursor.`;
+        report(new LinefeedError('invalid_option', message));
       };
       push({ arrival, task });
     },
-    end() {
+    end(finished) {
       const task = () => {
+        reject(
+          new LinefeedError('closed', `The server says that ${topic} is over, before it has accepted it.`),
+        );
         stop();
-        onEnd?.();
+        return finished && onEnd?.();
       };
       push({ arrival: undefined, task });
     },
     delay: (error) => change({ status: 'subscribing', error }),
     fail(error, everywhere) {
+      if (stopped) return;
+      reject(error);
+      change({ status: 'failed', error });
       const task = () => {
-        reject(error);
-        change({ status: 'failed', error });
-        if (!everywhere || onError) report(error);
+        onFail?.(error);
+        if (onError || !(everywhere || onFail)) report(error);
+        if (!everywhere) stop();
       };
       push({ arrival: undefined, task });
     },
