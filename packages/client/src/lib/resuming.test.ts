@@ -228,6 +228,20 @@ describe('addresses that stand elsewhere', () => {
     expect(script.controls).toMatchObject([{ add: [{ address: 'b', from: 'e.5' }] }]);
   });
 
+  it('keeps who joins a rewind by another address out of the cursor of the connection', async () => {
+    const script = createScript();
+    listen(script, 'z');
+    await connect(script, 'z');
+    script.client.subscribe('p', { s: 'A' }, () => {}, { from: 'earliest' });
+    await script.settle();
+    script.last().subscribed('p?s=A', 0, { rewind: true, n: 1, tail: 'e.9' });
+    script.client.subscribe('p', { s: 'a' }, () => {});
+    await script.settle();
+    script.last().subscribed('p?s=a', 0, { event: 'p?s=A', n: 2, tail: 'e.9' });
+    await breakOff(script);
+    expect(script.last().opening.entries).toContainEqual({ address: 'p?s=a', key: '3', from: 'e.0' });
+  });
+
   it('does not take the ids of a rewind for the cursor of the connection', async () => {
     const script = createScript();
     listen(script, 'a');
@@ -522,6 +536,25 @@ describe('gaps', () => {
     await script.settle();
     expect(log).toEqual(['epoch', 2, 3]);
     expect(first).toEqual([3]);
+  });
+
+  it('of a past do not concern who has seen it already', async () => {
+    const script = createScript();
+    const gaps: string[] = [];
+    const listenTo = (name: string, options: object) =>
+      script.client.subscribe('a', () => {}, { ...options, onGap: () => gaps.push(name) });
+    listenTo('live', {});
+    await connect(script, 'a');
+    script.last().send('a', 9, 'e.9.5');
+    await breakOff(script);
+    listenTo('past', { from: 'e.1' });
+    script.last().hello('e.9');
+    script.last().subscribed('a', 9, { key: '1' });
+    await script.settle();
+    script.last().subscribed('a', 1, { key: '2', n: 1, rewind: true });
+    script.last().send(FRAME.gap, { address: 'a', from: 'e.1', to: 'e.3', reason: 'trimmed' });
+    await script.settle();
+    expect(gaps).toEqual(['past']);
   });
 
   it('go to the client where the subscription does not care, and show in the snapshot', async () => {

@@ -1,4 +1,5 @@
 import { getEventListeners } from 'node:events';
+import { LinefeedError } from '@linefeed/shared';
 import { FRAME } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
 import { createScript, createScriptTransport, type Script } from '../../test/scripted-transport.ts';
@@ -559,6 +560,152 @@ describe('who joins an address that is subscribed already', () => {
   });
 });
 
+describe('answers', () => {
+  it('of a request that is past let no other one through', async () => {
+    const script = createScript();
+    await connect(script, 'a');
+    for (const topic of ['b', 'c']) {
+      script.client.subscribe(topic, () => {});
+      await script.settle();
+    }
+    script.last().subscribed('b', 5, { n: 1 });
+    await script.settle();
+    script.client.subscribe('d', () => {});
+    await script.settle();
+    // Again, as a server may whose request was repeated.
+    script.last().subscribed('b', 5, { n: 1 });
+    await script.settle();
+    expect(script.controls).toHaveLength(2);
+    script.last().subscribed('c', 5, { n: 2 });
+    await script.settle();
+    expect(script.controls[2]).toMatchObject({ n: 3, add: [{ address: 'd' }] });
+  });
+
+  it('of a connection that is gone do not end the next one', async () => {
+    let answer = (_response: Response) => {};
+    const script = createScript({ fetch: () => new Promise((resolve) => (answer = resolve)) });
+    await connect(script, 'a');
+    script.client.subscribe('b', () => {});
+    await script.settle();
+    script.last().lose();
+    await script.clock.advance(500);
+    script.last().hello('e.5', { connection: 'connection-2' });
+    answer(new Response('', { status: 409 }));
+    await script.clock.advance(1_000);
+    expect(script.attempts).toHaveLength(2);
+    expect(script.last().closed).toBe(false);
+  });
+
+  it('to what was subscribed while the last one came in do not concern it', async () => {
+    const script = createScript();
+    const log: string[] = [];
+    const first = script.client.subscribe('a', () => {});
+    await script.settle();
+    script.last().hello('e.5');
+    const second = script.client.subscribe('b', () => {}, { onError: () => log.push('b') });
+    script.last().lose({ error: new LinefeedError('http_status', 'Gone.', { status: 410 }) });
+    await script.settle();
+    expect(first.getSnapshot().status).toBe('failed');
+    expect(second.getSnapshot().status).toBe('subscribing');
+    expect(log).toEqual([]);
+    expect(script.attempts).toHaveLength(2);
+    expect(script.last().opening.entries).toMatchObject([{ address: 'a' }, { address: 'b' }]);
+  });
+
+  it('that all is over are for good: what comes later opens without what has ended', async () => {
+    const script = createScript();
+    script.client.subscribe('a', () => {});
+    await script.settle();
+    script.last().hello('e.5');
+    script.last().subscribed('a', 5);
+    script.last().lose();
+    await script.clock.advance(500);
+    script.last().lose({ over: true });
+    script.client.subscribe('b', () => {});
+    await script.settle();
+    expect(script.last().opening.entries).toMatchObject([{ address: 'b' }]);
+    expect(script.last().opening.entries).toHaveLength(1);
+  });
+
+  it('are not waited for by what was refused for now: others may leave', async () => {
+    const script = createScript({ lingerMs: 0 });
+    script.client.subscribe('z', () => {});
+    const stop = script.client.subscribe('a', () => {});
+    script.client.subscribe('b', () => {});
+    await script.settle();
+    script.last().hello('e.5');
+    for (const topic of ['z', 'a']) script.last().subscribed(topic, 5);
+    script.last().send(FRAME.error, { address: 'b', code: 'timeout', message: 'Slow.', retryable: true });
+    stop();
+    await script.clock.advance(1);
+    expect(script.controls).toMatchObject([{ add: [], remove: ['a'] }]);
+  });
+});
+
+describe('an address that lingers', () => {
+  it('goes at its time, also where the connection is opened anew meanwhile', async () => {
+    const script = createScript({ lingerMs: 3_000 });
+    await connect(script, 'z');
+    const stop = script.client.subscribe('a', () => {});
+    await script.settle();
+    script.last().subscribed('a', 5, { n: 1 });
+    stop();
+    script.last().lose();
+    await script.clock.advance(500);
+    script.last().hello('e.5');
+    for (const topic of ['z', 'a']) script.last().subscribed(topic, 5);
+    expect(script.controls).toHaveLength(1);
+    await script.clock.advance(2_500);
+    expect(script.controls[1]).toMatchObject({ add: [], remove: ['a'] });
+  });
+
+  it('is not asked for again by a timer once a new connection has asked', async () => {
+    const script = createScript({ retry: { baseMs: 60_000, floorMs: 60_000, capMs: 60_000 } });
+    await connect(script, 'z');
+    script.client.subscribe('b', () => {});
+    await script.settle();
+    script
+      .last()
+      .send(FRAME.error, { address: 'b', n: 1, code: 'timeout', message: 'Slow.', retryable: true });
+    script.client.reconnect();
+    script.last().hello('e.5', { timeoutMs: 0 });
+    for (const topic of ['z', 'b']) script.last().subscribed(topic, 5);
+    await script.clock.advance(300_000);
+    expect(script.controls).toHaveLength(1);
+    expect(script.attempts).toHaveLength(2);
+  });
+
+  it('before it is accepted costs no second request', async () => {
+    const script = createScript();
+    await connect(script, 'z');
+    script.client.subscribe('a', () => {})();
+    const stop = script.client.subscribe('b', () => {});
+    await script.settle();
+    stop();
+    await script.clock.advance(900);
+    const again = script.client.subscribe('b', () => {});
+    script.last().subscribed('b', 5, { n: 1 });
+    await again.ready;
+    await script.clock.advance(5_000);
+    expect(script.controls).toHaveLength(1);
+  });
+
+  it('is not removed on a connection that never knew it', async () => {
+    const script = createScript({ lingerMs: 0 });
+    await connect(script, 'z');
+    const stop = script.client.subscribe('a', () => {});
+    await script.settle();
+    script.last().subscribed('a', 5, { n: 1 });
+    script.last().lose();
+    stop();
+    await script.clock.advance(500);
+    script.last().hello('e.5');
+    script.last().subscribed('z', 5);
+    await script.settle();
+    expect(script.controls).toHaveLength(1);
+  });
+});
+
 describe('outcomes', () => {
   it('fails a refused subscription alone', async () => {
     const script = createScript();
@@ -612,7 +759,6 @@ describe('outcomes', () => {
 
   it('asks at most once a second after a refusal, however often somebody subscribes', async () => {
     const script = createScript();
-    const { LinefeedError } = await import('@linefeed/shared');
     const error = new LinefeedError('http_status', 'No.', { status: 403 });
     for (let tick = 0; tick < 40; tick += 1) {
       const stop = script.client.subscribe('a', () => {});
@@ -633,7 +779,6 @@ describe('outcomes', () => {
 
   it('leaves no timer when the client is closed before it asks again', async () => {
     const script = createScript();
-    const { LinefeedError } = await import('@linefeed/shared');
     script.client.subscribe('a', () => {});
     await script.settle();
     for (const topic of ['b', 'c']) {
@@ -763,7 +908,6 @@ describe('outcomes', () => {
     const first = script.client.subscribe('a', () => {}, { onError: (error) => own.push(error) });
     const second = script.client.subscribe('b', () => {});
     await script.settle();
-    const { LinefeedError } = await import('@linefeed/shared');
     script.last().lose({ error: new LinefeedError('http_status', 'Gone.', { status: 410 }) });
     await expect(first.ready).rejects.toMatchObject({ status: 410 });
     expect(own).toHaveLength(1);
