@@ -30,8 +30,8 @@ export interface Gap extends WireGap {
 export interface SubscriptionOptions {
   /**
    * Where to start: `now` (when the server accepts), `earliest`, a cursor, or of a stream the id of the last event.
-   * Default: `now`, or where `persist` left off. Where the address is subscribed already, its past costs a reconnection,
-   * save what came while it lingered.
+   * Default: `now`, or where `persist` left off. Where the client has received everything since that
+   * cursor, it asks for nothing.
    */
   from?: string | undefined;
   /**
