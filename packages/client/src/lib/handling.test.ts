@@ -163,6 +163,16 @@ describe('handlers', () => {
     expect(handling.log).toEqual([1]);
   });
 
+  it('that fail behind their subscription are not tried again', async () => {
+    const handling = await handle({ onHandlerError: 'retry' });
+    handling.send(1);
+    handling.script.client.close();
+    handling.finish(new Error('mine'));
+    await handling.script.settle();
+    expect(handling.script.clock.pending).toBe(0);
+    expect(handling.script.errors).toMatchObject([{ code: 'handler_failed' }]);
+  });
+
   it('are called for nothing that waits when they unsubscribe meanwhile', async () => {
     const handling = await handle({ onHandlerError: 'retry' });
     const { script, send, log } = handling;
@@ -329,6 +339,23 @@ describe('payloads', () => {
     expect(invalid).toMatchObject([{ code: 'invalid_payload', address: 'a', issues: [{ path: ['text'] }] }]);
     expect(got).toEqual([{ text: 'yes' }]);
     expect(client.cursor).toBe('e.2');
+    client.close();
+  });
+
+  it('are not handed to who has left while they were validated', async () => {
+    const board = defineChannel({ a: z.object({ text: z.string() }) });
+    const got: unknown[] = [];
+    const { transport, attempts } = createScriptTransport();
+    const clock = createManualClock();
+    const client = createClient(board, { url: '/', clock, transport });
+    const stop = client.subscribe('a', (payload) => got.push(payload));
+    await clock.advance(0);
+    attempts[0]!.hello('e.0');
+    attempts[0]!.subscribed('a', 0);
+    attempts[0]!.send('a', { text: 'late' }, 'e.1.0');
+    stop();
+    await clock.advance(0);
+    expect(got).toEqual([]);
     client.close();
   });
 

@@ -88,6 +88,27 @@ describe('the cursor of the connection', () => {
     );
   });
 
+  it('of before is not taken for that of a connection which nobody shares it with', async () => {
+    const script = createScript();
+    const stop = script.client.subscribe('a', () => {});
+    await connect(script, 'a');
+    script.last().send('a', 9, 'e.9.5');
+    listen(script, 'b', { from: 'old.1', onGap: () => {} });
+    stop();
+    await script.clock.advance(1_000);
+    await breakOff(script);
+    script.last().hello();
+    script.last().subscribed('b', 3);
+    script.last().send(FRAME.gap, { address: 'b', from: 'old.1', to: 'e.3', reason: 'epoch' });
+    // Cut before the bookmark that says where the connection stands.
+    await script.clock.advance(10_000);
+    await breakOff(script);
+    expect(script.last().opening).toMatchObject({
+      cursor: undefined,
+      entries: [{ address: 'b', from: 'e.3' }],
+    });
+  });
+
   it('drops what is delivered again', async () => {
     const script = createScript();
     const got = listen(script, 'a');

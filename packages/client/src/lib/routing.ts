@@ -217,7 +217,6 @@ export function createRouting(context: RoutingContext): Routing {
         // forgotten the address.
         if (own) entry.latest = own.prev === undefined ? { payload, cursor: own } : undefined;
         const replayed = isAtOrBefore(own, entry.tail);
-        if (!replayed) entry.tail = undefined;
         const info = { address: own ? event : entry.address, id, replayed };
         for (const delivery of entry.deliveries) delivery.event(arrival, payload, info, own);
       }

@@ -473,6 +473,19 @@ describe('who comes back with a `from`', () => {
     expect(script.controls).toMatchObject([{ add: [{ address: 'a', from: 'e.9' }] }]);
   });
 
+  it('from before what somebody else has got since asks the server', async () => {
+    const script = createScript();
+    await leave(script);
+    const { subscription } = join(script, 'e.7');
+    script.last().send('a', 9, 'e.9.8');
+    subscription();
+    script.last().send('a', 10, 'e.a.9');
+    expect(join(script, 'e.7').got).toEqual([]);
+    await script.settle();
+    expect(script.controls).toMatchObject([{ add: [{ address: 'a', from: 'e.7' }] }]);
+    expect(join(script, 'e.9').got).toEqual([10]);
+  });
+
   it('from before a gap that came while it lingered asks the server', async () => {
     const script = createScript();
     await leave(script);
@@ -528,6 +541,35 @@ describe('who joins an address that is subscribed already', () => {
     script.last().send('a', 10, 'e.a.9');
     expect(late).toEqual([9, 10]);
     expect(got['a']).toEqual([6, 7, 8, 9, 10]);
+  });
+
+  it('is accepted with it, where the server has not answered yet or asks to wait', async () => {
+    const script = createScript();
+    await connect(script, 'a');
+    script.last().lose();
+    await script.clock.advance(500);
+    script.last().hello('e.5');
+    const early = script.client.subscribe('a', () => {});
+    expect(early.getSnapshot().status).toBe('subscribing');
+    script.last().subscribed('a', 5);
+    expect(early.getSnapshot().status).toBe('subscribed');
+    script.last().send(FRAME.error, { address: 'a', code: 'timeout', message: 'Slow.', retryable: true });
+    const late = script.client.subscribe('a', () => {});
+    expect(late.getSnapshot().status).toBe('subscribing');
+    await script.clock.advance(1_000);
+    script.last().subscribed('a', 5, { n: 1 });
+    expect(late.getSnapshot().status).toBe('subscribed');
+  });
+
+  it('asks for itself where that one started at a place of its own', async () => {
+    const script = createScript();
+    await connect(script, 'z');
+    script.client.subscribe('a', () => {}, { from: 'e.2' });
+    await script.settle();
+    script.last().subscribed('a', 2, { n: 1, rewind: true });
+    script.client.subscribe('a', () => {});
+    await script.settle();
+    expect(script.controls[1]).toMatchObject({ add: [{ address: 'a', key: '3', from: 'now' }] });
   });
 
   it('while its past is replayed gets nothing of that', async () => {

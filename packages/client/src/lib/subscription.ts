@@ -206,7 +206,7 @@ export function createDelivery(
 
   const attempt = (item: Item, tries: number): Promise<void> | undefined => {
     try {
-      const result = stopped || handle(item);
+      const result = handle(item);
       return isPromise(result) ? wait(result, item, tries) : undefined;
     } catch (cause) {
       return failed(cause, item, tries);
@@ -224,8 +224,8 @@ export function createDelivery(
     if (onHandlerError === 'stop') stop();
     if (stopped || onHandlerError !== 'retry' || tries >= HANDLER_RETRIES) return undefined;
     return new Promise<void>((done) => {
-      cancelRetry = clock.after(HANDLER_RETRY_MS * 2 ** tries, done);
-    }).then(() => attempt(item, tries + 1));
+      cancelRetry = clock.after(HANDLER_RETRY_MS * 2 ** tries, () => done(attempt(item, tries + 1)));
+    });
   };
 
   const settle = (item: Item) => {
@@ -253,7 +253,8 @@ export function createDelivery(
       readonly value?: unknown;
       readonly issues?: readonly Issue[];
     };
-    if (!issues) return handler(value, info);
+    // Unsubscribed while it was looked at.
+    if (!issues) return stopped || handler(value, info);
     const { address } = info;
     const message = `An event of ${address} does not match its schema: ${issues[0]?.message}`;
     return context.reportInvalid(new LinefeedError('invalid_payload', message, { issues, address }));
@@ -314,7 +315,6 @@ export function createDelivery(
     },
     delay: (error) => change({ status: 'subscribing', error }),
     fail(error, everywhere) {
-      if (stopped) return;
       reject(error);
       change({ status: 'failed', error });
       const task = () => {
