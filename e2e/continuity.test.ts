@@ -1,12 +1,16 @@
 /** What a page sees while its connection is cut, silenced, refused, and its server dies: everything, once, in order. */
+import { linefeedFixtures, type LinefeedFixtures } from '@linefeed/client/testing/playwright';
 import type { TransportName } from './kit/app.ts';
-import { expect, numbers, recorded, startRecording, stateOf, test } from './kit/test.ts';
+import type { Board } from './kit/board.ts';
+import { expect, numbers, recorded, startRecording, stateOf, test as base } from './kit/test.ts';
+
+const test = base.extend<LinefeedFixtures<Board>>(linefeedFixtures<Board>());
 
 const transports: readonly TransportName[] = ['fetch', 'EventSource'];
 
 for (const transport of transports) {
   test.describe(`over ${transport}`, () => {
-    test('typed events of every kind of topic arrive', async ({ page, scene }) => {
+    test('typed events of every kind of topic arrive', async ({ page, scene, linefeed }) => {
       await startRecording(page, scene.proxy.origin, { transport, steps: 5 });
       await scene.server.publish(1, 3);
       await expect.poll(async () => (await recorded(page)).steps).toEqual([1, 2, 3, 4, 5]);
@@ -14,6 +18,9 @@ for (const transport of transports) {
       const { notice, errors } = await recorded(page);
       expect(notice).toEqual(numbers(1, 3));
       expect(errors).toEqual([]);
+      // The handlers got what came, and nothing came that they did not get.
+      expect(linefeed.payloads('notice')).toEqual(notice);
+      expect(linefeed.payloads('report').map(({ step }) => step)).toEqual([1, 2, 3, 4, 5]);
       // Streams and logged topics share the one connection; only a change of the list may have opened another.
       expect(scene.proxy.opened).toBeLessThanOrEqual(3);
     });
@@ -35,6 +42,27 @@ for (const transport of transports) {
       expect(notice).toEqual(numbers(1, 600));
       expect(room).toEqual(numbers(1, 600));
       expect(steps).toEqual(Array.from({ length: 200 }, (_, index) => index + 1));
+      expect(errors).toEqual([]);
+    });
+
+    test('a page that is kept away, again and again, gets what came meanwhile, once', async ({
+      page,
+      scene,
+      linefeed,
+    }) => {
+      await startRecording(page, scene.proxy.origin, { transport });
+      for (let round = 0; round < 3; round += 1) {
+        await scene.server.publish(10 * round + 1, 10 * round + 5);
+        await expect.poll(async () => (await recorded(page)).room.length).toBe(10 * round + 5);
+        await linefeed.disconnect();
+        await expect.poll(() => stateOf(page)).toBe('reconnecting');
+        await scene.server.publish(10 * round + 6, 10 * round + 10);
+        await linefeed.reconnect();
+        await expect.poll(async () => (await recorded(page)).room.length).toBe(10 * round + 10);
+      }
+      const { room, notice, errors } = await recorded(page);
+      expect(room).toEqual(numbers(1, 30));
+      expect(notice).toEqual(numbers(1, 30));
       expect(errors).toEqual([]);
     });
 

@@ -147,6 +147,72 @@ describe('a stream', () => {
   });
 });
 
+describe('a channel that is given as a value', () => {
+  const full = defineChannel({
+    notice: z.object({ text: z.string().trim() }),
+    price: topic({
+      params: z.object({ symbol: z.string().toUpperCase(), depth: z.number().default(1) }),
+      data: z.number(),
+      keep: 'latest',
+    }),
+  });
+
+  it('gives who subscribes the newest of keep: latest, and that alone', async () => {
+    const { client, emit, settle, disconnect, reconnect } = createTestClient(full);
+    client.subscribe('notice', () => {});
+    await emit('price', { symbol: 'ACME' }, 1);
+    await emit('price', { symbol: 'ACME' }, 2);
+    await emit('notice', { text: 'between' });
+    const bids: number[] = [];
+    client.subscribe('price', { symbol: 'ACME' }, (bid) => bids.push(bid));
+    await settle();
+    expect(bids).toEqual([2]);
+    await emit('price', { symbol: 'ACME' }, 3);
+    await disconnect();
+    for (const bid of [4, 5]) await emit('price', { symbol: 'ACME' }, bid);
+    await reconnect();
+    expect(bids).toEqual([2, 3, 5]);
+    client.close();
+  });
+
+  it('runs params and payloads through their schemas', async () => {
+    const { client, emit } = createTestClient(full);
+    const got: unknown[] = [];
+    client.subscribe('price', { symbol: 'acme', depth: 1 }, (bid, { address }) => got.push(bid, address));
+    client.subscribe('notice', ({ text }) => got.push(text));
+    await emit('price', { symbol: 'Acme' }, 7);
+    await emit('notice', { text: ' yes ' });
+    expect(got).toEqual([7, 'price?depth=1&symbol=ACME', 'yes']);
+    client.close();
+  });
+
+  it('refuses what is none of it', async () => {
+    const errors: unknown[] = [];
+    const { client, emit, settle } = createTestClient(full, { onError: (error) => errors.push(error) });
+    const loose = { client, emit } as unknown as {
+      client: { subscribe: (topic: string, ...rest: unknown[]) => { ready: Promise<void> } };
+      emit: (...all: unknown[]) => Promise<void>;
+    };
+    await expect(loose.emit('nope', 1)).rejects.toMatchObject({ code: 'unknown_topic' });
+    await expect(loose.emit('notice', { text: 7 })).rejects.toMatchObject({ code: 'invalid_payload' });
+    await expect(loose.emit('price', { symbol: 7 }, 1)).rejects.toMatchObject({ code: 'invalid_params' });
+    client.subscribe('notice', () => {});
+    const unknown = loose.client.subscribe('nope', () => {});
+    const invalid = loose.client.subscribe('price', { depth: 1 }, () => {});
+    await settle();
+    await expect(unknown.ready).rejects.toMatchObject({ code: 'unknown_topic' });
+    await expect(invalid.ready).rejects.toMatchObject({ code: 'invalid_params' });
+    expect(client.connection.getSnapshot().state).toBe('connected');
+    client.close();
+    const alone = createTestClient(full, { onError: (error) => errors.push(error) });
+    const { ready } = (alone.client as unknown as typeof loose.client).subscribe('nope', () => {});
+    await alone.settle();
+    await expect(ready).rejects.toMatchObject({ code: 'http_status', status: 404 });
+    expect(alone.client.connection.getSnapshot().state).toBe('failed');
+    alone.client.close();
+  });
+});
+
 it('leaves no timer behind a client that is closed', async () => {
   const { client, clock, emit, disconnect } = open();
   await emit('notice', { text: 'one' });

@@ -7,9 +7,9 @@ import {
   type StreamName,
   type TopicName,
 } from '@linefeed/shared';
-import { encodeAddress } from '@linefeed/shared/wire';
 import { createClient, type Client, type ClientOptions } from '../client.ts';
 import { createManualClock, type ManualClock } from '../clock.ts';
+import { createTestContract } from './test-contract.ts';
 import { createTestFeed } from './test-feed.ts';
 
 export interface TestClientOptions<C extends AnyChannel> extends Omit<
@@ -47,7 +47,12 @@ export interface TestClient<C extends AnyChannel> {
   readonly client: Client<C>;
   /** The client's time: retries and lingering wait for `clock.advance(ms)`. */
   readonly clock: ManualClock;
-  /** Publishes to an address, or yields to the runs of a stream. While disconnected, logged events wait in the log. */
+  /**
+   * Publishes to an address, or yields to the runs of a stream. While disconnected, logged events wait in the log.
+   *
+   * @throws LinefeedError (as a rejection) where the channel was given: `unknown_topic`, `invalid_params`,
+   * `invalid_payload`
+   */
   readonly emit: <K extends Name<C>>(topic: K, ...rest: EmitArguments<C, K>) => Promise<void>;
   /**
    * Loses events of a logged address that nobody has seen: `onGap` is called, now or on the next connection, with the
@@ -67,7 +72,10 @@ export interface TestClient<C extends AnyChannel> {
   readonly settle: () => Promise<void>;
 }
 
-/** Makes a client for a test. As with `createClient`, the channel's value turns run-time validation on. */
+/**
+ * Makes a client for a test. As with `createClient`, the channel's value turns run-time validation on; the feed in memory
+ * then knows params, `keep: 'latest'` and what to refuse, too.
+ */
 export function createTestClient<C extends AnyChannel>(
   ...[first, second]: [options?: TestClientOptions<C>] | [channel: C, options?: TestClientOptions<C>]
 ): TestClient<C> {
@@ -75,9 +83,8 @@ export function createTestClient<C extends AnyChannel>(
   const { streams = [], ...options } =
     (channel === undefined ? (first as TestClientOptions<C>) : second) ?? {};
   const clock = createManualClock();
-  const isStream = (topic: string): boolean =>
-    channel?.topics.get(topic)?.kind === 'stream' || (streams as readonly string[]).includes(topic);
-  const feed = createTestFeed(isStream);
+  const contract = createTestContract(channel, streams);
+  const feed = createTestFeed(contract);
   const all: ClientOptions = {
     ...options,
     url: 'http://linefeed.test/events',
@@ -88,31 +95,30 @@ export function createTestClient<C extends AnyChannel>(
   const client = channel === undefined ? createClient<C>(all) : createClient<C>(channel, all);
   const settle = (): Promise<void> => clock.advance(0);
   // What was subscribed in this very tick is on the feed before anything is emitted.
-  const act = async (task: () => void): Promise<void> => {
+  const act = async (task: () => void | Promise<void>): Promise<void> => {
     await settle();
-    task();
+    await task();
     await settle();
   };
-  const addressOf = (topic: string, params: unknown): string =>
-    encodeAddress(topic, params as object | undefined);
-
   return {
     client,
     clock,
     settle,
     emit: (topic, ...rest) => {
       const [payload, params] = [...rest].toReversed();
-      return act(() => feed.publish(addressOf(topic, params), payload));
+      return act(async () =>
+        feed.publish(await contract.addressOf(topic, params), await contract.encode(topic, payload)),
+      );
     },
-    gap: (topic, ...[params]) => act(() => feed.lose(addressOf(topic, params))),
+    gap: (topic, ...[params]) => act(async () => feed.lose(await contract.addressOf(topic, params))),
     end: (topic, ...[params]) => {
-      if (!isStream(topic)) {
+      if (!contract.isStream(topic)) {
         throw new LinefeedError(
           'invalid_option',
           `${topic} is not known as a stream: give createTestClient the channel, or streams: ['${topic}'].`,
         );
       }
-      return act(() => feed.end(addressOf(topic, params)));
+      return act(async () => feed.end(await contract.addressOf(topic, params)));
     },
     disconnect: () =>
       act(() => {

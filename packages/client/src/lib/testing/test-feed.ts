@@ -9,8 +9,10 @@ import {
   type ControlRequest,
   type SubscriptionEntry,
 } from '@linefeed/shared/wire';
+import { LinefeedError } from '@linefeed/shared';
 import { networkError } from '../request.ts';
 import type { Transport, TransportSink } from '../transport.ts';
+import type { TestContract } from './test-contract.ts';
 
 export interface TestFeed {
   readonly transport: Transport;
@@ -18,7 +20,7 @@ export interface TestFeed {
   readonly fetch: typeof fetch;
   /** Whether it can be reached. */
   online: boolean;
-  readonly publish: (address: string, payload: unknown) => void;
+  readonly publish: (address: string, json: string) => void;
   /** Loses everything of an address, and something more that nobody has seen. */
   readonly lose: (address: string) => void;
   readonly end: (address: string) => void;
@@ -31,6 +33,13 @@ interface LoggedEvent {
   readonly position: number;
   readonly prev: number;
   readonly json: string;
+  readonly isLatest: boolean;
+}
+
+/** An entry, and the address that it means or why it is refused. */
+interface Resolved extends SubscriptionEntry {
+  readonly event: string;
+  readonly error?: LinefeedError;
 }
 
 /** One open response. */
@@ -45,7 +54,7 @@ interface Line {
 
 const EPOCH = 'test';
 
-export function createTestFeed(isStream: (topic: string) => boolean): TestFeed {
+export function createTestFeed({ isStream, isLatest, resolve }: TestContract): TestFeed {
   const log: LoggedEvent[] = [];
   /** By address: the last position that is lost. */
   const losses = new Map<string, number>();
@@ -63,44 +72,66 @@ export function createTestFeed(isStream: (topic: string) => boolean): TestFeed {
   };
   const tell = (event: string, body: object, id?: string): void => send(event, JSON.stringify(body), id);
 
-  const deliver = ({ address, position, prev, json }: LoggedEvent): void => {
+  const topicOf = (address: string): string => parseAddress(address)?.topic ?? address;
+
+  const deliver = ({ address, position, prev, json, isLatest }: LoggedEvent): void => {
     line?.logged.set(address, position);
-    send(address, json, `${cursor(position)}.${prev.toString(36)}`);
+    // A value that replaces the one before it says nothing of that.
+    send(address, json, isLatest ? cursor(position) : `${cursor(position)}.${prev.toString(36)}`);
   };
 
-  const startOf = ({ from }: SubscriptionEntry, shared: number | undefined): number =>
-    from === undefined
-      ? (shared ?? tail)
-      : from === 'now'
-        ? tail
-        : from === 'earliest'
-          ? 0
-          : positionOf(from);
+  /** Now. Of `keep: 'latest'`, behind what was before the newest value. */
+  const nowOf = (event: string): number => {
+    const held = isLatest(topicOf(event)) && log.find(({ address }) => address === event);
+    return held ? held.position - 1 : tail;
+  };
+
+  const startOf = ({ from, event }: Resolved, shared: number | undefined): number => {
+    if (from === 'earliest') return 0;
+    if (from === 'now' || (from === undefined && shared === undefined)) return nowOf(event);
+    return from === undefined ? shared! : positionOf(from);
+  };
+
+  const look = (entries: readonly SubscriptionEntry[]): Promise<Resolved[]> =>
+    Promise.all(
+      entries.map((entry) =>
+        resolve(entry.address).then(
+          (event) => ({ ...entry, event }),
+          (error: LinefeedError) => ({ ...entry, event: entry.address, error }),
+        ),
+      ),
+    );
 
   /** Accepts entries that share `shared`; what each has missed follows. */
-  const accept = (entries: readonly SubscriptionEntry[], shared: number | undefined, n?: number): void => {
+  const accept = (entries: readonly Resolved[], shared: number | undefined, n?: number): void => {
     const echo = n === undefined ? {} : { n };
     const rewound: string[] = [];
     for (const entry of entries) {
-      const { address, key } = entry;
-      const topic = parseAddress(address)?.topic ?? address;
+      const { address, key, event, error } = entry;
+      const named = key === undefined ? echo : { ...echo, key };
+      const topic = topicOf(address);
+      if (error) {
+        const { code, message } = error;
+        tell(FRAME.error, { address, code, message, retryable: false, ...named });
+        continue;
+      }
       if (isStream(topic)) {
-        const event = streamEventName(topic, key);
-        line?.runs.set(address, (line.runs.get(address) ?? new Set()).add(event));
-        tell(FRAME.subscribed, { address: event, event, ...(key !== undefined && { key }), ...echo });
+        const run = streamEventName(topic, key);
+        line?.runs.set(event, (line.runs.get(event) ?? new Set()).add(run));
+        tell(FRAME.subscribed, { address: run, event: run, ...named });
         continue;
       }
       const start = startOf(entry, shared);
       const rewind = shared !== undefined && start < shared;
-      if (rewind) rewound.push(address);
-      line?.logged.set(address, start);
+      if (rewind) rewound.push(event);
+      line?.logged.set(event, start);
       tell(FRAME.subscribed, {
         address,
-        event: address,
+        event,
         cursor: cursor(start),
         tail: cursor(tail),
         ...(rewind && { rewind }),
-        ...echo,
+        ...named,
       });
     }
     announce();
@@ -132,19 +163,36 @@ export function createTestFeed(isStream: (topic: string) => boolean): TestFeed {
     }
   };
 
+  const forget = (address: string): void => {
+    for (let index = log.length - 1; index >= 0; index -= 1) {
+      if (log[index]?.address === address) log.splice(index, 1);
+    }
+  };
+
   const feed: TestFeed = {
     online: true,
     transport({ entries, cursor: asked }, sink) {
       let open = true;
-      queueMicrotask(() => {
+      void (async () => {
+        const looked = await look(entries);
         if (!open) return;
         if (!feed.online)
           return sink.onEnd({ error: networkError('The test has disconnected this client.') });
+        const refused = looked.find(({ error }) => error)?.error;
+        if (refused && looked.every(({ error }) => error)) {
+          const { status, message } = refused;
+          return sink.onEnd({
+            error: new LinefeedError('http_status', `The feed answered ${status}: ${message}`, {
+              status,
+              body: JSON.stringify({ code: refused.code, detail: message }),
+            }),
+          });
+        }
         lines += 1;
         const id = `test-${lines}`;
         line = { id, sink, logged: new Map(), runs: new Map() };
         const resumed = asked === undefined ? undefined : positionOf(asked);
-        const starts = entries.map((entry) => startOf(entry, resumed));
+        const starts = looked.map((entry) => startOf(entry, resumed));
         // Silence proves nothing here: the clock moves only when the test moves it.
         const hello = {
           protocol: PROTOCOL_VERSION,
@@ -154,8 +202,8 @@ export function createTestFeed(isStream: (topic: string) => boolean): TestFeed {
           maxDurationMs: 0,
         };
         tell(FRAME.hello, hello, cursor(resumed ?? Math.min(tail, ...starts)));
-        accept(entries, resumed);
-      });
+        accept(looked, resumed);
+      })();
       return {
         close() {
           open = false;
@@ -167,7 +215,8 @@ export function createTestFeed(isStream: (topic: string) => boolean): TestFeed {
       if (!feed.online) throw new TypeError('The test has disconnected this client.');
       const { connection, n, add = [], remove = [] } = JSON.parse(init?.body as string) as ControlRequest;
       if (connection !== line?.id) return new Response(null, { status: 409 });
-      queueMicrotask(() => {
+      void (async () => {
+        const looked = await look(add);
         if (connection !== line?.id) return;
         for (const event of remove) {
           line.logged.delete(event);
@@ -175,21 +224,27 @@ export function createTestFeed(isStream: (topic: string) => boolean): TestFeed {
           tell(FRAME.end, { address: event, n });
         }
         // What is added is asked for in its own place: it stands where the connection does, or behind it.
-        if (add.length > 0) accept(add, tail, n);
-      });
+        if (add.length > 0) accept(looked, tail, n);
+      })();
       return new Response(null, { status: 202 });
     },
-    publish(address, payload) {
-      const json = JSON.stringify(payload);
-      const topic = parseAddress(address)?.topic ?? address;
+    publish(address, json) {
+      const topic = topicOf(address);
       if (isStream(topic)) {
         steps += 1;
         for (const event of line?.runs.get(address) ?? []) send(event, json, `${cursor(tail)}~${steps}`);
         return;
       }
       tail += 1;
-      const event = { address, position: tail, prev: newest.get(address) ?? 0, json };
+      const event = {
+        address,
+        position: tail,
+        prev: newest.get(address) ?? 0,
+        json,
+        isLatest: isLatest(topic),
+      };
       newest.set(address, tail);
+      if (event.isLatest) forget(address);
       log.push(event);
       if (line?.logged.has(address) === true) deliver(event);
     },
@@ -197,9 +252,7 @@ export function createTestFeed(isStream: (topic: string) => boolean): TestFeed {
       tail += 1;
       newest.set(address, tail);
       losses.set(address, tail);
-      for (let index = log.length - 1; index >= 0; index -= 1) {
-        if (log[index]?.address === address) log.splice(index, 1);
-      }
+      forget(address);
       announce();
     },
     end(address) {

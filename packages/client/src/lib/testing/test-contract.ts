@@ -1,0 +1,81 @@
+/** What the channel's value says at run time, for a feed in memory: addresses, payloads and refusals as in production. */
+import { LinefeedError, type AnyChannel } from '@linefeed/shared';
+import {
+  describeIssues,
+  encodeAddress,
+  parseAddress,
+  refusal,
+  validate,
+  type ParsedAddress,
+  type Validated,
+} from '@linefeed/shared/wire';
+
+export interface TestContract {
+  readonly isStream: (topic: string) => boolean;
+  /** Only the newest value is held. Known only where the channel's value was given. */
+  readonly isLatest: (topic: string) => boolean;
+  /** @throws LinefeedError `unknown_topic`, `invalid_params` */
+  readonly addressOf: (topic: string, params: unknown) => Promise<string>;
+  /** The JSON of the schema's output. @throws LinefeedError `unknown_topic`, `invalid_payload` */
+  readonly encode: (topic: string, payload: unknown) => Promise<string>;
+  /** The address that a client means. @throws LinefeedError `unknown_topic`, `invalid_params` */
+  readonly resolve: (asked: string) => Promise<string>;
+}
+
+/** Without a channel everything is taken as it is. */
+export function createTestContract(
+  channel: AnyChannel | undefined,
+  streams: readonly string[],
+): TestContract {
+  const definitionOf = (topic: string) => {
+    const definition = channel?.topics.get(topic);
+    if (channel && !definition) {
+      const names = [...channel.topics.keys()].join(', ');
+      throw refusal(
+        'unknown_topic',
+        `There is no topic "${topic}" in this channel; its topics are ${names}.`,
+      );
+    }
+    return definition;
+  };
+  const toAddress = (topic: string, { issues, ...result }: Validated<unknown>): string => {
+    if (!issues) return encodeAddress(topic, (result as { value: object }).value);
+    const message = `The params of ${topic} are not valid: ${describeIssues(issues)}`;
+    throw refusal('invalid_params', message, { issues });
+  };
+  return {
+    isStream: (topic) => channel?.topics.get(topic)?.kind === 'stream' || streams.includes(topic),
+    isLatest: (topic) => channel?.topics.get(topic)?.keep === 'latest',
+    async addressOf(topic, params) {
+      const definition = definitionOf(topic);
+      if (!definition) return encodeAddress(topic, params as object | undefined);
+      return definition.params ? toAddress(topic, await validate(definition.params, params)) : topic;
+    },
+    async encode(topic, payload) {
+      const definition = definitionOf(topic);
+      if (!definition) return JSON.stringify(payload);
+      const { issues, ...result } = (await validate(definition.data, payload)) as Validated<unknown>;
+      if (!issues) return JSON.stringify((result as { value: unknown }).value);
+      const message = `The payload of ${topic} is not valid: ${describeIssues(issues)}`;
+      throw new LinefeedError('invalid_payload', message, { issues });
+    },
+    async resolve(asked) {
+      const { topic, params } = parseAddress(asked) as ParsedAddress;
+      const schema = definitionOf(topic)?.params;
+      if (!schema) return channel ? topic : asked;
+      // An address carries texts: a number, for example, is one that fits only when it is read as JSON.
+      const input: Record<string, unknown> = Object.fromEntries(params);
+      const asText = (await validate(schema, input)) as Validated<unknown>;
+      if (!asText.issues) return toAddress(topic, asText);
+      for (const { path } of asText.issues) {
+        const name = String(typeof path?.[0] === 'object' ? path[0].key : path?.[0]);
+        try {
+          input[name] = JSON.parse(String(input[name]));
+        } catch {
+          // No JSON either.
+        }
+      }
+      return toAddress(topic, await validate(schema, input));
+    },
+  };
+}
