@@ -588,6 +588,27 @@ describe('who joins an address that is subscribed already', () => {
     expect(got['a']).toEqual([6, 7, 8]);
   });
 
+  it('is told of what is lost behind its acceptance alone', async () => {
+    const script = createScript({ onGap: () => {} });
+    await connect(script, 'a');
+    script.last().lose();
+    const gaps: string[] = [];
+    const late: unknown[] = [];
+    script.client.subscribe('a', (payload: unknown) => late.push(payload), {
+      onGap: ({ to }) => gaps.push(to),
+    });
+    await script.clock.advance(500);
+    script.last().hello();
+    script.last().subscribed('a', 0, { cursor: 'f.0', tail: 'f.2' });
+    script.last().send(FRAME.gap, { address: 'a', from: 'e.5', to: 'f.0', reason: 'epoch' });
+    script.last().send(FRAME.bookmark, {}, 'f.0');
+    for (const position of [1, 2, 3]) script.last().send('a', position, `f.${position}.${position - 1}`);
+    script.last().send(FRAME.gap, { address: 'a', from: 'f.3', to: 'f.9', reason: 'trimmed' });
+    await script.settle();
+    expect(gaps).toEqual(['f.9']);
+    expect(late).toEqual([3]);
+  });
+
   it('gets the newest value of keep: latest, also one from before', async () => {
     const script = createScript();
     await connect(script, 'price');

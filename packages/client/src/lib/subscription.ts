@@ -154,7 +154,7 @@ export function createDelivery(
   let holding = false;
   let stopped = false;
   let joined = false;
-  /** What was published up to here is from before it joined. */
+  /** What was published or lost up to here is from before it joined. */
   let floor: Cursor | undefined;
   /** The caller has the state up to here by itself. */
   let fetched: Cursor | undefined;
@@ -291,6 +291,7 @@ export function createDelivery(
       push({ arrival, payload, info: { address, topic, params, id, replayed }, cursor });
     },
     gap(arrival, wire) {
+      if (isAtOrBefore(parseCursor(wire.to), floor)) return;
       const task = async () => {
         const gap = { ...wire, topic, params };
         change({ gap });
