@@ -67,19 +67,18 @@ export function toOpening(
  * connection stands somewhere, known or not.
  */
 export function toEntry(place: Place, cursor: Cursor | undefined, isOpen?: boolean): SubscriptionEntry {
-  const { address, key, event, at, mark } = place;
-  const from =
-    mark === undefined
-      ? at === undefined
-        ? (place.from ?? ((cursor || isOpen) && event === undefined ? 'now' : undefined))
-        : sharesCursor(place, cursor)
-          ? undefined
-          : toText(at)
-      : // Delivered without ids: the server runs it again only if it is asked as if for the first time.
-        mark === '~' && place.restart
-        ? undefined
-        : mark;
+  const { address, key } = place;
+  const from = toStart(place, cursor, isOpen);
   return { address, key, ...(from && { from }) };
+}
+
+function toStart(place: Place, cursor: Cursor | undefined, isOpen?: boolean): string | undefined {
+  const { event, from, at, mark, restart } = place;
+  // Delivered without ids: the server runs it again only if it is asked as if for the first time.
+  if (mark === '~' && restart) return undefined;
+  if (mark !== undefined) return mark;
+  if (at) return sharesCursor(place, cursor) ? undefined : toText(at);
+  return from ?? ((cursor || isOpen) && event === undefined ? 'now' : undefined);
 }
 
 /**
