@@ -609,6 +609,24 @@ describe('who joins an address that is subscribed already', () => {
     expect(late).toEqual([3]);
   });
 
+  it('is told of what is lost behind a value of keep: latest that it was given', async () => {
+    const script = createScript();
+    await connect(script, 'price');
+    script.last().send('price', 41, 'e.6');
+    script.last().lose();
+    const log: unknown[] = [];
+    script.client.subscribe('price', (payload: unknown) => log.push(payload), {
+      onGap: () => log.push('gap'),
+    });
+    await script.clock.advance(500);
+    script.last().hello();
+    script.last().subscribed('price', 0, { cursor: 'f.0', tail: 'f.2' });
+    script.last().send(FRAME.gap, { address: 'price', from: 'e.6', to: 'f.0', reason: 'epoch' });
+    script.last().send('price', 42, 'f.2');
+    await script.settle();
+    expect(log).toEqual([41, 'gap', 42]);
+  });
+
   it('gets the newest value of keep: latest, also one from before', async () => {
     const script = createScript();
     await connect(script, 'price');

@@ -154,6 +154,8 @@ export function createDelivery(
   let holding = false;
   let stopped = false;
   let joined = false;
+  /** Some event was, or waits for it. */
+  let handed = false;
   /** What was published or lost up to here is from before it joined. */
   let floor: Cursor | undefined;
   /** The caller has the state up to here by itself. */
@@ -288,10 +290,13 @@ export function createDelivery(
     event(arrival, payload, { address, id, replayed }, cursor) {
       // One that does not say what came before may be the newest there is: who joins gets that.
       if (floor && cursor?.prev !== undefined && isAtOrBefore(cursor, floor)) return;
+      handed = true;
       push({ arrival, payload, info: { address, topic, params, id, replayed }, cursor });
     },
     gap(arrival, wire) {
-      if (isAtOrBefore(parseCursor(wire.to), floor)) return;
+      if (!handed && isAtOrBefore(parseCursor(wire.to), floor)) return;
+      // What comes behind a gap that it is told of comes in full.
+      floor = undefined;
       const task = async () => {
         const gap = { ...wire, topic, params };
         change({ gap });
