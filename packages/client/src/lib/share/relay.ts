@@ -20,7 +20,11 @@ export interface RelayOptions {
   /** Opens the upstream connection. */
   readonly connect: (entries: readonly SubscriptionEntry[], sink: TransportSink) => TransportConnection;
   /** Sends a control request of the upstream connection and gives the status of its answer. */
-  readonly send: (upstream: TransportConnection, request: ControlRequest) => Promise<number>;
+  readonly send: (
+    upstream: TransportConnection,
+    request: ControlRequest,
+    signal: AbortSignal,
+  ) => Promise<number>;
   /** To all tabs, in this order. */
   readonly post: (items: readonly Item[]) => void;
 }
@@ -120,7 +124,7 @@ export function createRelay({ clock, connectTimeoutMs, connect, send, post }: Re
       for (const event of remove) topics.delete(event);
       return { add: take(), remove };
     },
-    send: (request) => send(upstream!, request),
+    send: (request, signal) => send(upstream!, request, signal),
     onFailure: () => lose({ error: networkError('A change of the subscriptions was not answered.') }),
   });
 

@@ -20,6 +20,7 @@ function createWorld() {
   const { transport, attempts } = createScriptTransport();
   const controls: Array<{ add: Array<{ address: string; key: string; from: string }>; remove: string[] }> =
     [];
+  const signals: Array<AbortSignal | undefined> = [];
   const open = (
     identity = 'ada',
     tab: BrowserTab = browser.openTab(),
@@ -41,6 +42,7 @@ function createWorld() {
       maxQueuedEvents,
       onError: ({ code }) => errors.push(code),
       fetch: async (_url, init) => {
+        signals.push(init?.signal ?? undefined);
         controls.push(JSON.parse(init?.body as string));
         return new Response('', { status: 202 });
       },
@@ -55,7 +57,7 @@ function createWorld() {
     };
     return { tab, client, got, errors, close };
   };
-  return { clock, browser, attempts, controls, open, settle: () => settle(clock) };
+  return { clock, browser, attempts, controls, signals, open, settle: () => settle(clock) };
 }
 
 async function settle(clock: ManualClock): Promise<void> {
@@ -343,6 +345,19 @@ it('a refusal reaches the tab that asked, and no other', async () => {
   world.attempts[0]!.send('a', 'one', 'e.6.5');
   await world.settle();
   expect([first.got, second.got]).toEqual([['one'], []]);
+});
+
+it('a control request of the leader is given up when its connection is lost', async () => {
+  const world = createWorld();
+  world.open();
+  await world.settle();
+  greet(world.attempts[0]!);
+  world.open();
+  await world.settle();
+  expect(world.signals.map((signal) => signal?.aborted)).toEqual([false]);
+  world.attempts[0]!.lose();
+  await world.settle();
+  expect(world.signals[0]!.aborted).toBe(true);
 });
 
 it('leaves no lock, channel, timer or connection behind', async () => {

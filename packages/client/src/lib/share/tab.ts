@@ -102,7 +102,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
       clock,
       connectTimeoutMs,
       connect: (entries, sink) => base({ ...request, entries, cursor: undefined }, sink),
-      send: (upstream, change) => upstream.control?.(change) ?? sendChange(request, change),
+      send: (upstream, change, signal) => upstream.control?.(change) ?? sendChange(request, change, signal),
       post: (items) => post({ leader: own, items }),
     }));
     post({ leader: own, hail: true, items: [] });
