@@ -155,6 +155,23 @@ describe('losing the connection', () => {
     expect(state(script)).toMatchObject({ state: 'connecting', attempt: 1 });
   });
 
+  it('tries once more on another content type where it had been connected, as a head cut in two looks', async () => {
+    const script = await connect();
+    const wrongType = () => ({
+      error: new LinefeedError('wrong_content_type', 'It is text/event-.', { status: 200 }),
+    });
+    for (let round = 0; round < 2; round += 1) {
+      script.last().lose(wrongType());
+      expect(state(script)).toMatchObject({ state: 'reconnecting', reason: 'wrong_content_type' });
+      await script.clock.advance(5_000);
+      script.last().hello('e.5');
+    }
+    script.last().lose(wrongType());
+    await script.clock.advance(5_000);
+    script.last().lose(wrongType());
+    expect(state(script)).toMatchObject({ state: 'failed', reason: 'wrong_content_type' });
+  });
+
   it('tries once more on 401, and fails on the second in a row', async () => {
     const script = await connect();
     script.last().lose({ error: httpError(401) });

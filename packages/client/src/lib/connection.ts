@@ -68,7 +68,8 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
   let heardAt: number | undefined;
   let history: RetryHistory = NO_FAILURES;
   let retryMs: number | undefined;
-  let reauthorized = false;
+  /** One refusal in a row was given another chance. */
+  let doubted = false;
   let reported = false;
   /** How many timeouts to wait for a frame: more, where one in transit was taken for silence. */
   let patience = 1;
@@ -189,7 +190,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
         return lose({ error: new LinefeedError('protocol', message) });
       }
       const connectedAt = clock.now();
-      reauthorized = reported = false;
+      doubted = reported = false;
       cancelTimer();
       proven = false;
       const { pingMs, timeoutMs } = body;
@@ -209,7 +210,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
     reason: ConnectionReason = error?.code ?? 'finished',
     afterMs?: number,
   ) => {
-    const { state, attempt, connectedAt } = getSnapshot();
+    const { state, attempt, connectedAt, hasEverConnected } = getSnapshot();
     drop();
     if (full) {
       move('suspend', 'queue');
@@ -221,8 +222,10 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
       return handlers.onOver();
     }
     // Headers are asked for afresh on each attempt: the second 401 in a row is final.
-    const unauthorized = error?.status === 401 && !reauthorized;
-    reauthorized ||= unauthorized;
+    const unauthorized = error?.status === 401 && !doubted;
+    // Chromium takes a head that was cut in two for a whole one, with what stands of its content type.
+    const isCut = error?.code === 'wrong_content_type' && hasEverConnected && !doubted;
+    doubted ||= unauthorized || isCut;
     const nowMs = clock.now();
     const plan = planRetry(
       history,
@@ -242,7 +245,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
     if (error) {
       Object.assign(error, { attempt });
       const { retryable, message } = error;
-      if (plan.exhausted || !(retryable || unauthorized)) {
+      if (plan.exhausted || !(retryable || unauthorized || isCut)) {
         const final = retryable
           ? new LinefeedError('retries_exhausted', `Gave up after ${failures} attempts: ${message}`, {
               cause: error,
