@@ -87,3 +87,22 @@ it('announces the gap of an opening though the address is added again, from earl
   expect(tap.of('linefeed.gap')).toMatchObject([{ data: { address: 'other', reason: 'unknown' } }]);
   expect(tap.of('other').map(({ data }) => data)).toEqual([{ n: 2 }, { n: 3 }]);
 });
+
+it('answers a cursor of no use with where its gap leads, though others of the name start or stand earlier', async () => {
+  const { feed, open, ask, clock } = createBench();
+  for (let n = 1; n <= 600; n += 1) await feed.publish('other', { n });
+  const past = feed.cursor().replace(/\..*/, '.1');
+  const url = `/events?topic=other&from=nonsense&key=a&topic=other&from=${past}&key=b`;
+  const tap = await open(url, {}, { roomBytes: 1 });
+  const { connection } = tap.frames[0]!.data as { connection: string };
+  tap.drain();
+  await clock.settle();
+  const add = [{ address: 'other', key: 'c', from: 'nonsense' }];
+  await ask('/events', { method: 'POST', body: JSON.stringify({ connection, n: 1, add }) });
+  await takeAll(tap, () => clock.settle());
+  const starts = tap.of('linefeed.subscribed').map(({ data }) => (data as { cursor: string }).cursor);
+  const [opening, added] = tap.of('linefeed.gap').map(({ data }) => (data as { to: string }).to);
+  expect(starts).toEqual([opening, past, added]);
+  expect(opening).toBe(past);
+  expect(added).not.toBe(feed.cursor());
+});

@@ -81,8 +81,13 @@ export class LoggedDelivery implements Member {
 
   /** Accepts what is asked, and starts each event name once. */
   accept(asked: readonly LoggedStart[]): void {
-    for (const start of asked) this.#answer(start, undefined);
-    for (const start of mergeStarts(asked, this.#options.hub.position)) this.#follow(start);
+    const merged = [...mergeStarts(asked, this.#options.hub.position)];
+    for (const start of asked) {
+      // Its gap leads to where the event name starts, not to now.
+      const first = start.gap && merged.find(({ event }) => event === start.event);
+      this.#answer(start, undefined, this.#startOf(first ?? start));
+    }
+    for (const start of merged) this.#follow(start);
   }
 
   /** Goes live, or begins to pull. */
@@ -108,14 +113,14 @@ export class LoggedDelivery implements Member {
       this.#answer(start, n);
       return this.#follow({ ...start, gap: pending ?? gap });
     }
-    this.#answer(start, n);
+    // A gap leads to where delivery stands, which is behind now on a connection that replays.
+    this.#answer(start, n, gap && position);
     if (gap !== undefined) {
       this.#announce([{ address: event, from: { cursor: gap.from }, to: position, reason: gap.reason }]);
     }
   }
 
-  #answer(start: LoggedStart, n: number | undefined): void {
-    const position = this.#startOf(start);
+  #answer(start: LoggedStart, n: number | undefined, position: Position = this.#startOf(start)): void {
     const rewind = !this.#tracks.has(start.event) && comparePositions(position, this.position) < 0;
     this.#port.control(FRAME.subscribed, {
       address: start.asked,
