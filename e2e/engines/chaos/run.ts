@@ -17,6 +17,8 @@ export interface ChaosOptions {
 const VIAS: readonly Via[] = ['fetch', 'EventSource'];
 const BATCH = 20;
 const EVERY_MS = 10;
+/** A client that is cut all the time must not fall behind what the log holds: 10,000 events, of two addresses. */
+const MAX_AHEAD = 2_000;
 /** Lost connections between two kills of the server. */
 const KILL_EVERY = 12;
 /** Firefox repeats a request that was reset about ten times by itself: all of them are one fault. */
@@ -58,6 +60,7 @@ export async function runChaos(engine: Engine, { bundle, faults, seed }: ChaosOp
         if (tries === 400) throw new Error('The server is gone, and nobody has killed it.');
         await pause(50);
       }
+      while (!stopped && published - (await leastSeen(engine)) > MAX_AHEAD) await pause(200);
     }
   };
 
@@ -106,6 +109,11 @@ export async function runChaos(engine: Engine, { bundle, faults, seed }: ChaosOp
     await proxy.close();
     await server.kill();
   }
+}
+
+async function leastSeen(engine: Engine): Promise<number> {
+  const reports = await engine.evaluate<ChaosReport[]>('window.linefeed.report()');
+  return Math.min(...reports.flatMap(({ notice, room }) => [notice.last, room.last]));
 }
 
 /** What the page has counted, once every client is where it should be, or has had the time for it. */
