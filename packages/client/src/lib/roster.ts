@@ -142,14 +142,15 @@ export function createRoster(context: RosterContext): Roster {
       const before = restored(address);
       const asked = own ? toFrom(from) : before;
       const start = parseCursor(from ?? '');
-      // A stream is a run for each subscription; until the server has said which it is, one entry stands for all. Behind
-      // what was received, the server alone knows whether that place is still in the log.
+      // A stream is a run for each subscription; until the server has said which it is, one entry stands for all that
+      // say nothing, or the same cursor: who says `now` may want a run of its own. Behind what was received, the server
+      // alone knows whether that place is still in the log.
       const isFor = ({ event, at, missed, ...entry }: Entry) =>
         at
           ? own
             ? isAtOrBefore(missed?.behind ?? at, start) && isAtOrBefore(start, roster.cursor)
             : !entry.own
-          : !event && own === entry.own && (!own || asked === entry.from);
+          : !event && own === entry.own && (!own || (start && asked === entry.from));
       const shared = [...entries].find((entry) => entry.address === address && isFor(entry));
       roster.schedule(true);
       if (!shared) return enter(delivery, { address, from: asked, own });
