@@ -64,6 +64,34 @@ describe('a feed', () => {
   });
 });
 
+describe('an option', () => {
+  const channel = defineChannel({ a: z.string() });
+  const create = (options: object) => () => createFeed(channel, options as never);
+
+  it('that no feed has is named: a misspelt authorize would let in everybody', () => {
+    expect(create({ authorise: () => false })).toThrow(
+      /no option "authorise"; options are path, context, authorize, /,
+    );
+    expect(create({ toString: () => '' })).toThrow(/no option "toString"/);
+  });
+
+  it.each([
+    [{ authorize: true }, 'authorize must be a function, not boolean.'],
+    [{ context: {} }, 'context must be a function, not object.'],
+    [{ onError: 'log' }, 'onError must be a function, not string.'],
+    [{ path: 5 }, 'path must be like "/events", not 5.'],
+    [{ maxConnections: '5' }, 'maxConnections must be a number, not string.'],
+    [{ log: 'memory' }, 'log must be an object, not string.'],
+    [{ streams: null }, 'streams must be an object, not null.'],
+  ])('of another type is refused: %j', (options, message) => {
+    expect(create(options)).toThrow(message);
+  });
+
+  it('that is undefined is as good as none', async () => {
+    await create({ path: undefined, authorize: undefined, log: undefined, pingMs: undefined })().close();
+  });
+});
+
 describe('a hook that ends its connection', () => {
   it('at its opening is told of no subscription', async () => {
     const told: string[] = [];

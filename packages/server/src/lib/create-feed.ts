@@ -5,6 +5,7 @@ import { toIncomingRequest, toResponse } from './adapters/fetch.ts';
 import { systemClock } from './clock.ts';
 import { toProblem, type IncomingRequest } from './exchange.ts';
 import { FeedCore, type FeedCoreOptions, type FeedHandlers } from './feed.ts';
+import { checkOptions } from './feed-options.ts';
 import type {
   BaseFeedOptions,
   CloseOptions,
@@ -42,7 +43,8 @@ const openFeeds = new WeakMap<AnyChannel, number>();
 /**
  * Opens the server end of a channel.
  *
- * @throws LinefeedError `invalid_option` for an option that cannot be, and for a stream without a source.
+ * @throws LinefeedError `invalid_option` for an option that no feed has or that cannot be, and for a stream without a
+ * source.
  */
 export function createFeed<C extends AnyChannel, Context = undefined>(
   channel: C,
@@ -66,6 +68,7 @@ export function openFeed(
   options: UntypedFeedOptions,
   onClosed: () => void,
 ): Feed<AnyChannel> {
+  checkOptions(options);
   checkCorsOptions(options.cors);
   const ownLog = options.log === undefined;
   const log = options.log ?? memoryLog({ clock: options.clock });

@@ -2,13 +2,14 @@
 import type { AnyChannel, StreamName, TopicDefinition } from '@linefeed/shared';
 import { LinefeedError } from '@linefeed/shared/wire';
 import { openFeed, type UntypedFeedOptions } from './create-feed.ts';
+import { checkOptions } from './feed-options.ts';
 import type { Feed, StreamDefinition, StreamEndpointOptions, StreamSource } from './feed-types.ts';
 import type { UntypedSource } from './stream-run.ts';
 
 /**
  * Defines the source of a stream topic.
  *
- * @throws LinefeedError `unknown_topic` where the channel has no such stream.
+ * @throws LinefeedError `unknown_topic` where the channel has no such stream; `invalid_option`.
  */
 export function defineStream<C extends AnyChannel, K extends StreamName<C>, Context = unknown>(
   channel: C,
@@ -20,6 +21,7 @@ export function defineStream<C extends AnyChannel, K extends StreamName<C>, Cont
   if (definition?.kind !== 'stream') {
     throw new LinefeedError('unknown_topic', `"${topic}" is no stream of this channel.`);
   }
+  checkOptions(options);
   const topics = new Map([[topic as string, definition]]);
   // Opened by the first request: in a feed it is never an endpoint.
   let endpoint: Feed<AnyChannel> | undefined;

@@ -50,6 +50,8 @@ const DEFAULTS: Omit<FeedLimits, 'timeoutMs'> = {
   maxRequestBytes: 1024 * 1024,
 };
 
+export const LIMIT_NAMES = [...Object.keys(DEFAULTS), 'timeoutMs'] as readonly (keyof FeedLimits)[];
+
 /** 0 means "none" for these. */
 const MAY_BE_ZERO = new Set<keyof FeedLimits>(['maxDurationMs', 'retryMs']);
 

@@ -48,9 +48,12 @@ export function fromRouter<Router extends AnyTRPCRouter>(
   router: Router,
   options: FromRouterOptions<Router>,
 ): RouterFeed {
-  const { path: mount = DEFAULT_PATH, onError, ...limits } = options;
-  const createContext = (options as { createContext?: (options: SubscriptionContextOptions) => unknown })
-    .createContext;
+  const {
+    path: mount = DEFAULT_PATH,
+    onError,
+    createContext,
+    ...limits
+  } = options as typeof options & { createContext?: (options: SubscriptionContextOptions) => unknown };
   const served = {
     router,
     createContext,
