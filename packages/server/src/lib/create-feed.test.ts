@@ -88,7 +88,9 @@ describe('an option', () => {
   });
 
   it('that is undefined is as good as none', async () => {
-    await create({ path: undefined, authorize: undefined, log: undefined, pingMs: undefined })().close();
+    const feed = create({ path: undefined, authorize: undefined, log: undefined, pingMs: undefined })();
+    expect(feed.stats().connections).toBe(0);
+    await feed.close();
   });
 });
 

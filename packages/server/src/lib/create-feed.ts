@@ -5,16 +5,8 @@ import { toIncomingRequest, toResponse } from './adapters/fetch.ts';
 import { systemClock } from './clock.ts';
 import { toProblem, type IncomingRequest } from './exchange.ts';
 import { FeedCore, type FeedCoreOptions, type FeedHandlers } from './feed.ts';
-import { checkOptions } from './feed-options.ts';
-import type {
-  BaseFeedOptions,
-  CloseOptions,
-  ConnectionInfo,
-  Feed,
-  FeedHooks,
-  FeedOptions,
-  FeedStats,
-} from './feed-types.ts';
+import { checkOptions, type UntypedFeedOptions } from './feed-options.ts';
+import type { CloseOptions, ConnectionInfo, Feed, FeedHooks, FeedOptions, FeedStats } from './feed-types.ts';
 import { followLog, type FollowOptions } from './follow.ts';
 import { resolveLimits } from './limits.ts';
 import { memoryLog } from './logs/memory.ts';
@@ -24,14 +16,6 @@ import type { UntypedSource } from './stream-run.ts';
 import type { Identified } from './visitor.ts';
 
 const DEFAULT_PATH = '/events';
-
-/** Options of a feed, types taken off. */
-export interface UntypedFeedOptions extends BaseFeedOptions<AnyChannel, unknown> {
-  readonly streams?: Readonly<Record<string, UntypedSource | { readonly source: UntypedSource }>> | undefined;
-  /** Takes the place of `streams`. */
-  readonly sources?: FeedCoreOptions['sources'] | undefined;
-  readonly contextPerRequest?: boolean | undefined;
-}
 
 interface UntypedSubscribeOptions extends FollowOptions {
   readonly params?: unknown;

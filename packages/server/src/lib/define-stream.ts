@@ -1,8 +1,8 @@
 /** A stream's source in a file of its own, which is an endpoint of its own as well. */
 import type { AnyChannel, StreamName, TopicDefinition } from '@linefeed/shared';
 import { LinefeedError } from '@linefeed/shared/wire';
-import { openFeed, type UntypedFeedOptions } from './create-feed.ts';
-import { checkOptions } from './feed-options.ts';
+import { openFeed } from './create-feed.ts';
+import { checkOptions, type UntypedFeedOptions } from './feed-options.ts';
 import type { Feed, StreamDefinition, StreamEndpointOptions, StreamSource } from './feed-types.ts';
 import type { UntypedSource } from './stream-run.ts';
 

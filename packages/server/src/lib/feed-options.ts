@@ -1,7 +1,18 @@
-/** Looks at the options of a feed: a misspelt `authorize` would let in everybody, in silence. */
+/** The options of a feed, looked at: a misspelt `authorize` would let in everybody, in silence. */
+import type { AnyChannel } from '@linefeed/shared';
 import { LinefeedError } from '@linefeed/shared/wire';
-import type { UntypedFeedOptions } from './create-feed.ts';
+import type { FeedCoreOptions } from './feed.ts';
+import type { BaseFeedOptions } from './feed-types.ts';
 import { LIMIT_NAMES, type FeedLimits } from './limits.ts';
+import type { UntypedSource } from './stream-run.ts';
+
+/** Options of a feed, types taken off. */
+export interface UntypedFeedOptions extends BaseFeedOptions<AnyChannel, unknown> {
+  readonly streams?: Readonly<Record<string, UntypedSource | { readonly source: UntypedSource }>> | undefined;
+  /** Takes the place of `streams`. */
+  readonly sources?: FeedCoreOptions['sources'] | undefined;
+  readonly contextPerRequest?: boolean | undefined;
+}
 
 type OptionName = keyof UntypedFeedOptions;
 
