@@ -49,7 +49,7 @@ const SIZE_LIMITS: readonly SizeLimit[] = [
   {
     name: 'tab sharing',
     import: { index: '{ createClient, fetchTransport }', share: '{ createSharedClient }' },
-    limitBytes: 3_035,
+    limitBytes: 2_800,
     over: 'client with fetch',
   },
   {

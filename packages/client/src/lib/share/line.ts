@@ -1,5 +1,6 @@
 /** One connection of a client, as a line to the leader: to the client it is a response like any other. */
 import {
+  CONTROL_PREFIX,
   FRAME,
   formatCursor,
   parseCursor,
@@ -11,18 +12,15 @@ import {
 import type { Ending, Opening, Transport, TransportConnection, TransportSink } from '../transport.ts';
 import { isAtOrBefore } from '../place.ts';
 import { networkError } from '../request.ts';
-import { decodeEnding, RETURN, SIGNAL, type Item, type LeaderMessage } from './messages.ts';
+import { decodeEnding, RETURN, SIGNAL, type Item, type LeaderMessage, type LineMessage } from './messages.ts';
 
 export interface LineOptions {
   readonly id: string;
   readonly opening: Opening;
   readonly sink: TransportSink;
   /** Keys of addresses that are known to be logged. */
-  readonly logged: Set<string | undefined>;
-  readonly post: (message: {
-    readonly open?: readonly SubscriptionEntry[];
-    readonly control?: ControlRequest;
-  }) => void;
+  readonly logged: Set<string>;
+  readonly post: (message: Pick<LineMessage, 'open' | 'change'>) => void;
   readonly onEnd: () => void;
 }
 
@@ -41,11 +39,20 @@ export interface Line extends TransportConnection {
 const MAX_HELD = 1_000;
 
 export function createLine({ id, opening, sink, logged, post, onEnd }: LineOptions): Line {
-  const names = new Set<string>();
+  /** Its event names, each with the keys that asked for it. */
+  const names = new Map<string, string[]>();
+  /** Keys of entries that have no answer. */
+  const asked = new Set(opening.entries.map(({ key }) => key!));
+  /** The control request that asks, once the opening is answered. */
+  let n: number | undefined;
   let leader: string | undefined;
   let greeted = false;
   let closed = false;
   let own: TransportConnection | undefined;
+  /** What waits until the opening is answered, because an id speaks for all that is subscribed. */
+  let held: Item[] | undefined = [];
+  /** The lowest position from which one of its entries starts: the id of hello. */
+  let low: Cursor | undefined;
 
   const close = () => {
     if (closed) return;
@@ -61,43 +68,68 @@ export function createLine({ id, opening, sink, logged, post, onEnd }: LineOptio
     sink.onEnd(ending);
   };
 
-  /** Entries of the opening that have no answer. */
-  const open = new Set(opening.entries.map(({ key }) => key));
-  /** What waits for that, because an id speaks for all that is subscribed. */
-  let held: Item[] = [];
-  /** The lowest position from which one of them starts: the id of hello. */
-  let low: Cursor | undefined;
+  /** Keys are unique among all tabs. */
+  const toUpstream = (entries: readonly SubscriptionEntry[]) =>
+    entries.map((entry) => ({ ...entry, key: id + entry.key! }));
+
+  // What it hears -----------------------------------------------------------------------------------------------------
 
   const hear = (item: Item) => {
-    const [, event, data, frameId] = item;
+    const [event, data, frameId, to = id] = item;
+    if (to !== id) return;
     if (event === SIGNAL.end) return end(decodeEnding(data));
     if (event === SIGNAL.retry) return sink.onRetry(Number(data));
-    const isSubscribed = event === FRAME.subscribed;
-    const {
-      event: name,
-      key,
-      cursor,
-      rewind,
-    } = JSON.parse(isSubscribed || event === FRAME.error ? data : '{}') as Partial<Subscribed>;
-    if (isSubscribed) {
-      names.add(name!);
-      if (cursor !== undefined) logged.add(key);
-      const start = parseCursor(cursor ?? '');
-      if (start && !rewind && !isAtOrBefore(low, start)) low = start;
+    if (event === FRAME.reconnect) return hand(item);
+    if (!event.startsWith(CONTROL_PREFIX)) {
+      if (names.has(event)) pass(item);
+      return;
     }
-    if (open.size === 0 || event === FRAME.reconnect) return hand(event, data, frameId);
-    if (held.push(item) > MAX_HELD) {
-      return end({ error: networkError('Too much came before what was asked for.') });
+    // oxlint-disable-next-line no-explicit-any -- what the frame is says what it carries
+    const body: any = JSON.parse(data);
+    const tell = (key?: string, by?: number) =>
+      pass([event, JSON.stringify({ ...body, key, n: by }), frameId]);
+    const { key, event: name, address, rewind } = body;
+    if (event === FRAME.hello) {
+      greeted = true;
+      pass(item);
+    } else if (key === undefined) {
+      // Of an address; or of the connection, if it is one to this line.
+      if (address === undefined ? greeted : names.has(address)) tell();
+    } else if (key.startsWith(id)) {
+      const ownKey = key.slice(id.length);
+      if (event === FRAME.subscribed) accept(ownKey, body);
+      tell(ownKey, asked.delete(ownKey) ? n : undefined);
+      release();
+    } else if (rewind) {
+      // Another line's, and all who have it get it again from further back.
+      for (const each of names.get(name) ?? []) tell(each);
     }
-    open.delete(key);
-    if (open.size > 0) return;
-    const [[, ...hello], ...others] = held as [Item, ...Item[]];
-    hand(hello[0], hello[1], low ? formatCursor(low.epoch, low.position) : '');
-    for (const [, ...frame] of others) if (!closed) hand(...frame);
-    held = [];
   };
 
-  const hand = (event: string, data: string, frameId: string) => {
+  const accept = (key: string, { event, cursor, rewind }: Subscribed) => {
+    names.set(event, [...(names.get(event) ?? []), key]);
+    if (cursor !== undefined) logged.add(key);
+    const start = parseCursor(cursor ?? '');
+    if (start && !rewind && !isAtOrBefore(low, start)) low = start;
+  };
+
+  const pass = (item: Item) => {
+    if (!held) hand(item);
+    else if (held.push(item) > MAX_HELD)
+      end({ error: networkError('Too much came before what was asked for.') });
+  };
+
+  /** Hands out what was held, once all of the opening is answered. */
+  const release = () => {
+    if (!held || asked.size > 0) return;
+    const [[event, data], ...others] = held as [Item, ...Item[]];
+    held = undefined;
+    hand([event, data, low ? formatCursor(low.epoch, low.position) : '']);
+    others.forEach(hand);
+  };
+
+  const hand = ([event, data, frameId]: Item) => {
+    if (closed) return;
     sink.onFrame(event, data, frameId);
     // Reading cannot be stopped, only ended: others read on.
     if (sink.full() !== undefined) end({ full: true });
@@ -110,29 +142,20 @@ export function createLine({ id, opening, sink, logged, post, onEnd }: LineOptio
       const { entries, cursor } = opening;
       // The leader's connection stands elsewhere, and of a stream `from` means something else.
       const toOwn = (entry: SubscriptionEntry) =>
-        entry.from === undefined && cursor !== undefined && logged.has(entry.key)
+        entry.from === undefined && cursor !== undefined && logged.has(entry.key!)
           ? { ...entry, from: cursor }
           : entry;
-      post({ open: entries.map(toOwn) });
+      post({ open: toUpstream(entries.map(toOwn)) });
     },
     receive(message) {
-      const own = `=${id}`;
-      if (leader === undefined) {
-        if (message.hail) return this.ask();
-        if (message.items.some(([target, event]) => target === own && event === SIGNAL.ack))
-          leader = message.leader;
-      } else if (message.hail && message.leader !== leader) {
+      if (message.hail && leader !== message.leader) {
         // As a server that is replaced would say it: no failure, and no wait.
-        return sink.onFrame(FRAME.reconnect, RETURN, '');
+        return leader === undefined ? this.ask() : sink.onFrame(FRAME.reconnect, RETURN, '');
       }
-      if (message.leader !== leader) return;
-      sink.onLife();
+      if (message.leader === leader) sink.onLife();
       for (const item of message.items) {
-        const [target, event] = item;
-        if (target === own && event === FRAME.hello) greeted = true;
-        const isMine =
-          target === own || names.has(target) || (target === '' && (greeted || event === FRAME.reconnect));
-        if (!closed && isMine && event !== SIGNAL.ack) hear(item);
+        if (item[0] === SIGNAL.ack && item[3] === id) leader ??= message.leader;
+        else if (message.leader === leader && !closed) hear(item);
       }
     },
     end,
@@ -141,9 +164,15 @@ export function createLine({ id, opening, sink, logged, post, onEnd }: LineOptio
       own = base(opening, sink);
     },
     listen: (event) => own?.listen?.(event),
-    control(request) {
-      for (const event of request.remove ?? []) names.delete(event);
-      post({ control: request });
+    control(request: ControlRequest) {
+      const { add = [], remove = [] } = request;
+      n = request.n;
+      for (const { key } of add) asked.add(key!);
+      for (const event of remove) names.delete(event);
+      post({ change: { add: toUpstream(add), remove } });
+      queueMicrotask(() => {
+        for (const event of remove) hand([FRAME.end, JSON.stringify({ address: event, n }), '']);
+      });
       return Promise.resolve(202);
     },
     close,

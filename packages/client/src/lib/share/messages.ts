@@ -3,11 +3,8 @@ import type { ControlRequest, Reconnect, SubscriptionEntry } from '@linefeed/sha
 import { LinefeedError } from '@linefeed/shared';
 import type { Ending } from '../transport.ts';
 
-/**
- * A frame on its way to lines. The target is an event name (every line that has it), `=` and the id of one line, or
- * empty: every line.
- */
-export type Item = readonly [target: string, event: string, data: string, id: string];
+/** A frame on its way to every line, or to the one whose id is given. */
+export type Item = readonly [event: string, data: string, id: string, line?: string];
 
 /** What lines hear beside frames; no event name starts like these. */
 export const SIGNAL = {
@@ -29,13 +26,16 @@ export interface LeaderMessage {
   readonly items: readonly Item[];
 }
 
+/** The keys of a line's entries start with its id. */
+export const LINE_ID_LENGTH = 12;
+
 /** From a line to the leader, whoever that is. Nothing but `line`: it is closed. */
 export interface LineMessage {
   readonly line: string;
   /** The tab it belongs to. */
   readonly tab: string;
   readonly open?: readonly SubscriptionEntry[];
-  readonly control?: ControlRequest;
+  readonly change?: Pick<ControlRequest, 'add' | 'remove'>;
 }
 
 export type Message = LeaderMessage | LineMessage;

@@ -1,18 +1,17 @@
-/** The leader's work: one upstream connection, and towards the line of each tab what a server would say to it. */
+/** The leader's work: one upstream connection for the entries of all lines, and every frame of it to all tabs. */
 import { LinefeedError } from '@linefeed/shared';
 import {
   CONTROL_PREFIX,
   FRAME,
   type ControlRequest,
   type Hello,
-  type Subscribed,
   type SubscriptionEntry,
 } from '@linefeed/shared/wire';
 import type { Clock } from '../clock.ts';
 import { createControl } from '../control.ts';
 import { networkError } from '../request.ts';
 import type { Ending, TransportConnection, TransportSink } from '../transport.ts';
-import { encodeEnding, RETURN, SIGNAL, type Item } from './messages.ts';
+import { encodeEnding, LINE_ID_LENGTH, RETURN, SIGNAL, type Item, type LineMessage } from './messages.ts';
 
 export interface RelayOptions {
   readonly clock: Clock;
@@ -30,9 +29,7 @@ export interface RelayOptions {
 }
 
 export interface Relay {
-  readonly open: (id: string, tab: string, entries: readonly SubscriptionEntry[]) => void;
-  readonly change: (id: string, request: ControlRequest) => void;
-  readonly close: (id: string) => void;
+  readonly receive: (message: LineMessage) => void;
   /** Drops the lines of a tab that has gone. */
   readonly leave: (tab: string) => void;
   /** Somebody else is to lead: every line comes back at once, to the other one. */
@@ -41,21 +38,9 @@ export interface Relay {
 
 /** One tab's connection. */
 interface Line {
-  readonly id: string;
   readonly tab: string;
-  readonly wants: Set<Want>;
-}
-
-/** What a line asked for, which is an entry of its own upstream: the server answers each where it stands. */
-interface Want {
-  readonly line: Line;
-  readonly address: string;
-  readonly from: string;
-  /** The key that the line gave, and the control request. */
-  readonly key: string | undefined;
-  readonly n: number | undefined;
-  /** Its event name, once it is accepted. */
-  event?: string;
+  /** What it wants, each an entry upstream of its own: the event name by the key, once it is accepted. */
+  readonly wants: Map<string, string | undefined>;
 }
 
 /** The shortest time between two signs of life that are no frames. */
@@ -65,21 +50,16 @@ const GRACE_MS = 5_000;
 
 export function createRelay({ clock, connectTimeoutMs, connect, send, post }: RelayOptions): Relay {
   const lines = new Map<string, Line>();
-  /** Logged addresses by their event names: whether each is in an order of its own until `caughtup`. */
-  const topics = new Map<string, boolean | undefined>();
-  /** Event names by addresses as asked. */
-  const names = new Map<string, string>();
-  /** What waits to be asked for, and by their keys upstream what was and is not answered, and streams. */
-  const waiting = new Set<Want>();
-  const asked = new Map<string, Want>();
-  const removals = new Set<string>();
+  /** What is to be asked for, by key. */
+  const waiting = new Map<string, SubscriptionEntry>();
+  /** Event names that come: whether each is in an order of its own until `caughtup`. */
+  const names = new Map<string, boolean>();
+  /** Somebody has left something: it may be that nobody wants it any more. */
+  let isStale = false;
   let upstream: TransportConnection | undefined;
   let hello: Hello | undefined;
   let heardAt = 0;
   let toldAt = 0;
-  let keys = 0;
-  // A client must not take the stream of another leader's key for its own.
-  const prefix = crypto.randomUUID().slice(0, 8);
   let items: Item[] = [];
 
   const flush = () => {
@@ -98,32 +78,29 @@ export function createRelay({ clock, connectTimeoutMs, connect, send, post }: Re
       flush();
     });
 
-  const say = (target: string, event: string, data: string, id = '') => {
-    if (items.push([target, event, data, id]) === 1) schedule();
+  const say = (...item: Item) => {
+    if (items.push(item) === 1) schedule();
   };
-  const tell = ({ id }: Line, event: string, body: object, frameId?: string) =>
-    say(`=${id}`, event, JSON.stringify(body), frameId);
 
   // Upstream ----------------------------------------------------------------------------------------------------------
 
-  const take = (): SubscriptionEntry[] => {
-    const entries = [...waiting].map((want) => {
-      const key = `${prefix}${(keys += 1).toString(36)}`;
-      asked.set(key, want);
-      return { address: want.address, from: want.from, key };
-    });
+  const takeEntries = () => {
+    const entries = [...waiting.values()];
     waiting.clear();
     return entries;
   };
 
+  /** What nobody wants any more; whatever waits for its answer may get one of these names by it. */
+  const takeRemovals = () => {
+    const wanted = new Set([...lines.values()].flatMap(({ wants }) => [...wants.values()]));
+    if (wanted.has(undefined)) return [];
+    isStale = false;
+    return [...names.keys()].filter((event) => !wanted.has(event) && names.delete(event));
+  };
+
   const control = createControl({
     clock,
-    take() {
-      const remove = [...removals];
-      removals.clear();
-      for (const event of remove) topics.delete(event);
-      return { add: take(), remove };
-    },
+    take: () => ({ remove: isStale ? takeRemovals() : [], add: takeEntries() }),
     send: (request, signal) => send(upstream!, request, signal),
     onFailure: () => lose({ error: networkError('A change of the subscriptions was not answered.') }),
   });
@@ -132,23 +109,25 @@ export function createRelay({ clock, connectTimeoutMs, connect, send, post }: Re
     upstream?.close();
     upstream = hello = undefined;
     control.reset();
-    for (const each of [lines, topics, names, waiting, asked, removals]) each.clear();
+    for (const each of [lines, waiting, names]) each.clear();
   };
 
   const lose = (ending: Ending) => {
     const refused = !hello && !ending.error?.retryable;
-    const concerned = new Set([...asked.values()].map(({ line }) => line));
-    for (const line of lines.values()) {
+    for (const [id, { wants }] of lines) {
       // A refusal is about what was asked for: who came later has not been answered.
-      if (refused && !concerned.has(line)) say(`=${line.id}`, FRAME.reconnect, RETURN);
-      else say(`=${line.id}`, SIGNAL.end, encodeEnding(ending));
+      if (refused && [...wants.keys()].every((key) => waiting.has(key))) say(FRAME.reconnect, RETURN, '', id);
+      else say(SIGNAL.end, encodeEnding(ending), '', id);
     }
     drop();
   };
 
+  const fail = (code: 'silence' | 'protocol', message: string, cause?: unknown) =>
+    lose({ error: new LinefeedError(code, message, { cause, retryable: true }) });
+
   const start = () => {
     heardAt = clock.now();
-    const current: TransportConnection = connect(take(), {
+    const current: TransportConnection = connect(takeEntries(), {
       full: () => undefined,
       onLife() {
         heardAt = clock.now();
@@ -156,14 +135,13 @@ export function createRelay({ clock, connectTimeoutMs, connect, send, post }: Re
         toldAt = heardAt;
         post([]);
       },
-      onRetry: (ms) => say('', SIGNAL.retry, String(ms)),
+      onRetry: (ms) => say(SIGNAL.retry, String(ms), ''),
       onFrame(event, data, id) {
         if (current !== upstream) return;
         try {
-          receive(event, data, id);
+          hear(event, data, id);
         } catch (cause) {
-          const message = `${event} is malformed: ${data}`;
-          lose({ error: new LinefeedError('protocol', message, { cause, retryable: true }) });
+          fail('protocol', `${event} is malformed: ${data}`, cause);
         }
       },
       onEnd: (ending) => current === upstream && lose(ending),
@@ -171,137 +149,81 @@ export function createRelay({ clock, connectTimeoutMs, connect, send, post }: Re
     upstream = current;
   };
 
-  // What it says ------------------------------------------------------------------------------------------------------
-
-  const greet = (line: Line) => tell(line, FRAME.hello, { ...hello, connection: line.id });
-
-  /** Gives up what nobody wants any more. */
-  const prune = () => {
-    const events = new Set<string | undefined>();
-    for (const { wants } of lines.values()) {
-      for (const { event, address } of wants) events.add(event ?? names.get(address));
-    }
-    for (const event of topics.keys()) if (!events.has(event)) removals.add(event);
-    for (const [key, { event }] of asked) {
-      if (event !== undefined && !events.has(event) && asked.delete(key)) removals.add(event);
-    }
-    schedule();
-  };
-
-  const onSubscribed = ({ key, event, cursor, tail, rewind }: Subscribed) => {
-    const want = asked.get(key!)!;
-    upstream!.listen?.(event);
-    const answer = (to: Want, isBehind: boolean | undefined) =>
-      tell(to.line, FRAME.subscribed, {
-        address: cursor ? to.address : event,
-        event,
-        key: to.key,
-        n: to === want ? to.n : undefined,
-        cursor,
-        tail,
-        rewind: isBehind || undefined,
-      });
-    // A stream is asked for until it is over.
-    if (cursor !== undefined) {
-      asked.delete(key!);
-      names.set(want.address, event);
-      removals.delete(event);
-      // All who have it get it again from further back.
-      if (rewind) {
-        for (const { wants } of lines.values())
-          for (const other of wants) if (other.event === event) answer(other, true);
-      }
-      if (rewind || !topics.has(event)) topics.set(event, rewind);
-    }
-    want.event = event;
-    if (lines.get(want.line.id) === want.line && want.line.wants.has(want)) answer(want, topics.get(event));
-    else prune();
-  };
-
-  const finish = (upKey: string | undefined, event: string, body: object, id: string) => {
-    const want = asked.get(upKey!);
-    if (!want) return;
-    asked.delete(upKey!);
-    const { line, address, key, n } = want;
-    line.wants.delete(want);
-    const isNew = want.event === undefined;
-    tell(line, event, { ...body, address: want.event ?? address, key, n: isNew ? n : undefined }, id);
-  };
-
-  const receive = (event: string, data: string, id: string) => {
-    if (!event.startsWith(CONTROL_PREFIX)) {
-      return say(event, event, data, id);
-    }
+  const hear = (event: string, data: string, id: string) => {
+    if (!event.startsWith(CONTROL_PREFIX)) return say(event, data, id);
     // oxlint-disable-next-line no-explicit-any -- what the frame is says what it carries
     const body: any = JSON.parse(data);
-    switch (event) {
-      case FRAME.hello:
-        hello = body as Hello;
-        control.reset(hello.connection);
-        lines.forEach(greet);
-        break;
-      case FRAME.subscribed:
-        onSubscribed(body);
-        break;
-      case FRAME.error:
-      case FRAME.end:
-        finish(body.key, event, body, id);
-        break;
-      case FRAME.reconnect:
-        say('', event, data);
-        return drop();
-      default:
-        if (event === FRAME.caughtup) topics.set(body.address, false);
-        say(body.address ?? '', event, data, id);
+    const { key = '', address, n } = body;
+    const wants = lines.get(key.slice(0, LINE_ID_LENGTH))?.wants;
+    if (event === FRAME.hello) {
+      hello = body;
+      control.reset(body.connection);
+    } else if (event === FRAME.subscribed) {
+      const name = body.event;
+      upstream!.listen?.(name);
+      names.set(name, (body.rewind ??= names.get(name) || undefined) ?? false);
+      if (wants?.has(key)) wants.set(key, name);
+      else isStale = true;
+      data = JSON.stringify(body);
+    } else if (event === FRAME.caughtup) {
+      names.set(address, false);
+    } else if (key) {
+      // Refused, or over.
+      names.delete(wants?.get(key) ?? '');
+      wants?.delete(key);
     }
-    control.outcome(body.n);
+    say(event, data, id);
+    if (event === FRAME.reconnect) drop();
+    else control.outcome(n);
   };
 
-  const want = (line: Line, { address, from = 'now', key }: SubscriptionEntry, n?: number) => {
-    const want: Want = { line, address, from, key, n };
-    line.wants.add(want);
-    waiting.add(want);
+  // Downstream --------------------------------------------------------------------------------------------------------
+
+  const close = (id: string) => {
+    for (const key of lines.get(id)?.wants.keys() ?? []) waiting.delete(key);
+    isStale = lines.delete(id) || isStale;
     schedule();
   };
 
-  const relay: Relay = {
-    open(id, tab, entries) {
-      // It asked again before it heard the answer.
-      if (lines.has(id)) return;
-      // It comes back because it has found silence; a leader sets no timers, which a hidden page would hold back.
-      const limitMs = hello ? hello.pingMs + GRACE_MS : connectTimeoutMs;
-      if (upstream && hello?.pingMs !== 0 && clock.now() - heardAt >= limitMs) {
-        lose({
-          error: new LinefeedError('silence', 'The connection of all tabs is silent.', { retryable: true }),
-        });
-      }
-      const line: Line = { id, tab, wants: new Set() };
-      lines.set(id, line);
-      say(`=${id}`, SIGNAL.ack, '');
-      if (hello) greet(line);
-      for (const entry of entries) want(line, entry);
-    },
-    change(id, { n, add = [], remove = [] }) {
+  const add = ({ wants }: Line, entries: readonly SubscriptionEntry[] = []) => {
+    for (const entry of entries) {
+      wants.set(entry.key!, undefined);
+      waiting.set(entry.key!, { from: 'now', ...entry });
+    }
+    schedule();
+  };
+
+  return {
+    receive({ line: id, tab, open, change }) {
       const line = lines.get(id);
-      if (!line) return;
-      for (const event of remove) {
-        for (const want of line.wants) if (want.event === event) line.wants.delete(want);
-        tell(line, FRAME.end, { address: event, n });
+      if (open) {
+        // It asked again before it heard the answer.
+        if (line) return;
+        // It comes back because it has found silence; a leader sets no timers, which a hidden page would hold back.
+        const limitMs = hello ? hello.pingMs + GRACE_MS : connectTimeoutMs;
+        if (upstream && hello?.pingMs !== 0 && clock.now() - heardAt >= limitMs)
+          fail('silence', 'The connection of all tabs is silent.');
+        const created: Line = { tab, wants: new Map() };
+        lines.set(id, created);
+        say(SIGNAL.ack, '', '', id);
+        if (hello) say(FRAME.hello, JSON.stringify(hello), '', id);
+        add(created, open);
+      } else if (!change) {
+        close(id);
+      } else if (line) {
+        for (const [key, event] of line.wants) {
+          if (change.remove?.includes(event!)) isStale = line.wants.delete(key);
+        }
+        add(line, change.add);
       }
-      if (remove.length > 0) prune();
-      for (const entry of add) want(line, entry, n);
-    },
-    close(id) {
-      if (lines.delete(id)) prune();
     },
     leave(tab) {
-      for (const line of lines.values()) if (line.tab === tab) relay.close(line.id);
+      for (const [id, line] of lines) if (line.tab === tab) close(id);
     },
     stop() {
-      say('', FRAME.reconnect, RETURN);
+      say(FRAME.reconnect, RETURN, '');
       drop();
       flush();
     },
   };
-  return relay;
 }

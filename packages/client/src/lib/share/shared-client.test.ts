@@ -74,7 +74,7 @@ describe('a shared client', () => {
     const opened = open({ identity: 'ada' });
     await vi.waitFor(() => expect(opened.attempts).toHaveLength(1));
     expect(isAlone(opened)).toBe(false);
-    const name = 'linefeed [1,"https://example.test/events","ada"]';
+    const name = 'linefeed [2,"https://example.test/events","ada"]';
     expect(await namesOf()).toEqual(expect.arrayContaining([name]));
     expect(channels).toBe(1);
     opened.client.close();
@@ -91,9 +91,9 @@ describe('a shared client', () => {
     const names = new Set((await namesOf()).filter((name) => name!.endsWith(']')));
     expect(names).toEqual(
       new Set([
-        'linefeed [1,"https://example.test/events",""]',
-        'linefeed [1,"https://example.test/events","bob"]',
-        'linefeed [1,"https://example.test/events?room=1",""]',
+        'linefeed [2,"https://example.test/events",""]',
+        'linefeed [2,"https://example.test/events","bob"]',
+        'linefeed [2,"https://example.test/events?room=1",""]',
       ]),
     );
     for (const { client } of opened) client.close();

@@ -59,8 +59,8 @@ export function createSharedClient<C extends AnyChannel>(
   let tab: Tab | undefined;
   if (around) {
     const place = new URL(url, document.baseURI).href;
-    // The 1 is the version of what tabs say to each other.
-    const name = `linefeed ${JSON.stringify([1, place, identity ?? ''])}`;
+    // The 2 is the version of what tabs say to each other.
+    const name = `linefeed ${JSON.stringify([2, place, identity ?? ''])}`;
     tab = createTab({ base: transport, name, clock, connectTimeoutMs, surroundings: around });
   }
   const shared = { ...options, transport: tab?.transport ?? transport };

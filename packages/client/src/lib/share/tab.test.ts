@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createBrowser, type BrowserTab } from '../../../test/browser.ts';
 import { HELLO } from '../../../test/frames.ts';
 import { createScriptTransport, type Attempt } from '../../../test/scripted-transport.ts';
-import type { AnyChannel } from '@linefeed/shared';
+import { LinefeedError, type AnyChannel } from '@linefeed/shared';
 import { createManualClock, type ManualClock } from '../clock.ts';
 import { createClient } from '../client.ts';
 import { createTab } from './tab.ts';
@@ -197,6 +197,28 @@ it("what is delivered again for one tab is dropped by those that have it, and ta
   ]);
 });
 
+it('a tab that joins what was delivered again, once that has caught up, shares the cursor', async () => {
+  const world = createWorld();
+  world.open();
+  await world.settle();
+  const upstream = world.attempts[0]!;
+  upstream.hello('e.3');
+  upstream.subscribed('a', 3, { key: upstream.opening.entries[0]!.key!, rewind: true });
+  upstream.send(FRAME.caughtup, { address: 'a' });
+  world.open();
+  await world.settle();
+  upstream.subscribed('a', 5, { key: world.controls[0]!.add[0]!.key, n: 1 });
+  upstream.send(FRAME.bookmark, {}, 'e.9');
+  await world.settle();
+  upstream.lose();
+  await world.clock.advance(1_000);
+  await world.settle();
+  world.attempts[1]!.hello('e.9');
+  await world.settle();
+  const asked = [world.attempts[1]!.opening.entries, ...world.controls.slice(1).map(({ add }) => add)].flat();
+  expect(asked.map(({ from }) => from)).toEqual(['e.9', 'e.9']);
+});
+
 it('an event name that one tab leaves stays where it is the answer to another one', async () => {
   const world = createWorld();
   world.open();
@@ -215,6 +237,145 @@ it('an event name that one tab leaves stays where it is the answer to another on
   await world.settle();
   expect(got).toEqual(['one']);
   expect(world.controls).toHaveLength(2);
+});
+
+it('an event name is not given up while an entry of the opening has no answer, which may be that name', async () => {
+  const world = createWorld();
+  const leaving = world.open('ada', undefined, { topic: 'p' });
+  const staying = world.open('ada', undefined, { topic: 'q' });
+  await world.settle();
+  const upstream = world.attempts[0]!;
+  upstream.hello('e.5');
+  const [p, q] = upstream.opening.entries;
+  upstream.subscribed('p', 5, { event: 'P', key: p!.key! });
+  await world.settle();
+  // The line, not the tab, which leads.
+  leaving.client.close();
+  await world.settle();
+  upstream.subscribed('q', 5, { event: 'P', key: q!.key! });
+  upstream.send('P', 'one', 'e.6.0');
+  await world.settle();
+  expect([staying.got, world.controls]).toEqual([['one'], []]);
+});
+
+it('what a tab no longer wants when it is accepted is given up, and what was not asked for yet is not asked for', async () => {
+  const world = createWorld();
+  world.open();
+  await world.settle();
+  const upstream = world.attempts[0]!;
+  greet(upstream);
+  const leaving = world.open('ada', undefined, { topic: 'b' });
+  await world.settle();
+  // While that is on its way.
+  const hasty = world.open('ada', undefined, { topic: 'c' });
+  await world.settle();
+  hasty.close();
+  leaving.close();
+  await world.settle();
+  upstream.subscribed('b', 5, { key: world.controls[0]!.add[0]!.key, n: 1 });
+  await world.settle();
+  expect(world.controls.slice(1)).toMatchObject([{ add: [], remove: ['b'] }]);
+});
+
+it('what a tab that has left is accepted for in an opening is given up', async () => {
+  const world = createWorld();
+  world.open();
+  const leaving = world.open('ada', undefined, { topic: 'b' });
+  await world.settle();
+  const upstream = world.attempts[0]!;
+  upstream.hello('e.5');
+  const [a, b] = upstream.opening.entries;
+  upstream.subscribed('a', 5, { key: a!.key! });
+  leaving.close();
+  await world.settle();
+  expect(world.controls).toEqual([]);
+  upstream.subscribed('b', 5, { key: b!.key! });
+  await world.settle();
+  expect(world.controls).toMatchObject([{ add: [], remove: ['b'] }]);
+});
+
+it('a refused opening is the answer to who was in it, and who came later asks again', async () => {
+  const world = createWorld();
+  const first = world.open();
+  await world.settle();
+  const second = world.open('ada', undefined, { topic: 'b' });
+  await world.settle();
+  world.attempts[0]!.lose({ error: new LinefeedError('forbidden', 'No.', { status: 403 }) });
+  await world.clock.advance(1_000);
+  await world.settle();
+  expect(first.client.connection.getSnapshot().state).toBe('failed');
+  expect(world.attempts[1]!.opening.entries).toMatchObject([{ address: 'b' }]);
+  greet(world.attempts[1]!);
+  world.attempts[1]!.send('b', 'one', 'e.6.5');
+  await world.settle();
+  expect(second.got).toEqual(['one']);
+});
+
+it('a reconnect of the server is for all tabs, and one of them opens again', async () => {
+  const world = createWorld();
+  const tabs = [world.open(), world.open()];
+  await world.settle();
+  greet(world.attempts[0]!);
+  world.attempts[0]!.send(FRAME.reconnect, { afterMs: 0, reason: 'lifetime' });
+  await world.settle();
+  await world.clock.advance(1_000);
+  await world.settle();
+  expect(world.attempts.map(({ closed }) => closed)).toEqual([true, false]);
+  greet(world.attempts[1]!);
+  const [later] = world.controls;
+  world.attempts[1]!.subscribed('a', 5, { key: later!.add[0]!.key, n: 1 });
+  world.attempts[1]!.send('a', 'one', 'e.6.5');
+  await world.settle();
+  expect(tabs.map(({ got }) => got)).toEqual([['one'], ['one']]);
+});
+
+it('a change of one tab is answered by its own number, and once for each entry', async () => {
+  const world = createWorld();
+  world.open();
+  await world.settle();
+  const upstream = world.attempts[0]!;
+  greet(upstream);
+  const { client, errors } = world.open();
+  await world.settle();
+  const answer = () => {
+    const n = world.controls.length;
+    for (const { address, key } of world.controls.at(-1)!.add) upstream.subscribed(address, 5, { key, n });
+  };
+  answer();
+  // Of other numbers than those upstream: the tab has asked for nothing but its opening.
+  for (const topic of ['b', 'c', 'd']) {
+    const stop = client.subscribe(topic, () => {});
+    await world.settle();
+    answer();
+    if (topic === 'c') stop();
+  }
+  await world.clock.advance(1_000);
+  await world.settle();
+  expect(world.controls.at(-1)).toMatchObject({ add: [], remove: ['c'] });
+  upstream.send(FRAME.end, { address: 'c', n: world.controls.length });
+  // No answer within 5 s would have been another connection.
+  await world.clock.advance(6_000);
+  await world.settle();
+  const { state, connectionCount } = client.connection.getSnapshot();
+  expect([errors, state, connectionCount]).toEqual([[], 'connected', 1]);
+});
+
+it('a stream that is over is not given up once more', async () => {
+  const world = createWorld();
+  world.open();
+  await world.settle();
+  const upstream = world.attempts[0]!;
+  greet(upstream);
+  const { client } = world.open('ada', undefined, { topic: 'run' });
+  await world.settle();
+  const { key } = world.controls[0]!.add[0]!;
+  const event = `run~${key}`;
+  upstream.send(FRAME.subscribed, { address: event, event, key, n: 1 });
+  upstream.send(FRAME.end, { address: event, key }, '~!');
+  await world.settle();
+  client.close();
+  await world.settle();
+  expect(world.controls).toHaveLength(1);
 });
 
 it('tabs of different identities share nothing', async () => {

@@ -4,7 +4,7 @@ import { sendChange } from '../control.ts';
 import { networkError } from '../request.ts';
 import type { Opening, Transport } from '../transport.ts';
 import { createLine, type Line } from './line.ts';
-import type { Message } from './messages.ts';
+import { LINE_ID_LENGTH, type Message } from './messages.ts';
 import { createRelay, type Relay } from './relay.ts';
 
 /** What tabs need of a browser. */
@@ -41,7 +41,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
   const { locks } = surroundings;
   const id = crypto.randomUUID();
   const lines = new Map<string, Line>();
-  const logged = new Set<string | undefined>();
+  const logged = new Set<string>();
   let request: Opening;
   /** Aborts when the tab leaves; none while it is away. */
   let stay: AbortController | undefined;
@@ -66,28 +66,22 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
       for (const line of lines.values()) line.receive(message);
       return;
     }
-    const { line, tab, open, control } = message;
     if (!relay) return;
-    if (control) relay.change(line, control);
-    else if (!open) relay.close(line);
-    else {
-      relay.open(line, tab, open);
-      attend(tab);
-    }
+    relay.receive(message);
+    if (message.open) attend(message.tab);
   };
 
   // Leading -----------------------------------------------------------------------------------------------------------
 
-  let attended = new Map<string, AbortController>();
+  let attended = new Set<string>();
+  let leading = new AbortController();
 
   /** Learns when a tab has gone, however it went: then its lock is free. */
   const attend = (tab: string) => {
     if (tab === id || attended.has(tab)) return;
-    const controller = new AbortController();
-    const { signal } = controller;
-    attended.set(tab, controller);
+    attended.add(tab);
     locks
-      .request(`${name} ${tab}`, { signal }, () => {
+      .request(`${name} ${tab}`, { signal: leading.signal }, () => {
         attended.delete(tab);
         relay?.leave(tab);
       })
@@ -110,8 +104,9 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
   };
 
   const depose = () => {
-    for (const controller of attended.values()) controller.abort();
-    attended = new Map();
+    leading.abort();
+    leading = new AbortController();
+    attended = new Set();
     relay?.stop();
     relay = undefined;
   };
@@ -189,7 +184,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
     transport(opening, sink) {
       if (refused) return base(opening, sink);
       request = opening;
-      const lineId = crypto.randomUUID();
+      const lineId = crypto.randomUUID().slice(-LINE_ID_LENGTH);
       const line = createLine({
         id: lineId,
         opening,
