@@ -20,6 +20,8 @@ export interface Admitted {
   readonly topic: string;
   /** The schema's output; `undefined` for a topic without params. */
   readonly params: unknown;
+  /** Topic and params; of a logged topic the event name too. */
+  readonly address: string;
   /** Name of its frames: the address, or of a stream topic and key. */
   readonly event: string;
   /** How the client called it: what `subscribed` and `error` repeat. */
@@ -55,79 +57,111 @@ export interface AdmissionOptions {
 /** The connection that a list is for. */
 export interface AdmissionSubject {
   readonly context: unknown;
-  /** Subscriptions that it has already. */
-  readonly taken: number;
+  /** Event names that it has already. */
+  readonly taken: ReadonlySet<string>;
   /** The list is one entry, and all that it will have: a stream needs no key. */
   readonly alone: boolean;
 }
 
-/** Decides on a list, side by side. What goes beyond the limit of a connection is refused, and the rest served. */
+/**
+ * Decides on a list, side by side. What goes beyond the limit of a connection is refused, and the rest served; an event
+ * name takes room once, however many entries are for it.
+ */
 export async function admitAll(
   entries: readonly AskedEntry[],
   { context, taken, alone }: AdmissionSubject,
   options: AdmissionOptions,
 ): Promise<{ admitted: Admitted[]; refused: Refused[] }> {
-  const { maxSubscriptions, channel } = options;
-  const room = Math.max(0, maxSubscriptions - taken);
+  const resolved = await Promise.all(entries.map((entry) => resolve(entry, alone, options)));
+  const names = new Set(taken);
+  const isAllowed = createVerdicts(options.authorize, context);
   const decided = await Promise.all(
-    entries.slice(0, room).map((entry) => admit(entry, context, alone, options)),
+    resolved.map((entry) => {
+      if (!entry.admitted) return entry;
+      if (!names.has(entry.event) && names.size >= options.maxSubscriptions) return tooMany(entry, options);
+      names.add(entry.event);
+      return isAllowed === undefined ? entry : authorizeEntry(entry, isAllowed, options);
+    }),
   );
-  const tooMany = (): LinefeedError =>
-    refusal(
-      'too_many_subscriptions',
-      `A connection may have ${maxSubscriptions} subscriptions (maxSubscriptions); this is one more.`,
-    );
   return {
-    admitted: decided.filter((entry): entry is Admitted => entry.admitted),
-    refused: [
-      ...decided.filter((entry): entry is Refused => !entry.admitted),
-      ...entries.slice(room).map((entry) => refuseEntry(entry, tooMany(), channel)),
-    ],
+    admitted: decided.filter((entry) => entry.admitted),
+    refused: decided.filter((entry) => !entry.admitted),
   };
 }
 
-/** Decides on one entry. `alone`: it is the only subscription of its connection, so a stream needs no key. */
-async function admit(
+function tooMany({ asked, key }: Admitted, { maxSubscriptions }: AdmissionOptions): Refused {
+  const error = refusal(
+    'too_many_subscriptions',
+    `A connection may have ${maxSubscriptions} subscriptions (maxSubscriptions); this is one more.`,
+  );
+  return { admitted: false, asked, key, error };
+}
+
+/** Finds out what an entry asks for. `alone`: it is the only subscription of its connection, so a stream needs no key. */
+async function resolve(
   entry: AskedEntry,
-  context: unknown,
   alone: boolean,
   options: AdmissionOptions,
 ): Promise<Admitted | Refused> {
-  const isStream = options.channel.topics.get(entry.topic)?.kind === 'stream';
-  let asked = nameAsked(entry, isStream);
+  const { topic, from, key } = entry;
+  const isStream = options.channel.topics.get(topic)?.kind === 'stream';
+  const asked = nameAsked(entry, isStream);
   try {
     const { definition, params, address } = await resolveEntry(entry, options);
-    if (!isStream) asked = entry.address ?? address;
     if (isStream) checkKey(entry, alone);
-    if (options.authorize !== undefined) {
-      const allowed = await options.authorize({ context, topic: entry.topic, params, address });
-      if (allowed !== true) throw refusal('forbidden', `Not allowed to subscribe to ${asked}.`);
-    }
-    const event = isStream ? streamEventName(entry.topic, entry.key) : address;
     return {
       admitted: true,
       definition,
-      topic: entry.topic,
+      topic,
       params,
-      event,
-      asked,
-      from: entry.from,
-      key: entry.key,
+      address,
+      event: isStream ? streamEventName(topic, key) : address,
+      asked: isStream ? asked : (entry.address ?? address),
+      from,
+      key,
     };
   } catch (error) {
-    return {
-      admitted: false,
-      asked,
-      key: entry.key,
-      error: toReportedRefusal(error, options.onError),
-    };
+    return refuse(error, asked, key, options);
   }
 }
 
-/** Refuses an entry that is not looked at. */
-function refuseEntry(entry: AskedEntry, error: LinefeedError, channel: AnyChannel): Refused {
-  const isStream = channel.topics.get(entry.topic)?.kind === 'stream';
-  return { admitted: false, asked: nameAsked(entry, isStream), key: entry.key, error };
+type Verdicts = (entry: Admitted) => Promise<boolean>;
+
+/** Asks once for each address of a list. */
+function createVerdicts(authorize: Authorize | undefined, context: unknown): Verdicts | undefined {
+  if (authorize === undefined) return undefined;
+  const verdicts = new Map<string, Promise<boolean>>();
+  return ({ topic, params, address }) => {
+    let verdict = verdicts.get(address);
+    if (verdict === undefined) {
+      verdict = (async () => (await authorize({ context, topic, params, address })) === true)();
+      verdicts.set(address, verdict);
+    }
+    return verdict;
+  };
+}
+
+async function authorizeEntry(
+  entry: Admitted,
+  isAllowed: Verdicts,
+  options: AdmissionOptions,
+): Promise<Admitted | Refused> {
+  const { asked, key } = entry;
+  try {
+    if (await isAllowed(entry)) return entry;
+    throw refusal('forbidden', `Not allowed to subscribe to ${asked}.`);
+  } catch (error) {
+    return refuse(error, asked, key, options);
+  }
+}
+
+function refuse(
+  error: unknown,
+  asked: string,
+  key: string | undefined,
+  { onError }: AdmissionOptions,
+): Refused {
+  return { admitted: false, asked, key, error: toReportedRefusal(error, onError) };
 }
 
 /** Of a stream not even a refusal repeats the params. */

@@ -549,6 +549,35 @@ describe('control requests', () => {
     ]);
   });
 
+  it('takes no more room for an event name however often it is asked for, in an opening and later on', async () => {
+    const { open, ask, clock } = createBench({ maxSubscriptions: 2 });
+    const tap = await open('/events?topic=notice&key=a&topic=notice&key=b&topic=other&topic=room%3Fname%3Da');
+    const add = [{ address: 'other', key: 'c' }, { address: 'notice', key: 'd' }, { address: 'room?name=b' }];
+    await ask('/events', control({ connection: idOf(tap), n: 1, add }));
+    await clock.settle();
+    expect(tap.of('linefeed.subscribed').map(({ data }) => (data as { key?: string }).key)).toEqual([
+      'a',
+      'b',
+      undefined,
+      'c',
+      'd',
+    ]);
+    expect(tap.of('linefeed.error').map(({ data }) => data)).toMatchObject([
+      { address: 'room?name=a', code: 'too_many_subscriptions' },
+      { address: 'room?name=b', n: 1, code: 'too_many_subscriptions' },
+    ]);
+  });
+
+  it('authorises each address of a list once, and nothing that there is no room for', async () => {
+    const asked: string[] = [];
+    const { open } = createBench({
+      maxSubscriptions: 1,
+      authorize: ({ address }: { address: string }) => asked.push(address) > 0,
+    });
+    await open('/events?topic=notice&topic=other&topic=notice&topic=unheard');
+    expect(asked).toEqual(['notice']);
+  });
+
   it('decides on what is added by who opened the connection', async () => {
     const { open, ask, clock } = createBench({
       context: () => ({ principal: 'ann', may: ['notice'] }),

@@ -20,6 +20,8 @@ import { readStreamResume, type UntypedSource } from './stream-run.ts';
 import { sendRefusal, Subscriptions } from './subscriptions.ts';
 import type { Identified, Visitor } from './visitor.ts';
 
+const NOTHING: ReadonlySet<string> = new Set();
+
 export interface FeedHandlers {
   onOpen(connection: Connection): void;
   onClose(connection: Connection, reason: CloseReason): void;
@@ -141,7 +143,7 @@ export class FeedCore implements ConnectionHost {
     }
     const { admitted, refused } = await this.#subscriptions.decide(entries, {
       context: visitor.context,
-      taken: 0,
+      taken: NOTHING,
       alone,
     });
     if (admitted.length === 0) return toProblem(refused[0]!.error, visitor.headers);

@@ -76,7 +76,7 @@ export class Subscriptions {
       connection.remove(event);
       connection.control(FRAME.end, { address: event, n } satisfies End);
     }
-    const taken = connection.subscriptionCount;
+    const taken = new Set(connection.events());
     const { admitted, refused } = await this.#options.withinTime(
       this.decide(add, { context, taken, alone: false }),
     );
