@@ -172,6 +172,8 @@ class NodeOutlet implements Outlet {
   write(bytes: Uint8Array): void {
     // A chunk of no bytes would end the body.
     if (this.#closed || this.#ended || bytes.byteLength === 0) return;
+    // Somebody else has ended it, and `close` follows: what came now would stand in front of the next response.
+    if (this.#writable.writableEnded === true) return;
     if (this.#mayBypass) this.#tryBypass();
     const socket = this.#socket;
     if (socket !== undefined) {

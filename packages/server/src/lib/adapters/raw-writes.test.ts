@@ -343,3 +343,59 @@ describe('raw writes', () => {
     expect(errors).toEqual([]);
   });
 });
+
+describe('a response that somebody else has ended', () => {
+  const END = '0\r\n\r\n';
+  const NEXT = 'GET /next HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n';
+
+  it.each([true, false])('gets nothing behind its end, rawWrites %s', async (rawWrites) => {
+    const port = await listen((req, res) => {
+      if (req.url === '/next') return res.end('next');
+      async function* events() {
+        yield 'one';
+        await new Promise((resolve) => setImmediate(resolve));
+        // As a middleware that guards against long requests does.
+        res.end();
+        yield 'two';
+        yield 'three';
+      }
+      sendEventStream(req, res, events(), { rawWrites });
+    });
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    socket.on('data', (part: Buffer) => (text += part.toString('latin1')));
+    socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+    while (!text.includes(END)) await once(socket, 'data');
+    socket.write(NEXT);
+    await once(socket, 'close');
+    expect(text).toContain('data: one');
+    expect(text.slice(text.indexOf(END) + END.length)).toMatch(/^HTTP\/1\.1 200 OK[^]*next$/);
+  });
+
+  it('and whose reader is slow gets nothing behind its end', async () => {
+    let ended: (() => void) | undefined;
+    const port = await listen((req, res) => {
+      async function* events() {
+        yield 'one';
+        // Bytes wait, fewer than would say that the socket is full.
+        while (req.socket.writableLength === 0) {
+          yield 'x'.repeat(8_000);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        res.end();
+        yield 'behind the end';
+        ended?.();
+      }
+      sendEventStream(req, res, events());
+    });
+    const socket = connect(port, '127.0.0.1');
+    socket.write(CLOSE);
+    await once(socket, 'readable');
+    await new Promise<void>((resolve) => (ended = resolve));
+    let text = '';
+    socket.on('data', (part: Buffer) => (text += part.toString('latin1')));
+    await once(socket, 'close');
+    expect(text.endsWith(END)).toBe(true);
+    expect(text).not.toContain('behind the end');
+  });
+});
