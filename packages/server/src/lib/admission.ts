@@ -76,7 +76,7 @@ export async function admitAll(
   const names = new Set(taken);
   const isAllowed = createVerdicts(options.authorize, context);
   const decided = await Promise.all(
-    resolved.map((entry) => {
+    resolved.map(async (entry) => {
       if (!entry.admitted) return entry;
       if (!names.has(entry.event) && names.size >= options.maxSubscriptions) return tooMany(entry, options);
       names.add(entry.event);

@@ -19,7 +19,7 @@ export interface FeedLimits {
   readonly maxBufferedBytes: number;
   /** A reader that took nothing for so long while bytes wait is cut. Milliseconds; default 30,000. */
   readonly stallTimeoutMs: number;
-  /** Subscriptions of one connection. Default 256. */
+  /** Event names of one connection, however many entries asked for each. Default 256. */
   readonly maxSubscriptions: number;
   /** Open connections of this feed. Default: no limit. */
   readonly maxConnections: number;

@@ -21,6 +21,8 @@ export interface LineOptions {
   /** Keys of addresses that are known to be logged. */
   readonly logged: Set<string>;
   readonly post: (message: Pick<LineMessage, 'open' | 'change'>) => void;
+  /** All tabs together have more subscriptions than a connection may have. */
+  readonly onCrowded: () => void;
   readonly onEnd: () => void;
 }
 
@@ -38,7 +40,7 @@ export interface Line extends TransportConnection {
 /** Frames that wait for the answers of an opening. */
 const MAX_HELD = 1_000;
 
-export function createLine({ id, opening, sink, logged, post, onEnd }: LineOptions): Line {
+export function createLine({ id, opening, sink, logged, post, onCrowded, onEnd }: LineOptions): Line {
   /** Its event names, each with the keys that asked for it. */
   const names = new Map<string, string[]>();
   /** Keys of entries that have no answer. */
@@ -96,6 +98,7 @@ export function createLine({ id, opening, sink, logged, post, onEnd }: LineOptio
       // Of an address; or of the connection, if it is one to this line.
       if (address === undefined ? greeted : names.has(address)) tell();
     } else if (key.startsWith(id)) {
+      if (body.code === 'too_many_subscriptions') return onCrowded();
       const ownKey = key.slice(id.length);
       if (event === FRAME.subscribed) accept(ownKey, body);
       tell(ownKey, asked.delete(ownKey) ? n : undefined);
@@ -168,7 +171,10 @@ export function createLine({ id, opening, sink, logged, post, onEnd }: LineOptio
       const { add = [], remove = [] } = request;
       n = request.n;
       for (const { key } of add) asked.add(key!);
-      for (const event of remove) names.delete(event);
+      for (const event of remove) {
+        for (const key of names.get(event) ?? []) logged.delete(key);
+        names.delete(event);
+      }
       post({ change: { add: toUpstream(add), remove } });
       queueMicrotask(() => {
         for (const event of remove) hand([FRAME.end, JSON.stringify({ address: event, n }), '']);

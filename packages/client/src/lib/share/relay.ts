@@ -10,14 +10,16 @@ import {
 import type { Clock } from '../clock.ts';
 import { createControl } from '../control.ts';
 import { networkError } from '../request.ts';
-import type { Ending, TransportConnection, TransportSink } from '../transport.ts';
+import type { Ending, Opening, TransportConnection, TransportSink } from '../transport.ts';
 import { encodeEnding, LINE_ID_LENGTH, RETURN, SIGNAL, type Item, type LineMessage } from './messages.ts';
 
 export interface RelayOptions {
+  /** The tab that leads. */
+  readonly tab: string;
   readonly clock: Clock;
   readonly connectTimeoutMs: number;
   /** Opens the upstream connection. */
-  readonly connect: (entries: readonly SubscriptionEntry[], sink: TransportSink) => TransportConnection;
+  readonly connect: (opening: RelayOpening, sink: TransportSink) => TransportConnection;
   /** Sends a control request of the upstream connection and gives the status of its answer. */
   readonly send: (
     upstream: TransportConnection,
@@ -26,7 +28,11 @@ export interface RelayOptions {
   ) => Promise<number>;
   /** To all tabs, in this order. */
   readonly post: (items: readonly Item[]) => void;
+  /** What this tab may have is refused: another one may have a better right. */
+  readonly resign: () => void;
 }
+
+type RelayOpening = Pick<Opening, 'entries' | 'openOnly'>;
 
 export interface Relay {
   readonly receive: (message: LineMessage) => void;
@@ -47,8 +53,11 @@ interface Line {
 const LIFE_MS = 1_000;
 /** How late a ping may be. */
 const GRACE_MS = 5_000;
+/** Entries of one request: a server takes no list of any length. */
+const MAX_ASKED = 100;
 
-export function createRelay({ clock, connectTimeoutMs, connect, send, post }: RelayOptions): Relay {
+export function createRelay(options: RelayOptions): Relay {
+  const { clock, connect, send, post } = options;
   const lines = new Map<string, Line>();
   /** What is to be asked for, by key. */
   const waiting = new Map<string, SubscriptionEntry>();
@@ -60,6 +69,7 @@ export function createRelay({ clock, connectTimeoutMs, connect, send, post }: Re
   let hello: Hello | undefined;
   let heardAt = 0;
   let toldAt = 0;
+  let retry: string | undefined;
   let items: Item[] = [];
 
   const flush = () => {
@@ -82,11 +92,13 @@ export function createRelay({ clock, connectTimeoutMs, connect, send, post }: Re
     if (items.push(item) === 1) schedule();
   };
 
+  const ask = (entry: SubscriptionEntry) => waiting.set(entry.key!, entry);
+
   // Upstream ----------------------------------------------------------------------------------------------------------
 
   const takeEntries = () => {
-    const entries = [...waiting.values()];
-    waiting.clear();
+    const entries = [...waiting.values()].slice(0, MAX_ASKED);
+    for (const { key } of entries) waiting.delete(key!);
     return entries;
   };
 
@@ -114,12 +126,13 @@ export function createRelay({ clock, connectTimeoutMs, connect, send, post }: Re
 
   const lose = (ending: Ending) => {
     const refused = !hello && !ending.error?.retryable;
-    for (const [id, { wants }] of lines) {
-      // A refusal is about what was asked for: who came later has not been answered.
-      if (refused && [...wants.keys()].every((key) => waiting.has(key))) say(FRAME.reconnect, RETURN, '', id);
-      else say(SIGNAL.end, encodeEnding(ending), '', id);
+    for (const [id, { tab, wants }] of lines) {
+      // A refusal is about what this tab asked for, by its headers. The others, and who came later, ask the next leader.
+      const isAnswer = tab === options.tab && [...wants.keys()].some((key) => !waiting.has(key));
+      if (!refused || isAnswer) say(SIGNAL.end, encodeEnding(ending), '', id);
     }
     drop();
+    if (refused) options.resign();
   };
 
   const fail = (code: 'silence' | 'protocol', message: string, cause?: unknown) =>
@@ -127,25 +140,30 @@ export function createRelay({ clock, connectTimeoutMs, connect, send, post }: Re
 
   const start = () => {
     heardAt = clock.now();
-    const current: TransportConnection = connect(takeEntries(), {
-      full: () => undefined,
-      onLife() {
-        heardAt = clock.now();
-        if (heardAt - toldAt < LIFE_MS) return;
-        toldAt = heardAt;
-        post([]);
+    const entries = takeEntries();
+    const openOnly = (count: number) => entries.slice(count).forEach(ask);
+    const current: TransportConnection = connect(
+      { entries, openOnly },
+      {
+        full: () => undefined,
+        onLife() {
+          heardAt = clock.now();
+          if (heardAt - toldAt < LIFE_MS) return;
+          toldAt = heardAt;
+          post([]);
+        },
+        onRetry: (ms) => say(SIGNAL.retry, (retry = String(ms)), ''),
+        onFrame(event, data, id) {
+          if (current !== upstream) return;
+          try {
+            hear(event, data, id);
+          } catch (cause) {
+            fail('protocol', `${event} is malformed: ${data}`, cause);
+          }
+        },
+        onEnd: (ending) => current === upstream && lose(ending),
       },
-      onRetry: (ms) => say(SIGNAL.retry, String(ms), ''),
-      onFrame(event, data, id) {
-        if (current !== upstream) return;
-        try {
-          hear(event, data, id);
-        } catch (cause) {
-          fail('protocol', `${event} is malformed: ${data}`, cause);
-        }
-      },
-      onEnd: (ending) => current === upstream && lose(ending),
-    });
+    );
     upstream = current;
   };
 
@@ -188,7 +206,7 @@ export function createRelay({ clock, connectTimeoutMs, connect, send, post }: Re
   const add = ({ wants }: Line, entries: readonly SubscriptionEntry[] = []) => {
     for (const entry of entries) {
       wants.set(entry.key!, undefined);
-      waiting.set(entry.key!, { from: 'now', ...entry });
+      ask({ from: 'now', ...entry });
     }
     schedule();
   };
@@ -200,12 +218,13 @@ export function createRelay({ clock, connectTimeoutMs, connect, send, post }: Re
         // It asked again before it heard the answer.
         if (line) return;
         // It comes back because it has found silence; a leader sets no timers, which a hidden page would hold back.
-        const limitMs = hello ? hello.pingMs + GRACE_MS : connectTimeoutMs;
+        const limitMs = hello ? hello.pingMs + GRACE_MS : options.connectTimeoutMs;
         if (upstream && hello?.pingMs !== 0 && clock.now() - heardAt >= limitMs)
           fail('silence', 'The connection of all tabs is silent.');
         const created: Line = { tab, wants: new Map() };
         lines.set(id, created);
         say(SIGNAL.ack, '', '', id);
+        if (retry) say(SIGNAL.retry, retry, '', id);
         if (hello) say(FRAME.hello, JSON.stringify(hello), '', id);
         add(created, open);
       } else if (!change) {

@@ -62,7 +62,10 @@ afterEach(() => {
 });
 
 describe('a shared client', () => {
-  it('refuses headers without an identity', () => {
+  it('refuses headers, and a fetch that may add some, without an identity', () => {
+    expect(() => open({ fetch: globalThis.fetch })).toThrowError(
+      'headers or fetch are given and no identity',
+    );
     expect(() => open({ headers: { authorization: 'Bearer 1' } })).toThrowError(
       expect.objectContaining({ code: 'invalid_option' }),
     );
@@ -74,7 +77,7 @@ describe('a shared client', () => {
     const opened = open({ identity: 'ada' });
     await vi.waitFor(() => expect(opened.attempts).toHaveLength(1));
     expect(isAlone(opened)).toBe(false);
-    const name = 'linefeed [2,"https://example.test/events","ada"]';
+    const name = 'linefeed [2,"https://example.test/events","ada",null]';
     expect(await namesOf()).toEqual(expect.arrayContaining([name]));
     expect(channels).toBe(1);
     opened.client.close();
@@ -91,9 +94,9 @@ describe('a shared client', () => {
     const names = new Set((await namesOf()).filter((name) => name!.endsWith(']')));
     expect(names).toEqual(
       new Set([
-        'linefeed [2,"https://example.test/events",""]',
-        'linefeed [2,"https://example.test/events","bob"]',
-        'linefeed [2,"https://example.test/events?room=1",""]',
+        'linefeed [2,"https://example.test/events","",null]',
+        'linefeed [2,"https://example.test/events","bob",null]',
+        'linefeed [2,"https://example.test/events?room=1","",null]',
       ]),
     );
     for (const { client } of opened) client.close();

@@ -35,7 +35,7 @@ function surroundings(): Surroundings | undefined {
  * The same as `createClient`, with one connection for all tabs of an origin that give the same `url` and `identity`.
  * Where the browser cannot do that, it has a connection of its own.
  *
- * @throws LinefeedError `invalid_option` where `headers` are given without an `identity`
+ * @throws LinefeedError `invalid_option` where `headers` or `fetch` are given without an `identity`
  */
 export function createSharedClient<C extends AnyChannel>(
   ...[first, second]: [options: SharedClientOptions] | [channel: C, options: SharedClientOptions]
@@ -45,14 +45,16 @@ export function createSharedClient<C extends AnyChannel>(
     url,
     identity,
     headers,
+    fetch,
+    credentials,
     transport = fetchTransport(),
     clock = systemClock,
     connectTimeoutMs = 10_000,
   } = options;
-  if (headers && identity === undefined) {
+  if ((headers ?? fetch) && identity === undefined) {
     throw new LinefeedError(
       'invalid_option',
-      'headers are given and no identity: say whose they are, or tabs of two users share one connection.',
+      'headers or fetch are given and no identity: say whose they are, or tabs of two users share one connection.',
     );
   }
   const around = surroundings();
@@ -60,7 +62,7 @@ export function createSharedClient<C extends AnyChannel>(
   if (around) {
     const place = new URL(url, document.baseURI).href;
     // The 2 is the version of what tabs say to each other.
-    const name = `linefeed ${JSON.stringify([2, place, identity ?? ''])}`;
+    const name = `linefeed ${JSON.stringify([2, place, identity ?? '', credentials])}`;
     tab = createTab({ base: transport, name, clock, connectTimeoutMs, surroundings: around });
   }
   const shared = { ...options, transport: tab?.transport ?? transport };

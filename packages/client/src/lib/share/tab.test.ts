@@ -6,25 +6,31 @@ import { createScriptTransport, type Attempt } from '../../../test/scripted-tran
 import { LinefeedError, type AnyChannel } from '@linefeed/shared';
 import { createManualClock, type ManualClock } from '../clock.ts';
 import { createClient } from '../client.ts';
+import type { Transport } from '../transport.ts';
 import { createTab } from './tab.ts';
 
 interface OpenOptions {
   readonly topic?: string;
   readonly maxQueuedEvents?: number;
+  readonly headers?: HeadersInit;
   readonly handler?: () => unknown;
 }
 
-function createWorld() {
+function createWorld({ openOnly }: { readonly openOnly?: number } = {}) {
   const clock = createManualClock(1_000_000);
   const browser = createBrowser();
-  const { transport, attempts } = createScriptTransport();
+  const { transport: scripted, attempts } = createScriptTransport();
+  const transport: Transport = (opening, sink) => {
+    if (openOnly !== undefined) opening.openOnly?.(openOnly);
+    return scripted(opening, sink);
+  };
   const controls: Array<{ add: Array<{ address: string; key: string; from: string }>; remove: string[] }> =
     [];
   const signals: Array<AbortSignal | undefined> = [];
   const open = (
     identity = 'ada',
     tab: BrowserTab = browser.openTab(),
-    { topic = 'a', maxQueuedEvents, handler = () => {} }: OpenOptions = {},
+    { topic = 'a', maxQueuedEvents, headers, handler = () => {} }: OpenOptions = {},
   ) => {
     const sharing = createTab({
       base: transport,
@@ -39,6 +45,7 @@ function createWorld() {
       url: '/events',
       clock,
       transport: sharing.transport,
+      headers,
       maxQueuedEvents,
       onError: ({ code }) => errors.push(code),
       fetch: async (_url, init) => {
@@ -294,21 +301,167 @@ it('what a tab that has left is accepted for in an opening is given up', async (
   expect(world.controls).toMatchObject([{ add: [], remove: ['b'] }]);
 });
 
-it('a refused opening is the answer to who was in it, and who came later asks again', async () => {
+describe('a refused opening', () => {
+  const refusal = () => ({ error: new LinefeedError('unauthorized', 'No.', { status: 403 }) });
+
+  it('is the answer to who leads, and the next one asks by its own headers', async () => {
+    const world = createWorld();
+    const first = world.open('ada', undefined, { headers: { authorization: 'old' } });
+    const second = world.open('ada', undefined, { headers: { authorization: 'new' } });
+    await world.settle();
+    world.attempts[0]!.lose(refusal());
+    await world.settle();
+    expect(first.client.connection.getSnapshot().state).toBe('failed');
+    await world.clock.advance(1_000);
+    await world.settle();
+    expect(world.attempts.map(({ opening }) => opening.headers)).toEqual([
+      { authorization: 'old' },
+      { authorization: 'new' },
+    ]);
+    greet(world.attempts[1]!);
+    world.attempts[1]!.send('a', 'one', 'e.6.5');
+    await world.settle();
+    expect([first.got, second.got]).toEqual([[], ['one']]);
+    // Who comes now is not refused with the first one's headers either.
+    const third = world.open();
+    await world.settle();
+    world.attempts[1]!.subscribed('a', 6, { key: world.controls[0]!.add[0]!.key, n: 1 });
+    world.attempts[1]!.send('a', 'two', 'e.7.6');
+    await world.settle();
+    expect([third.got, world.attempts.length]).toEqual([['two'], 2]);
+  });
+
+  it('reaches every tab in turn where none is allowed, and ends', async () => {
+    const world = createWorld();
+    const tabs = [world.open(), world.open(), world.open()];
+    for (let turn = 0; turn < 3; turn += 1) {
+      await world.clock.advance(1_000);
+      await world.settle();
+      world.attempts[turn]!.lose(refusal());
+    }
+    await world.clock.advance(60_000);
+    await world.settle();
+    expect(tabs.map(({ client }) => client.connection.getSnapshot().state)).toEqual([
+      'failed',
+      'failed',
+      'failed',
+    ]);
+    expect(world.attempts).toHaveLength(3);
+  });
+
+  it('is asked for again at once by a tab that is alone and that is told to', async () => {
+    const world = createWorld();
+    const { client, got } = world.open();
+    await world.settle();
+    world.attempts[0]!.lose(refusal());
+    await world.settle();
+    client.reconnect();
+    await world.settle();
+    greet(world.attempts[1]!);
+    world.attempts[1]!.send('a', 'one', 'e.6.5');
+    await world.settle();
+    expect(got).toEqual(['one']);
+  });
+
+  it('is no answer to what was asked for later', async () => {
+    const world = createWorld();
+    const first = world.open();
+    await world.settle();
+    const second = world.open('ada', first.tab, { topic: 'b' });
+    await world.settle();
+    world.attempts[0]!.lose(refusal());
+    await world.clock.advance(1_000);
+    await world.settle();
+    expect(first.client.connection.getSnapshot().state).toBe('failed');
+    greet(world.attempts[1]!);
+    world.attempts[1]!.send('b', 'one', 'e.6.5');
+    await world.settle();
+    expect(second.got).toEqual(['one']);
+  });
+});
+
+describe('many entries', () => {
+  const TOPICS = Array.from({ length: 250 }, (_, n) => `t${n}`);
+
+  it('are asked for in pieces, in the opening and later on', async () => {
+    const world = createWorld();
+    const { client } = world.open();
+    const stops = TOPICS.map((topic) => client.subscribe(topic, () => {}));
+    await world.settle();
+    const upstream = world.attempts[0]!;
+    expect(upstream.opening.entries).toHaveLength(100);
+    greet(upstream);
+    for (const [index, length] of [100, 51].entries()) {
+      await world.settle();
+      const { add } = world.controls[index]!;
+      expect(add).toHaveLength(length);
+      for (const { address, key } of add) upstream.subscribed(address, 5, { key, n: index + 1 });
+    }
+    await world.settle();
+    expect(new Set(stops.map(({ getSnapshot }) => getSnapshot().status))).toEqual(new Set(['subscribed']));
+    expect(world.controls).toHaveLength(2);
+  });
+
+  it('that the transport has no room for in an opening are added', async () => {
+    const world = createWorld({ openOnly: 1 });
+    const { client } = world.open();
+    const other = client.subscribe('b', () => {});
+    await world.settle();
+    const upstream = world.attempts[0]!;
+    const [first, second] = upstream.opening.entries;
+    upstream.hello('e.5');
+    upstream.subscribed('a', 5, { key: first!.key! });
+    await world.settle();
+    expect(world.controls[0]!.add).toEqual([second]);
+    upstream.subscribed('b', 5, { key: second!.key!, n: 1 });
+    await world.settle();
+    expect(other.getSnapshot().status).toBe('subscribed');
+  });
+
+  it('of all tabs, too many for one connection: who is refused goes on alone', async () => {
+    const world = createWorld();
+    const first = world.open();
+    await world.settle();
+    greet(world.attempts[0]!);
+    const crowded = world.open();
+    await world.settle();
+    const { address, key } = world.controls[0]!.add[0]!;
+    const refused = { code: 'too_many_subscriptions', message: 'One more.', retryable: false };
+    world.attempts[0]!.send(FRAME.error, { address, key, n: 1, ...refused });
+    await world.clock.advance(1_000);
+    await world.settle();
+    expect(world.attempts).toHaveLength(2);
+    greet(world.attempts[1]!);
+    for (const attempt of world.attempts) attempt.send('a', 'one', 'e.6.5');
+    await world.settle();
+    expect([first.got, crowded.got]).toEqual([['one'], ['one']]);
+    // Alone it is told what it asks for too much.
+    const { key: own } = world.attempts[1]!.opening.entries[0]!;
+    world.attempts[1]!.send(FRAME.error, { address, key: own, ...refused });
+    await world.settle();
+    expect(crowded.errors).toContain('too_many_subscriptions');
+  });
+});
+
+it('the wait that the server asks for holds for all tabs, later ones too', async () => {
   const world = createWorld();
   const first = world.open();
   await world.settle();
-  const second = world.open('ada', undefined, { topic: 'b' });
+  world.attempts[0]!.sink.onRetry(8_000);
   await world.settle();
-  world.attempts[0]!.lose({ error: new LinefeedError('forbidden', 'No.', { status: 403 }) });
-  await world.clock.advance(1_000);
+  greet(world.attempts[0]!);
   await world.settle();
-  expect(first.client.connection.getSnapshot().state).toBe('failed');
-  expect(world.attempts[1]!.opening.entries).toMatchObject([{ address: 'b' }]);
-  greet(world.attempts[1]!);
-  world.attempts[1]!.send('b', 'one', 'e.6.5');
+  const later = world.open();
   await world.settle();
-  expect(second.got).toEqual(['one']);
+  world.attempts[0]!.lose();
+  await world.settle();
+  await world.clock.advance(500);
+  await world.settle();
+  world.attempts[1]!.lose();
+  await world.settle();
+  const waits = [first, later].map(({ client }) => client.connection.getSnapshot().retryInMs);
+  // Half of what is allowed, by the clock's chance: of the first one's second failure, and the other one's first.
+  expect(waits).toEqual([8_000, 4_000]);
 });
 
 it('a reconnect of the server is for all tabs, and one of them opens again', async () => {
@@ -501,7 +654,7 @@ it('a refusal reaches the tab that asked, and no other', async () => {
   const second = world.open();
   await world.settle();
   const { address, key } = world.controls[0]!.add[0]!;
-  const answer = { address, key, n: 1, code: 'too_many_subscriptions', message: 'No.', retryable: false };
+  const answer = { address, key, n: 1, code: 'forbidden', message: 'No.', retryable: false };
   world.attempts[0]!.send(FRAME.error, answer);
   world.attempts[0]!.send('a', 'one', 'e.6.5');
   await world.settle();

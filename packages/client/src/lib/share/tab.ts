@@ -93,11 +93,16 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
     depose();
     const own = crypto.randomUUID();
     const led = (relay = createRelay({
+      tab: id,
       clock,
       connectTimeoutMs,
-      connect: (entries, sink) => base({ ...request, entries, cursor: undefined }, sink),
+      connect: (opening, sink) => base({ ...request, ...opening, cursor: undefined }, sink),
       send: (upstream, change, signal) => upstream.control?.(change) ?? sendChange(request, change, signal),
       post: (items) => post({ leader: own, items }),
+      resign() {
+        depose();
+        stand(stay!.signal, false);
+      },
     }));
     post({ leader: own, hail: true, items: [] });
     return led;
@@ -118,7 +123,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
       .request(name, steal ? { steal } : { signal }, () => {
         if (signal.aborted) return;
         led = lead();
-        return new Promise((resolve) => signal.addEventListener('abort', resolve));
+        return new Promise((resolve) => leading.signal.addEventListener('abort', resolve));
       })
       .catch(() => {
         if (signal.aborted) return;
@@ -129,9 +134,10 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
       });
   };
 
-  const refuse = () => {
+  /** Shares nothing any more. */
+  const refuse = (each = (line: Line) => line.part(base)) => {
     refused = true;
-    leave((line) => line.part(base));
+    leave(each);
   };
 
   const challenge = () => {
@@ -191,6 +197,8 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
         sink,
         logged,
         post: (message) => post({ line: lineId, tab: id, ...message }),
+        onCrowded: () =>
+          refuse((each) => each.end({ error: networkError('Too many subscriptions of all tabs together.') })),
         onEnd: () => lines.delete(lineId),
       });
       lines.set(lineId, line);

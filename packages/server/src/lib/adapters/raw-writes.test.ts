@@ -350,7 +350,10 @@ describe('a response that somebody else has ended', () => {
 
   it.each([true, false])('gets nothing behind its end, rawWrites %s', async (rawWrites) => {
     const port = await listen((req, res) => {
-      if (req.url === '/next') return res.end('next');
+      if (req.url === '/next') {
+        res.end('next');
+        return;
+      }
       async function* events() {
         yield 'one';
         await new Promise((resolve) => setImmediate(resolve));
