@@ -7,6 +7,7 @@ import { Connection, type CloseReason, type ConnectionCounters, type ConnectionH
 import { BUSY, Door, type DoorOptions, type WayBack } from './door.ts';
 import { Drain } from './drain.ts';
 import { eventStreamHeaders, toProblem, type Answer, type IncomingRequest } from './exchange.ts';
+import { Guests } from './guests.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Hub } from './hub.ts';
 import type { FeedLimits } from './limits.ts';
@@ -47,6 +48,8 @@ export class FeedCore implements ConnectionHost {
   readonly limits: FeedLimits;
   readonly publisher: Publisher;
   readonly connections: Map<string, Connection> = new Map();
+  /** Subscriptions that do not come over the wire. */
+  readonly guests: Guests;
   readonly counters: ConnectionCounters = {
     framesOut: 0,
     bytesOut: 0,
@@ -87,6 +90,7 @@ export class FeedCore implements ConnectionHost {
     });
     this.#places = new Places(limits);
     this.#heartbeat = new Heartbeat(clock, Math.min(limits.pingMs, limits.stallTimeoutMs));
+    this.guests = new Guests(this.#heartbeat);
   }
 
   /** For subscriptions that do not come over the wire. */
@@ -247,7 +251,7 @@ export class FeedCore implements ConnectionHost {
     // Whoever is still decided on would open with what it was allowed before.
     const turnedAway = this.#door.turnAway(predicate);
     for (const connection of named) connection.reconnect('disconnected', 0);
-    return named.length + turnedAway;
+    return named.length + turnedAway + this.guests.end(predicate);
   }
 
   async close(graceMs: number): Promise<void> {
@@ -255,6 +259,7 @@ export class FeedCore implements ConnectionHost {
     await this.#drain.run([...this.connections.values()]);
     // Those who are still open get what is published meanwhile.
     await this.publisher.close();
+    this.guests.end(() => true);
     this.hub.close();
   }
 

@@ -45,20 +45,30 @@ export async function identify(
   try {
     const context = await run(request.toRequest(), reply);
     checkHeaders(reply.headers);
-    const { principal, expiresAt } = (typeof context === 'object' && context !== null ? context : {}) as {
-      principal?: unknown;
-      expiresAt?: unknown;
-    };
     return {
       id: nobody.id,
       context,
-      principal: readPrincipal(principal),
-      expiresAt: clock.now() + readExpiry(expiresAt) - clock.wallNow(),
+      ...readSession(context, clock),
       headers: [...cors, ...reply.headers],
     };
   } catch (error) {
     return { ...nobody, headers: [...cors, ...reply.headers], error: toReportedRefusal(error, onError) };
   }
+}
+
+/** What a context says of who it is, and until when. @throws LinefeedError `invalid_option` */
+export function readSession(
+  context: unknown,
+  clock: Clock,
+): { readonly principal: string | undefined; readonly expiresAt: number } {
+  const { principal, expiresAt } = (typeof context === 'object' && context !== null ? context : {}) as {
+    principal?: unknown;
+    expiresAt?: unknown;
+  };
+  return {
+    principal: readPrincipal(principal),
+    expiresAt: clock.now() + readExpiry(expiresAt) - clock.wallNow(),
+  };
 }
 
 /** Taken for none, a wrong one would share connections and lift the limit of each principal. */
@@ -89,7 +99,7 @@ function describe(value: unknown): string {
 const HEX_DIGITS = '0123456789abcdef';
 
 /** 128 random bits: whoever has the id of a connection may change what is subscribed on it. */
-function randomId(): string {
+export function randomId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   const digits = new Uint8Array(32);
   for (const [index, byte] of bytes.entries()) {

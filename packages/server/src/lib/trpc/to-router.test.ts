@@ -208,6 +208,79 @@ describe('the authorisation of the feed', () => {
   });
 });
 
+describe('a session that ends', () => {
+  const serveSessions = async (session: () => object) => {
+    const feed = createBench<{ principal?: string }>({ pingMs: 100 });
+    let asked = 0;
+    const router = toRouter(feed, {
+      context() {
+        asked += 1;
+        return session();
+      },
+    });
+    const { client } = await serve(router);
+    return { feed, client, asked: () => asked };
+  };
+
+  it('at its time asks who it is once more, and goes on behind the last event', async () => {
+    const { feed, client, asked } = await serveSessions(() => ({ expiresAt: Date.now() + 200 }));
+    const seen = watch<{ data: { n: number } }>();
+    const subscription = client.room.subscribe({ name: 'a', lastEventId: feed.cursor() }, seen);
+    await feed.publish('room', { name: 'a' }, { n: 1 });
+    await vi.waitFor(() => expect(asked()).toBe(2), 5_000);
+    await feed.publish('room', { name: 'a' }, { n: 2 });
+    await vi.waitFor(() => expect(seen.data.map(({ data }) => data.n)).toEqual([1, 2]), 5_000);
+    subscription.unsubscribe();
+  });
+
+  it('before its time is found by `disconnect`, and is refused where it may come no more', async () => {
+    let principal = 'ann';
+    const { feed, client } = await serveSessions(() => {
+      if (principal === '') throw new TRPCError({ code: 'UNAUTHORIZED', message: 'sign in' });
+      return { principal };
+    });
+    const seen = watch<unknown>();
+    client.room.subscribe({ name: 'a', lastEventId: feed.cursor() }, seen);
+    await feed.publish('room', { name: 'a' }, { n: 1 });
+    await vi.waitFor(() => expect(seen.data).toHaveLength(1));
+    expect(feed.disconnect((connection) => connection.principal === 'bob')).toBe(0);
+    principal = '';
+    const named: unknown[] = [];
+    expect(
+      feed.disconnect(({ principal: who, events }) => {
+        named.push(events);
+        return who === 'ann';
+      }),
+    ).toBe(1);
+    await vi.waitFor(() => expect(seen.errors[0]?.data).toMatchObject({ code: 'UNAUTHORIZED' }), 5_000);
+    expect(named).toEqual([['room?name=a']]);
+    expect(feed.disconnect(() => true)).toBe(0);
+  });
+});
+
+it('a stream that runs for a subscription ends with its feed', async () => {
+  let ended = false;
+  const feed = createFeed(makeBoard(), {
+    streams: {
+      async *count({ signal }) {
+        try {
+          yield { n: 1 };
+          await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+        } finally {
+          ended = true;
+        }
+      },
+    },
+  });
+  const { client } = await serve(toRouter(feed));
+  const seen = watch<unknown>();
+  const subscription = client.count.subscribe({ to: 3 }, seen);
+  await vi.waitFor(() => expect(seen.data).toHaveLength(1));
+  await feed.close();
+  await vi.waitFor(() => expect(ended).toBe(true));
+  subscription.unsubscribe();
+});
+
 describe('events that are gone', () => {
   const small = () => createBench({ log: memoryLog({ maxEvents: 2 }) });
 

@@ -24,6 +24,7 @@ import type { Feed } from '../feed-types.ts';
 import { followLog } from '../follow.ts';
 import { encodePayload } from '../publisher.ts';
 import { readYield } from '../stream-run.ts';
+import { randomId, readSession } from '../visitor.ts';
 
 /** An event as tRPC hands out a tracked one. */
 interface TrackedPayload<T> {
@@ -143,39 +144,60 @@ async function* subscribe(
   ignoreGaps: boolean,
 ): AsyncGenerator<unknown, void, void> {
   const { topic, definition, params, lastEventId, signal } = subscription;
+  const session = new AbortController();
+  const leave = (): void => session.abort();
+  signal?.addEventListener('abort', leave, { once: true });
+  let release = leave;
   try {
     const address = encodeAddress(topic, params as object | undefined);
     checkAddressSize(address, core.limits.maxAddressBytes);
     const { authorize } = core.serving;
     const context = await readContext();
+    release = core.guests.receive({
+      id: randomId(),
+      context,
+      ...readSession(context, core.clock),
+      events: () => [address],
+      end: leave,
+    });
     if (authorize !== undefined && (await authorize({ context, topic, params, address })) !== true) {
       throw new TRPCError({ code: 'FORBIDDEN', message: `Not allowed to subscribe to ${topic}.` });
     }
-    if (definition.kind === 'stream') yield* runStream(core, subscription, context);
+    if (definition.kind === 'stream') yield* runStream(core, subscription, context, session.signal);
     else {
       const isLatest = definition.keep === 'latest';
       const onGap = ignoreGaps ? () => undefined : undefined;
-      const options = { from: lastEventId, signal, onGap, isLatest };
+      const options = { from: lastEventId, signal: session.signal, onGap, isLatest };
       for await (const { data, cursor } of followLog(core, address, options)) {
         yield tracked(cursor, data);
       }
     }
+    // tRPC's client comes back from this one by itself, and is asked who it is.
+    if (session.signal.aborted && signal?.aborted !== true) {
+      throw new TRPCError({ code: 'SERVICE_UNAVAILABLE', message: 'The session has ended; come back.' });
+    }
   } catch (error) {
     throw signal?.aborted === true ? error : toTrpcError(error);
+  } finally {
+    signal?.removeEventListener('abort', leave);
+    release();
+    // A source that still waits hears of its end by this.
+    leave();
   }
 }
 
 async function* runStream(
   core: FeedCore,
-  { topic, definition, params, lastEventId, signal }: TopicSubscription,
+  { topic, definition, params, lastEventId }: TopicSubscription,
   context: unknown,
+  signal: AbortSignal,
 ): AsyncGenerator<unknown, void, void> {
   const source = core.serving.sources.get(topic)!;
   const content = await source({
     params,
     context,
     lastEventId,
-    signal: signal ?? new AbortController().signal,
+    signal,
   });
   for await (const value of content) {
     const { data, id } = readYield(topic, value);
