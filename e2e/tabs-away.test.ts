@@ -1,11 +1,13 @@
 /** A leading tab that the browser puts away or freezes, and one that hangs: the others go on, and it comes back. */
+import { freeze, lifeOf, test, visibilityOf, watchLife } from './kit/background-tabs.ts';
 import { expectWhole, findLeader, longestSilenceMs, openTabs } from './kit/tabs.ts';
-import { expect, recorded, test } from './kit/test.ts';
+import { expect, recorded } from './kit/test.ts';
 
 const TIMEOUT_MS = 1_500;
 /** Behind the timeout: coming back (0.5 s), the wait for an answer of who leads (1.25 s), and opening. */
 const TAKEOVER_MS = TIMEOUT_MS + 2_750;
 const EVENTS = 450;
+const FROZEN_MS = 2_000;
 
 test.describe.configure({ timeout: 60_000 });
 test.use({ serverOptions: { pingMs: 500, timeoutMs: TIMEOUT_MS } });
@@ -52,25 +54,35 @@ test('a leader in the back-forward cache is replaced at once, and goes on behind
 });
 
 test('a leader that is frozen is replaced within the timeout, and comes back when it runs again', async ({
-  context,
+  userWindow,
   scene,
 }) => {
-  const tabs = await openTabs(context, `http://127.0.0.1:${scene.server.port}`, 3);
+  const tabs = await openTabs(userWindow, `http://127.0.0.1:${scene.server.port}`, 3);
   const leader = tabs[await findLeader(tabs)]!;
   const others = tabs.filter((tab) => tab !== leader);
-  const session = await context.newCDPSession(leader);
+  // A browser freezes no tab that is seen.
+  expect(await visibilityOf(leader)).toBe('hidden');
+  await watchLife(leader);
   const publishing = scene.server.publish(1, EVENTS, 10);
   await expect.poll(async () => (await recorded(leader)).notice.length).toBeGreaterThan(10);
-  await session.send('Page.setWebLifecycleState', { state: 'frozen' });
-  const frozenAt = (await recorded(others[0]!)).notice.length;
-  await expect.poll(async () => (await recorded(others[0]!)).notice.length).toBeGreaterThan(frozenAt + 100);
-  await session.send('Page.setWebLifecycleState', { state: 'active' });
+  const resume = await freeze(leader);
+  await expect
+    .poll(async () => (await lifeOf(leader)).sinceMs, { timeout: 5_000 })
+    .toBeGreaterThan(FROZEN_MS);
+  expect((await lifeOf(leader)).told).toEqual(['freeze']);
+  const had = (await recorded(leader)).notice.length;
+  for (const tab of others) expect((await recorded(tab)).notice.length).toBeGreaterThan(had + 100);
+  await resume();
   await publishing;
   for (const tab of tabs) {
     await expect.poll(async () => (await recorded(tab)).room.length).toBe(EVENTS);
     await expectWhole(tab, 1, EVENTS);
   }
   for (const tab of others) expect(await longestSilenceMs(tab)).toBeLessThan(TIMEOUT_MS);
+  const { told, longestGapMs } = await lifeOf(leader);
+  expect(told).toEqual(['freeze', 'resume']);
+  // Timers of a hidden tab that runs are a second apart.
+  expect(longestGapMs).toBeGreaterThan(FROZEN_MS);
 });
 
 test('a leader that hangs without a word is replaced when the timeout has passed', async ({
