@@ -137,9 +137,10 @@ export function createDelivery(
   params: unknown,
   schema: Schema | undefined,
   handler: AnyHandler,
-  { onGap = context.onGap, onError, onEnd, onFail, onHandlerError, restart, signal }: DeliveryOptions,
+  given: DeliveryOptions,
   onStop: () => void,
 ): Delivery {
+  const { onError, onEnd, onFail, onHandlerError, restart, signal } = given;
   const { getSnapshot, subscribe, set } = createStore<SubscriptionSnapshot>({
     status: 'subscribing',
     error: undefined,
@@ -300,7 +301,8 @@ export function createDelivery(
       const task = async () => {
         const gap = { ...wire, topic, params };
         change({ gap });
-        const state = await onGap(gap);
+        // Looked at now: a component may have given it since.
+        const state = await (given.onGap ?? context.onGap)(gap);
         if (typeof state !== 'string') return;
         fetched = parseCursor(state);
         if (fetched) return;

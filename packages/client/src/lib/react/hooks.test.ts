@@ -1,13 +1,14 @@
 // @vitest-environment happy-dom
 import { defineChannel, stream, topic } from '@linefeed/shared';
 import { FRAME } from '@linefeed/shared/wire';
-import { act, createElement as h, type ReactNode } from 'react';
+import { act, createElement as h, useEffect, type ReactNode } from 'react';
 import { renderToString } from 'react-dom/server';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { mount, type PageOptions } from '../../../test/page.ts';
 import { createScript, type Script } from '../../../test/scripted-transport.ts';
 import type { Client } from '../client.ts';
+import type { Gap } from '../subscription.ts';
 import { createHooks } from './hooks.ts';
 
 const board = defineChannel({
@@ -23,8 +24,12 @@ type Board = typeof board;
 const { Provider, useTopic, useConnectionState, useClient } = createHooks<Board>();
 
 /** Mounts a component below a client whose transport is in the hands of the test. */
-async function start(Component: () => ReactNode, options?: PageOptions) {
-  const script = createScript({ onGap: () => {} });
+async function start(
+  Component: () => ReactNode,
+  options?: PageOptions,
+  onGap: (gap: Gap) => void = () => {},
+) {
+  const script = createScript({ onGap });
   const client = script.client as Client<Board>;
   const wrap = (...nodes: ReactNode[]) => h(Provider, { client }, ...nodes);
   const page = await mount(wrap(h(Component)), options);
@@ -48,6 +53,8 @@ async function send(script: Script, event: string, ...payloads: Array<[position:
     await script.settle();
   });
 }
+
+const lost = (to: string) => ({ address: 'notice', from: 'e.5', to, reason: 'trimmed' });
 
 const addresses = (script: Script) => script.last().opening.entries.map(({ address }) => address);
 
@@ -262,6 +269,37 @@ describe('enabled', () => {
   });
 });
 
+describe('enabled: false', () => {
+  it('is idle at once, and remembers the last gap', async () => {
+    let enabled = true;
+    const seen: string[] = [];
+    const Component = () => {
+      const { status, gap, error } = useTopic('notice', { enabled });
+      seen.push(`${status} ${gap?.to} ${error?.code}`);
+      return null;
+    };
+    const { script, page, wrap } = await start(Component);
+    await accept(script, 'notice');
+    await act(async () => script.last().send(FRAME.gap, lost('e.9')));
+    const show = async (next: boolean) => {
+      seen.length = 0;
+      enabled = next;
+      await page.show(wrap(h(Component)));
+      return [...seen];
+    };
+    expect(seen.at(-1)).toBe('subscribed e.9 undefined');
+    expect(await show(false)).toEqual(['idle e.9 undefined']);
+    expect((await show(true))[0]).toBe('subscribing e.9 undefined');
+    expect(seen.at(-1)).toBe('subscribed e.9 undefined');
+    await act(async () => script.last().send(FRAME.gap, lost('e.12')));
+    expect(seen.at(-1)).toBe('subscribed e.12 undefined');
+    await show(false);
+    await show(true);
+    expect(await show(false)).toEqual(['idle e.12 undefined']);
+    await page[Symbol.asyncDispose]();
+  });
+});
+
 describe('from', () => {
   it('is where it starts, and another one starts anew from `initial`', async () => {
     let state = { from: 'e.3', initial: 'x' };
@@ -309,6 +347,30 @@ describe('gaps and errors', () => {
     await page[Symbol.asyncDispose]();
   });
 
+  it('call the `onGap` that was rendered last, and where there is none, that of the client', async () => {
+    const gaps: string[] = [];
+    const tell =
+      (who: string) =>
+      ({ to }: Gap) =>
+        gaps.push(`${who} ${to}`);
+    let onGap: ((gap: Gap) => unknown) | undefined;
+    const Component = () => useTopic('notice', { onGap }).status;
+    const { script, page, wrap } = await start(Component, {}, tell('client'));
+    await accept(script, 'notice');
+    const lose = async (next: typeof onGap, to: string) => {
+      onGap = next;
+      await page.show(wrap(h(Component)));
+      await act(async () => script.last().send(FRAME.gap, lost(to)));
+    };
+    await lose(undefined, 'e.6');
+    await lose(tell('late'), 'e.7');
+    await lose(tell('later'), 'e.8');
+    await lose(undefined, 'e.9');
+    expect(gaps).toEqual(['client e.6', 'late e.7', 'later e.8', 'client e.9']);
+    expect(script.controls).toEqual([]);
+    await page[Symbol.asyncDispose]();
+  });
+
   it('of a stream without ids, its run starts again from `initial`', async () => {
     let enabled = true;
     const Component = () => {
@@ -339,6 +401,51 @@ describe('gaps and errors', () => {
     await act(async () => script.last().send(FRAME.end, { address: `report~${entry?.key}` }));
     expect(page.text()).toBe('ended: 3');
     await page[Symbol.asyncDispose]();
+  });
+});
+
+describe('a client that is closed', () => {
+  const Report = () => {
+    const { status, error } = useTopic('report');
+    return ` ${status} ${error?.code}: ${error?.message}`;
+  };
+
+  it('fails what is mounted below it, and leaves the page', async () => {
+    const { script, client, page, wrap, settle } = await start(() => useTopic('notice').status);
+    client.close();
+    await page.show(wrap('hello', h(Report)));
+    expect(page.text()).toBe('hello failed closed: The client is closed: report cannot be subscribed.');
+    const other = createScript();
+    await page.show(h(Provider, { client: other.client as Client<Board> }, 'hello', h(Report)));
+    await settle();
+    expect(page.text()).toBe('hello subscribing undefined: undefined');
+    expect(script.attempts).toHaveLength(1);
+    await page[Symbol.asyncDispose]();
+    await other.clock.advance(1_000);
+  });
+
+  it('may be closed by an effect, which StrictMode takes back at once', async () => {
+    const script = createScript();
+    const client = script.client as Client<Board>;
+    const App = () => {
+      useEffect(() => () => client.close(), []);
+      return h(Provider, { client }, h(Report));
+    };
+    await using page = await mount(h(App), { strict: true });
+    expect(page.text()).toContain('failed closed');
+  });
+
+  it('is idle where it is not enabled', async () => {
+    const script = createScript();
+    const client = script.client as Client<Board>;
+    client.close();
+    let enabled = true;
+    const Component = () => useTopic('notice', { enabled }).status;
+    await using page = await mount(h(Provider, { client }, h(Component)));
+    expect(page.text()).toBe('failed');
+    enabled = false;
+    await page.show(h(Provider, { client }, h(Component)));
+    expect(page.text()).toBe('idle');
   });
 });
 

@@ -1,5 +1,5 @@
 /** What one `useTopic` holds: the state of its topic, and the subscription while somebody listens. */
-import type { AnyChannel, LinefeedError } from '@linefeed/shared';
+import { LinefeedError, type AnyChannel } from '@linefeed/shared';
 import type { Client } from '../client.ts';
 import type {
   AnyHandler,
@@ -16,9 +16,9 @@ export interface TopicResult<T> {
   /** `initial` until the first event. */
   readonly data: T;
   readonly status: TopicStatus;
-  /** Why it failed, or why a stream that broke is being asked for again. */
+  /** Why it failed, or why a stream that broke is being asked for again. `closed`: the client was closed before. */
   readonly error: LinefeedError | undefined;
-  /** The last gap: events that are lost. */
+  /** The last gap: events that are lost. It stays while `enabled` is false, as the data does. */
   readonly gap: Gap | undefined;
 }
 
@@ -55,6 +55,9 @@ export function createTopicStore(
   let state = initial;
   let lastId: string | undefined;
   let subscription: Subscription | undefined;
+  let failure: LinefeedError | undefined;
+  /** The last one of the subscriptions before. */
+  let gap: Gap | undefined;
   let selected: { readonly state: unknown; readonly select: unknown; readonly data: unknown } | undefined;
   let result: TopicResult<unknown> | undefined;
 
@@ -77,7 +80,10 @@ export function createTopicStore(
       const options: SubscriptionOptions = {
         from: lastId ?? from,
         restart,
-        onGap: store.options.onGap && ((gap) => store.options.onGap?.(gap)),
+        // It may be given, and taken back, at each render.
+        get onGap() {
+          return store.options.onGap;
+        },
       };
       const handler: AnyHandler = (payload, event) => {
         const { reduce } = store.options;
@@ -85,36 +91,41 @@ export function createTopicStore(
         lastId = event.id;
         listener();
       };
-      const opened = (client.subscribe as (...all: unknown[]) => Subscription)(
-        topic,
-        params,
-        handler,
-        options,
-      );
+      let opened: Subscription;
+      try {
+        opened = (client.subscribe as (...all: unknown[]) => Subscription)(topic, params, handler, options);
+      } catch (error) {
+        // The client is closed, for good. Thrown on, it would take the whole page down.
+        if (!(error instanceof LinefeedError)) throw error;
+        failure = error;
+        return () => {};
+      }
       const unwatch = opened.subscribe(listener);
       subscription = opened;
       return () => {
         unwatch();
         opened();
+        gap = opened.getSnapshot().gap ?? gap;
         subscription = undefined;
       };
     },
     read(options) {
-      const shown: Omit<TopicResult<unknown>, 'data'> = subscription?.getSnapshot() ?? {
-        status: options.enabled === false ? 'idle' : 'subscribing',
-        error: undefined,
-        gap: undefined,
+      const isIdle = options.enabled === false;
+      const snapshot = subscription?.getSnapshot();
+      const next: TopicResult<unknown> = {
+        data: select(options.select),
+        status: isIdle ? 'idle' : (snapshot?.status ?? (failure ? 'failed' : 'subscribing')),
+        error: isIdle ? undefined : (snapshot?.error ?? failure),
+        gap: snapshot?.gap ?? gap,
       };
-      const { status, error, gap } = shown;
-      const data = select(options.select);
       if (
         !result ||
-        !Object.is(result.data, data) ||
-        result.status !== status ||
-        result.error !== error ||
-        result.gap !== gap
+        !Object.is(result.data, next.data) ||
+        result.status !== next.status ||
+        result.error !== next.error ||
+        result.gap !== next.gap
       ) {
-        result = { data, status, error, gap };
+        result = next;
       }
       return result;
     },
