@@ -2,6 +2,8 @@
 import { defineChannel, topic } from '@linefeed/shared';
 import { FRAME } from '@linefeed/shared/wire';
 import {
+  dehydrate,
+  hydrate,
   notifyManager,
   QueryClient,
   QueryClientProvider,
@@ -11,16 +13,16 @@ import {
 } from '@tanstack/react-query';
 import { act, createElement as h } from 'react';
 import { renderToString } from 'react-dom/server';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { mount } from '../../../test/page.ts';
-import { createScript } from '../../../test/scripted-transport.ts';
+import { createScript, type Script } from '../../../test/scripted-transport.ts';
 import type { Client } from '../client.ts';
 import { followQuery, useFollow } from './follow.ts';
 
 const board = defineChannel({
   word: z.string(),
-  room: topic({ params: z.object({ name: z.string() }), data: z.string() }),
+  room: topic({ params: z.object({ name: z.string(), wing: z.string().default('west') }), data: z.string() }),
 });
 type Board = typeof board;
 
@@ -97,7 +99,11 @@ describe('followQuery', () => {
     script.last().subscribed('word', 5);
     script.last().send('word', 'b', 'e.6.0');
     script.last().send('word', 'c', 'e.8.6');
-    expect(queryClient.getQueryData(query.queryKey)).toEqual({ cursor: 'e.8', words: ['a', 'b', 'c'] });
+    expect(queryClient.getQueryData(query.queryKey)).toEqual({
+      cursor: 'e.5',
+      cursorByAddress: { word: 'e.8' },
+      words: ['a', 'b', 'c'],
+    });
     stop();
     unobserve();
     script.last().send('word', 'd', 'e.9.8');
@@ -183,6 +189,140 @@ describe('followQuery', () => {
   });
 });
 
+describe('several addresses that feed one state', () => {
+  const froms = ({ last }: Script) => last().opening.entries.map(({ address, from }) => `${address} ${from}`);
+
+  /** Follows both from e.5, where the server knows of `word` at 6 and 8, and of the room at 7 and 9. */
+  async function followBoth() {
+    const scene = await follow();
+    const { script, client, queryClient, query, end } = scene;
+    const room = () => followQuery(queryClient, client, 'room', { params: { name: 'x' }, query, reduce });
+    const stop = room();
+    await script.settle();
+    script.last().subscribed('room?name=x', 5, { key: '2', n: 1 });
+    return {
+      ...scene,
+      room,
+      leave: stop,
+      end() {
+        stop();
+        end();
+      },
+    };
+  }
+
+  it('each from where it is itself, whatever has come of the others', async () => {
+    const { script, words, end } = await followBoth();
+    script.last().send('word', 'b', 'e.6.0');
+    script.last().send('word', 'd', 'e.8.6');
+    // The server replays one address after the other.
+    script.last().send('room?name=x', 'c', 'e.7.0');
+    script.last().send('room?name=x', 'e', 'e.9.7');
+    script.last().send('word', 'd', 'e.8.6');
+    expect(words()).toBe('a b d c e');
+    expect(script.controls).toHaveLength(1);
+    end();
+  });
+
+  it('one that comes later from where the state was fetched', async () => {
+    const { script, client, queryClient, query, end } = await follow();
+    script.last().send('word', 'b', 'e.6.0');
+    const stop = followQuery(queryClient, client, 'room', { params: { name: 'x' }, query, reduce });
+    await script.settle();
+    expect(script.controls[0]?.add).toEqual([
+      expect.objectContaining({ address: 'room?name=x', from: 'e.5' }),
+    ]);
+    stop();
+    end();
+  });
+
+  it('one that comes back behind its own last event', async () => {
+    const { script, client, room, leave, words, end } = await followBoth();
+    script.last().send('room?name=x', 'b', 'e.6.0');
+    leave();
+    await script.clock.advance(1_000);
+    script.last().send(FRAME.end, { address: 'room?name=x', n: 2 });
+    script.last().send('word', 'c', 'e.8.0');
+    const stop = room();
+    await script.settle();
+    expect(script.controls.at(-1)?.add).toEqual([
+      expect.objectContaining({ address: 'room?name=x', from: 'e.6' }),
+    ]);
+    expect(words()).toBe('a b c');
+    stop();
+    end();
+    expect(client.connection.getSnapshot().state).toBe('closed');
+  });
+
+  it('each behind its own last event, in a page that takes the state over', async () => {
+    const { script, queryClient, query, end } = await followBoth();
+    script.last().send('word', 'b', 'e.6.0');
+    script.last().send('room?name=x', 'c', 'e.7.0');
+    end();
+    const { script: otherScript, client: other, queryClient: otherQueries } = start();
+    hydrate(otherQueries, JSON.parse(JSON.stringify(dehydrate(queryClient))));
+    const stop = followQuery(otherQueries, other, 'word', { query, reduce });
+    const stopRoom = followQuery(otherQueries, other, 'room', { params: { name: 'x' }, query, reduce });
+    const stopNew = followQuery(otherQueries, other, 'room', { params: { name: 'y' }, query, reduce });
+    await otherScript.settle();
+    expect(froms(otherScript)).toEqual(['word e.6', 'room?name=x e.7', 'room?name=y e.5']);
+    for (const each of [stop, stopRoom, stopNew]) each();
+    other.close();
+  });
+
+  it('one that the server writes in another way applies an event once, too', async () => {
+    const { script, client, queryClient, query, words, end } = await follow();
+    const stops = [{ name: 'x' }, { name: 'x', wing: 'west' }].map((params) =>
+      followQuery(queryClient, client, 'room', { params, query, reduce }),
+    );
+    await script.settle();
+    const event = 'room?name=x&wing=west';
+    script.last().subscribed('room?name=x', 5, { key: '2', n: 1, event });
+    script.last().subscribed(event, 5, { key: '3', n: 1 });
+    script.last().send(event, 'b', 'e.6.0');
+    script.last().send(event, 'c', 'e.7.6');
+    expect(words()).toBe('a b c');
+    for (const stop of stops) stop();
+    end();
+  });
+
+  it('goes back with the state, each', async () => {
+    const { script, queryClient, query, words, end } = await followBoth();
+    script.last().send('word', 'b', 'e.6.0');
+    const before = queryClient.getQueryData(query.queryKey);
+    script.last().send('room?name=x', 'c', 'e.7.0');
+    script.last().send('word', 'd', 'e.8.6');
+    queryClient.setQueryData(query.queryKey, before);
+    await script.settle();
+    expect(words()).toBe('a b');
+    expect(script.controls.at(-1)?.add).toEqual([
+      expect.objectContaining({ address: 'word', from: 'e.6' }),
+      expect.objectContaining({ address: 'room?name=x', from: 'e.5' }),
+    ]);
+    end();
+  });
+
+  it('a gap of one fetches the state for all, also where another goes on while the fetch fails', async () => {
+    const { script, queryClient, query, fetches, answer, words, end } = await followBoth();
+    script.last().send(FRAME.gap, { address: 'word', from: 'e.5', to: 'e.9', reason: 'trimmed' });
+    await script.settle();
+    fetches.at(-1)!.reject(new Error('down'));
+    await script.settle();
+    script.last().send('room?name=x', 'b', 'e.10.0');
+    expect(words()).toBe('a b');
+    // Whoever fetches what is stale fetches this.
+    expect(queryClient.getQueryState(query.queryKey)).toMatchObject({ isInvalidated: true });
+    void queryClient.refetchQueries({ queryKey: query.queryKey, stale: true });
+    await answer('e.12', 'x');
+    expect(script.controls.at(-1)?.add).toEqual([expect.objectContaining({ address: 'word', from: 'e.12' })]);
+    script.last().subscribed('word', 12, { key: '3', n: 2 });
+    script.last().send('word', 'y', 'e.13.9');
+    script.last().send('room?name=x', 'z', 'e.14.10');
+    expect(words()).toBe('x y z');
+    end();
+  });
+});
+
 describe('a gap', () => {
   const gap = { address: 'word', from: 'e.5', to: 'e.9', reason: 'trimmed' };
 
@@ -219,6 +359,105 @@ describe('a gap', () => {
     expect(words()).toBe('a x y');
     expect(script.controls.at(-1)?.add).toEqual([expect.objectContaining({ from: 'e.12' })]);
     end();
+  });
+});
+
+describe('a state behind a gap', () => {
+  const gap = { address: 'word', from: 'e.5', to: 'e.9', reason: 'trimmed' };
+
+  it.each(['e.5', 'e.8', 'zzz.1'])(
+    'is followed behind the gap, though it comes with cursor %s',
+    async (cursor) => {
+      const { script, queryClient, query, fetches, answer, words, end } = await follow();
+      script.last().send(FRAME.gap, gap);
+      await script.settle();
+      await answer(cursor, 'a', 'x');
+      expect(queryClient.getQueryData(query.queryKey)?.cursor).toBe(cursor);
+      expect(script.controls).toEqual([
+        expect.objectContaining({ add: [expect.objectContaining({ address: 'word', from: 'e.9' })] }),
+      ]);
+      script.last().subscribed('word', 9, { key: '2', n: 1 });
+      script.last().send('word', 'y', 'e.10.9');
+      expect(words()).toBe('a x y');
+      expect(fetches).toHaveLength(2);
+      end();
+    },
+  );
+
+  it('is followed behind the gap by all that have missed something', async () => {
+    const { script, client, queryClient, query, fetches, answer, words, end } = await follow();
+    const stop = followQuery(queryClient, client, 'room', { params: { name: 'x' }, query, reduce });
+    await script.settle();
+    script.last().subscribed('room?name=x', 5, { key: '2', n: 1 });
+    script.last().send(FRAME.gap, gap);
+    script.last().send(FRAME.gap, { ...gap, address: 'room?name=x', to: 'e.8' });
+    await script.settle();
+    // The first was begun before the second gap.
+    expect(fetches.map(({ signal }) => signal.aborted)).toEqual([false, true, false]);
+    await answer('zzz.1', 'a', 'x');
+    expect(script.controls.slice(1)).toEqual([
+      expect.objectContaining({
+        add: [
+          expect.objectContaining({ address: 'word', from: 'e.9' }),
+          expect.objectContaining({ address: 'room?name=x', from: 'e.8' }),
+        ],
+      }),
+    ]);
+    expect(queryClient.getQueryState(query.queryKey)).toMatchObject({ isInvalidated: false });
+    expect(words()).toBe('a x');
+    expect(fetches).toHaveLength(3);
+    stop();
+    end();
+  });
+
+  it('is still to be fetched where an optimistic change has taken the place of the fetch', async () => {
+    const { script, queryClient, query, fetches, answer, words, end } = await follow();
+    script.last().send(FRAME.gap, gap);
+    await script.settle();
+    await queryClient.cancelQueries({ queryKey: query.queryKey });
+    queryClient.setQueryData(query.queryKey, (state) => state && { ...state, words: [...state.words, '?'] });
+    expect(queryClient.getQueryState(query.queryKey)).toMatchObject({
+      fetchStatus: 'idle',
+      isInvalidated: true,
+    });
+    void queryClient.refetchQueries({ queryKey: query.queryKey, stale: true });
+    await script.settle();
+    expect(fetches).toHaveLength(3);
+    await answer('e.9', 'a', 'x');
+    expect(words()).toBe('a x');
+    expect(script.controls.at(-1)?.add).toEqual([expect.objectContaining({ from: 'e.9' })]);
+    end();
+  });
+
+  it('is followed where it takes the place of one that was removed', async () => {
+    const { script, queryClient, query, end } = await follow();
+    script.last().send(FRAME.gap, gap);
+    await script.settle();
+    queryClient.removeQueries({ queryKey: query.queryKey });
+    queryClient.setQueryData(query.queryKey, { cursor: 'e.12', words: ['x'] });
+    await script.settle();
+    expect(script.controls.at(-1)?.add).toEqual([expect.objectContaining({ from: 'e.12' })]);
+    end();
+  });
+
+  it('is asked for again where its fetch had begun before', async () => {
+    const { script, queryClient, query, fetches } = start();
+    queryClient.setQueryData(query.queryKey, { cursor: 'e.5', words: ['a'] });
+    const stop = followQuery(queryClient, script.client as Client<Board>, 'word', { query, reduce });
+    await script.settle();
+    script.last().hello('e.5');
+    script.last().subscribed('word', 5);
+    // Nobody looks at the query: what is on its way is not cancelled.
+    void queryClient.prefetchQuery({ ...query, staleTime: 0 });
+    await script.settle();
+    script.last().send(FRAME.gap, gap);
+    await script.settle();
+    fetches[0]!.resolve({ cursor: 'e.5', words: ['old'] });
+    await script.settle();
+    expect(fetches).toHaveLength(1);
+    expect(script.controls.at(-1)?.add).toEqual([expect.objectContaining({ address: 'word', from: 'e.5' })]);
+    stop();
+    script.client.close();
   });
 });
 
@@ -273,6 +512,22 @@ describe('useFollow', () => {
     const page = await mount(h(QueryClientProvider, { client: queryClient }, h(Component)));
     await page[Symbol.asyncDispose]();
     expect(fetches[0]!.signal.aborted).toBe(true);
+  });
+
+  it('leaves the page as it is where the client is closed, and says so', async () => {
+    const complaints = vi.spyOn(console, 'error').mockImplementation(() => {});
+    const { client, queryClient, query } = start();
+    client.close();
+    queryClient.setQueryData(query.queryKey, { cursor: 'e.5', words: ['a'] });
+    const Component = () => {
+      useFollow(client, 'word', { query, reduce });
+      return useQuery(query).data?.words[0];
+    };
+    await using page = await mount(h(QueryClientProvider, { client: queryClient }, h(Component)));
+    queryClient.setQueryData(query.queryKey, { cursor: 'e.6', words: ['b'] });
+    await act(async () => {});
+    expect(page.text()).toBe('b');
+    expect(complaints.mock.calls).toEqual([[expect.objectContaining({ code: 'closed' })]]);
   });
 
   it('opens nothing on the server', async () => {

@@ -12,11 +12,14 @@ import { useEffect, useLayoutEffect, useRef } from 'react';
 import type { Client } from '../client.ts';
 import { isAtOrBefore } from '../place.ts';
 import type { ParamsOption } from '../react/options.ts';
-import type { AnyHandler, EventInfo, Subscription, SubscriptionOptions } from '../subscription.ts';
+import type { AnyHandler, EventInfo, Gap, Subscription, SubscriptionOptions } from '../subscription.ts';
 
 /** A state and how far in the log it goes: read the cursor first, then the state. */
 export interface Followed {
+  /** As it was fetched. */
   readonly cursor: string;
+  /** How far each address was followed since then. Kept by `followQuery`, here, to be stored and taken back with the state. */
+  readonly cursorByAddress?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A query whose state is followed: the options of `useQuery`, or what `queryOptions` made of them. */
@@ -47,8 +50,9 @@ interface LooseOptions {
 
 /**
  * Follows a query's state until the returned function is called. Nothing is subscribed while the cache holds no state.
- * A state that is fetched anew is followed from its own cursor; after a gap the query is invalidated, and nothing is
- * applied to the old state until the new one is there.
+ * A state that is fetched anew is followed from its own cursor; after a gap the query is invalidated, and no event of
+ * this address is applied to the old state until the new one is there. Several may follow one query, each its own
+ * address. Where the client is closed, an error with the code `closed` is written to the console.
  */
 export function followQuery<
   C extends AnyChannel,
@@ -92,45 +96,82 @@ function follow(
   const { query, params } = latest();
   const { queryKey } = query;
   const hash = hashKey(queryKey);
+  /** As asked, until an event has said how the server writes it. */
+  let address = encodeAddress(topic, params as object | undefined);
   let stop: Subscription | undefined;
   /** How far this subscription has come. */
   let at: string | undefined;
-  /** The cursor of a state from which events are lost. */
-  let lost: string | undefined;
+  /** Events behind `from`, up to `to`, are lost; `isFetching`: a fetch has begun since, and goes on. */
+  let lost: { readonly from: string | undefined; readonly to: string; isFetching?: boolean } | undefined;
 
-  const read = () => queryClient.getQueryData<Followed>(queryKey);
+  /** How far the state goes for this address. */
+  const toPlace = (state: Followed | undefined) => state?.cursorByAddress?.[address] ?? state?.cursor;
 
-  const onEvent: AnyHandler = (payload, event) => {
-    at = event.id;
+  /** Takes the state on to a place, unless it is there: it was fetched meanwhile, or somebody else follows it too. */
+  const move = (to: string, change: (state: Followed) => object) => {
     queryClient.setQueryData<Followed>(queryKey, (state) =>
-      // The state may have been fetched meanwhile, or be followed by somebody else too.
-      state === undefined || isBehind(event.id, state.cursor)
+      state === undefined || isBehind(to, toPlace(state))
         ? undefined
-        : ({ ...latest().reduce(state, payload, event), cursor: event.id } as Followed),
+        : {
+            ...change(state),
+            cursor: state.cursor,
+            cursorByAddress: { ...state.cursorByAddress, [address]: to },
+          },
     );
   };
 
-  const onGap = () => {
-    lost = read()?.cursor;
-    stop?.();
-    stop = undefined;
-    return queryClient.invalidateQueries({ queryKey, exact: true });
+  const onEvent: AnyHandler = (payload, event) => {
+    at = event.id!;
+    address = event.address;
+    move(at, (state) => latest().reduce(state, payload, event));
   };
 
-  /** Follows what the cache holds now, unless this subscription has not come further than that. */
-  const update = () => {
-    const from = read()?.cursor;
-    if (from === lost ? !stop : stop && isBehind(at, from)) return;
+  const onGap = ({ to }: Gap) => {
+    lost = { from: read(), to };
     stop?.();
-    stop = lost = undefined;
+    stop = undefined;
+    return invalidate('active');
+  };
+
+  const invalidate = (refetchType: 'active' | 'none') =>
+    queryClient.invalidateQueries({ queryKey, exact: true, refetchType });
+
+  const read = () => toPlace(queryClient.getQueryData<Followed>(queryKey));
+
+  /** Follows what the cache holds now, unless this subscription has not come further than that. */
+  const update = (action?: { readonly type: string; readonly manual?: boolean }) => {
+    const from = read();
+    const type = action?.type;
+    if (lost) {
+      const { to, isFetching } = lost;
+      const isFetched = type === 'success' && !action?.manual;
+      if (!isFetched && from !== undefined && (isFetching || from === lost.from)) {
+        if (type === 'fetch') lost.isFetching = true;
+        if (type === 'error' || type === 'setState') lost.isFetching = false;
+        // What somebody else has written passes for valid: nobody would fetch any more.
+        if (type === 'success' && !isFetching) void invalidate('none');
+        return;
+      }
+      lost = undefined;
+      // Fetched behind the gap, it holds what is lost, whatever its cursor says: asked for, that would be the same gap.
+      if (isFetched && isFetching && !isBehind(to, from)) return move(to, (state) => state);
+    } else if (stop ? isBehind(at, from) : from === undefined) return;
+    stop?.();
+    stop = undefined;
     at = from;
     if (from === undefined) return;
     const options: SubscriptionOptions = { from, onGap };
-    stop = (client.subscribe as (...all: unknown[]) => Subscription)(topic, params, onEvent, options);
+    try {
+      stop = (client.subscribe as (...all: unknown[]) => Subscription)(topic, params, onEvent, options);
+    } catch (error) {
+      unwatch();
+      // oxlint-disable-next-line no-console -- thrown, it would take the page down, or stop the query's fetch
+      console.error(error);
+    }
   };
 
-  const unwatch = queryClient.getQueryCache().subscribe(({ query: changed }) => {
-    if (changed.queryHash === hash) update();
+  const unwatch = queryClient.getQueryCache().subscribe((event) => {
+    if (event.query.queryHash === hash) update(event.type === 'updated' ? event.action : undefined);
   });
   update();
   return () => {
