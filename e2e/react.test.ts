@@ -123,3 +123,15 @@ test('orders are fetched anew behind a gap, and followed from there', async ({ a
   await expect(page.getByLabel('40 rolls, school kitchen')).toBeChecked();
   expect(reads.length).toBe(before + 1);
 });
+
+test('a form is one line on a narrow page', async ({ app, page }) => {
+  await page.setViewportSize({ width: 320, height: 700 });
+  await open(page, app);
+  const lines = await page
+    .locator('form')
+    .evaluateAll((forms) =>
+      forms.map((form) => new Set([...form.children].map((child) => child.getBoundingClientRect().top)).size),
+    );
+  expect(lines).toEqual([1, 1]);
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
+});
