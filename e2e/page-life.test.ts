@@ -1,7 +1,8 @@
 /** What a page sees that comes back: from the back-forward cache, which freezes it, from being hidden, by a reload. */
 import type { Page } from '@playwright/test';
 import type { TransportName } from './kit/app.ts';
-import { expect, numbers, recorded, startRecording, stateOf, test } from './kit/test.ts';
+import { test, visibilityOf } from './kit/background-tabs.ts';
+import { expect, numbers, recorded, startRecording, stateOf } from './kit/test.ts';
 
 const transports: readonly TransportName[] = ['fetch', 'EventSource'];
 
@@ -95,30 +96,25 @@ for (const transport of transports) {
     });
 
     test('a page that was asked to pauses while it is hidden, and goes on when it is shown', async ({
-      page,
+      userWindow,
       scene,
     }) => {
+      const page = await userWindow.newPage();
       await startRecording(page, scene.proxy.origin, { transport, pauseWhenHidden: { graceMs: 100 } });
       await scene.server.publish(1, 20);
       await expectAll(page, 20);
-      await show(page, 'hidden');
+      await userWindow.newPage();
+      expect(await visibilityOf(page)).toBe('hidden');
       await expect.poll(() => stateOf(page)).toBe('suspended');
       await expect.poll(() => connectionsOf(scene.proxy.origin)).toBe(0);
-      await page.context().setOffline(true);
-      await page.context().setOffline(false);
+      await userWindow.setOffline(true);
+      await userWindow.setOffline(false);
       await scene.server.publish(21, 60);
       expect(await stateOf(page)).toBe('suspended');
       expect((await recorded(page)).room).toEqual(numbers(1, 20));
-      await show(page, 'visible');
+      await page.bringToFront();
+      expect(await visibilityOf(page)).toBe('visible');
       await expectAll(page, 60);
     });
   });
-}
-
-/** A headless browser hides no page: what the page is told of itself is all that there is. */
-async function show(page: Page, visibility: DocumentVisibilityState): Promise<void> {
-  await page.evaluate((state) => {
-    Object.defineProperty(document, 'visibilityState', { configurable: true, value: state });
-    document.dispatchEvent(new Event('visibilitychange', { bubbles: true }));
-  }, visibility);
 }
