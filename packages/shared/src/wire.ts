@@ -11,6 +11,7 @@ export {
   formatStreamId,
   parseCursor,
   parseEventId,
+  parseNextCursor,
 } from './lib/cursor.ts';
 export { ERROR_STATUS, isRetryableStatus, LinefeedError, refusal } from './lib/error.ts';
 export { encodeCleanFrame, encodeFrame } from './lib/frame.ts';

@@ -23,8 +23,8 @@ export function createEventStreamParser(
   let type = '';
   let data: string | undefined;
   let id = '';
-  /** Where the next one of the text that is being read stands. */
-  let colon = -1;
+  /** Some character is NUL: ids are looked through for it only then. */
+  let hasNul = false;
 
   /** Reads the line from `start` to `end` in place: a copy of each line would cost a tenth of all the rest. */
   const read = (text: string, start: number, end: number) => {
@@ -34,16 +34,18 @@ export function createEventStreamParser(
       data = undefined;
       return;
     }
-    // Looked for once, however many lines have none.
-    if (colon < start) colon = text.indexOf(':', start);
-    if (colon < 0) colon = Infinity;
-    const nameEnd = Math.min(colon, end);
-    const is = (name: string) => nameEnd - start === name.length && text.startsWith(name, start);
-    const value = text.slice(nameEnd + (text[nameEnd + 1] === ' ' ? 2 : 1), end);
-    if (is('data')) data = data === undefined ? value : `${data}\n${value}`;
-    else if (is('event')) type = value;
-    else if (is('id') && !value.includes('\0')) id = value;
-    else if (is('retry') && /^\d+$/.test(value)) sink.onRetry(Number(value));
+    const name = fieldOf(text[start]);
+    if (!text.startsWith(name, start)) return;
+    let at = start + name.length;
+    if (text[at] === ':') at += text[at + 1] === ' ' ? 2 : 1;
+    // A longer name.
+    else if (at < end) return;
+    const value = text.slice(at, end);
+    if (name === 'data') data = data === undefined ? value : `${data}\n${value}`;
+    else if (name === 'event') type = value;
+    else if (name === 'retry') {
+      if (/^\d+$/.test(value)) sink.onRetry(Number(value));
+    } else if (!hasNul || !value.includes('\0')) id = value;
   };
 
   return (chunk) => {
@@ -54,19 +56,23 @@ export function createEventStreamParser(
     leftover = text.endsWith('\r') ? '\n' : '';
     // Most streams have none: looking costs a fraction of replacing.
     if (text.includes('\r')) text = text.replace(/\r\n?/g, '\n');
+    hasNul ||= text.includes('\0');
     let at = 0;
-    colon = -1;
     for (let end; (end = text.indexOf('\n', at)) >= 0; at = end + 1) {
       if (unended) {
         unended += text.slice(0, end);
         read(unended, 0, unended.length);
         unended = '';
-        colon = -1;
-      } else read(text, at, end);
+          } else read(text, at, end);
       if (data !== undefined && data.length > maxFrameLength) return false;
     }
     // Appended to and not looked at until its end comes: many small chunks of one long line cost no more than one.
     unended += text.slice(at);
     return unended.length + (data?.length ?? 0) <= maxFrameLength;
   };
+}
+
+/** The only field that a line may have, by its first character: looked for by its whole name then. */
+function fieldOf(first: string | undefined): 'data' | 'event' | 'retry' | 'id' {
+  return first === 'd' ? 'data' : first === 'e' ? 'event' : first === 'r' ? 'retry' : 'id';
 }

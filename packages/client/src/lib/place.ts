@@ -34,7 +34,9 @@ export interface Place {
 
 /** Whether `a` is known to be at or before `b`. */
 export function isAtOrBefore(a: Cursor | undefined, b: Cursor | undefined): boolean {
-  return a !== undefined && a.epoch === b?.epoch && comparePositions(a.position, b.position) <= 0;
+  if (a === undefined || a.epoch !== b?.epoch) return false;
+  const { length } = a.position;
+  return length === b.position.length ? a.position <= b.position : length < b.position.length;
 }
 
 /** A cursor as it goes out: nobody needs to know where the event before it stood. */

@@ -79,6 +79,9 @@ export function createRoster(context: RosterContext): Roster {
   const entries = new Set<Entry>();
   const removals = new Set<string>();
   let index: Map<string | undefined, Entry[]> | undefined;
+  /** What was found last, and for which name. */
+  let last: string | undefined;
+  let found: readonly Entry[] = [];
   let keys = 0;
   let scheduled = false;
   let woken = false;
@@ -128,9 +131,14 @@ export function createRoster(context: RosterContext): Roster {
     named(event) {
       if (!index) {
         index = new Map();
+        last = undefined;
         for (const entry of entries) index.set(entry.event, [...(index.get(entry.event) ?? []), entry]);
       }
-      return index.get(event) ?? [];
+      if (event !== last) {
+        last = event;
+        found = index.get(event) ?? [];
+      }
+      return found;
     },
     name(entry, event) {
       entry.event = event;

@@ -3,6 +3,7 @@ import { LinefeedError, type ErrorCode } from '@linefeed/shared';
 import {
   parseCursor,
   parseEventId,
+  parseNextCursor,
   type End,
   type Gap,
   type Subscribed,
@@ -167,13 +168,16 @@ export function createRouting(context: RoutingContext): Routing {
       roster.outcome(body.n);
     },
     onEvent(event, data, text) {
-      const tilde = text.indexOf('~');
-      const mark = tilde < 0 ? undefined : text.slice(tilde);
-      const { cursor, streamId } = parseEventId(text);
+      // Who is not accepted yet has a place of its own to come to first.
+      let bearers = named(event);
+      if (bearers.some(isWaiting)) bearers = bearers.filter((entry) => !isWaiting(entry));
+      // Who stands somewhere in the log is no stream.
+      const at = bearers[0]?.at;
+      const { cursor, streamId, mark } = at
+        ? { cursor: parseNextCursor(text, at), streamId: undefined, mark: undefined }
+        : parseEventId(text);
       // The cursor in the id of a stream's event is the connection's, not the event's.
       const own = mark ? undefined : cursor;
-      // Who is not accepted yet has a place of its own to come to first.
-      const bearers = named(event).filter(({ waiting }) => !waiting);
       let apart: boolean | undefined;
       for (const entry of bearers) {
         if (own && judgeEvent(entry, own) === 'hole') {
@@ -202,7 +206,7 @@ export function createRouting(context: RoutingContext): Routing {
         const message = `An event of ${event} is no JSON: ${data.slice(0, 100)}`;
         context.reportInvalid(new LinefeedError('invalid_json', message, { cause, address: event }));
       }
-      const id = mark ? streamId || undefined : toText(own);
+      const id = own ? text.slice(0, own.epoch.length + 1 + own.position.length) : streamId || undefined;
       for (const entry of bearers) {
         if (own && judgeEvent(entry, own) === 'repeated') continue;
         if (own && valid && entry.deliveries.size === 0) {
@@ -241,6 +245,8 @@ export function createRouting(context: RoutingContext): Routing {
     },
   };
 }
+
+const isWaiting = ({ waiting }: Entry) => waiting;
 
 /** Of one address that lingers. */
 const MAX_MISSED = 1_000;

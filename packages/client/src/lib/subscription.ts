@@ -180,6 +180,7 @@ export function createDelivery(
   };
 
   const next = () => {
+    if (queue.length === 0) return undefined;
     const item = queue.shift();
     if (holding && queue.length <= maxQueuedEvents / 2) {
       holding = false;
@@ -191,17 +192,16 @@ export function createDelivery(
   /** Works in this turn up to the first promise: a turn for each event would cost more than all the rest. */
   const work = (item: Item | undefined) => {
     while ((running = item)) {
-      const waiting = attempt(running, 0);
-      if (waiting) {
-        void waiting.then(() => {
-          settle(item!);
-          work(next());
-        });
-        return;
-      }
-      settle(running);
+      const waiting = attempt(item, 0);
+      if (waiting) return void waiting.then(goOn);
+      settle(item);
       item = next();
     }
+  };
+
+  const goOn = () => {
+    settle(running!);
+    work(next());
   };
 
   const handle = ({ task, payload, info, cursor }: Item) =>

@@ -84,6 +84,7 @@ describe('an event id', () => {
   test('of a logged event is its cursor', () => {
     expect(parseEventId('e.1.0')).toEqual({
       cursor: { epoch: 'e', position: '1', prev: '0' },
+      mark: undefined,
       streamId: undefined,
       ended: false,
     });
@@ -96,6 +97,7 @@ describe('an event id', () => {
         expect(text).toMatch(/^[\x20-\x7e]*$/);
         expect(parseEventId(text)).toEqual({
           cursor: at === '' ? undefined : cursor,
+          mark: text.slice(at.length),
           streamId: id,
           ended: false,
         });
@@ -105,14 +107,14 @@ describe('an event id', () => {
 
   test('of a stream without ids says that it has begun', () => {
     expect(formatStreamId('e.1', undefined)).toBe('e.1~');
-    expect(parseEventId('e.1~')).toEqual({ cursor, streamId: '', ended: false });
-    expect(parseEventId('~')).toEqual({ cursor: undefined, streamId: '', ended: false });
+    expect(parseEventId('e.1~')).toEqual({ cursor, mark: '~', streamId: '', ended: false });
+    expect(parseEventId('~')).toEqual({ cursor: undefined, mark: '~', streamId: '', ended: false });
   });
 
   test('with an end mark says that the stream is over', () => {
     expect(formatEndMark('e.1')).toBe('e.1~!');
-    expect(parseEventId('e.1~!')).toEqual({ cursor, streamId: undefined, ended: true });
-    expect(parseEventId('~!')).toEqual({ cursor: undefined, streamId: undefined, ended: true });
+    expect(parseEventId('e.1~!')).toEqual({ cursor, mark: '~!', streamId: undefined, ended: true });
+    expect(parseEventId('~!')).toEqual({ cursor: undefined, mark: '~!', streamId: undefined, ended: true });
   });
 
   test('an id that a source chose cannot pass for an end mark or another stream', () => {
@@ -122,11 +124,11 @@ describe('an event id', () => {
   });
 
   test('with a cursor that is none still names its stream', () => {
-    expect(parseEventId('nonsense~7')).toEqual({ cursor: undefined, streamId: '7', ended: false });
+    expect(parseEventId('nonsense~7')).toEqual({ cursor: undefined, mark: '~7', streamId: '7', ended: false });
   });
 
   test('that cannot be decoded has neither stream nor end', () => {
-    expect(parseEventId('e.1~%')).toEqual({ cursor, streamId: undefined, ended: false });
+    expect(parseEventId('e.1~%')).toEqual({ cursor, mark: '~%', streamId: undefined, ended: false });
   });
 
   test('from outside never throws', () => {

@@ -21,6 +21,8 @@ export interface Cursor {
 /** What an `id:` field says. */
 export interface EventId {
   readonly cursor: Cursor | undefined;
+  /** Of a stream: what stands behind the cursor, from the tilde on. */
+  readonly mark: string | undefined;
   /** `undefined`: not of a stream; `''`: a stream without ids has begun; else its id as the source gave it. */
   readonly streamId: string | undefined;
   /** The stream is over: nothing is to be started again. */
@@ -29,7 +31,7 @@ export interface EventId {
 
 const CURSOR = /^([0-9a-z]+)\.(0|[1-9a-z][0-9a-z]*)(?:\.(0|[1-9a-z][0-9a-z]*))?$/;
 const MAX_CURSOR_BYTES = 64;
-const END_MARK = '!';
+const END_MARK = '~!';
 
 /** Negative where `a` stands before `b`, 0 where they are the same place. */
 export function comparePositions(a: Position, b: Position): number {
@@ -46,6 +48,22 @@ export function parseCursor(text: string): Cursor | undefined {
   return match ? { epoch: match[1]!, position: match[2]!, prev: match[3] } : undefined;
 }
 
+/**
+ * Reads the cursor of an event of an address that stands at `at`: the same, for less where it names the one before it. Then
+ * its position is whatever stands between: what is malformed goes back to that feed alone, which checks it.
+ */
+export function parseNextCursor(text: string, { epoch, position }: Cursor): Cursor | undefined {
+  const start = epoch.length + 1;
+  const end = text.length - position.length - 1;
+  return end > start &&
+    text[start - 1] === '.' &&
+    text[end] === '.' &&
+    text.startsWith(epoch) &&
+    text.endsWith(position)
+    ? { epoch, position: text.slice(start, end), prev: position }
+    : parseCursor(text);
+}
+
 /** The id of a stream's frame: the connection's cursor, `~`, and the stream's own id if it has one. */
 export function formatStreamId(cursor: string, streamId: string | undefined): string {
   return `${cursor}~${streamId === undefined ? '' : encodeStreamId(streamId)}`;
@@ -53,22 +71,22 @@ export function formatStreamId(cursor: string, streamId: string | undefined): st
 
 /** The id that says "over, start nothing again". */
 export function formatEndMark(cursor: string): string {
-  return `${cursor}~${END_MARK}`;
+  return cursor + END_MARK;
 }
 
 /** Reads an `id:` field or a `Last-Event-ID`. Never throws; what cannot be understood has neither cursor nor stream. */
 export function parseEventId(text: string): EventId {
   const tilde = text.indexOf('~');
-  const cursor = parseCursor(tilde < 0 ? text : text.slice(0, tilde));
-  const mark = tilde < 0 ? undefined : text.slice(tilde + 1);
+  if (tilde < 0) return { cursor: parseCursor(text), mark: undefined, streamId: undefined, ended: false };
+  const mark = text.slice(tilde);
   const ended = mark === END_MARK;
   let streamId: string | undefined;
   try {
-    if (!ended) streamId = mark && decodeURIComponent(mark);
+    if (!ended) streamId = decodeURIComponent(mark.slice(1));
   } catch {
     // Not of ours: nothing to resume.
   }
-  return { cursor, streamId, ended };
+  return { cursor: parseCursor(text.slice(0, tilde)), mark, streamId, ended };
 }
 
 // encodeURIComponent keeps `!` and `~`, which mean something here.
