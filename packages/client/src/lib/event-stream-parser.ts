@@ -63,7 +63,7 @@ export function createEventStreamParser(
         unended += text.slice(0, end);
         read(unended, 0, unended.length);
         unended = '';
-          } else read(text, at, end);
+      } else read(text, at, end);
       if (data !== undefined && data.length > maxFrameLength) return false;
     }
     // Appended to and not looked at until its end comes: many small chunks of one long line cost no more than one.

@@ -78,7 +78,7 @@ export function createRoster(context: RosterContext): Roster {
   const { clock, connection, lingerMs = 1_000, restored } = context;
   const entries = new Set<Entry>();
   const removals = new Set<string>();
-  let index: Map<string | undefined, Entry[]> | undefined;
+  let index: Record<string, Entry[]> | undefined;
   /** What was found last, and for which name. */
   let last: string | undefined;
   let found: readonly Entry[] = [];
@@ -130,13 +130,13 @@ export function createRoster(context: RosterContext): Roster {
     cursor: undefined,
     named(event) {
       if (!index) {
-        index = new Map();
+        index = { __proto__: null } as unknown as Record<string, Entry[]>;
         last = undefined;
-        for (const entry of entries) index.set(entry.event, [...(index.get(entry.event) ?? []), entry]);
+        for (const entry of entries) if (entry.event) (index[entry.event] ??= []).push(entry);
       }
       if (event !== last) {
         last = event;
-        found = index.get(event) ?? [];
+        found = index[event] ?? [];
       }
       return found;
     },
