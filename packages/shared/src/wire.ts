@@ -12,6 +12,8 @@ export {
   parseCursor,
   parseEventId,
   parseNextCursor,
+  readStreamId,
+  END_MARK,
 } from './lib/cursor.ts';
 export { ERROR_STATUS, isRetryableStatus, LinefeedError, refusal } from './lib/error.ts';
 export { encodeCleanFrame, encodeFrame } from './lib/frame.ts';

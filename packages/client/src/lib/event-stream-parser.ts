@@ -23,8 +23,6 @@ export function createEventStreamParser(
   let type = '';
   let data: string | undefined;
   let id = '';
-  /** Some character is NUL: ids are looked through for it only then. */
-  let hasNul = false;
 
   /** Reads the line from `start` to `end` in place: a copy of each line would cost a tenth of all the rest. */
   const read = (text: string, start: number, end: number) => {
@@ -34,7 +32,9 @@ export function createEventStreamParser(
       data = undefined;
       return;
     }
-    const name = fieldOf(text[start]);
+    const first = text[start];
+    // The only field that it may be.
+    const name = first === 'd' ? 'data' : first === 'e' ? 'event' : first === 'i' ? 'id' : 'retry';
     if (!text.startsWith(name, start)) return;
     let at = start + name.length;
     if (text[at] === ':') at += text[at + 1] === ' ' ? 2 : 1;
@@ -43,9 +43,8 @@ export function createEventStreamParser(
     const value = text.slice(at, end);
     if (name === 'data') data = data === undefined ? value : `${data}\n${value}`;
     else if (name === 'event') type = value;
-    else if (name === 'retry') {
-      if (/^\d+$/.test(value)) sink.onRetry(Number(value));
-    } else if (!hasNul || !value.includes('\0')) id = value;
+    else if (name === 'id') id = value.includes('\0') ? id : value;
+    else if (/^\d+$/.test(value)) sink.onRetry(Number(value));
   };
 
   return (chunk) => {
@@ -56,7 +55,6 @@ export function createEventStreamParser(
     leftover = text.endsWith('\r') ? '\n' : '';
     // Most streams have none: looking costs a fraction of replacing.
     if (text.includes('\r')) text = text.replace(/\r\n?/g, '\n');
-    hasNul ||= text.includes('\0');
     let at = 0;
     for (let end; (end = text.indexOf('\n', at)) >= 0; at = end + 1) {
       if (unended) {
@@ -70,9 +68,4 @@ export function createEventStreamParser(
     unended += text.slice(at);
     return unended.length + (data?.length ?? 0) <= maxFrameLength;
   };
-}
-
-/** The only field that a line may have, by its first character: looked for by its whole name then. */
-function fieldOf(first: string | undefined): 'data' | 'event' | 'retry' | 'id' {
-  return first === 'd' ? 'data' : first === 'e' ? 'event' : first === 'r' ? 'retry' : 'id';
 }

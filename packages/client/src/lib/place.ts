@@ -1,11 +1,5 @@
 /** Where the addresses of a connection stand, and what to ask for them. Pure. */
-import {
-  comparePositions,
-  formatCursor,
-  parseCursor,
-  type Cursor,
-  type SubscriptionEntry,
-} from '@linefeed/shared/wire';
+import { formatCursor, parseCursor, type Cursor, type SubscriptionEntry } from '@linefeed/shared/wire';
 import type { Opening } from './transport.ts';
 
 /** One entry of the subscription list and its place in the log. */
@@ -34,9 +28,11 @@ export interface Place {
 
 /** Whether `a` is known to be at or before `b`. */
 export function isAtOrBefore(a: Cursor | undefined, b: Cursor | undefined): boolean {
-  if (a === undefined || a.epoch !== b?.epoch) return false;
-  const { length } = a.position;
-  return length === b.position.length ? a.position <= b.position : length < b.position.length;
+  return (
+    a !== undefined &&
+    a.epoch === b?.epoch &&
+    (a.position.length - b.position.length || Number(a.position > b.position)) <= 0
+  );
 }
 
 /** A cursor as it goes out: nobody needs to know where the event before it stood. */
@@ -114,7 +110,5 @@ export function judgeEvent({ at }: Place, cursor: Cursor): 'new' | 'repeated' | 
   // Nearly every event: it names the one before it.
   if (at === undefined || (prev === at.position && epoch === at.epoch)) return 'new';
   if (isAtOrBefore(cursor, at)) return 'repeated';
-  return epoch === at.epoch && (prev === undefined || comparePositions(prev, at.position) <= 0)
-    ? 'new'
-    : 'hole';
+  return isAtOrBefore({ epoch, position: prev ?? at.position }, at) ? 'new' : 'hole';
 }

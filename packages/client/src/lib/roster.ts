@@ -3,16 +3,10 @@ import { encodeAddress, parseCursor, type Cursor } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import type { Connection } from './connection.ts';
 import { createControl, sendChange } from './control.ts';
-import { isAtOrBefore, toEntry, toFrom, toOpening, toOrder, toText, type Place } from './place.ts';
+import { isAtOrBefore, toEntry, toFrom, toOpening, toOrder, type Place } from './place.ts';
 import { NO_FAILURES, type RetryHistory } from './retry-policy.ts';
-import type { Delivery, SubscriptionOptions } from './subscription.ts';
+import type { Delivery, Received, SubscriptionOptions } from './subscription.ts';
 import type { Opening, RequestOptions } from './transport.ts';
-
-/** An event for who joins later. */
-export interface Kept {
-  readonly payload: unknown;
-  readonly cursor: Cursor;
-}
 
 /** A place with those who listen to it. */
 export interface Entry extends Place {
@@ -29,9 +23,9 @@ export interface Entry extends Place {
   /** Where the last hole was found, so that one the server cannot fill is not asked for twice. */
   holeAt?: string | undefined;
   /** `keep: 'latest'`: the newest event, for whoever joins. */
-  latest?: Kept | undefined;
+  latest?: Received | undefined;
   /** While it lingers: what has come behind `behind`, for who comes back with a `from`. */
-  missed?: { readonly behind: Cursor; readonly events: Kept[] } | undefined;
+  missed?: { readonly behind: Cursor; readonly events: Received[] } | undefined;
   /** Of the linger, or of asking again. */
   cancelTimer?: () => void;
 }
@@ -130,7 +124,7 @@ export function createRoster(context: RosterContext): Roster {
     cursor: undefined,
     named(event) {
       if (!index) {
-        index = { __proto__: null } as unknown as Record<string, Entry[]>;
+        index = Object.create(null) as Record<string, Entry[]>;
         last = undefined;
         for (const entry of entries) if (entry.event) (index[entry.event] ??= []).push(entry);
       }
@@ -162,16 +156,15 @@ export function createRoster(context: RosterContext): Roster {
       const shared = [...entries].find((entry) => entry.address === address && isFor(entry));
       roster.schedule(true);
       if (!shared) return enter(delivery, { address, from: asked, own });
-      const { at, event, deliveries, latest, missed } = shared;
+      const { at, deliveries, latest, missed } = shared;
       if (deliveries.size === 0) shared.cancelTimer?.();
       deliveries.add(delivery);
       shared.missed = undefined;
       if (!at) return;
       delivery.join(start);
       if (isOpen && shared.acceptedAt !== undefined) delivery.accept(shared.tail);
-      for (const { payload, cursor } of (start ? missed?.events : latest && [latest]) ?? []) {
-        const info = { address: event!, id: toText(cursor), replayed: true };
-        delivery.event(undefined, payload, info, cursor);
+      for (const received of (start ? missed?.events : latest && [latest]) ?? []) {
+        delivery.event(undefined, { ...received, replayed: true });
       }
     },
     remove(delivery) {

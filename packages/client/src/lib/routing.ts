@@ -4,7 +4,9 @@ import {
   parseCursor,
   parseEventId,
   parseNextCursor,
+  readStreamId,
   type End,
+  type EventId,
   type Gap,
   type Subscribed,
   type SubscriptionError,
@@ -170,11 +172,11 @@ export function createRouting(context: RoutingContext): Routing {
     onEvent(event, data, text) {
       // Who is not accepted yet has a place of its own to come to first.
       let bearers = named(event);
-      if (bearers.some(isWaiting)) bearers = bearers.filter((entry) => !isWaiting(entry));
+      if (!bearers.every(isAccepted)) bearers = bearers.filter(isAccepted);
       // Who stands somewhere in the log is no stream.
       const at = bearers[0]?.at;
-      const { cursor, streamId, mark } = at
-        ? { cursor: parseNextCursor(text, at), streamId: undefined, mark: undefined }
+      const { cursor, mark }: Partial<EventId> = at
+        ? { cursor: parseNextCursor(text, at) }
         : parseEventId(text);
       // The cursor in the id of a stream's event is the connection's, not the event's.
       const own = mark ? undefined : cursor;
@@ -197,32 +199,32 @@ export function createRouting(context: RoutingContext): Routing {
       }
       if (cursor && !apart && !isAtOrBefore(cursor, roster.cursor)) roster.cursor = cursor;
       const arrival = settlement.arrive(apart ? undefined : cursor);
+      // Stays undefined where it is no JSON.
       let payload: unknown;
-      let valid = true;
       try {
         payload = JSON.parse(data);
       } catch (cause) {
-        valid = false;
         const message = `An event of ${event} is no JSON: ${data.slice(0, 100)}`;
         context.reportInvalid(new LinefeedError('invalid_json', message, { cause, address: event }));
       }
-      const id = own ? text.slice(0, own.epoch.length + 1 + own.position.length) : streamId || undefined;
+      const id = mark ? readStreamId(mark) || undefined : toText(own);
       for (const entry of bearers) {
-        if (own && judgeEvent(entry, own) === 'repeated') continue;
-        if (own && valid && entry.deliveries.size === 0) {
+        if (isAtOrBefore(own, entry.at)) continue;
+        // Not the name that has just come: whoever keeps an event would keep the text of a whole chunk with it.
+        const address = own ? entry.event! : entry.address;
+        const received = { payload, cursor: own, address, id, replayed: isAtOrBefore(own, entry.tail) };
+        if (own && payload !== undefined && entry.deliveries.size === 0) {
           if (entry.missed?.events.length === MAX_MISSED) entry.missed = undefined;
           entry.missed ??= { behind: entry.at!, events: [] };
-          entry.missed.events.push({ payload, cursor: own });
+          entry.missed.events.push(received);
         }
         if (own) entry.at = own;
         else if (mark) entry.mark = mark;
-        if (!valid) continue;
+        if (payload === undefined) continue;
         // A topic that keeps the latest value alone never says what came before. Others do, save where the log has
         // forgotten the address.
-        if (own) entry.latest = own.prev === undefined ? { payload, cursor: own } : undefined;
-        const replayed = isAtOrBefore(own, entry.tail);
-        const info = { address: own ? event : entry.address, id, replayed };
-        for (const delivery of entry.deliveries) delivery.event(arrival, payload, info, own);
+        if (own) entry.latest = own.prev === undefined ? received : undefined;
+        for (const delivery of entry.deliveries) delivery.event(arrival, received);
       }
       settlement.settle(arrival);
     },
@@ -246,7 +248,7 @@ export function createRouting(context: RoutingContext): Routing {
   };
 }
 
-const isWaiting = ({ waiting }: Entry) => waiting;
+const isAccepted = ({ waiting }: Entry) => !waiting;
 
 /** Of one address that lingers. */
 const MAX_MISSED = 1_000;

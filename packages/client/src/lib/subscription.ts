@@ -73,6 +73,13 @@ export interface Subscription extends Readable<SubscriptionSnapshot> {
   [Symbol.dispose](): void;
 }
 
+/** An event as it came, for whoever is subscribed. */
+export interface Received extends Omit<EventInfo, 'topic' | 'params'> {
+  readonly payload: unknown;
+  /** Logged: its place. */
+  readonly cursor: Cursor | undefined;
+}
+
 /** The handler's end of a subscription, as the rest of the client sees it. */
 export interface Delivery {
   readonly subscription: Subscription;
@@ -83,12 +90,7 @@ export interface Delivery {
   readonly join: (start: Cursor | undefined) => void;
   /** The log stood at `tail` then. */
   readonly accept: (tail?: Cursor) => void;
-  readonly event: (
-    arrival: Arrival | undefined,
-    payload: unknown,
-    info: Omit<EventInfo, 'topic' | 'params'>,
-    cursor: Cursor | undefined,
-  ) => void;
+  readonly event: (arrival: Arrival | undefined, received: Received) => void;
   readonly gap: (arrival: Arrival, gap: WireGap) => void;
   /** `finished`: the stream has ended; otherwise the server has no more to say. */
   readonly end: (finished: boolean) => void;
@@ -123,9 +125,7 @@ interface Item {
   /** Open until settled. */
   arrival: Arrival | undefined;
   readonly task?: () => unknown;
-  readonly payload?: unknown;
-  readonly info?: EventInfo;
-  readonly cursor?: Cursor | undefined;
+  readonly event?: Received;
 }
 
 const HANDLER_RETRIES = 3;
@@ -180,7 +180,6 @@ export function createDelivery(
   };
 
   const next = () => {
-    if (queue.length === 0) return undefined;
     const item = queue.shift();
     if (holding && queue.length <= maxQueuedEvents / 2) {
       holding = false;
@@ -204,8 +203,13 @@ export function createDelivery(
     work(next());
   };
 
-  const handle = ({ task, payload, info, cursor }: Item) =>
-    task ? task() : (fetched && isAtOrBefore(cursor, fetched)) || hand(payload, info!);
+  const handle = ({ task, event }: Item) => {
+    if (!event) return task!();
+    const { address, payload, id, replayed, cursor } = event;
+    return (
+      (fetched && isAtOrBefore(cursor, fetched)) || hand(payload, { address, topic, params, id, replayed })
+    );
+  };
 
   const attempt = (item: Item, tries: number): Promise<void> | undefined => {
     try {
@@ -288,11 +292,12 @@ export function createDelivery(
       if (!stopped && getSnapshot().status !== 'subscribed')
         change({ status: 'subscribed', error: undefined });
     },
-    event(arrival, payload, { address, id, replayed }, cursor) {
+    event(arrival, event) {
+      const { cursor } = event;
       // One that does not say what came before may be the newest there is: who joins gets that.
       if (floor && cursor?.prev !== undefined && isAtOrBefore(cursor, floor)) return;
       handed = true;
-      push({ arrival, payload, info: { address, topic, params, id, replayed }, cursor });
+      push({ arrival, event });
     },
     gap(arrival, wire) {
       if (!handed && isAtOrBefore(parseCursor(wire.to), floor)) return;

@@ -1,6 +1,12 @@
 /** Runs the source of a stream topic on a connection: one run for each subscription. */
 import type { TopicDefinition } from '@linefeed/shared';
-import { LinefeedError, parseEventId, type SubscriptionError } from '@linefeed/shared/wire';
+import {
+  END_MARK,
+  LinefeedError,
+  parseEventId,
+  readStreamId,
+  type SubscriptionError,
+} from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import type { Connection } from './connection.ts';
 import { toRefusal } from './exchange.ts';
@@ -58,8 +64,9 @@ export type StreamResume =
 export function readStreamResume(from: string | undefined): StreamResume {
   if (from === undefined || from === 'now' || from === 'earliest') return { type: 'fresh' };
   if (!from.includes('~')) return { type: 'behind', id: from };
-  const { ended, streamId } = parseEventId(from);
-  if (ended) return { type: 'ended' };
+  const { mark = '' } = parseEventId(from);
+  if (mark === END_MARK) return { type: 'ended' };
+  const streamId = readStreamId(mark);
   if (streamId === undefined) return { type: 'fresh' };
   return streamId === '' ? { type: 'begun' } : { type: 'behind', id: streamId };
 }

@@ -3,11 +3,14 @@ import { describe, expect, test } from 'vitest';
 import {
   BEGINNING,
   comparePositions,
+  END_MARK,
   formatCursor,
   formatEndMark,
   formatStreamId,
   parseCursor,
   parseEventId,
+  parseNextCursor,
+  readStreamId,
 } from './cursor.ts';
 
 const number = fc.bigInt({ min: 0n, max: 36n ** 12n });
@@ -78,6 +81,32 @@ describe('a cursor', () => {
   });
 });
 
+describe('the cursor of the next event', () => {
+  test('is read as any other, whatever stood before it', () => {
+    fc.assert(
+      fc.property(
+        epoch,
+        position,
+        fc.option(epoch),
+        position,
+        fc.option(position),
+        (e, at, other, next, prev) => {
+          const text = formatCursor(other ?? e, next, prev ?? at);
+          expect(parseNextCursor(text, { epoch: e, position: at })).toEqual(parseCursor(text));
+        },
+      ),
+    );
+  });
+
+  test('is none where the text is none, nor runs over what it is compared with', () => {
+    const at = { epoch: 'ab', position: '5' };
+    for (const text of ['', 'ab', 'ab.', 'ab..5', 'ab-6.5', 'abc', '~', 'x.Y.5']) {
+      expect(parseNextCursor(text, at), text).toEqual(parseCursor(text));
+    }
+    expect(parseNextCursor('ab.5', at)).toEqual({ epoch: 'ab', position: '5', prev: undefined });
+  });
+});
+
 describe('an event id', () => {
   const cursor = { epoch: 'e', position: '1', prev: undefined };
 
@@ -85,8 +114,6 @@ describe('an event id', () => {
     expect(parseEventId('e.1.0')).toEqual({
       cursor: { epoch: 'e', position: '1', prev: '0' },
       mark: undefined,
-      streamId: undefined,
-      ended: false,
     });
   });
 
@@ -95,40 +122,40 @@ describe('an event id', () => {
       fc.property(fc.string({ unit: 'binary', minLength: 1 }), fc.constantFrom('', 'e.1'), (id, at) => {
         const text = formatStreamId(at, id);
         expect(text).toMatch(/^[\x20-\x7e]*$/);
-        expect(parseEventId(text)).toEqual({
-          cursor: at === '' ? undefined : cursor,
-          mark: text.slice(at.length),
-          streamId: id,
-          ended: false,
-        });
+        const { cursor: place, mark } = parseEventId(text);
+        expect(place).toEqual(at === '' ? undefined : cursor);
+        expect(mark).not.toBe(END_MARK);
+        expect(readStreamId(mark!)).toBe(id);
       }),
     );
   });
 
   test('of a stream without ids says that it has begun', () => {
     expect(formatStreamId('e.1', undefined)).toBe('e.1~');
-    expect(parseEventId('e.1~')).toEqual({ cursor, mark: '~', streamId: '', ended: false });
-    expect(parseEventId('~')).toEqual({ cursor: undefined, mark: '~', streamId: '', ended: false });
+    expect(parseEventId('e.1~')).toEqual({ cursor, mark: '~' });
+    expect(parseEventId('~')).toEqual({ cursor: undefined, mark: '~' });
+    expect(readStreamId('~')).toBe('');
   });
 
   test('with an end mark says that the stream is over', () => {
     expect(formatEndMark('e.1')).toBe('e.1~!');
-    expect(parseEventId('e.1~!')).toEqual({ cursor, mark: '~!', streamId: undefined, ended: true });
-    expect(parseEventId('~!')).toEqual({ cursor: undefined, mark: '~!', streamId: undefined, ended: true });
+    expect(parseEventId('e.1~!')).toEqual({ cursor, mark: '~!' });
+    expect(parseEventId('~!')).toEqual({ cursor: undefined, mark: '~!' });
   });
 
   test('an id that a source chose cannot pass for an end mark or another stream', () => {
     expect(formatStreamId('', '!')).toBe('~%21');
     expect(formatStreamId('', 'a~b')).toBe('~a%7Eb');
-    expect(parseEventId(formatStreamId('', '!'))).toMatchObject({ streamId: '!', ended: false });
+    expect(readStreamId('~%21')).toBe('!');
   });
 
   test('with a cursor that is none still names its stream', () => {
-    expect(parseEventId('nonsense~7')).toEqual({ cursor: undefined, mark: '~7', streamId: '7', ended: false });
+    expect(parseEventId('nonsense~7')).toEqual({ cursor: undefined, mark: '~7' });
   });
 
-  test('that cannot be decoded has neither stream nor end', () => {
-    expect(parseEventId('e.1~%')).toEqual({ cursor, mark: '~%', streamId: undefined, ended: false });
+  test('that cannot be decoded has no stream', () => {
+    expect(readStreamId('~%')).toBeUndefined();
+    expect(parseEventId('e.1~%')).toEqual({ cursor, mark: '~%' });
   });
 
   test('from outside never throws', () => {

@@ -23,15 +23,12 @@ export interface EventId {
   readonly cursor: Cursor | undefined;
   /** Of a stream: what stands behind the cursor, from the tilde on. */
   readonly mark: string | undefined;
-  /** `undefined`: not of a stream; `''`: a stream without ids has begun; else its id as the source gave it. */
-  readonly streamId: string | undefined;
-  /** The stream is over: nothing is to be started again. */
-  readonly ended: boolean;
 }
 
 const CURSOR = /^([0-9a-z]+)\.(0|[1-9a-z][0-9a-z]*)(?:\.(0|[1-9a-z][0-9a-z]*))?$/;
 const MAX_CURSOR_BYTES = 64;
-const END_MARK = '~!';
+/** The mark of a stream that is over: nothing is to be started again. */
+export const END_MARK = '~!';
 
 /** Negative where `a` stands before `b`, 0 where they are the same place. */
 export function comparePositions(a: Position, b: Position): number {
@@ -74,19 +71,21 @@ export function formatEndMark(cursor: string): string {
   return cursor + END_MARK;
 }
 
-/** Reads an `id:` field or a `Last-Event-ID`. Never throws; what cannot be understood has neither cursor nor stream. */
+/** Reads an `id:` field or a `Last-Event-ID`. Never throws; what cannot be understood has neither cursor nor mark. */
 export function parseEventId(text: string): EventId {
   const tilde = text.indexOf('~');
-  if (tilde < 0) return { cursor: parseCursor(text), mark: undefined, streamId: undefined, ended: false };
-  const mark = text.slice(tilde);
-  const ended = mark === END_MARK;
-  let streamId: string | undefined;
+  return tilde < 0
+    ? { cursor: parseCursor(text), mark: undefined }
+    : { cursor: parseCursor(text.slice(0, tilde)), mark: text.slice(tilde) };
+}
+
+/** The id in a mark as the source gave it; `''`: a stream without ids has begun; `undefined`: not of ours. */
+export function readStreamId(mark: string): string | undefined {
   try {
-    if (!ended) streamId = decodeURIComponent(mark.slice(1));
+    return decodeURIComponent(mark.slice(1));
   } catch {
-    // Not of ours: nothing to resume.
+    return undefined;
   }
-  return { cursor: parseCursor(text.slice(0, tilde)), mark, streamId, ended };
 }
 
 // encodeURIComponent keeps `!` and `~`, which mean something here.
