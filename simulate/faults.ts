@@ -129,8 +129,8 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'client: handles again what it has handled',
-    file: place,
-    find: "if (isAtOrBefore(cursor, at)) return 'repeated';",
+    file: 'client/src/lib/routing.ts',
+    find: 'if (isAtOrBefore(own, behind)) continue;',
     replace: '',
   },
   {

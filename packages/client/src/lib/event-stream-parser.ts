@@ -35,16 +35,15 @@ export function createEventStreamParser(
     const first = text[start];
     // The only field that it may be.
     const name = first === 'd' ? 'data' : first === 'e' ? 'event' : first === 'i' ? 'id' : 'retry';
-    if (!text.startsWith(name, start)) return;
-    let at = start + name.length;
-    if (text[at] === ':') at += text[at + 1] === ' ' ? 2 : 1;
-    // A longer name.
-    else if (at < end) return;
-    const value = text.slice(at, end);
+    const colon = start + name.length;
+    // A longer name has no colon there.
+    if (!text.startsWith(name, start) || (colon < end && text[colon] !== ':')) return;
+    const value = text.slice(colon + (text[colon + 1] === ' ' ? 2 : 1), end);
     if (name === 'data') data = data === undefined ? value : `${data}\n${value}`;
     else if (name === 'event') type = value;
-    else if (name === 'id') id = value.includes('\0') ? id : value;
-    else if (/^\d+$/.test(value)) sink.onRetry(Number(value));
+    else if (name === 'id') {
+      if (!value.includes('\0')) id = value;
+    } else if (/^\d+$/.test(value)) sink.onRetry(Number(value));
   };
 
   return (chunk) => {

@@ -31,7 +31,7 @@ export function isAtOrBefore(a: Cursor | undefined, b: Cursor | undefined): bool
   return (
     a !== undefined &&
     a.epoch === b?.epoch &&
-    (a.position.length - b.position.length || Number(a.position > b.position)) <= 0
+    (a.position.length - b.position.length || (a.position > b.position ? 1 : 0)) <= 0
   );
 }
 
@@ -39,7 +39,7 @@ export function isAtOrBefore(a: Cursor | undefined, b: Cursor | undefined): bool
 export function toText(cursor: Cursor): string;
 export function toText(cursor: Cursor | undefined): string | undefined;
 export function toText(cursor: Cursor | undefined): string | undefined {
-  return cursor && formatCursor(cursor.epoch, cursor.position);
+  return cursor && `${cursor.epoch}.${cursor.position}`;
 }
 
 /** `from` as the user gives it. The id of a stream's event must not look like the mark of one. */
@@ -104,11 +104,10 @@ export function awaitsGap({ from }: Place, start: Cursor | undefined): boolean {
   return isGiven && !isAtOrBefore(parseCursor(from), start);
 }
 
-/** What an event's cursor says: `new`, `repeated`, or that between it and the one before something is missing. */
-export function judgeEvent({ at }: Place, cursor: Cursor): 'new' | 'repeated' | 'hole' {
+/** Whether an event's cursor says that between it and where a place stands something is missing. */
+export function isBehindHole({ at }: Place, cursor: Cursor): boolean {
   const { epoch, prev } = cursor;
-  // Nearly every event: it names the one before it.
-  if (at === undefined || (prev === at.position && epoch === at.epoch)) return 'new';
-  if (isAtOrBefore(cursor, at)) return 'repeated';
-  return isAtOrBefore({ epoch, position: prev ?? at.position }, at) ? 'new' : 'hole';
+  // Nearly every event names the one before it.
+  if (at === undefined || (prev === at.position && epoch === at.epoch)) return false;
+  return !isAtOrBefore(cursor, at) && !isAtOrBefore({ epoch, position: prev ?? at.position }, at);
 }

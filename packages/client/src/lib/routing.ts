@@ -13,7 +13,7 @@ import {
 } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import type { Connection, ConnectionHandlers } from './connection.ts';
-import { awaitsGap, isAtOrBefore, judgeEvent, toText } from './place.ts';
+import { awaitsGap, isAtOrBefore, isBehindHole, toText } from './place.ts';
 import { planRetry, type RetryOptions } from './retry-policy.ts';
 import type { Entry, Roster } from './roster.ts';
 import type { Settlement } from './settlement.ts';
@@ -182,7 +182,7 @@ export function createRouting(context: RoutingContext): Routing {
       const own = mark ? undefined : cursor;
       let apart: boolean | undefined;
       for (const entry of bearers) {
-        if (own && judgeEvent(entry, own) === 'hole') {
+        if (own && isBehindHole(entry, own)) {
           const from = toText(entry.at)!;
           if (entry.holeAt !== from) {
             entry.holeAt = from;
@@ -209,21 +209,25 @@ export function createRouting(context: RoutingContext): Routing {
       }
       const id = mark ? readStreamId(mark) || undefined : toText(own);
       for (const entry of bearers) {
-        if (isAtOrBefore(own, entry.at)) continue;
-        // Not the name that has just come: whoever keeps an event would keep the text of a whole chunk with it.
-        const address = own ? entry.event! : entry.address;
-        const received = { payload, cursor: own, address, id, replayed: isAtOrBefore(own, entry.tail) };
-        if (own && payload !== undefined && entry.deliveries.size === 0) {
-          if (entry.missed?.events.length === MAX_MISSED) entry.missed = undefined;
-          entry.missed ??= { behind: entry.at!, events: [] };
-          entry.missed.events.push(received);
-        }
+        const behind = entry.at;
+        // Repeated.
+        if (isAtOrBefore(own, behind)) continue;
         if (own) entry.at = own;
         else if (mark) entry.mark = mark;
         if (payload === undefined) continue;
-        // A topic that keeps the latest value alone never says what came before. Others do, save where the log has
-        // forgotten the address.
-        if (own) entry.latest = own.prev === undefined ? received : undefined;
+        // Not the name that has just come: whoever keeps an event would keep the text of a whole chunk with it.
+        const address = own ? entry.event! : entry.address;
+        const received = { payload, cursor: own, address, id, replayed: isAtOrBefore(own, entry.tail) };
+        if (own) {
+          // A topic that keeps the latest value alone never says what came before. Others do, save where the log has
+          // forgotten the address.
+          entry.latest = own.prev === undefined ? received : undefined;
+          if (entry.deliveries.size === 0) {
+            if (entry.missed?.events.length === MAX_MISSED) entry.missed = undefined;
+            entry.missed ??= { behind: behind!, events: [] };
+            entry.missed.events.push(received);
+          }
+        }
         for (const delivery of entry.deliveries) delivery.event(arrival, received);
       }
       settlement.settle(arrival);

@@ -192,23 +192,22 @@ export function createDelivery(
   const work = (item: Item | undefined) => {
     while ((running = item)) {
       const waiting = attempt(item, 0);
-      if (waiting) return void waiting.then(goOn);
+      if (waiting) {
+        void waiting.then(() => {
+          settle(running!);
+          work(next());
+        });
+        return;
+      }
       settle(item);
       item = next();
     }
   };
 
-  const goOn = () => {
-    settle(running!);
-    work(next());
-  };
-
   const handle = ({ task, event }: Item) => {
-    if (!event) return task!();
-    const { address, payload, id, replayed, cursor } = event;
-    return (
-      (fetched && isAtOrBefore(cursor, fetched)) || hand(payload, { address, topic, params, id, replayed })
-    );
+    if (task) return task();
+    const { address, payload, id, replayed, cursor } = event!;
+    return isAtOrBefore(cursor, fetched) || hand(payload, { address, topic, params, id, replayed });
   };
 
   const attempt = (item: Item, tries: number): Promise<void> | undefined => {
@@ -295,7 +294,7 @@ export function createDelivery(
     event(arrival, event) {
       const { cursor } = event;
       // One that does not say what came before may be the newest there is: who joins gets that.
-      if (floor && cursor?.prev !== undefined && isAtOrBefore(cursor, floor)) return;
+      if (cursor?.prev !== undefined && isAtOrBefore(cursor, floor)) return;
       handed = true;
       push({ arrival, event });
     },

@@ -127,7 +127,7 @@ export function createLine({ id, opening, sink, logged, post, onCrowded, onEnd }
     if (!held || asked.size > 0) return;
     const [[event, data], ...others] = held as [Item, ...Item[]];
     held = undefined;
-    hand([event, data, low ? formatCursor(low.epoch, low.position) : '']);
+    hand([event, data, toText(low) ?? '']);
     others.forEach(hand);
   };
 
