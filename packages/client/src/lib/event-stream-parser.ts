@@ -41,9 +41,8 @@ export function createEventStreamParser(
     const value = text.slice(colon + (text[colon + 1] === ' ' ? 2 : 1), end);
     if (name === 'data') data = data === undefined ? value : `${data}\n${value}`;
     else if (name === 'event') type = value;
-    else if (name === 'id') {
-      if (!value.includes('\0')) id = value;
-    } else if (/^\d+$/.test(value)) sink.onRetry(Number(value));
+    else if (name === 'id') id = value.includes('\0') ? id : value;
+    else if (/^\d+$/.test(value)) sink.onRetry(Number(value));
   };
 
   return (chunk) => {

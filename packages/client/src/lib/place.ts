@@ -1,5 +1,5 @@
 /** Where the addresses of a connection stand, and what to ask for them. Pure. */
-import { formatCursor, parseCursor, type Cursor, type SubscriptionEntry } from '@linefeed/shared/wire';
+import { parseCursor, type Cursor, type SubscriptionEntry } from '@linefeed/shared/wire';
 import type { Opening } from './transport.ts';
 
 /** One entry of the subscription list and its place in the log. */
@@ -31,7 +31,7 @@ export function isAtOrBefore(a: Cursor | undefined, b: Cursor | undefined): bool
   return (
     a !== undefined &&
     a.epoch === b?.epoch &&
-    (a.position.length - b.position.length || (a.position > b.position ? 1 : 0)) <= 0
+    (a.position.length - b.position.length || Number(a.position > b.position)) <= 0
   );
 }
 

@@ -217,7 +217,7 @@ export function createRouting(context: RoutingContext): Routing {
         if (payload === undefined) continue;
         // Not the name that has just come: whoever keeps an event would keep the text of a whole chunk with it.
         const address = own ? entry.event! : entry.address;
-        const received = { payload, cursor: own, address, id, replayed: isAtOrBefore(own, entry.tail) };
+        const received = { address, payload, id, replayed: isAtOrBefore(own, entry.tail), cursor: own };
         if (own) {
           // A topic that keeps the latest value alone never says what came before. Others do, save where the log has
           // forgotten the address.

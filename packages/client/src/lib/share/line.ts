@@ -2,7 +2,6 @@
 import {
   CONTROL_PREFIX,
   FRAME,
-  formatCursor,
   parseCursor,
   type ControlRequest,
   type Cursor,
@@ -10,7 +9,7 @@ import {
   type SubscriptionEntry,
 } from '@linefeed/shared/wire';
 import type { Ending, Opening, Transport, TransportConnection, TransportSink } from '../transport.ts';
-import { isAtOrBefore } from '../place.ts';
+import { isAtOrBefore, toText } from '../place.ts';
 import { networkError } from '../request.ts';
 import { decodeEnding, RETURN, SIGNAL, type Item, type LeaderMessage, type LineMessage } from './messages.ts';
 
