@@ -107,7 +107,9 @@ export function awaitsGap({ from }: Place, start: Cursor | undefined): boolean {
 /** Whether an event's cursor says that between it and where a place stands something is missing. */
 export function isBehindHole({ at }: Place, cursor: Cursor): boolean {
   const { epoch, prev } = cursor;
-  // Nearly every event names the one before it.
-  if (at === undefined || (prev === at.position && epoch === at.epoch)) return false;
-  return !isAtOrBefore(cursor, at) && !isAtOrBefore({ epoch, position: prev ?? at.position }, at);
+  return (
+    at !== undefined &&
+    !isAtOrBefore({ epoch, position: prev ?? at.position }, at) &&
+    !isAtOrBefore(cursor, at)
+  );
 }
