@@ -41,7 +41,7 @@ const EVENT_STREAM_HEADERS: HeaderList = [
 
 /** The head of an event stream with headers of its own, which win by name. */
 export function eventStreamHeaders(own: HeaderList): HeaderList {
-  return mergeHeaders(EVENT_STREAM_HEADERS, own);
+  return own.length === 0 ? EVENT_STREAM_HEADERS : mergeHeaders(EVENT_STREAM_HEADERS, own);
 }
 
 /** Later headers win by name, without case; `set-cookie` accumulates, `vary` is joined. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Hello } from '@linefeed/shared/wire';
 import { createBench } from '../../test-kit/feed-bench.ts';
 import { Tap } from '../../test-kit/tap.ts';
 import type { Answer } from './exchange.ts';
@@ -26,6 +27,15 @@ async function arrive(clock: { settle(): Promise<void> }): Promise<void> {
   for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   await clock.settle();
 }
+
+it('a connection has an id of 128 bits that no other one has', async () => {
+  const { open, feed } = createBench();
+  const taps = await Promise.all(Array.from({ length: 200 }, () => open('/events/notice')));
+  const ids = taps.flatMap((tap) => tap.of('linefeed.hello').map(({ data }) => (data as Hello).connection));
+  for (const id of ids) expect(id).toMatch(/^[0-9a-f]{32}$/);
+  expect(new Set(ids).size).toBe(200);
+  await feed.close();
+});
 
 describe('a context that expires', () => {
   it('ends its connection in time, however long it was decided on', async () => {

@@ -7,7 +7,7 @@ import { LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { EventStreamContent } from '../content.ts';
 import { answerEventStream } from '../event-stream.ts';
 import type { EventStreamOptions } from '../event-stream-options.ts';
-import { joinVary, mergeHeaders, toProblem, type Answer, type Answerer } from '../exchange.ts';
+import { joinVary, toProblem, type Answer, type Answerer } from '../exchange.ts';
 import type { Outlet, OutletListener } from '../outlet.ts';
 import { readHeader, toIncomingRequest, type NodeRequest } from './node-request.ts';
 import { rawSocketOf, turnNow, writeRaw } from './raw-writes.ts';
@@ -100,7 +100,7 @@ function sendAnswer(answer: Answer, response: NodeResponse, outlet: NodeOutlet):
     return;
   }
   res.statusCode = answer.status;
-  for (const [name, value] of mergeHeaders(answer.headers)) {
+  for (const [name, value] of answer.headers) {
     if (name === 'set-cookie') res.appendHeader(name, value);
     else if (name === 'vary') res.setHeader(name, joinVary(res.getHeader(name)?.toString(), value));
     else res.setHeader(name, value);
