@@ -3,13 +3,11 @@ import { BEGINNING, comparePositions, FRAME, type Position, type Subscribed } fr
 import type { Batch, Frame } from './batch.ts';
 import { announceGaps, type DeliveryOptions, type DeliveryPort } from './delivery-port.ts';
 import type { Member } from './hub.ts';
-import { PAGE_BYTES, type LogEvent } from './log.ts';
+import type { LogEvent } from './log.ts';
 import { mergeStarts, positionOf, type LoggedStart } from './start.ts';
 import { earlierOf, laterOf, Track, type FoundGap, type PendingGap } from './track.ts';
 import { Tracks } from './tracks.ts';
 
-/** Most events of one page of a replay. */
-const PAGE_EVENTS = 500;
 const RESET_POLL_MS = 10;
 
 export class LoggedDelivery implements Member {
@@ -298,12 +296,7 @@ export class LoggedDelivery implements Member {
     const { hub, counters } = this.#options;
     if (track.addresses.size > 0) {
       const { additions } = track;
-      const page = await hub.log.read({
-        after: track.position,
-        addresses: track.addresses,
-        limit: PAGE_EVENTS,
-        maxBytes: PAGE_BYTES,
-      });
+      const page = await hub.pages.read(track.position, track.ask());
       // While the page was read: closed, reset, unsubscribed, or one more was subscribed, of which it has nothing.
       if (this.#port.closed || !this.#tracks.includes(track) || track.additions !== additions) return;
       if (page.epoch !== hub.epoch) return await this.#awaitReset();
@@ -336,7 +329,7 @@ export class LoggedDelivery implements Member {
     const { hub, counters } = this.#options;
     counters.framesOut += events.length;
     if (lastId !== undefined) this.#lastId = events.at(-1)!.position;
-    this.#port.write(hub.encodePage(events));
+    this.#port.write(hub.pages.encode(events));
   }
 
   /** A rewind that reached the main track becomes part of it. */

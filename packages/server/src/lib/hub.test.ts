@@ -44,10 +44,10 @@ describe('the hub', () => {
       limit: 9,
       maxBytes: 1_024,
     });
-    expect(textOf(hub.encodePage(events))).toMatch(/^id: old\.1/);
+    expect(textOf(hub.pages.encode(events))).toMatch(/^id: old\.1/);
     epoch = 'new';
     told.onReset('epoch', await log.position());
-    expect(textOf(hub.encodePage(events))).toMatch(/^id: new\.1/);
+    expect(textOf(hub.pages.encode(events))).toMatch(/^id: new\.1/);
     hub.close();
   });
 });

@@ -3,6 +3,7 @@ import { encodeCleanFrame, formatCursor, type Position } from '@linefeed/shared/
 import { Batch, type Frame } from './batch.ts';
 import type { Clock } from './clock.ts';
 import type { Log, LogEvent } from './log.ts';
+import { Pages } from './pages.ts';
 
 const encoder = new TextEncoder();
 
@@ -28,13 +29,13 @@ export interface HubOptions {
 
 export class Hub {
   readonly log: Log;
+  readonly pages: Pages;
   readonly #clock: Clock;
   readonly #tail: { close(): void };
   readonly #routes = new Map<string, Set<Member>>();
   readonly #members = new Set<Member>();
   #dirty: Member[] = [];
   #flushing = false;
-  #lastPage: { readonly events: readonly LogEvent[]; readonly bytes: Uint8Array } | undefined;
   /** Where the paths of this tick begin. */
   root: Batch = new Batch();
   /** The numbering that `position` belongs to. */
@@ -48,6 +49,7 @@ export class Hub {
   constructor({ log, clock, onError }: HubOptions) {
     this.log = log;
     this.#clock = clock;
+    this.pages = new Pages({ log, clock, encode: (event) => this.#encode(event) });
     const tail = log.tail({
       onEvents: (events, through) => this.#dispatch(events, through),
       onReset: (reason, position) => this.#reset(reason, position),
@@ -85,25 +87,6 @@ export class Hub {
   leave(address: string, member: Member): void {
     const route = this.#routes.get(address);
     if (route?.delete(member) === true && route.size === 0) this.#routes.delete(address);
-  }
-
-  /**
-   * A page of a replay as bytes: the same ones for everybody who reads the same page in this tick, as those do who come
-   * back together.
-   */
-  encodePage(events: readonly LogEvent[]): Uint8Array {
-    const last = this.#lastPage;
-    if (last?.events.length === events.length && events.every((event, index) => event === last.events[index]))
-      return last.bytes;
-    // In one piece: a frame of its own for each event costs five times as much.
-    const bytes = encoder.encode(events.map((event) => this.#encode(event)).join(''));
-    if (last === undefined) {
-      this.#clock.defer(() => {
-        this.#lastPage = undefined;
-      });
-    }
-    this.#lastPage = { events, bytes };
-    return bytes;
   }
 
   #encode(event: LogEvent): string {
@@ -155,8 +138,8 @@ export class Hub {
       return;
     }
     const from = this.cursor;
-    // It bears ids of the old numbering.
-    this.#lastPage = undefined;
+    // They bear ids of the old numbering.
+    this.pages.forget();
     this.position = position;
     this.epoch = this.log.epoch;
     for (const member of this.#members) member.reset(reason, from);

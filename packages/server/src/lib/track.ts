@@ -25,6 +25,8 @@ export class Track {
   readonly addresses: Map<string, Position> = new Map();
   /** Goes up with each address that is added: a page that was asked for before has nothing of it. */
   additions = 0;
+  /** Nothing has changed since a page was asked for. */
+  #isAsAsked = false;
   #pendingGaps: Map<string, PendingGap> | undefined;
 
   constructor(position: Position) {
@@ -36,7 +38,7 @@ export class Track {
   }
 
   add(address: string, floor: Position, gap?: PendingGap): void {
-    this.addresses.set(address, floor);
+    this.#setFloor(address, floor);
     this.additions += 1;
     if (gap !== undefined) (this.#pendingGaps ??= new Map()).set(address, gap);
   }
@@ -44,6 +46,7 @@ export class Track {
   /** @returns its gap that was still to be announced. */
   remove(address: string): PendingGap | undefined {
     this.addresses.delete(address);
+    this.#isAsAsked = false;
     const gap = this.#pendingGaps?.get(address);
     this.#pendingGaps?.delete(address);
     return gap;
@@ -55,8 +58,15 @@ export class Track {
     return comparePositions(floor, this.position) > 0 ? floor : this.position;
   }
 
+  /** What a page is to be asked for. */
+  ask(): ReadonlyMap<string, Position> {
+    this.#isAsAsked = true;
+    return this.addresses;
+  }
+
   /** The events of a page up to `end` that are still to be delivered: an address may have come or gone meanwhile. */
-  owedOf({ events }: ReadPage, end: Position): LogEvent[] {
+  owedOf({ events, through }: ReadPage, end: Position): readonly LogEvent[] {
+    if (this.#isAsAsked && end === through) return events;
     return events.filter(({ address, position }) => {
       const floor = this.addresses.get(address);
       return (
@@ -74,16 +84,21 @@ export class Track {
     for (const [address, { from, reason }] of this.#pendingGaps ?? []) {
       const to = laterOf(this.positionOf(address), page?.evictedThrough.get(address) ?? BEGINNING);
       gaps.push({ address, from: { cursor: from }, to, reason });
-      this.addresses.set(address, to);
+      this.#setFloor(address, to);
     }
     this.#pendingGaps = undefined;
     for (const [address, to] of page?.evictedThrough ?? []) {
       const position = this.positionOf(address);
       if (!this.addresses.has(address) || comparePositions(to, position) <= 0) continue;
       gaps.push({ address, from: { position }, to, reason: 'trimmed' });
-      this.addresses.set(address, to);
+      this.#setFloor(address, to);
     }
     return gaps;
+  }
+
+  #setFloor(address: string, floor: Position): void {
+    this.addresses.set(address, floor);
+    this.#isAsAsked = false;
   }
 }
 

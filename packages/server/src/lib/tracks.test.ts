@@ -43,4 +43,29 @@ describe('a page', () => {
       'b7',
     ]);
   });
+
+  it('is handed on whole where nothing has changed since it was asked for', () => {
+    const page = {
+      epoch: 'e',
+      events: [event('a', '4'), event('b', '5')],
+      through: '6',
+      evictedThrough: new Map([['b', '5']]),
+    };
+    const asked = (): Track => {
+      const track = new Track('3');
+      track.add('a', '3');
+      track.add('b', '3');
+      track.ask();
+      return track;
+    };
+    const whole = asked();
+    expect(whole.owedOf(page, '6')).toBe(page.events);
+    expect(whole.owedOf(page, '4')).toEqual([event('a', '4')]);
+    const removed = asked();
+    removed.remove('b');
+    expect(removed.owedOf(page, '6')).toEqual([event('a', '4')]);
+    const gone = asked();
+    expect(gone.takeGaps(page)).toHaveLength(1);
+    expect(gone.owedOf(page, '6')).toEqual([event('a', '4')]);
+  });
 });

@@ -1,0 +1,38 @@
+import { BEGINNING, type Position } from '@linefeed/shared/wire';
+import { expect, it } from 'vitest';
+import type { ReadQuery } from './log.ts';
+import { memoryLog } from './logs/memory.ts';
+import { Pages } from './pages.ts';
+import { createManualClock } from './testing/manual-clock.ts';
+
+it('a page is read once in a tick for those who want the same of it, and again in the next one', async () => {
+  const log = memoryLog();
+  for (const data of ['1', '2']) {
+    await log.append(['a', 'b'].map((address) => ({ address, data, keep: 'all' as const })));
+  }
+  const clock = createManualClock();
+  const asked: ReadQuery[] = [];
+  const pages = new Pages({
+    log: { ...log, read: (query) => (asked.push(query), log.read(query)) },
+    clock,
+    encode: ({ data }) => data,
+  });
+  const read = (after: Position, ...addresses: ReadonlyArray<[string, Position]>): unknown =>
+    pages.read(after, new Map(addresses));
+  const page = read(BEGINNING, ['a', BEGINNING]);
+  expect(read(BEGINNING, ['a', BEGINNING])).toBe(page);
+  expect(asked).toHaveLength(1);
+  // Another place, another floor, another address: each is a page of its own.
+  expect(read('1', ['a', BEGINNING])).toMatchObject({ events: [{ address: 'a', position: '3' }] });
+  expect(read(BEGINNING, ['a', '1'])).toMatchObject({ events: [{ address: 'a', position: '3' }] });
+  const both = read(BEGINNING, ['a', BEGINNING], ['b', BEGINNING]);
+  expect(both).toMatchObject({
+    through: '4',
+    events: ['1', '2', '3', '4'].map((position) => ({ position })),
+  });
+  expect(asked).toHaveLength(4);
+  await log.append([{ address: 'a', data: '3', keep: 'all' }]);
+  await clock.settle();
+  expect(read(BEGINNING, ['a', BEGINNING], ['b', BEGINNING])).toMatchObject({ through: '5' });
+  expect(asked).toHaveLength(5);
+});

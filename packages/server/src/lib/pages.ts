@@ -1,0 +1,68 @@
+/** Pages of replays: read once and encoded once for all who want the same one in the same tick, as those do who come back together. */
+import type { Position } from '@linefeed/shared/wire';
+import type { Clock } from './clock.ts';
+import { PAGE_BYTES, type Log, type LogEvent, type ReadPage } from './log.ts';
+
+/** Most events of one page. */
+const PAGE_EVENTS = 500;
+
+const encoder = new TextEncoder();
+
+export interface PagesOptions {
+  readonly log: Log;
+  readonly clock: Clock;
+  /** An event as the text of its frame. */
+  readonly encode: (event: LogEvent) => string;
+}
+
+export class Pages {
+  readonly #options: PagesOptions;
+  #read: { readonly key: string; readonly page: ReadPage | PromiseLike<ReadPage> } | undefined;
+  #encoded: { readonly events: readonly LogEvent[]; readonly bytes: Uint8Array } | undefined;
+  /** Whether they are to be forgotten at the end of this tick. */
+  #forgetting = false;
+
+  constructor(options: PagesOptions) {
+    this.#options = options;
+  }
+
+  /** What is behind `after` of these addresses, each only behind its own position. */
+  read(after: Position, addresses: ReadonlyMap<string, Position>): ReadPage | PromiseLike<ReadPage> {
+    const key = `${after}\n${[...addresses].join('\n')}`;
+    if (this.#read?.key === key) return this.#read.page;
+    const page = this.#options.log.read({ after, addresses, limit: PAGE_EVENTS, maxBytes: PAGE_BYTES });
+    this.#read = { key, page };
+    this.#forgetSoon();
+    return page;
+  }
+
+  /** Events of a page as bytes: for the same events the same ones. */
+  encode(events: readonly LogEvent[]): Uint8Array {
+    const last = this.#encoded;
+    if (last !== undefined && isSame(events, last.events)) return last.bytes;
+    // In one piece: a frame of its own for each event costs five times as much.
+    const bytes = encoder.encode(events.map((event) => this.#options.encode(event)).join(''));
+    this.#encoded = { events, bytes };
+    this.#forgetSoon();
+    return bytes;
+  }
+
+  forget(): void {
+    this.#read = undefined;
+    this.#encoded = undefined;
+  }
+
+  #forgetSoon(): void {
+    if (this.#forgetting) return;
+    this.#forgetting = true;
+    this.#options.clock.defer(() => {
+      this.#forgetting = false;
+      this.forget();
+    });
+  }
+}
+
+function isSame(events: readonly LogEvent[], others: readonly LogEvent[]): boolean {
+  if (events === others) return true;
+  return events.length === others.length && events.every((event, index) => event === others[index]);
+}
