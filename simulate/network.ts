@@ -170,8 +170,8 @@ class SimOutlet implements Outlet {
     return this.#buffered;
   }
 
-  get writable(): boolean {
-    return !this.closed && !this.ended && this.#buffered < HIGH_WATER_BYTES;
+  get roomBytes(): number {
+    return this.closed || this.ended ? 0 : Math.max(0, HIGH_WATER_BYTES - this.#buffered);
   }
 
   write(bytes: Uint8Array): void {

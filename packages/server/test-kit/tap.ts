@@ -40,17 +40,15 @@ export class Tap implements Outlet {
     return Math.max(0, this.#written - this.#taken - (this.#roomBytes === Infinity ? this.#written : 0));
   }
 
-  get writable(): boolean {
-    return (
-      !this.closed && !this.ended && (this.#roomBytes === Infinity || this.bufferedBytes < this.#roomBytes)
-    );
+  get roomBytes(): number {
+    return this.closed || this.ended ? 0 : Math.max(0, this.#roomBytes - this.bufferedBytes);
   }
 
   write(bytes: Uint8Array): void {
     if (this.closed || this.ended) throw new Error('Written to a tap that is closed.');
     this.writes.push(bytes);
     this.#written += bytes.byteLength;
-    this.#wasFull ||= !this.writable;
+    this.#wasFull ||= this.roomBytes === 0;
   }
 
   end(): void {

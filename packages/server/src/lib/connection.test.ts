@@ -75,4 +75,51 @@ describe('a connection', () => {
     expect(frames.map(({ event }) => event)).toEqual(['tick~a', 'notice']);
     expect(parseEventId(frames[0]!.id!).cursor).toEqual(parseEventId(before).cursor);
   });
+
+  it('writes what it says in one tick in one piece, and what has come before from the log in front of it', async () => {
+    let yieldNow: () => void = () => undefined;
+    const { feed, open, clock } = createBench({
+      streams: {
+        *report() {},
+        async *tick() {
+          await new Promise<void>((resolve) => (yieldNow = resolve));
+          for (let n = 1; n <= 3; n += 1) yield n;
+        },
+      },
+    });
+    const tap = await open('/events?topic=notice&topic=tick&key=a&topic=nothing');
+    expect(tap.frames.map(({ event }) => event)).toEqual([
+      'linefeed.hello',
+      'linefeed.subscribed',
+      'linefeed.error',
+      'linefeed.subscribed',
+    ]);
+    expect(tap.writes).toHaveLength(1);
+    await feed.publish('notice', { text: 'first' });
+    yieldNow();
+    // Within the tick.
+    for (let turn = 0; turn < 60; turn += 1) await Promise.resolve();
+    await clock.settle();
+    expect(tap.payloads).toEqual([{ text: 'first' }, 1, 2, 3]);
+    expect(tap.writes).toHaveLength(3);
+  });
+
+  it('writes at once what is more than 16 KiB of one tick, or more than there is room for', async () => {
+    const openWith = async (roomBytes: number): Promise<number[]> => {
+      const streams = {
+        *report() {},
+        *tick() {
+          for (let n = 0; n < 2_000; n += 1) yield n;
+        },
+      };
+      const tap = await createBench({ streams }).open('/events/tick', {}, { roomBytes });
+      return tap.writes.map(({ byteLength }) => byteLength);
+    };
+    const writes = await openWith(Infinity);
+    expect(writes.reduce((sum, bytes) => sum + bytes)).toBeGreaterThan(50_000);
+    expect(writes.length).toBeLessThan(6);
+    expect(Math.max(...writes)).toBeLessThan(16 * 1024 + 50);
+    const [first, ...others] = await openWith(2_000);
+    expect([first! >= 2_000, first! < 2_050, others]).toEqual([true, true, []]);
+  });
 });

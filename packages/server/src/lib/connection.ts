@@ -25,6 +25,8 @@ import { Writer } from './writer.ts';
 const encoder = new TextEncoder();
 const NOTHING_APPLIED: Promise<void> = Promise.resolve();
 const PING: Uint8Array = encoder.encode(encodeFrame({ event: FRAME.ping, data: '{}' }));
+/** What is said in one tick leaves in one write, or in writes of about this size. UTF-16 code units. */
+const MAX_UNWRITTEN = 16 * 1024;
 
 /** Why a connection ended, as hooks and statistics see it. */
 export type CloseReason = 'client' | 'finished' | 'stalled' | Reconnect['reason'];
@@ -79,6 +81,9 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
   readonly #expiresAt: number;
   /** By event name. Most connections have none, and an empty map is a tenth of what a connection weighs. */
   #streams: Map<string, RunningStream> | undefined;
+  /** Frames said in this tick, and how much of them there is room for. */
+  #unwritten = '';
+  #maxUnwritten = 0;
   #closed = false;
 
   constructor(host: ConnectionHost, outlet: Outlet, identity: ConnectionIdentity) {
@@ -130,6 +135,8 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
     this.logged.accept(asked);
     greet();
     this.logged.start();
+    // The head leaves with it.
+    this.flush();
   }
 
   /** Drops a subscription. */
@@ -185,6 +192,11 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
   }
 
   write(bytes: Uint8Array, now?: number): void {
+    this.flush(now);
+    this.#write(bytes, now);
+  }
+
+  #write(bytes: Uint8Array, now: number | undefined): void {
     if (this.#closed) return;
     const { counters } = this.#host;
     counters.bytesOut += bytes.byteLength;
@@ -193,11 +205,11 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
   }
 
   get bufferedBytes(): number {
-    return this.#outlet.bufferedBytes;
+    return this.#outlet.bufferedBytes + this.#unwritten.length;
   }
 
   get writable(): boolean {
-    return this.#outlet.writable;
+    return this.#outlet.roomBytes > 0;
   }
 
   drained(): Promise<void> {
@@ -216,7 +228,21 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
 
   #send(fields: FrameFields): void {
     this.logged.flush();
-    this.write(encoder.encode(encodeFrame(fields)));
+    if (this.#closed) return;
+    if (this.#unwritten === '') {
+      this.#maxUnwritten = Math.min(MAX_UNWRITTEN, this.#outlet.roomBytes);
+      this.#host.hub.schedule(this);
+    }
+    this.#unwritten += encodeFrame(fields);
+    if (this.#unwritten.length >= this.#maxUnwritten) this.flush();
+  }
+
+  /** Writes what was said since the last write. */
+  flush(now?: number): void {
+    if (this.#unwritten === '') return;
+    const text = this.#unwritten;
+    this.#unwritten = '';
+    this.#write(encoder.encode(text), now);
   }
 
   onDrain(): void {
@@ -265,6 +291,7 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
   end(reason: CloseReason): void {
     if (this.#closed) return;
     this.logged.flush();
+    this.flush();
     this.#close(reason);
     this.#outlet.end();
   }
@@ -277,6 +304,7 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
   #close(reason: CloseReason): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#unwritten = '';
     this.logged.close();
     for (const stream of this.#streams?.values() ?? []) stream.cancel();
     this.#streams = undefined;

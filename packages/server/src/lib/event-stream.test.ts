@@ -300,7 +300,7 @@ describe('a source always ends', () => {
       act: async (tap: Tap, emit: (value: unknown) => void, clock: ManualClock) => {
         emit('x'.repeat(100));
         await clock.settle();
-        expect(tap.writable).toBe(false);
+        expect(tap.roomBytes).toBe(0);
         tap.leave();
       },
       values: 1,

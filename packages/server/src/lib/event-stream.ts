@@ -147,7 +147,7 @@ class EventStream implements Beating, OutletListener {
 
   #take(value: unknown): void | Promise<void> {
     this.#writer.write(encoder.encode(this.#settings.encodeYield(value)));
-    return this.#outlet.writable ? undefined : this.#writer.drained();
+    return this.#outlet.roomBytes > 0 ? undefined : this.#writer.drained();
   }
 
   #finish(end: RunEnd): void {

@@ -7,12 +7,15 @@ import { Pages } from './pages.ts';
 
 const encoder = new TextEncoder();
 
-/** What a live connection is to the hub. */
-export interface Member {
-  /** A live event. It is written when the hub flushes. */
-  deliver(event: LogEvent, frame: Frame): void;
+export interface Flushable {
   /** Writes what this tick brought; `now` is the clock's. */
   flush(now: number): void;
+}
+
+/** What a live connection is to the hub. */
+export interface Member extends Flushable {
+  /** A live event. It is written when the hub flushes. */
+  deliver(event: LogEvent, frame: Frame): void;
   /** The log's numbering changed. */
   reset(reason: 'rollback' | 'epoch', from: string): void;
   /** Events were evicted before the tail saw them: what is owed is read from the log, and pages say what is gone. */
@@ -34,7 +37,7 @@ export class Hub {
   readonly #tail: { close(): void };
   readonly #routes = new Map<string, Set<Member>>();
   readonly #members = new Set<Member>();
-  #dirty: Member[] = [];
+  #dirty: Flushable[] = [];
   #flushing = false;
   /** Where the paths of this tick begin. */
   root: Batch = new Batch();
@@ -93,9 +96,9 @@ export class Hub {
     return encodeCleanFrame(event.address, event.data, formatCursor(this.epoch, event.position, event.prev));
   }
 
-  /** Has `flush` called on a member at the end of this tick. */
-  schedule(member: Member): void {
-    this.#dirty.push(member);
+  /** Has `flush` called at the end of this tick. */
+  schedule(one: Flushable): void {
+    this.#dirty.push(one);
     if (this.#flushing) return;
     this.#flushing = true;
     this.#clock.defer(() => this.#flush());
@@ -126,7 +129,7 @@ export class Hub {
     this.#dirty = [];
     this.#flushing = false;
     const now = this.#clock.now();
-    for (const member of dirty) member.flush(now);
+    for (const one of dirty) one.flush(now);
     this.root = new Batch();
   }
 

@@ -11,8 +11,8 @@ export interface OutletListener {
 export interface Outlet {
   /** Bytes handed over that the transport has not taken yet. */
   readonly bufferedBytes: number;
-  /** Whether more may be written now; after `false`, `onDrain` tells when. */
-  readonly writable: boolean;
+  /** Bytes that may be written now before it counts as full; after 0, `onDrain` tells when there is room again. */
+  readonly roomBytes: number;
   readonly closed: boolean;
   /** Hands bytes over. They are kept by reference and must not change. Nothing happens once closed. */
   write(bytes: Uint8Array): void;

@@ -38,13 +38,13 @@ export class Writer {
 
   /** Resolves when there is room, or nobody to wait for. */
   drained(): Promise<void> {
-    if (this.#outlet.closed || this.#outlet.writable) return Promise.resolve();
+    if (this.#outlet.closed || this.#outlet.roomBytes > 0) return Promise.resolve();
     return new Promise((resolve) => (this.#waiting ??= []).push(resolve));
   }
 
   /** Whether there is room, and nobody in line for it. */
   get hasRoom(): boolean {
-    return this.#outlet.writable && this.#line === undefined;
+    return this.#line === undefined && this.#outlet.roomBytes > 0;
   }
 
   /** Calls when there is room, behind those who came before: each finds what the one before has left. Returns how to leave. */
@@ -69,7 +69,7 @@ export class Writer {
   #serveLine(): void {
     // A reader that is gone is nobody to wait for; a line is left by who is cancelled.
     for (const call of this.#line ?? []) {
-      if (!this.#outlet.writable) return;
+      if (this.#outlet.roomBytes <= 0) return;
       this.#line?.delete(call);
       if (this.#line?.size === 0) this.#line = undefined;
       call();
@@ -84,7 +84,7 @@ export class Writer {
     // What is taken, not what waits: a slow reader of a busy stream takes while its queue grows.
     const progressed = taken > this.#takenBytes;
     this.#takenBytes = taken;
-    if (bufferedBytes === 0 && this.#outlet.writable) {
+    if (bufferedBytes === 0 && this.#outlet.roomBytes > 0) {
       this.#stalledSince = undefined;
       return now - this.#lastWriteAt >= pingMs ? 'silent' : undefined;
     }

@@ -97,8 +97,8 @@ class StreamOutlet implements Outlet {
     return this.#closed ? 0 : HIGH_WATER_BYTES - (this.#controller.desiredSize ?? 0);
   }
 
-  get writable(): boolean {
-    return !this.#closed && (this.#controller.desiredSize ?? 0) > 0;
+  get roomBytes(): number {
+    return this.#closed ? 0 : Math.max(0, this.#controller.desiredSize ?? 0);
   }
 
   get closed(): boolean {

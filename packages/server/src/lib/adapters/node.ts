@@ -120,11 +120,19 @@ interface Writable {
   end(): void;
   destroy(): void;
   readonly writableLength?: number;
+  readonly writableHighWaterMark?: number;
   readonly writableEnded?: boolean;
-  readonly stream?: { readonly writableLength: number; readonly destroyed: boolean };
+  readonly stream?: {
+    readonly writableLength: number;
+    readonly writableHighWaterMark: number;
+    readonly destroyed: boolean;
+  };
   /** Added by compressing middleware, which holds back what is not flushed. */
   flush?(): void;
 }
+
+/** Of a response that does not tell. */
+const HIGH_WATER_BYTES = 16 * 1024;
 
 class NodeOutlet implements Outlet {
   readonly res: NodeResponse;
@@ -158,11 +166,19 @@ class NodeOutlet implements Outlet {
   }
 
   get bufferedBytes(): number {
-    return (this.#socket ?? this.#writable.stream ?? this.#writable).writableLength ?? 0;
+    return this.#buffer.writableLength ?? 0;
   }
 
-  get writable(): boolean {
-    return !this.#closed && !this.#ended && !this.#full;
+  get roomBytes(): number {
+    if (this.#closed || this.#ended || this.#full) return 0;
+    const { writableHighWaterMark = HIGH_WATER_BYTES, writableLength = 0 } = this.#buffer;
+    // Only what `write` returns says that it is full.
+    return Math.max(1, writableHighWaterMark - writableLength);
+  }
+
+  /** What holds the bytes that wait. */
+  get #buffer(): Pick<Writable, 'writableLength' | 'writableHighWaterMark'> {
+    return this.#socket ?? this.#writable.stream ?? this.#writable;
   }
 
   get closed(): boolean {
