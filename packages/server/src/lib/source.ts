@@ -25,39 +25,66 @@ export interface RunOptions {
 /** A source that never waits would keep every other connection from being served. */
 const SLICE_MS = 8;
 
+/** A source and whether it is still to be returned. */
+interface Run {
+  iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined;
+  /** It has ended, or was returned: `return` is not its business any more. */
+  isOver: boolean;
+}
+
 /** Runs a source to its end. Never rejects. */
-export async function runSource({
-  open,
-  take,
-  signal,
-  clock,
-  onCleanupError = ignore,
-}: RunOptions): Promise<RunEnd> {
-  let iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined;
-  /** While it is asked: an iterator whose `next` fails is over, and `return` is not its business any more. */
-  let over = false;
-  const cancellable = createCancellable(signal);
+export function runSource(options: RunOptions): Promise<RunEnd> {
+  const { signal, onCleanupError = ignore } = options;
+  const run: Run = { iterator: undefined, isOver: false };
+  const end = (): void => {
+    if (run.iterator === undefined || run.isOver) return;
+    run.isOver = true;
+    endIterator(run.iterator, onCleanupError);
+  };
+  return new Promise((resolve) => {
+    // Beside the loop, which may be waiting for a source that is deaf: to race each step against the abort costs three
+    // promises for every event.
+    const cancel = (): void => {
+      end();
+      resolve({ type: 'cancelled' });
+    };
+    // Whoever listens hears of the abort first. By then the source is not in the middle of a `next` of its own either,
+    // from which it could not be returned.
+    const onAbort = (): void => queueMicrotask(cancel);
+    signal.addEventListener('abort', onAbort, { once: true });
+    void pull(run, options).then((ended) => {
+      signal.removeEventListener('abort', onAbort);
+      end();
+      resolve(ended);
+    });
+  });
+}
+
+/** Pulls values until the source is over or fails, or the run is cancelled. */
+async function pull(run: Run, { open, take, signal, clock }: RunOptions): Promise<RunEnd> {
   try {
     if (signal.aborted) return { type: 'cancelled' };
     const opening = open();
-    const content = isThenable(opening) ? await cancellable.wait(opening) : opening;
-    if (content === CANCELLED) {
-      // It may still come, and then somebody has to end it.
-      void Promise.resolve(opening).then((late) => endIterator(toIterator(late), onCleanupError), ignore);
-      return { type: 'cancelled' };
-    }
-    iterator = toIterator(content);
+    // Where it comes when the run was cancelled, it still has to be ended.
+    run.iterator = toIterator(isThenable(opening) ? await opening : opening);
     let sliceStart = clock.now();
     while (!signal.aborted) {
-      over = true;
-      const next = iterator.next();
-      const step = isThenable(next) ? await cancellable.wait(next) : next;
-      if (step !== CANCELLED && step.done === true) return { type: 'finished' };
-      over = false;
-      if (step === CANCELLED) break;
+      let step: IteratorResult<unknown>;
+      try {
+        const asked = run.iterator.next();
+        step = isThenable(asked) ? await asked : asked;
+      } catch (error) {
+        // An iterator whose `next` fails is over.
+        run.isOver = true;
+        throw error;
+      }
+      if (step.done === true) {
+        run.isOver = true;
+        return { type: 'finished' };
+      }
       // As `for await` has it: a sync iterable may hold promises.
-      const value = isThenable(step.value) ? await cancellable.wait(step.value) : step.value;
-      if (value === CANCELLED) break;
+      const value: unknown = isThenable(step.value) ? await step.value : step.value;
+      if (signal.aborted) break;
       const taking = take(value);
       if (taking !== undefined) await taking;
       if (clock.now() - sliceStart > SLICE_MS) {
@@ -69,34 +96,7 @@ export async function runSource({
   } catch (error) {
     // What a source throws because its signal aborted is its way to end.
     return signal.aborted ? { type: 'cancelled' } : { type: 'failed', error };
-  } finally {
-    cancellable.dispose();
-    if (!over && iterator !== undefined) endIterator(iterator, onCleanupError);
   }
-}
-
-const CANCELLED: unique symbol = Symbol('cancelled');
-
-/** Waits for a promise or the abort, whichever comes first. */
-interface Cancellable {
-  wait<T>(promise: PromiseLike<T>): Promise<T | typeof CANCELLED>;
-  dispose(): void;
-}
-
-// Not Promise.race against one long promise: each race would hang a reaction on it that lives as long as the run.
-function createCancellable(signal: AbortSignal): Cancellable {
-  let cancel: ((value: typeof CANCELLED) => void) | undefined;
-  const onAbort = (): void => cancel?.(CANCELLED);
-  signal.addEventListener('abort', onAbort, { once: true });
-  return {
-    wait: (promise) =>
-      new Promise((resolve, reject) => {
-        cancel = resolve;
-        if (signal.aborted) resolve(CANCELLED);
-        promise.then(resolve, reject);
-      }),
-    dispose: () => signal.removeEventListener('abort', onAbort),
-  };
 }
 
 function toIterator(content: SourceContent): Iterator<unknown> | AsyncIterator<unknown> {

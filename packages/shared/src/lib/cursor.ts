@@ -88,7 +88,9 @@ export function readStreamId(mark: string): string | undefined {
   }
 }
 
+const PLAIN_ID = /^[\w.-]*$/;
+
 // encodeURIComponent keeps `!` and `~`, which mean something here.
 function encodeStreamId(id: string): string {
-  return encodeURIComponent(id).replaceAll('!', '%21').replaceAll('~', '%7E');
+  return PLAIN_ID.test(id) ? id : encodeURIComponent(id).replaceAll('!', '%21').replaceAll('~', '%7E');
 }

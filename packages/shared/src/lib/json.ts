@@ -137,7 +137,8 @@ export function findJsonFault(value: unknown, ancestors: readonly object[] = [])
       what: `a ${(value.constructor as { name?: string } | undefined)?.name ?? 'class instance'}`,
     };
   }
-  for (const [key, inner] of Object.entries(value)) {
+  for (const key of Object.keys(value)) {
+    const inner: unknown = (value as Record<string, unknown>)[key];
     if (inner === undefined) continue;
     const fault = findJsonFault(inner, chain);
     if (fault !== undefined) return below([key], fault);
