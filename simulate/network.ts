@@ -183,7 +183,8 @@ class SimOutlet implements Outlet {
     this.onWork();
   }
 
-  end(): void {
+  end(last?: Uint8Array): void {
+    if (last !== undefined) this.write(last);
     this.ended = true;
     this.onWork();
   }

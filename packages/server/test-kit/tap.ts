@@ -51,7 +51,8 @@ export class Tap implements Outlet {
     this.#wasFull ||= this.roomBytes === 0;
   }
 
-  end(): void {
+  end(last?: Uint8Array): void {
+    if (last !== undefined) this.write(last);
     this.ended = true;
     if (!this.#endsWhenDrained) this.leave();
   }

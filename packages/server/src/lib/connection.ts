@@ -20,13 +20,11 @@ import type { Hub } from './hub.ts';
 import type { FeedLimits } from './limits.ts';
 import type { Outlet, OutletListener } from './outlet.ts';
 import type { LoggedStart } from './start.ts';
-import { Writer } from './writer.ts';
+import { Writer, type WriterCounters } from './writer.ts';
 
 const encoder = new TextEncoder();
 const NOTHING_APPLIED: Promise<void> = Promise.resolve();
 const PING: Uint8Array = encoder.encode(encodeFrame({ event: FRAME.ping, data: '{}' }));
-/** What is said in one tick leaves in one write, or in writes of about this size. UTF-16 code units. */
-const MAX_UNWRITTEN = 16 * 1024;
 
 /** Why a connection ended, as hooks and statistics see it. */
 export type CloseReason = 'client' | 'finished' | 'stalled' | Reconnect['reason'];
@@ -44,12 +42,9 @@ export interface ConnectionHost {
   onError(error: unknown): void;
 }
 
-export interface ConnectionCounters extends DeliveryCounters {
-  bytesOut: number;
+export interface ConnectionCounters extends DeliveryCounters, WriterCounters {
   /** Readers cut because they took nothing. */
   stalled: number;
-  /** Most bytes that waited for one reader. */
-  bufferedHighWater: number;
 }
 
 /** A stream that runs on a connection. */
@@ -81,15 +76,12 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
   readonly #expiresAt: number;
   /** By event name. Most connections have none, and an empty map is a tenth of what a connection weighs. */
   #streams: Map<string, RunningStream> | undefined;
-  /** Frames said in this tick, and how much of them there is room for. */
-  #unwritten = '';
-  #maxUnwritten = 0;
   #closed = false;
 
   constructor(host: ConnectionHost, outlet: Outlet, identity: ConnectionIdentity) {
     this.#host = host;
     this.#outlet = outlet;
-    this.#writer = new Writer(outlet, host.clock, host.limits);
+    this.#writer = new Writer(outlet, host.clock, host.limits, host.counters);
     this.logged = new LoggedDelivery(host, this);
     this.id = identity.id;
     this.context = identity.context;
@@ -136,7 +128,7 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
     greet();
     this.logged.start();
     // The head leaves with it.
-    this.flush();
+    this.#writer.flush();
   }
 
   /** Drops a subscription. */
@@ -192,20 +184,11 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
   }
 
   write(bytes: Uint8Array, now?: number): void {
-    this.flush(now);
-    this.#write(bytes, now);
-  }
-
-  #write(bytes: Uint8Array, now: number | undefined): void {
-    if (this.#closed) return;
-    const { counters } = this.#host;
-    counters.bytesOut += bytes.byteLength;
-    this.#writer.write(bytes, now);
-    counters.bufferedHighWater = Math.max(counters.bufferedHighWater, this.bufferedBytes);
+    if (!this.#closed) this.#writer.write(bytes, now);
   }
 
   get bufferedBytes(): number {
-    return this.#outlet.bufferedBytes + this.#unwritten.length;
+    return this.#writer.bufferedBytes;
   }
 
   get writable(): boolean {
@@ -228,21 +211,7 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
 
   #send(fields: FrameFields): void {
     this.logged.flush();
-    if (this.#closed) return;
-    if (this.#unwritten === '') {
-      this.#maxUnwritten = Math.min(MAX_UNWRITTEN, this.#outlet.roomBytes);
-      this.#host.hub.schedule(this);
-    }
-    this.#unwritten += encodeFrame(fields);
-    if (this.#unwritten.length >= this.#maxUnwritten) this.flush();
-  }
-
-  /** Writes what was said since the last write. */
-  flush(now?: number): void {
-    if (this.#unwritten === '') return;
-    const text = this.#unwritten;
-    this.#unwritten = '';
-    this.#write(encoder.encode(text), now);
+    if (!this.#closed && this.#writer.say(encodeFrame(fields))) this.#host.hub.schedule(this.#writer);
   }
 
   onDrain(): void {
@@ -261,7 +230,7 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
   beat(now: number): void {
     if (this.#closed) {
       // The last bytes are on their way; a reader that never takes them would hold its socket for ever.
-      if (this.#writer.look(now) === 'stalled') this.#outlet.destroy();
+      if (this.#writer.look(now) === 'stalled') this.#writer.destroy();
       return;
     }
     if (now >= this.#expiresAt) return this.reconnect('expired', 0);
@@ -270,7 +239,7 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
     if (seen === 'stalled') {
       this.#host.counters.stalled += 1;
       this.#close('stalled');
-      this.#outlet.destroy();
+      this.#writer.destroy();
     } else if (seen === 'silent' && !this.logged.bookmarkIfMoved()) this.write(PING);
   }
 
@@ -291,20 +260,19 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
   end(reason: CloseReason): void {
     if (this.#closed) return;
     this.logged.flush();
-    this.flush();
     this.#close(reason);
-    this.#outlet.end();
+    this.#writer.end();
   }
 
   onClose(): void {
     this.#close('client');
+    this.#writer.forget();
     this.#host.onGone(this);
   }
 
   #close(reason: CloseReason): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#unwritten = '';
     this.logged.close();
     for (const stream of this.#streams?.values() ?? []) stream.cancel();
     this.#streams = undefined;

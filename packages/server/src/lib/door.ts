@@ -200,14 +200,23 @@ export class Door {
   }
 
   /** For each thing that is waited for. @throws LinefeedError `timeout` where it takes longer than `authorizeTimeoutMs`. */
-  async withinTime<T>(deciding: Promise<T>): Promise<T> {
+  withinTime<T>(deciding: Promise<T>): Promise<T> {
     const { clock, limits } = this.#options;
     const { authorizeTimeoutMs } = limits;
-    return await new Promise<T>((resolve, reject) => {
+    return new Promise<T>((resolve, reject) => {
       const timer = clock.after(authorizeTimeoutMs, () =>
         reject(refusal('timeout', `Deciding on this request took longer than ${authorizeTimeoutMs} ms.`)),
       );
-      void deciding.then(resolve, reject).finally(() => timer.clear());
+      deciding.then(
+        (decided) => {
+          timer.clear();
+          resolve(decided);
+        },
+        (error: unknown) => {
+          timer.clear();
+          reject(error);
+        },
+      );
     });
   }
 
@@ -231,8 +240,7 @@ export class Door {
       event: FRAME.reconnect,
       data: JSON.stringify({ afterMs, reason } satisfies Reconnect),
     });
-    outlet.write(encoder.encode(frame));
-    outlet.end();
+    outlet.end(encoder.encode(frame));
   }
 
   /** No two that are sent away together come back together. */

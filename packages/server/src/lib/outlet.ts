@@ -16,8 +16,8 @@ export interface Outlet {
   readonly closed: boolean;
   /** Hands bytes over. They are kept by reference and must not change. Nothing happens once closed. */
   write(bytes: Uint8Array): void;
-  /** Ends the body after what was written. */
-  end(): void;
+  /** Ends the body after what was written, and these last bytes. */
+  end(last?: Uint8Array): void;
   /** Cuts the connection. */
   destroy(): void;
   /** Sets the one listener; on an outlet already closed, `onClose` follows at once. */

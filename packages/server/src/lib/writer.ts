@@ -1,5 +1,6 @@
 /** Writes to one open response and watches it: knows silence, room, and a reader that takes nothing. */
 import type { Clock } from './clock.ts';
+import type { Flushable } from './hub.ts';
 import type { Outlet } from './outlet.ts';
 
 export interface WriterOptions {
@@ -9,10 +10,25 @@ export interface WriterOptions {
   readonly stallTimeoutMs: number;
 }
 
-export class Writer {
+export interface WriterCounters {
+  bytesOut: number;
+  /** Most bytes that waited for one reader. */
+  bufferedHighWater: number;
+}
+
+/** What is said in one tick leaves in one write, or in writes of about this size. UTF-16 code units. */
+const MAX_UNWRITTEN = 16 * 1024;
+
+const encoder = new TextEncoder();
+
+export class Writer implements Flushable {
   readonly #outlet: Outlet;
   readonly #clock: Clock;
   readonly #options: WriterOptions;
+  readonly #counters: WriterCounters | undefined;
+  /** Text said in this tick, and how much of it there is room for. */
+  #unwritten = '';
+  #maxUnwritten = 0;
   #waiting: Array<() => void> | undefined;
   #line: Set<() => void> | undefined;
   #lastWriteAt: number;
@@ -20,20 +36,79 @@ export class Writer {
   #takenBytes = 0;
   #stalledSince: number | undefined;
 
-  constructor(outlet: Outlet, clock: Clock, options: WriterOptions) {
+  constructor(outlet: Outlet, clock: Clock, options: WriterOptions, counters?: WriterCounters) {
     this.#outlet = outlet;
     this.#clock = clock;
     this.#options = options;
+    this.#counters = counters;
     this.#lastWriteAt = Math.floor(clock.now());
   }
 
-  /** `now`: the clock's, from who writes to many at once. */
-  write(bytes: Uint8Array, now: number = this.#clock.now()): void {
+  /** Writes text with what else this tick says. Returns whether a flush is to be scheduled for its end. */
+  say(text: string): boolean {
+    const isFirst = this.#unwritten === '';
+    if (isFirst) this.#maxUnwritten = Math.min(MAX_UNWRITTEN, this.#outlet.roomBytes);
+    this.#unwritten += text;
+    if (this.#unwritten.length < this.#maxUnwritten) return isFirst;
+    this.flush();
+    return false;
+  }
+
+  /** Writes what was said and still waits. `now`: the clock's, from who writes to many at once. */
+  flush(now?: number): void {
+    const bytes = this.#takeUnwritten();
+    if (bytes !== undefined) this.#write(bytes, now);
+  }
+
+  write(bytes: Uint8Array, now?: number): void {
+    this.flush(now);
+    this.#write(bytes, now);
+  }
+
+  #write(bytes: Uint8Array, now: number = this.#clock.now()): void {
     if (this.#outlet.closed) return;
     // Whole milliseconds: V8 keeps a fraction apart from its object, one more miss of the cache for each event.
     this.#lastWriteAt = Math.floor(now);
-    this.#writtenBytes += bytes.byteLength;
+    this.#count(bytes);
     this.#outlet.write(bytes);
+    const counters = this.#counters;
+    if (counters !== undefined)
+      counters.bufferedHighWater = Math.max(counters.bufferedHighWater, this.bufferedBytes);
+  }
+
+  #count({ byteLength }: Uint8Array): void {
+    this.#writtenBytes += byteLength;
+    if (this.#counters !== undefined) this.#counters.bytesOut += byteLength;
+  }
+
+  #takeUnwritten(): Uint8Array | undefined {
+    if (this.#unwritten === '') return undefined;
+    const bytes = encoder.encode(this.#unwritten);
+    this.#unwritten = '';
+    return bytes;
+  }
+
+  /** Bytes that wait for the reader. */
+  get bufferedBytes(): number {
+    return this.#outlet.bufferedBytes + this.#unwritten.length;
+  }
+
+  /** Ends the response behind what was said. */
+  end(): void {
+    const last = this.#takeUnwritten();
+    if (last !== undefined) this.#count(last);
+    this.#outlet.end(last);
+  }
+
+  /** Cuts the response. */
+  destroy(): void {
+    this.forget();
+    this.#outlet.destroy();
+  }
+
+  /** Drops what was said and is not written: there is nobody left to read it. */
+  forget(): void {
+    this.#unwritten = '';
   }
 
   /** Resolves when there is room, or nobody to wait for. */
@@ -44,7 +119,8 @@ export class Writer {
 
   /** Whether there is room, and nobody in line for it. */
   get hasRoom(): boolean {
-    return this.#line === undefined && this.#outlet.roomBytes > 0;
+    // What is collected is less than there is room for.
+    return this.#line === undefined && (this.#unwritten !== '' || this.#outlet.roomBytes > 0);
   }
 
   /** Calls when there is room, behind those who came before: each finds what the one before has left. Returns how to leave. */

@@ -109,8 +109,9 @@ class StreamOutlet implements Outlet {
     if (!this.#closed) this.#controller.enqueue(bytes);
   }
 
-  end(): void {
+  end(last?: Uint8Array): void {
     if (this.#closed) return;
+    if (last !== undefined) this.write(last);
     this.#controller.close();
     this.#close();
   }
