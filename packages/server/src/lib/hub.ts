@@ -112,6 +112,7 @@ export class Hub {
 
   #dispatch(events: readonly LogEvent[], through: Position): void {
     this.eventsIn += events.length;
+    this.pages.forget();
     for (const event of events) {
       const route = this.#routes.get(event.address);
       if (route !== undefined) {

@@ -5,7 +5,7 @@ import { memoryLog } from './logs/memory.ts';
 import { Pages } from './pages.ts';
 import { createManualClock } from './testing/manual-clock.ts';
 
-it('a page is read once in a tick for those who want the same of it, and again in the next one', async () => {
+it('a page is read once for those who want the same of it, tick after tick, and anew when a tick has passed without', async () => {
   const log = memoryLog();
   for (const data of ['1', '2']) {
     await log.append(['a', 'b'].map((address) => ({ address, data, keep: 'all' as const })));
@@ -21,7 +21,17 @@ it('a page is read once in a tick for those who want the same of it, and again i
     pages.read(after, new Map(addresses));
   const page = read(BEGINNING, ['a', BEGINNING]);
   expect(read(BEGINNING, ['a', BEGINNING])).toBe(page);
+  const seen: unknown[] = [];
+  const readOn = (): void => {
+    if (seen.push(read(BEGINNING, ['a', BEGINNING])) < 5) clock.defer(readOn);
+  };
+  readOn();
+  await clock.settle();
+  expect(seen).toEqual(Array(5).fill(page));
   expect(asked).toHaveLength(1);
+  const again = read(BEGINNING, ['a', BEGINNING]);
+  expect(again).toEqual(page);
+  expect(asked).toHaveLength(2);
   // Another place, another floor, another address: each is a page of its own.
   expect(read('1', ['a', BEGINNING])).toMatchObject({ events: [{ address: 'a', position: '3' }] });
   expect(read(BEGINNING, ['a', '1'])).toMatchObject({ events: [{ address: 'a', position: '3' }] });
@@ -30,9 +40,9 @@ it('a page is read once in a tick for those who want the same of it, and again i
     through: '4',
     events: ['1', '2', '3', '4'].map((position) => ({ position })),
   });
-  expect(asked).toHaveLength(4);
-  await log.append([{ address: 'a', data: '3', keep: 'all' }]);
-  await clock.settle();
-  expect(read(BEGINNING, ['a', BEGINNING], ['b', BEGINNING])).toMatchObject({ through: '5' });
   expect(asked).toHaveLength(5);
+  await log.append([{ address: 'a', data: '3', keep: 'all' }]);
+  pages.forget();
+  expect(read(BEGINNING, ['a', BEGINNING], ['b', BEGINNING])).toMatchObject({ through: '5' });
+  expect(asked).toHaveLength(6);
 });

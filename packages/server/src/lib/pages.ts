@@ -1,4 +1,4 @@
-/** Pages of replays: read once and encoded once for all who want the same one in the same tick, as those do who come back together. */
+/** Pages of replays: read once and encoded once for all who want the same one, tick after tick, as those do who come back together. */
 import type { Position } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import { PAGE_BYTES, type Log, type LogEvent, type ReadPage } from './log.ts';
@@ -19,8 +19,9 @@ export class Pages {
   readonly #options: PagesOptions;
   #read: { readonly key: string; readonly page: ReadPage | PromiseLike<ReadPage> } | undefined;
   #encoded: { readonly events: readonly LogEvent[]; readonly bytes: Uint8Array } | undefined;
-  /** Whether they are to be forgotten at the end of this tick. */
-  #forgetting = false;
+  /** Somebody has wanted one in this tick. */
+  #isWanted = false;
+  #isWatching = false;
 
   constructor(options: PagesOptions) {
     this.#options = options;
@@ -29,10 +30,10 @@ export class Pages {
   /** What is behind `after` of these addresses, each only behind its own position. */
   read(after: Position, addresses: ReadonlyMap<string, Position>): ReadPage | PromiseLike<ReadPage> {
     const key = `${after}\n${[...addresses].join('\n')}`;
+    this.#keep();
     if (this.#read?.key === key) return this.#read.page;
     const page = this.#options.log.read({ after, addresses, limit: PAGE_EVENTS, maxBytes: PAGE_BYTES });
     this.#read = { key, page };
-    this.#forgetSoon();
     return page;
   }
 
@@ -43,22 +44,32 @@ export class Pages {
     // In one piece: a frame of its own for each event costs five times as much.
     const bytes = encoder.encode(events.map((event) => this.#options.encode(event)).join(''));
     this.#encoded = { events, bytes };
-    this.#forgetSoon();
+    this.#keep();
     return bytes;
   }
 
+  /** To be called when the log has moved on: who reads now is to get what is new in the same page. */
   forget(): void {
     this.#read = undefined;
     this.#encoded = undefined;
   }
 
-  #forgetSoon(): void {
-    if (this.#forgetting) return;
-    this.#forgetting = true;
-    this.#options.clock.defer(() => {
-      this.#forgetting = false;
+  #keep(): void {
+    this.#isWanted = true;
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    this.#options.clock.defer(() => this.#watch());
+  }
+
+  /** Once a tick, for as long as each tick wants something. */
+  #watch(): void {
+    if (this.#isWanted) {
+      this.#isWanted = false;
+      this.#options.clock.defer(() => this.#watch());
+    } else {
+      this.#isWatching = false;
       this.forget();
-    });
+    }
   }
 }
 
