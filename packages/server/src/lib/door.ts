@@ -25,7 +25,7 @@ import type { Outlet } from './outlet.ts';
 import { Turns } from './turns.ts';
 import { identify, type Identify, type Visitor } from './visitor.ts';
 
-const METHODS = 'GET, HEAD, POST, OPTIONS';
+const METHODS = ['GET', 'HEAD', 'POST', 'OPTIONS'];
 
 const encoder = new TextEncoder();
 
@@ -120,21 +120,17 @@ export class Door {
   ): Promise<Answer> {
     const { method } = request;
     if (method === 'OPTIONS') return answerPreflight(cors);
-    if (!METHODS.split(', ').includes(method)) {
+    if (!METHODS.includes(method)) {
       const error = refusal(
         'method_not_allowed',
         `The method ${method} means nothing here; use GET or POST.`,
       );
-      return toProblem(error, [...cors, ['allow', METHODS]]);
+      return toProblem(error, [...cors, ['allow', METHODS.join(', ')]]);
     }
     assertAcceptable(request.header('accept'));
-    const { identify: run } = this.#options;
-    const visitor = await this.withinTime(identify(request, cors, run, this.#options)).catch(
-      (error: unknown) => {
-        if (isCode(error, 'timeout')) return undefined;
-        throw error;
-      },
-    );
+    const identified = identify(request, cors, this.#options.identify, this.#options);
+    // A timer and its promises only where there is something to wait for.
+    const visitor = identified instanceof Promise ? await this.#inTime(identified) : identified;
     if (visitor === undefined) return this.sendAway(method, UNDECIDED, cors);
     if (visitor.error !== undefined) return toProblem(visitor.error, visitor.headers);
     this.#visitors.add(visitor);
@@ -151,6 +147,14 @@ export class Door {
     } finally {
       if (typeof answer?.body !== 'function') this.#visitors.delete(visitor);
     }
+  }
+
+  /** `undefined`: it takes too long. */
+  #inTime<T>(deciding: Promise<T>): Promise<T | undefined> {
+    return this.withinTime(deciding).catch((error: unknown) => {
+      if (isCode(error, 'timeout')) return undefined;
+      throw error;
+    });
   }
 
   /** The answer of somebody who is a visitor until it is opened, or for as long as deciding on anything may take. */

@@ -3,7 +3,8 @@ import { refusal } from '@linefeed/shared/wire';
 
 /** Quality of `text/event-stream` in an `Accept` header, 0 to 1: the most specific range that matches decides. */
 export function eventStreamQuality(accept: string | undefined): number {
-  if (accept === undefined || accept.trim() === '') return 1;
+  // As every EventSource has it.
+  if (accept === undefined || accept === 'text/event-stream' || accept.trim() === '') return 1;
   let best = { specificity: -1, quality: 0 };
   for (const range of splitOutsideQuotes(accept, ',')) {
     const [type = '', ...parameters] = splitOutsideQuotes(range, ';').map((part) => part.trim());

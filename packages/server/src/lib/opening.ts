@@ -32,9 +32,12 @@ export interface Control {
 /** So many times `maxSubscriptions` are looked at: who asks for a few too many is served the rest, and a flood is not. */
 export const MAX_NAMES_FACTOR = 4;
 
+/** Most have none, and to look for one costs more than the rest of the reading. */
+const NO_QUERY = new URLSearchParams();
+
 /** Reads a GET or HEAD. `rest` is what stands behind the feed's path, without its slash and percent-encoded. */
 export function readGet(request: IncomingRequest, rest: string): Opening {
-  const query = request.url.searchParams;
+  const query = request.url.search === '' ? NO_QUERY : request.url.searchParams;
   const header = request.header('last-event-id');
   const lastEventId =
     header !== undefined && header !== '' ? header : (query.get('last_event_id') ?? undefined);

@@ -1,6 +1,7 @@
 /** Who asks: runs `context`, and reads from its result what concerns the feed. */
 import { LinefeedError } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
+import { isThenable } from './source.ts';
 import { toReportedRefusal, type HeaderList, type IncomingRequest } from './exchange.ts';
 
 /** `context` as the core calls it. */
@@ -26,13 +27,18 @@ export interface Visitor extends Identified {
   readonly headers: HeaderList;
 }
 
-/** `error` is set where `context` refused; the headers it set before count all the same (a challenge, a cookie). */
-export async function identify(
+type MaybeRefused = Visitor & { readonly error?: unknown };
+
+/**
+ * `error` is set where `context` refused; the headers it set before count all the same (a challenge, a cookie). A promise
+ * only where `context` returns one.
+ */
+export function identify(
   request: IncomingRequest,
   cors: HeaderList,
   run: Identify | undefined,
   { clock, onError }: { readonly clock: Clock; readonly onError: (error: unknown) => void },
-): Promise<Visitor & { readonly error?: unknown }> {
+): MaybeRefused | Promise<MaybeRefused> {
   const nobody: Visitor = {
     id: randomId(),
     context: undefined,
@@ -42,8 +48,7 @@ export async function identify(
   };
   if (run === undefined) return nobody;
   const reply = { headers: new Headers() };
-  try {
-    const context = await run(request.toRequest(), reply);
+  const admit = (context: unknown): Visitor => {
     checkHeaders(reply.headers);
     return {
       id: nobody.id,
@@ -51,8 +56,17 @@ export async function identify(
       ...readSession(context, clock),
       headers: [...cors, ...reply.headers],
     };
+  };
+  const refuse = (error: unknown): MaybeRefused => ({
+    ...nobody,
+    headers: [...cors, ...reply.headers],
+    error: toReportedRefusal(error, onError),
+  });
+  try {
+    const context = run(request.toRequest(), reply);
+    return isThenable(context) ? Promise.resolve(context).then(admit).catch(refuse) : admit(context);
   } catch (error) {
-    return { ...nobody, headers: [...cors, ...reply.headers], error: toReportedRefusal(error, onError) };
+    return refuse(error);
   }
 }
 
