@@ -52,8 +52,8 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'authorises only connections with one subscription',
     file: 'server/src/lib/admission.ts',
-    find: 'if (options.authorize !== undefined) {',
-    replace: 'if (options.authorize !== undefined && alone) {',
+    find: 'return isAllowed === undefined ? entry :',
+    replace: 'return isAllowed === undefined || !alone ? entry :',
   },
   {
     name: 'takes a cursor of another epoch for its own',
