@@ -46,3 +46,12 @@ it('a page is read once for those who want the same of it, tick after tick, and 
   expect(read(BEGINNING, ['a', BEGINNING], ['b', BEGINNING])).toMatchObject({ through: '5' });
   expect(asked).toHaveLength(6);
 });
+
+it('a page that leads nowhere is read anew each time: something may have come since', async () => {
+  const log = memoryLog();
+  const pages = new Pages({ log, clock: createManualClock(), encode: ({ data }) => data });
+  const addresses = new Map([['a', BEGINNING]]);
+  expect(await pages.read(BEGINNING, addresses)).toMatchObject({ events: [], through: BEGINNING });
+  await log.append([{ address: 'a', data: '1', keep: 'all' }]);
+  expect(await pages.read(BEGINNING, addresses)).toMatchObject({ events: [{ data: '1' }], through: '1' });
+});

@@ -1,7 +1,8 @@
 /** Pages of replays: read once and encoded once for all who want the same one, tick after tick, as those do who come back together. */
-import type { Position } from '@linefeed/shared/wire';
+import { comparePositions, type Position } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import { PAGE_BYTES, type Log, type LogEvent, type ReadPage } from './log.ts';
+import { isThenable } from './source.ts';
 
 /** Most events of one page. */
 const PAGE_EVENTS = 500;
@@ -33,7 +34,16 @@ export class Pages {
     this.#keep();
     if (this.#read?.key === key) return this.#read.page;
     const page = this.#options.log.read({ after, addresses, limit: PAGE_EVENTS, maxBytes: PAGE_BYTES });
-    this.#read = { key, page };
+    const read = (this.#read = { key, page });
+    const drop = (): void => {
+      if (this.#read === read) this.#read = undefined;
+    };
+    // Of a page that leads nowhere only another one can tell what has come since: its reader would ask for ever.
+    const check = ({ through }: ReadPage): void => {
+      if (comparePositions(through, after) <= 0) drop();
+    };
+    if (isThenable(page)) page.then(check, drop);
+    else check(page);
     return page;
   }
 
