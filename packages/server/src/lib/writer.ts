@@ -61,7 +61,7 @@ export class Writer implements Flushable {
   }
 
   write(bytes: Uint8Array, now?: number): void {
-    this.flush(now);
+    if (this.#unwritten !== '') this.flush(now);
     this.#write(bytes, now);
   }
 
