@@ -9,7 +9,11 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{packages,examples}/*/**/*.test.{ts,tsx}', 'scripts/**/*.test.ts'],
+          include: [
+            '{packages,examples}/*/**/*.test.{ts,tsx}',
+            'scripts/**/*.test.ts',
+            'bench/lib/*.test.ts',
+          ],
           exclude: [...configDefaults.exclude, ...leftOut('unit')],
           setupFiles: ['scripts/vitest-setup.ts'],
           testTimeout: 15_000,

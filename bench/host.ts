@@ -4,11 +4,13 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import v8 from 'node:v8';
-import { answerCalls } from './lib/calls.ts';
+import { answerCalls, endWithParent } from './lib/calls.ts';
 import { makePayload, type ContenderOptions, type StartContender } from './lib/contender.ts';
+import type { Endpoint, Memory } from './lib/pair.ts';
 
 const [file = '', json = '{}'] = process.argv.slice(2);
 const options = JSON.parse(json) as ContenderOptions;
+endWithParent();
 const { start } = (await import(join(import.meta.dirname, file))) as { start: StartContender };
 const contender = await start(options);
 let published = 0;
@@ -35,25 +37,23 @@ await new Promise<void>((resolve) => control.listen(0, '127.0.0.1', resolve));
 let delays: ReturnType<typeof monitorEventLoopDelay> | undefined;
 
 answerCalls({
-  describe: () => ({
+  describe: (): Endpoint => ({
     port: contender.port,
     request: contender.request,
     control: (control.address() as AddressInfo).port,
   }),
   subscribers: () => contender.subscribers(),
-  cpu: () => {
-    if (contender.cpu !== undefined) return { user: contender.cpu(), system: 0 };
-    return process.cpuUsage();
-  },
-  memory: () => {
+  cpu: () => contender.cpu?.() ?? process.cpuUsage(),
+  memory: (): Memory => {
     globalThis.gc?.();
     globalThis.gc?.();
-    const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage();
-    const spaces = contender.rss === undefined ? v8.getHeapSpaceStatistics() : [];
-    const young = spaces
+    if (contender.rss !== undefined) return { rss: contender.rss() };
+    const { rss, heapUsed } = process.memoryUsage();
+    const young = v8
+      .getHeapSpaceStatistics()
       .filter(({ space_name }) => space_name.startsWith('new_'))
       .reduce((sum, { physical_space_size }) => sum + physical_space_size, 0);
-    return { rss: contender.rss?.() ?? rss, heapUsed, external, arrayBuffers, young };
+    return { rss, v8: { heapUsed, young } };
   },
   gc: () => globalThis.gc?.(),
   publish: (count: number) => publish(count),

@@ -2,7 +2,7 @@
 import { connect as connectSocket, type Socket } from 'node:net';
 import { answerCalls } from './lib/calls.ts';
 import { MARK_BYTE } from './lib/contender.ts';
-import type { Ticks } from './lib/pair.ts';
+import type { Endpoint, Ticks } from './lib/pair.ts';
 import { summarize, type Latencies } from './lib/stats.ts';
 
 interface Client {
@@ -12,20 +12,21 @@ interface Client {
   open: boolean;
 }
 
-interface Target {
-  readonly port: number;
-  readonly request: { readonly method: string; readonly path: string; readonly body?: string };
-  readonly control: number;
+/** What is waited for. */
+interface Arrival {
+  readonly total: number;
+  readonly resolve: () => void;
 }
+
+/** Longer than any contender needs for one tick. */
+const TICK_TIMEOUT_MS = 20_000;
+const FLOOD_TIMEOUT_MS = 50_000;
 
 const clients: Client[] = [];
 let marks = 0;
 let bytes = 0;
 let opened = 0;
-let closed = 0;
-/** What is waited for, and who is told. */
-let wanted = Infinity;
-let onWanted: () => void = () => undefined;
+let arrival: Arrival | undefined;
 let onClientMarks: ((client: Client, found: number) => void) | undefined;
 let control: Socket | undefined;
 
@@ -45,13 +46,27 @@ function read(client: Client, length: number): void {
   client.marks += found;
   marks += found;
   onClientMarks?.(client, found);
-  if (marks >= wanted) {
-    wanted = Infinity;
-    onWanted();
+  if (arrival !== undefined && marks >= arrival.total) arrival.resolve();
+}
+
+/** Resolves when so many marks more have arrived than now, in the turn in which the last one did. */
+async function arrive(count: number, timeoutMs: number): Promise<void> {
+  const before = marks;
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      arrival = { total: before + count, resolve };
+      timer = setTimeout(() => {
+        reject(new Error(`${marks - before} of ${count} events have arrived within ${timeoutMs} ms.`));
+      }, timeoutMs);
+    });
+  } finally {
+    clearTimeout(timer);
+    arrival = undefined;
   }
 }
 
-function openClient(port: number, head: string): Promise<void> {
+function openClient({ port, request }: Endpoint): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connectSocket({
       port,
@@ -60,43 +75,33 @@ function openClient(port: number, head: string): Promise<void> {
     });
     const client: Client = { socket, marks: 0, open: false };
     socket.on('connect', () => {
-      socket.write(head);
+      socket.write(headOf(request));
       resolve();
     });
     socket.on('error', reject);
-    socket.on('close', () => (closed += 1));
     clients.push(client);
   });
 }
 
-function headOf({ method, path, body }: Target['request'], lastEventId?: string): string {
+function headOf({ method, path, body, lastEventId }: Endpoint['request']): string {
   const length =
     body === undefined ? '' : `content-type: application/json\r\ncontent-length: ${body.length}\r\n`;
   const id = lastEventId === undefined ? '' : `last-event-id: ${lastEventId}\r\n`;
   return `${method} ${path} HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n${id}${length}\r\n${body ?? ''}`;
 }
 
-async function until(what: string, isSo: () => boolean, timeoutMs = 60_000): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!isSo()) {
-    if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms.`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
 /** Ticks until `ms` have passed, each when the one before has arrived everywhere. */
-function tickClosed(
-  count: number,
-  ms: number,
-  minTicks: number,
-  maxTicks: number,
+async function tickClosed({
+  count = 1,
+  ms = 700,
+  minTicks = 2,
+  maxTicks = 100_000,
   marksPerTick = count * clients.length,
-): Promise<object> {
+  timeoutMs = TICK_TIMEOUT_MS,
+}: Ticks): Promise<{ readonly events: number; readonly ms: number }> {
   const line = `${count}\n`;
   const start = performance.now();
   const before = marks;
-  const bytesBefore = bytes;
-  let ticks = 0;
   let running = true;
   // A load that sleeps between two reads is woken by each write, and the server pays: up to 1 µs, the more the slower it
   // is. One that never sleeps costs every contender the same.
@@ -104,25 +109,28 @@ function tickClosed(
     if (running) setImmediate(stayAwake);
   };
   stayAwake();
-  return new Promise((resolve) => {
-    const tick = (): void => {
-      const elapsed = performance.now() - start;
-      if (ticks >= minTicks && (elapsed >= ms || ticks >= maxTicks)) {
-        running = false;
-        resolve({ ticks, events: marks - before, bytes: bytes - bytesBefore, ms: elapsed });
-        return;
-      }
-      ticks += 1;
-      wanted = marks + marksPerTick;
-      onWanted = tick;
+  try {
+    for (let tick = 0; tick < maxTicks && (tick < minTicks || performance.now() - start < ms); tick += 1) {
+      const arrived = arrive(marksPerTick, timeoutMs);
       control!.write(line);
-    };
-    tick();
-  });
+      await arrived;
+    }
+    return { events: marks - before, ms: performance.now() - start };
+  } finally {
+    running = false;
+  }
 }
 
 /** Ticks at fixed times, whatever has arrived; an event's latency runs from the time its tick was due. */
-async function tickOpen(count: number, ticks: number, intervalMs: number): Promise<Latencies> {
+async function tickOpen({
+  count = 1,
+  ticks,
+  intervalMs,
+}: {
+  count?: number;
+  ticks: number;
+  intervalMs: number;
+}): Promise<Latencies> {
   const latencies: number[] = [];
   const start = performance.now() + 5;
   for (const client of clients) client.marks = 0;
@@ -132,49 +140,47 @@ async function tickOpen(count: number, ticks: number, intervalMs: number): Promi
       latencies.push(now - (start + Math.floor(index / count) * intervalMs));
     }
   };
-  const total = marks + ticks * count * clients.length;
-  for (let tick = 0; tick < ticks; tick += 1) {
-    const due = start + tick * intervalMs;
-    while (performance.now() < due) {
-      const left = due - performance.now();
-      await new Promise<void>((resolve) => {
-        // Timers are late by up to a millisecond or two; the rest is spun.
-        if (left > 3) setTimeout(resolve, left - 3);
-        else setImmediate(resolve);
-      });
+  try {
+    const arrived = arrive(ticks * count * clients.length, ticks * intervalMs + TICK_TIMEOUT_MS);
+    for (let tick = 0; tick < ticks; tick += 1) {
+      const due = start + tick * intervalMs;
+      while (performance.now() < due) {
+        const left = due - performance.now();
+        await new Promise<void>((resolve) => {
+          // Timers are late by up to a millisecond or two; the rest is spun.
+          if (left > 3) setTimeout(resolve, left - 3);
+          else setImmediate(resolve);
+        });
+      }
+      control!.write(`${count}\n`);
     }
-    control!.write(`${count}\n`);
+    await arrived;
+  } finally {
+    onClientMarks = undefined;
   }
-  await until('every event of the open loop', () => marks >= total, 90_000);
-  onClientMarks = undefined;
   return summarize(latencies);
 }
 
 answerCalls({
   connect: async ({
-    target,
+    endpoint,
     count,
     parallel = 200,
     requests,
-    lastEventId,
   }: {
-    target: Target;
+    endpoint: Endpoint;
     count: number;
     parallel?: number;
     requests?: readonly string[];
-    lastEventId?: string;
   }) => {
     if (control === undefined) {
-      control = connectSocket({ port: target.control, host: '127.0.0.1', noDelay: true });
+      control = connectSocket({ port: endpoint.control, host: '127.0.0.1', noDelay: true });
       control.on('error', () => undefined);
     }
     const first = clients.length;
     const one = async (index: number): Promise<void> => {
-      const path = requests?.[index % requests.length];
-      await openClient(
-        target.port,
-        headOf(path === undefined ? target.request : { ...target.request, path }, lastEventId),
-      );
+      const path = requests?.[index % requests.length] ?? endpoint.request.path;
+      await openClient({ ...endpoint, request: { ...endpoint.request, path } });
     };
     for (let index = 0; index < count; index += parallel) {
       const batch = Array.from({ length: Math.min(parallel, count - index) }, (_, k) =>
@@ -183,20 +189,23 @@ answerCalls({
       await Promise.all(batch);
       // The kernel has a connection before the server does; most servers answer at once, and some with their first event.
       const deadline = performance.now() + 100;
-      while (parallel < count && opened < clients.length && performance.now() < deadline) {
+      while (opened < clients.length && performance.now() < deadline) {
         await new Promise((resolve) => setTimeout(resolve, 1));
       }
     }
   },
-  opened: () => opened,
-  closedEarly: () => closed,
-  received: () => ({ marks, bytes }),
-  /** Resolves when so many marks more have arrived than at the last `reset`. */
-  awaitMarks: async ({ count, from, timeoutMs }: { count: number; from: number; timeoutMs?: number }) =>
-    await until(`${count} events`, () => marks - from >= count, timeoutMs),
-  closed: async ({ count = 1, ms = 700, minTicks = 2, maxTicks = 100_000, marksPerTick }: Ticks) =>
-    await tickClosed(count, ms, minTicks, maxTicks, marksPerTick),
-  open: async ({ count = 1, ticks = 10, intervalMs = 100 }) => await tickOpen(count, ticks, intervalMs),
+  /** Opens all at once; milliseconds until each has so many events. */
+  flood: async ({ endpoint, count, events }: { endpoint: Endpoint; count: number; events: number }) => {
+    const start = performance.now();
+    const arrived = arrive(count * events, FLOOD_TIMEOUT_MS).then(() => performance.now() - start);
+    const connected = Promise.all(Array.from({ length: count }, () => openClient(endpoint)));
+    const [ms] = await Promise.all([arrived, connected]);
+    return ms;
+  },
+  /** Bytes since the start. */
+  received: () => bytes,
+  closed: tickClosed,
+  open: tickOpen,
   /** Lets one client read nothing more; it counts no longer. */
   stall: () => {
     const client = clients.pop()!;

@@ -1,5 +1,5 @@
 /** Case 2: many events in one tick. */
-import { ratios, runsOf, type Case, type Measurement, type Target } from '../lib/case.ts';
+import { many, ratios, runsOf, type Case, type Measurement, type Missing, type Target } from '../lib/case.ts';
 import { measureFanOut } from '../lib/fan-out.ts';
 
 /** What costs over 20 µs for an event would need seconds for one tick of 100. */
@@ -16,19 +16,19 @@ export const burst: Case = {
   async run(settings) {
     const { connections = 1_000, bytes = 100 } = settings;
     const measurements: Measurement[] = [];
-    const missing: Record<string, string> = {};
+    const missing: Missing[] = [];
     const targets: Target[] = [];
     for (const [count, limit, names] of [
       [10, 5, [...QUICK_ONES, 'h3', 'hono', 'trpc']],
       [100, 20, QUICK_ONES],
     ] as const) {
-      const variant = `${count} events per tick, ${connections.toLocaleString('en')} connections, ${bytes} B`;
+      const variant = `${count} events per tick, ${many(connections)} connections, ${many(bytes)} B`;
       const measured = await measureFanOut(
         { variant, connections, bytes, contenders: names, count, minTicks: 2 },
         settings,
       );
       measurements.push(...measured.measurements);
-      Object.assign(missing, measured.missing);
+      missing.push(...measured.missing);
       const rate = (name: string): readonly number[] => runsOf(measurements, variant, name, 'perCpuSecond');
       targets.push({
         text: `events per CPU second against a bare loop that writes each: ${count} per tick`,

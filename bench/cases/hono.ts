@@ -1,5 +1,5 @@
 /** Case 10: the same feed where a framework hands out Request and takes Response. */
-import { ratios, runsOf, type Case } from '../lib/case.ts';
+import { many, ratios, runsOf, type Case } from '../lib/case.ts';
 import { measureFanOut } from '../lib/fan-out.ts';
 
 export const hono: Case = {
@@ -11,7 +11,7 @@ export const hono: Case = {
   usesPeers: true,
   async run(settings) {
     const { connections = 1_000, bytes = 100 } = settings;
-    const variant = `${connections.toLocaleString('en')} connections, ${bytes} B`;
+    const variant = `${many(connections)} connections, ${many(bytes)} B`;
     const { measurements, missing } = await measureFanOut(
       { variant, connections, bytes, contenders: ['linefeed', 'linefeed-hono', 'hono'] },
       settings,

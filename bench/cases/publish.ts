@@ -1,9 +1,8 @@
 /** Case 11: what publishing costs, by log. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Case, Measurement } from '../lib/case.ts';
 import { note } from '../lib/fan-out.ts';
+import { makeFolder } from '../lib/folder.ts';
 import { Pair } from '../lib/pair.ts';
 
 export const publish: Case = {
@@ -14,7 +13,7 @@ export const publish: Case = {
   columns: ['cpu', 'rate'],
   usesPeers: false,
   async run(settings) {
-    const folder = mkdtempSync(join(tmpdir(), 'linefeed-bench-'));
+    const folder = makeFolder('linefeed-bench-');
     const variant = 'events of 100 B';
     const file = 'contenders/linefeed-publish.ts';
     const setups: ReadonlyArray<readonly [string, number, string | undefined]> = [
@@ -65,7 +64,6 @@ export const publish: Case = {
       }
     } finally {
       await Promise.all(groups.flat().map((pair) => pair.end()));
-      rmSync(folder, { recursive: true, force: true });
     }
     const measurements: Measurement[] = setups.map(([contender], index) => ({
       variant,

@@ -1,72 +1,57 @@
 /** Case 9: a source that runs for each client. */
-import { ratios, runsOf, type Case, type Measurement, type Target } from '../lib/case.ts';
-import { chooseContenders, measureFanOut, note } from '../lib/fan-out.ts';
-import { Pair } from '../lib/pair.ts';
+import { many, ratios, runsOf, type Case, type Target } from '../lib/case.ts';
+import { measureFanOut } from '../lib/fan-out.ts';
+import { measureFlood } from '../lib/flood.ts';
+
+const EVENTS = 100;
+const CONTENDERS = ['linefeed-streams', 'floor-streams', 'trpc'];
 
 export const streams: Case = {
   name: 'streams',
-  title: 'Streams: 1,000 sources at once',
+  title: 'Streams: a source for each client',
   about:
-    'Each client opens a stream of its own: an async generator that yields events with ids. First one event per tick, when an emitter says so; then 100 as fast as they are taken, connecting included. Linefeed validates each event, as its contract wants; the tRPC procedure has no output schema.',
+    'Each client opens a stream of its own: an async generator that yields events with ids. First one event per tick, when an emitter says so; then 100 as fast as they are taken, connecting included. Linefeed validates each event, as its contract wants; the tRPC procedure has no output schema. The floor is a bare server with the same generators, which writes what they yield in one turn in one piece.',
   columns: ['cpu', 'system', 'rate'],
   plot: 'cpu',
   usesPeers: true,
   async run(settings) {
     const { connections = 1_000, bytes = 100 } = settings;
-    const events = 100;
-    const variant = `${connections.toLocaleString('en')} streams of ${events} events, ${bytes} B`;
-    const { chosen, missing } = chooseContenders(['linefeed-streams', 'trpc'], settings.only);
-    const pairs: Pair[] = [];
-    const metrics = new Map<string, Record<string, number[]>>();
-    try {
-      for (const { name, file } of chosen) {
-        pairs.push(await Pair.start(name, file, { bytes, streamEvents: events }));
-        metrics.set(name, {});
-      }
-      for (let round = 0; round <= settings.rounds; round += 1) {
-        for (const pair of pairs) {
-          await pair.server.call('gc');
-          const { marks } = await pair.load.call<{ marks: number }>('received');
-          const before = await pair.cpu();
-          const began = performance.now();
-          await pair.load.call('connect', { target: pair.target, count: connections, parallel: connections });
-          await pair.load.call('awaitMarks', { count: connections * events, from: marks });
-          const ms = performance.now() - began;
-          const after = await pair.cpu();
-          await pair.load.call('disconnect');
-          if (round === 0) continue;
-          const values = metrics.get(pair.name)!;
-          const system = after.system - before.system;
-          note(values, 'cpu', (after.user - before.user + system) / connections / events);
-          note(values, 'system', system / connections / events);
-          note(values, 'rate', (connections * events * 1_000) / ms);
-        }
-        if (round === 0) continue;
-        const line = [...metrics].map(([name, { cpu }]) => `${name} ${cpu!.at(-1)!.toFixed(2)}`);
-        settings.say(`  run ${round} of ${settings.rounds}, µs per event: ${line.join(', ')}`);
-      }
-    } finally {
-      await Promise.all(pairs.map((pair) => pair.end()));
-    }
-    const paced = `${connections.toLocaleString('en')} streams, one event per tick, ${bytes} B`;
+    const paced = `${many(connections)} streams, one event per tick, ${many(bytes)} B`;
+    const flooding = `${many(connections)} streams of ${EVENTS} events, ${many(bytes)} B`;
     const ticking = await measureFanOut(
-      { variant: paced, connections, bytes, contenders: ['linefeed-streams', 'trpc'] },
+      { variant: paced, connections, bytes, contenders: CONTENDERS },
       settings,
     );
-    const measurements: Measurement[] = [
-      ...ticking.measurements,
-      ...[...metrics].map(([contender, values]) => ({ variant, contender, metrics: values })),
-    ];
-    const targets: Target[] = [paced, variant].map((which) => ({
-      ...(which === paced ? { headline: 'CPU of an event of 1,000 streams, against tRPC' } : {}),
-      text: `CPU per event against tRPC: ${which}`,
-      runs: ratios(
-        runsOf(measurements, which, 'linefeed-streams', 'cpu'),
-        runsOf(measurements, which, 'trpc', 'cpu'),
-      ),
-      limit: 1 / 5,
-      direction: 'at most',
-    }));
-    return { measurements, missing, targets };
+    const flooded = await measureFlood(
+      {
+        variant: flooding,
+        contenders: CONTENDERS,
+        clients: connections,
+        events: EVENTS,
+        options: { bytes, streamEvents: EVENTS },
+      },
+      settings,
+    );
+    const measurements = [...ticking.measurements, ...flooded.measurements];
+    const target = (variant: string, headline: string): Target => {
+      const cpu = (name: string): readonly number[] => runsOf(measurements, variant, name, 'cpu');
+      return {
+        text: `CPU per event against tRPC: ${variant}`,
+        headline,
+        runs: ratios(cpu('linefeed-streams'), cpu('trpc')),
+        floor: ratios(cpu('floor-streams'), cpu('trpc')),
+        limit: 1 / 5,
+        direction: 'at most',
+      };
+    };
+    return {
+      title: `Streams: ${many(connections)} sources at once`,
+      measurements,
+      missing: [...ticking.missing, ...flooded.missing],
+      targets: [
+        target(paced, `CPU of an event of ${many(connections)} streams, one at a time, against tRPC`),
+        target(flooding, 'the same where sources yield as fast as they can'),
+      ],
+    };
   },
 };

@@ -20,11 +20,10 @@ export async function start({ bytes, ...options }: ContenderOptions): Promise<Co
   for (let n = 0; n < events; n += 1) void feed.publish('news', makePayload(n, bytes));
   return {
     port: await listen(server),
-    request: { method: 'GET', path: '/events/news' },
+    request: { method: 'GET', path: '/events/news', lastEventId: cursor },
     subscribers: () => feed.stats().connections,
     publish: (payloads) => {
       for (const payload of payloads) void feed.publish('news', payload);
     },
-    actions: { cursor: () => cursor },
   };
 }

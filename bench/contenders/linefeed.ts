@@ -14,7 +14,8 @@ export async function start(options: ContenderOptions): Promise<Contender> {
     path: '/events',
     log: memoryLog({ maxEvents: 10_000 }),
     maxConnections: 100_000,
-    ...(options['pingMs'] === undefined ? {} : { pingMs: options['pingMs'] as number }),
+    pingMs: options['pingMs'] as number | undefined,
+    stallTimeoutMs: options['stallTimeoutMs'] as number | undefined,
   });
   const server = createServer(toNodeHandler(feed));
   return {

@@ -1,17 +1,17 @@
 /** nchan: nginx's module, one worker, an event stream over its own buffer of messages. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Contender } from '../lib/contender.ts';
+import { makeFolder } from '../lib/folder.ts';
 import { cpuOf, listen, rssOf } from '../lib/listen.ts';
 import { findNchan } from '../lib/nchan.ts';
 
 export async function start(): Promise<Contender> {
   const { nginx, module } = findNchan()!;
-  const folder = mkdtempSync(join(tmpdir(), 'linefeed-nchan-'));
+  const folder = makeFolder('linefeed-nchan-');
   const probe = createServer();
   const port = await listen(probe);
   await new Promise((resolve) => probe.close(resolve));
@@ -31,6 +31,9 @@ http {
   fastcgi_temp_path ${folder}/fastcgi;
   uwsgi_temp_path ${folder}/uwsgi;
   scgi_temp_path ${folder}/scgi;
+  # The publisher's connection rests while the others have their turns.
+  keepalive_timeout 1h;
+  client_header_timeout 1h;
   keepalive_requests 1000000;
   server {
     listen 127.0.0.1:${port} backlog=4096;
@@ -48,11 +51,8 @@ http {
       stdio: 'ignore',
     },
   );
-  process.on('exit', () => {
-    child.kill('SIGKILL');
-    for (const pid of workers()) process.kill(pid, 'SIGKILL');
-    rmSync(folder, { recursive: true, force: true });
-  });
+  // Before its folder goes; its worker goes with it.
+  process.prependListener('exit', () => child.kill('SIGTERM'));
   const workers = (): number[] => {
     const path = `/proc/${child.pid}/task/${child.pid}/children`;
     return existsSync(path) ? readFileSync(path, 'utf8').trim().split(' ').filter(Boolean).map(Number) : [];
@@ -84,8 +84,8 @@ http {
       });
       publisher.write(requests.join(''));
     },
-    cpu: () => workers().reduce((sum, pid) => sum + cpuOf(pid), 0),
-    rss: () => workers().reduce((sum, pid) => sum + rssOf(pid), 0),
+    cpu: () => cpuOf(workers()[0]!),
+    rss: () => rssOf(workers()[0]!),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Calls between processes over Node's own channel: a name and an argument there, a result back. */
 import { fork, type ChildProcess } from 'node:child_process';
+import { exitOnSignals } from './folder.ts';
 
 interface Call {
   readonly id: number;
@@ -14,7 +15,7 @@ interface Reply {
 }
 
 /** Longest that one call may take, in milliseconds: a bench never hangs. */
-const CALL_TIMEOUT_MS = 120_000;
+const CALL_TIMEOUT_MS = 60_000;
 
 /** A process of the bench that answers calls. */
 export class Remote {
@@ -23,9 +24,9 @@ export class Remote {
   readonly #name: string;
   #id = 0;
 
-  constructor(file: string, args: readonly string[], { execArgv = [] as readonly string[] } = {}) {
-    this.#name = `${file.split('/').at(-1)} ${args[0] ?? ''}`;
-    this.#child = fork(file, args, { execArgv: ['--expose-gc', '--no-warnings', ...execArgv] });
+  constructor(file: string, args: readonly string[], flags: readonly string[] = []) {
+    this.#name = [file.split('/').at(-1), ...args.slice(0, 1)].join(' ');
+    this.#child = fork(file, args, { execArgv: ['--expose-gc', '--no-warnings', ...flags] });
     this.#child.on('message', (reply: Reply) => {
       const waiting = this.#waiting.get(reply.id);
       this.#waiting.delete(reply.id);
@@ -36,10 +37,6 @@ export class Remote {
       for (const { reject } of this.#waiting.values()) reject(new Error(`${this.#name} ended (${code}).`));
       this.#waiting.clear();
     });
-  }
-
-  get pid(): number {
-    return this.#child.pid!;
   }
 
   async call<T>(name: string, argument?: unknown): Promise<T> {
@@ -77,9 +74,16 @@ export function answerCalls(functions: Record<string, (argument: never) => unkno
     const call = async (): Promise<unknown> => await functions[name]!(argument as never);
     call().then(
       (result) => process.send?.({ id, result } satisfies Reply),
-      (error: unknown) =>
-        process.send?.({ id, error: String((error as Error).stack ?? error) } satisfies Reply),
+      ({ message, stack }: Error) => process.send?.({ id, error: `${message}\n${stack}` } satisfies Reply),
     );
   });
-  process.on('disconnect', () => process.exit(0));
+  endWithParent();
+}
+
+/** A process that is still starting has to end with its parent too. */
+export function endWithParent(): void {
+  exitOnSignals();
+  const end = (): never => process.exit(0);
+  if (process.connected) process.once('disconnect', end);
+  else end();
 }

@@ -20,13 +20,22 @@ export interface Measurement {
   readonly metrics: Readonly<Record<string, readonly number[]>>;
 }
 
+/** A contender that could not be measured in one variant, and why. */
+export interface Missing {
+  readonly variant: string;
+  readonly contender: string;
+  readonly why: string;
+}
+
 /** What is to be reached: a ratio, per round, and its limit. */
 export interface Target {
   readonly text: string;
+  /** Empty: not measured. */
   readonly runs: readonly number[];
+  /** For `within`: how far from 1, to both sides. */
   readonly limit: number;
-  readonly direction: 'at most' | 'at least';
-  /** The same of the bare loop: what no server in Node gets below. */
+  readonly direction: 'at most' | 'at least' | 'within';
+  /** The same of a bare server: how near to the limit one in Node gets at all. */
   readonly floor?: readonly number[];
   /** What the project's README calls it, if it names it. */
   readonly headline?: string;
@@ -35,11 +44,11 @@ export interface Target {
 }
 
 export interface CaseResult {
+  /** Where the sizes that were run belong into the heading. */
+  readonly title?: string;
   readonly measurements: readonly Measurement[];
   readonly targets: readonly Target[];
-  /** Contenders that could not be measured, and why. */
-  readonly missing?: Readonly<Record<string, string>>;
-  readonly seconds?: number;
+  readonly missing?: readonly Missing[];
 }
 
 export interface Case {
@@ -65,11 +74,10 @@ export const METRICS: Readonly<Record<string, { readonly title: string; readonly
   p999: { title: 'p99.9', unit: 'ms' },
   connectCpu: { title: 'CPU per connect', unit: 'µs' },
   rss: { title: 'RSS per connection', unit: 'kB' },
+  rssLessYoung: { title: 'of it not in the young generation', unit: 'kB' },
   heap: { title: 'heap per connection', unit: 'kB' },
   pingCore: { title: 'pings, share of a core', unit: '%' },
   stall: { title: 'longest stall', unit: 'ms' },
-  bytesRate: { title: 'MB per CPU second', unit: 'MB/s' },
-  share: { title: 'share of the other', unit: '%' },
   instantiations: { title: 'instantiations', unit: '' },
   seconds: { title: 'check time', unit: 's' },
   gzip: { title: 'minified, gzip', unit: 'bytes' },
@@ -90,4 +98,9 @@ export function runsOf(
 /** The ratio of two contenders in each round; empty where one of them is missing. */
 export function ratios(top: readonly number[], bottom: readonly number[]): number[] {
   return top.flatMap((value, round) => (bottom[round] === undefined ? [] : [value / bottom[round]]));
+}
+
+/** A number of something, as headings and tables write it. */
+export function many(count: number): string {
+  return count.toLocaleString('en');
 }

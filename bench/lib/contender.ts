@@ -17,21 +17,31 @@ export interface ContenderOptions {
   readonly [option: string]: unknown;
 }
 
+/** Microseconds of CPU. */
+export interface Cpu {
+  readonly user: number;
+  readonly system: number;
+}
+
 export interface Contender {
   readonly port: number;
   /** What a client sends to open its stream. */
-  readonly request: { readonly method: 'GET' | 'POST'; readonly path: string; readonly body?: string };
+  readonly request: {
+    readonly method: 'GET' | 'POST';
+    readonly path: string;
+    readonly body?: string;
+    readonly lastEventId?: string;
+  };
   /** Streams that are open and get what is published. */
   subscribers(): number | Promise<number>;
   /** Publishes events in one tick. */
   publish(payloads: readonly Payload[]): unknown;
-  /** Microseconds of CPU, where another process does the work. */
-  cpu?(): number;
+  /** Where another process does the work. */
+  cpu?(): Cpu;
   /** Bytes of memory, where another process does the work. */
   rss?(): number;
   /** What single cases call. */
   readonly actions?: Readonly<Record<string, (argument: never) => unknown>>;
-  close?(): unknown;
 }
 
 export type StartContender = (options: ContenderOptions) => Promise<Contender>;

@@ -1,4 +1,4 @@
-/** Everything that is measured side by side, in the order of the tables. */
+/** Everything that is measured side by side, in the order of its turns: who is compared stands side by side. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { findNchan } from './nchan.ts';
@@ -18,17 +18,17 @@ const peer = (): string | undefined =>
 
 /** Those of the broadcast. */
 const BROADCASTERS: readonly ContenderEntry[] = [
-  { name: 'linefeed', title: '**Linefeed**', file: 'contenders/linefeed.ts', missing: here },
-  { name: 'floor', title: 'bare `socket.write` loop', file: 'contenders/floor.ts', missing: here },
   { name: 'res-write', title: 'bare `res.write` loop', file: 'contenders/res-write.ts', missing: here },
+  { name: 'floor', title: 'bare `socket.write` loop', file: 'contenders/floor.ts', missing: here },
+  { name: 'linefeed', title: '**Linefeed**', file: 'contenders/linefeed.ts', missing: here },
   {
     name: 'nchan',
     title: 'nchan (nginx, C)',
     file: 'contenders/nchan.ts',
     missing: () => (findNchan() === undefined ? 'nginx or its module nchan is not installed' : undefined),
   },
-  { name: 'fastify-sse', title: '@fastify/sse', file: 'peers/fastify-sse.ts', missing: peer },
   { name: 'better-sse', title: 'better-sse', file: 'peers/better-sse.ts', missing: peer },
+  { name: 'fastify-sse', title: '@fastify/sse', file: 'peers/fastify-sse.ts', missing: peer },
   { name: 'h3', title: 'h3', file: 'peers/h3.ts', missing: peer },
   { name: 'hono', title: 'Hono `streamSSE`', file: 'peers/hono.ts', missing: peer },
   { name: 'graphql-sse', title: 'graphql-sse', file: 'peers/graphql-sse.ts', missing: peer },
@@ -64,6 +64,14 @@ const OTHERS: readonly ContenderEntry[] = [
     options: { encodes: true },
     missing: here,
   },
+  {
+    name: 'floor-answering',
+    title: 'bare socket that greets and encodes',
+    file: 'contenders/floor-history.ts',
+    options: { encodes: true, answers: true },
+    missing: here,
+  },
+  { name: 'floor-streams', title: 'bare sockets', file: 'contenders/floor-streams.ts', missing: here },
   { name: 'linefeed-streams', title: '**Linefeed**', file: 'contenders/linefeed-streams.ts', missing: here },
   {
     name: 'linefeed-hono',

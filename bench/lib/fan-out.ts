@@ -1,7 +1,81 @@
-/** The measurement that most cases share: several contenders with their connections open, run in turns. */
-import type { Measurement, Settings } from './case.ts';
+/** How contenders are measured side by side: in turns, and most of them with all their connections open. */
+import type { Measurement, Missing, Settings } from './case.ts';
 import { CONTENDERS, type ContenderEntry } from './contenders.ts';
 import { Pair, type Ticks } from './pair.ts';
+
+export interface Measured {
+  readonly measurements: readonly Measurement[];
+  readonly missing: readonly Missing[];
+}
+
+export interface Turns<T extends { end(): Promise<void> }> {
+  readonly variant: string;
+  readonly contenders: readonly string[];
+  /** The metric that is printed after each round. */
+  readonly shown: string;
+  /** Starts one and warms it; it stays for all its runs. */
+  readonly start: (entry: ContenderEntry) => Promise<T>;
+  /** One run: a value for each metric. */
+  readonly measure: (started: T) => Promise<Readonly<Record<string, number>>>;
+}
+
+/** Those of them that may be measured, in the order of `CONTENDERS`, and why the others may not. */
+function chooseContenders(
+  variant: string,
+  names: readonly string[],
+  only: readonly string[] | undefined,
+): { readonly chosen: readonly ContenderEntry[]; readonly missing: Missing[] } {
+  const missing: Missing[] = [];
+  const chosen = CONTENDERS.filter((entry) => {
+    if (!names.includes(entry.name) || (only !== undefined && !only.includes(entry.name))) return false;
+    const why = entry.missing();
+    if (why !== undefined) missing.push({ variant, contender: entry.name, why });
+    return why === undefined;
+  });
+  return { chosen, missing };
+}
+
+/** Runs them A B C C B A A B C …: who comes after whom is not always the same. One that fails is named and left out. */
+export async function takeTurns<T extends { end(): Promise<void> }>(
+  { variant, contenders, shown, start, measure }: Turns<T>,
+  { rounds, only, say }: Settings,
+): Promise<Measured> {
+  const { chosen, missing } = chooseContenders(variant, contenders, only);
+  const running: Array<{ name: string; started: T; metrics: Record<string, number[]> }> = [];
+  const leaveOut = (name: string, error: unknown): void => {
+    missing.push({ variant, contender: name, why: firstLine(error) });
+    say(`  ${name} is left out of ${variant}: ${firstLine(error)}`);
+  };
+  try {
+    for (const entry of chosen) {
+      try {
+        running.push({ name: entry.name, started: await start(entry), metrics: {} });
+      } catch (error) {
+        leaveOut(entry.name, error);
+      }
+    }
+    for (let round = 1; round <= rounds && running.length > 0; round += 1) {
+      for (const one of round % 2 === 1 ? [...running] : running.toReversed()) {
+        try {
+          const values = await measure(one.started);
+          for (const [metric, value] of Object.entries(values)) note(one.metrics, metric, value);
+        } catch (error) {
+          leaveOut(one.name, error);
+          running.splice(running.indexOf(one), 1);
+          await one.started.end();
+        }
+      }
+      const line = running.map(({ name, metrics }) => `${name} ${metrics[shown]?.at(-1)?.toFixed(2)}`);
+      say(`  ${variant}, run ${round} of ${rounds}, ${shown}: ${line.join(', ')}`);
+    }
+  } finally {
+    await Promise.all(running.map(({ started }) => started.end()));
+  }
+  return {
+    measurements: running.map(({ name, metrics }) => ({ variant, contender: name, metrics })),
+    missing,
+  };
+}
 
 export interface FanOut {
   readonly variant: string;
@@ -12,6 +86,8 @@ export interface FanOut {
   readonly count?: number;
   readonly minTicks?: number;
   readonly marksPerTick?: number;
+  /** Longest that one tick may take. */
+  readonly timeoutMs?: number;
   /** Ticks at fixed times, for latencies; without, none are measured. */
   readonly open?: { readonly ticks: number; readonly intervalMs: number };
   readonly options?: Readonly<Record<string, unknown>>;
@@ -19,85 +95,64 @@ export interface FanOut {
   readonly connect?: (contender: string) => object;
 }
 
-export interface Measured {
-  readonly measurements: readonly Measurement[];
-  readonly missing: Readonly<Record<string, string>>;
-}
+/** A server that is near its bound shows its queue, not its latency, and takes minutes for it. */
+const HEADROOM = 1.2;
 
-/** Those of them that may be measured, and why the others may not. */
-export function chooseContenders(
-  names: readonly string[],
-  only: readonly string[] | undefined,
-): { readonly chosen: readonly ContenderEntry[]; readonly missing: Record<string, string> } {
-  const missing: Record<string, string> = {};
-  const chosen = CONTENDERS.filter(({ name, missing: why }) => {
-    if (!names.includes(name) || (only !== undefined && !only.includes(name))) return false;
-    const reason = why();
-    if (reason !== undefined) missing[name] = reason;
-    return reason === undefined;
-  });
-  return { chosen, missing };
-}
-
-/** Starts the contenders, opens and warms them, and runs them A B C A B C … */
+/** What an event costs to everybody who is connected. */
 export async function measureFanOut(fanOut: FanOut, settings: Settings): Promise<Measured> {
-  const { variant, connections, bytes, count = 1, minTicks = 3, open, options = {}, connect } = fanOut;
-  const { say, rounds, runMs } = settings;
-  const { chosen, missing } = chooseContenders(fanOut.contenders, settings.only);
-  const pairs: Pair[] = [];
-  const metrics = new Map<string, Record<string, number[]>>();
-  const { marksPerTick } = fanOut;
+  const { variant, connections, bytes, contenders, count = 1, minTicks = 3, open, options, connect } = fanOut;
+  const { marksPerTick, timeoutMs } = fanOut;
   const ticks: Ticks = {
     count,
-    ms: runMs,
+    ms: settings.runMs,
     minTicks,
     ...(marksPerTick === undefined ? {} : { marksPerTick }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
   };
-  try {
-    for (const { name, file } of chosen) {
-      try {
-        const pair = await Pair.start(name, file, { bytes, ...options });
-        pairs.push(pair);
-        await pair.connect(connections, connect?.(name));
-        await pair.cost(ticks);
-        if (!settings.quick) await pair.cost(ticks);
-        metrics.set(name, {});
-      } catch (error) {
-        missing[name] = firstLine(error);
-        say(`  ${name}: ${firstLine(error)}`);
-      }
-    }
-    for (let round = 1; round <= rounds; round += 1) {
-      for (const pair of pairs) {
-        const values = metrics.get(pair.name);
-        if (values === undefined) continue;
-        const cost = await pair.cost(ticks);
-        note(values, 'cpu', cost.cpuUsPerEvent);
-        note(values, 'system', cost.systemUsPerEvent);
-        note(values, 'rate', cost.eventsPerSecond);
-        note(values, 'perCpuSecond', 1e6 / cost.cpuUsPerEvent);
-        if (open === undefined) continue;
+  /** Events per second of the latencies. */
+  const pace =
+    open === undefined ? Infinity : ((marksPerTick ?? count * connections) * 1_000) / open.intervalMs;
+  const holdsPace = new Set<Pair>();
+  return await takeTurns(
+    {
+      variant,
+      contenders,
+      shown: 'cpu',
+      start: async ({ name, file, options: own }) => {
+        const pair = await Pair.start(name, file, { bytes, ...options, ...own });
+        try {
+          await pair.connect(connections, connect?.(name));
+          await pair.cost(ticks);
+          const { cpuUsPerEvent } = await pair.cost(ticks);
+          // By its CPU: events per second of a short run tell what else the machine does.
+          if (cpuUsPerEvent * pace * HEADROOM <= 1e6) holdsPace.add(pair);
+          return pair;
+        } catch (error) {
+          await pair.end();
+          throw error;
+        }
+      },
+      measure: async (pair) => {
+        const { cpuUsPerEvent, systemUsPerEvent, eventsPerSecond } = await pair.cost(ticks);
+        const cost = {
+          cpu: cpuUsPerEvent,
+          system: systemUsPerEvent,
+          rate: eventsPerSecond,
+          perCpuSecond: 1e6 / cpuUsPerEvent,
+        };
+        if (open === undefined || !holdsPace.has(pair)) return cost;
         const { p50, p99, p999 } = await pair.latency({ count, ...open });
-        note(values, 'p50', p50);
-        note(values, 'p99', p99);
-        note(values, 'p999', p999);
-      }
-      const line = [...metrics].map(([name, { cpu }]) => `${name} ${cpu!.at(-1)!.toFixed(2)}`);
-      say(`  ${variant}, run ${round} of ${rounds}, µs per event: ${line.join(', ')}`);
-    }
-  } finally {
-    await Promise.all(pairs.map((pair) => pair.end()));
-  }
-  return {
-    measurements: [...metrics].map(([contender, values]) => ({ variant, contender, metrics: values })),
-    missing,
-  };
+        return { ...cost, p50, p99, p999 };
+      },
+    },
+    settings,
+  );
 }
 
 export function note(values: Record<string, number[]>, metric: string, value: number): void {
   (values[metric] ??= []).push(value);
 }
 
-export function firstLine(error: unknown): string {
+function firstLine(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0]!;
 }

@@ -1,6 +1,7 @@
 /** What every server needs of the machine: a free port, and what the kernel knows of a process. */
 import { readFileSync } from 'node:fs';
 import type { AddressInfo, Server } from 'node:net';
+import type { Cpu } from './contender.ts';
 
 /** Listens on a free port of this machine alone. */
 export async function listen(server: Pick<Server, 'listen' | 'address'>): Promise<number> {
@@ -15,9 +16,13 @@ export function chunkOf(text: string): Buffer {
   return Buffer.concat([Buffer.from(`${bytes.byteLength.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]);
 }
 
-/** Microseconds that a process of one thread was on a core. */
-export function cpuOf(pid: number): number {
-  return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1_000;
+/** CPU of a process of one thread: all of it to the nanosecond, the kernel's part in clock ticks of 10 ms. */
+export function cpuOf(pid: number): Cpu {
+  const total = Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1_000;
+  // The name, second of the fields, may hold spaces; the kernel's time is the 15th.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+  const system = Number(fields[12]) * 10_000;
+  return { user: total - system, system };
 }
 
 /** Bytes of memory that a process holds. */

@@ -1,20 +1,17 @@
 /** One contender under load: its server process, its load process, and the measurements that both make together. */
 import { join } from 'node:path';
 import { Remote } from './calls.ts';
-import type { ContenderOptions } from './contender.ts';
+import type { Contender, ContenderOptions, Cpu } from './contender.ts';
 import type { Latencies } from './stats.ts';
 
 const FOLDER = join(import.meta.dirname, '..');
 
-export interface Target {
+/** Where a contender listens, and how it is asked. */
+export interface Endpoint {
   readonly port: number;
+  /** Where the load ticks it. */
   readonly control: number;
-  readonly request: { readonly method: string; readonly path: string; readonly body?: string };
-}
-
-export interface Cpu {
-  readonly user: number;
-  readonly system: number;
+  readonly request: Contender['request'];
 }
 
 /** What a run of closed ticks cost. */
@@ -22,18 +19,16 @@ export interface Cost {
   readonly cpuUsPerEvent: number;
   readonly systemUsPerEvent: number;
   readonly eventsPerSecond: number;
-  readonly bytesPerEvent: number;
-  readonly ticks: number;
-  readonly events: number;
 }
 
 export interface Memory {
   readonly rss: number;
-  readonly heapUsed: number;
-  readonly external: number;
-  readonly arrayBuffers: number;
-  /** What V8's young generation takes of it, whatever is held. */
-  readonly young: number;
+  /** Of the server's own heap; `undefined` where another process serves. */
+  readonly v8?: {
+    readonly heapUsed: number;
+    /** What its young generation takes, whatever is held. */
+    readonly young: number;
+  };
 }
 
 export interface Ticks {
@@ -44,41 +39,43 @@ export interface Ticks {
   readonly maxTicks?: number;
   /** Events that a tick brings to all clients together; default: each event to every client. */
   readonly marksPerTick?: number;
+  /** Longest that one tick may take. */
+  readonly timeoutMs?: number;
 }
 
 export class Pair {
   readonly name: string;
   readonly server: Remote;
   readonly load: Remote;
-  readonly target: Target;
+  readonly endpoint: Endpoint;
 
   static async start(
     name: string,
     file: string,
     options: ContenderOptions,
-    { execArgv = [] as readonly string[] } = {},
+    flags: readonly string[] = [],
   ): Promise<Pair> {
-    const server = new Remote(join(FOLDER, 'host.ts'), [file, JSON.stringify(options)], { execArgv });
+    const server = new Remote(join(FOLDER, 'host.ts'), [file, JSON.stringify(options)], flags);
     const load = new Remote(join(FOLDER, 'load.ts'), []);
     try {
-      return new Pair(name, server, load, await server.call<Target>('describe'));
+      return new Pair(name, server, load, await server.call<Endpoint>('describe'));
     } catch (error) {
       await Promise.all([server.end(), load.end()]);
       throw error;
     }
   }
 
-  private constructor(name: string, server: Remote, load: Remote, target: Target) {
+  private constructor(name: string, server: Remote, load: Remote, endpoint: Endpoint) {
     this.name = name;
     this.server = server;
     this.load = load;
-    this.target = target;
+    this.endpoint = endpoint;
   }
 
   /** Opens streams, and waits until the server counts them. */
   async connect(count: number, options: object = {}): Promise<void> {
     const before = await this.server.call<number>('subscribers');
-    await this.load.call('connect', { target: this.target, count, ...options });
+    await this.load.call('connect', { endpoint: this.endpoint, count, ...options });
     await this.waitForSubscribers(before + count);
   }
 
@@ -105,10 +102,7 @@ export class Pair {
   async cost(ticks: Ticks): Promise<Cost> {
     await this.server.call('gc');
     const before = await this.cpu();
-    const done = await this.load.call<{ ticks: number; events: number; bytes: number; ms: number }>(
-      'closed',
-      ticks,
-    );
+    const done = await this.load.call<{ events: number; ms: number }>('closed', ticks);
     const after = await this.cpu();
     const system = after.system - before.system;
     const used = after.user - before.user + system;
@@ -116,9 +110,6 @@ export class Pair {
       cpuUsPerEvent: used / done.events,
       systemUsPerEvent: system / done.events,
       eventsPerSecond: (done.events / done.ms) * 1_000,
-      bytesPerEvent: done.bytes / done.events,
-      ticks: done.ticks,
-      events: done.events,
     };
   }
 

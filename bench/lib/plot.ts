@@ -1,4 +1,5 @@
 /** Draws bars as SVG: one group for each variant, one bar for each contender, its spread as a thin line. */
+import { formatNumber } from './numbers.ts';
 
 export interface Bar {
   readonly label: string;
@@ -50,10 +51,4 @@ ${parts.join('\n')}
 function text(x: number, y: number, content: string, attributes: string): string {
   const safe = content.replaceAll(/[*`]/g, '').replaceAll('&', '&amp;').replaceAll('<', '&lt;');
   return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${attributes}>${safe}</text>`;
-}
-
-export function formatNumber(value: number): string {
-  if (!Number.isFinite(value)) return '–';
-  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en');
-  return Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2);
 }

@@ -1,117 +1,106 @@
-/** Writes RESULTS.md and its plots from the results. */
+/** Writes RESULTS.md, its plots and the table in the project's README from the results. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { METRICS, type Case, type CaseResult, type Measurement, type Target } from './case.ts';
+import { METRICS, type Case, type Measurement, type Missing } from './case.ts';
 import { titleOf } from './contenders.ts';
 import type { Machine } from './machine.ts';
-import { drawBars, formatNumber } from './plot.ts';
+import { formatSpread } from './numbers.ts';
+import { drawBars } from './plot.ts';
+import { RESULTS_FOLDER, type CaseRun, type Results } from './results.ts';
 import { median } from './stats.ts';
-
-/** How a case was run. */
-interface CaseRun {
-  readonly date: string;
-  readonly rounds: number;
-  /** Short runs, and fewer: rough figures. */
-  readonly quick: boolean;
-}
-
-export interface Results {
-  readonly machine: Machine;
-  readonly cases: Readonly<Record<string, CaseResult & CaseRun>>;
-}
+import { describeMeasured, describeWanted, verdict } from './verdict.ts';
 
 const FOLDER = join(import.meta.dirname, '..');
 
+type Measured = readonly [Case, CaseRun];
+
 export function writeReport(results: Results, cases: readonly Case[]): void {
-  mkdirSync(join(FOLDER, 'results'), { recursive: true });
-  const { machine } = results;
-  const measured = cases.filter(({ name }) => results.cases[name] !== undefined);
-  const dates = measured.map(({ name }) => results.cases[name]!.date).toSorted();
-  const isQuick = measured.some(({ name }) => results.cases[name]!.quick);
+  mkdirSync(RESULTS_FOLDER, { recursive: true });
+  const measured = cases.flatMap((one): Measured[] => {
+    const result = results[one.name];
+    return result === undefined ? [] : [[one, result]];
+  });
+  const newest = measured.map(([, result]) => result).toSorted((a, b) => (a.date < b.date ? 1 : -1))[0]!;
   const lines = [
     '# Results',
     '',
     '<!-- Written by `npx pnpm@12 bench`; do not edit. -->',
     '',
-    `Measured ${dates[0] === dates.at(-1) ? `on ${dates[0]}` : `from ${dates[0]} to ${dates.at(-1)}`}: ${machine.cores} cores of ${machine.cpu}, ${machine.memoryGb} GB, Linux ${machine.kernel}, Node ${machine.node.slice(1)}. Server and load are two processes on one machine, over loopback.`,
-    `Versions: ${Object.entries(machine.versions)
-      .map(([name, version]) => `${name} ${version}`)
-      .join(', ')}.`,
+    `${describeRun(newest)} ${describeVersions(newest.machine)} Server and load are two processes on one machine, over loopback.`,
     '',
-    ...(isQuick ? ['Some cases were measured by `--quick`, as their sections say: rough figures.', ''] : []),
-    'Every value is the median of all runs, with the lowest and the highest behind it; contenders are run in turns. Ratios are of values of the same turn. How it is done, how to repeat it, and what is not measured: [README.md](README.md).',
+    ...(measured.some(([, { quick }]) => quick)
+      ? ['Cases with “(quick)” behind their name were measured by short runs: rough figures.', '']
+      : []),
+    'Every value is the median of all runs, with the lowest and the highest behind it; contenders are run in turns. **A ratio is made of two values of the same turn, and the median of these ratios is given**: it need not be the quotient of two medians in the tables, as the machine is not equally fast in all turns. How it is done, how to repeat it, and what is not measured: [README.md](README.md).',
     '',
     '## What was to be reached',
     '',
-    ...targetTable(measured.map((one) => [one, results.cases[one.name]!])),
+    ...targetTable(measured),
   ];
-  for (const [index, one] of measured.entries()) {
-    const result = results.cases[one.name]!;
+  for (const [index, [one, result]] of measured.entries()) {
+    const title = result.title ?? one.title;
     lines.push(
       '',
-      `## ${index + 1}. ${one.title}`,
+      `## ${index + 1}. ${title}${mark(result)}`,
       '',
-      one.columns.includes('instantiations') || one.columns.includes('gzip')
-        ? one.about
-        : `${one.about} ${result.rounds} runs${result.quick ? ', quick ones: rough figures' : ''}.`,
+      `${one.about} ${describeCount(one, result)}`,
       '',
     );
-    if (one.plot !== undefined && draw(one, result))
-      lines.push(`![${one.title}](results/${one.name}.svg)`, '');
-    for (const variant of new Set(result.measurements.map((measurement) => measurement.variant))) {
-      lines.push(...measurementTable(one, result.measurements, variant), '');
+    for (const line of [describeRun(result), describeVersions(result.machine)]) {
+      if (line !== describeRun(newest) && line !== describeVersions(newest.machine)) lines.push(line, '');
     }
-    for (const [name, why] of Object.entries(result.missing ?? {})) {
-      lines.push(`Not measured: ${titleOf(name)} (${why}).`, '');
-    }
+    if (one.plot !== undefined && draw(one, title, result))
+      lines.push(`![${title}](results/${one.name}.svg)`, '');
+    const variants = [...new Set(result.measurements.map(({ variant }) => variant))];
+    for (const variant of variants) lines.push(...measurementTable(one, result.measurements, variant), '');
+    lines.push(...describeMissing(result.missing ?? [], variants).flatMap((line) => [line, '']));
     lines.pop();
   }
   writeFileSync(join(FOLDER, 'RESULTS.md'), `${lines.join('\n')}\n`);
-  writeReadme(measured.map(({ name }) => results.cases[name]!));
+  writeReadme(measured);
 }
 
-/** The ratios that the project's README names, between two comments there. */
-function writeReadme(cases: readonly CaseResult[]): void {
-  const path = join(FOLDER, '../README.md');
-  const rows = cases
-    .flatMap(({ targets }) => targets)
-    .filter(({ headline, runs }) => headline !== undefined && runs.length > 0)
-    .map((target) => `| ${target.headline} | ${describe(median(target.runs), target)} |`);
-  const table = ['| what | ratio |', '| --- | --: |', ...rows].join('\n');
-  const text = readFileSync(path, 'utf8');
-  writeFileSync(
-    path,
-    text.replace(
-      /(<!-- costs: .+? -->\n)[^]*?(\n<!-- \/costs -->)/,
-      (_, begin: string, end: string) => `${begin}\n${table}\n${end}`,
+function describeRun({ date, machine }: CaseRun): string {
+  const { cores, cpu, memoryGb, kernel, node, linefeed } = machine;
+  return `Measured on ${date}, Linefeed at ${linefeed}: ${cores} cores of ${cpu}, ${memoryGb} GB, Linux ${kernel}, Node ${node}.`;
+}
+
+function describeVersions({ versions }: Machine): string {
+  const list = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  return `Versions: ${list.join(', ')}.`;
+}
+
+function mark({ quick }: CaseRun): string {
+  return quick ? ' (quick)' : '';
+}
+
+/** How often it was run: what was, not what was asked for. */
+function describeCount({ columns }: Case, { measurements, quick }: CaseRun): string {
+  const counts = measurements.flatMap(({ metrics }) => Object.values(metrics).map(({ length }) => length));
+  const isCounted = counts.length > 0 && !columns.includes('instantiations') && !columns.includes('gzip');
+  if (!isCounted) return '';
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  return `${least === most ? '' : `${least} to `}${most} runs${quick ? ', short ones' : ''}.`;
+}
+
+function targetTable(measured: readonly Measured[]): string[] {
+  const rows = measured.flatMap(([{ name }, result]) =>
+    result.targets.map(
+      (target) =>
+        `| ${name}${mark(result)} | ${target.text} | ${describeWanted(target)} | ${describeMeasured(target)} | ${verdict(target)} |`,
     ),
-  );
-}
-
-function targetTable(cases: ReadonlyArray<readonly [Case, CaseResult]>): string[] {
-  const rows = cases.flatMap(([one, { targets }]) =>
-    targets
-      .filter(({ runs }) => runs.length > 0)
-      .map((target) => {
-        const value = median(target.runs);
-        return `| ${one.name} | ${target.text} | ${target.direction} ${describe(target.limit, target)} | ${spread(target.runs, (run) => describe(run, target))} | ${verdict(target, value)} |`;
-      }),
   );
   return ['| case | what | wanted | measured | |', '| --- | --- | --- | --- | --- |', ...rows];
 }
 
-function describe(value: number, { unit = '×' }: Target): string {
-  return unit === '×' && value < 0.095 ? `${value.toFixed(3)} ×` : `${formatNumber(value)} ${unit}`;
-}
-
-/** How a target stands; a miss that some run did not show is named as such. */
-export function verdict(target: Target, value: number = median(target.runs)): string {
-  const { runs, limit, direction, floor = [] } = target;
-  const isMet = (one: number): boolean => (direction === 'at most' ? one <= limit : one >= limit);
-  if (isMet(value)) return 'reached';
-  const off = Math.abs(value / limit - 1);
-  const least = floor.length === 0 ? '' : `; the bare loop itself: ${describe(median(floor), target)}`;
-  return `missed by ${(off * 100).toFixed(0)} %${runs.some(isMet) ? ', within the spread' : ''}${least}`;
+/** One after another, with the variants of a contender that was measured in others. */
+export function describeMissing(missing: readonly Missing[], measured: readonly string[]): string[] {
+  const all = new Set([...measured, ...missing.map(({ variant }) => variant)]);
+  const groups = Map.groupBy(missing, ({ contender, why }) => `${titleOf(contender)} (${why})`);
+  return [...groups].map(([what, places]) => {
+    const variants = new Set(places.map(({ variant }) => variant));
+    return `Not measured: ${what}${variants.size === all.size ? '' : `; ${[...variants].join('; ')}`}.`;
+  });
 }
 
 function measurementTable(one: Case, all: readonly Measurement[], variant: string): string[] {
@@ -127,22 +116,19 @@ function measurementTable(one: Case, all: readonly Measurement[], variant: strin
     `| ${variant} | ${heads.join(' | ')} |`,
     `| --- | ${columns.map(() => '--:').join(' | ')} |`,
     ...rows.map(({ contender, metrics }) => {
-      const cells = columns.map((column) => (metrics[column] === undefined ? '' : spread(metrics[column])));
+      const cells = columns.map((column) =>
+        metrics[column] === undefined ? '' : formatSpread(metrics[column]),
+      );
       return `| ${titleOf(contender)} | ${cells.join(' | ')} |`;
     }),
   ];
-}
-
-function spread(runs: readonly number[], format: (value: number) => string = formatNumber): string {
-  if (runs.length === 1) return format(runs[0]!);
-  return `${format(median(runs))} (${formatNumber(Math.min(...runs))}–${formatNumber(Math.max(...runs))})`;
 }
 
 function isOwn(contender: string): boolean {
   return titleOf(contender).includes('Linefeed');
 }
 
-function draw(one: Case, { measurements }: CaseResult): boolean {
+function draw(one: Case, heading: string, { measurements }: CaseRun): boolean {
   const metric = one.plot!;
   const variants = [...new Set(measurements.map(({ variant }) => variant))];
   const groups = variants
@@ -156,11 +142,40 @@ function draw(one: Case, { measurements }: CaseResult): boolean {
           low: Math.min(...metrics[metric]!),
           high: Math.max(...metrics[metric]!),
           own: isOwn(contender),
-        })),
+        }))
+        .toSorted((a, b) => Number(b.own) - Number(a.own)),
     }))
     .filter(({ bars }) => bars.length > 0);
   if (groups.length === 0) return false;
   const { title, unit } = METRICS[metric]!;
-  writeFileSync(join(FOLDER, 'results', `${one.name}.svg`), drawBars(`${one.title}: ${title}`, unit, groups));
+  writeFileSync(join(RESULTS_FOLDER, `${one.name}.svg`), drawBars(`${heading}: ${title}`, unit, groups));
   return true;
+}
+
+/** The costs that the project's README names, between two comments there: misses too. */
+function writeReadme(measured: readonly Measured[]): void {
+  const path = join(FOLDER, '../README.md');
+  const text = readFileSync(path, 'utf8');
+  writeFileSync(
+    path,
+    text.replace(
+      /(<!-- costs: .+? -->\n)[^]*?(\n<!-- \/costs -->)/,
+      (_, begin: string, end: string) => `${begin}\n${costTable(measured).join('\n')}\n${end}`,
+    ),
+  );
+}
+
+export function costTable(measured: ReadonlyArray<readonly [Pick<Case, 'name'>, CaseRun]>): string[] {
+  const rows = measured.flatMap(([, result]) => {
+    const named = result.targets.filter(({ headline }) => headline !== undefined);
+    // Every case with a target stands there, so that none is left out for what came of it.
+    return (named.length > 0 ? named : result.targets.slice(0, 1)).map((target) => {
+      const value =
+        target.runs.length === 0 ? '' : describeMeasured({ ...target, runs: [median(target.runs)] });
+      // What a bare server reaches is in RESULTS.md.
+      const [stands] = verdict(target).split(';');
+      return `| ${target.headline ?? target.text}${mark(result)} | ${value} | ${describeWanted(target)} | ${stands} |`;
+    });
+  });
+  return ['| what | measured | wanted | |', '| --- | --: | --- | --- |', ...rows];
 }

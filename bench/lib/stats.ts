@@ -4,8 +4,6 @@ export interface Latencies {
   readonly p50: number;
   readonly p99: number;
   readonly p999: number;
-  readonly max: number;
-  readonly count: number;
 }
 
 export function median(values: readonly number[]): number {
@@ -18,5 +16,5 @@ export function summarize(values: readonly number[]): Latencies {
   const sorted = Float64Array.from(values).toSorted();
   const at = (share: number): number =>
     sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
-  return { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1), count: sorted.length };
+  return { p50: at(0.5), p99: at(0.99), p999: at(0.999) };
 }
