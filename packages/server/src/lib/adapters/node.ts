@@ -111,6 +111,7 @@ function sendAnswer(answer: Answer, response: NodeResponse, outlet: NodeOutlet):
     // Its first bytes take the head with them: one packet, one system call.
     answer.body(outlet);
     if (!response.headersSent) res.flushHeaders();
+    outlet.headSent();
   } else res.end(answer.body);
 }
 
@@ -224,6 +225,11 @@ class NodeOutlet implements Outlet {
   listen(listener: OutletListener): void {
     this.#listener = listener;
     if (this.#closed) listener.onClose();
+  }
+
+  /** A connection may say nothing for long: what is known of its head now need not be kept. */
+  headSent(): void {
+    if (this.#mayBypass && !this.#ended) this.#tryBypass();
   }
 
   #tryBypass(): void {

@@ -12,6 +12,9 @@ import {
 import { connect, type Socket } from 'node:net';
 import { createGunzip, createGzip } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
+import { defineChannel } from '@linefeed/shared';
+import * as z from 'zod';
+import { createFeed } from '../create-feed.ts';
 import { message } from '../message.ts';
 import { sendEventStream, toNodeHandler, type NodeRequest, type NodeResponse } from './node.ts';
 
@@ -175,6 +178,26 @@ describe('raw writes', () => {
     );
     const [response] = (await once(get({ port, agent: false }), 'response')) as [IncomingMessage];
     expect((await response.toArray()).join('')).toBe(written.join(''));
+  });
+
+  it('are decided on when the head is out: until somebody looks into it, Node keeps it in pieces', async () => {
+    const asked: string[] = [];
+    let opened: NodeResponse | undefined;
+    const publish = (): void => {
+      // Too late to have a say in it.
+      (opened as ServerResponse).write = () => asked.push('write') > 0;
+      void feed.publish('news', 'late').then(() => feed.close());
+    };
+    const feed = createFeed(defineChannel({ news: z.string() }), {
+      onSubscribe: () => setImmediate(publish),
+    });
+    const handle = toNodeHandler(feed);
+    const port = await listen((req, res) => {
+      opened = res;
+      handle(req, res);
+    });
+    expect(await exchange(port, CLOSE.replace('GET /', 'GET /events/news'))).toContain('data: "late"');
+    expect(asked).toEqual([]);
   });
 
   it('wait behind the response of an earlier request', async () => {
