@@ -256,6 +256,7 @@ export class FeedCore implements ConnectionHost {
 
   async close(graceMs: number): Promise<void> {
     this.#drain ??= new Drain(this.clock, graceMs);
+    this.guests.close();
     await this.#drain.run([...this.connections.values()]);
     // Those who are still open get what is published meanwhile.
     await this.publisher.close();

@@ -12,13 +12,15 @@ export interface Guest extends Identified {
 export class Guests {
   readonly #heartbeat: Heartbeat;
   readonly #guests = new Set<Guest>();
+  #isClosed = false;
 
   constructor(heartbeat: Heartbeat) {
     this.#heartbeat = heartbeat;
   }
 
-  /** Looks after a guest until the returned function is called. */
-  receive(guest: Guest): () => void {
+  /** Looks after a guest until the returned function is called; ends one at once whose time is over, as is the feed's. */
+  receive(guest: Guest, now: number): () => void {
+    if (this.#isClosed || now >= guest.expiresAt) guest.end();
     const expiry = {
       beat(now: number): void {
         if (now >= guest.expiresAt) guest.end();
@@ -30,6 +32,11 @@ export class Guests {
       this.#guests.delete(guest);
       this.#heartbeat.remove(expiry);
     };
+  }
+
+  /** Nobody is received any more; those who are here stay for now. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   /** @returns how many it ended. */

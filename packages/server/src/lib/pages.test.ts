@@ -55,3 +55,20 @@ it('a page that leads nowhere is read anew each time: something may have come si
   await log.append([{ address: 'a', data: '1', keep: 'all' }]);
   expect(await pages.read(BEGINNING, addresses)).toMatchObject({ events: [{ data: '1' }], through: '1' });
 });
+
+it('a page is of what was asked for, though its log takes time and who asked first wants something else by then', async () => {
+  const log = memoryLog();
+  for (const address of ['a', 'b']) await log.append([{ address, data: '1', keep: 'all' }]);
+  const pages = new Pages({
+    log: { ...log, read: async (query) => (await Promise.resolve(), log.read(query)) },
+    clock: createManualClock(),
+    encode: ({ data }) => data,
+  });
+  const first = new Map([['a', BEGINNING]]);
+  const page = pages.read(BEGINNING, first);
+  const shared = pages.read(BEGINNING, new Map([['a', BEGINNING]]));
+  expect(shared).toBe(page);
+  first.delete('a');
+  first.set('b', BEGINNING);
+  expect(await shared).toMatchObject({ events: [{ address: 'a' }] });
+});

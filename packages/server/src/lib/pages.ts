@@ -33,7 +33,14 @@ export class Pages {
     const key = `${after}\n${[...addresses].join('\n')}`;
     this.#keep();
     if (this.#read?.key === key) return this.#read.page;
-    const page = this.#options.log.read({ after, addresses, limit: PAGE_EVENTS, maxBytes: PAGE_BYTES });
+    // A log may take time before it looks at them, and by then who asked first may want something else.
+    const asked = new Map(addresses);
+    const page = this.#options.log.read({
+      after,
+      addresses: asked,
+      limit: PAGE_EVENTS,
+      maxBytes: PAGE_BYTES,
+    });
     const read = (this.#read = { key, page });
     const drop = (): void => {
       if (this.#read === read) this.#read = undefined;

@@ -99,6 +99,39 @@ async function pull(run: Run, { open, take, signal, clock }: RunOptions): Promis
   }
 }
 
+/** The values of a source until the signal aborts; then it is returned, wherever it stands. */
+export async function* pullUntil(
+  signal: AbortSignal,
+  content: SourceContent,
+): AsyncGenerator<unknown, void, undefined> {
+  const iterator = toIterator(content);
+  let isOver = false;
+  let cancel: (() => void) | undefined;
+  const onAbort = (): void => cancel?.();
+  signal.addEventListener('abort', onAbort);
+  // Not Promise.race against one long promise: each race would hang a reaction on it that lives as long as the run.
+  const next = (): Promise<IteratorResult<unknown> | undefined> =>
+    new Promise((resolve, reject) => {
+      cancel = () => resolve(undefined);
+      Promise.resolve(iterator.next()).then(resolve, reject);
+    });
+  try {
+    while (!signal.aborted) {
+      const step = await next();
+      if (step === undefined) return;
+      isOver = step.done === true;
+      if (isOver) return;
+      yield await step.value;
+    }
+  } catch (error) {
+    isOver = true;
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    if (!isOver) endIterator(iterator, ignore);
+  }
+}
+
 function toIterator(content: SourceContent): Iterator<unknown> | AsyncIterator<unknown> {
   return Symbol.asyncIterator in content ? content[Symbol.asyncIterator]() : content[Symbol.iterator]();
 }

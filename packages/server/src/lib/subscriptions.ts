@@ -134,13 +134,16 @@ export class Subscriptions {
       const payload: End = { address: event, ...keyed, ...numbered };
       return logged.afterGaps(() => connection.control(FRAME.end, payload, connection.endMark()));
     }
-    onSubscribe(connection, event);
     const lastEventId = resume.type === 'behind' ? resume.id : undefined;
     const source = sources.get(topic)!;
     const { maxPayloadBytes } = limits;
     const run = { topic, event, key, definition, params, context, source, lastEventId };
+    // Until then it has its place: it can be removed, and nobody else gets its key.
+    let cancelled = false;
+    connection.addStream(event, { cancel: () => void (cancelled = true) });
+    onSubscribe(connection, event);
     logged.afterGaps(() => {
-      if (connection.closed) return;
+      if (cancelled || connection.closed) return;
       startStream(connection, { ...run, maxPayloadBytes, clock, onError });
     });
   }

@@ -258,6 +258,102 @@ describe('a session that ends', () => {
   });
 });
 
+describe('a session that is over', () => {
+  it('when it comes gets nothing, and is told to come back', async () => {
+    let expired = true;
+    const feed = createBench<object>();
+    const router = toRouter(feed, {
+      context: () => ({ expiresAt: expired ? Date.now() - 60_000 : undefined }),
+    });
+    const { client } = await serve(router);
+    const seen = watch<{ data: { n: number } }>();
+    const states: unknown[] = [];
+    const subscription = client.room.subscribe(
+      { name: 'a', lastEventId: feed.cursor() },
+      { ...seen, onConnectionStateChange: ({ error }) => error?.data && states.push(error.data.code) },
+    );
+    await vi.waitFor(() => expect(states).toEqual(['SERVICE_UNAVAILABLE']));
+    await feed.publish('room', { name: 'a' }, { n: 1 });
+    expired = false;
+    await vi.waitFor(() => expect(seen.data.map(({ data }) => data.n)).toEqual([1]), 8_000);
+    subscription.unsubscribe();
+  });
+
+  it('while `authorize` decides starts nothing', async () => {
+    let started = 0;
+    let decide: (() => void) | undefined;
+    const feed = createFeed(makeBoard(), {
+      streams: {
+        *count() {
+          started += 1;
+        },
+      },
+      authorize: () => new Promise((resolve) => (decide = () => resolve(true))),
+    });
+    closers.push(() => feed.close());
+    const { client } = await serve(toRouter(feed));
+    const subscription = client.count.subscribe({ to: 1 }, watch<unknown>());
+    await vi.waitFor(() => expect(decide).toBeDefined());
+    expect(feed.disconnect(() => true)).toBe(1);
+    const first = decide!;
+    first();
+    await vi.waitFor(() => expect(decide).not.toBe(first), 8_000);
+    expect(started).toBe(0);
+    subscription.unsubscribe();
+  });
+
+  it('ends a stream whose source is deaf to its signal', async () => {
+    let ended = false;
+    let said = 0;
+    const feed = createFeed(makeBoard(), {
+      streams: {
+        async *count() {
+          try {
+            for (;;) {
+              said += 1;
+              yield { n: said };
+              await new Promise((resolve) => setTimeout(resolve, 5));
+            }
+          } finally {
+            ended = true;
+          }
+        },
+      },
+    });
+    closers.push(() => feed.close());
+    const { client } = await serve(toRouter(feed));
+    const seen = watch<unknown>();
+    const subscription = client.count.subscribe({ to: 1 }, seen);
+    await vi.waitFor(() => expect(seen.data.length).toBeGreaterThan(2));
+    expect(feed.disconnect(() => true)).toBe(1);
+    await vi.waitFor(() => expect(ended).toBe(true));
+    subscription.unsubscribe();
+  });
+
+  it('of a feed that is closed has no new subscription: its client is to try the next server', async () => {
+    const feed = createBench();
+    const { client } = await serve(toRouter(feed));
+    await feed.close();
+    const states: unknown[] = [];
+    const seen = watch<unknown>();
+    const subscriptions = [
+      client.count.subscribe({ to: 3 }, listener()),
+      client.notice.subscribe(undefined, listener()),
+    ];
+    await vi.waitFor(() => expect(states).toEqual(['SERVICE_UNAVAILABLE', 'SERVICE_UNAVAILABLE']));
+    expect([seen.data, seen.ended]).toEqual([[], []]);
+    for (const subscription of subscriptions) subscription.unsubscribe();
+
+    function listener() {
+      return {
+        ...seen,
+        onConnectionStateChange: ({ error }: { error: TRPCClientErrorLike<AnyTRPCRouter> | null }) =>
+          error?.data && states.push(error.data.code),
+      };
+    }
+  });
+});
+
 it('a stream that runs for a subscription ends with its feed', async () => {
   let ended = false;
   const feed = createFeed(makeBoard(), {

@@ -23,6 +23,7 @@ import type { FeedCore } from '../feed.ts';
 import type { Feed } from '../feed-types.ts';
 import { followLog } from '../follow.ts';
 import { encodePayload } from '../publisher.ts';
+import { pullUntil } from '../source.ts';
 import { readYield } from '../stream-run.ts';
 import { randomId, readSession } from '../visitor.ts';
 
@@ -148,21 +149,30 @@ async function* subscribe(
   const leave = (): void => session.abort();
   signal?.addEventListener('abort', leave, { once: true });
   let release = leave;
+  const assertOpen = (): void => {
+    // tRPC's client comes back from this one by itself, and is asked who it is.
+    if (session.signal.aborted && signal?.aborted !== true) {
+      throw new TRPCError({ code: 'SERVICE_UNAVAILABLE', message: 'The session has ended; come back.' });
+    }
+  };
   try {
     const address = encodeAddress(topic, params as object | undefined);
     checkAddressSize(address, core.limits.maxAddressBytes);
     const { authorize } = core.serving;
     const context = await readContext();
-    release = core.guests.receive({
+    const guest = {
       id: randomId(),
       context,
       ...readSession(context, core.clock),
       events: () => [address],
       end: leave,
-    });
+    };
+    release = core.guests.receive(guest, core.clock.now());
+    assertOpen();
     if (authorize !== undefined && (await authorize({ context, topic, params, address })) !== true) {
       throw new TRPCError({ code: 'FORBIDDEN', message: `Not allowed to subscribe to ${topic}.` });
     }
+    assertOpen();
     if (definition.kind === 'stream') yield* runStream(core, subscription, context, session.signal);
     else {
       const isLatest = definition.keep === 'latest';
@@ -172,10 +182,7 @@ async function* subscribe(
         yield tracked(cursor, data);
       }
     }
-    // tRPC's client comes back from this one by itself, and is asked who it is.
-    if (session.signal.aborted && signal?.aborted !== true) {
-      throw new TRPCError({ code: 'SERVICE_UNAVAILABLE', message: 'The session has ended; come back.' });
-    }
+    assertOpen();
   } catch (error) {
     throw signal?.aborted === true ? error : toTrpcError(error);
   } finally {
@@ -199,7 +206,7 @@ async function* runStream(
     lastEventId,
     signal,
   });
-  for await (const value of content) {
+  for await (const value of pullUntil(signal, content)) {
     const { data, id } = readYield(topic, value);
     const payload: unknown = JSON.parse(
       await encodePayload(topic, definition, data, core.limits.maxPayloadBytes),

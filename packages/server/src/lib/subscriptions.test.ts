@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { createBench, type Bench } from '../../test-kit/feed-bench.ts';
+import type { Tap } from '../../test-kit/tap.ts';
+
+const post = (body: object): RequestInit => ({
+  method: 'POST',
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify(body),
+});
+
+/** A bench whose report runs until it is ended, and a connection on which it waits behind a gap that has no room. */
+async function openBehindGap(): Promise<{
+  readonly bench: Bench<undefined>;
+  readonly tap: Tap;
+  readonly signals: AbortSignal[];
+  readonly change: (body: object) => Promise<void>;
+  readonly drain: () => Promise<void>;
+}> {
+  const signals: AbortSignal[] = [];
+  const bench = createBench({
+    streams: {
+      async *report({ signal }) {
+        signals.push(signal);
+        yield { step: signals.length };
+        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+      },
+      *tick() {},
+    },
+  });
+  await bench.feed.publish('other', { n: 1 });
+  const topics = [
+    { address: 'other', from: 'zzz.1' },
+    { address: 'report?year=1', key: 'k' },
+  ];
+  const tap = await bench.open('/events', post({ topics }), { roomBytes: 10 });
+  const { connection } = tap.of('linefeed.hello')[0]!.data as { connection: string };
+  expect(signals).toEqual([]);
+  return {
+    bench,
+    tap,
+    signals,
+    async change(body) {
+      await bench.ask('/events', post({ connection, n: 1, ...body }));
+    },
+    async drain() {
+      for (let turn = 0; turn < 20; turn += 1) {
+        tap.drain();
+        await bench.clock.settle();
+      }
+    },
+  };
+}
+
+describe('a stream that waits behind a gap', () => {
+  it('starts when that is announced', async () => {
+    const { tap, signals, drain } = await openBehindGap();
+    await drain();
+    expect(signals).toHaveLength(1);
+    const events = tap.frames.map(({ event }) => event);
+    expect(events.indexOf('report~k')).toBeGreaterThan(events.indexOf('linefeed.gap'));
+  });
+
+  it('is not started once it was removed', async () => {
+    const { signals, change, drain } = await openBehindGap();
+    await change({ remove: ['report~k'] });
+    await drain();
+    expect(signals).toEqual([]);
+  });
+
+  it('has its key, and ends with its connection', async () => {
+    const { tap, signals, change, drain } = await openBehindGap();
+    await change({ add: [{ address: 'report?year=2', key: 'k' }] });
+    await drain();
+    expect(tap.of('linefeed.error').map(({ data }) => data)).toMatchObject([{ code: 'key_in_use' }]);
+    tap.leave();
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+  });
+
+  it('has its key in an opening, too', async () => {
+    const { open, clock } = createBench();
+    const topics = [
+      { address: 'notice', from: 'zzz.1' },
+      { address: 'report?year=1', key: 'k' },
+      { address: 'report?year=2', key: 'k' },
+    ];
+    const tap = await open('/events', post({ topics }));
+    await clock.settle();
+    expect(tap.of('linefeed.error').map(({ data }) => data)).toMatchObject([{ code: 'key_in_use' }]);
+    expect(tap.of('report~k')).toHaveLength(1);
+  });
+});
