@@ -126,6 +126,7 @@ export function createRoster(context: RosterContext): Roster {
       if (!index) {
         index = Object.create(null) as Record<string, Entry[]>;
         last = undefined;
+        found = [];
         for (const entry of entries) if (entry.event) (index[entry.event] ??= []).push(entry);
       }
       if (event !== last) {

@@ -38,7 +38,10 @@ export interface Appended {
 export interface ReadQuery {
   /** Only events behind this position. */
   readonly after: Position;
-  /** Only these addresses, each only behind a position of its own (which counts where it is greater than `after`). */
+  /**
+   * Only these addresses, each only behind a position of its own (which counts where it is greater than `after`). The map
+   * is the log's own while it reads: nobody changes it.
+   */
   readonly addresses: ReadonlyMap<string, Position>;
   /** At most so many events. */
   readonly limit: number;

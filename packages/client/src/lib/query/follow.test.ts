@@ -323,6 +323,17 @@ describe('several addresses that feed one state', () => {
   });
 });
 
+it('an address with the name of something that every object has starts where the state was fetched', async () => {
+  const { script, client, queryClient, query } = await follow();
+  script.last().send('word', 'b', 'e.6.0');
+  await script.settle();
+  // As a channel with such a topic would be followed.
+  const stop = followQuery(queryClient, client, 'constructor' as 'word', { query, reduce });
+  await script.settle();
+  expect(script.controls.at(-1)!.add).toMatchObject([{ address: 'constructor', from: 'e.5' }]);
+  stop();
+});
+
 describe('a gap', () => {
   const gap = { address: 'word', from: 'e.5', to: 'e.9', reason: 'trimmed' };
 

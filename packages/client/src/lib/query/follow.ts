@@ -105,7 +105,11 @@ function follow(
   let lost: { readonly from: string | undefined; readonly to: string; isFetching?: boolean } | undefined;
 
   /** How far the state goes for this address. */
-  const toPlace = (state: Followed | undefined) => state?.cursorByAddress?.[address] ?? state?.cursor;
+  const toPlace = (state: Followed | undefined) => {
+    const places = state?.cursorByAddress ?? {};
+    // A topic may have the name of something that every object has.
+    return Object.hasOwn(places, address) ? places[address] : state?.cursor;
+  };
 
   /** Takes the state on to a place, unless it is there: it was fetched meanwhile, or somebody else follows it too. */
   const move = (to: string, change: (state: Followed) => object) => {

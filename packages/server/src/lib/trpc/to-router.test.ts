@@ -285,7 +285,7 @@ describe('a session that is over', () => {
     const feed = createFeed(makeBoard(), {
       streams: {
         *count() {
-          started += 1;
+          yield { n: (started += 1) };
         },
       },
       authorize: () => new Promise((resolve) => (decide = () => resolve(true))),
