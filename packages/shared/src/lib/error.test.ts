@@ -68,6 +68,10 @@ test.for([
   [404, false],
   [406, false],
   [410, false],
+  // Half a status line.
+  [2, true],
+  [20, true],
+  [99, true],
 ] as const)('status %i can be retried: %s', ([status, retryable]) => {
   expect(isRetryableStatus(status)).toBe(retryable);
 });

@@ -113,9 +113,9 @@ export interface LinefeedErrorOptions {
   detail?: unknown;
 }
 
-/** Whether a status says that the same request may succeed later. */
+/** Whether a status says that the same request may succeed later. Below 100: a browser read it from half a status line. */
 export function isRetryableStatus(status: number = 0): boolean {
-  return status >= 500 || [408, 425, 429].includes(status);
+  return status >= 500 || (status > 0 && status < 100) || [408, 425, 429].includes(status);
 }
 
 /** Every error that Linefeed throws, rejects with or hands to `onError`. */
