@@ -87,14 +87,20 @@ describe('a shared client', () => {
     await vi.waitFor(async () => expect(await namesOf()).toEqual([]));
   });
 
-  it('names the connection by its whole url and the identity', async () => {
+  it('names the connection by its whole url, the identity and the credentials', async () => {
     stubPage();
-    const opened = [open(), open({ url: '/events?room=1' }), open({ identity: 'bob' })];
+    const opened = [
+      open(),
+      open({ url: '/events?room=1' }),
+      open({ identity: 'bob' }),
+      open({ credentials: 'include' }),
+    ];
     await vi.waitFor(() => expect(opened.every(({ attempts }) => attempts.length === 1)).toBe(true));
     const names = new Set((await namesOf()).filter((name) => name!.endsWith(']')));
     expect(names).toEqual(
       new Set([
         'linefeed [2,"https://example.test/events","",null]',
+        'linefeed [2,"https://example.test/events","","include"]',
         'linefeed [2,"https://example.test/events","bob",null]',
         'linefeed [2,"https://example.test/events?room=1","",null]',
       ]),
