@@ -11,7 +11,7 @@ import { followLog, type FollowOptions } from './follow.ts';
 import { resolveLimits } from './limits.ts';
 import { memoryLog } from './logs/memory.ts';
 import { checkCorsOptions } from './origin.ts';
-import { createReporter, warn } from './report.ts';
+import { createReporter, isProduction, warn } from './report.ts';
 import type { UntypedSource } from './stream-run.ts';
 import type { Identified } from './visitor.ts';
 
@@ -65,6 +65,7 @@ export function openFeed(
     contextPerRequest: options.contextPerRequest,
     log,
     cors: options.cors,
+    hosts: options.hosts,
     limits: resolveLimits(options),
     clock: options.clock ?? systemClock,
     handlers: toHandlers(options),
@@ -118,8 +119,7 @@ function warnIfOpen(channel: AnyChannel): void {
 const saidToBePublic = new WeakMap<AnyChannel, Set<string>>();
 
 function sayThatItIsPublic(channel: AnyChannel, path: string): void {
-  const { process } = globalThis as { process?: { env?: { NODE_ENV?: string } } };
-  if (process?.env?.NODE_ENV !== 'production') return;
+  if (!isProduction()) return;
   const paths = saidToBePublic.get(channel) ?? new Set();
   if (paths.has(path)) return;
   saidToBePublic.set(channel, paths.add(path));

@@ -10,6 +10,7 @@ import {
   type IncomingRequest,
 } from './exchange.ts';
 import type { FeedLimits } from './limits.ts';
+import { createHostCheck, type HostCheck } from './hosts.ts';
 import { assertAcceptable } from './negotiate.ts';
 import {
   checkCount,
@@ -20,7 +21,7 @@ import {
   type Control,
   type Opening,
 } from './opening.ts';
-import { answerPreflight, checkOrigin, type CorsOptions } from './origin.ts';
+import { answerPreflight, createOriginCheck, type CorsOptions, type OriginCheck } from './origin.ts';
 import type { Outlet } from './outlet.ts';
 import { Turns } from './turns.ts';
 import { identify, type Identify, type Visitor } from './visitor.ts';
@@ -59,6 +60,7 @@ export interface DoorOptions {
   readonly mount: { readonly path: string } | { readonly topic: string };
   readonly identify: Identify | undefined;
   readonly cors: CorsOptions | undefined;
+  readonly hosts: readonly string[] | undefined;
   readonly limits: FeedLimits;
   readonly clock: Clock;
   readonly onError: (error: unknown) => void;
@@ -74,6 +76,8 @@ export interface Guest {
 export class Door {
   readonly #options: DoorOptions;
   readonly #turns: Turns;
+  readonly #checkHost: HostCheck;
+  readonly #checkOrigin: OriginCheck;
   /** Those who are known and have no connection yet. */
   readonly #visitors = new Set<Visitor>();
   /** Of those, who is not to get one any more. */
@@ -81,6 +85,8 @@ export class Door {
 
   constructor(options: DoorOptions) {
     this.#options = options;
+    this.#checkHost = createHostCheck(options.hosts);
+    this.#checkOrigin = createOriginCheck(options.cors);
     this.#turns = new Turns(options.clock, REQUESTS_PER_TURN);
   }
 
@@ -95,7 +101,8 @@ export class Door {
     try {
       const turn = this.#turns.take();
       if (turn !== undefined) await turn;
-      headers = checkOrigin(request, this.#options.cors);
+      this.#checkHost(request);
+      headers = this.#checkOrigin(request);
       return await this.#answerAllowed(request, rest, headers, serve);
     } catch (error) {
       return toProblem(toReportedRefusal(error, this.#options.onError), headers);
@@ -119,7 +126,7 @@ export class Door {
     serve: (guest: Guest) => Promise<Answer>,
   ): Promise<Answer> {
     const { method } = request;
-    if (method === 'OPTIONS') return answerPreflight(cors);
+    if (method === 'OPTIONS') return answerPreflight(cors, this.#options.cors);
     if (!METHODS.includes(method)) {
       const error = refusal(
         'method_not_allowed',

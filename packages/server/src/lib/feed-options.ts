@@ -24,6 +24,7 @@ const TYPES = {
   streams: 'object',
   log: 'object',
   cors: 'object',
+  hosts: 'object',
   onOpen: 'function',
   onClose: 'function',
   onSubscribe: 'function',

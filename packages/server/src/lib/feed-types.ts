@@ -130,6 +130,12 @@ export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimi
   readonly log?: Log | undefined;
   /** Other origins whose pages may subscribe. Default: none. */
   readonly cors?: CorsOptions | undefined;
+  /**
+   * The hosts that this feed answers for: `app.example.com`, or `localhost:3000` for that port alone. A request for any
+   * other is refused before `context` runs. Guards a server on localhost or in a private network, which has no other
+   * check of who asks, against DNS rebinding. Default: any host.
+   */
+  readonly hosts?: readonly string[] | undefined;
   /** @internal */
   readonly clock?: Clock | undefined;
 }

@@ -12,6 +12,12 @@ export function createReporter(onError: ((error: unknown) => void) | undefined):
   };
 }
 
+/** Whether hints for developers are out of place. */
+export function isProduction(): boolean {
+  const { process } = globalThis as { process?: { env?: { NODE_ENV?: string } } };
+  return process?.env?.NODE_ENV === 'production';
+}
+
 /** Warns of what works, but most likely not as it was meant. */
 export function warn(message: string): void {
   console.warn(`linefeed: ${message}`);

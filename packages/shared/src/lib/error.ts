@@ -6,7 +6,7 @@
  * - contract and options: `invalid_channel`, `invalid_option`
  * - publishing: `unknown_topic`, `not_publishable`, `invalid_params`, `invalid_payload`, `payload_too_large`,
  *   `address_too_long`, `idempotency_conflict`, `log_failed`, `closed`
- * - requests: `bad_request`, `unauthorized`, `forbidden`, `forbidden_origin`, `not_found`, `method_not_allowed`,
+ * - requests: `bad_request`, `unauthorized`, `forbidden`, `forbidden_host`, `forbidden_origin`, `not_found`, `method_not_allowed`,
  *   `not_acceptable`, `too_many_subscriptions`, `too_many_connections`, `unknown_connection`, `draining`, `busy`,
  *   `disconnected`, `timeout`, `server_failed`
  * - streams: `key_required`, `key_in_use`, `not_resumable`, `source_failed`, `invalid_content`
@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'bad_request'
   | 'unauthorized'
   | 'forbidden'
+  | 'forbidden_host'
   | 'forbidden_origin'
   | 'not_found'
   | 'method_not_allowed'
@@ -70,6 +71,7 @@ export const ERROR_STATUS: Partial<Record<ErrorCode, number>> = {
   bad_request: 400,
   unauthorized: 401,
   forbidden: 403,
+  forbidden_host: 403,
   forbidden_origin: 403,
   not_found: 404,
   method_not_allowed: 405,

@@ -37,9 +37,10 @@ function toUrl(target: string, origin: string): URL {
   const path = target.startsWith('/') ? target.replace(/^\/+/, '/') : target;
   return (
     URL.parse(path, origin) ??
-    URL.parse(path, 'http://localhost') ??
+    // Not localhost, which the option `hosts` may name.
+    URL.parse(path, 'http://host.invalid') ??
     URL.parse(origin) ??
-    new URL('http://localhost')
+    new URL('http://host.invalid')
   );
 }
 

@@ -1,0 +1,75 @@
+import { once } from 'node:events';
+import { createServer, request as httpRequest } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, expect, it, vi } from 'vitest';
+import { createBench } from '../../test-kit/feed-bench.ts';
+import { toNodeHandler } from './adapters/node.ts';
+
+const closing: Array<() => unknown> = [];
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close();
+});
+
+it.each([
+  [['app.test'], 'http://app.test'],
+  [['app.test'], 'http://app.test:8080'],
+  [['app.test'], 'https://app.test'],
+  [['APP.test'], 'http://app.test'],
+  [['other.test', 'app.test:8080'], 'http://app.test:8080'],
+  [['app.test:443'], 'https://app.test'],
+  [['app.test:443'], 'http://app.test'],
+  [['localhost', '127.0.0.1', '[::1]'], 'http://[::1]:3000'],
+])('hosts %j serve %s', async (hosts, origin) => {
+  const { ask } = createBench({ hosts });
+  expect((await ask(new Request(`${origin}/events/tick`, { method: 'HEAD' }))).status).toBe(200);
+});
+
+it.each([
+  [['app.test'], 'http://evil.test'],
+  [['app.test'], 'http://app.test.evil.test'],
+  [['app.test'], 'http://sub.app.test'],
+  [['app.test:8080'], 'http://app.test:8081'],
+  [['app.test:8080'], 'http://app.test'],
+  [['app.test:443'], 'http://app.test:8080'],
+])('hosts %j refuse %s, whatever the method, before context runs', async (hosts, origin) => {
+  const context = vi.fn(() => undefined);
+  const { ask } = createBench({ hosts, context, cors: { origins: ['https://listed.test'] } });
+  for (const method of ['GET', 'HEAD', 'POST', 'OPTIONS']) {
+    for (const headers of [{ 'sec-fetch-site': 'same-origin' }, { origin: 'https://listed.test' }]) {
+      const { status, body } = await ask(new Request(`${origin}/events/tick`, { method, headers }));
+      expect([status, JSON.parse(body as string).code]).toEqual([403, 'forbidden_host']);
+    }
+  }
+  expect(context).not.toHaveBeenCalled();
+});
+
+it.each([
+  [['https://app.test'], /"https:\/\/app\.test"/],
+  [['app.test/'], /"app\.test\/"/],
+  [['*.app.test'], /no wildcards/],
+  [['user@app.test'], /"user@app\.test"/],
+  [[''], /""/],
+  [['app.test:99999'], /"app\.test:99999"/],
+  [[7], /not 7/],
+  [[], /at least one/],
+  [{}, /must be a list/],
+])('the hosts %j are refused as an option', (hosts, message) => {
+  expect(() => createBench({ hosts: hosts as unknown as string[] })).toThrow(message);
+});
+
+it('a Host that is none does not pass for localhost', async () => {
+  const { feed } = createBench({ hosts: ['localhost'] });
+  const server = createServer(toNodeHandler(feed)).listen(0, '127.0.0.1');
+  closing.push(() => server.close());
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const statusOf = async (host: string): Promise<number | undefined> => {
+    const asking = httpRequest({ port, host: '127.0.0.1', path: '/events/nope', headers: { host } }).end();
+    const [response] = await once(asking, 'response');
+    response.resume();
+    return response.statusCode;
+  };
+  expect(await statusOf(`localhost:${port}`)).toBe(404);
+  expect(await statusOf('evil test')).toBe(403);
+  expect(await statusOf('evil.test')).toBe(403);
+});
