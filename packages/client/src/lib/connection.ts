@@ -79,10 +79,11 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
   /** The server asked for a wait until then. */
   let notBefore = 0;
 
+  /** False: a listener has led to another state meanwhile, and what follows here is not to be done. */
   const move = (event: ConnectionEvent, reason: ConnectionReason, change?: Partial<ConnectionSnapshot>) => {
     const before = getSnapshot();
     const state = nextState(before.state, event);
-    set({
+    const next = {
       ...before,
       retryInMs: undefined,
       cursor: context.settlement.committed(),
@@ -91,7 +92,9 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
       state,
       previous: state === before.state ? before.previous : before.state,
       reason,
-    });
+    };
+    set(next);
+    return getSnapshot() === next;
   };
 
   const drop = () => {
@@ -140,7 +143,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
   const open = (reason: ConnectionReason) => {
     drop();
     pauseLater();
-    move('start', reason, { attempt: history.failures + 1 });
+    if (!move('start', reason, { attempt: history.failures + 1 })) return;
     wait(connectTimeoutMs, () =>
       fail('connect_timeout', `No hello within ${connectTimeoutMs} ms: is ${context.url} a feed?`),
     );
@@ -195,12 +198,13 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
       proven = false;
       const { pingMs, timeoutMs } = body;
       if (timeoutMs > 0) watch(hear({ pingMs, timeoutMs: timeoutMs * patience }, connectedAt));
-      move('hello', 'hello', {
+      const isOpen = move('hello', 'hello', {
         error: undefined,
         connectedAt,
         hasEverConnected: true,
         connectionCount: getSnapshot().connectionCount + 1,
       });
+      if (!isOpen) return;
     }
     handlers.onControl(name, body, id);
   };
@@ -213,8 +217,8 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
     const { state, attempt, connectedAt, hasEverConnected } = getSnapshot();
     drop();
     if (full) {
-      move('suspend', 'queue');
-      void gate.full()?.then(() => getSnapshot().reason === 'queue' && open('queue'));
+      if (move('suspend', 'queue'))
+        void gate.full()?.then(() => getSnapshot().reason === 'queue' && open('queue'));
       return;
     }
     if (!error && afterMs === undefined) {
@@ -262,8 +266,8 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
       reported = true;
       context.report(error);
     }
-    move('lost', reason, { attempt: failures, retryInMs: delayMs, error });
-    wait(delayMs, () => open('retry'));
+    if (move('lost', reason, { attempt: failures, retryInMs: delayMs, error }))
+      wait(delayMs, () => open('retry'));
   };
 
   const reopen = (reason: ConnectionReason, afterMs = 0) => lose({}, reason, afterMs);
@@ -303,8 +307,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
             : state === 'reconnecting' && !response)
       ) {
         if (waitMs <= 0) return open('page');
-        move('lost', reason, { retryInMs: waitMs });
-        wait(waitMs, () => open('page'));
+        if (move('lost', reason, { retryInMs: waitMs })) wait(waitMs, () => open('page'));
       }
     },
   };

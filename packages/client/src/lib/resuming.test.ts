@@ -616,6 +616,7 @@ describe('keep: latest', () => {
     script.last().send('price', 41, 'e.4');
     const second = listen(script, 'price');
     script.last().send('price', 42, 'e.6');
+    await script.settle();
     expect(first).toEqual([41, 42]);
     expect(second).toEqual([41, 42]);
   });
@@ -629,6 +630,7 @@ describe('keep: latest', () => {
     script.last().send('a', 'new', 'e.7.6');
     const second = listen(script, 'a');
     script.last().send('a', 'next', 'e.8.7');
+    await script.settle();
     expect(second).toEqual(['next']);
   });
 
@@ -640,6 +642,7 @@ describe('keep: latest', () => {
     script.last().send(FRAME.gap, { address: 'price', from: 'e.6', to: 'e.9', reason: 'trimmed' });
     const second = listen(script, 'price');
     script.last().send('price', 'next', 'e.a');
+    await script.settle();
     expect(second).toEqual(['next']);
   });
 });

@@ -34,7 +34,7 @@ export interface RosterContext extends RequestOptions {
   readonly clock: Clock;
   readonly connection: Connection;
   readonly lingerMs?: number | undefined;
-  /** Where an address stood before a reload, for whoever asks first. */
+  /** Where an address stood before a reload, for the first that asks without a `from`. */
   readonly restored: (address: string) => string | undefined;
 }
 
@@ -142,8 +142,7 @@ export function createRoster(context: RosterContext): Roster {
     add(delivery, { from }) {
       const address = encodeAddress(delivery.topic, delivery.params as object | undefined);
       const own = from !== undefined;
-      const before = restored(address);
-      const asked = own ? toFrom(from) : before;
+      const asked = own ? toFrom(from) : restored(address);
       const start = parseCursor(from ?? '');
       // A stream is a run for each subscription; until the server has said which it is, one entry stands for all that
       // say nothing, or the same cursor: who says `now` may want a run of its own. Behind what was received, the server

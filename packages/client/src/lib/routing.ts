@@ -90,7 +90,7 @@ export function createRouting(context: RoutingContext): Routing {
       entry.at = to;
       // Whoever joins now must not get a value from before the gap.
       entry.latest = entry.missed = undefined;
-      for (const delivery of entry.deliveries) delivery.gap(arrival, gap);
+      for (const delivery of [...entry.deliveries]) delivery.gap(arrival, gap);
     }
     settlement.settle(arrival);
   };
@@ -228,7 +228,8 @@ export function createRouting(context: RoutingContext): Routing {
             entry.missed.events.push(received);
           }
         }
-        for (const delivery of entry.deliveries) delivery.event(arrival, received);
+        // A copy: a handler may subscribe to this address, and has then joined behind this event.
+        for (const delivery of [...entry.deliveries]) delivery.event(arrival, received);
       }
       settlement.settle(arrival);
     },

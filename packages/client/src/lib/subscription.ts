@@ -150,7 +150,9 @@ export function createDelivery(
   let reject!: (error: LinefeedError) => void;
   const ready = new Promise<void>((...both) => ([resolve, reject] = both));
   const queue: Item[] = [];
-  let running: Item | undefined;
+  // A handler that ran within `subscribe()` could not unsubscribe: its caller has nothing to call yet.
+  let running: Item | undefined = { arrival: undefined };
+  queueMicrotask(() => work(next()));
   let cancelRetry = () => {};
   let holding = false;
   let stopped = false;

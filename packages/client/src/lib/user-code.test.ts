@@ -1,0 +1,144 @@
+import { describe, expect, it } from 'vitest';
+import { createScript, type Script } from '../../test/scripted-transport.ts';
+
+/** Open at position 5, with `price` at its newest value 5 and nothing before it known. */
+async function connect(options: Parameters<typeof createScript>[0] = {}): Promise<Script> {
+  const script = createScript(options);
+  script.client.subscribe('price', () => {});
+  await script.settle();
+  script.last().hello('e.4');
+  script.last().subscribed('price', 4);
+  script.last().send('price', 5, 'e.5');
+  return script;
+}
+
+describe('a handler', () => {
+  it('gets the kept latest value of an address after subscribe() has returned', async () => {
+    const script = await connect();
+    const got: unknown[] = [];
+    const stop = script.client.subscribe('price', (payload: unknown) => {
+      got.push(payload);
+      stop();
+    });
+    expect(got).toEqual([]);
+    await script.settle();
+    expect(got).toEqual([5]);
+    expect(script.errors).toEqual([]);
+  });
+
+  it('gets the events kept during a linger after subscribe() has returned, before newer ones', async () => {
+    const script = createScript();
+    script.client.subscribe('z', () => {});
+    const leave = script.client.subscribe('a', () => {});
+    await script.settle();
+    script.last().hello('e.5');
+    for (const topic of ['z', 'a']) script.last().subscribed(topic, 5);
+    leave();
+    script.last().send('a', 6, 'e.6.5');
+    const got: unknown[] = [];
+    script.client.subscribe('a', (payload: unknown) => got.push(payload), { from: 'e.5' });
+    script.last().send('a', 7, 'e.7.6');
+    expect(got).toEqual([]);
+    await script.settle();
+    expect(got).toEqual([6, 7]);
+  });
+
+  it('is not called when it was unsubscribed in the tick in which it subscribed', async () => {
+    const script = await connect();
+    const got: unknown[] = [];
+    script.client.subscribe('price', (payload: unknown) => got.push(payload))();
+    await script.settle();
+    expect(got).toEqual([]);
+  });
+
+  it('that subscribes to its own address gives the new subscription each event once', async () => {
+    const script = await connect();
+    const late: unknown[] = [];
+    script.client.subscribe('price', (price) => {
+      if (price === 6) script.client.subscribe('price', (payload: unknown) => late.push(payload));
+    });
+    script.last().send('price', 6, 'e.6');
+    await script.settle();
+    script.last().send('price', 7, 'e.7');
+    expect(late).toEqual([6, 7]);
+  });
+
+  it('that subscribes to its own address in a delivery gives the new subscription nothing from before', async () => {
+    const script = createScript();
+    const late: unknown[] = [];
+    let joined = false;
+    script.client.subscribe('a', () => {
+      if (!joined) script.client.subscribe('a', (payload: unknown) => late.push(payload));
+      joined = true;
+    });
+    await script.settle();
+    script.last().hello('e.5');
+    script.last().subscribed('a', 5);
+    script.last().send('a', 6, 'e.6.5');
+    script.last().send('a', 7, 'e.7.6');
+    await script.settle();
+    expect(late).toEqual([7]);
+  });
+});
+
+describe('a listener of the connection', () => {
+  /** Calls `act` once, at the change to `state`. */
+  const on = (script: Script, state: string, act: () => void) => {
+    const stop = script.client.connection.subscribe(() => {
+      if (script.client.connection.getSnapshot().state !== state) return;
+      stop();
+      act();
+    });
+  };
+
+  it('that closes the client when an attempt starts leaves no response and no timer', async () => {
+    const script = createScript();
+    on(script, 'connecting', () => script.client.close());
+    script.client.subscribe('a', () => {});
+    await script.settle();
+    expect(script.attempts.filter(({ closed }) => !closed)).toEqual([]);
+    expect(script.clock.pending).toBe(0);
+    expect(script.client.connection.getSnapshot().state).toBe('closed');
+  });
+
+  it('that closes the client when the connection is lost leaves no timer', async () => {
+    const script = await connect();
+    on(script, 'reconnecting', () => script.client.close());
+    script.last().lose();
+    await script.clock.advance(60_000);
+    expect(script.attempts).toHaveLength(1);
+    expect(script.clock.pending).toBe(0);
+  });
+
+  it('that reconnects when the connection is lost gets one attempt', async () => {
+    const script = await connect();
+    on(script, 'reconnecting', () => script.client.reconnect());
+    script.last().lose();
+    script.last().hello('e.5', { timeoutMs: 0 });
+    await script.clock.advance(60_000);
+    expect(script.attempts).toHaveLength(2);
+    expect(script.client.connection.getSnapshot().state).toBe('connected');
+  });
+
+  it('that reconnects when the connection failed keeps its subscriptions from that failure', async () => {
+    const script = await connect({ retry: { maxAttempts: 1 } });
+    on(script, 'failed', () => script.client.reconnect());
+    script.last().lose();
+    await script.settle();
+    script.last().hello('e.5');
+    script.last().subscribed('price', 5);
+    expect(script.attempts).toHaveLength(2);
+    expect(script.client.connection.getSnapshot().state).toBe('connected');
+  });
+
+  it('that reconnects at hello sends no control request for the connection it has left', async () => {
+    const script = await connect();
+    script.last().lose();
+    await script.clock.advance(500);
+    on(script, 'connected', () => script.client.reconnect());
+    script.last().hello('e.5', { connection: 'left' });
+    script.client.subscribe('b', () => {});
+    await script.settle();
+    expect(script.controls).toEqual([]);
+  });
+});
