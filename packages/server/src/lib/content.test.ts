@@ -130,11 +130,13 @@ describe('content', () => {
 });
 
 describe('content that is let go of', () => {
+  const ignore = (): void => undefined;
+
   it('cancels a ReadableStream, also while a read waits', async () => {
     const cancelled: string[] = [];
     const idle = (name: string): ReadableStream =>
       new ReadableStream({ cancel: () => void cancelled.push(name) });
-    openContent(idle('unstarted')).discard();
+    openContent(idle('unstarted')).discard(ignore);
     const { content } = openContent(idle('waiting'));
     const iterator = (content as AsyncIterable<unknown>)[Symbol.asyncIterator]();
     const reading = iterator.next();
@@ -146,7 +148,7 @@ describe('content that is let go of', () => {
   it('destroys a Node stream, also while a read waits', async () => {
     const idle = (): Readable => new Readable({ read: () => undefined });
     const unstarted = idle();
-    openContent(unstarted).discard();
+    openContent(unstarted).discard(ignore);
     const waiting = idle();
     const iterator = (openContent(waiting).content as AsyncIterable<unknown>)[Symbol.asyncIterator]();
     const reading = iterator.next();
@@ -162,9 +164,22 @@ describe('content that is let go of', () => {
       next: () => ({ done: true, value: 1 }),
       return: () => (calls.push('return'), { done: true, value: 1 }),
     };
-    openContent(iterator).discard();
-    openContent({ [Symbol.iterator]: () => (calls.push('started'), iterator) }).discard();
+    openContent(iterator).discard(ignore);
+    openContent({ [Symbol.iterator]: () => (calls.push('started'), iterator) }).discard(ignore);
     expect(calls).toEqual(['return']);
+  });
+
+  it('reports what its end throws', async () => {
+    const errors: unknown[] = [];
+    const failing = {
+      next: () => ({ done: true, value: 1 }),
+      return: () => Promise.reject(new Error('one')),
+    };
+    const stream = new ReadableStream({ cancel: () => Promise.reject(new Error('two')) });
+    openContent(failing).discard((error) => errors.push(error));
+    openContent(stream).discard((error) => errors.push(error));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(errors).toMatchObject([{ message: 'one' }, { message: 'two' }]);
   });
 
   it('passes on what a failing ReadableStream failed with, once', async () => {

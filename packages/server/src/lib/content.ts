@@ -33,8 +33,8 @@ export type EventStreamContent<T> =
 /** Content at hand, not started yet. */
 export interface OpenContent {
   readonly content: SourceContent;
-  /** Lets go of it where it is never to be started. */
-  readonly discard: () => void;
+  /** Ends it where it is never to be started. Its failures go to `onError`. */
+  readonly discard: (onError: (error: unknown) => void) => void;
 }
 
 type AnyIterator = Iterator<unknown> | AsyncIterator<unknown>;
@@ -69,13 +69,13 @@ export function openContent(content: unknown): OpenContent {
   if (isObject(content)) {
     if (isReadableStream(content)) return fromReadableStream(content);
     if (isNodeReadable(content)) return fromNodeReadable(content);
-    if (isIterable(content)) return { content, discard: () => discardIterator(content) };
+    if (isIterable(content)) return { content, discard: (onError) => discardIterator(content, onError) };
     if (isIterator(content)) {
       // Whether it answers with promises shows only when it is asked.
       const iterator = content as AsyncIterator<unknown>;
       return {
         content: { [Symbol.asyncIterator]: () => iterator },
-        discard: () => discardIterator(content),
+        discard: (onError) => discardIterator(content, onError),
       };
     }
   }
@@ -119,7 +119,7 @@ function isReadableStream(value: object): value is ReadableStream<unknown> {
 interface NodeReadable extends AsyncIterable<unknown> {
   pipe(): unknown;
   destroy(): unknown;
-  on(event: 'error', listener: () => void): unknown;
+  on(event: 'error', listener: (error: unknown) => void): unknown;
 }
 
 function isNodeReadable(value: object): value is NodeReadable {
@@ -132,8 +132,8 @@ function isNodeReadable(value: object): value is NodeReadable {
 }
 
 /** An unstarted generator ends without running; an iterable that is no iterator holds nothing yet. */
-function discardIterator(content: object): void {
-  if (isIterator(content)) endIterator(content, ignore);
+function discardIterator(content: object, onError: (error: unknown) => void): void {
+  if (isIterator(content)) endIterator(content, onError);
 }
 
 function fromReadableStream(stream: ReadableStream<unknown>): OpenContent {
@@ -161,7 +161,7 @@ function fromReadableStream(stream: ReadableStream<unknown>): OpenContent {
   };
   return {
     content: { [Symbol.asyncIterator]: iterate },
-    discard: () => void stream.cancel().catch(ignore),
+    discard: (onError) => void stream.cancel().catch(onError),
   };
 }
 
@@ -177,8 +177,8 @@ function fromNodeReadable(stream: NodeReadable): OpenContent {
       },
     };
   };
-  const discard = (): void => {
-    stream.on('error', ignore);
+  const discard: OpenContent['discard'] = (onError) => {
+    stream.on('error', onError);
     stream.destroy();
   };
   return { content: { [Symbol.asyncIterator]: iterate }, discard };

@@ -56,17 +56,17 @@ export function answerEventStream(
   try {
     assertAcceptable(request.header('accept'));
   } catch (error) {
-    given?.discard();
+    given?.discard(report);
     settle({ reason: 'refused' });
     return toProblem(error);
   }
   if (request.method === 'HEAD') {
-    given?.discard();
+    given?.discard(report);
     settle({ reason: 'finished' });
     return { ...head, body: undefined };
   }
   if (request.gone) {
-    given?.discard();
+    given?.discard(report);
     settle({ reason: 'client' });
     return { ...head, body: (outlet) => outlet.end() };
   }
@@ -130,7 +130,7 @@ class EventStream implements Beating, OutletListener {
     // A source that thinks before its first yield would hold the head back.
     await new Promise<void>((resolve) => clock.defer(resolve));
     const opened = this.#opened;
-    if (this.#outlet.closed) discard(opened);
+    if (this.#outlet.closed) discard(opened, report);
     else {
       const end = await runSource({
         open: () => (opened instanceof Promise ? opened.then(({ content }) => content) : opened.content),
@@ -181,9 +181,9 @@ class EventStream implements Beating, OutletListener {
   }
 }
 
-function discard(opened: OpenContent | Promise<OpenContent>): void {
-  if (opened instanceof Promise) opened.then((late) => late.discard(), ignore);
-  else opened.discard();
+function discard(opened: OpenContent | Promise<OpenContent>, onError: (error: unknown) => void): void {
+  if (opened instanceof Promise) opened.then((late) => late.discard(onError), ignore);
+  else opened.discard(onError);
 }
 
 /** Browsers send an id as UTF-8 (WHATWG HTML §9.2.3), servers hand each of its bytes over as a character. */

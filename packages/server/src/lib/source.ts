@@ -18,8 +18,8 @@ export interface RunOptions {
   /** Aborting it cancels the run: the source is returned, wherever it stands. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
-  /** What `return()` throws, where nobody waits for it any more. Default: dropped. */
-  readonly onCleanupError?: ((error: unknown) => void) | undefined;
+  /** What `return()` of the source throws. */
+  readonly onCleanupError: (error: unknown) => void;
 }
 
 /** A source that never waits would keep every other connection from being served. */
@@ -34,7 +34,7 @@ interface Run {
 
 /** Runs a source to its end. Never rejects. */
 export function runSource(options: RunOptions): Promise<RunEnd> {
-  const { signal, onCleanupError = ignore } = options;
+  const { signal, onCleanupError } = options;
   const run: Run = { iterator: undefined, isOver: false };
   const end = (): void => {
     if (run.iterator === undefined || run.isOver) return;
@@ -99,37 +99,71 @@ async function pull(run: Run, { open, take, signal, clock }: RunOptions): Promis
   }
 }
 
-/** The values of a source until the signal aborts; then it is returned, wherever it stands. */
-export async function* pullUntil(
-  signal: AbortSignal,
-  content: SourceContent,
-): AsyncGenerator<unknown, void, undefined> {
-  const iterator = toIterator(content);
-  let isOver = false;
-  let cancel: (() => void) | undefined;
-  const onAbort = (): void => cancel?.();
-  signal.addEventListener('abort', onAbort);
-  // Not Promise.race against one long promise: each race would hang a reaction on it that lives as long as the run.
-  const next = (): Promise<IteratorResult<unknown> | undefined> =>
-    new Promise((resolve, reject) => {
-      cancel = () => resolve(undefined);
-      Promise.resolve(iterator.next()).then(resolve, reject);
-    });
+export interface PullOptions extends Omit<RunOptions, 'take' | 'open'> {
+  /** Opens the source. Its signal aborts when the iteration is over, too. */
+  readonly open: (signal: AbortSignal) => SourceContent | PromiseLike<SourceContent>;
+}
+
+/**
+ * The same run for a receiver that pulls: the source is asked for a value when the iteration is. The iteration ends when
+ * the signal aborts, even where the source never settles.
+ */
+export async function* pullSource({
+  open,
+  signal: session,
+  ...options
+}: PullOptions): AsyncGenerator<unknown, void, undefined> {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const cancel = (): void => controller.abort();
+  if (session.aborted) cancel();
+  session.addEventListener('abort', cancel, { once: true });
+  let offered: { readonly value: unknown } | undefined;
+  let end: RunEnd | undefined;
+  let wake: () => void = ignore;
+  let goOn: () => void = ignore;
+  const take = (value: unknown): Promise<void> => {
+    offered = { value };
+    wake();
+    return new Promise((resolve) => (goOn = resolve));
+  };
+  void runSource({ ...options, open: () => open(signal), signal, take }).then((ended) => {
+    end = ended;
+    wake();
+  });
+  const nextStep = async (): Promise<RunEnd | { readonly value: unknown }> => {
+    if (end === undefined && offered === undefined) await new Promise<void>((resolve) => (wake = resolve));
+    return end ?? offered!;
+  };
   try {
-    while (!signal.aborted) {
-      const step = await next();
-      if (step === undefined) return;
-      isOver = step.done === true;
-      if (isOver) return;
-      yield await step.value;
+    for (;;) {
+      const step = await nextStep();
+      if ('value' in step) {
+        offered = undefined;
+        yield step.value;
+        goOn();
+      } else {
+        if (step.type === 'failed') throw step.error;
+        return;
+      }
     }
-  } catch (error) {
-    isOver = true;
-    throw error;
   } finally {
-    signal.removeEventListener('abort', onAbort);
-    if (!isOver) endIterator(iterator, ignore);
+    session.removeEventListener('abort', cancel);
+    controller.abort();
+    goOn();
   }
+}
+
+/** What a promise settles to, or a rejection as soon as the signal aborts. */
+export function untilAborted<T>(signal: AbortSignal, awaited: T | PromiseLike<T>): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    Promise.resolve(awaited)
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', onAbort));
+  });
 }
 
 function toIterator(content: SourceContent): Iterator<unknown> | AsyncIterator<unknown> {

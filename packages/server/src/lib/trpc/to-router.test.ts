@@ -354,6 +354,84 @@ describe('a session that is over', () => {
   });
 });
 
+describe('a subscription whose receiver leaves', () => {
+  type Source = (context: { signal: AbortSignal }) => AsyncIterable<{ n: number }> | Promise<never>;
+  const never = new Promise<never>(() => undefined);
+
+  /** Opens the stream `count` in process and gives its iterator. */
+  async function openCount(source: Source, signal?: AbortSignal, options: object = {}) {
+    const errors: unknown[] = [];
+    const feed = createFeed(makeBoard(), {
+      streams: { count: source },
+      onError: (error: unknown) => errors.push(error),
+      ...options,
+    });
+    closers.push(() => feed.close());
+    const content = await toRouter(feed).createCaller({}, { signal }).count({ to: 1 });
+    return { iterator: content[Symbol.asyncIterator](), errors };
+  }
+
+  it.each<[string, Source]>([
+    ['gives its iterable too late', () => never],
+    [
+      'waits in its first step',
+      async function* () {
+        yield await never;
+      },
+    ],
+    [
+      'yields a promise that never settles',
+      () => ({ [Symbol.asyncIterator]: () => ({ next: () => never }) }),
+    ],
+  ])('is over at once, though its source %s', async (_name, source) => {
+    for (const abortsFirst of [true, false]) {
+      const controller = new AbortController();
+      const { iterator } = await openCount(source, controller.signal);
+      const next = iterator.next();
+      await new Promise((resolve) => setImmediate(resolve));
+      if (abortsFirst) controller.abort();
+      expect(await iterator.return?.()).toEqual({ done: true, value: undefined });
+      expect(await next).toEqual({ done: true, value: undefined });
+    }
+  });
+
+  it('is over at once, though `authorize` never decides', async () => {
+    const { iterator } = await openCount(() => never, undefined, { authorize: () => never });
+    const next = iterator.next();
+    expect(await iterator.return?.()).toEqual({ done: true, value: undefined });
+    expect((await next).done).toBe(true);
+  });
+
+  it('has its source returned and its signal aborted, and is told of no error', async () => {
+    const seen: unknown[] = [];
+    const { iterator, errors } = await openCount(async function* ({ signal }) {
+      signal.addEventListener('abort', () => seen.push(signal.reason));
+      try {
+        for (;;) yield { n: 1 };
+      } finally {
+        seen.push('returned');
+      }
+    });
+    expect((await iterator.next()).value).toEqual({ n: 1 });
+    await iterator.return?.();
+    expect(seen).toEqual([expect.objectContaining({ name: 'AbortError' }), 'returned']);
+    expect(errors).toEqual([]);
+  });
+
+  it('has the errors of its cleanup reported, as on a connection', async () => {
+    const { iterator, errors } = await openCount(async function* () {
+      try {
+        for (;;) yield { n: 1 };
+      } finally {
+        await Promise.reject(new Error('cleanup'));
+      }
+    });
+    await iterator.next();
+    await iterator.return?.();
+    await vi.waitFor(() => expect(errors).toMatchObject([{ message: 'cleanup' }]));
+  });
+});
+
 it('a stream that runs for a subscription ends with its feed', async () => {
   let ended = false;
   const feed = createFeed(makeBoard(), {

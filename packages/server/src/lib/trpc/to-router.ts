@@ -23,7 +23,7 @@ import type { FeedCore } from '../feed.ts';
 import type { Feed } from '../feed-types.ts';
 import { followLog } from '../follow.ts';
 import { encodePayload } from '../publisher.ts';
-import { pullUntil } from '../source.ts';
+import { pullSource, untilAborted } from '../source.ts';
 import { readYield } from '../stream-run.ts';
 import { randomId, readSession } from '../visitor.ts';
 
@@ -138,20 +138,41 @@ interface TopicSubscription extends TopicRequest {
   readonly signal: AbortSignal | undefined;
 }
 
-async function* subscribe(
+/** Why a session is aborted whose receiver left: it gets no error. */
+const LEFT = Symbol('left');
+
+/** `return()` ends it at once. A generator alone answers only when what it awaits has settled. */
+function subscribe(
   core: FeedCore,
   subscription: TopicSubscription,
   readContext: () => Promise<unknown>,
   ignoreGaps: boolean,
 ): AsyncGenerator<unknown, void, void> {
-  const { topic, definition, params, lastEventId, signal } = subscription;
   const session = new AbortController();
+  const events = serve(core, subscription, readContext, ignoreGaps, session);
+  const end = events.return.bind(events);
+  events.return = (value) => {
+    session.abort(LEFT);
+    return end(value);
+  };
+  return events;
+}
+
+async function* serve(
+  core: FeedCore,
+  subscription: TopicSubscription,
+  readContext: () => Promise<unknown>,
+  ignoreGaps: boolean,
+  session: AbortController,
+): AsyncGenerator<unknown, void, void> {
+  const { topic, definition, params, lastEventId, signal } = subscription;
   const leave = (): void => session.abort();
+  if (signal?.aborted === true) leave();
   signal?.addEventListener('abort', leave, { once: true });
   let release = leave;
   const assertOpen = (): void => {
     // tRPC's client comes back from this one by itself, and is asked who it is.
-    if (session.signal.aborted && signal?.aborted !== true) {
+    if (session.signal.aborted && signal?.aborted !== true && session.signal.reason !== LEFT) {
       throw new TRPCError({ code: 'SERVICE_UNAVAILABLE', message: 'The session has ended; come back.' });
     }
   };
@@ -159,7 +180,7 @@ async function* subscribe(
     const address = encodeAddress(topic, params as object | undefined);
     checkAddressSize(address, core.limits.maxAddressBytes);
     const { authorize } = core.serving;
-    const context = await readContext();
+    const context = await untilAborted(session.signal, readContext());
     const guest = {
       id: randomId(),
       context,
@@ -169,7 +190,10 @@ async function* subscribe(
     };
     release = core.guests.receive(guest, core.clock.now());
     assertOpen();
-    if (authorize !== undefined && (await authorize({ context, topic, params, address })) !== true) {
+    const verdict =
+      authorize === undefined ||
+      (await untilAborted(session.signal, authorize({ context, topic, params, address })));
+    if (verdict !== true) {
       throw new TRPCError({ code: 'FORBIDDEN', message: `Not allowed to subscribe to ${topic}.` });
     }
     assertOpen();
@@ -184,7 +208,10 @@ async function* subscribe(
     }
     assertOpen();
   } catch (error) {
-    throw signal?.aborted === true ? error : toTrpcError(error);
+    if (signal?.aborted === true || session.signal.reason === LEFT) return;
+    // What was waited for was given up.
+    if (error === session.signal.reason) assertOpen();
+    throw toTrpcError(error);
   } finally {
     signal?.removeEventListener('abort', leave);
     release();
@@ -200,17 +227,16 @@ async function* runStream(
   signal: AbortSignal,
 ): AsyncGenerator<unknown, void, void> {
   const source = core.serving.sources.get(topic)!;
-  const content = await source({
-    params,
-    context,
-    lastEventId,
+  const values = pullSource({
+    open: (ended) => source({ params, context, lastEventId, signal: ended }),
     signal,
+    clock: core.clock,
+    onCleanupError: (error) => core.onError(error),
   });
-  for await (const value of pullUntil(signal, content)) {
+  for await (const value of values) {
     const { data, id } = readYield(topic, value);
-    const payload: unknown = JSON.parse(
-      await encodePayload(topic, definition, data, core.limits.maxPayloadBytes),
-    );
+    const encoding = encodePayload(topic, definition, data, core.limits.maxPayloadBytes);
+    const payload: unknown = JSON.parse(await untilAborted(signal, encoding));
     yield id === undefined ? payload : tracked(id, payload);
   }
 }
