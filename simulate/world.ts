@@ -86,7 +86,8 @@ export async function runWorld(
           async *steps({ params, lastEventId, signal }) {
             for (let step = Number(lastEventId ?? 0) + 1; step <= params.to && !signal.aborted; step += 1) {
               if (chance.is(0.5)) await clock.sleep(chance.between(0, 200));
-              if (!network.calm && chance.is(0.02)) throw new Error('a source that throws');
+              if (!network.calm && chance.is(0.02))
+                throw Object.assign(new Error('a source that throws'), { retryable: true });
               yield message({ step }, { id: step });
             }
           },

@@ -500,11 +500,18 @@ describe('failures', () => {
     const { tap, read, ends, errors } = await run(content);
     expect(read().events.at(-1)).toEqual({
       event: 'linefeed.error',
-      data: '{"code":"source_failed","message":"The source failed.","retryable":true}',
+      data: '{"code":"source_failed","message":"The source failed.","retryable":false}',
       lastEventId: '',
     });
     expect(tap.text).not.toContain('hunter2');
     expect([tap.ended, ends, errors]).toEqual([true, [{ reason: 'failed', error: secret }], [secret]]);
+  });
+
+  it('say that they are worth a retry where the error says so', async () => {
+    const { read } = await run(async () => {
+      throw Object.assign(new Error('busy'), { retryable: true });
+    });
+    expect(JSON.parse(read().events[0]!.data)).toMatchObject({ code: 'source_failed', retryable: true });
   });
 
   it('of an async function come as a frame, because the head has left', async () => {

@@ -7,7 +7,7 @@ import {
   type EventStreamContent,
   type OpenContent,
 } from './content.ts';
-import { toProblem, type Answer } from './exchange.ts';
+import { asksForRetry, toProblem, type Answer } from './exchange.ts';
 import {
   readSettings,
   type EventStreamOptions,
@@ -30,13 +30,11 @@ export interface StreamRequest {
 }
 
 const encoder = new TextEncoder();
-/** What the client hears of a failure: no word of its cause. */
-const FAILED: Uint8Array = encoder.encode(
-  encodeFrame({
-    event: FRAME.error,
-    data: JSON.stringify({ code: 'source_failed', message: 'The source failed.', retryable: true }),
-  }),
-);
+/** A failure without its cause. */
+function encodeFailure(error: unknown): Uint8Array {
+  const failure = { code: 'source_failed', message: 'The source failed.', retryable: asksForRetry(error) };
+  return encoder.encode(encodeFrame({ event: FRAME.error, data: JSON.stringify(failure) }));
+}
 
 /**
  * Answers a request with an event stream: 406 where it does not accept one, the head alone for HEAD, 500 where a
@@ -154,7 +152,7 @@ class EventStream implements Beating, OutletListener {
     if (end.type === 'failed') {
       this.#settings.report(end.error);
       this.#end ??= { reason: 'failed', error: end.error };
-      this.#writer.write(FAILED);
+      this.#writer.write(encodeFailure(end.error));
     }
     if (end.type === 'finished') this.#end ??= { reason: 'finished' };
     this.#outlet.end();

@@ -112,10 +112,21 @@ export function toRefusal(
   return refusal(failure, 'The server failed.', { cause: error });
 }
 
-/** The same, for who catches it: `onError` is told of a failure here and nowhere else, and not of a refusal. */
+/** Whether an error asks to be tried again. A status alone does not: a source that failed may be a paid call. */
+export function asksForRetry(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'retryable' in error && error.retryable === true;
+}
+
+/**
+ * The same, for errors that user code threw: `onError` is told of a failure here and nowhere else, and not of a refusal.
+ * The message of a failure stays on the server, a LinefeedError's too.
+ */
 export function toReportedRefusal(error: unknown, onError: (error: unknown) => void): LinefeedError {
   const known = toRefusal(error);
+  const { code, status = 500, retryable } = known;
+  if (status < 500) return known;
   // `throw undefined` says nothing by itself.
-  if ((known.status ?? 500) >= 500) onError(error ?? known);
-  return known;
+  onError(error ?? known);
+  if (known !== error) return known;
+  return new LinefeedError(code, `Refused with status ${status}.`, { status, retryable, cause: error });
 }

@@ -31,7 +31,8 @@ export type StreamContent<T> =
 /**
  * The source of a stream topic: called once for each subscription. What it yields is validated like a publish. What it
  * throws ends the subscription with `linefeed.error`, of the error's `status` if that is 400 to 499, else 500. The message
- * goes along only with such a status, and only from a LinefeedError or an error that says `expose: true`.
+ * goes along only with such a status, and only from a LinefeedError or an error that says `expose: true`. A source that
+ * failed is run again only where its error has `retryable: true`.
  */
 export type StreamSource<C extends AnyChannel, K extends StreamName<C>, Context = unknown> = (
   context: StreamContext<Params<C, K>, Context>,
@@ -115,8 +116,8 @@ export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimi
   /**
    * Who asks. Called once for each request that passed the origin check, before its body is read: the `Request` has
    * its method, URL and headers, and no body. What it returns goes to `authorize` and to sources. What it throws refuses
-   * the request, with the error's `status` if that is 400 to 599, else 500. Its message goes out only from a
-   * LinefeedError or an error that says `expose: true`. Of the result, `ContextFields` mean something to the feed.
+   * the request, with the error's `status` if that is 400 to 599, else 500. Its message goes out only below 500, and only
+   * from a LinefeedError or an error that says `expose: true`. Of the result, `ContextFields` mean something to the feed.
    */
   readonly context?: ((request: Request, reply: ContextReply) => Awaitable<Context>) | undefined;
   /**

@@ -759,12 +759,12 @@ describe('streams', () => {
     expect(tap.of('report')[0]!.id).toBe('~a%7E%21b');
     expect(tap.of('linefeed.error')[0]).toEqual({
       event: 'linefeed.error',
-      id: undefined,
+      id: '~!',
       data: {
         address: 'report',
         code: 'source_failed',
         message: 'The source of "report" failed.',
-        retryable: true,
+        retryable: false,
       },
     });
     expect(tap.text).not.toContain('hunter2');

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createBench } from '../../test-kit/feed-bench.ts';
+import { LinefeedError } from '@linefeed/shared';
 import { memoryLog } from './logs/memory.ts';
 
 const codeOf = (answer: { body: unknown }): unknown =>
@@ -112,6 +113,30 @@ describe('a failure that no caller hears of is told to onError once', () => {
     expect(errors).toEqual([boom]);
     expect(returned).toBe(0);
   });
+
+  it.each(['context', 'authorize'])(
+    'where %s throws a LinefeedError of status 5xx, whose message stays on the server',
+    async (hook) => {
+      const failure = new LinefeedError('log_failed', 'host=db password=hunter2', {
+        status: 503,
+        detail: 'hunter2',
+        issues: [{ message: 'hunter2' }],
+      });
+      const { ask, open, errors } = createBench({
+        [hook]: ({ topic }: { topic?: string }) => {
+          if (topic === 'notice') return true;
+          throw failure;
+        },
+      });
+      const answer = await ask('/events/other');
+      expect([answer.status, codeOf(answer), errors]).toEqual([503, 'log_failed', [failure]]);
+      expect(answer.body).not.toContain('hunter2');
+      if (hook === 'context') return;
+      const tap = await open('/events?topic=notice&topic=other');
+      expect(tap.of('linefeed.error')).toMatchObject([{ data: { code: 'log_failed', retryable: true } }]);
+      expect(tap.text).not.toContain('hunter2');
+    },
+  );
 
   it('but not a refusal that was meant', async () => {
     const { ask, errors } = createBench({

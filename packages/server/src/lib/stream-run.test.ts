@@ -23,16 +23,31 @@ async function run(source: StreamDefinition<typeof board, 'steps'>['source'], qu
 }
 
 describe('a source', () => {
+  it.each<[string, object]>([
+    ['says nothing of it', {}],
+    ['has a status that is worth a retry elsewhere', { status: 503 }],
+    ['says no', { retryable: false }],
+  ])('that fails is not run again where its error %s, whatever it yielded', async (_, fields) => {
+    const failure = Object.assign(new Error('boom'), fields);
+    for (const yields of [[message({ n: 1 }, { id: 'a' })], [{ n: 1 }], []]) {
+      const tap = await run(async function* () {
+        yield* yields;
+        throw failure;
+      });
+      expect(tap.of('linefeed.error')).toMatchObject([{ id: '~!', data: { retryable: false } }]);
+    }
+  });
+
   it.each([
     ['had an id', [message({ n: 1 }, { id: 'a' })], true],
     ['had none', [{ n: 1 }], false],
     ['was never sent', [], true],
   ])(
-    'that fails is worth a retry only where that repeats nothing: its last event %s',
+    'that fails with an error that asks for a retry gets one where that repeats nothing: its last event %s',
     async (_, yields, retryable) => {
       const tap = await run(async function* () {
         yield* yields;
-        throw new Error('boom');
+        throw Object.assign(new Error('boom'), { retryable: true });
       });
       expect(tap.of('linefeed.error')).toMatchObject([
         { id: retryable ? undefined : '~!', data: { code: 'source_failed', retryable } },

@@ -9,7 +9,7 @@ import {
 } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import type { Connection } from './connection.ts';
-import { toRefusal } from './exchange.ts';
+import { asksForRetry, toRefusal } from './exchange.ts';
 import { isMessage, isTracked } from './message.ts';
 import { checkPayloadSize, encodePayload } from './publisher.ts';
 import { runSource, type SourceContent } from './source.ts';
@@ -161,14 +161,14 @@ export function startStream(connection: Connection, options: StreamRunOptions): 
       return connection.endStream(event, key, { address: event, ...keyed, ...end.error.payload });
     }
     onError(end.error);
-    const { code, message, status = 500, retryable } = toRefusal(end.error, 'source_failed');
+    const { code, message, status = 500 } = toRefusal(end.error, 'source_failed');
     connection.endStream(event, key, {
       address: event,
       ...keyed,
       code,
       message: status >= 500 ? `The source of "${topic}" failed.` : message,
-      // Run again only where that repeats nothing.
-      retryable: retryable && (lastId !== undefined || !delivered),
+      // A second run must not repeat what was delivered without an id.
+      retryable: asksForRetry(end.error) && (lastId !== undefined || !delivered),
     });
   });
 }

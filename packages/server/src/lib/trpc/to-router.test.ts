@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { createTRPCClient, httpSubscriptionLink, type TRPCClientErrorLike } from '@trpc/client';
 import { initTRPC, tracked, TRPCError, type AnyTRPCRouter } from '@trpc/server';
 import { createHTTPServer, type CreateHTTPContextOptions } from '@trpc/server/adapters/standalone';
-import { defineChannel, stream, topic } from '@linefeed/shared';
+import { defineChannel, LinefeedError, stream, topic } from '@linefeed/shared';
 import { EventSource } from 'eventsource';
 import { afterEach, describe, expect, expectTypeOf, it, vi } from 'vitest';
 import * as z from 'zod';
@@ -354,6 +354,27 @@ describe('a session that is over', () => {
   });
 });
 
+describe('a subscription that fails', () => {
+  it.each([
+    ['its source throws', { streams: { count: fail } }],
+    ['`authorize` throws', { authorize: fail }],
+  ])('is told to onError of the feed, and its message stays there: %s', async (_name, options) => {
+    const errors: unknown[] = [];
+    const feed = createBench({ onError: (error: unknown) => errors.push(error), ...options });
+    const content = await toRouter(feed).createCaller({}).count({ to: 1 });
+    const failing = content[Symbol.asyncIterator]().next();
+    await expect(failing).rejects.toMatchObject({
+      code: 'INTERNAL_SERVER_ERROR',
+      message: expect.not.stringContaining('hunter2'),
+    });
+    expect(errors).toMatchObject([{ message: 'hunter2' }]);
+  });
+
+  function fail(): never {
+    throw new LinefeedError('log_failed', 'hunter2', { status: 500 });
+  }
+});
+
 describe('a subscription whose receiver leaves', () => {
   type Source = (context: { signal: AbortSignal }) => AsyncIterable<{ n: number }> | Promise<never>;
   const never = new Promise<never>(() => undefined);
@@ -367,7 +388,9 @@ describe('a subscription whose receiver leaves', () => {
       ...options,
     });
     closers.push(() => feed.close());
-    const content = await toRouter(feed).createCaller({}, { signal }).count({ to: 1 });
+    const content = await toRouter(feed)
+      .createCaller({}, signal && { signal })
+      .count({ to: 1 });
     return { iterator: content[Symbol.asyncIterator](), errors };
   }
 

@@ -18,7 +18,7 @@ import type {
 } from '@linefeed/shared';
 import { describeIssues, encodeAddress, LinefeedError, paramNames, validate } from '@linefeed/shared/wire';
 import { checkAddressSize } from '../params.ts';
-import { toRefusal } from '../exchange.ts';
+import { toReportedRefusal } from '../exchange.ts';
 import type { FeedCore } from '../feed.ts';
 import type { Feed } from '../feed-types.ts';
 import { followLog } from '../follow.ts';
@@ -211,7 +211,7 @@ async function* serve(
     if (signal?.aborted === true || session.signal.reason === LEFT) return;
     // What was waited for was given up.
     if (error === session.signal.reason) assertOpen();
-    throw toTrpcError(error);
+    throw toTrpcError(error, (failure) => core.onError(failure));
   } finally {
     signal?.removeEventListener('abort', leave);
     release();
@@ -252,12 +252,11 @@ const CODES: Readonly<Record<number, TRPCError['code']>> = {
   503: 'SERVICE_UNAVAILABLE',
 };
 
-function toTrpcError(error: unknown): unknown {
+function toTrpcError(error: unknown, onError: (error: unknown) => void): unknown {
   if (error instanceof TRPCError) return error;
   if (LinefeedError.is(error) && error.code === 'hole') {
     return new TRPCError({ code: 'CONFLICT', message: error.message, cause: error });
   }
-  // Of a failure of the server's own it does not bear the message.
-  const { status = 500, message } = toRefusal(error);
+  const { status = 500, message } = toReportedRefusal(error, onError);
   return new TRPCError({ code: CODES[status] ?? 'INTERNAL_SERVER_ERROR', message, cause: error });
 }
