@@ -1,12 +1,14 @@
 /** Runs every check of the repository and ends with one line: `N passed, N failed`. */
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { stopAll } from './lib/command.ts';
+import { createOrderedOutput, runSideBySide } from './lib/schedule.ts';
 import type { Step } from './lib/step.ts';
 import { STEPS } from './lib/steps.ts';
 
 const HELP = `Usage: npx pnpm@12 test [--only a,b] [--verbose] [--update]
 
-Runs, in this order:
+Runs these steps, as many side by side as the machine has cores for:
 ${STEPS.map(({ name, about }) => `  ${name.padEnd(9)}${about}`).join('\n')}
 
   --only a,b   these steps alone
@@ -53,9 +55,11 @@ function readArguments(): { steps: readonly Step[]; verbose: boolean; update: bo
   return { steps, verbose: values.verbose, update: values.update };
 }
 
+/** Runs a step; `print` gets its result and its output in one piece. */
 async function runStep(
   step: Step,
   { verbose, update }: { verbose: boolean; update: boolean },
+  print: (text: string) => void,
 ): Promise<Tally> {
   const tally: Tally = { passed: 0, failed: 0 };
   const failures: string[] = [];
@@ -85,19 +89,22 @@ async function runStep(
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   const counts = isGood ? `${tally.passed} passed` : `${tally.passed} passed, ${tally.failed} FAILED`;
   const names = failures.length > 0 ? `: ${failures.join(', ')}` : '';
-  console.log(`${step.name.padEnd(9)}${seconds.padStart(5)} s  ${counts}${names}`);
-  if ((verbose || !isGood) && output.trim() !== '') console.log(output.trimEnd().replaceAll(/^/gm, '    '));
+  const result = `${step.name.padEnd(9)}${seconds.padStart(5)} s  ${counts}${names}`;
+  const isShown = (verbose || !isGood) && output.trim() !== '';
+  print(isShown ? `${result}\n${output.trimEnd().replaceAll(/^/gm, '    ')}` : result);
   return tally;
 }
 
 async function main(): Promise<boolean> {
   const options = readArguments();
   const total: Tally = { passed: 0, failed: 0 };
-  for (const step of options.steps) {
-    const { passed, failed } = await runStep(step, options);
+  const { steps } = options;
+  const print = createOrderedOutput(steps.length, (text) => console.log(text));
+  await runSideBySide(steps, availableParallelism(), async (step) => {
+    const { passed, failed } = await runStep(step, options, (text) => print(steps.indexOf(step), text));
     total.passed += passed;
     total.failed += failed;
-  }
+  });
   console.log(`${total.passed} passed, ${total.failed} failed`);
   return total.failed === 0;
 }

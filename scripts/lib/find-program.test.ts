@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { findOptional, findProgram, ProgramMissing, type Machine, type Program } from './find-program.ts';
 
@@ -101,8 +103,7 @@ describe('the installation', () => {
     expect(findProgram(program, machine)).toBe('/usr/bin/browser');
     expect(machine.log).toEqual([
       'Browser is not here: installing it with apt-get install the-browser (LINEFEED_NO_INSTALL=1 forbids it).',
-      '{"DEBIAN_FRONTEND":"noninteractive"} apt-get update',
-      '{"DEBIAN_FRONTEND":"noninteractive"} apt-get install -y --no-install-recommends the-browser',
+      `{"DEBIAN_FRONTEND":"noninteractive"} flock ${join(tmpdir(), 'linefeed-apt.lock')} sh -c apt-get update && apt-get install -y --no-install-recommends "$0" the-browser`,
     ]);
   });
 
@@ -155,7 +156,7 @@ describe('the installation', () => {
     const machine = fakeMachine({ isRoot: true, osRelease: DEBIAN });
     expect(() => findProgram(program, machine)).toThrow(
       new ProgramMissing(
-        'Browser is not on the PATH; apt-get update failed (E: no network); playwright install failed (E: no network); install it (apt-get install the-browser or npx playwright install --with-deps webthing) or set LINEFEED_BROWSER to its path.',
+        'Browser is not on the PATH; apt-get failed (E: no network); playwright install failed (E: no network); install it (apt-get install the-browser or npx playwright install --with-deps webthing) or set LINEFEED_BROWSER to its path.',
       ),
     );
   });

@@ -1,6 +1,7 @@
 /** Finds a program that the tests need, or installs it where that is allowed, saying so first. */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
 
 export interface Program {
@@ -49,6 +50,7 @@ class VariableWrong extends ProgramMissing {}
 
 const INSTALL_TIMEOUT_MS = 5 * 60_000;
 const PROBE_TIMEOUT_MS = 30_000;
+const APT_LOCK = join(tmpdir(), 'linefeed-apt.lock');
 
 /**
  * Returns the path of a program: from its environment variable, the PATH, or Playwright's folder; else installs it with
@@ -129,11 +131,10 @@ function installWithApt({ title, apt }: Program, machine: Machine): string | und
   );
   const options = { timeoutMs: INSTALL_TIMEOUT_MS, env: { DEBIAN_FRONTEND: 'noninteractive' } };
   // Without an update, a container's empty package lists make every install fail.
-  for (const args of [['update'], ['install', '-y', '--no-install-recommends', apt]]) {
-    const { ok, output } = machine.run('apt-get', args, options);
-    if (!ok) return `apt-get ${args[0]} failed (${lastLine(output)})`;
-  }
-  return undefined;
+  const install = 'apt-get update && apt-get install -y --no-install-recommends "$0"';
+  // Two steps may install at the same time: apt-get fails where another one holds its lock, so the second waits.
+  const { ok, output } = machine.run('flock', [APT_LOCK, 'sh', '-c', install, apt], options);
+  return ok ? undefined : `apt-get failed (${lastLine(output)})`;
 }
 
 function bringWithNpx(program: Program, machine: Machine): string | undefined {

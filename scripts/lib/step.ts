@@ -1,5 +1,6 @@
 /** What a step of the test run is, and what it tells while it runs. */
 import type { Count } from './report.ts';
+import type { Task } from './schedule.ts';
 
 /** What a step tells while it runs. */
 export interface StepContext {
@@ -15,7 +16,7 @@ export interface StepContext {
   readonly update: boolean;
 }
 
-export interface Step {
+export interface Step extends Task {
   readonly name: string;
   /** What it looks at, for the help. */
   readonly about: string;

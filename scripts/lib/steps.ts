@@ -10,37 +10,63 @@ import type { Step, StepContext } from './step.ts';
 
 const MINUTE = 60_000;
 
+/** Steps that start browsers or measure time keep the machine's two cores to themselves. */
+const TWO_CORES = 2;
+/** A measurement has the whole machine. */
+const ALL_CORES = Infinity;
+
 export const STEPS: readonly Step[] = [
   {
     name: 'format',
     about: 'oxfmt leaves every file as it is',
+    cores: 1,
     run: (context) => checkCommand(context, 'formatted', 'oxfmt', ['--check', '.']),
   },
   {
     name: 'lint',
     about: 'oxlint, with type information',
+    cores: 1,
     run: (context) => checkCommand(context, 'lint', 'oxlint', []),
   },
-  { name: 'types', about: 'tsc over every project', run: typesStep },
+  { name: 'types', about: 'tsc over every project', cores: 1, run: typesStep },
   {
     name: 'unused',
     about: 'knip: files, exports and dependencies that nobody uses',
+    cores: 1,
     run: (context) => checkCommand(context, 'unused', 'knip', ['--no-progress']),
   },
-  { name: 'cost', about: 'what the compiler does for a channel, against the same in tRPC', run: costStep },
-  { name: 'unit', about: 'unit tests and type tests (vitest)', run: unitStep },
+  {
+    name: 'cost',
+    about: 'what the compiler does for a channel, against the same in tRPC',
+    cores: 1,
+    run: costStep,
+  },
+  { name: 'unit', about: 'unit tests and type tests (vitest)', cores: TWO_CORES, run: unitStep },
   {
     name: 'package',
     about: 'what would be published: build, publint, attw, imports, names',
+    cores: 1,
+    writes: 'dist',
     run: packageStep,
   },
-  { name: 'size', about: 'bytes of the published client', run: sizeStep },
-  { name: 'simulate', about: 'seeded worlds, and faults that the checker must catch', run: simulateStep },
-  { name: 'bench', about: 'cost of an event and of a connection, as ratios to bare loops', run: benchStep },
-  { name: 'e2e', about: 'real servers and a real browser (Playwright)', run: e2eStep },
+  { name: 'size', about: 'bytes of the published client', cores: 1, writes: 'dist', run: sizeStep },
+  {
+    name: 'simulate',
+    about: 'seeded worlds, and faults that the checker must catch',
+    cores: TWO_CORES,
+    run: simulateStep,
+  },
+  {
+    name: 'bench',
+    about: 'cost of an event and of a connection, as ratios to bare loops',
+    cores: ALL_CORES,
+    run: benchStep,
+  },
+  { name: 'e2e', about: 'real servers and a real browser (Playwright)', cores: TWO_CORES, run: e2eStep },
   {
     name: 'browsers',
     about: 'the client in Chromium, Firefox and WebKit: conformance and chaos',
+    cores: TWO_CORES,
     run: browsersStep,
   },
 ];
