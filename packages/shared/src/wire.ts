@@ -18,6 +18,7 @@ export {
 export { ERROR_STATUS, isRetryableStatus, LinefeedError, refusal } from './lib/error.ts';
 export { encodeCleanFrame, encodeFrame } from './lib/frame.ts';
 export { findJsonFault } from './lib/json.ts';
+export { checkOptions, invalidOption } from './lib/options.ts';
 export { describeIssues, isSchema, validate } from './lib/schema.ts';
 export type { ParsedAddress } from './lib/address.ts';
 export type { Cursor, EventId, Position } from './lib/cursor.ts';
@@ -35,4 +36,5 @@ export type {
   SubscriptionEntry,
   SubscriptionError,
 } from './lib/protocol.ts';
+export type { OptionTypes } from './lib/options.ts';
 export type { Validated } from './lib/schema.ts';

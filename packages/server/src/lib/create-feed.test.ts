@@ -44,23 +44,126 @@ describe('a feed', () => {
     expect(warn).toHaveBeenCalledOnce();
   });
 
-  it('without authorize says so in production, once for each channel and path', async () => {
-    vi.stubEnv('NODE_ENV', 'production');
-    const warn = spyOnWarnings();
-    const open = (channel: AnyChannel, path: string) => createFeed(channel, { path } as never).close();
-    const [a, b] = [defineChannel({ a: z.string() }), defineChannel({ b: z.string() })];
-    for (const [channel, path] of [
-      [a, '/a'],
-      [a, '/a'],
-      [a, '/admin'],
-      [b, '/a'],
-    ] as const)
-      await open(channel, path);
-    expect(warn.mock.calls.map(([text]) => /the feed at (\S+) has no `authorize`/.exec(text)?.[1])).toEqual([
-      '/a',
-      '/admin',
-      '/a',
-    ]);
+  it.each(['production', 'development'])(
+    'without authorize warns in %s at its first request, once for each channel and path',
+    async (mode) => {
+      vi.stubEnv('NODE_ENV', mode);
+      const warn = spyOnWarnings();
+      const open = async (channel: AnyChannel, path: string) => {
+        const feed = createFeed(channel, { path } as never);
+        for (let count = 0; count < 2; count += 1) await feed.handle(new Request(`http://feed.test${path}`));
+        await feed.close();
+      };
+      const [a, b] = [defineChannel({ a: z.string() }), defineChannel({ b: z.string() })];
+      for (const [channel, path] of [
+        [a, '/a'],
+        [a, '/a'],
+        [a, '/admin'],
+        [b, '/a'],
+      ] as const)
+        await open(channel, path);
+      expect(warn.mock.calls.map(([text]) => /the feed at (\S+) has no `authorize`/.exec(text)?.[1])).toEqual(
+        ['/a', '/admin', '/a'],
+      );
+    },
+  );
+});
+
+it('a feed that serves no request, as in a build, does not warn of a missing authorize', async () => {
+  vi.stubEnv('NODE_ENV', 'production');
+  const warn = spyOnWarnings();
+  await createFeed(defineChannel({ a: z.string() })).close();
+  expect(warn).not.toHaveBeenCalled();
+});
+
+it('a channel without streams needs no options', async () => {
+  const feed = createFeed(defineChannel({ a: z.string() }));
+  await expect(feed.publish('a', 'x')).resolves.toMatchObject({ duplicate: false });
+  await feed.close();
+});
+
+describe('a wrong argument from JavaScript is refused as invalid_option', () => {
+  const channel = defineChannel({ a: z.string() });
+  const feed = createFeed(channel);
+  const misused = feed as unknown as Record<string, (...args: unknown[]) => unknown>;
+  const create = createFeed as (...args: unknown[]) => unknown;
+
+  it.each<[string, string, () => unknown]>([
+    ['createFeed()', 'must be a channel', () => create()],
+    ['createFeed({})', 'must be a channel', () => create({}, {})],
+    ['createFeed(channel, null)', 'options as an object, not null', () => create(channel, null)],
+    ['createFeed(channel, "x")', 'options as an object, not string', () => create(channel, 'x')],
+    ['a log without tail()', 'log must be a log, such as memoryLog()', () => create(channel, { log: {} })],
+    [
+      'publish with null',
+      'publish takes its options as an object',
+      () => misused['publish']!('a', 'x', null),
+    ],
+    ['publish with a key alone', 'not string', () => misused['publish']!('a', 'x', 'key')],
+    [
+      'a misspelt publish option',
+      'no option "idempotencykey"; its options are idempotencyKey',
+      () => misused['publish']!('a', 'x', { idempotencykey: 'k' }),
+    ],
+    [
+      'subscribe with null',
+      'subscribe takes its options as an object',
+      () => misused['subscribe']!('a', null),
+    ],
+    [
+      'a misspelt subscribe option',
+      'subscribe has no option "form"',
+      () => misused['subscribe']!('a', { form: 'now' }),
+    ],
+    ['disconnect without a predicate', 'disconnect takes a function', () => misused['disconnect']!()],
+    ['close with null', 'close takes its options as an object', () => misused['close']!(null)],
+    ['a misspelt close option', 'close has no option "grace"', () => misused['close']!({ grace: 1 })],
+    [
+      'a grace that is no time',
+      'graceMs of close must be a number from 0 up, not NaN',
+      () => misused['close']!({ graceMs: NaN }),
+    ],
+    [
+      "handle with Node's request",
+      'use toNodeHandler(feed)',
+      () => misused['handle']!({ url: '/events', headers: {} }),
+    ],
+  ])('%s', async (_name, message, call) => {
+    const attempt = async () => await call();
+    await expect(attempt()).rejects.toMatchObject({
+      code: 'invalid_option',
+      message: expect.stringContaining(message),
+    });
+  });
+});
+
+describe('setStreams', () => {
+  it('gives new subscriptions the new source and lets a run go on with its own', async () => {
+    const bench = createBench({
+      streams: {
+        *report() {},
+        async *tick({ signal }) {
+          yield 1;
+          await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        },
+      },
+    });
+    const before = await bench.open('/events/tick');
+    bench.feed.setStreams({
+      *report() {},
+      *tick() {
+        yield 2;
+      },
+    });
+    const after = await bench.open('/events/tick');
+    await bench.clock.settle();
+    expect([before.text.includes('data: 1'), before.ended]).toEqual([true, false]);
+    expect([after.text.includes('data: 2'), after.ended]).toEqual([true, true]);
+  });
+
+  it('refuses a map that lacks a stream', () => {
+    const { feed } = createBench();
+    expect(() => feed.setStreams({} as never)).toThrow('has no source');
   });
 });
 
@@ -70,7 +173,7 @@ describe('an option', () => {
 
   it('that no feed has is named: a misspelt authorize would let in everybody', () => {
     expect(create({ authorise: () => false })).toThrow(
-      /no option "authorise"; options are path, context, authorize, /,
+      /no option "authorise"; its options are path, context, authorize, /,
     );
     expect(create({ toString: () => '' })).toThrow(/no option "toString"/);
   });

@@ -1,17 +1,24 @@
 /** Puts a feed together: the typed face, the core, the default log, the fetch adapter. */
-import type { AnyChannel } from '@linefeed/shared';
-import { formatCursor, LinefeedError, refusal } from '@linefeed/shared/wire';
+import type { AnyChannel, StreamName } from '@linefeed/shared';
+import { formatCursor, invalidOption, LinefeedError, refusal } from '@linefeed/shared/wire';
 import { toIncomingRequest, toResponse } from './adapters/fetch.ts';
 import { systemClock } from './clock.ts';
-import { toProblem, type IncomingRequest } from './exchange.ts';
+import { toProblem, type Answer, type IncomingRequest } from './exchange.ts';
 import { FeedCore, type FeedCoreOptions, type FeedHandlers } from './feed.ts';
-import { checkOptions, type UntypedFeedOptions } from './feed-options.ts';
+import {
+  checkChannel,
+  checkCloseOptions,
+  checkFeedOptions,
+  checkSubscribeOptions,
+  type UntypedFeedOptions,
+} from './feed-options.ts';
 import type { CloseOptions, ConnectionInfo, Feed, FeedHooks, FeedOptions, FeedStats } from './feed-types.ts';
 import { followLog, type FollowOptions } from './follow.ts';
 import { resolveLimits } from './limits.ts';
+import type { Log } from './log.ts';
 import { memoryLog } from './logs/memory.ts';
 import { checkCorsOptions } from './origin.ts';
-import { createReporter, isProduction, warn } from './report.ts';
+import { createReporter, nodeEnv, warn } from './report.ts';
 import type { UntypedSource } from './stream-run.ts';
 import type { Identified } from './visitor.ts';
 
@@ -24,16 +31,28 @@ interface UntypedSubscribeOptions extends FollowOptions {
 /** How many feeds of a channel are open: two in one process are most often a dev server's reload. */
 const openFeeds = new WeakMap<AnyChannel, number>();
 
+/** Only a channel without streams needs no options. */
+type ChannelWithoutStreams<C extends AnyChannel> = [StreamName<C>] extends [never]
+  ? C
+  : { readonly 'its streams need sources: createFeed(channel, { streams: { ... } })': never };
+
 /**
  * Opens the server end of a channel.
  *
  * @throws LinefeedError `invalid_option` for an option that no feed has or that cannot be, and for a stream without a
  * source.
  */
+export function createFeed<C extends AnyChannel>(channel: C & ChannelWithoutStreams<C>): Feed<C, undefined>;
 export function createFeed<C extends AnyChannel, Context = undefined>(
   channel: C,
   options: FeedOptions<C, Context>,
+): Feed<C, Context>;
+export function createFeed<C extends AnyChannel, Context>(
+  channel: C,
+  options: Partial<FeedOptions<C, Context>> = {},
 ): Feed<C, Context> {
+  checkChannel(channel);
+  checkFeedOptions(options);
   const path = options.path ?? DEFAULT_PATH;
   if (!/^(\/[^/?#]+)+$/.test(path)) {
     throw new LinefeedError('invalid_option', `path must be like "/events", not ${JSON.stringify(path)}.`);
@@ -41,7 +60,6 @@ export function createFeed<C extends AnyChannel, Context = undefined>(
   const feed = openFeed(channel, { path }, options as unknown as UntypedFeedOptions, () => forget(channel));
   // Behind what may throw: a feed that was never made is not open.
   warnIfOpen(channel);
-  if (options.authorize === undefined) sayThatItIsPublic(channel, path);
   return feed as unknown as Feed<C, Context>;
 }
 
@@ -52,16 +70,17 @@ export function openFeed(
   options: UntypedFeedOptions,
   onClosed: () => void,
 ): Feed<AnyChannel> {
-  checkOptions(options);
   checkCorsOptions(options.cors);
+  checkLog(options.log);
   const ownLog = options.log === undefined;
   const log = options.log ?? memoryLog({ clock: options.clock });
+  const sources = new Map(options.sources ?? readSources(channel, options.streams));
   const core = new FeedCore({
     channel,
     mount,
     identify: options.context,
     authorize: options.authorize,
-    sources: options.sources ?? readSources(channel, options.streams),
+    sources,
     contextPerRequest: options.contextPerRequest,
     log,
     cors: options.cors,
@@ -70,15 +89,22 @@ export function openFeed(
     clock: options.clock ?? systemClock,
     handlers: toHandlers(options),
   });
+  const isPublic = 'path' in mount && options.authorize === undefined;
+  const answer = (request: IncomingRequest): Promise<Answer | undefined> => {
+    // At the first request: a build creates feeds as well, and serves none.
+    if (isPublic) warnIfPublic(channel, mount.path);
+    return core.answer(request);
+  };
   let closing: Promise<void> | undefined;
   const feed = {
     channel,
     '~core': core,
-    '~answer': (request: IncomingRequest) => core.answer(request),
+    '~answer': answer,
     async handle(request: Request) {
-      const answer = await core.answer(toIncomingRequest(request));
+      checkRequest(request);
+      const answered = await answer(toIncomingRequest(request));
       return toResponse(
-        answer ?? toProblem(refusal('not_found', `There is nothing at ${new URL(request.url).pathname}.`)),
+        answered ?? toProblem(refusal('not_found', `There is nothing at ${new URL(request.url).pathname}.`)),
         request.signal,
       );
     },
@@ -87,20 +113,32 @@ export function openFeed(
       return { cursor: formatCursor(log.epoch, position), duplicate };
     },
     cursor: () => core.hub.cursor,
-    subscribe: (topic: string, { params, ...from }: UntypedSubscribeOptions = {}) =>
-      followLog(core, core.publisher.addressOf(topic, params), {
+    subscribe(topic: string, options: UntypedSubscribeOptions = {}) {
+      checkSubscribeOptions(options);
+      const { params, ...from } = options;
+      return followLog(core, core.publisher.addressOf(topic, params), {
         ...from,
         isLatest: channel.topics.get(topic)?.keep === 'latest',
-      }),
-    disconnect: (predicate: (connection: ConnectionInfo) => boolean) =>
-      core.disconnect((connection) => predicate(toInfo(connection))),
+      });
+    },
+    setStreams(streams: UntypedFeedOptions['streams']) {
+      for (const [topic, source] of readSources(channel, streams)) sources.set(topic, source);
+    },
+    disconnect(predicate: (connection: ConnectionInfo) => boolean) {
+      if (typeof predicate !== 'function') {
+        throw invalidOption(`disconnect takes a function of a connection, not ${typeof predicate}.`);
+      }
+      return core.disconnect((connection) => predicate(toInfo(connection)));
+    },
     stats: () => readStats(core),
-    close({ graceMs = 0 }: CloseOptions = {}) {
+    async close(options: CloseOptions = {}) {
+      checkCloseOptions(options);
+      const { graceMs = 0 } = options;
       closing ??= core.close(graceMs).then(async () => {
         if (ownLog) await log.close?.();
         onClosed();
       });
-      return closing;
+      await closing;
     },
   } satisfies Record<keyof Feed<AnyChannel>, unknown>;
   return feed as Feed<AnyChannel>;
@@ -111,18 +149,18 @@ function warnIfOpen(channel: AnyChannel): void {
   openFeeds.set(channel, open + 1);
   if (open === 0) return;
   warn(
-    'a second feed of the same channel is open in this process. What one publishes, subscribers of the other get only through a shared log; keep one feed on globalThis across reloads.',
+    'a second feed of the same channel is open in this process. What one publishes, subscribers of the other get only through a shared log; keep one feed on globalThis across reloads, and give it the new sources by feed.setStreams.',
   );
 }
 
-/** Where it was said of which channel. */
-const saidToBePublic = new WeakMap<AnyChannel, Set<string>>();
+/** Paths that were warned of, by channel: a dev server's reload makes a new feed and no new warning. */
+const warnedPaths = new WeakMap<AnyChannel, Set<string>>();
 
-function sayThatItIsPublic(channel: AnyChannel, path: string): void {
-  if (!isProduction()) return;
-  const paths = saidToBePublic.get(channel) ?? new Set();
+function warnIfPublic(channel: AnyChannel, path: string): void {
+  if (nodeEnv() === 'test') return;
+  const paths = warnedPaths.get(channel) ?? new Set();
   if (paths.has(path)) return;
-  saidToBePublic.set(channel, paths.add(path));
+  warnedPaths.set(channel, paths.add(path));
   warn(
     `the feed at ${path} has no \`authorize\`: whoever reaches it may subscribe to everything in its channel.`,
   );
@@ -155,6 +193,20 @@ function readSources(
     throw new LinefeedError('invalid_option', `streams.${topic} is the source of no stream of this channel.`);
   }
   return sources;
+}
+
+/** @throws LinefeedError `invalid_option` */
+function checkLog(log: unknown): void {
+  if (log === undefined || typeof (log as Partial<Log>).tail === 'function') return;
+  throw invalidOption(
+    'log must be a log, such as memoryLog() or sqliteLog({ path }); this object has no tail().',
+  );
+}
+
+/** @throws LinefeedError `invalid_option` */
+function checkRequest(request: Request): void {
+  if (typeof request?.url === 'string' && typeof request.headers?.get === 'function') return;
+  throw invalidOption('feed.handle takes a Request of the fetch API; on Node use toNodeHandler(feed).');
 }
 
 function toInfo(connection: Identified): ConnectionInfo {

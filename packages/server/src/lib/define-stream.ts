@@ -1,8 +1,8 @@
 /** A stream's source in a file of its own, which is an endpoint of its own as well. */
 import type { AnyChannel, StreamName, TopicDefinition } from '@linefeed/shared';
-import { LinefeedError } from '@linefeed/shared/wire';
+import { invalidOption, LinefeedError } from '@linefeed/shared/wire';
 import { openFeed } from './create-feed.ts';
-import { checkOptions, type UntypedFeedOptions } from './feed-options.ts';
+import { checkChannel, checkFeedOptions, type UntypedFeedOptions } from './feed-options.ts';
 import type { Feed, StreamDefinition, StreamEndpointOptions, StreamSource } from './feed-types.ts';
 import type { UntypedSource } from './stream-run.ts';
 
@@ -17,11 +17,15 @@ export function defineStream<C extends AnyChannel, K extends StreamName<C>, Cont
   source: StreamSource<C, K, Context>,
   options: StreamEndpointOptions<C, Context> = {},
 ): StreamDefinition<C, K, Context> {
+  checkChannel(channel);
   const definition: TopicDefinition | undefined = channel.topics.get(topic);
   if (definition?.kind !== 'stream') {
     throw new LinefeedError('unknown_topic', `"${topic}" is no stream of this channel.`);
   }
-  checkOptions(options);
+  if (typeof source !== 'function') {
+    throw invalidOption(`The source of the stream "${topic}" must be a function, not ${typeof source}.`);
+  }
+  checkFeedOptions(options);
   const topics = new Map([[topic as string, definition]]);
   // Opened by the first request: in a feed it is never an endpoint.
   let endpoint: Feed<AnyChannel> | undefined;

@@ -1,5 +1,5 @@
 /** The options of an event stream: what they mean, their defaults, and their check. */
-import { encodeFrame, FRAME, LinefeedError } from '@linefeed/shared/wire';
+import { checkOptions, encodeFrame, FRAME, LinefeedError } from '@linefeed/shared/wire';
 import { systemClock, type Clock } from './clock.ts';
 import { createYieldEncoder, toComment, type EncodingOptions, type YieldEncoder } from './encode.ts';
 import type { HeadOptions } from './head.ts';
@@ -38,6 +38,27 @@ export interface EventStreamOptions extends EncodingOptions, HeadOptions {
   readonly clock?: Clock | undefined;
 }
 
+/** The values are checked where they are read. */
+const OPTIONS = {
+  event: 'any',
+  id: 'any',
+  encode: 'any',
+  encoding: 'any',
+  status: 'any',
+  headers: 'any',
+  cookies: 'any',
+  retryMs: 'any',
+  comment: 'any',
+  pingMs: 'any',
+  ping: 'any',
+  stallTimeoutMs: 'any',
+  onClose: 'function|object',
+  onError: 'function',
+  clock: 'hidden',
+  request: 'hidden',
+  rawWrites: 'hidden',
+} satisfies Record<keyof EventStreamOptions | 'request' | 'rawWrites', string>;
+
 const DEFAULT_STALL_TIMEOUT_MS = 30_000;
 
 const encoder = new TextEncoder();
@@ -56,6 +77,11 @@ export interface Settings {
   readonly clock: Clock;
   readonly settle: (end: StreamEnd) => void;
   readonly report: (error: unknown) => void;
+}
+
+/** @throws LinefeedError `invalid_option` */
+export function checkStreamOptions(options: unknown): void {
+  checkOptions('An event stream', options, OPTIONS);
 }
 
 /** @throws LinefeedError `invalid_option`, `invalid_frame` */

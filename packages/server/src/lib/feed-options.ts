@@ -1,8 +1,8 @@
 /** The options of a feed, looked at: a misspelt `authorize` would let in everybody, in silence. */
 import type { AnyChannel } from '@linefeed/shared';
-import { LinefeedError } from '@linefeed/shared/wire';
+import { checkOptions, invalidOption, type OptionTypes } from '@linefeed/shared/wire';
 import type { FeedCoreOptions } from './feed.ts';
-import type { BaseFeedOptions } from './feed-types.ts';
+import type { BaseFeedOptions, FeedSubscribeOptions } from './feed-types.ts';
 import { LIMIT_NAMES, type FeedLimits } from './limits.ts';
 import type { UntypedSource } from './stream-run.ts';
 
@@ -16,9 +16,8 @@ export interface UntypedFeedOptions extends BaseFeedOptions<AnyChannel, unknown>
 
 type OptionName = keyof UntypedFeedOptions;
 
-/** What users may give, by what `typeof` says of it. */
-const TYPES = {
-  path: 'string',
+const TYPES: OptionTypes = {
+  path: 'any',
   context: 'function',
   authorize: 'function',
   streams: 'object',
@@ -31,33 +30,37 @@ const TYPES = {
   onGap: 'function',
   onError: 'function',
   ...(Object.fromEntries(LIMIT_NAMES.map((name) => [name, 'number'])) as Record<keyof FeedLimits, 'number'>),
+  clock: 'hidden',
+  sources: 'hidden',
+  contextPerRequest: 'hidden',
 } satisfies Partial<Record<OptionName, string>>;
 
-/** Between the files of this package. */
-const INTERNAL: ReadonlySet<string> = new Set<Exclude<OptionName, keyof typeof TYPES>>([
-  'clock',
-  'sources',
-  'contextPerRequest',
-]);
+/** @throws LinefeedError `invalid_option` */
+export function checkFeedOptions(options: unknown): void {
+  checkOptions('A feed', options, TYPES);
+}
 
-const types: ReadonlyMap<string, string> = new Map(Object.entries(TYPES));
+const SUBSCRIBE_TYPES: OptionTypes = {
+  params: 'object',
+  from: 'string',
+  signal: 'object',
+  onGap: 'function',
+} satisfies Record<keyof FeedSubscribeOptions | 'params', string>;
 
 /** @throws LinefeedError `invalid_option` */
-export function checkOptions(options: object): void {
-  for (const [name, value] of Object.entries(options)) {
-    if (value === undefined || INTERNAL.has(name)) continue;
-    const wanted = types.get(name);
-    if (wanted === undefined) {
-      throw new LinefeedError(
-        'invalid_option',
-        `A feed has no option ${JSON.stringify(name)}; options are ${[...types.keys()].join(', ')}.`,
-      );
-    }
-    const given = value === null ? 'null' : typeof value;
-    if (given === wanted) continue;
-    throw new LinefeedError(
-      'invalid_option',
-      `${name} must be ${wanted === 'object' ? 'an' : 'a'} ${wanted}, not ${given}.`,
-    );
-  }
+export function checkSubscribeOptions(options: unknown): void {
+  checkOptions('subscribe', options, SUBSCRIBE_TYPES);
+}
+
+/** @throws LinefeedError `invalid_option` */
+export function checkCloseOptions(options: { readonly graceMs?: number | undefined }): void {
+  checkOptions('close', options, { graceMs: 'number' });
+  const { graceMs = 0 } = options;
+  if (!(graceMs >= 0)) throw invalidOption(`graceMs of close must be a number from 0 up, not ${graceMs}.`);
+}
+
+/** @throws LinefeedError `invalid_option` */
+export function checkChannel(channel: unknown): void {
+  if (typeof (channel as AnyChannel | null | undefined)?.topics?.get === 'function') return;
+  throw invalidOption('The first argument must be a channel: what defineChannel({ … }) returns.');
 }

@@ -258,6 +258,13 @@ export interface Feed<C extends AnyChannel, Context = unknown> extends Answerer 
   disconnect(predicate: (connection: ConnectionInfo<Context>) => boolean): number;
   stats(): FeedStats;
   /**
+   * Replaces the sources of all streams. A run that has started keeps its source. It is for a feed that is kept on
+   * `globalThis` while a dev server reloads the modules of its sources.
+   *
+   * @throws LinefeedError `invalid_option` for a stream without a source, and a source without a stream.
+   */
+  setStreams(streams: StreamSources<C, Context>): void;
+  /**
    * Refuses new connections and asks those open to come back, spread over the grace; those still open get what is
    * published meanwhile. When the last has gone, it refuses publishes, and waits for those in flight. The log is closed by who opened it; the default one ends with the feed.
    */

@@ -177,6 +177,14 @@ describe('following a topic on the server', () => {
     expect(gaps).toEqual(['unknown']);
   });
 
+  it('names a from that is no cursor, and what it may have meant', async () => {
+    const { feed } = createBench();
+    await expect(iterate(feed.subscribe('other', { from: 'latest' })).next()).rejects.toMatchObject({
+      code: 'invalid_option',
+      message: expect.stringContaining('"latest" is no cursor; did you mean "now"'),
+    });
+  });
+
   it('rejects the first event where an asynchronous schema refuses the params, and leaves nothing unhandled', async () => {
     const params = z.object({ name: z.string().refine(async (name) => name !== 'bad') });
     const channel = defineChannel({ room: topic({ params, data: z.string() }) });

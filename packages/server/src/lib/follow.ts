@@ -3,6 +3,7 @@ import {
   BEGINNING,
   comparePositions,
   formatCursor,
+  invalidOption,
   LinefeedError,
   type Gap,
   type Position,
@@ -164,6 +165,11 @@ async function* follow(
     const start = 'cursor' in asked ? asked.cursor : formatCursor(epoch, asked.position);
     const gap: Gap = { address, from: start, to: formatCursor(epoch, to), reason };
     if (onGap !== undefined) return onGap(gap);
+    if (reason === 'unknown') {
+      throw invalidOption(
+        `from: ${JSON.stringify(from)} is no cursor; did you mean "now" (the default) or "earliest"? With onGap it is a gap.`,
+      );
+    }
     throw new LinefeedError(
       'hole',
       `Events of ${address} between ${gap.from} and ${gap.to} are no longer held (${reason}).`,

@@ -39,7 +39,7 @@ describe('a publish', () => {
   it('names the field that JSON does not carry by its keys, dots and all', async () => {
     await expect(publisher.publish('table', [{ 'a.b': [1n] }])).rejects.toMatchObject({
       code: 'invalid_payload',
-      issues: [{ message: 'cannot be sent as JSON: a bigint', path: ['a.b', '0'] }],
+      issues: [{ message: 'cannot be sent as JSON: a bigint; send it as a string', path: ['a.b', '0'] }],
     });
   });
 

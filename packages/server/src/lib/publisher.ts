@@ -1,6 +1,7 @@
 /** From a payload to the log: validated once, encoded once, appended in the order of the calls. */
 import type { AnyChannel, TopicDefinition } from '@linefeed/shared';
 import {
+  checkOptions,
   describeIssues,
   findJsonFault,
   refusal,
@@ -19,6 +20,9 @@ export interface PublisherOptions {
 }
 
 type Awaitable<T> = T | Promise<T>;
+
+/** The log checks the key itself. */
+const PUBLISH_OPTIONS = { idempotencyKey: 'any' } satisfies Record<keyof AppendOptions, string>;
 
 export class Publisher {
   readonly #options: PublisherOptions;
@@ -45,11 +49,12 @@ export class Publisher {
     try {
       if (this.#closed) throw new LinefeedError('closed', 'This feed was closed; it takes no more events.');
       const definition = this.#definitionOf(topic);
-      const [params, payload, options = {}] =
+      const [params, payload, options] =
         definition.params === undefined ? [undefined, rest[0], rest[1]] : [rest[0], rest[1], rest[2]];
+      if (options !== undefined) checkOptions('publish', options, PUBLISH_OPTIONS);
       const entry = this.#prepare(topic, definition, params, payload);
       const append = (prepared: LogEntry): Promise<Appended> =>
-        this.#append(prepared, options as AppendOptions);
+        this.#append(prepared, options as AppendOptions | undefined);
       if (this.#preparing === undefined && !(entry instanceof Promise)) return append(entry);
       return this.#inTurn(entry, append);
     } catch (error) {
@@ -121,7 +126,7 @@ export class Publisher {
     return result instanceof Promise ? result.then(finish) : finish(result);
   }
 
-  #append(entry: LogEntry, options: AppendOptions): Promise<Appended> {
+  #append(entry: LogEntry, options: AppendOptions | undefined): Promise<Appended> {
     const appending = Promise.resolve(this.#options.log.append([entry], options));
     this.#appending.add(appending);
     const settle = (): unknown => this.#appending.delete(appending);

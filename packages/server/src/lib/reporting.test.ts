@@ -1,10 +1,33 @@
-import { describe, expect, it } from 'vitest';
+import { LinefeedError } from '@linefeed/shared';
+import { describe, expect, it, vi } from 'vitest';
 import { createBench } from '../../test-kit/feed-bench.ts';
 import { LinefeedError } from '@linefeed/shared';
 import { memoryLog } from './logs/memory.ts';
+import { createReporter } from './report.ts';
 
 const codeOf = (answer: { body: unknown }): unknown =>
   (JSON.parse(answer.body as string) as { code: unknown }).code;
+
+describe('the console, without onError', () => {
+  const print = (error: unknown): unknown => {
+    const spy = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+    createReporter(undefined)(error);
+    return spy.mock.calls[0]?.[1];
+  };
+
+  it('shows an expected refusal as one line without a stack', () => {
+    const refused = new LinefeedError('forbidden', 'Not today.', { status: 403 });
+    expect(print(refused)).toBe('LinefeedError: Not today.');
+  });
+
+  it.each([
+    new Error('boom'),
+    new LinefeedError('server_failed', 'boom', { status: 500 }),
+    new LinefeedError('http_status', 'wrapped', { status: 400, cause: new Error('boom') }),
+  ])('shows a failure with its stack: %s', (error) => {
+    expect(print(error)).toBe(error);
+  });
+});
 
 describe('what authorize answers', () => {
   it.each([1, 'yes', {}, [], new Error('no'), undefined, null])(

@@ -49,6 +49,11 @@ export type ParamsInput<C extends AnyChannel, K extends TopicName<C>> =
  * object, a payload that JSON does not carry unchanged.
  */
 export function defineChannel<const T extends TopicMap>(topics: T & CheckedTopics<T>): Channel<T> {
+  if (typeof topics !== 'object' || topics === null) {
+    throw invalidChannel(
+      `A channel is an object of topics, not ${topics === null ? 'null' : typeof topics}.`,
+    );
+  }
   const checked = new Map<string, TopicDefinition>();
   for (const [name, value] of Object.entries(topics as TopicMap)) checked.set(name, checkTopic(name, value));
   if (checked.size === 0) throw invalidChannel('A channel needs at least one topic.');

@@ -166,11 +166,22 @@ describe('a value', () => {
     ['a Object', '', Object.create({ inherited: 1 }) as object],
   ] as ReadonlyArray<[string, string, unknown]>)('is refused for %s at "%s"', ([what, path, value]) => {
     const fault = findJsonFault(value);
-    expect([fault?.path.join('.'), fault?.what]).toEqual([path, what]);
+    expect([fault?.path.join('.'), fault?.what.split(';')[0]]).toEqual([path, what]);
+  });
+
+  test.for([
+    [new Date(0), 'a Date; send it as a string, with z.iso.datetime() or v.isoTimestamp()'],
+    [1n, 'a bigint; send it as a string'],
+    [new Set(), 'a Set; send an array'],
+    [NaN, 'NaN; send null or a string'],
+    [undefined, 'undefined; send null'],
+    [new (class Point {})(), 'a Point; send a plain object'],
+  ])('is refused with the remedy that the compiler gives as well: %s', ([value, what]) => {
+    expect(findJsonFault(value)?.what).toBe(what);
   });
 
   test('is refused by the keys that lead to it, dots and all', () => {
-    expect(findJsonFault({ 'a.b': { '': [1n] } })).toEqual({ path: ['a.b', '', '0'], what: 'a bigint' });
+    expect(findJsonFault({ 'a.b': { '': [1n] } })).toMatchObject({ path: ['a.b', '', '0'] });
   });
 
   test('is accepted where one object stands in two places', () => {

@@ -13,10 +13,10 @@ const REFUSED_KINDS: Record<string, string> = {
   bigint: 'a bigint; send it as a string',
   map: 'a Map; send a record or an array of pairs',
   set: 'a Set; send an array',
-  symbol: 'a symbol',
-  nan: 'NaN',
-  promise: 'a promise',
-  function: 'a function',
+  symbol: 'a symbol; send its description',
+  nan: 'NaN; send null or a string',
+  promise: 'a promise; await it first',
+  function: 'a function; leave it out',
   file: 'a File',
   blob: 'a Blob',
 };
@@ -114,11 +114,15 @@ export function findJsonFault(value: unknown, ancestors: readonly object[] = [])
     case 'boolean':
       return undefined;
     case 'number':
-      return Number.isFinite(value) ? undefined : { path: [], what: String(value) };
+      return Number.isFinite(value) ? undefined : { path: [], what: `${value}; send null or a string` };
     case 'object':
       break;
     default:
-      return { path: [], what: value === undefined ? 'undefined' : `a ${typeof value}` };
+      return {
+        path: [],
+        what:
+          value === undefined ? 'undefined; send null' : (REFUSED_KINDS[typeof value] ?? `a ${typeof value}`),
+      };
   }
   if (value === null) return undefined;
   if (ancestors.includes(value)) return { path: [], what: 'a reference back to itself' };
@@ -132,10 +136,10 @@ export function findJsonFault(value: unknown, ancestors: readonly object[] = [])
   }
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) {
-    return {
-      path: [],
-      what: `a ${(value.constructor as { name?: string } | undefined)?.name ?? 'class instance'}`,
-    };
+    const name = (value.constructor as { name?: string } | undefined)?.name ?? 'class instance';
+    const kind = name.toLowerCase();
+    const known = Object.hasOwn(REFUSED_KINDS, kind) ? REFUSED_KINDS[kind] : undefined;
+    return { path: [], what: known ?? `a ${name}; send a plain object` };
   }
   for (const key of Object.keys(value)) {
     const inner: unknown = (value as Record<string, unknown>)[key];

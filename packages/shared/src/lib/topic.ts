@@ -1,4 +1,5 @@
 /** What a topic is made of, and the two ways to write one. */
+import { checkOptions } from './options.ts';
 import type { Schema } from './schema.ts';
 
 /** What a topic is made of; written by `topic()` and `stream()`. */
@@ -26,10 +27,22 @@ export interface TopicOptions<Params extends Schema | undefined, Data extends Sc
   readonly keep?: 'all' | 'latest';
 }
 
-/** A logged topic with params or a policy of its own; a topic without either is just its schema. */
+/** `defineChannel` checks the values: there the name of the topic is known. */
+const OPTIONS = {
+  params: 'any',
+  data: 'any',
+  keep: 'any',
+} satisfies Record<keyof TopicOptions<undefined, Schema>, string>;
+
+/**
+ * A logged topic with params or a policy of its own; a topic without either is just its schema.
+ *
+ * @throws LinefeedError `invalid_option` for an unknown option
+ */
 export function topic<Data extends Schema, Params extends Schema | undefined = undefined>(
   options: TopicOptions<Params, Data>,
 ): TopicDefinition<Params, Data, 'logged'> {
+  checkOptions('topic', options, OPTIONS);
   return {
     kind: 'logged',
     params: options.params as Params,
@@ -38,10 +51,15 @@ export function topic<Data extends Schema, Params extends Schema | undefined = u
   };
 }
 
-/** A topic that is a run of its own for each subscription: progress of a job, a generated answer. */
+/**
+ * A topic that is a run of its own for each subscription: progress of a job, a generated answer.
+ *
+ * @throws LinefeedError `invalid_option` for an unknown option
+ */
 export function stream<Data extends Schema, Params extends Schema | undefined = undefined>(
   options: Omit<TopicOptions<Params, Data>, 'keep'>,
 ): TopicDefinition<Params, Data, 'stream'> {
+  checkOptions('stream', options, OPTIONS);
   // From JavaScript a `keep` may come along; defineChannel refuses it by name instead of passing it over here.
   const { keep = 'all' } = options as TopicOptions<Params, Data>;
   return { kind: 'stream', params: options.params as Params, data: options.data, keep };

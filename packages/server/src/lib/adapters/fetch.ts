@@ -2,7 +2,7 @@
 import { LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { EventStreamContent } from '../content.ts';
 import { answerEventStream } from '../event-stream.ts';
-import type { EventStreamOptions } from '../event-stream-options.ts';
+import { checkStreamOptions, type EventStreamOptions } from '../event-stream-options.ts';
 import { mergeHeaders, type Answer, type IncomingRequest } from '../exchange.ts';
 import type { Outlet, OutletListener } from '../outlet.ts';
 
@@ -25,13 +25,14 @@ export function eventStream<T = unknown>(
   content: EventStreamContent<T>,
   options: FetchEventStreamOptions,
 ): Response {
-  const { request } = options;
+  const request = (options as Partial<FetchEventStreamOptions> | null | undefined)?.request;
   if (typeof request?.headers?.get !== 'function') {
     throw new LinefeedError(
       'invalid_option',
       'eventStream needs the request that it answers: eventStream(content, { request }).',
     );
   }
+  checkStreamOptions(options);
   const header = (name: string): string | undefined => request.headers.get(name) ?? undefined;
   const answer = answerEventStream(
     content,

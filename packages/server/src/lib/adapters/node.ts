@@ -3,10 +3,10 @@ import type { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
-import { LinefeedError, refusal } from '@linefeed/shared/wire';
+import { checkOptions, invalidOption, LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { EventStreamContent } from '../content.ts';
 import { answerEventStream } from '../event-stream.ts';
-import type { EventStreamOptions } from '../event-stream-options.ts';
+import { checkStreamOptions, type EventStreamOptions } from '../event-stream-options.ts';
 import { joinVary, toProblem, type Answer, type Answerer } from '../exchange.ts';
 import type { Outlet, OutletListener } from '../outlet.ts';
 import { readHeader, toIncomingRequest, type NodeRequest } from './node-request.ts';
@@ -29,7 +29,12 @@ export interface NodeOptions {
 }
 
 /** Serves a feed, or a stream that is an endpoint of its own, on `node:http`, `node:http2` or as Connect-style middleware. */
-export function toNodeHandler(answerer: Answerer, { rawWrites = true }: NodeOptions = {}): NodeHandler {
+export function toNodeHandler(answerer: Answerer, options: NodeOptions = {}): NodeHandler {
+  if (typeof (answerer as Partial<Answerer> | null | undefined)?.['~answer'] !== 'function') {
+    throw invalidOption('toNodeHandler takes a feed, or what defineStream returns.');
+  }
+  checkOptions('toNodeHandler', options, { rawWrites: 'boolean' });
+  const { rawWrites = true } = options;
   return (req, res, next) => {
     // Before anything is awaited: a client that leaves while it is being decided on must be noticed.
     const outlet = new NodeOutlet(res, rawWrites);
@@ -53,6 +58,7 @@ export function sendEventStream<T = unknown>(
   content: EventStreamContent<T>,
   options: EventStreamOptions & NodeOptions = {},
 ): void {
+  checkStreamOptions(options);
   const outlet = new NodeOutlet(res, options.rawWrites ?? true);
   if (res.headersSent && !outlet.closed) {
     throw new LinefeedError(

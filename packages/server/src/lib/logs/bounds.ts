@@ -1,5 +1,5 @@
 /** What every log of this package shares: how much it holds, and how it names its numbering. */
-import { LinefeedError } from '@linefeed/shared/wire';
+import { checkOptions, LinefeedError, type OptionTypes } from '@linefeed/shared/wire';
 import type { Clock } from '../clock.ts';
 
 /** How much a log holds. The oldest events go first. Values of `keep: 'latest'` are counted apart from all others. */
@@ -20,6 +20,19 @@ export const DEFAULT_BOUNDS: Required<{ [K in keyof LogBounds]: number }> = {
 
 /** Watermarks kept for addresses of which nothing is held any more; the rest share one. */
 export const MAX_WATERMARKS = 10_000;
+
+/** Option types that every log shares. */
+const LOG_OPTIONS: OptionTypes = {
+  maxEvents: 'number',
+  maxAgeMs: 'number',
+  maxBytes: 'number',
+  clock: 'hidden',
+} satisfies Record<keyof LogBounds | 'clock', string>;
+
+/** @throws LinefeedError `invalid_option` */
+export function checkLogOptions(owner: string, options: unknown, own: OptionTypes = {}): void {
+  checkOptions(owner, options, { ...own, ...LOG_OPTIONS });
+}
 
 /** @throws LinefeedError `invalid_option` */
 export function resolveBounds(bounds: LogBounds): typeof DEFAULT_BOUNDS {

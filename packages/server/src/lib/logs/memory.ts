@@ -12,7 +12,14 @@ import type {
   TailListener,
 } from '../log.ts';
 import { laterOf } from '../track.ts';
-import { MAX_WATERMARKS, randomEpoch, resolveBounds, sizeOf, type LogBounds } from './bounds.ts';
+import {
+  MAX_WATERMARKS,
+  randomEpoch,
+  checkLogOptions,
+  resolveBounds,
+  sizeOf,
+  type LogBounds,
+} from './bounds.ts';
 import { checkKeyed, conflictOf } from './idempotency.ts';
 import { mergeRuns, type Run } from './merge.ts';
 import { Tailers } from './tailers.ts';
@@ -68,6 +75,7 @@ class MemoryLog implements Log {
   #sequence = 0;
 
   constructor(options: MemoryLogOptions) {
+    checkLogOptions('memoryLog', options);
     this.#clock = options.clock ?? systemClock;
     this.epoch = randomEpoch(this.#clock);
     this.#bounds = resolveBounds(options);

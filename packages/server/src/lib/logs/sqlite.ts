@@ -13,7 +13,7 @@ import type {
   TailListener,
 } from '../log.ts';
 import { AppendQueue, type WaitingAppend } from './append-queue.ts';
-import { resolveBounds, type LogBounds } from './bounds.ts';
+import { checkLogOptions, resolveBounds, type LogBounds } from './bounds.ts';
 import { checkKeyed } from './idempotency.ts';
 import { isBusy, toLogError } from './sqlite-errors.ts';
 import { currentBootId } from './sqlite-file.ts';
@@ -39,6 +39,13 @@ export interface SqliteLogOptions extends LogBounds {
   readonly bootId?: string | undefined;
 }
 
+/** The constructor checks path, pollMs and synchronous by value. */
+const SQLITE_OPTIONS = {
+  path: 'any',
+  synchronous: 'any',
+  pollMs: 'any',
+  bootId: 'hidden',
+} satisfies Partial<Record<keyof SqliteLogOptions, string>>;
 const DEFAULT_POLL_MS = 15;
 /** Events and code units of one read of the tail: what the event loop stands still for. */
 const TURN_EVENTS = 500;
@@ -69,6 +76,7 @@ class SqliteLog implements Log {
   #closing: Promise<void> | undefined;
 
   constructor(options: SqliteLogOptions) {
+    checkLogOptions('sqliteLog', options, SQLITE_OPTIONS);
     const { clock = systemClock, synchronous = 'normal' } = options;
     this.#clock = clock;
     const bounds = resolveBounds(options);
