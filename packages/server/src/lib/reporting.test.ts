@@ -1,7 +1,6 @@
 import { LinefeedError } from '@linefeed/shared';
 import { describe, expect, it, vi } from 'vitest';
 import { createBench } from '../../test-kit/feed-bench.ts';
-import { LinefeedError } from '@linefeed/shared';
 import { memoryLog } from './logs/memory.ts';
 import { createReporter } from './report.ts';
 
