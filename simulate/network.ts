@@ -48,7 +48,8 @@ export function createNetwork({ clock, chance, route, onBuffered, trace }: Netwo
       if (!network.calm && chance.is(0.05)) return toResponse(502, 'bad gateway', target);
       const answerer = route();
       if (answerer === undefined) throw new Error('nobody listens');
-      const answer = (await answerer['~answer'](toRequest(target, init))) ?? {
+      // Some proxies sort a query, group it by name, or build it anew.
+      const answer = (await answerer['~answer'](toRequest(shuffleQuery(target, chance), init))) ?? {
         status: 404,
         headers: [],
         body: '',
@@ -253,6 +254,15 @@ function toRequest(target: string, init: RequestInit): IncomingRequest {
     discard: () => undefined,
     toRequest: () => new Request(url, { method: init.method ?? 'GET', headers }),
   };
+}
+
+function shuffleQuery(target: string, chance: Chance): string {
+  const [path, query] = target.split('?');
+  if (query === undefined) return target;
+  const pairs = query.split('&');
+  const shuffled: string[] = [];
+  while (pairs.length > 0) shuffled.push(...pairs.splice(chance.between(0, pairs.length - 1), 1));
+  return `${path}?${shuffled.join('&')}`;
 }
 
 /** The client under test sends text alone. */

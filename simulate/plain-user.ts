@@ -1,5 +1,6 @@
 /** A page with nothing but EventSource, as the standard has it: it may see events again, and must miss none. */
 import { createParser } from 'eventsource-parser';
+import { encodeEntry } from '@linefeed/shared/wire';
 import { ADDRESSES } from './board.ts';
 import { createChecker, createOrderChecker, type Checker, type OrderChecker } from './checker.ts';
 import type { Chance, SimClock } from './clock.ts';
@@ -34,7 +35,8 @@ export class PlainUser {
       this.#checkers.set(address, createChecker({ log, address, keep, rule: 'atLeast', fail }));
     }
     const query = list
-      .map(({ address }) => `topic=${encodeURIComponent(address)}${chance.is(0.2) ? '&from=earliest' : ''}`)
+      .map(({ address }) => encodeEntry({ address, ...(chance.is(0.2) ? { from: 'earliest' } : {}) }))
+      .map((entry) => `topic=${encodeURIComponent(entry)}`)
       .join('&');
     this.#url = `http://sim.test/events?${query}${this.#chooseCursor()}`;
     void this.#run();

@@ -1,7 +1,14 @@
 /** The wire, for Linefeed's own packages. Not covered by semantic versioning: import `@linefeed/shared` instead. */
 export { MAX_ADDRESS_BYTES, MAX_SUBSCRIPTIONS } from './lib/protocol.ts';
 export { CONTROL_PREFIX, FRAME, PROTOCOL_VERSION, STREAM_KEY, streamEventName } from './lib/protocol.ts';
-export { canonicalJson, encodeAddress, parseAddress, RESERVED_PARAMS } from './lib/address.ts';
+export {
+  canonicalJson,
+  encodeAddress,
+  encodeEntry,
+  parseAddress,
+  parseEntry,
+  RESERVED_PARAMS,
+} from './lib/address.ts';
 export { paramNames } from './lib/schema-kind.ts';
 export {
   BEGINNING,
@@ -20,7 +27,7 @@ export { encodeCleanFrame, encodeFrame } from './lib/frame.ts';
 export { findJsonFault } from './lib/json.ts';
 export { checkOptions, invalidOption } from './lib/options.ts';
 export { describeIssues, isSchema, validate } from './lib/schema.ts';
-export type { ParsedAddress } from './lib/address.ts';
+export type { ParsedAddress, ParsedEntry } from './lib/address.ts';
 export type { Cursor, EventId, Position } from './lib/cursor.ts';
 export type { FrameFields } from './lib/frame.ts';
 export type {

@@ -1,14 +1,14 @@
 /** The requests of a client: how they are written, sent, and what a status means. */
 import { LinefeedError } from '@linefeed/shared';
-import { isRetryableStatus } from '@linefeed/shared/wire';
+import { encodeEntry, isRetryableStatus } from '@linefeed/shared/wire';
 import { systemClock } from './clock.ts';
 import type { Ending, Opening, RequestOptions } from './transport.ts';
 
-/** The URL that opens a connection by GET. `from` and `key` belong to the `topic` before them. */
+/** The URL that opens a connection by GET. By hand: not every `URLSearchParams` writes what a browser's does. */
 export function toOpeningUrl({ url, entries, cursor }: Opening): string {
-  const query = entries.flatMap(({ address, ...rest }) => Object.entries({ topic: address, ...rest }));
-  if (cursor) query.push(['last_event_id', cursor]);
-  return `${url}${url.includes('?') ? '&' : '?'}${new URLSearchParams(query)}`;
+  const query = entries.map((entry) => `topic=${encodeURIComponent(encodeEntry(entry))}`);
+  if (cursor) query.push(`last_event_id=${encodeURIComponent(cursor)}`);
+  return `${url}${url.includes('?') ? '&' : '?'}${query.join('&')}`;
 }
 
 // An error page that does not come must not keep its status from us.

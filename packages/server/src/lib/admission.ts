@@ -189,7 +189,7 @@ async function resolveEntry(
   entry: AskedEntry,
   { channel, maxAddressBytes }: AdmissionOptions,
 ): Promise<{ definition: TopicDefinition; params: unknown; address: string }> {
-  if (entry.malformed === true) throw refusal('bad_request', `The address ${entry.topic} is malformed.`);
+  if (entry.fault !== undefined) throw entry.fault;
   const definition = channel.topics.get(entry.topic);
   if (definition === undefined)
     throw refusal('unknown_topic', `There is no topic "${entry.topic}" in this channel.`);
@@ -206,6 +206,9 @@ async function readParams(entry: AskedEntry, schema: ParamsSchema): Promise<Vali
   const known = paramNames(schema);
   const texts = known === undefined ? entry.params : entry.params.filter(([name]) => known.includes(name));
   const input: Record<string, unknown> = Object.fromEntries(texts);
+  if (Object.keys(input).length < texts.length) {
+    throw refusal('bad_request', `The address of ${entry.topic} is malformed: it names a param twice.`);
+  }
   let result: Validated<unknown> = await validate(schema, input);
   if (result.issues !== undefined && readFailedAsJson(input, result.issues))
     result = await validate(schema, input);

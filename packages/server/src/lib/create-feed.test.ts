@@ -205,7 +205,7 @@ describe('a hook that ends its connection', () => {
       onSubscribe: (_connection, address) => told.push(address),
       onClose: (_connection, reason) => told.push(reason),
     });
-    const tap = await bench.open('/events?topic=notice&topic=tick&key=a');
+    const tap = await bench.open('/events?topic=notice&topic=tick%3Fkey%3Da');
     await bench.clock.settle();
     expect([told, tap.ended]).toEqual([['disconnected'], true]);
   });
@@ -225,7 +225,7 @@ describe('a hook that ends its connection', () => {
         bench.feed.disconnect(() => true);
       },
     });
-    await bench.open('/events?topic=tick&key=a&topic=tick&key=b');
+    await bench.open('/events?topic=tick%3Fkey%3Da&topic=tick%3Fkey%3Db');
     await bench.clock.settle();
     await bench.open('/events?topic=notice&topic=other');
     expect([told, runs]).toEqual([['tick~a', 'notice'], 0]);

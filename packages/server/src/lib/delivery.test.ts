@@ -25,7 +25,7 @@ it('keeps a rewind behind what it is to be merged into, which a reader takes pag
     await feed.publish('notice', { text: `${n}` });
     if (n % 10 === 0) await feed.publish('other', { n });
   }
-  const url = `/events?topic=notice&topic=other&from=earliest&key=o&last_event_id=${cursor}`;
+  const url = `/events?topic=notice&topic=other%3Ffrom%3Dearliest%26key%3Do&last_event_id=${cursor}`;
   const tap = await open(url, {}, { roomBytes: 1 });
   await takeAll(tap, () => clock.settle());
   const { frames } = tap;
@@ -57,7 +57,7 @@ it('says of an address that rewinds that it does not any more, before the gap of
   };
   const { feed, open, clock } = createBench({ log });
   for (let n = 1; n <= 600; n += 1) await feed.publish('other', { n });
-  const url = `/events?topic=notice&topic=other&from=earliest&key=o&last_event_id=${feed.cursor()}`;
+  const url = `/events?topic=notice&topic=other%3Ffrom%3Dearliest%26key%3Do&last_event_id=${feed.cursor()}`;
   const tap = await open(url, {}, { roomBytes: 1 });
   tap.drain();
   await clock.settle();
@@ -77,7 +77,7 @@ it('announces the gap of an opening though the address is added again, from earl
   const { feed, open, ask, clock } = createBench();
   for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
   await feed.publish('notice', { text: 'a' });
-  const url = '/events?topic=notice&from=earliest&topic=other&from=nonsense';
+  const url = '/events?topic=notice%3Ffrom%3Dearliest&topic=other%3Ffrom%3Dnonsense';
   const tap = await open(url, {}, { roomBytes: 1 });
   const { connection } = tap.frames[0]!.data as { connection: string };
   const add = [{ address: 'other', key: 'o', from: feed.cursor().replace(/\..*/, '.1') }];
@@ -92,7 +92,7 @@ it('answers a cursor of no use with where its gap leads, though others of the na
   const { feed, open, ask, clock } = createBench();
   for (let n = 1; n <= 600; n += 1) await feed.publish('other', { n });
   const past = feed.cursor().replace(/\..*/, '.1');
-  const url = `/events?topic=other&from=nonsense&key=a&topic=other&from=${past}&key=b`;
+  const url = `/events?topic=other%3Ffrom%3Dnonsense%26key%3Da&topic=other%3Ffrom%3D${past}%26key%3Db`;
   const tap = await open(url, {}, { roomBytes: 1 });
   const { connection } = tap.frames[0]!.data as { connection: string };
   tap.drain();

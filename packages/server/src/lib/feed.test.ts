@@ -358,7 +358,7 @@ describe('resuming', () => {
     const { feed, open } = createBench();
     for (let n = 1; n <= 2; n += 1) await feed.publish('other', { n });
     await feed.publish('notice', { text: 'past' });
-    const tap = await open('/events?topic=notice&topic=other&from=earliest');
+    const tap = await open('/events?topic=notice&topic=other%3Ffrom%3Dearliest');
     expect(tap.frames[0]!.id).toBe(at(feed.cursor(), 0));
     expect(tap.payloads).toEqual([{ n: 1 }, { n: 2 }]);
     expect(tap.of('linefeed.caughtup')).toEqual([]);
@@ -369,7 +369,7 @@ describe('resuming', () => {
     for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
     await feed.publish('notice', { text: 'a' });
     const tap = await open(
-      `/events?topic=notice&topic=other&from=earliest&key=o&last_event_id=${feed.cursor()}`,
+      `/events?topic=notice&topic=other%3Ffrom%3Dearliest%26key%3Do&last_event_id=${feed.cursor()}`,
     );
     expect(tap.frames[0]!.id).toBe(feed.cursor());
     expect(tap.of('linefeed.subscribed').map(({ data }) => (data as { rewind?: true }).rewind)).toEqual([
@@ -388,7 +388,7 @@ describe('resuming', () => {
     for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
     const cursor = feed.cursor();
     for (let n = 4; n <= 6; n += 1) await feed.publish('notice', { text: `${n}` });
-    const url = `/events?topic=notice&topic=other&from=earliest&last_event_id=${cursor}`;
+    const url = `/events?topic=notice&topic=other%3Ffrom%3Dearliest&last_event_id=${cursor}`;
     const whole = (await open(url)).frames;
     const payloadsOf = (frames: typeof whole): unknown[] =>
       frames.filter(({ event }) => !event.startsWith('linefeed.')).map(({ data }) => data);
@@ -551,7 +551,9 @@ describe('control requests', () => {
 
   it('takes no more room for an event name however often it is asked for, in an opening and later on', async () => {
     const { open, ask, clock } = createBench({ maxSubscriptions: 2 });
-    const tap = await open('/events?topic=notice&key=a&topic=notice&key=b&topic=other&topic=room%3Fname%3Da');
+    const tap = await open(
+      '/events?topic=notice%3Fkey%3Da&topic=notice%3Fkey%3Db&topic=other&topic=room%3Fname%3Da',
+    );
     const add = [{ address: 'other', key: 'c' }, { address: 'notice', key: 'd' }, { address: 'room?name=b' }];
     await ask('/events', control({ connection: idOf(tap), n: 1, add }));
     await clock.settle();
@@ -608,7 +610,7 @@ describe('control requests', () => {
     });
     await feed.publish('other', { n: 1 });
     await feed.publish('notice', { text: 'a' });
-    const tap = await open('/events?topic=notice&from=earliest');
+    const tap = await open('/events?topic=notice%3Ffrom%3Dearliest');
     const add = [{ address: 'other', from: 'earliest' }];
     await ask('/events', control({ connection: idOf(tap), n: 1, add }));
     letGo();
@@ -649,7 +651,9 @@ describe('streams', () => {
   it('has a key of at most 32 characters', async () => {
     const { open } = createBench();
     const keys = ['k'.repeat(32), 'k'.repeat(33)];
-    const tap = await open(`/events?topic=notice&topic=tick&key=${keys[0]}&topic=tick&key=${keys[1]}`);
+    const tap = await open(
+      `/events?topic=notice&topic=tick%3Fkey%3D${keys[0]}&topic=tick%3Fkey%3D${keys[1]}`,
+    );
     expect(tap.of('linefeed.error').map(({ data }) => data)).toMatchObject([
       { key: keys[1], code: 'bad_request' },
     ]);
@@ -662,7 +666,7 @@ describe('streams', () => {
     await clock.settle();
     expect(tap.of('tick')).toEqual([{ event: 'tick', id: '~', data: 1 }]);
     expect((await ask('/events/tick', { headers: { 'last-event-id': '~' } })).status).toBe(204);
-    const shared = await open('/events?topic=notice&topic=tick&key=k1&from=~');
+    const shared = await open('/events?topic=notice&topic=tick%3Fkey%3Dk1%26from%3D~');
     expect(shared.of('linefeed.error')[0]!.data).toMatchObject({
       address: 'tick~k1',
       key: 'k1',
@@ -681,7 +685,9 @@ describe('streams', () => {
     expect(tap.of('linefeed.end')).toEqual([
       { event: 'linefeed.end', id: `${feed.cursor()}~!`, data: { address: 'tick~a', key: 'a', n: 1 } },
     ]);
-    const back = await open('/events?topic=notice&topic=tick&key=a&from=~!&last_event_id=oldepoch.zz');
+    const back = await open(
+      '/events?topic=notice&topic=tick%3Fkey%3Da%26from%3D~!&last_event_id=oldepoch.zz',
+    );
     const events = back.frames.map(({ event }) => event);
     expect(events.indexOf('linefeed.gap')).toBeLessThan(events.indexOf('linefeed.end'));
     expect(back.of('linefeed.end')).toMatchObject([
@@ -693,7 +699,7 @@ describe('streams', () => {
   it('says nothing before the gaps of the opening', async () => {
     const { feed, open, clock } = createBench();
     await feed.publish('notice', { text: 'new' });
-    const tap = await open('/events?topic=notice&topic=tick&key=a&last_event_id=oldepoch.zz');
+    const tap = await open('/events?topic=notice&topic=tick%3Fkey%3Da&last_event_id=oldepoch.zz');
     await clock.settle();
     const events = tap.frames.map(({ event }) => event);
     expect(events.indexOf('linefeed.gap')).toBeLessThan(events.indexOf('tick~a'));
@@ -713,14 +719,14 @@ describe('streams', () => {
         },
       },
     });
-    const url = '/events?topic=notice&topic=report%3Fyear%3D1&key=a';
+    const url = '/events?topic=notice&topic=report%3Fyear%3D1%26key%3Da';
     const first = await open(url);
     await clock.settle();
     const mark = first.of('report~a')[0]!.id!;
     const second = await open(url, { headers: { 'last-event-id': mark } });
     await clock.settle();
     expect(runs).toEqual([undefined, 'one']);
-    const two = await open(`${url}&topic=tick&key=b`, { headers: { 'last-event-id': mark } });
+    const two = await open(`${url}&topic=tick%3Fkey%3Db`, { headers: { 'last-event-id': mark } });
     expect(two.of('linefeed.error').map(({ data }) => (data as { code: string }).code)).toEqual([
       'not_resumable',
       'not_resumable',
@@ -732,7 +738,7 @@ describe('streams', () => {
   it('needs a key beside other subscriptions, and bears the connection cursor in its ids', async () => {
     const { feed, open, clock } = createBench();
     await feed.publish('notice', { text: 'a' });
-    const tap = await open('/events?topic=notice&topic=tick&topic=tick&key=b');
+    const tap = await open('/events?topic=notice&topic=tick&topic=tick%3Fkey%3Db');
     await clock.settle();
     expect(tap.of('linefeed.error')[0]!.data).toMatchObject({ address: 'tick', code: 'key_required' });
     expect(tap.of('tick~b')[0]!.id).toBe(`${feed.cursor()}~`);
@@ -1090,7 +1096,7 @@ describe('refusals', () => {
     expect((await open('/events/notice', { headers: { user: 'bob' } })).ended).toBe(false);
     first.leave();
     expect((await open('/events/notice', { headers: { user: 'ann' } })).ended).toBe(false);
-    const crowded = await open('/events?topic=notice&topic=other&topic=tick&key=k', {
+    const crowded = await open('/events?topic=notice&topic=other&topic=tick%3Fkey%3Dk', {
       headers: { user: 'cy' },
     });
     expect(crowded.of('linefeed.subscribed')).toHaveLength(2);

@@ -1,5 +1,12 @@
 /** Reads what a request asks for: the subscriptions and the cursor it comes with (PROTOCOL §1). */
-import { parseAddress, refusal, RESERVED_PARAMS } from '@linefeed/shared/wire';
+import {
+  parseAddress,
+  parseEntry,
+  refusal,
+  RESERVED_PARAMS,
+  type LinefeedError,
+  type ParsedEntry,
+} from '@linefeed/shared/wire';
 import type { IncomingRequest } from './exchange.ts';
 
 /** One subscription as asked, nothing of it checked. */
@@ -10,8 +17,8 @@ export interface AskedEntry {
   readonly params: ReadonlyArray<readonly [name: string, text: string]>;
   readonly from?: string | undefined;
   readonly key?: string | undefined;
-  /** The address could not be taken apart. */
-  readonly malformed?: boolean | undefined;
+  /** Why it is refused before anything of it is looked at. */
+  readonly fault?: LinefeedError | undefined;
 }
 
 export interface Opening {
@@ -35,12 +42,16 @@ export const MAX_NAMES_FACTOR = 4;
 /** Most have none, and to look for one costs more than the rest of the reading. */
 const NO_QUERY = new URLSearchParams();
 
-/** Reads a GET or HEAD. `rest` is what stands behind the feed's path, without its slash and percent-encoded. */
+/**
+ * Reads a GET or HEAD. `rest` is what stands after the feed's path, without its slash and percent-encoded.
+ *
+ * @throws LinefeedError `bad_request`
+ */
 export function readGet(request: IncomingRequest, rest: string): Opening {
   const query = request.url.search === '' ? NO_QUERY : request.url.searchParams;
   const header = request.header('last-event-id');
-  const lastEventId =
-    header !== undefined && header !== '' ? header : (query.get('last_event_id') ?? undefined);
+  const given = takeOnce(query, 'last_event_id');
+  const lastEventId = header !== undefined && header !== '' ? header : given;
   const entries = rest === '' ? readTopicList(query) : [readPath(rest, query)];
   // A native reconnect repeats the URL it was opened with: its `from` is older than its Last-Event-ID.
   const ownFrom = header === undefined || header === '';
@@ -56,34 +67,64 @@ export function readEndpointGet(request: IncomingRequest, topic: string): Openin
   return readGet(request, request.url.searchParams.has('topic') ? '' : encodeURIComponent(topic));
 }
 
+/** The value of a query key of the request. @throws LinefeedError `bad_request` where there are two. */
+function takeOnce(query: URLSearchParams, name: string): string | undefined {
+  const values = query.getAll(name);
+  if (values.length > 1)
+    throw refusal('bad_request', `The query has ${values.length} values for "${name}"; give one.`);
+  return values[0];
+}
+
 function readPath(rest: string, query: URLSearchParams): AskedEntry {
-  const params = [...query].filter(([name]) => !RESERVED_PARAMS.includes(name));
-  const entry = { params, from: query.get('from') ?? undefined, key: query.get('key') ?? undefined };
+  if (query.has('topic')) {
+    throw refusal(
+      'bad_request',
+      'The path names a topic already; a list of "topic" goes to the path of the feed itself.',
+    );
+  }
+  const entry = {
+    params: [...query].filter(([name]) => !RESERVED_PARAMS.includes(name)),
+    from: takeOnce(query, 'from'),
+    key: takeOnce(query, 'key'),
+  };
   try {
     return { ...entry, topic: decodeURIComponent(rest) };
   } catch {
-    return { ...entry, topic: rest, malformed: true };
+    return { ...entry, topic: rest, fault: malformed(rest) };
   }
 }
 
 function readTopicList(query: URLSearchParams): AskedEntry[] {
-  const entries: AskedEntry[] = [];
-  for (const [name, value] of query) {
-    const last = entries.at(-1);
-    if (name === 'topic') entries.push(toEntry(value));
-    // `from` and `key` belong to the `topic` before them.
-    else if ((name === 'from' || name === 'key') && last !== undefined) {
-      entries[entries.length - 1] = { ...last, [name]: value };
-    }
+  for (const name of ['from', 'key']) {
+    // It would belong to the entry before it, and proxies reorder queries.
+    if (!query.has(name)) continue;
+    throw refusal(
+      'bad_request',
+      `In a list "${name}" stands inside the value of its topic: ?topic=price%3Fsymbol%3DACME%26from%3Dearliest%26key%3D1, or curl -G --data-urlencode 'topic=price?symbol=ACME&from=earliest&key=1'.`,
+    );
   }
-  return entries;
+  return query.getAll('topic').map((text) => {
+    const parsed = parseEntry(text);
+    return parsed === undefined ? toFaulty(text) : toEntry(parsed);
+  });
 }
 
-function toEntry(address: string, from?: string, key?: string): AskedEntry {
-  const parsed = parseAddress(address);
-  return parsed === undefined
-    ? { address, topic: address, params: [], from, key, malformed: true }
-    : { address, topic: parsed.topic, params: parsed.params, from, key };
+function toEntry(parsed: ParsedEntry): AskedEntry {
+  const surplus = parsed.params.find(([name]) => RESERVED_PARAMS.includes(name))?.[0];
+  if (surplus === undefined) return parsed;
+  const fault = refusal('bad_request', `"${surplus}" is no param: in an address it has no meaning here.`);
+  return { ...parsed, fault };
+}
+
+function toFaulty(address: string, from?: string, key?: string): AskedEntry {
+  return { address, topic: address, params: [], from, key, fault: malformed(address) };
+}
+
+function malformed(address: string): LinefeedError {
+  return refusal(
+    'bad_request',
+    `The address ${address} is malformed: it is not percent-encoded as UTF-8, or names something twice.`,
+  );
 }
 
 /**
@@ -151,7 +192,9 @@ function readEntries(value: unknown, field: string, maxNames: number): AskedEntr
     ) {
       throw refusal('bad_request', `"${field}[${index}]" must be { address, from?, key? }, all strings.`);
     }
-    return toEntry(entry['address'], entry['from'], entry['key']);
+    const { address, from, key } = entry;
+    const parsed = parseAddress(address);
+    return parsed === undefined ? toFaulty(address, from, key) : toEntry({ ...parsed, address, from, key });
   });
 }
 

@@ -73,20 +73,30 @@ export async function resolveStart(hub: Hub, entry: Admitted, shared: SharedStar
   return { ...base, position: position === 'now' ? fromNow : position, gap, own };
 }
 
-/** Entries that come to one event name are delivered once, from the earliest of their starts. */
+/**
+ * Entries that come to one event name are delivered once, from the earliest of their starts. Their order makes no
+ * difference: a proxy may have changed it.
+ */
 export function mergeStarts(asked: readonly LoggedStart[], tail: Position): Iterable<LoggedStart> {
   const merged = new Map<string, LoggedStart>();
   for (const start of asked) {
     const other = merged.get(start.event);
-    if (other === undefined) {
-      merged.set(start.event, start);
-      continue;
-    }
-    const isEarlier = comparePositions(positionOf(start, tail), positionOf(other, tail)) < 0;
-    const { position, own } = isEarlier ? start : other;
-    merged.set(start.event, { ...start, position, own, gap: other.gap ?? start.gap });
+    merged.set(start.event, other === undefined ? start : merge(start, other, tail));
   }
   return merged.values();
+}
+
+function merge(a: LoggedStart, b: LoggedStart, tail: Position): LoggedStart {
+  const order = comparePositions(positionOf(a, tail), positionOf(b, tail));
+  const { position } = order < 0 ? a : b;
+  // A start of its own is delivered from there. Any other waits for the connection's cursor, if that is later.
+  const own = order === 0 ? a.own || b.own : (order < 0 ? a : b).own;
+  return { ...a, position, own, gap: firstGap(a.gap, b.gap) };
+}
+
+function firstGap(a: PendingGap | undefined, b: PendingGap | undefined): PendingGap | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return `${a.reason} ${a.from}` <= `${b.reason} ${b.from}` ? a : b;
 }
 
 export function positionOf({ position }: Start, tail: Position): Position {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { canonicalJson, encodeAddress, parseAddress } from './address.ts';
+import { canonicalJson, encodeAddress, encodeEntry, parseAddress, parseEntry } from './address.ts';
 
 describe('encodeAddress', () => {
   test('a topic without params is its own address', () => {
@@ -136,6 +136,30 @@ describe('parseAddress', () => {
       ['__proto__', '1'],
       ['constructor', '2'],
     ]);
+  });
+});
+
+describe('an entry of a list in a URL', () => {
+  test('reads back as it was written, however its params, from and key are ordered', () => {
+    const entry = fc.record(
+      {
+        address: fc.constantFrom('notice', 'price?symbol=A%26B', 'room?floor=1&name=tea%20time'),
+        from: fc.string({ unit: 'grapheme' }),
+        key: fc.string({ unit: 'grapheme' }),
+      },
+      { requiredKeys: ['address'] },
+    );
+    fc.assert(
+      fc.property(entry, (given) => {
+        const text = encodeEntry(given);
+        const expected = { from: undefined, key: undefined, ...given };
+        expect(parseEntry(text)).toMatchObject(expected);
+        const [path, query] = text.split('?');
+        if (query === undefined) return;
+        const reversed = parseEntry(`${path}?${query.split('&').toReversed().join('&')}`);
+        expect(reversed).toMatchObject({ from: expected.from, key: expected.key });
+      }),
+    );
   });
 });
 

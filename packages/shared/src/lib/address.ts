@@ -1,7 +1,12 @@
 /** Addresses: a topic and its params as one string, which is URL path, routing key and SSE event name at once. */
 
+import type { SubscriptionEntry } from './protocol.ts';
+
 /** Query keys of an opening request, which therefore cannot name a param. */
 export const RESERVED_PARAMS: readonly string[] = ['from', 'key', 'last_event_id', 'topic'];
+
+/** What an entry of a list says beside its address. */
+const ENTRY_NAMES = ['from', 'key'] as const;
 
 /** An address taken apart. Param values are still the text that stood in the address. */
 export interface ParsedAddress {
@@ -22,6 +27,52 @@ export function encodeAddress(topic: string, params?: object): string {
     return `${encodeURIComponent(name)}=${text}`;
   });
   return query.length > 0 ? `${topic}?${query.join('&')}` : topic;
+}
+
+/** An entry of a list in a URL, taken apart. */
+export interface ParsedEntry extends ParsedAddress {
+  /** As it was written, without `from` and `key`. */
+  readonly address: string;
+  readonly from: string | undefined;
+  readonly key: string | undefined;
+}
+
+/**
+ * Writes an entry of a list as one value: its address, and `from` and `key` as if they were params. The value means the
+ * same wherever it stands in a query.
+ *
+ * @throws URIError if `from` or `key` has a lone surrogate in it.
+ */
+export function encodeEntry(entry: SubscriptionEntry): string {
+  let text = entry.address;
+  for (const name of ENTRY_NAMES) {
+    const value = entry[name];
+    if (value !== undefined) text += `${text.includes('?') ? '&' : '?'}${name}=${encodeURIComponent(value)}`;
+  }
+  return text;
+}
+
+/** Takes an entry apart, or returns `undefined` where it is malformed as an address is. */
+export function parseEntry(text: string): ParsedEntry | undefined {
+  const parsed = parseAddress(text);
+  if (parsed === undefined) return undefined;
+  const { topic, params } = parsed;
+  const mark = text.indexOf('?');
+  const isOwn = (name: string | undefined): boolean => name === 'from' || name === 'key';
+  if (!params.some(([name]) => isOwn(name)))
+    return { ...parsed, address: text, from: undefined, key: undefined };
+  const pairs = text
+    .slice(mark + 1)
+    .split('&')
+    .filter((pair) => pair !== '');
+  const query = pairs.filter((_, index) => !isOwn(params[index]?.[0])).join('&');
+  return {
+    topic,
+    params: params.filter(([name]) => !isOwn(name)),
+    address: text.slice(0, mark) + (query === '' ? '' : `?${query}`),
+    from: params.find(([name]) => name === 'from')?.[1],
+    key: params.find(([name]) => name === 'key')?.[1],
+  };
 }
 
 /** Takes an address apart, or returns `undefined` where it is malformed: bad percent-encoding, a key named twice. */
