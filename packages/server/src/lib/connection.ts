@@ -18,9 +18,9 @@ import { LoggedDelivery } from './delivery.ts';
 import type { Beating } from './heartbeat.ts';
 import type { Hub } from './hub.ts';
 import type { FeedLimits } from './limits.ts';
-import type { Outlet, OutletListener } from './outlet.ts';
+import type { Outlet } from './outlet.ts';
 import type { LoggedStart } from './start.ts';
-import { Writer, type WriterCounters } from './writer.ts';
+import { Writer, type WriterCounters, type WriterListener } from './writer.ts';
 
 const encoder = new TextEncoder();
 const NOTHING_APPLIED: Promise<void> = Promise.resolve();
@@ -60,7 +60,7 @@ export interface ConnectionIdentity {
   readonly expiresAt: number;
 }
 
-export class Connection implements Beating, OutletListener, DeliveryPort {
+export class Connection implements Beating, WriterListener, DeliveryPort {
   readonly id: string;
   readonly context: unknown;
   readonly principal: string | undefined;
@@ -81,7 +81,7 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
   constructor(host: ConnectionHost, outlet: Outlet, identity: ConnectionIdentity) {
     this.#host = host;
     this.#outlet = outlet;
-    this.#writer = new Writer(outlet, host.clock, host.limits, host.counters);
+    this.#writer = new Writer(outlet, this, host.clock, host.limits, host.counters);
     this.logged = new LoggedDelivery(host, this);
     this.id = identity.id;
     this.context = identity.context;
@@ -113,7 +113,7 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
    */
   open(resumed: Position | undefined, asked: readonly LoggedStart[], greet: () => void): void {
     const { pingMs, timeoutMs, maxDurationMs, retryMs } = this.#host.limits;
-    this.#outlet.listen(this);
+    this.#writer.listen();
     if (this.#closed) return;
     const id = this.logged.begin(resumed, asked);
     const hello: Hello = {
@@ -268,6 +268,11 @@ export class Connection implements Beating, OutletListener, DeliveryPort {
     this.#close('client');
     this.#writer.forget();
     this.#host.onGone(this);
+  }
+
+  onBroken(error: unknown): void {
+    this.#host.onError(error);
+    this.onClose();
   }
 
   #close(reason: CloseReason): void {

@@ -17,9 +17,9 @@ import {
 import { readHead } from './head.ts';
 import { sharedHeartbeat, type Beating, type Heartbeat } from './heartbeat.ts';
 import { assertAcceptable } from './negotiate.ts';
-import type { Outlet, OutletListener } from './outlet.ts';
+import type { Outlet } from './outlet.ts';
 import { runSource, type RunEnd } from './source.ts';
-import { Writer } from './writer.ts';
+import { Writer, type WriterListener } from './writer.ts';
 
 /** What an event stream looks at in its request. */
 export interface StreamRequest {
@@ -87,7 +87,7 @@ export function answerEventStream(
   return { ...head, body: (outlet) => new EventStream(outlet, opened, controller, settings).open() };
 }
 
-class EventStream implements Beating, OutletListener {
+class EventStream implements Beating, WriterListener {
   readonly #outlet: Outlet;
   readonly #opened: OpenContent | Promise<OpenContent>;
   readonly #controller: AbortController;
@@ -109,7 +109,7 @@ class EventStream implements Beating, OutletListener {
     this.#controller = controller;
     this.#settings = settings;
     const { clock, pingMs, stallTimeoutMs } = settings;
-    this.#writer = new Writer(outlet, clock, settings);
+    this.#writer = new Writer(outlet, this, clock, settings);
     this.#heartbeat = sharedHeartbeat(clock, Math.min(pingMs, stallTimeoutMs));
     this.#closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -118,7 +118,7 @@ class EventStream implements Beating, OutletListener {
 
   open(): void {
     this.#heartbeat.add(this);
-    this.#outlet.listen(this);
+    this.#writer.listen();
     this.#writer.write(this.#settings.opening);
     void this.#run();
   }
@@ -128,7 +128,7 @@ class EventStream implements Beating, OutletListener {
     // A source that thinks before its first yield would hold the head back.
     await new Promise<void>((resolve) => clock.defer(resolve));
     const opened = this.#opened;
-    if (this.#outlet.closed) discard(opened, report);
+    if (this.#outlet.closed || this.#controller.signal.aborted) discard(opened, report);
     else {
       const end = await runSource({
         open: () => (opened instanceof Promise ? opened.then(({ content }) => content) : opened.content),
@@ -155,14 +155,14 @@ class EventStream implements Beating, OutletListener {
       this.#writer.write(encodeFailure(end.error));
     }
     if (end.type === 'finished') this.#end ??= { reason: 'finished' };
-    this.#outlet.end();
+    this.#writer.end();
   }
 
   beat(now: number): void {
     const seen = this.#writer.look(now);
     if (seen === 'stalled') {
       this.#end = { ...this.#end, reason: 'stalled' };
-      this.#outlet.destroy();
+      this.#writer.destroy();
     } else if (seen === 'silent') this.#writer.write(this.#settings.ping);
   }
 
@@ -176,6 +176,12 @@ class EventStream implements Beating, OutletListener {
     this.#controller.abort();
     this.#writer.wake();
     this.#resolveClosed();
+  }
+
+  onBroken(error: unknown): void {
+    this.#settings.report(error);
+    this.#end ??= { reason: 'failed', error };
+    this.onClose();
   }
 }
 

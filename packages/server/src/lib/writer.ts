@@ -1,7 +1,7 @@
 /** Writes to one open response and watches it: knows silence, room, and a reader that takes nothing. */
 import type { Clock } from './clock.ts';
 import type { Flushable } from './hub.ts';
-import type { Outlet } from './outlet.ts';
+import type { Outlet, OutletListener } from './outlet.ts';
 
 export interface WriterOptions {
   /** So long without a write is a silence. Milliseconds; `Infinity`: never. */
@@ -16,6 +16,12 @@ export interface WriterCounters {
   bufferedHighWater: number;
 }
 
+/** The owner of the response. */
+export interface WriterListener extends OutletListener {
+  /** The outlet threw. Nothing is written any more, and `onClose` may never come. Called once. */
+  onBroken(error: unknown): void;
+}
+
 /** What is said in one tick leaves in one write, or in writes of about this size. UTF-16 code units. */
 const MAX_UNWRITTEN = 16 * 1024;
 
@@ -26,6 +32,8 @@ export class Writer implements Flushable {
   readonly #clock: Clock;
   readonly #options: WriterOptions;
   readonly #counters: WriterCounters | undefined;
+  readonly #listener: WriterListener;
+  #isBroken = false;
   /** Text said in this tick, and how much of it there is room for. */
   #unwritten = '';
   #maxUnwritten = 0;
@@ -36,8 +44,15 @@ export class Writer implements Flushable {
   #takenBytes = 0;
   #stalledSince: number | undefined;
 
-  constructor(outlet: Outlet, clock: Clock, options: WriterOptions, counters?: WriterCounters) {
+  constructor(
+    outlet: Outlet,
+    listener: WriterListener,
+    clock: Clock,
+    options: WriterOptions,
+    counters?: WriterCounters,
+  ) {
     this.#outlet = outlet;
+    this.#listener = listener;
     this.#clock = clock;
     this.#options = options;
     this.#counters = counters;
@@ -66,11 +81,15 @@ export class Writer implements Flushable {
   }
 
   #write(bytes: Uint8Array, now: number = this.#clock.now()): void {
-    if (this.#outlet.closed) return;
+    if (this.#outlet.closed || this.#isBroken) return;
     // Whole milliseconds: V8 keeps a fraction apart from its object, one more miss of the cache for each event.
     this.#lastWriteAt = Math.floor(now);
     this.#count(bytes);
-    this.#outlet.write(bytes);
+    try {
+      this.#outlet.write(bytes);
+    } catch (error) {
+      return this.#break(error);
+    }
     const counters = this.#counters;
     if (counters !== undefined)
       counters.bufferedHighWater = Math.max(counters.bufferedHighWater, this.bufferedBytes);
@@ -96,8 +115,33 @@ export class Writer implements Flushable {
   /** Ends the response behind what was said. */
   end(): void {
     const last = this.#takeUnwritten();
+    if (this.#isBroken) return;
     if (last !== undefined) this.#count(last);
-    this.#outlet.end(last);
+    try {
+      this.#outlet.end(last);
+    } catch (error) {
+      this.#break(error);
+    }
+  }
+
+  /** Begins to listen to the response. */
+  listen(): void {
+    try {
+      this.#outlet.listen(this.#listener);
+    } catch (error) {
+      this.#break(error);
+    }
+  }
+
+  /** An error of one adapter must not reach the loop that writes to all connections. */
+  #break(error: unknown): void {
+    this.#isBroken = true;
+    this.#listener.onBroken(error);
+    try {
+      this.destroy();
+    } catch {
+      // The first error is the one to report.
+    }
   }
 
   /** Cuts the response. */
