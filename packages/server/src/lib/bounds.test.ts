@@ -55,6 +55,52 @@ describe('a request', () => {
   });
 });
 
+describe('control requests of one connection', () => {
+  const ticks = async (): Promise<void> => {
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  };
+
+  it('wait four at a time for a slow authorize; the next is refused as busy and may come again', async () => {
+    const decisions: Array<(allowed: boolean) => void> = [];
+    const { open, feed, ask, clock, errors } = createBench({
+      authorize: ({ topic }) =>
+        topic === 'notice' ? true : new Promise<boolean>((resolve) => decisions.push(resolve)),
+    });
+    const tap = await open('/events/notice');
+    const add = [{ address: 'other' }];
+    const ofNumber = (n: number): Request =>
+      new Request('http://feed.test/events', post({ connection: idOf(tap), n, add }));
+    const waiting = [1, 2, 3, 4].map((n) => feed.handle(ofNumber(n)));
+    await ticks();
+    const refused = await feed.handle(ofNumber(5));
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get('retry-after')).toMatch(/^\d+$/);
+    expect(await refused.json()).toMatchObject({ code: 'busy' });
+    // One is decided on, and the others wait for it.
+    expect(decisions).toHaveLength(1);
+    for (let decided = 0; decided < 4; decided += 1) {
+      decisions[decided]!(true);
+      await ticks();
+      await clock.settle();
+    }
+    expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([202, 202, 202, 202]);
+    const later = ask(ofNumber(5));
+    await ticks();
+    decisions[4]!(true);
+    expect((await later).status).toBe(202);
+    await clock.settle();
+    expect(tap.of('linefeed.subscribed').map(({ data }) => (data as { n?: number }).n)).toEqual([
+      undefined,
+      1,
+      2,
+      3,
+      4,
+      5,
+    ]);
+    expect(errors).toEqual([]);
+  });
+});
+
 describe('streams of one reader', () => {
   const step = 'x'.repeat(90);
   const keyed = (count: number): string =>

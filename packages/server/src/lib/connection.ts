@@ -66,6 +66,8 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
   readonly principal: string | undefined;
   /** Control requests are applied one after the other. */
   controlled: Promise<void> = NOTHING_APPLIED;
+  /** Control requests that wait or are decided on. */
+  openControls = 0;
   lastControl = 0;
   readonly logged: LoggedDelivery;
 

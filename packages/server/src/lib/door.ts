@@ -36,7 +36,7 @@ const SENT_AWAY = {
   draining: 'The server is about to stop.',
   disconnected: 'Come back, to be identified anew.',
   timeout: 'The server could not decide on this request in time.',
-  busy: 'The reader of this connection is too far behind to be answered; open a new one.',
+  busy: 'This connection has too much to answer already; send the same request later, or open a new connection.',
 };
 
 /** Why somebody is sent away, and after how long to come back: give or take as much. */

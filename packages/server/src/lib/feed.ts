@@ -23,6 +23,9 @@ import type { Identified, Visitor } from './visitor.ts';
 
 const NOTHING: ReadonlySet<string> = new Set();
 
+/** Of one connection. A client has one in flight; each that waits holds its body, and its time is that of all before it. */
+const MAX_OPEN_CONTROLS = 4;
+
 export interface FeedHandlers {
   onOpen(connection: Connection): void;
   onClose(connection: Connection, reason: CloseReason): void;
@@ -226,9 +229,15 @@ export class FeedCore implements ConnectionHost {
     const context = this.#options.contextPerRequest === true ? visitor.context : connection.context;
     const isLeaving = (): boolean =>
       this.#isLeaving(connection) || this.#door.wayBackOf(visitor) !== undefined;
-    const applying = connection.controlled.then(() =>
-      this.#subscriptions.change(connection, control, context, isLeaving),
-    );
+    if (connection.openControls >= MAX_OPEN_CONTROLS) {
+      throw refusal('busy', `This connection has ${MAX_OPEN_CONTROLS} control requests that wait already.`);
+    }
+    connection.openControls += 1;
+    const applying = connection.controlled
+      .then(() => this.#subscriptions.change(connection, control, context, isLeaving))
+      .finally(() => {
+        connection.openControls -= 1;
+      });
     // The next one is applied whatever becomes of this one, which is awaited below.
     connection.controlled = applying.catch(() => undefined);
     await applying;

@@ -89,3 +89,44 @@ describe('a stream that waits behind a gap', () => {
     expect(tap.of('report~k')).toHaveLength(1);
   });
 });
+
+describe('a control request that times out', () => {
+  it('changes nothing, removals included, and its number may come again', async () => {
+    let decide: (allowed: boolean) => void = () => undefined;
+    let asked = 0;
+    const { open, feed, clock } = createBench({
+      authorizeTimeoutMs: 1_000,
+      authorize: ({ topic }) => {
+        if (topic !== 'other') return true;
+        asked += 1;
+        return asked === 1 ? new Promise<boolean>(() => {}) : new Promise((resolve) => (decide = resolve));
+      },
+    });
+    const tap = await open('/events/notice');
+    const { connection } = tap.of('linefeed.hello')[0]!.data as { connection: string };
+    const body = { connection, n: 1, add: [{ address: 'other' }], remove: ['notice'] };
+    const send = (): Promise<Response> => feed.handle(new Request('http://feed.test/events', post(body)));
+    const untilAsked = async (times: number): Promise<void> => {
+      while (asked < times) {
+        await new Promise((resolve) => setImmediate(resolve));
+        await clock.settle();
+      }
+    };
+    const first = send();
+    await untilAsked(1);
+    await clock.advance(1_001);
+    expect((await first).status).toBe(503);
+    await feed.publish('notice', { text: 'still here' });
+    await clock.settle();
+    expect(tap.payloads).toEqual([{ text: 'still here' }]);
+    expect(tap.of('linefeed.end')).toEqual([]);
+
+    const second = send();
+    await untilAsked(2);
+    decide(true);
+    expect((await second).status).toBe(202);
+    await clock.settle();
+    expect(tap.of('linefeed.end')).toMatchObject([{ data: { address: 'notice', n: 1 } }]);
+    expect(tap.of('linefeed.subscribed').at(-1)).toMatchObject({ data: { address: 'other', n: 1 } });
+  });
+});

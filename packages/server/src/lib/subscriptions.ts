@@ -14,7 +14,7 @@ import type { Connection } from './connection.ts';
 import type { Hub } from './hub.ts';
 import type { FeedLimits } from './limits.ts';
 import type { AskedEntry, Control } from './opening.ts';
-import { resolveStart } from './start.ts';
+import { resolveStart, type LoggedStart } from './start.ts';
 import { readStreamResume, startStream, type UntypedSource } from './stream-run.ts';
 
 export interface SubscriptionsOptions {
@@ -55,9 +55,9 @@ export class Subscriptions {
   }
 
   /**
-   * Applies a control request. `isLeaving`: nothing new may begin on it any more.
+   * Applies a control request whole, or not at all. `isLeaving`: nothing new may begin on it any more.
    *
-   * @throws LinefeedError `busy`, `timeout`
+   * @throws LinefeedError `busy`, `timeout`; the same `n` may come again.
    */
   async change(
     connection: Connection,
@@ -71,32 +71,49 @@ export class Subscriptions {
     if (connection.bufferedBytes > this.#options.limits.maxBufferedBytes) {
       throw refusal('busy', 'The reader of this connection is behind its bound.');
     }
+    const removed = new Set(remove);
+    const taken = new Set([...connection.events()].filter((event) => !removed.has(event)));
+    const { refused, admitted } = await this.#options.withinTime(
+      this.#decideOnAdded(connection, add, { context, taken, alone: false }),
+    );
+    if (isLeaving()) return;
     connection.lastControl = n;
     for (const event of remove) {
       connection.remove(event);
       connection.control(FRAME.end, { address: event, n } satisfies End);
     }
-    const taken = new Set(connection.events());
-    const { admitted, refused } = await this.#options.withinTime(
-      this.decide(add, { context, taken, alone: false }),
-    );
-    if (isLeaving()) return;
     for (const entry of refused) sendRefusal(connection, entry, n);
-    for (const entry of admitted) {
-      if (entry.definition.kind === 'stream')
-        this.startStream(connection, entry, { from: entry.from, n, context });
+    for (const { entry, start } of admitted) {
+      // A hook may have ended it.
+      if (isLeaving()) return;
+      if (start === undefined) this.startStream(connection, entry, { from: entry.from, n, context });
       else {
-        const { position, hasCursor } = connection.logged;
-        // Nothing logged was subscribed: there is no cursor to go on from.
-        const shared = hasCursor
-          ? { resumed: position, position }
-          : { resumed: undefined, position: 'now' as const };
-        const start = await resolveStart(this.#options.hub, entry, shared);
-        if (isLeaving()) return;
         connection.logged.add(start, n);
         this.#options.onSubscribe(connection, entry.event);
       }
     }
+  }
+
+  /** What may be added, and where each logged entry of it starts. Nothing of it is applied. */
+  async #decideOnAdded(
+    { logged }: Connection,
+    add: readonly AskedEntry[],
+    subject: AdmissionSubject,
+  ): Promise<{ refused: Refused[]; admitted: Array<{ entry: Admitted; start: LoggedStart | undefined }> }> {
+    const { admitted, refused } = await this.decide(add, subject);
+    const { position, hasCursor } = logged;
+    // Nothing logged was subscribed: there is no cursor to go on from.
+    const shared = hasCursor
+      ? { resumed: position, position }
+      : { resumed: undefined, position: 'now' as const };
+    const toStart = async (
+      entry: Admitted,
+    ): Promise<{ entry: Admitted; start: LoggedStart | undefined }> => ({
+      entry,
+      start:
+        entry.definition.kind === 'stream' ? undefined : await resolveStart(this.#options.hub, entry, shared),
+    });
+    return { refused, admitted: await Promise.all(admitted.map(toStart)) };
   }
 
   /** Answers for one stream entry, and runs its source where there is something to run. */
