@@ -3,6 +3,7 @@ import { MessageChannel } from 'node:worker_threads';
 import type { Clock } from '../clock.ts';
 import type { Appended, LogEntry } from '../log.ts';
 import { sizeOf } from './bounds.ts';
+import { LockWait } from './lock-wait.ts';
 
 /** One call of `append`. */
 export interface WaitingAppend {
@@ -29,9 +30,8 @@ export interface AppendQueueOptions {
   toRefusal(what: string): Error;
 }
 
-/** An append waits so long for another process that writes, trying again in between, and then fails. */
-const LOCK_TIMEOUT_MS = 5_000;
-const LOCK_RETRY_MS = 20;
+/** Time between two attempts to write what waits when the log is closed. */
+const DRAIN_RETRY_MS = 20;
 /** Entries, and code units of them, that may wait to be written; an append beyond is refused. */
 const MAX_WAITING = 10_000;
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
@@ -45,11 +45,12 @@ export class AppendQueue {
   #entries = 0;
   #bytes = 0;
   #scheduled = false;
-  #lockedSince: number | undefined;
+  readonly #lockWait: LockWait;
   #releaseProcess: (() => void) | undefined;
 
   constructor(options: AppendQueueOptions) {
     this.#options = options;
+    this.#lockWait = new LockWait(options.clock);
   }
 
   add(entries: readonly LogEntry[], key: string | undefined): Promise<Appended> {
@@ -73,7 +74,7 @@ export class AppendQueue {
   /** Writes everything. */
   async drain(): Promise<void> {
     for (this.#flush(); this.#waiting.length > 0; this.#flush()) {
-      await new Promise<void>((resolve) => void this.#options.clock.after(LOCK_RETRY_MS, resolve));
+      await new Promise<void>((resolve) => void this.#options.clock.after(DRAIN_RETRY_MS, resolve));
     }
   }
 
@@ -123,9 +124,8 @@ export class AppendQueue {
 
   #waitForLock(error: unknown, batch: Waiting[]): boolean {
     const { clock, isLocked } = this.#options;
-    const now = clock.now();
-    this.#lockedSince ??= now;
-    if (!isLocked(error) || now - this.#lockedSince >= LOCK_TIMEOUT_MS) {
+    const wait = isLocked(error) ? this.#lockWait.next() : undefined;
+    if (wait === undefined) {
       this.#endLockWait();
       return false;
     }
@@ -135,12 +135,12 @@ export class AppendQueue {
       this.#entries += append.entries.length;
       this.#bytes += bytesOf(append);
     }
-    this.#schedule((flush) => void clock.after(LOCK_RETRY_MS, flush));
+    this.#schedule((flush) => void clock.after(wait, flush));
     return true;
   }
 
   #endLockWait(): void {
-    this.#lockedSince = undefined;
+    this.#lockWait.end();
     this.#releaseProcess?.();
     this.#releaseProcess = undefined;
   }

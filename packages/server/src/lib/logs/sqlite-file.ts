@@ -10,11 +10,8 @@ import { APPLICATION_ID, FORMAT, prepareStatements, SCHEMA } from './sqlite-sche
 
 const MAGIC = 'SQLite format 3\0';
 
-/** Another process that writes is waited for, the event loop standing still, for so long at most. */
-const BUSY_BLOCK_MS = 5;
-/** At opening there is nothing else to do. */
-const BUSY_OPEN_MS = 5_000;
-const OPEN_ATTEMPTS = 100;
+/** The start of a process waits for another one that holds the file: 5 s at most. */
+const OPEN_ATTEMPTS = 250;
 const OPEN_RETRY_MS = 20;
 /** Size of the write-ahead log at which SQLite brings it into the file, which waits for the disk. */
 const JOURNAL_BYTES = 16 * 1024 * 1024;
@@ -34,32 +31,54 @@ export interface OpenFile {
   readonly inode: bigint;
 }
 
-/** @throws LinefeedError `log_failed`, naming the path and what was found there. */
+/**
+ * Opens the file when a process starts: blocks the event loop while another process holds it.
+ *
+ * @throws LinefeedError `log_failed`, naming the path and what was found there.
+ */
 export function openFile(options: FileOptions): OpenFile {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return tryOpenFile(options);
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+      if (attempt === OPEN_ATTEMPTS) throw toLogError(error, options.path, 'opened');
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, OPEN_RETRY_MS);
+    }
+  }
+}
+
+/**
+ * Opens the file without waiting for a lock, now or later.
+ *
+ * @throws what SQLite throws where another process holds the file; else LinefeedError `log_failed`.
+ */
+export function tryOpenFile(options: FileOptions): OpenFile {
   const { path } = options;
   checkDirectory(path);
   checkMagic(path);
   // The end of what the last run of the system wrote may be missing, unless the last process closed the file.
   const unclean = fileSize(`${path}-wal`) > 0;
-  for (let attempt = 1; ; attempt += 1) {
-    let db: DatabaseSync | undefined;
-    try {
-      db = new DatabaseSync(path);
-      db.exec(`PRAGMA busy_timeout = ${BUSY_OPEN_MS}`);
-      if (checkIdentity(db, path)) checkSound(db, path);
-      prepare(db, options, unclean);
-      db.exec(`
-        PRAGMA busy_timeout = ${BUSY_BLOCK_MS};
-        PRAGMA wal_autocheckpoint = ${JOURNAL_BYTES / 4096};
-        PRAGMA journal_size_limit = ${JOURNAL_BYTES};
-      `);
-      return { db, inode: inodeOf(path) ?? 0n };
-    } catch (error) {
-      db?.close();
-      // Two that make the file at once: SQLite waits for no lock while it changes the journal's mode.
-      if (!isBusy(error) || attempt === OPEN_ATTEMPTS) throw toLogError(error, path, 'opened');
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, OPEN_RETRY_MS);
+  // Taken before the file is opened: one that is replaced meanwhile is then noticed by the next check.
+  const inode = inodeOf(path);
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path);
+    db.exec('PRAGMA busy_timeout = 0');
+    if (checkIdentity(db, path)) {
+      // A file that is held is noticed before all of it is read.
+      db.exec('BEGIN IMMEDIATE; ROLLBACK');
+      checkSound(db, path);
     }
+    prepare(db, options, unclean);
+    db.exec(`
+      PRAGMA wal_autocheckpoint = ${JOURNAL_BYTES / 4096};
+      PRAGMA journal_size_limit = ${JOURNAL_BYTES};
+    `);
+    return { db, inode: inode ?? inodeOf(path) ?? 0n };
+  } catch (error) {
+    db?.close();
+    throw isBusy(error) ? error : toLogError(error, path, 'opened');
   }
 }
 

@@ -2,12 +2,16 @@
 import { LinefeedError } from '@linefeed/shared/wire';
 import type { Clock } from '../clock.ts';
 import type { DEFAULT_BOUNDS } from './bounds.ts';
-import { isUnwritable, toLogError } from './sqlite-errors.ts';
-import { inodeOf, openFile, type FileOptions } from './sqlite-file.ts';
+import { isBusy, isUnwritable } from './sqlite-errors.ts';
+import { inodeOf, openFile, tryOpenFile, type FileOptions } from './sqlite-file.ts';
 import { SqliteStore } from './sqlite-store.ts';
 
 /** How often to look whether the file is still the one that was opened, and whether something has grown too old. */
 export const CHECK_MS = 1_000;
+
+/** A file that took the place of another is opened as soon as no other process holds it: waits between attempts. */
+const REOPEN_FIRST_MS = 15;
+const REOPEN_LONGEST_MS = 240;
 
 export class SqliteHandle {
   readonly #file: FileOptions;
@@ -16,6 +20,8 @@ export class SqliteHandle {
   #inode: bigint;
   #checkFileAt: number;
   #checkAgeAt = 0;
+  /** Set while another process holds the new file. */
+  #blocked: { readonly error: unknown; readonly wait: number; readonly until: number } | undefined;
 
   constructor(file: FileOptions, bounds: typeof DEFAULT_BOUNDS) {
     this.#file = file;
@@ -39,14 +45,15 @@ export class SqliteHandle {
   }
 
   /**
-   * Opens the file that stands at the path now, if it is another one: what goes to one that was moved away, nobody else
-   * sees.
+   * Opens the file that stands at the path now, if it is another one: nobody else sees what is written to a file that
+   * was moved away. Does not wait for a lock.
    *
-   * @throws LinefeedError `log_failed` where there is none.
+   * @returns whether the file is another one since this call.
+   * @throws what SQLite throws where another process holds the new file; LinefeedError `log_failed` where there is none.
    */
-  check(onReopened: () => void): void {
+  check(): boolean {
     const now = this.#clock.now();
-    if (now < this.#checkFileAt) return;
+    if (now < this.#checkFileAt) return false;
     const { path } = this.#file;
     const inode = inodeOf(path);
     if (inode === undefined) {
@@ -55,18 +62,26 @@ export class SqliteHandle {
         `The file of the log ${path} is gone; put it back, or restart to begin a new log. Nothing is written until then.`,
       );
     }
-    if (inode !== this.#inode) {
-      this.#reopen();
-      onReopened();
-    }
+    const isOther = inode !== this.#inode;
+    if (isOther) this.#reopen(now);
     this.#checkFileAt = now + CHECK_MS;
+    return isOther;
   }
 
-  #reopen(): void {
-    const { db, inode } = openFile(this.#file);
-    this.#store.db.close();
-    this.#store = new SqliteStore(db, this.#bounds, this.#clock);
-    this.#inode = inode;
+  #reopen(now: number): void {
+    const blocked = this.#blocked;
+    if (blocked !== undefined && now < blocked.until) throw blocked.error;
+    try {
+      const { db, inode } = tryOpenFile(this.#file);
+      this.#store.db.close();
+      this.#store = new SqliteStore(db, this.#bounds, this.#clock);
+      this.#inode = inode;
+      this.#blocked = undefined;
+    } catch (error) {
+      const wait = Math.min(REOPEN_LONGEST_MS, (blocked?.wait ?? REOPEN_FIRST_MS / 2) * 2);
+      this.#blocked = isBusy(error) ? { error, wait, until: now + wait } : undefined;
+      throw error;
+    }
   }
 
   /** Whether it is time to look for what is too old; asking starts the time anew. */
@@ -90,15 +105,6 @@ export class SqliteHandle {
     } catch (error) {
       // Who writes now evicts too. On a full disk, or one that takes nothing, what is there is still worth reading.
       if (!isUnwritable(error)) throw error;
-    }
-  }
-
-  /** @throws LinefeedError `log_failed`, in the words of `toLogError`. */
-  read<T>(work: (store: SqliteStore) => T): T {
-    try {
-      return work(this.#store);
-    } catch (error) {
-      throw toLogError(error, this.#file.path, 'read');
     }
   }
 

@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { BEGINNING, comparePositions } from '@linefeed/shared/wire';
@@ -189,4 +190,51 @@ test('an append that waits for the file keeps its process alive', async () => {
   );
   expect(await writer.ended).toBe(0);
   expect(writer.lines).toEqual(['appended']);
+});
+
+/** Holds a log's file until it is killed. */
+const HOLDER = `
+  import { DatabaseSync } from 'node:sqlite';
+  const db = new DatabaseSync(process.argv[1]);
+  db.exec('BEGIN IMMEDIATE');
+  process.stdout.write('"holds"\\n');
+  setInterval(() => undefined, 60_000);
+`;
+
+test('a server goes on while another process holds the file that took the place of its log', async () => {
+  const next = join(directory, 'next.db');
+  const other = sqliteLog({ path: next });
+  await other.append([{ address: 'a', data: '"new file"', keep: 'all' }]);
+  await other.close?.();
+  const log = sqliteLog({ path });
+  await log.append([{ address: 'a', data: '"old file"', keep: 'all' }]);
+  for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true });
+  renameSync(next, path);
+  const holder = start(HOLDER);
+  await holder.until(({ length }) => length === 1);
+  const delay = monitorEventLoopDelay({ resolution: 5 });
+  delay.enable();
+  const resets: string[] = [];
+  const reset = new Promise<void>((resolve) => {
+    log.tail({
+      onEvents: () => undefined,
+      onReset: (reason) => {
+        resets.push(reason);
+        resolve();
+      },
+      onError: () => undefined,
+    });
+  });
+  // The log looks for another file once a second.
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  const append = log.append([{ address: 'a', data: '"later"', keep: 'all' }]);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(resets).toEqual([]);
+  holder.process.kill('SIGKILL');
+  await reset;
+  await append;
+  // In nanoseconds. A wait for the lock would last as long as it is held.
+  expect(delay.max).toBeLessThan(1_000 * 1e6);
+  expect([resets, log.epoch]).toEqual([['epoch'], other.epoch]);
+  await log.close?.();
 });

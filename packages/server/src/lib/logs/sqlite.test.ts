@@ -18,6 +18,7 @@ import { BEGINNING, type Position } from '@linefeed/shared/wire';
 import { systemClock } from '../clock.ts';
 import type { Log, LogEntry, LogEvent, ReadPage } from '../log.ts';
 import { createManualClock, type ManualClock } from '../testing/manual-clock.ts';
+import { SqliteStore } from './sqlite-store.ts';
 import { sqliteLog, type SqliteLogOptions } from './sqlite.ts';
 
 let directory: string;
@@ -312,6 +313,116 @@ describe('a file that changes underneath', () => {
     expect(told.map(({ resets }) => resets)).toEqual([['rollback'], ['rollback']]);
     expect(first.epoch).not.toBe(epoch);
     expect(second.epoch).toBe(first.epoch);
+  });
+});
+
+describe('a replaced file that another process holds', () => {
+  /** Follows a log of one event, then puts an older copy of the file in its place, held by another connection. */
+  async function replace(log: Log): Promise<DatabaseSync> {
+    await log.append([entry('a', 'both')]);
+    const copy = join(directory, 'copy.db');
+    copyFiles(path, copy);
+    await log.append([entry('a', 'lost')]);
+    removeFiles(path);
+    for (const suffix of ['', '-wal', '-shm'])
+      if (existsSync(copy + suffix)) renameSync(copy + suffix, path + suffix);
+    const holder = new DatabaseSync(path);
+    holder.exec('BEGIN IMMEDIATE');
+    return holder;
+  }
+
+  test('is opened as soon as it is free, and no look or append waits for it', async () => {
+    const log = open();
+    const told = follow(log);
+    const holder = await replace(log);
+    const started = systemClock.now();
+    await clock.advance(2_000);
+    const append = log.append([entry('a', 'after')]);
+    await clock.advance(1_000);
+    expect(systemClock.now() - started).toBeLessThan(1_500);
+    expect([told.resets, told.errors]).toEqual([[], []]);
+    holder.exec('COMMIT');
+    holder.close();
+    await clock.advance(300);
+    await append;
+    expect(told.resets).toEqual(['rollback']);
+    expect(values(told.events)).toEqual(['both', 'lost', 'after']);
+  });
+
+  test('rejects an append after 5 s with an error that is worth a retry', async () => {
+    const log = open();
+    const holder = await replace(log);
+    await clock.advance(1_000);
+    const refused = expect(log.append([entry('a', 1)])).rejects.toMatchObject({
+      code: 'log_failed',
+      retryable: true,
+    });
+    await clock.advance(5_100);
+    await refused;
+    holder.close();
+  });
+
+  test.each(['read', 'append', 'position', 'close'] as const)(
+    'never has two histories under one epoch: %s after a renumbering that found it busy',
+    async (operation) => {
+      const log = open();
+      const told = follow(log);
+      const { epoch } = log;
+      const holder = await replace(log);
+      holder.exec('COMMIT');
+      // The file is free when it is opened, and locked when its numbering is compared.
+      const real = SqliteStore.prototype.transact;
+      const transact = vi.spyOn(SqliteStore.prototype, 'transact').mockImplementation(function (
+        this: SqliteStore,
+        kind,
+        work,
+      ) {
+        if (kind === 'write') {
+          transact.mockRestore();
+          holder.exec('BEGIN IMMEDIATE');
+        }
+        return real.call(this, kind, work) as never;
+      });
+      await clock.advance(1_000);
+      // Another history goes as far as the old one, and further.
+      const insert = `INSERT INTO event (position, address, appended_at, bytes, data) VALUES (?, 1, 0, 1, '"x"')`;
+      for (const position of [2, 3]) holder.prepare(insert).run(position);
+      holder.exec('UPDATE meta SET sequence = 3');
+      await clock.advance(1_000);
+      expect([log.epoch, told.resets]).toEqual([epoch, []]);
+      const addresses = new Map([['a', BEGINNING]]);
+      const done = Promise.resolve(
+        {
+          read: () => log.read({ after: '1', addresses, limit: 9, maxBytes: 999 }),
+          append: () => log.append([entry('a', 'new')]),
+          position: () => log.position(),
+          close: () => log.close?.(),
+        }[operation](),
+      );
+      await clock.advance(100);
+      holder.exec('COMMIT');
+      await clock.advance(20);
+      await done;
+      const now = holder.prepare('SELECT epoch, parent FROM meta').get();
+      expect(now).toEqual({ epoch: expect.not.stringContaining(epoch) as string, parent: epoch });
+      holder.close();
+      if (operation !== 'close') expect([log.epoch, told.resets]).toEqual([now!['epoch'], ['rollback']]);
+      if (operation === 'read')
+        expect((await done) as ReadPage).toMatchObject({ epoch: log.epoch, events: [] });
+    },
+  );
+
+  test('gives those who start to follow meanwhile the old place, and then a reset', async () => {
+    const log = open();
+    const first = follow(log);
+    const holder = await replace(log);
+    await clock.advance(1_500);
+    first.close();
+    const told = follow(log);
+    holder.exec('COMMIT');
+    holder.close();
+    await clock.advance(300);
+    expect(told.resets).toEqual(['rollback']);
   });
 });
 

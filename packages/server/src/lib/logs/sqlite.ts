@@ -15,6 +15,7 @@ import type {
 import { AppendQueue, type WaitingAppend } from './append-queue.ts';
 import { checkLogOptions, resolveBounds, type LogBounds } from './bounds.ts';
 import { checkKeyed } from './idempotency.ts';
+import { retryLocked } from './lock-wait.ts';
 import { isBusy, toLogError } from './sqlite-errors.ts';
 import { currentBootId } from './sqlite-file.ts';
 import { CHECK_MS, SqliteHandle } from './sqlite-handle.ts';
@@ -73,7 +74,10 @@ class SqliteLog implements Log {
   #catchUpScheduled = false;
   #poll: Timer | undefined;
   #failing = false;
+  /** The file is another one than before, and its numbering was not compared yet: it may be an older copy. */
+  #replaced = false;
   #closing: Promise<void> | undefined;
+  #closed = false;
 
   constructor(options: SqliteLogOptions) {
     checkLogOptions('sqliteLog', options, SQLITE_OPTIONS);
@@ -87,7 +91,7 @@ class SqliteLog implements Log {
     }
     const bootId = options.bootId ?? currentBootId();
     this.#handle = new SqliteHandle({ path, synchronous, clock, bootId }, bounds);
-    const { epoch, sequence } = this.#handle.read((store) => store.meta());
+    const { epoch, sequence } = this.#store.meta();
     this.#epoch = epoch;
     this.#position = sequence;
     this.#queue = new AppendQueue({
@@ -184,15 +188,34 @@ class SqliteLog implements Log {
 
   // Reading -----------------------------------------------------------------------------------------------------------
 
-  read(query: ReadQuery): ReadPage {
+  read(query: ReadQuery): ReadPage | Promise<ReadPage> {
     this.#checkOpen();
-    return this.#handle.read(() => {
+    return this.#untilFree(() => {
       this.#handle.evictStale();
       const page = this.#readPage(query);
       if (page !== undefined) return page;
       this.#renumber();
       return this.#readPage(query) ?? this.#readPage(query, true)!;
     });
+  }
+
+  /** Works at once; where another process holds the file, again later, without blocking the event loop. */
+  #untilFree<T>(work: () => T): T | Promise<T> {
+    try {
+      return work();
+    } catch (error) {
+      if (!isBusy(error)) throw this.#readError(error);
+      return retryLocked(this.#clock, isBusy, () => {
+        if (this.#closed) this.#checkOpen();
+        return work();
+      }).catch((failure: unknown) => {
+        throw this.#readError(failure);
+      });
+    }
+  }
+
+  #readError(error: unknown): unknown {
+    return toLogError(error, this.#handle.path, 'read');
   }
 
   #readPage(query: ReadQuery, whateverEpoch = false): ReadPage | undefined {
@@ -203,9 +226,16 @@ class SqliteLog implements Log {
     });
   }
 
-  position(): Position {
+  position(): Position | Promise<Position> {
     this.#checkOpen();
-    return toPosition(this.#handle.read((store) => store.meta()).sequence);
+    return this.#untilFree(() => {
+      let meta = this.#store.meta();
+      if (this.#isRenumbered(meta)) {
+        this.#renumber();
+        meta = this.#store.meta();
+      }
+      return toPosition(meta.sequence);
+    });
   }
 
   // Following ---------------------------------------------------------------------------------------------------------
@@ -213,7 +243,7 @@ class SqliteLog implements Log {
   tail(listener: TailListener): { readonly position: Position; close(): void } {
     this.#checkOpen();
     // Nobody was told of anything since the last one left.
-    if (this.#tailers.size === 0) this.#handle.read(() => this.#catchUp());
+    if (this.#tailers.size === 0) this.#catchUpIfFree();
     const { position, close } = this.#tailers.add(listener, toPosition(this.#position));
     this.#armPoll();
     return {
@@ -223,6 +253,15 @@ class SqliteLog implements Log {
         if (this.#tailers.size === 0) this.#disarmPoll();
       },
     };
+  }
+
+  /** Where another process holds the file, the next look catches up, and tells what came since. */
+  #catchUpIfFree(): void {
+    try {
+      this.#catchUp();
+    } catch (error) {
+      if (!isBusy(error)) throw this.#readError(error);
+    }
   }
 
   #armPoll(): void {
@@ -285,18 +324,22 @@ class SqliteLog implements Log {
   // Numbering ---------------------------------------------------------------------------------------------------------
 
   #isRenumbered({ epoch, sequence }: Meta): boolean {
-    return epoch !== this.#epoch || sequence < this.#position;
+    return this.#replaced || epoch !== this.#epoch || sequence < this.#position;
   }
 
-  /** Finds out what became of the numbering, and tells. `copied`: the file is another one than before. */
-  #renumber(copied = false): void {
+  /** Finds out what became of the numbering, and tells. Where the file is busy, the next caller has to do it again. */
+  #renumber(): void {
     const store = this.#store;
-    const meta = store.transact('write', () => {
-      const { epoch, sequence } = store.meta();
-      const wentBack = epoch === this.#epoch && (copied || sequence < this.#position);
-      if (wentBack) store.beginAnew(epoch);
-      return store.meta();
-    });
+    let meta = store.meta();
+    if (meta.epoch === this.#epoch) {
+      meta = store.transact('write', () => {
+        const { epoch, sequence } = store.meta();
+        const wentBack = epoch === this.#epoch && (this.#replaced || sequence < this.#position);
+        if (wentBack) store.beginAnew(epoch);
+        return store.meta();
+      });
+    }
+    this.#replaced = false;
     if (meta.epoch === this.#epoch) return;
     const reason = meta.parent === this.#epoch ? 'rollback' : 'epoch';
     this.#epoch = meta.epoch;
@@ -306,10 +349,9 @@ class SqliteLog implements Log {
   }
 
   #checkFile(): void {
-    this.#handle.check(() => {
-      this.#version = -1;
-      this.#renumber(true);
-    });
+    if (!this.#handle.check()) return;
+    this.#version = -1;
+    this.#replaced = true;
   }
 
   // Ending ------------------------------------------------------------------------------------------------------------
@@ -323,7 +365,13 @@ class SqliteLog implements Log {
     this.#tailers.clear();
     this.#disarmPoll();
     await this.#queue.drain();
-    this.#handle.close();
+    try {
+      // Left undone, cursors of this process would fit another history of the same epoch.
+      if (this.#replaced) await this.#untilFree(() => this.#renumber());
+    } finally {
+      this.#closed = true;
+      this.#handle.close();
+    }
   }
 
   #checkOpen(): void {

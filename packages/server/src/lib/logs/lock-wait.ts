@@ -1,0 +1,54 @@
+/** When to try again while another process holds the file: waits that grow, within a bound. */
+import type { Clock } from '../clock.ts';
+
+/** An operation fails when the file stays locked for so long. */
+const LOCK_TIMEOUT_MS = 5_000;
+const FIRST_WAIT_MS = 1;
+const LONGEST_WAIT_MS = 16;
+
+export class LockWait {
+  readonly #clock: Clock;
+  #since: number | undefined;
+  #wait = FIRST_WAIT_MS;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Milliseconds until the next attempt; `undefined`: the time is over, and the next call starts a new wait. */
+  next(): number | undefined {
+    const now = this.#clock.now();
+    this.#since ??= now;
+    if (now - this.#since >= LOCK_TIMEOUT_MS) {
+      this.end();
+      return undefined;
+    }
+    const wait = this.#wait;
+    this.#wait = Math.min(LONGEST_WAIT_MS, wait * 2);
+    return wait;
+  }
+
+  end(): void {
+    this.#since = undefined;
+    this.#wait = FIRST_WAIT_MS;
+  }
+}
+
+/** For work that found the file locked just now: waits, and tries again until the time is over. */
+export async function retryLocked<T>(
+  clock: Clock,
+  isLocked: (error: unknown) => boolean,
+  work: () => T,
+): Promise<T> {
+  const lockWait = new LockWait(clock);
+  for (let wait = lockWait.next()!; ;) {
+    await new Promise<void>((resolve) => void clock.after(wait, resolve));
+    try {
+      return work();
+    } catch (error) {
+      const next = isLocked(error) ? lockWait.next() : undefined;
+      if (next === undefined) throw error;
+      wait = next;
+    }
+  }
+}
