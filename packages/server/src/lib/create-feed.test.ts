@@ -3,6 +3,8 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
 import { createBench } from '../../test-kit/feed-bench.ts';
 import { createFeed } from './create-feed.ts';
+import type { Log } from './log.ts';
+import { memoryLog } from './logs/memory.ts';
 
 const spyOnWarnings = () => vi.spyOn(console, 'warn').mockImplementation(() => undefined);
 
@@ -31,6 +33,27 @@ describe('a topic with the name of something that every object has', () => {
 });
 
 describe('a feed', () => {
+  it('gives a published event the cursor of its own epoch, though the log starts anew before publish resolves', async () => {
+    const inner = memoryLog();
+    let epoch = inner.epoch;
+    const log: Log = {
+      get epoch() {
+        return epoch;
+      },
+      async append(entries, options) {
+        const appended = await inner.append(entries, options);
+        epoch = 'another';
+        return appended;
+      },
+      read: (query) => inner.read(query),
+      position: () => inner.position(),
+      tail: (listener) => inner.tail(listener),
+    };
+    const feed = createFeed(defineChannel({ a: z.string() }), { log });
+    await expect(feed.publish('a', 'x')).resolves.toEqual({ cursor: `${inner.epoch}.1`, duplicate: false });
+    await feed.close();
+  });
+
   it('that could not be made is not taken for open', async () => {
     const warn = spyOnWarnings();
     const channel = defineChannel({ a: z.string() });

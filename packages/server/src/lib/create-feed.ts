@@ -109,8 +109,8 @@ export function openFeed(
       );
     },
     async publish(topic: string, ...rest: unknown[]) {
-      const { position, duplicate } = await core.publisher.publish(topic, rest);
-      return { cursor: formatCursor(log.epoch, position), duplicate };
+      const { epoch, position, duplicate } = await core.publisher.publish(topic, rest);
+      return { cursor: formatCursor(epoch, position), duplicate };
     },
     cursor: () => core.hub.cursor,
     subscribe(topic: string, options: UntypedSubscribeOptions = {}) {

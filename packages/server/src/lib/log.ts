@@ -29,6 +29,8 @@ export interface AppendOptions {
 }
 
 export interface Appended {
+  /** The numbering that `position` belongs to. The log's own `epoch` may have changed since. */
+  readonly epoch: string;
   /** Position of the last entry. */
   readonly position: Position;
   /** Nothing was appended: the idempotency key had been used. */

@@ -24,7 +24,7 @@ function read(log: Log, addresses: string[], after: Position = BEGINNING, limit 
 
 test('answers at once', () => {
   const log = open();
-  expect(log.append([entry('a', 1)])).toEqual({ position: '1', duplicate: false });
+  expect(log.append([entry('a', 1)])).toEqual({ epoch: log.epoch, position: '1', duplicate: false });
   expect(log.position()).toBe('1');
 });
 

@@ -85,12 +85,12 @@ class MemoryLog implements Log {
     checkKeyed(entries, options);
     this.#evict();
     const earlier = this.#findDuplicate(entries, options.idempotencyKey);
-    if (earlier !== undefined) return { position: earlier.position, duplicate: true };
+    if (earlier !== undefined) return { epoch: this.epoch, position: earlier.position, duplicate: true };
     const appended = entries.map((entry) => this.#append(entry, options.idempotencyKey));
     this.#evict();
     const position = this.position();
     if (appended.length > 0) this.#tailers.events(appended, position);
-    return { position, duplicate: false };
+    return { epoch: this.epoch, position, duplicate: false };
   }
 
   #findDuplicate([entry]: readonly LogEntry[], key: string | undefined): Held | undefined {

@@ -77,14 +77,14 @@ export class SqliteStore {
   // Appending ---------------------------------------------------------------------------------------------------------
 
   /** The earlier append with this key. @throws LinefeedError `idempotency_conflict` */
-  findDuplicate({ address, data }: LogEntry, key: string): Appended | undefined {
+  findDuplicate({ epoch }: Meta, { address, data }: LogEntry, key: string): Appended | undefined {
     const row = this.#addressOf(address);
     if (row === undefined) return undefined;
     const found = (this.#sql.keyOfEvent.get(row.id, key) ??
       this.#sql.keyOfLatest.get(row.id, key)) as unknown as { position: number; data: string } | undefined;
     if (found === undefined) return undefined;
     if (found.data !== data) throw conflictOf(address, key);
-    return { position: toPosition(found.position), duplicate: true };
+    return { epoch, position: toPosition(found.position), duplicate: true };
   }
 
   append(meta: Meta, { address, data, keep }: LogEntry, key: string | undefined): LogEvent {

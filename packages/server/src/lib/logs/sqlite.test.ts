@@ -626,7 +626,7 @@ describe('appending', () => {
     holder.exec('COMMIT');
     await clock.advance(100);
     await closing;
-    expect(await append).toEqual({ position: '1', duplicate: false });
+    expect(await append).toEqual({ epoch: log.epoch, position: '1', duplicate: false });
   });
 
   test('a failure of the disk rejects the append with its cause, and nothing is left of it', async () => {
@@ -636,7 +636,7 @@ describe('appending', () => {
     await expect(append).rejects.toMatchObject({ code: 'log_failed', cause: expect.any(Error) as Error });
     holder.exec('DROP TRIGGER fail');
     expect(log.position()).toBe(BEGINNING);
-    expect(await log.append([entry('a', 2)])).toEqual({ position: '1', duplicate: false });
+    expect(await log.append([entry('a', 2)])).toEqual({ epoch: log.epoch, position: '1', duplicate: false });
   });
 
   test('bytes are counted out where a topic begins to keep the latest value alone', async () => {

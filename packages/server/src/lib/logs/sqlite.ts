@@ -174,7 +174,7 @@ class SqliteLog implements Log {
   ): Appended | LinefeedError {
     if (key !== undefined) {
       try {
-        const duplicate = this.#store.findDuplicate(entries[0]!, key);
+        const duplicate = this.#store.findDuplicate(meta, entries[0]!, key);
         if (duplicate !== undefined) return duplicate;
       } catch (error) {
         // A conflict is this caller's alone; whatever else fails, fails the transaction.
@@ -183,7 +183,7 @@ class SqliteLog implements Log {
       }
     }
     for (const entry of entries) events.push(this.#store.append(meta, entry, key));
-    return { position: toPosition(meta.sequence), duplicate: false };
+    return { epoch: meta.epoch, position: toPosition(meta.sequence), duplicate: false };
   }
 
   // Reading -----------------------------------------------------------------------------------------------------------
