@@ -20,6 +20,17 @@ describe('a connection', () => {
     expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'lifetime' } }]);
   });
 
+  it('ends on time where its time is short, and not at the next second', async () => {
+    const { open, clock } = createBench({ maxDurationMs: 250 });
+    clock.random = () => 0.5;
+    const tap = await open('/events/notice');
+    await clock.advance(224);
+    expect(tap.ended).toBe(false);
+    await clock.advance(1);
+    expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'lifetime' } }]);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it('tells an EventSource to wait no less than usual when it is asked to come back at once', async () => {
     const { feed, open } = createBench({ retryMs: 1_500 });
     const tap = await open('/events/notice');

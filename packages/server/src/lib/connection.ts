@@ -15,6 +15,7 @@ import {
 import type { Clock } from './clock.ts';
 import type { DeliveryCounters, DeliveryPort } from './delivery-port.ts';
 import { LoggedDelivery } from './delivery.ts';
+import type { Expiry } from './expiry.ts';
 import type { Beating } from './heartbeat.ts';
 import type { Hub } from './hub.ts';
 import type { FeedLimits } from './limits.ts';
@@ -56,8 +57,7 @@ export interface ConnectionIdentity {
   readonly id: string;
   readonly context: unknown;
   readonly principal: string | undefined;
-  /** As the clock counts. */
-  readonly expiresAt: number;
+  readonly expiry: Expiry;
 }
 
 export class Connection implements Beating, WriterListener, DeliveryPort {
@@ -75,7 +75,7 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
   readonly #outlet: Outlet;
   readonly #writer: Writer;
   readonly #endAt: number;
-  readonly #expiresAt: number;
+  readonly #expiry: Expiry;
   /** By event name. Most connections have none, and an empty map is a tenth of what a connection weighs. */
   #streams: Map<string, RunningStream> | undefined;
   #closed = false;
@@ -92,7 +92,7 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
     const { maxDurationMs } = host.limits;
     // Spread, so that connections opened together do not come back together.
     this.#endAt = maxDurationMs === 0 ? Infinity : now + maxDurationMs * (0.8 + 0.2 * host.clock.random());
-    this.#expiresAt = identity.expiresAt;
+    this.#expiry = identity.expiry;
   }
 
   get closed(): boolean {
@@ -235,8 +235,7 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
       if (this.#writer.look(now) === 'stalled') this.#writer.destroy();
       return;
     }
-    if (now >= this.#expiresAt) return this.reconnect('expired', 0);
-    if (now >= this.#endAt) return this.reconnect('lifetime', 0);
+    if (this.endIfOver(now)) return;
     const seen = this.#writer.look(now);
     if (seen === 'stalled') {
       this.#host.counters.stalled += 1;
@@ -245,7 +244,18 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
     } else if (seen === 'silent' && !this.logged.bookmarkIfMoved()) this.write(PING);
   }
 
+  dueAt(now: number): number {
+    return this.#closed ? Infinity : Math.min(this.#endAt, this.#expiry.dueAt(now));
+  }
+
   // Ending ------------------------------------------------------------------------------------------------------------
+
+  /** Ends it where its authority or its time is over. Returns whether it is closed. `now` is the clock's. */
+  endIfOver(now: number): boolean {
+    if (this.#expiry.isOver) this.reconnect('expired', 0);
+    else if (now >= this.#endAt) this.reconnect('lifetime', 0);
+    return this.#closed;
+  }
 
   /** Asks the client to come back, and ends the response. */
   reconnect(reason: Reconnect['reason'], afterMs: number): void {

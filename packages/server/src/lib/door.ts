@@ -24,7 +24,7 @@ import {
 import { answerPreflight, createOriginCheck, type CorsOptions, type OriginCheck } from './origin.ts';
 import type { Outlet } from './outlet.ts';
 import { Turns } from './turns.ts';
-import { identify, type Identify, type Visitor } from './visitor.ts';
+import { createSessionReader, identify, type Identify, type ReadSession, type Visitor } from './visitor.ts';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'OPTIONS'];
 
@@ -74,6 +74,7 @@ export interface Guest {
 }
 
 export class Door {
+  readonly readSession: ReadSession;
   readonly #options: DoorOptions;
   readonly #turns: Turns;
   readonly #checkHost: HostCheck;
@@ -85,6 +86,7 @@ export class Door {
 
   constructor(options: DoorOptions) {
     this.#options = options;
+    this.readSession = createSessionReader(options);
     this.#checkHost = createHostCheck(options.hosts);
     this.#checkOrigin = createOriginCheck(options.cors);
     this.#turns = new Turns(options.clock, REQUESTS_PER_TURN);
@@ -135,7 +137,10 @@ export class Door {
       return toProblem(error, [...cors, ['allow', METHODS.join(', ')]]);
     }
     assertAcceptable(request.header('accept'));
-    const identified = identify(request, cors, this.#options.identify, this.#options);
+    const identified = identify(request, cors, this.#options.identify, {
+      readSession: this.readSession,
+      onError: this.#options.onError,
+    });
     // A timer and its promises only where there is something to wait for.
     const visitor = identified instanceof Promise ? await this.#inTime(identified) : identified;
     if (visitor === undefined) return this.sendAway(method, UNDECIDED, cors);

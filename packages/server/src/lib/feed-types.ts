@@ -83,7 +83,10 @@ export interface ContextReply {
 export interface ContextFields {
   /** Who this is: control requests of a connection are taken from the same principal alone. Another type is refused with 500. */
   readonly principal?: string | undefined;
-  /** The connection ends, asking its client to come back, within a second of this time. Milliseconds since 1970, or a Date; anything else is refused with 500. */
+  /**
+   * At this time the connection ends and asks its client to come back. Milliseconds since 1970, or a Date; anything else
+   * is refused with 500. A context that is over when it arrives opens nothing, and `onError` is told once.
+   */
   readonly expiresAt?: number | Date | undefined;
 }
 

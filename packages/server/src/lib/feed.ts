@@ -19,7 +19,7 @@ import { Publisher } from './publisher.ts';
 import { resolveShared, resolveStart } from './start.ts';
 import { readStreamResume, type UntypedSource } from './stream-run.ts';
 import { sendRefusal, Subscriptions } from './subscriptions.ts';
-import type { Identified, Visitor } from './visitor.ts';
+import type { Identified, ReadSession, Visitor } from './visitor.ts';
 
 const NOTHING: ReadonlySet<string> = new Set();
 
@@ -101,6 +101,10 @@ export class FeedCore implements ConnectionHost {
     return this.#options;
   }
 
+  readSession(context: unknown): ReturnType<ReadSession> {
+    return this.#door.readSession(context);
+  }
+
   /** `undefined`: not under this feed's path. */
   answer(request: IncomingRequest): Promise<Answer | undefined> {
     return this.#door.answer(request, (guest) =>
@@ -134,8 +138,9 @@ export class FeedCore implements ConnectionHost {
     const { retryMs } = this.limits;
     if (this.#drain !== undefined)
       return { reason: 'drain', code: 'draining', baseMs: this.#drain.leftMs + retryMs };
-    if (this.clock.now() >= visitor.expiresAt)
-      return { reason: 'expired', code: 'disconnected', baseMs: retryMs };
+    const { isOver, wasOver } = visitor.expiry;
+    // A context that is over when it arrives may be over again the next time.
+    if (isOver) return { reason: 'expired', code: 'disconnected', baseMs: wasOver ? BUSY.baseMs : retryMs };
     return this.#door.wayBackOf(visitor);
   }
 
@@ -227,8 +232,7 @@ export class FeedCore implements ConnectionHost {
     }
     // The principal is the same, but what it may have is decided by who opened the connection.
     const context = this.#options.contextPerRequest === true ? visitor.context : connection.context;
-    const isLeaving = (): boolean =>
-      this.#isLeaving(connection) || this.#door.wayBackOf(visitor) !== undefined;
+    const isLeaving = (): boolean => this.#isLeaving(connection) || this.#wayBack(visitor) !== undefined;
     if (connection.openControls >= MAX_OPEN_CONTROLS) {
       throw refusal('busy', `This connection has ${MAX_OPEN_CONTROLS} control requests that wait already.`);
     }
@@ -250,7 +254,8 @@ export class FeedCore implements ConnectionHost {
   /** Nothing new begins on a connection that is to be drained: who asks for something is asked to come back now. */
   #isLeaving(connection: Connection): boolean {
     if (this.#drain !== undefined) connection.reconnect('drain', 0);
-    return connection.closed;
+    // Its authority is looked at now: the heartbeat may come late, after a suspend for example.
+    return connection.endIfOver(this.clock.now());
   }
 
   // Draining ------------------------------------------------------------------------------------------------------------

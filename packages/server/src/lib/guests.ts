@@ -1,10 +1,10 @@
 /** Subscriptions that do not come over the wire: they end with their session and with the feed, as connections do. */
-import type { Heartbeat } from './heartbeat.ts';
+import type { Expiry } from './expiry.ts';
+import type { Beating, Heartbeat } from './heartbeat.ts';
 import type { Identified } from './visitor.ts';
 
 export interface Guest extends Identified {
-  /** As the feed's clock counts. */
-  readonly expiresAt: number;
+  readonly expiry: Expiry;
   /** Ends it; its client may come back, and is asked who it is. */
   end(): void;
 }
@@ -19,18 +19,20 @@ export class Guests {
   }
 
   /** Looks after a guest until the returned function is called; ends one at once whose time is over, as is the feed's. */
-  receive(guest: Guest, now: number): () => void {
-    if (this.#isClosed || now >= guest.expiresAt) guest.end();
-    const expiry = {
-      beat(now: number): void {
-        if (now >= guest.expiresAt) guest.end();
+  receive(guest: Guest): () => void {
+    const { expiry } = guest;
+    if (this.#isClosed || expiry.isOver) guest.end();
+    const beating: Beating = {
+      beat() {
+        if (expiry.isOver) guest.end();
       },
+      dueAt: (now) => expiry.dueAt(now),
     };
     this.#guests.add(guest);
-    if (guest.expiresAt < Infinity) this.#heartbeat.add(expiry);
+    if (expiry.dueAt(0) < Infinity) this.#heartbeat.add(beating);
     return () => {
       this.#guests.delete(guest);
-      this.#heartbeat.remove(expiry);
+      this.#heartbeat.remove(beating);
     };
   }
 

@@ -19,3 +19,36 @@ test('a step looks at 500 connections, and at the rest when others had their tur
   await clock.advance(200);
   expect(beatsAtTurns).toEqual([500, 1_000, 1_200]);
 });
+
+test('a timer is set only for what is due before the next steps', async () => {
+  const clock = createManualClock();
+  const heartbeat = new Heartbeat(clock, 5_000);
+  const ended: number[] = [];
+  const add = (dueAt: number): void => {
+    const beating = {
+      dueAt: () => dueAt,
+      beat(now: number) {
+        if (now < dueAt) return;
+        ended.push(now);
+        heartbeat.remove(beating);
+      },
+    };
+    heartbeat.add(beating);
+  };
+  for (let count = 0; count < 1_000; count += 1) add(1_800_000 + count);
+  add(5_500);
+  expect(clock.pendingTimers).toBe(1);
+  await clock.advance(4_000);
+  expect(clock.pendingTimers).toBe(2);
+  await clock.advance(1_600);
+  expect([ended, clock.pendingTimers]).toEqual([[5_500], 1]);
+});
+
+test('what is overdue and does not end sets no timers in a loop', async () => {
+  const clock = createManualClock();
+  const heartbeat = new Heartbeat(clock, 5_000);
+  let beats = 0;
+  heartbeat.add({ dueAt: () => 100, beat: () => void (beats += 1) });
+  await clock.advance(3_000);
+  expect([beats, clock.pendingTimers]).toEqual([4, 1]);
+});

@@ -5,10 +5,14 @@ import type { Clock, Timer } from './clock.ts';
 export interface Beating {
   /** Called every `stepMs` or so; `now` is the clock's. */
   beat(now: number): void;
+  /** When it is to be called on time, if nothing changes; `Infinity`: the steps are enough. `now` is the clock's. */
+  dueAt?(now: number): number;
 }
 
 const MAX_STEP_MS = 1_000;
 const MIN_STEP_MS = 5;
+/** A timer is set for what is due within so many steps: few of many connections have one, though none ends late. */
+const STEPS_AHEAD = 2;
 /** After a broadcast everybody is silent at once: so many are looked at before others get their turn. */
 const MAX_BEATS_PER_SLICE = 500;
 
@@ -16,6 +20,7 @@ export class Heartbeat {
   readonly #clock: Clock;
   readonly #beating = new Set<Beating>();
   readonly #stepMs: number;
+  readonly #due = new Map<Beating, Timer>();
   #timer: Timer | undefined;
   #sweeping: Iterator<Beating> | undefined;
 
@@ -28,10 +33,13 @@ export class Heartbeat {
   add(beating: Beating): void {
     this.#beating.add(beating);
     this.#timer ??= this.#clock.after(this.#stepMs, () => this.#sweep());
+    this.#lookAhead(beating, this.#clock.now());
   }
 
   remove(beating: Beating): void {
     this.#beating.delete(beating);
+    this.#due.get(beating)?.clear();
+    this.#due.delete(beating);
     if (this.#beating.size > 0) return;
     this.#timer?.clear();
     this.#timer = undefined;
@@ -53,8 +61,23 @@ export class Heartbeat {
         return;
       }
       next.value.beat(now);
+      this.#lookAhead(next.value, now);
     }
     this.#clock.defer(() => this.#slice(rest));
+  }
+
+  /** Sets a timer for what is due before the next steps. What is overdue is left to them: no timer fires in a loop. */
+  #lookAhead(beating: Beating, now: number): void {
+    const waitMs = (beating.dueAt?.(now) ?? Infinity) - now;
+    if (!(waitMs > 0 && waitMs <= STEPS_AHEAD * this.#stepMs)) return;
+    if (this.#due.has(beating) || !this.#beating.has(beating)) return;
+    const timer = this.#clock.after(Math.ceil(waitMs), () => {
+      this.#due.delete(beating);
+      const then = this.#clock.now();
+      beating.beat(then);
+      this.#lookAhead(beating, then);
+    });
+    this.#due.set(beating, timer);
   }
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Hello } from '@linefeed/shared/wire';
+import type { Hello, Reconnect } from '@linefeed/shared/wire';
 import { createBench } from '../../test-kit/feed-bench.ts';
 import { Tap } from '../../test-kit/tap.ts';
 import type { Answer } from './exchange.ts';
@@ -66,6 +66,126 @@ describe('a context that expires', () => {
       expect([tap.ended, feed.stats().connectionsHighWater]).toEqual([true, 0]);
     },
   );
+});
+
+describe('the authority of a context', () => {
+  const session = { context: () => ({ expiresAt: STARTED_AT + 3_600_000 }) };
+
+  it('ends on time, and not at the next second', async () => {
+    const { open, clock } = createBench({ context: () => ({ expiresAt: STARTED_AT + 2_345 }) });
+    const tap = await open('/events/notice');
+    await clock.advance(2_344);
+    expect(tap.ended).toBe(false);
+    await clock.advance(1);
+    expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'expired' } }]);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('ends on time where it has less than a second left', async () => {
+    const { open, clock } = createBench({ context: () => ({ expiresAt: STARTED_AT + 60 }) });
+    const tap = await open('/events/notice');
+    await clock.advance(60);
+    expect(tap.ended).toBe(true);
+  });
+
+  it('is not prolonged by a suspended machine, whose clock stood still', async () => {
+    const { open, clock } = createBench(session);
+    const tap = await open('/events/notice');
+    const { wallNow } = clock;
+    clock.wallNow = () => wallNow() + 3_600_000;
+    await clock.advance(1_000);
+    expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'expired' } }]);
+  });
+
+  it('is not prolonged by a wall clock that is set back', async () => {
+    const { open, clock } = createBench(session);
+    const tap = await open('/events/notice');
+    const { wallNow } = clock;
+    clock.wallNow = () => wallNow() - 3_600_000;
+    await clock.advance(3_600_000);
+    expect(tap.ended).toBe(true);
+  });
+
+  it('that is over adds nothing, though the connection is still open', async () => {
+    const { feed, open, ask, clock, errors } = createBench({ ...session, pingMs: 60_000 });
+    await feed.publish('other', { n: 1 });
+    const tap = await open('/events/notice');
+    const { connection } = tap.frames[0]!.data as { connection: string };
+    const { wallNow } = clock;
+    clock.wallNow = () => wallNow() + 3_600_000;
+    const add = [{ address: 'other', from: 'earliest' }];
+    const answer = await ask('/events', post({ connection, n: 1, add }));
+    expect(tap.of('linefeed.subscribed')).toHaveLength(1);
+    expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'expired' } }]);
+    expect([answer.status, tap.payloads, errors.length]).toEqual([503, [], 1]);
+  });
+
+  it('that is over adds nothing, though the context of the request that asks is good', async () => {
+    let expiresAt = STARTED_AT + 60_000;
+    const { open, ask, clock } = createBench({
+      context: () => ({ expiresAt }),
+      pingMs: 60_000,
+    });
+    const tap = await open('/events/notice');
+    const { connection } = tap.frames[0]!.data as { connection: string };
+    expiresAt = STARTED_AT + 3_600_000;
+    const { wallNow } = clock;
+    clock.wallNow = () => wallNow() + 60_000;
+    await ask('/events', post({ connection, n: 1, add: [{ address: 'other' }] }));
+    expect(tap.of('linefeed.subscribed')).toHaveLength(1);
+    expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'expired' } }]);
+  });
+
+  it('that is over while an addition is decided on adds nothing', async () => {
+    const gate = createGate();
+    const { open, ask, clock } = createBench({
+      ...session,
+      authorize: ({ topic }) => topic === 'notice' || gate.wait(),
+    });
+    const tap = await open('/events/notice');
+    const { connection } = tap.frames[0]!.data as { connection: string };
+    const asking = ask('/events', post({ connection, n: 1, add: [{ address: 'other' }] }));
+    await arrive(clock);
+    const { wallNow } = clock;
+    clock.wallNow = () => wallNow() + 3_600_000;
+    gate.open();
+    expect((await asking).status).toBe(503);
+    expect(tap.of('linefeed.subscribed')).toHaveLength(1);
+  });
+
+  it('that is over while a request is decided on opens nothing, also after a suspend', async () => {
+    const gate = createGate();
+    const { ask, clock, feed } = createBench({ ...session, authorize: gate.wait });
+    const asking = ask('/events/notice');
+    await clock.settle();
+    const { wallNow } = clock;
+    clock.wallNow = () => wallNow() + 3_600_000;
+    gate.open();
+    expect(connect(await asking).frames).toMatchObject([{ data: { reason: 'expired' } }]);
+    expect(feed.stats().connectionsHighWater).toBe(0);
+  });
+});
+
+describe('a context that is over when it arrives', () => {
+  it.each([
+    ['seconds', (STARTED_AT + 3_600_000) / 1_000, /1767229200 is 1970-01-21.*seconds.*exp \* 1000/],
+    ['a clock that is ahead', STARTED_AT - 2_000, /2025-12-31T23:59:58.*clocks.*401/],
+    ['a session that ended long ago', STARTED_AT - 86_400_000, /2025-12-31T00:00:00.*401/],
+  ])('is reported once with its value and the likely cause: %s', async (_name, expiresAt, message) => {
+    const { open, errors, clock } = createBench({ context: () => ({ expiresAt }) });
+    for (let count = 0; count < 5; count += 1) {
+      await open('/events/notice');
+      await clock.advance(1_000);
+    }
+    expect(errors).toMatchObject([{ code: 'invalid_option', message: expect.stringMatching(message) }]);
+  });
+
+  it('is asked to come back later than one that ended while it was decided on', async () => {
+    const { open } = createBench({ context: () => ({ expiresAt: STARTED_AT - 1 }) });
+    const tap = await open('/events/notice');
+    const { afterMs } = tap.of('linefeed.reconnect')[0]!.data as Reconnect;
+    expect(afterMs).toBeGreaterThanOrEqual(5_000);
+  });
 });
 
 describe('a field of the context that is of another type', () => {

@@ -1,6 +1,7 @@
 /** Who asks: runs `context`, and reads from its result what concerns the feed. */
 import { LinefeedError } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
+import { createExpiredReporter, createExpiry, NEVER, type Expiry } from './expiry.ts';
 import { isThenable } from './source.ts';
 import { toReportedRefusal, type HeaderList, type IncomingRequest } from './exchange.ts';
 
@@ -21,10 +22,15 @@ export interface Visitor extends Identified {
   readonly id: string;
   readonly context: unknown;
   readonly principal: string | undefined;
-  /** When the context expires, as the feed's clock counts: deciding takes time, too. */
-  readonly expiresAt: number;
+  /** When the context expires: deciding takes time, too. */
+  readonly expiry: Expiry;
   /** What the answer must bear: CORS, and what `context` set. */
   readonly headers: HeaderList;
+}
+
+export interface IdentifyOptions {
+  readonly readSession: ReadSession;
+  readonly onError: (error: unknown) => void;
 }
 
 type MaybeRefused = Visitor & { readonly error?: unknown };
@@ -37,13 +43,13 @@ export function identify(
   request: IncomingRequest,
   cors: HeaderList,
   run: Identify | undefined,
-  { clock, onError }: { readonly clock: Clock; readonly onError: (error: unknown) => void },
+  { readSession, onError }: IdentifyOptions,
 ): MaybeRefused | Promise<MaybeRefused> {
   const nobody: Visitor = {
     id: randomId(),
     context: undefined,
     principal: undefined,
-    expiresAt: Infinity,
+    expiry: NEVER,
     headers: cors,
   };
   if (run === undefined) return nobody;
@@ -53,7 +59,7 @@ export function identify(
     return {
       id: nobody.id,
       context,
-      ...readSession(context, clock),
+      ...readSession(context),
       headers: [...cors, ...reply.headers],
     };
   };
@@ -70,18 +76,32 @@ export function identify(
   }
 }
 
-/** What a context says of who it is, and until when. @throws LinefeedError `invalid_option` */
-export function readSession(
-  context: unknown,
-  clock: Clock,
-): { readonly principal: string | undefined; readonly expiresAt: number } {
-  const { principal, expiresAt } = (typeof context === 'object' && context !== null ? context : {}) as {
-    principal?: unknown;
-    expiresAt?: unknown;
-  };
-  return {
-    principal: readPrincipal(principal),
-    expiresAt: clock.now() + readExpiry(expiresAt) - clock.wallNow(),
+/** Reads what a context says of who it is, and until when. @throws LinefeedError `invalid_option` */
+export type ReadSession = (context: unknown) => Session;
+
+interface Session {
+  readonly principal: string | undefined;
+  readonly expiry: Expiry;
+}
+
+/** `onError` is told of contexts that are over when they arrive. */
+export function createSessionReader({
+  clock,
+  onError,
+}: {
+  readonly clock: Clock;
+  readonly onError: (error: unknown) => void;
+}): ReadSession {
+  const reportExpired = createExpiredReporter(clock, onError);
+  return (context) => {
+    const { principal, expiresAt } = (typeof context === 'object' && context !== null ? context : {}) as {
+      principal?: unknown;
+      expiresAt?: unknown;
+    };
+    const wallMs = readExpiry(expiresAt);
+    const session = { principal: readPrincipal(principal), expiry: createExpiry(clock, wallMs) };
+    if (session.expiry.wasOver) reportExpired(wallMs);
+    return session;
   };
 }
 

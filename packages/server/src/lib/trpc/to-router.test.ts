@@ -11,6 +11,7 @@ import { createFeed } from '../create-feed.ts';
 import type { FeedOptions } from '../feed-types.ts';
 import { memoryLog } from '../logs/memory.ts';
 import { message } from '../message.ts';
+import { createManualClock } from '../testing/manual-clock.ts';
 import { toRouter } from './to-router.ts';
 
 const topics = {
@@ -277,6 +278,22 @@ describe('a session that is over', () => {
     expired = false;
     await vi.waitFor(() => expect(seen.data.map(({ data }) => data.n)).toEqual([1]), 8_000);
     subscription.unsubscribe();
+  });
+
+  it('gets no further event, also where no timer has noticed yet', async () => {
+    const clock = createManualClock();
+    const feed = createBench<object>({ clock });
+    const router = toRouter(feed, { context: () => ({ expiresAt: clock.wallNow() + 60_000 }) });
+    const input = { name: 'a', lastEventId: feed.cursor() };
+    const room = (await router.createCaller({}).room(input))[Symbol.asyncIterator]();
+    const count = (await router.createCaller({}).count({ to: 9 }))[Symbol.asyncIterator]();
+    for (const n of [1, 2]) await feed.publish('room', { name: 'a' }, { n });
+    const first = await Promise.all([room.next(), count.next()]);
+    expect(first).toMatchObject([{ done: false }, { done: false }]);
+    const { wallNow } = clock;
+    clock.wallNow = () => wallNow() + 60_000;
+    await expect(room.next()).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+    await expect(count.next()).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
   });
 
   it('while `authorize` decides starts nothing', async () => {

@@ -25,7 +25,7 @@ import { followLog } from '../follow.ts';
 import { encodePayload } from '../publisher.ts';
 import { pullSource, untilAborted } from '../source.ts';
 import { readYield } from '../stream-run.ts';
-import { randomId, readSession } from '../visitor.ts';
+import { randomId } from '../visitor.ts';
 
 /** An event as tRPC hands out a tracked one. */
 interface TrackedPayload<T> {
@@ -184,11 +184,16 @@ async function* serve(
     const guest = {
       id: randomId(),
       context,
-      ...readSession(context, core.clock),
+      ...core.readSession(context),
       events: () => [address],
       end: leave,
     };
-    release = core.guests.receive(guest, core.clock.now());
+    release = core.guests.receive(guest);
+    // At each delivery: the heartbeat may come late, after a suspend for example.
+    const assertLive = (): void => {
+      if (guest.expiry.isOver) leave();
+      assertOpen();
+    };
     assertOpen();
     const verdict =
       authorize === undefined ||
@@ -196,13 +201,18 @@ async function* serve(
     if (verdict !== true) {
       throw new TRPCError({ code: 'FORBIDDEN', message: `Not allowed to subscribe to ${topic}.` });
     }
-    assertOpen();
-    if (definition.kind === 'stream') yield* runStream(core, subscription, context, session.signal);
-    else {
+    assertLive();
+    if (definition.kind === 'stream') {
+      for await (const event of runStream(core, subscription, context, session.signal)) {
+        assertLive();
+        yield event;
+      }
+    } else {
       const isLatest = definition.keep === 'latest';
       const onGap = ignoreGaps ? () => undefined : undefined;
       const options = { from: lastEventId, signal: session.signal, onGap, isLatest };
       for await (const { data, cursor } of followLog(core, address, options)) {
+        assertLive();
         yield tracked(cursor, data);
       }
     }

@@ -1,0 +1,87 @@
+/** Until when a context holds. */
+import { LinefeedError } from '@linefeed/shared/wire';
+import type { Clock } from './clock.ts';
+
+export interface Expiry {
+  /** It was over when its request arrived. */
+  readonly wasOver: boolean;
+  readonly isOver: boolean;
+  /** When it will be over, as the feed's clock counts; `now` is that clock's. */
+  dueAt(now: number): number;
+}
+
+/** Of a context without `expiresAt`. */
+export const NEVER: Expiry = { wasOver: false, isOver: false, dueAt: () => Infinity };
+
+/** `wallMs`: milliseconds since 1970; `Infinity`: never. */
+export function createExpiry(clock: Clock, wallMs: number): Expiry {
+  return wallMs === Infinity ? NEVER : new TimedExpiry(clock, wallMs);
+}
+
+/**
+ * Both clocks count, and the earlier one decides. The wall clock goes on while the machine is suspended. The other clock
+ * goes on where the wall clock is set back.
+ */
+class TimedExpiry implements Expiry {
+  readonly wasOver: boolean;
+  readonly #clock: Clock;
+  readonly #wallMs: number;
+  readonly #deadline: number;
+
+  constructor(clock: Clock, wallMs: number) {
+    const leftMs = wallMs - clock.wallNow();
+    this.#clock = clock;
+    this.#wallMs = wallMs;
+    this.#deadline = clock.now() + leftMs;
+    this.wasOver = leftMs <= 0;
+  }
+
+  get isOver(): boolean {
+    return this.#clock.wallNow() >= this.#wallMs || this.#clock.now() >= this.#deadline;
+  }
+
+  dueAt(now: number): number {
+    return Math.min(this.#deadline, now + this.#wallMs - this.#clock.wallNow());
+  }
+}
+
+type Cause = 'seconds' | 'skew' | 'old';
+
+const YEAR_MS = 365 * 24 * 3_600_000;
+const MAX_SKEW_MS = 5 * 60_000;
+
+/** Reports a context that is over when it arrives, once for each likely cause: its clients come back again and again. */
+export function createExpiredReporter(
+  clock: Clock,
+  onError: (error: unknown) => void,
+): (expiresAt: number) => void {
+  const reported = new Set<Cause>();
+  return (expiresAt) => {
+    const now = clock.wallNow();
+    const cause = findCause(expiresAt, now);
+    if (reported.has(cause)) return;
+    reported.add(cause);
+    onError(
+      new LinefeedError(
+        'invalid_option',
+        `context returned an expiresAt that is over already: ${expiresAt} is ${describeTime(expiresAt)}, and it is ${describeTime(now)} now. ${REMEDIES[cause]} The client is asked to come back. This is reported once.`,
+      ),
+    );
+  };
+}
+
+const REMEDIES: Readonly<Record<Cause, string>> = {
+  seconds: 'It looks like seconds, as in a JWT, and expiresAt is in milliseconds: exp * 1000.',
+  skew: 'The clocks of this machine and of the issuer may differ. Otherwise refuse a session that is over: throw an error of status 401.',
+  old: 'Refuse a session that is over: throw an error of status 401.',
+};
+
+function findCause(expiresAt: number, now: number): Cause {
+  if (Math.abs(expiresAt * 1_000 - now) < 20 * YEAR_MS) return 'seconds';
+  return now - expiresAt < MAX_SKEW_MS ? 'skew' : 'old';
+}
+
+function describeTime(ms: number): string {
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) ? 'no date' : date.toISOString();
+}
