@@ -624,6 +624,27 @@ it('a tab that joins gets the newest event of keep: latest, and the others do no
   expect(first.got).toEqual(['old', 'newest', 'next']);
 });
 
+it('a tab that was held up itself reads the answer that waits for it before it takes the place of a leader', async () => {
+  const world = createWorld();
+  const first = world.open();
+  await world.settle();
+  greet(world.attempts[0]!);
+  first.tab.freeze();
+  const second = world.open();
+  await world.settle();
+  second.tab.freeze();
+  first.tab.thaw();
+  await world.settle();
+  // A busy page runs a timer that is due before the message that came meanwhile.
+  world.clock.sleep(2_000);
+  await world.clock.advance(0);
+  second.tab.thaw();
+  await world.clock.advance(1_500);
+  await world.settle();
+  expect(first.client.connection.getSnapshot()).toMatchObject({ state: 'connected', connectionCount: 1 });
+  expect(world.attempts.map(({ closed }) => closed)).toEqual([false]);
+});
+
 it('a connection that is silent is replaced when a tab comes back to it', async () => {
   const world = createWorld();
   world.open();

@@ -32,9 +32,11 @@ export interface Tab {
 }
 
 /** A leader that is awake answers at once; a tab that sees it is silent takes its place. */
-const STEAL_MS = 1_000;
+const STEAL_MS = 750;
 /** A hidden tab leaves that to one that is seen, if there is one. */
-const STEAL_HIDDEN_MS = 3_000;
+const STEAL_HIDDEN_MS = 2_750;
+/** Second part of the wait. */
+const STEAL_GRACE_MS = 250;
 const STEAL_JITTER_MS = 250;
 
 export function createTab({ base, name, clock, connectTimeoutMs, surroundings }: TabOptions): Tab {
@@ -143,11 +145,19 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
   const challenge = () => {
     cancelSteal();
     const waitMs = surroundings.isHidden() ? STEAL_HIDDEN_MS : STEAL_MS;
-    cancelSteal = clock.after(waitMs + clock.random() * STEAL_JITTER_MS, () => {
-      if (relay || !stay || [...lines.values()].every((line) => line.isHeard())) return;
-      stand(stay.signal, true);
-      challenge();
-    });
+    const wait = (ms: number, then: () => void) => {
+      cancelSteal = clock.after(ms, () => {
+        if (relay || !stay || [...lines.values()].every((line) => line.isHeard())) return;
+        then();
+      });
+    };
+    wait(waitMs + clock.random() * STEAL_JITTER_MS, () =>
+      // A page that was busy runs a late timer before the answer that came meanwhile: a second one lets it be read.
+      wait(STEAL_GRACE_MS, () => {
+        stand(stay!.signal, true);
+        challenge();
+      }),
+    );
   };
 
   // Coming and going --------------------------------------------------------------------------------------------------
