@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createBench } from '../../test-kit/feed-bench.ts';
 import { toIncomingRequest } from './adapters/fetch.ts';
 
@@ -7,8 +7,8 @@ const turns = async (): Promise<void> => {
   for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
-function endless(): Request {
-  const body = new ReadableStream({ pull: () => new Promise<never>(() => {}) });
+function endless(cancel: () => void): Request {
+  const body = new ReadableStream({ pull: () => new Promise<never>(() => {}), cancel });
   return new Request('http://feed.test/events', { method: 'POST', body, duplex: 'half' } as RequestInit);
 }
 
@@ -36,12 +36,18 @@ describe('before the head', () => {
 
   it('a body that does not come in time is refused', async () => {
     const { feed, clock } = createBench({ authorizeTimeoutMs: 1_000 });
-    const answering = feed.handle(endless());
+    const cancelled = vi.fn();
+    const answering = feed.handle(endless(cancelled));
     await turns();
     await clock.advance(1_001);
     const response = await answering;
     expect([response.status, await response.json()]).toMatchObject([503, { code: 'timeout' }]);
     expect(Number(response.headers.get('retry-after'))).toBeGreaterThanOrEqual(5);
+    // Not at once: in some runtimes that would cut the answer off.
+    expect(cancelled).not.toHaveBeenCalled();
+    await clock.advance(2_001);
+    expect(cancelled).toHaveBeenCalledOnce();
+    await turns();
     expect(clock.pendingTimers).toBe(0);
   });
 

@@ -6,6 +6,7 @@ import {
   toProblem,
   toReportedRefusal,
   type Answer,
+  type BodyIsGone,
   type HeaderList,
   type IncomingRequest,
 } from './exchange.ts';
@@ -50,6 +51,8 @@ export interface WayBack {
 export const BUSY: WayBack = { reason: 'busy', code: 'too_many_connections', baseMs: 5_000 };
 /** After a break everybody comes back at once: so many are let in before live events get their turn. */
 const REQUESTS_PER_TURN = 64;
+/** How long a sender that goes on has after its answer. Cut at once, it might not get the answer. */
+const LINGER_MS = 2_000;
 const UNDECIDED: WayBack = { ...BUSY, code: 'timeout' };
 const BEHIND: WayBack = { ...BUSY, code: 'busy' };
 /** An answer is opened at once, if ever: its adapter failed, or never meant to. */
@@ -79,6 +82,7 @@ export class Door {
   readonly #turns: Turns;
   readonly #checkHost: HostCheck;
   readonly #checkOrigin: OriginCheck;
+  #isBodyReported = false;
   /** Those who are known and have no connection yet. */
   readonly #visitors = new Set<Visitor>();
   /** Of those, who is not to get one any more. */
@@ -110,7 +114,8 @@ export class Door {
       return toProblem(toReportedRefusal(error, this.#options.onError), headers);
     } finally {
       // What was not read would hold its socket: its sender writes on, and never comes to the answer.
-      request.discard(this.#options.limits.maxRequestBytes);
+      const { clock, limits } = this.#options;
+      request.discard(limits.maxRequestBytes, (call) => clock.after(LINGER_MS, call));
     }
   }
 
@@ -208,11 +213,24 @@ export class Door {
     const { mount, limits } = this.#options;
     const maxNames = MAX_NAMES_FACTOR * limits.maxSubscriptions;
     if (request.method === 'POST') {
-      return readPost(await this.withinTime(request.text(limits.maxRequestBytes)), maxNames);
+      const body = await this.withinTime(request.text(limits.maxRequestBytes));
+      if (typeof body !== 'string') throw this.#bodyIsGone(body);
+      return readPost(body, maxNames);
     }
     const opening = 'topic' in mount ? readEndpointGet(request, mount.topic) : readGet(request, rest);
     checkCount(opening.entries.length, 'topic', maxNames);
     return opening;
+  }
+
+  /** Every POST fails in the same way, so the first one is reported. */
+  #bodyIsGone({ remedy }: BodyIsGone): LinefeedError {
+    const error = refusal(
+      'bad_request',
+      `The body of this POST was read before the feed got the request. ${remedy}`,
+    );
+    if (!this.#isBodyReported) this.#options.onError(error);
+    this.#isBodyReported = true;
+    return error;
   }
 
   /** For each thing that is waited for. @throws LinefeedError `timeout` where it takes longer than `authorizeTimeoutMs`. */

@@ -1,18 +1,32 @@
 /** A request and its answer in the least common form of all runtimes. Adapters translate; the core never sees theirs. */
 import { LinefeedError, refusal } from '@linefeed/shared/wire';
+import type { Timer } from './clock.ts';
 import type { Outlet } from './outlet.ts';
+
+export type StartTimer = (call: () => void) => Timer;
 
 export interface IncomingRequest {
   readonly method: string;
   readonly url: URL;
   /** A header's value by its lower-case name; several of one name joined by `, `. */
   header(name: string): string | undefined;
-  /** The body as text, at most `maxBytes` of it. Rejects with `payload_too_large`, leaving the rest unread. */
-  text(maxBytes: number): Promise<string>;
-  /** Lets go of a body that nobody reads on: so much more of it is thrown away, then its sender is cut off. */
-  discard(maxBytes: number): void;
+  /**
+   * The body as text, at most `maxBytes` of it. Rejects with `payload_too_large`, leaving the rest unread.
+   */
+  text(maxBytes: number): Promise<string | BodyIsGone>;
+  /**
+   * Lets go of a body that nobody reads on. At most `maxBytes` more are thrown away, until some time after the answer, which
+   * `startTimer` measures. Then its sender is cut off.
+   */
+  discard(maxBytes: number, startTimer: StartTimer): void;
   /** The request without its body, for `context`. */
   toRequest(): Request;
+}
+
+/** Other code of this server has read the body. */
+export interface BodyIsGone {
+  /** What its developer can do in this runtime. */
+  readonly remedy: string;
 }
 
 export type HeaderList = ReadonlyArray<readonly [name: string, value: string]>;

@@ -119,8 +119,13 @@ export class FeedCore implements ConnectionHost {
   async #open(opening: Opening, visitor: Visitor, method: string): Promise<Answer> {
     const away = this.#wayBack(visitor);
     if (away !== undefined) return this.#door.sendAway(method, away, visitor.headers);
-    if (opening.entries.length === 0)
-      throw refusal('bad_request', 'Name at least one topic: …/<address> or ?topic=<address>.');
+    if (opening.entries.length === 0) {
+      const hint =
+        method === 'POST'
+          ? ''
+          : ' If a client sent this as a POST, a redirect (301, 302, 303) turned it into a GET: give the client the URL that the redirect leads to.';
+      throw refusal('bad_request', `Name at least one topic: …/<address> or ?topic=<address>.${hint}`);
+    }
     // While it is decided on, it counts. No longer: an adapter that never opens its answer could not give it back.
     const place = this.#places.take(visitor.principal);
     if (place === undefined) return this.#door.sendAway(method, BUSY, visitor.headers);

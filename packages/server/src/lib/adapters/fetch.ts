@@ -3,7 +3,13 @@ import { LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { EventStreamContent } from '../content.ts';
 import { answerEventStream } from '../event-stream.ts';
 import { checkStreamOptions, type EventStreamOptions } from '../event-stream-options.ts';
-import { mergeHeaders, type Answer, type IncomingRequest } from '../exchange.ts';
+import {
+  mergeHeaders,
+  type Answer,
+  type BodyIsGone,
+  type IncomingRequest,
+  type StartTimer,
+} from '../exchange.ts';
 import type { Outlet, OutletListener } from '../outlet.ts';
 
 /** Bytes that a response body takes in before it counts as full. */
@@ -44,12 +50,13 @@ export function eventStream<T = unknown>(
 
 export function toIncomingRequest(request: Request): IncomingRequest {
   const url = new URL(request.url);
+  const body = new RequestBody(request);
   return {
     method: request.method,
     url,
     header: (name) => request.headers.get(name) ?? undefined,
-    text: (maxBytes) => readText(request, maxBytes),
-    discard: (maxBytes) => void discardBody(request, maxBytes),
+    text: (maxBytes) => body.text(maxBytes),
+    discard: (maxBytes, startTimer) => void body.discard(maxBytes, startTimer),
     toRequest: () =>
       request.body === null
         ? request
@@ -136,41 +143,64 @@ class StreamOutlet implements Outlet {
   }
 }
 
-async function readText({ body }: Request, maxBytes: number): Promise<string> {
-  if (body === null) return '';
-  const decoder = new TextDecoder();
-  let text = '';
-  const whole = await readUpTo(body, maxBytes, (bytes) => (text += decoder.decode(bytes, { stream: true })));
-  if (whole) return text + decoder.decode();
-  throw refusal('payload_too_large', `The body has more than ${maxBytes} bytes.`);
-}
+const BODY_IS_GONE: BodyIsGone = {
+  remedy:
+    'Call feed.handle with a request whose body is unread, or make one of the text: new Request(request, { body: text }).',
+};
 
-/** Read, not cancelled at once: some runtimes cut the socket for that, and the answer is lost. */
-async function discardBody({ body }: Request, maxBytes: number): Promise<void> {
-  if (body === null || body.locked) return;
-  try {
-    if (!(await readUpTo(body, maxBytes, () => undefined))) await body.cancel();
-  } catch {
-    // The client left.
+/** The body of a request: first it may be read as text, then what is left of it is thrown away. */
+class RequestBody {
+  readonly #request: Request;
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #isWhole = false;
+
+  constructor(request: Request) {
+    this.#request = request;
   }
-}
 
-/** Whether that was all of it. */
-async function readUpTo(
-  body: ReadableStream<Uint8Array>,
-  maxBytes: number,
-  take: (bytes: Uint8Array) => void,
-): Promise<boolean> {
-  const reader = body.getReader();
-  try {
+  async text(maxBytes: number): Promise<string | BodyIsGone> {
+    const { body, bodyUsed } = this.#request;
+    if (bodyUsed || body?.locked === true) return BODY_IS_GONE;
+    if (body === null) return '';
+    const decoder = new TextDecoder();
+    let text = '';
+    await this.#readUpTo(maxBytes, body, (bytes) => (text += decoder.decode(bytes, { stream: true })));
+    if (this.#isWhole) return text + decoder.decode();
+    throw refusal('payload_too_large', `The body has more than ${maxBytes} bytes.`);
+  }
+
+  /** Read, not cancelled at once: some runtimes cut the socket for that, and the answer is lost. */
+  async discard(maxBytes: number, startTimer: StartTimer): Promise<void> {
+    const { body } = this.#request;
+    // A reader that is not ours reads on.
+    if (body === null || this.#isWhole || (this.#reader === undefined && body.locked)) return;
+    const cancel = (): void => void this.#reader?.cancel().catch(() => undefined);
+    const timer = startTimer(cancel);
+    try {
+      await this.#readUpTo(maxBytes, body, () => undefined);
+      if (!this.#isWhole) cancel();
+    } catch {
+      // The client left.
+    } finally {
+      timer.clear();
+    }
+  }
+
+  async #readUpTo(
+    maxBytes: number,
+    body: ReadableStream<Uint8Array>,
+    take: (bytes: Uint8Array) => void,
+  ): Promise<void> {
+    this.#reader ??= body.getReader();
     for (let bytes = 0; ;) {
-      const { done, value } = await reader.read();
-      if (done) return true;
+      const { done, value } = await this.#reader.read();
+      if (done) {
+        this.#isWhole = true;
+        return;
+      }
       bytes += value.byteLength;
-      if (bytes > maxBytes) return false;
+      if (bytes > maxBytes) return;
       take(value);
     }
-  } finally {
-    reader.releaseLock();
   }
 }

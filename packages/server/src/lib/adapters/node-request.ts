@@ -1,8 +1,8 @@
 /** A request of Node's http and http2 as the core takes it: its URL, its headers, and its body up to a bound. */
-import type { IncomingMessage } from 'node:http';
-import type { Http2ServerRequest } from 'node:http2';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { refusal } from '@linefeed/shared/wire';
-import type { IncomingRequest } from '../exchange.ts';
+import type { BodyIsGone, IncomingRequest, StartTimer } from '../exchange.ts';
 
 export type NodeRequest = (IncomingMessage | Http2ServerRequest) & {
   /** Express and Connect strip the mount path from `url` and keep the whole one here. */
@@ -12,7 +12,7 @@ export type NodeRequest = (IncomingMessage | Http2ServerRequest) & {
 };
 
 /** `target`: its URL, or the whole one of Express and Connect. */
-export function toIncomingRequest(req: NodeRequest, target: string): IncomingRequest {
+export function toIncomingRequest(req: NodeRequest, res: NodeResponse, target: string): IncomingRequest {
   const header = (name: string): string | undefined => readHeader(req, name);
   const host = header(':authority') ?? header('host') ?? 'localhost';
   const scheme = 'encrypted' in req.socket && req.socket.encrypted === true ? 'https' : 'http';
@@ -22,10 +22,12 @@ export function toIncomingRequest(req: NodeRequest, target: string): IncomingReq
     url,
     header,
     text: (maxBytes) => readBody(req, maxBytes),
-    discard: (maxBytes) => discardBody(req, maxBytes),
+    discard: (maxBytes, startTimer) => discardBody(req, res, maxBytes, startTimer),
     toRequest: () => new Request(url, { method: req.method ?? 'GET', headers: toHeaders(req) }),
   };
 }
+
+export type NodeResponse = ServerResponse | Http2ServerResponse;
 
 export function readHeader(req: NodeRequest, name: string): string | undefined {
   const value = req.headers[name];
@@ -54,11 +56,16 @@ function toHeaders(req: NodeRequest): Headers {
   return headers;
 }
 
+const BODY_IS_GONE: BodyIsGone = {
+  remedy:
+    'A framework or body parser did it. Mount the feed before it, or hand over what it parsed as req.body: Object.assign(req, { body }).',
+};
+
 /** Rejects with `payload_too_large`, and with `bad_request` where the client leaves before the end. */
-function readBody(req: NodeRequest, maxBytes: number): Promise<string> {
-  // A body parser that passed this type over leaves an empty object behind, and the body unread.
-  if (req.body !== undefined && req.readableEnded) {
-    return Promise.resolve(typeof req.body === 'string' ? req.body : JSON.stringify(req.body));
+function readBody(req: NodeRequest, maxBytes: number): Promise<string | BodyIsGone> {
+  // A body parser that passed this type over leaves an empty object in `body`, and the body unread.
+  if (req.readableDidRead || (req.readableEnded && req.body !== undefined)) {
+    return Promise.resolve().then(() => readParsed(req, maxBytes));
   }
   if (req.readableEnded) return Promise.resolve('');
   // By hand: a `for await` that is left early destroys the socket, and with it the answer.
@@ -73,8 +80,7 @@ function readBody(req: NodeRequest, maxBytes: number): Promise<string> {
       chunks.push(chunk);
       bytes += chunk.byteLength;
       if (bytes <= maxBytes) return;
-      const error = refusal('payload_too_large', `The body has more than ${maxBytes} bytes.`);
-      settle(() => reject(error));
+      settle(() => reject(tooLarge(maxBytes)));
     };
     const onEnd = (): void => settle(() => resolve(Buffer.concat(chunks).toString('utf8')));
     const onClose = (): void =>
@@ -86,16 +92,48 @@ function readBody(req: NodeRequest, maxBytes: number): Promise<string> {
   });
 }
 
-/** Throws away what comes, at most `maxBytes`: beyond that the connection is cut, or over HTTP/2 the stream. */
-function discardBody(req: NodeRequest, maxBytes: number): void {
+/** What a body parser made of the body. */
+function readParsed(req: NodeRequest, maxBytes: number): string | BodyIsGone {
+  const { body } = req;
+  // JSON is no form: nothing of it is left in one.
+  const isForm = /^(application\/x-www-form-urlencoded|multipart\/)/i.test(
+    readHeader(req, 'content-type') ?? '',
+  );
+  if (body === undefined) return BODY_IS_GONE;
+  let text: string;
+  if (typeof body === 'string') text = body;
+  else if (body instanceof Uint8Array) text = new TextDecoder().decode(body);
+  else if (isForm) return BODY_IS_GONE;
+  else text = JSON.stringify(body);
+  if (Buffer.byteLength(text) > maxBytes) throw tooLarge(maxBytes);
+  return text;
+}
+
+function tooLarge(maxBytes: number): Error {
+  return refusal('payload_too_large', `The body has more than ${maxBytes} bytes.`);
+}
+
+/** Beyond its bounds the connection is cut, or over HTTP/2 the stream. */
+function discardBody(req: NodeRequest, res: NodeResponse, maxBytes: number, startTimer: StartTimer): void {
   if (req.complete || req.destroyed) return;
+  if ('stream' in req && req.stream.endAfterHeaders) return;
+  const cut = (): void => {
+    if ('stream' in req) req.stream.close();
+    else req.socket.destroy();
+  };
   let bytes = 0;
   req.on('error', ignore);
   req.on('data', (chunk: Buffer) => {
     bytes += chunk.byteLength;
-    if (bytes <= maxBytes) return;
-    if ('stream' in req) req.stream.close();
-    else req.socket.destroy();
+    if (bytes > maxBytes) cut();
+  });
+  // The response may be an event stream. That of http2 emits `finish` only when both sides of its stream are closed.
+  const answer = 'stream' in req ? req.stream : res;
+  answer.once('finish', () => {
+    // No limit counts what is half open.
+    if (req.readableEnded || req.destroyed) return;
+    const timer = startTimer(cut);
+    req.once('end', timer.clear).once('close', timer.clear);
   });
 }
 

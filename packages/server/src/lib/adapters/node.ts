@@ -1,7 +1,6 @@
 /** Node's http and http2 servers, and every framework that hands out their requests and responses. */
 import type { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import type { Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
 import { checkOptions, invalidOption, LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { EventStreamContent } from '../content.ts';
@@ -9,12 +8,10 @@ import { answerEventStream } from '../event-stream.ts';
 import { checkStreamOptions, type EventStreamOptions } from '../event-stream-options.ts';
 import { joinVary, toProblem, type Answer, type Answerer } from '../exchange.ts';
 import type { Outlet, OutletListener } from '../outlet.ts';
-import { readHeader, toIncomingRequest, type NodeRequest } from './node-request.ts';
+import { readHeader, toIncomingRequest, type NodeRequest, type NodeResponse } from './node-request.ts';
 import { rawSocketOf, turnNow, writeRaw } from './raw-writes.ts';
 
-export type { NodeRequest };
-
-export type NodeResponse = ServerResponse | Http2ServerResponse;
+export type { NodeRequest, NodeResponse };
 
 /** A request listener; with a third argument, Connect-style middleware that passes on what is not under its path. */
 export type NodeHandler = (req: NodeRequest, res: NodeResponse, next?: (error?: unknown) => void) => void;
@@ -82,10 +79,10 @@ async function answerNode(
   next: ((error?: unknown) => void) | undefined,
 ): Promise<void> {
   const answer =
-    (await answerer['~answer'](toIncomingRequest(req, req.url ?? '/'))) ??
+    (await answerer['~answer'](toIncomingRequest(req, outlet.res, req.url ?? '/'))) ??
     (req.originalUrl === undefined || req.originalUrl === req.url
       ? undefined
-      : await answerer['~answer'](toIncomingRequest(req, req.originalUrl)));
+      : await answerer['~answer'](toIncomingRequest(req, outlet.res, req.originalUrl)));
   if (answer !== undefined) sendAnswer(answer, outlet.res, outlet);
   else if (next !== undefined) next();
   else

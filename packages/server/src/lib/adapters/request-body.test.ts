@@ -9,6 +9,7 @@ import {
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { board } from '../../../test-kit/feed-bench.ts';
+import { systemClock, type Clock } from '../clock.ts';
 import { createFeed } from '../create-feed.ts';
 import type { Feed } from '../feed-types.ts';
 import { toNodeHandler } from './node.ts';
@@ -115,6 +116,89 @@ describe('the body of a POST over HTTP/1.1', () => {
     if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
     // What a socket holds on its way is beyond anybody's count.
     expect(socket.bytesWritten).toBeLessThan(64 * 1024 * 1024);
+  });
+});
+
+describe('a body that does not end', () => {
+  const TIMEOUT_MS = 60;
+  const quickClock: Clock = {
+    ...systemClock,
+    after: (ms, call) => systemClock.after(Math.min(ms, TIMEOUT_MS), call),
+  };
+
+  /** A feed that waits so long, and a bench for what it says. */
+  function createImpatient(): Feed<typeof board> {
+    const feed = createFeed(
+      { ...board },
+      {
+        clock: quickClock,
+        authorizeTimeoutMs: TIMEOUT_MS,
+        streams: { *report() {}, *tick() {} },
+        context: (request) => {
+          if (request.headers.has('refuse')) throw Object.assign(new Error(), { status: 401 });
+        },
+      },
+    );
+    leftOpen.push(() => void feed.close());
+    return feed;
+  }
+
+  it.each([
+    ['that was waited for', 'POST', {}, 503],
+    ['that was refused before', 'POST', { refuse: '1' }, 401],
+    ['of a GET that was refused', 'GET', { refuse: '1' }, 401],
+  ])('%s holds no stream of HTTP/2 once it is answered', async (_name, method, headers, status) => {
+    const server = createHttp2Server(toNodeHandler(createImpatient()));
+    const port = await listen(server);
+    let closed: number | undefined;
+    server.on('stream', (stream) => stream.on('close', () => (closed = stream.rstCode)));
+    const session = connectHttp2(`http://127.0.0.1:${port}`);
+    leftOpen.push(() => session.destroy());
+    const stream = session.request(
+      { ':method': method, ':path': '/events/notice', ...headers },
+      { endStream: false },
+    );
+    stream.write('{"topics":');
+    stream.on('error', () => undefined);
+    const [answer] = (await once(stream, 'response')) as [{ ':status': number }];
+    let text = '';
+    // Not iterated: that fails where the other side is closed early.
+    stream.on('data', (chunk) => (text += String(chunk)));
+    await once(stream, 'end');
+    expect([answer[':status'], JSON.parse(text)]).toMatchObject([status, { status }]);
+    await expect.poll(() => closed).toBe(0);
+  });
+
+  it.each([
+    ['that was waited for', {}, 503],
+    ['that was refused before', { refuse: '1' }, 401],
+  ])('%s holds no socket of HTTP/1.1 once it is answered', async (_name, headers, status) => {
+    const server = createServer({ keepAliveTimeout: 0 }, toNodeHandler(createImpatient()));
+    const port = await listen(server);
+    const socket = connect(port, '127.0.0.1');
+    leftOpen.push(() => socket.destroy());
+    socket.on('error', () => undefined);
+    let received = '';
+    socket.on('data', (chunk) => (received += String(chunk)));
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.write(`POST /events HTTP/1.1\r\nhost: a\r\n${lines.join('')}content-length: 100\r\n\r\n{`);
+    await once(socket, 'close');
+    expect(received).toMatch(new RegExp(`^HTTP/1.1 ${status} [^]*"status":${status}`));
+  });
+
+  it('of a GET does not cut its event stream', async () => {
+    const feed = createImpatient();
+    const port = await listen(createServer(toNodeHandler(feed)));
+    const socket = connect(port, '127.0.0.1');
+    leftOpen.push(() => socket.destroy());
+    let received = '';
+    socket.on('data', (chunk) => (received += String(chunk)));
+    socket.on('error', () => undefined);
+    socket.write('GET /events/notice HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{');
+    await expect.poll(() => received).toContain('linefeed.subscribed');
+    await new Promise((resolve) => setTimeout(resolve, 3 * TIMEOUT_MS));
+    await feed.publish('notice', { text: 'still here' });
+    await expect.poll(() => received).toContain('still here');
   });
 });
 
