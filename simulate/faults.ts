@@ -21,8 +21,8 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'joins the tail before the last page',
     file: delivery,
-    find: 'if (!this.#live && comparePositions(this.#main.position, hub.position) >= 0) {',
-    replace: 'if (!this.#live) {',
+    find: "if (place.state === 'replaying' && this.#hasReachedTail()) this.#goLive();",
+    replace: "if (place.state === 'replaying') this.#goLive();",
   },
   {
     name: 'says hello with the tail as id',
@@ -46,8 +46,8 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'announces gaps behind the page',
     file: delivery,
-    find: 'if (isMain) this.#announceOpening(gaps);',
-    replace: 'if (isMain) void Promise.resolve().then(() => this.#announceOpening(gaps));',
+    find: 'if (isMain) this.#announceMain(gaps);',
+    replace: 'if (isMain) void Promise.resolve().then(() => this.#announceMain(gaps));',
   },
   {
     name: 'authorises only connections with one subscription',
@@ -70,19 +70,19 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'goes on as before when the log starts anew',
     file: delivery,
-    find: "  reset(reason: 'rollback' | 'epoch', from: string): void {\n",
-    replace: "  reset(reason: 'rollback' | 'epoch', from: string): void {\n    return;\n",
+    find: "  reset(reason: 'rollback' | 'epoch', left: Cursor): void {\n",
+    replace: "  reset(reason: 'rollback' | 'epoch', left: Cursor): void {\n    return;\n",
   },
   {
     name: 'goes on live though its tail was overrun',
     file: delivery,
-    find: 'if (this.#live) this.#fallBack(this.position);',
+    find: 'if (this.#isLive) this.#fallBack();',
     replace: '',
   },
   {
     name: 'falls back to the newest position instead of the last written one',
     file: delivery,
-    find: 'this.#fallBack(laterOf(this.#pendingFrom, this.#main.position));',
+    find: 'this.#fallBack(this.#pendingFrom);',
     replace: 'this.#fallBack(this.#options.hub.position);',
   },
   {
@@ -94,7 +94,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'gives streams a cursor ahead of what was written',
     file: connection,
-    find: '    this.logged.flush();\n    return this.#host.hub.cursorAt(this.logged.position);',
+    find: '    this.logged.flush();\n    return this.logged.cursor;',
     replace: '    return this.#host.hub.cursor;',
   },
   {
@@ -106,8 +106,8 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'merges a rewind before it has caught up',
     file: delivery,
-    find: 'if (comparePositions(track.position, this.position) < 0) {',
-    replace: 'if (Boolean(0)) {',
+    find: 'if (comparePositions(track.position, this.position) < 0) this.#tracks.putBack(track);',
+    replace: 'if (Boolean(0)) this.#tracks.putBack(track);',
   },
   {
     name: 'rewinds for a client that has one cursor alone',
@@ -118,7 +118,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'hands live events to a connection that replays',
     file: delivery,
-    find: 'if (this.#live) for (const address of this.#main.addresses.keys()) this.#options.hub.leave(address, this);',
+    find: 'if (this.#isLive)\n      for (const address of this.#main.addresses.keys()) this.#options.hub.leave(address, this);',
     replace: '',
   },
   {

@@ -128,9 +128,11 @@ describe('a connection', () => {
     };
     const writes = await openWith(Infinity);
     expect(writes.reduce((sum, bytes) => sum + bytes)).toBeGreaterThan(50_000);
-    expect(writes.length).toBeLessThan(6);
+    // The opening is a piece of its own: it does not wait for a source.
+    expect(writes.length).toBeLessThan(7);
     expect(Math.max(...writes)).toBeLessThan(16 * 1024 + 50);
-    const [first, ...others] = await openWith(2_000);
-    expect([first! >= 2_000, first! < 2_050, others]).toEqual([true, true, []]);
+    const [opening = 0, first = 0, ...others] = await openWith(2_000);
+    const filled = opening + first;
+    expect([filled >= 2_000, filled < 2_050, others]).toEqual([true, true, []]);
   });
 });

@@ -175,7 +175,7 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
   #streamIdPrefix(): string {
     if (!this.logged.hasCursor) return '';
     this.logged.flush();
-    return this.#host.hub.cursorAt(this.logged.position);
+    return this.logged.cursor;
   }
 
   // Writing -----------------------------------------------------------------------------------------------------------

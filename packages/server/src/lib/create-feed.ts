@@ -222,22 +222,32 @@ function toInfo(connection: Identified): ConnectionInfo {
   };
 }
 
-/** User hooks: a hook that throws must not break what it watches. */
+/**
+ * User hooks: a hook that throws must not break what it watches. They are called in a microtask: a hook that disconnects,
+ * publishes or closes the feed would otherwise do so in the middle of a change of state that goes on afterwards.
+ */
 function toHandlers(hooks: FeedHooks<unknown>): FeedHandlers {
   const onError = createReporter(hooks.onError);
-  const guarded = (call: () => void): void => {
-    try {
-      call();
-    } catch (error) {
-      onError(error);
-    }
-  };
+  const later = (call: () => void): void =>
+    queueMicrotask(() => {
+      try {
+        call();
+      } catch (error) {
+        onError(error);
+      }
+    });
   return {
     onError,
-    onOpen: (connection) => guarded(() => hooks.onOpen?.(toInfo(connection))),
-    onClose: (connection, reason) => guarded(() => hooks.onClose?.(toInfo(connection), reason)),
-    onSubscribe: (connection, address) => guarded(() => hooks.onSubscribe?.(toInfo(connection), address)),
-    onGap: (connection, gap) => guarded(() => hooks.onGap?.(toInfo(connection), gap)),
+    onOpen: (connection) => hooks.onOpen && later(() => hooks.onOpen?.(toInfo(connection))),
+    onClose: (connection, reason) =>
+      hooks.onClose && later(() => hooks.onClose?.(toInfo(connection), reason)),
+    onSubscribe: (connection, address) =>
+      hooks.onSubscribe &&
+      later(() => {
+        // Another hook may have ended it.
+        if (!connection.closed) hooks.onSubscribe?.(toInfo(connection), address);
+      }),
+    onGap: (connection, gap) => hooks.onGap && later(() => hooks.onGap?.(toInfo(connection), gap)),
   };
 }
 

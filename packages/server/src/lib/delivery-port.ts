@@ -45,6 +45,8 @@ export function announceGaps(
   { hub, counters }: DeliveryOptions,
 ): void {
   for (const { address, from, to, reason } of gaps) {
+    // The frame before may have ended it.
+    if (port.closed) return;
     const start = 'cursor' in from ? from.cursor : hub.cursorAt(from.position);
     const gap: Gap = { address, from: start, to: hub.cursorAt(to), reason };
     counters.gaps += 1;

@@ -1,5 +1,13 @@
 /** The logged addresses of one connection: replayed by pulled pages, then live, and back when the reader falls behind. */
-import { BEGINNING, comparePositions, FRAME, type Position, type Subscribed } from '@linefeed/shared/wire';
+import {
+  BEGINNING,
+  comparePositions,
+  formatCursor,
+  FRAME,
+  type Cursor,
+  type Position,
+  type Subscribed,
+} from '@linefeed/shared/wire';
 import type { Batch, Frame } from './batch.ts';
 import { announceGaps, type DeliveryOptions, type DeliveryPort } from './delivery-port.ts';
 import type { Member } from './hub.ts';
@@ -8,15 +16,34 @@ import { mergeStarts, positionOf, type LoggedStart } from './start.ts';
 import { earlierOf, laterOf, Track, type FoundGap, type PendingGap } from './track.ts';
 import { Tracks } from './tracks.ts';
 
-const RESET_POLL_MS = 10;
+/** Where delivery stands. */
+type Place =
+  | {
+      /** Pages are read from the main track's position on. */
+      readonly state: 'replaying';
+      /**
+       * From a reset of the log until its gaps are announced: the cursor that the client had. A cursor of the new
+       * numbering would outlive the gaps: a client that resumes from it would never be told of them.
+       */
+      readonly heldCursor: string | undefined;
+    }
+  | {
+      readonly state: 'live';
+      /** Live events up to here were already replayed: the log was ahead of this process's tail. */
+      readonly skipThrough: Position | undefined;
+    }
+  | { readonly state: 'closed' };
+
+const REPLAYING: Place = { state: 'replaying', heldCursor: undefined };
+const LIVE: Place = { state: 'live', skipThrough: undefined };
+const CLOSED: Place = { state: 'closed' };
 
 export class LoggedDelivery implements Member {
   readonly #options: DeliveryOptions;
   readonly #port: DeliveryPort;
   readonly #tracks: Tracks;
-  #live = false;
-  /** Live events up to here were already replayed: the log was ahead of this process's tail. */
-  #skipThrough: Position | undefined;
+  #place: Place = REPLAYING;
+  /** Live events of this tick; what comes before them was written. */
   #pending: Batch | undefined;
   #pendingFrom: Position = BEGINNING;
   /** The last position that an id has told the client. */
@@ -54,7 +81,24 @@ export class LoggedDelivery implements Member {
 
   /** The connection's cursor now: everything up to it was written or is about to be, in front of what comes next. */
   get position(): Position {
-    return this.#live ? laterOf(this.#options.hub.position, this.#main.position) : this.#main.position;
+    return this.#positionAt(this.#options.hub.position);
+  }
+
+  /** The same where the tail has told everything up to `told`. */
+  #positionAt(told: Position): Position {
+    if (this.#place.state !== 'live') return this.#main.position;
+    return laterOf(told, this.#place.skipThrough ?? BEGINNING);
+  }
+
+  /** The connection's cursor as ids tell it. */
+  get cursor(): string {
+    const place = this.#place;
+    const held = place.state === 'replaying' ? place.heldCursor : undefined;
+    return held ?? this.#options.hub.cursorAt(this.position);
+  }
+
+  get #isLive(): boolean {
+    return this.#place.state === 'live';
   }
 
   // Opening and changing ------------------------------------------------------------------------------------------------
@@ -90,6 +134,8 @@ export class LoggedDelivery implements Member {
 
   /** Goes live, or begins to pull. */
   start(): void {
+    // What was written before may have ended the connection.
+    if (this.#place.state === 'closed') return;
     this.#options.hub.add(this);
     this.#advance();
   }
@@ -99,6 +145,7 @@ export class LoggedDelivery implements Member {
    * once: all of it again from an earlier start, which the answer then tells the truth about.
    */
   add(start: LoggedStart, n: number): void {
+    if (this.#place.state === 'closed') return;
     const { event, gap } = start;
     const track = this.#tracks.of(event);
     if (track === undefined) {
@@ -137,6 +184,8 @@ export class LoggedDelivery implements Member {
   }
 
   #follow(logged: LoggedStart): void {
+    // What was written before may have ended the connection.
+    if (this.#place.state === 'closed') return;
     const { event, gap, isLatest } = logged;
     if (isLatest) (this.#latest ??= new Set()).add(event);
     const start = this.#startOf(logged);
@@ -146,11 +195,11 @@ export class LoggedDelivery implements Member {
       return;
     }
     this.#main.add(event, start, gap);
-    if (!this.#live) return;
-    if (gap !== undefined) this.#announce(this.#main.takeGaps());
-    this.#options.hub.join(event, this);
+    if (!this.#isLive) return;
     // A start ahead of what this process has seen of the log.
-    if (comparePositions(start, this.#options.hub.position) > 0) this.#fallBack(this.position);
+    if (comparePositions(start, this.position) > 0) return this.#fallBack();
+    this.#options.hub.join(event, this);
+    if (gap !== undefined) this.#announce(this.#main.takeGaps());
   }
 
   /**
@@ -162,12 +211,15 @@ export class LoggedDelivery implements Member {
     this.flush();
     this.#options.hub.leave(event, this);
     this.#latest?.delete(event);
-    return this.#tracks.remove(event);
+    const gap = this.#tracks.remove(event);
+    this.#callAfterGaps();
+    return gap;
   }
 
   /** Ends it with its connection. */
   close(): void {
     const { hub } = this.#options;
+    this.#place = CLOSED;
     hub.remove(this);
     for (const address of this.#main.addresses.keys()) hub.leave(address, this);
     this.#pending = undefined;
@@ -177,15 +229,15 @@ export class LoggedDelivery implements Member {
   // Live --------------------------------------------------------------------------------------------------------------
 
   deliver(event: LogEvent, frame: Frame): void {
-    if (this.#skipThrough !== undefined) {
-      if (comparePositions(event.position, this.#skipThrough) <= 0) return;
-      this.#skipThrough = undefined;
-    }
+    const place = this.#place;
+    const skipThrough = place.state === 'live' ? place.skipThrough : undefined;
+    if (skipThrough !== undefined && comparePositions(event.position, skipThrough) <= 0) return;
     if (this.#pending === undefined) {
       this.#pending = this.#options.hub.root;
-      this.#pendingFrom = this.#options.hub.position;
+      this.#pendingFrom = this.position;
       this.#options.hub.schedule(this);
     }
+    if (skipThrough !== undefined) this.#place = LIVE;
     this.#pending = this.#pending.with(frame);
   }
 
@@ -198,7 +250,7 @@ export class LoggedDelivery implements Member {
     // One frame may be larger than the bound; it must still get through once nothing else waits.
     if (waiting + pending.byteLength > maxBufferedBytes && (waiting > 0 || pending.length > 1)) {
       this.#options.counters.fallbacks += 1;
-      this.#fallBack(laterOf(this.#pendingFrom, this.#main.position));
+      this.#fallBack(this.#pendingFrom);
       return;
     }
     this.#options.counters.framesOut += pending.length;
@@ -206,63 +258,105 @@ export class LoggedDelivery implements Member {
     this.#port.write(pending.bytes, now);
   }
 
-  reset(reason: 'rollback' | 'epoch', from: string): void {
-    if (this.size === 0) return;
-    const position = reason === 'epoch' ? BEGINNING : this.#options.hub.position;
-    const addresses = [...this.#tracks.addresses()];
-    for (const address of this.#tracks.rewinding()) this.#port.control(FRAME.caughtup, { address });
-    this.#fallBack(position);
-    this.#lastId = undefined;
-    this.#skipThrough = undefined;
+  reset(reason: 'rollback' | 'epoch', left: Cursor): void {
+    // What it has got is written: the log may no longer hold it.
+    this.flush();
+    if (this.#place.state === 'closed') return;
+    const { hub } = this.#options;
+    const reached = this.#positionAt(left.position);
+    const heldCursor =
+      (this.#place.state === 'replaying' ? this.#place.heldCursor : undefined) ??
+      formatCursor(left.epoch, reached);
+    const position = reason === 'epoch' ? BEGINNING : hub.position;
     const floorOf = (address: string): Position =>
       this.#latest?.has(address) === true ? BEGINNING : position;
-    this.#tracks.replace(new Track(addresses.map(floorOf).reduce(earlierOf)));
-    for (const address of addresses) this.#main.add(address, floorOf(address), { from, reason });
+    const addresses = [...this.#tracks.addresses()];
+    const rewinding = [...this.#tracks.rewinding()];
+    // Without an address there is nothing to read before now.
+    const next = new Track(
+      addresses.length === 0 ? hub.position : addresses.map(floorOf).reduce(earlierOf, position),
+    );
+    for (const address of addresses) {
+      const track = this.#tracks.of(address)!;
+      const stood = laterOf(track.positionOf(address), track === this.#main ? reached : BEGINNING);
+      const from = track.pendingGapOf(address)?.from ?? formatCursor(left.epoch, stood);
+      next.add(address, floorOf(address), { from, reason });
+    }
+    this.#leaveHub();
+    this.#place = { state: 'replaying', heldCursor: addresses.length === 0 ? undefined : heldCursor };
+    this.#lastId = undefined;
+    this.#tracks.replace(next);
+    for (const address of rewinding) this.#port.control(FRAME.caughtup, { address });
     this.#advance();
   }
 
   fallBehind(): void {
     // What it has got is written: read again, it may be gone.
     this.flush();
-    if (this.#live) this.#fallBack(this.position);
+    if (this.#isLive) this.#fallBack();
   }
 
   /** Leaves the live events; what was queued is dropped and read again from the log. */
-  #fallBack(position: Position): void {
-    this.#pending = undefined;
-    if (this.#live) for (const address of this.#main.addresses.keys()) this.#options.hub.leave(address, this);
-    this.#live = false;
-    this.#main.position = position;
+  #fallBack(position: Position = this.#pending === undefined ? this.position : this.#pendingFrom): void {
+    if (this.#isLive) {
+      this.#leaveHub();
+      this.#main.position = position;
+      this.#place = REPLAYING;
+    }
     void this.#pull();
+  }
+
+  #leaveHub(): void {
+    this.#pending = undefined;
+    if (this.#isLive)
+      for (const address of this.#main.addresses.keys()) this.#options.hub.leave(address, this);
   }
 
   // Replay ------------------------------------------------------------------------------------------------------------
 
   /** Goes live where the main track has reached the tail, else pulls pages. */
   #advance(): void {
+    const place = this.#place;
+    if (place.state === 'closed') return;
+    if (place.state === 'replaying' && this.#hasReachedTail()) this.#goLive();
+    if (!this.#isLive || this.#tracks.isRewinding) void this.#pull();
+    this.#callAfterGaps();
+  }
+
+  #hasReachedTail(): boolean {
     const { hub } = this.#options;
-    if (!this.#live && comparePositions(this.#main.position, hub.position) >= 0) {
-      this.#announceOpening(this.#main.takeGaps());
-      this.#live = true;
-      this.#countReplay();
-      this.#skipThrough =
-        comparePositions(this.#main.position, hub.position) > 0 ? this.#main.position : undefined;
-      for (const address of this.#main.addresses.keys()) hub.join(address, this);
-    }
-    if (!this.#live || this.#tracks.isRewinding) void this.#pull();
+    return comparePositions(this.#main.position, hub.position) >= 0 && !this.#main.hasStartAhead;
   }
 
-  /** Calls once no gap of the connection's cursor is waiting to be announced: at once, most often. */
+  #goLive(): void {
+    const { hub } = this.#options;
+    const { position } = this.#main;
+    const gaps = this.#main.takeGaps();
+    this.#place =
+      comparePositions(position, hub.position) > 0 ? { state: 'live', skipThrough: position } : LIVE;
+    for (const address of this.#main.addresses.keys()) hub.join(address, this);
+    this.#countReplay();
+    this.#announceMain(gaps);
+  }
+
+  /** Calls, in a microtask, once no gap of what was asked for is waiting to be announced. */
   afterGaps(call: () => void): void {
-    if (this.#main.hasPendingGaps) this.#afterGaps.push(call);
-    else call();
+    this.#afterGaps.push(call);
+    this.#callAfterGaps();
   }
 
-  #announceOpening(gaps: readonly FoundGap[]): void {
+  /** In microtasks: they run code of the application, which may end the connection. */
+  #callAfterGaps(): void {
+    if (this.#afterGaps.length === 0 || this.#tracks.awaitsGaps) return;
+    for (const call of this.#afterGaps.splice(0)) queueMicrotask(call);
+  }
+
+  /** Announces gaps of the main track; from then on ids say where delivery goes on. */
+  #announceMain(gaps: readonly FoundGap[]): void {
     this.#announce(gaps);
-    // Where delivery goes on: a client that comes back from here is not told again.
+    if (this.#place.state === 'replaying') this.#place = REPLAYING;
+    // A client that comes back from here is not told again.
     if (gaps.length > 0) this.#bookmark();
-    for (const call of this.#afterGaps.splice(0)) call();
   }
 
   #countReplay(): void {
@@ -280,7 +374,7 @@ export class LoggedDelivery implements Member {
       // A caller that is still opening writes its frames first.
       await Promise.resolve();
       while (!this.#port.closed) {
-        const track = this.#tracks.next(this.#live);
+        const track = this.#tracks.next(this.#isLive);
         if (track === undefined) break;
         if (this.#port.writable) await this.#pullPage(track);
         else await this.#port.drained();
@@ -294,16 +388,18 @@ export class LoggedDelivery implements Member {
 
   async #pullPage(track: Track): Promise<void> {
     const { hub, counters } = this.#options;
+    const before = track.position;
     if (track.addresses.size > 0) {
       const { additions } = track;
-      const page = await hub.pages.read(track.position, track.ask());
+      const page = await hub.pages.read(before, track.ask());
       // While the page was read: closed, reset, unsubscribed, or one more was subscribed, of which it has nothing.
       if (this.#port.closed || !this.#tracks.includes(track) || track.additions !== additions) return;
-      if (page.epoch !== hub.epoch) return await this.#awaitReset();
+      // The log has another numbering already; the tail is about to tell.
+      if (page.epoch !== hub.epoch) return await hub.changed();
       this.flush();
       const isMain = track === this.#main;
       const gaps = track.takeGaps(page);
-      if (isMain) this.#announceOpening(gaps);
+      if (isMain) this.#announceMain(gaps);
       else this.#announce(gaps);
       // A rewind must not overtake what it is to be merged into: its ids would say that the rest was written too.
       const end = isMain ? page.through : earlierOf(page.through, this.position);
@@ -318,11 +414,13 @@ export class LoggedDelivery implements Member {
     }
     if (track === this.#main) this.#advance();
     else this.#merge(track);
+    // Pages are older than what the tail has told, as those of a replica: they come further when it does.
+    if (track.position === before && this.#isReading(track)) await hub.changed();
   }
 
-  /** The log has another numbering already; the tail is about to tell. */
-  #awaitReset(): Promise<void> {
-    return new Promise((resolve) => void this.#options.clock.after(RESET_POLL_MS, resolve));
+  #isReading(track: Track): boolean {
+    if (track === this.#main) return this.#place.state === 'replaying';
+    return this.#place.state !== 'closed' && this.#tracks.includes(track);
   }
 
   #writeEvents(events: readonly LogEvent[], lastId: Position | undefined): void {
@@ -334,16 +432,17 @@ export class LoggedDelivery implements Member {
 
   /** A rewind that reached the main track becomes part of it. */
   #merge(track: Track): void {
-    if (comparePositions(track.position, this.position) < 0) {
-      this.#tracks.putBack(track);
-      return;
+    if (this.#place.state === 'closed') return;
+    if (comparePositions(track.position, this.position) < 0) this.#tracks.putBack(track);
+    else {
+      this.#tracks.drop(track);
+      for (const [address, floor] of track.addresses) {
+        this.#main.add(address, floor);
+        if (this.#isLive) this.#options.hub.join(address, this);
+        this.#port.control(FRAME.caughtup, { address });
+      }
     }
-    this.#tracks.drop(track);
-    for (const [address, floor] of track.addresses) {
-      this.#port.control(FRAME.caughtup, { address });
-      this.#main.add(address, floor);
-      if (this.#live) this.#options.hub.join(address, this);
-    }
+    this.#callAfterGaps();
   }
 
   #announce(gaps: readonly FoundGap[]): void {
@@ -352,7 +451,7 @@ export class LoggedDelivery implements Member {
 
   /** Tells the client where it stands, if that moved though nothing matched. */
   bookmarkIfMoved(): boolean {
-    const moved = this.hasCursor && this.#live && this.#lastId !== this.#options.hub.position;
+    const moved = this.hasCursor && this.#isLive && this.#lastId !== this.#options.hub.position;
     if (moved) this.#bookmark();
     return moved;
   }

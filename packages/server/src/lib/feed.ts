@@ -16,7 +16,7 @@ import type { AskedEntry, Control, Opening } from './opening.ts';
 import type { Outlet } from './outlet.ts';
 import { Places, type Place } from './places.ts';
 import { Publisher } from './publisher.ts';
-import { resolveShared, resolveStart } from './start.ts';
+import { readReach, resolveShared, resolveStart } from './start.ts';
 import { readStreamResume, type UntypedSource } from './stream-run.ts';
 import { sendRefusal, Subscriptions } from './subscriptions.ts';
 import type { Identified, ReadSession, Visitor } from './visitor.ts';
@@ -170,8 +170,7 @@ export class FeedCore implements ConnectionHost {
       return { status: 204, headers: visitor.headers, body: undefined };
     }
     const logged = admitted.filter(({ definition }) => definition.kind === 'logged');
-    const shared = await resolveShared(this.hub, lastEventId);
-    const starts = await Promise.all(logged.map((entry) => resolveStart(this.hub, entry, shared)));
+    const reach = await readReach(this.hub, [lastEventId, ...logged.map(({ from }) => from)]);
     const head = { status: 200, headers: eventStreamHeaders(visitor.headers) };
     if (method === 'HEAD') return { ...head, body: undefined };
     const body = (outlet: Outlet): void => {
@@ -180,6 +179,9 @@ export class FeedCore implements ConnectionHost {
       const place = away === undefined ? this.#places.take(visitor.principal) : undefined;
       if (place === undefined) return this.#door.sayComeBack(outlet, away ?? BUSY);
       const connection = this.#connect(outlet, visitor, place);
+      // Not before: the log's numbering may have changed since the cursors came.
+      const shared = resolveShared(this.hub, lastEventId, reach);
+      const starts = logged.map((entry) => resolveStart(this.hub, entry, shared, reach));
       connection.open(shared.resumed, starts, () => {
         for (const refusedEntry of refused) sendRefusal(connection, refusedEntry, undefined);
         for (const entry of streams)
@@ -188,10 +190,7 @@ export class FeedCore implements ConnectionHost {
             context: connection.context,
           });
       });
-      for (const { event } of logged) {
-        // Its hooks may have ended it.
-        if (!connection.closed) this.#options.handlers.onSubscribe(connection, event);
-      }
+      for (const { event } of logged) this.#options.handlers.onSubscribe(connection, event);
     };
     return { ...head, body };
   }

@@ -12,8 +12,8 @@ import type { FeedCore } from './feed.ts';
 import type { FeedEvent } from './feed-types.ts';
 import type { Hub, Member } from './hub.ts';
 import { PAGE_BYTES, type ReadPage } from './log.ts';
-import { resolveCursor } from './start.ts';
-import { Track, type FoundGap, type PendingGap } from './track.ts';
+import { readReach, resolveCursor } from './start.ts';
+import { laterOf, Track, type FoundGap, type PendingGap } from './track.ts';
 
 const PAGE_EVENTS = 100;
 
@@ -99,7 +99,8 @@ async function* follow(
       });
       if (resetReason !== undefined) {
         const floor = isLatest || resetReason === 'epoch' ? BEGINNING : hub.position;
-        const gap = { from: formatCursor(epoch, track.position), reason: resetReason };
+        const from = track.pendingGapOf(address)?.from ?? formatCursor(epoch, track.positionOf(address));
+        const gap = { from, reason: resetReason };
         ({ track, epoch } = startTrack(floor, gap));
         resetReason = undefined;
       }
@@ -108,10 +109,11 @@ async function* follow(
       if (resetReason !== undefined) continue;
       if (page.epoch !== epoch) {
         // The log has another numbering already; the tail is about to tell.
-        await woken;
+        await Promise.race([woken, hub.changed()]);
         continue;
       }
       for (const gap of track.takeGaps(page)) announce(gap, epoch);
+      if (isOver()) return;
       for (const event of page.events) {
         track.position = event.position;
         yield { data: JSON.parse(event.data), cursor: formatCursor(epoch, event.position), address };
@@ -119,8 +121,11 @@ async function* follow(
         if (isOver() || hasReset()) break;
       }
       if (isOver() || hasReset()) continue;
-      track.position = page.through;
-      if (comparePositions(page.through, hub.position) >= 0) await woken;
+      const hasMoved = page.events.length > 0 || comparePositions(page.through, track.position) > 0;
+      track.position = laterOf(page.through, track.position);
+      if (comparePositions(track.position, hub.position) >= 0) await woken;
+      // The page is older than what the tail has told, as one of a replica.
+      else if (!hasMoved) await Promise.race([woken, hub.changed()]);
     }
   } finally {
     signal?.removeEventListener('abort', onAbort);
@@ -151,7 +156,10 @@ async function* follow(
 
   async function openTrack(): Promise<{ track: Track; epoch: string }> {
     if (from === 'earliest') return startTrack(BEGINNING, undefined);
-    const { position, gap } = await resolveCursor(hub, from);
+    const reach = await readReach(hub, [from]);
+    // A reset until now is part of what the cursor comes to.
+    resetReason = undefined;
+    const { position, gap } = resolveCursor(hub, from, reach);
     return startTrack(position === 'now' ? (isLatest ? BEGINNING : hub.position) : position, gap);
   }
 

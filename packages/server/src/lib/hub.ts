@@ -1,11 +1,14 @@
 /** Fan-out: follows the log's tail and hands each event to the connections that are live at its address. */
-import { encodeCleanFrame, formatCursor, type Position } from '@linefeed/shared/wire';
+import { encodeCleanFrame, formatCursor, type Cursor, type Position } from '@linefeed/shared/wire';
 import { Batch, type Frame } from './batch.ts';
-import type { Clock } from './clock.ts';
+import type { Clock, Timer } from './clock.ts';
 import type { Log, LogEvent } from './log.ts';
 import { Pages } from './pages.ts';
 
 const encoder = new TextEncoder();
+
+/** Where the log and its tail differ and the tail is silent, one looks again after so long. */
+const RECHECK_MS = 10;
 
 export interface Flushable {
   /** Writes what this tick brought; `now` is the clock's. */
@@ -16,8 +19,8 @@ export interface Flushable {
 export interface Member extends Flushable {
   /** A live event. It is written when the hub flushes. */
   deliver(event: LogEvent, frame: Frame): void;
-  /** The log's numbering changed. */
-  reset(reason: 'rollback' | 'epoch', from: string): void;
+  /** The log's numbering changed. `left`: what the tail had told before, in the old numbering. */
+  reset(reason: 'rollback' | 'epoch', left: Cursor): void;
   /** Events were evicted before the tail saw them: what is owed is read from the log, and pages say what is gone. */
   fallBehind(): void;
   /** The feed is closed: nothing comes any more. */
@@ -39,6 +42,10 @@ export class Hub {
   readonly #members = new Set<Member>();
   #dirty: Flushable[] = [];
   #flushing = false;
+  /** What waits for the tail, all on one promise and one timer. */
+  #change:
+    | { readonly promise: Promise<void>; readonly resolve: () => void; readonly timer: Timer }
+    | undefined;
   /** Where the paths of this tick begin. */
   root: Batch = new Batch();
   /** The numbering that `position` belongs to. */
@@ -70,6 +77,35 @@ export class Hub {
 
   cursorAt(position: Position): string {
     return formatCursor(this.epoch, position);
+  }
+
+  get memberCount(): number {
+    return this.#members.size;
+  }
+
+  /** Number of addresses that somebody is live at. */
+  get routeCount(): number {
+    return this.#routes.size;
+  }
+
+  /**
+   * Resolves when the tail has told something, or after a moment. For a reader that finds the log in another state than
+   * the tail: asking again at once would be a loop without progress.
+   */
+  changed(): Promise<void> {
+    if (this.#change === undefined) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = this.#clock.after(RECHECK_MS, () => this.#tellChange());
+      this.#change = { promise, resolve, timer };
+    }
+    return this.#change.promise;
+  }
+
+  #tellChange(): void {
+    const change = this.#change;
+    this.#change = undefined;
+    change?.timer.clear();
+    change?.resolve();
   }
 
   /** Members hear of a reset, live or not. */
@@ -108,6 +144,7 @@ export class Hub {
     this.closed = true;
     this.#tail.close();
     for (const member of this.#members) member.close();
+    this.#tellChange();
   }
 
   #dispatch(events: readonly LogEvent[], through: Position): void {
@@ -123,6 +160,7 @@ export class Hub {
       this.position = event.position;
     }
     this.position = through;
+    if (this.#change !== undefined) this.#tellChange();
   }
 
   #flush(): void {
@@ -139,13 +177,14 @@ export class Hub {
       // Before the position moves: each goes on from where it stood.
       for (const member of this.#members) member.fallBehind();
       this.position = position;
-      return;
+      return this.#tellChange();
     }
-    const from = this.cursor;
+    const left: Cursor = { epoch: this.epoch, position: this.position };
     // They bear ids of the old numbering.
     this.pages.forget();
     this.position = position;
     this.epoch = this.log.epoch;
-    for (const member of this.#members) member.reset(reason, from);
+    for (const member of this.#members) member.reset(reason, left);
+    this.#tellChange();
   }
 }

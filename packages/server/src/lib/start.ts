@@ -1,8 +1,8 @@
 /** Where a subscription starts: turns `from` and the connection's cursor into a position, or into a gap (PROTOCOL §5). */
-import { BEGINNING, comparePositions, parseEventId, type Position } from '@linefeed/shared/wire';
+import { BEGINNING, comparePositions, parseEventId, type Cursor, type Position } from '@linefeed/shared/wire';
 import type { Admitted } from './admission.ts';
 import type { Hub } from './hub.ts';
-import type { PendingGap } from './track.ts';
+import { laterOf, type PendingGap } from './track.ts';
 
 /** Where a logged subscription starts. */
 export interface Start {
@@ -29,8 +29,42 @@ export interface SharedStart extends Start {
   readonly resumed: Position | undefined;
 }
 
-/** Reads a cursor. It comes from outside: whatever cannot be used becomes a gap, never an error. */
-export async function resolveCursor(hub: Hub, text: string): Promise<SharedStart> {
+/** What a log answered when it was asked how far it goes, with the numbering of this position. */
+export type Reach = Pick<Cursor, 'epoch' | 'position'>;
+
+/** A log and a tail that still disagree after so many looks are not waited for: the cursor becomes a gap. */
+const MAX_LOOKS = 100;
+
+/**
+ * Asks the log how far it goes, where one of these cursors is ahead of this process's tail: another process may be
+ * further. The answer waits; nothing else about a cursor is decided here, because the numbering may change meanwhile.
+ */
+export async function readReach(
+  hub: Hub,
+  texts: ReadonlyArray<string | undefined>,
+): Promise<Reach | undefined> {
+  const cursors = texts.flatMap((text) => (text && parseEventId(text).cursor) || []);
+  for (let look = 0; look < MAX_LOOKS && !hub.closed; look += 1) {
+    const { epoch, log } = hub;
+    const isAhead = cursors.some(
+      (cursor) => cursor.epoch === epoch && comparePositions(cursor.position, hub.position) > 0,
+    );
+    if (isAhead) {
+      const position = await log.position();
+      // Only then is it certain which numbering the position belongs to.
+      if (log.epoch === epoch && hub.epoch === epoch) return { epoch, position };
+    } else if (log.epoch === epoch || !cursors.some((cursor) => cursor.epoch === log.epoch)) return undefined;
+    // The log has another numbering already, and the tail is about to tell.
+    if (log.epoch !== hub.epoch) await hub.changed();
+  }
+  return undefined;
+}
+
+/**
+ * Decides on a cursor with what the hub knows at this moment: nothing may be awaited between this and the use of its
+ * result. A cursor comes from outside: one that cannot be used becomes a gap, never an error.
+ */
+export function resolveCursor(hub: Hub, text: string, reach: Reach | undefined): SharedStart {
   const { cursor } = parseEventId(text);
   const gapAt = (position: Position | 'now', reason: 'unknown' | 'epoch' | 'future'): SharedStart => ({
     resumed: undefined,
@@ -41,26 +75,31 @@ export async function resolveCursor(hub: Hub, text: string): Promise<SharedStart
   // Every event of the new log is new to this client.
   if (cursor.epoch !== hub.epoch) return gapAt(BEGINNING, 'epoch');
   const { position } = cursor;
+  const newest = reach?.epoch === hub.epoch ? laterOf(reach.position, hub.position) : hub.position;
   // Another node may be ahead of this one's tail; the log itself decides.
-  if (
-    comparePositions(position, hub.position) > 0 &&
-    comparePositions(position, await hub.log.position()) > 0
-  ) {
-    return gapAt('now', 'future');
-  }
+  if (comparePositions(position, newest) > 0) return gapAt('now', 'future');
   return { resumed: position, position };
 }
 
 /** Where the entries without a `from` of their own start. */
-export async function resolveShared(hub: Hub, lastEventId: string | undefined): Promise<SharedStart> {
+export function resolveShared(
+  hub: Hub,
+  lastEventId: string | undefined,
+  reach: Reach | undefined,
+): SharedStart {
   // A bare stream mark has no cursor in front, and asks nothing of the log.
   if (lastEventId === undefined || lastEventId.startsWith('~'))
     return { resumed: undefined, position: 'now' };
-  return await resolveCursor(hub, lastEventId);
+  return resolveCursor(hub, lastEventId, reach);
 }
 
 /** Where one logged entry starts. */
-export async function resolveStart(hub: Hub, entry: Admitted, shared: SharedStart): Promise<LoggedStart> {
+export function resolveStart(
+  hub: Hub,
+  entry: Admitted,
+  shared: SharedStart,
+  reach: Reach | undefined,
+): LoggedStart {
   const { event, asked, key, from, definition } = entry;
   const isLatest = definition.keep === 'latest';
   const base = { event, asked, key, isLatest };
@@ -68,7 +107,7 @@ export async function resolveStart(hub: Hub, entry: Admitted, shared: SharedStar
   const fromNow = isLatest ? BEGINNING : 'now';
   if (from === 'now') return { ...base, position: fromNow, own: true };
   if (from === 'earliest') return { ...base, position: BEGINNING, own: true };
-  const { position, gap } = from === undefined ? shared : await resolveCursor(hub, from);
+  const { position, gap } = from === undefined ? shared : resolveCursor(hub, from, reach);
   const own = from !== undefined || (isLatest && position === 'now');
   return { ...base, position: position === 'now' ? fromNow : position, gap, own };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createBench, type Bench } from '../../test-kit/feed-bench.ts';
 import type { Tap } from '../../test-kit/tap.ts';
+import { memoryLog } from './logs/memory.ts';
 
 const post = (body: object): RequestInit => ({
   method: 'POST',
@@ -128,5 +129,76 @@ describe('a control request that times out', () => {
     await clock.settle();
     expect(tap.of('linefeed.end')).toMatchObject([{ data: { address: 'notice', n: 1 } }]);
     expect(tap.of('linefeed.subscribed').at(-1)).toMatchObject({ data: { address: 'other', n: 1 } });
+  });
+});
+
+describe('a source that does not wait', () => {
+  const streams = {
+    *report() {
+      yield { step: 1 };
+    },
+    *tick() {
+      yield 1;
+    },
+  };
+  const keyed = [
+    { address: 'tick', key: 'a' },
+    { address: 'nothing' },
+    { address: 'report?year=1', key: 'b' },
+    { address: 'tick', key: 'c', from: '~!' },
+  ];
+
+  it('writes nothing before the opening has answered for every entry', async () => {
+    const { open } = createBench({ streams });
+    const tap = await open('/events', post({ topics: [...keyed, { address: 'notice' }] }));
+    expect(tap.frames.map(({ event }) => event)).toEqual([
+      'linefeed.hello',
+      'linefeed.subscribed',
+      'linefeed.error',
+      'linefeed.subscribed',
+      'linefeed.subscribed',
+      'linefeed.subscribed',
+      'tick~a',
+      'report~b',
+      'linefeed.end',
+      'linefeed.end',
+      'linefeed.end',
+    ]);
+  });
+
+  it('writes nothing before a control request is answered for every entry', async () => {
+    const { open, ask, clock } = createBench({ streams });
+    const tap = await open('/events/notice');
+    const { connection } = tap.of('linefeed.hello')[0]!.data as { connection: string };
+    await ask('/events', post({ connection, n: 1, add: [...keyed, { address: 'other' }] }));
+    await clock.settle();
+    const events = tap.frames.map(({ event }) => event);
+    const first = events.indexOf('tick~a');
+    expect(events.slice(2, first).toSorted()).toEqual([
+      'linefeed.error',
+      ...Array.from({ length: 4 }, () => 'linefeed.subscribed'),
+    ]);
+    expect(events.slice(first).filter((event) => event === 'linefeed.subscribed')).toEqual([]);
+  });
+
+  it.each([
+    ['of a cursor that is of no use', 'elsewhere.1', undefined],
+    ['of an address with a place of its own', 'elsewhere.1', 'o'],
+    ['of what the log has evicted', 'earliest', undefined],
+    ['of what the log has evicted at an address with a place of its own', 'earliest', 'o'],
+  ])('writes nothing before the gaps of the opening: %s', async (_name, from, key) => {
+    const { feed, open, clock } = createBench({ streams, log: memoryLog({ maxEvents: 2 }) });
+    for (let n = 1; n <= 5; n += 1) await feed.publish('other', { n });
+    const topics = [
+      { address: 'tick', key: 'a' },
+      { address: 'price?symbol=A', key: 'p' },
+      { address: 'notice', key: 'n' },
+      { address: 'other', from, ...(key && { key }) },
+    ];
+    const tap = await open('/events', post({ topics, last_event_id: feed.cursor() }));
+    await clock.settle();
+    const events = tap.frames.map(({ event }) => event);
+    expect(events).toContain('linefeed.gap');
+    expect(events.indexOf('tick~a')).toBeGreaterThan(events.lastIndexOf('linefeed.gap'));
   });
 });

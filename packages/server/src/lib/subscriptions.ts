@@ -14,7 +14,7 @@ import type { Connection } from './connection.ts';
 import type { Hub } from './hub.ts';
 import type { FeedLimits } from './limits.ts';
 import type { AskedEntry, Control } from './opening.ts';
-import { resolveStart, type LoggedStart } from './start.ts';
+import { readReach, resolveStart, type Reach } from './start.ts';
 import { readStreamResume, startStream, type UntypedSource } from './stream-run.ts';
 
 export interface SubscriptionsOptions {
@@ -71,11 +71,13 @@ export class Subscriptions {
     if (connection.bufferedBytes > this.#options.limits.maxBufferedBytes) {
       throw refusal('busy', 'The reader of this connection is behind its bound.');
     }
+    const { hub, withinTime, onSubscribe } = this.#options;
     const removed = new Set(remove);
     const taken = new Set([...connection.events()].filter((event) => !removed.has(event)));
-    const { refused, admitted } = await this.#options.withinTime(
-      this.#decideOnAdded(connection, add, { context, taken, alone: false }),
+    const { refused, admitted, reach } = await withinTime(
+      this.#decideOnAdded(add, { context, taken, alone: false }),
     );
+    // From here on nothing is awaited: the connection and the log are looked at as they are now.
     if (isLeaving()) return;
     connection.lastControl = n;
     for (const event of remove) {
@@ -83,37 +85,30 @@ export class Subscriptions {
       connection.control(FRAME.end, { address: event, n } satisfies End);
     }
     for (const entry of refused) sendRefusal(connection, entry, n);
-    for (const { entry, start } of admitted) {
-      // A hook may have ended it.
-      if (isLeaving()) return;
-      if (start === undefined) this.startStream(connection, entry, { from: entry.from, n, context });
+    for (const entry of admitted) {
+      if (entry.definition.kind === 'stream')
+        this.startStream(connection, entry, { from: entry.from, n, context });
       else {
-        connection.logged.add(start, n);
-        this.#options.onSubscribe(connection, entry.event);
+        const { position, hasCursor } = connection.logged;
+        // Nothing logged was subscribed: there is no cursor to go on from.
+        const shared = hasCursor
+          ? { resumed: position, position }
+          : { resumed: undefined, position: 'now' as const };
+        connection.logged.add(resolveStart(hub, entry, shared, reach), n);
+        onSubscribe(connection, entry.event);
       }
     }
   }
 
-  /** What may be added, and where each logged entry of it starts. Nothing of it is applied. */
+  /** What may be added, and how far the log goes where one of these starts is ahead. Nothing of it is applied. */
   async #decideOnAdded(
-    { logged }: Connection,
     add: readonly AskedEntry[],
     subject: AdmissionSubject,
-  ): Promise<{ refused: Refused[]; admitted: Array<{ entry: Admitted; start: LoggedStart | undefined }> }> {
-    const { admitted, refused } = await this.decide(add, subject);
-    const { position, hasCursor } = logged;
-    // Nothing logged was subscribed: there is no cursor to go on from.
-    const shared = hasCursor
-      ? { resumed: position, position }
-      : { resumed: undefined, position: 'now' as const };
-    const toStart = async (
-      entry: Admitted,
-    ): Promise<{ entry: Admitted; start: LoggedStart | undefined }> => ({
-      entry,
-      start:
-        entry.definition.kind === 'stream' ? undefined : await resolveStart(this.#options.hub, entry, shared),
-    });
-    return { refused, admitted: await Promise.all(admitted.map(toStart)) };
+  ): Promise<{ refused: Refused[]; admitted: Admitted[]; reach: Reach | undefined }> {
+    const { refused, admitted } = await this.decide(add, subject);
+    const logged = admitted.filter(({ definition }) => definition.kind === 'logged');
+    const cursors = logged.map(({ from }) => from);
+    return { refused, admitted, reach: await readReach(this.#options.hub, cursors) };
   }
 
   /** Answers for one stream entry, and runs its source where there is something to run. */

@@ -28,13 +28,25 @@ export class Track {
   /** Nothing has changed since a page was asked for. */
   #isAsAsked = false;
   #pendingGaps: Map<string, PendingGap> | undefined;
+  #isChecked = false;
 
   constructor(position: Position) {
     this.position = position;
   }
 
-  get hasPendingGaps(): boolean {
-    return this.#pendingGaps !== undefined && this.#pendingGaps.size > 0;
+  /** A gap may still have to be announced: one is pending, or it was not yet compared with what the log holds. */
+  get awaitsGaps(): boolean {
+    return !this.#isChecked || (this.#pendingGaps !== undefined && this.#pendingGaps.size > 0);
+  }
+
+  pendingGapOf(address: string): PendingGap | undefined {
+    return this.#pendingGaps?.get(address);
+  }
+
+  /** An address starts ahead of `position`: going live now would bring it what lies before its start. */
+  get hasStartAhead(): boolean {
+    for (const floor of this.addresses.values()) if (comparePositions(floor, this.position) > 0) return true;
+    return false;
   }
 
   add(address: string, floor: Position, gap?: PendingGap): void {
@@ -87,6 +99,7 @@ export class Track {
       this.#setFloor(address, to);
     }
     this.#pendingGaps = undefined;
+    this.#isChecked = true;
     for (const [address, to] of page?.evictedThrough ?? []) {
       const position = this.positionOf(address);
       if (!this.addresses.has(address) || comparePositions(to, position) <= 0) continue;

@@ -22,6 +22,11 @@ export class Tracks {
     return this.#rewinds.length > 0;
   }
 
+  /** One of them may still have a gap to announce. */
+  get awaitsGaps(): boolean {
+    return this.main.awaitsGaps || this.#rewinds.some(({ awaitsGaps }) => awaitsGaps);
+  }
+
   *addresses(): Generator<string> {
     yield* this.main.addresses.keys();
     yield* this.rewinding();

@@ -1,0 +1,124 @@
+import { describe, expect, it } from 'vitest';
+import { createBench, type Bench } from '../../test-kit/feed-bench.ts';
+import { ScriptedLog } from '../../test-kit/scripted-log.ts';
+import { Tap } from '../../test-kit/tap.ts';
+
+const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
+const idOf = (tap: Tap): string => (tap.frames[0]!.data as { connection: string }).connection;
+const numbersOf = (tap: Tap): number[] => tap.of('other').map(({ data }) => (data as { n: number }).n);
+const upTo = (last: number): number[] => Array.from({ length: last }, (_, index) => index + 1);
+
+/** A log of which this process has seen nothing of the last events, and a cursor that is among those. */
+async function createLate(): Promise<{ log: ScriptedLog; bench: Bench<undefined>; ahead: string }> {
+  const log = new ScriptedLog();
+  const bench = createBench({ log });
+  await publish(bench, 1, 10);
+  log.holdTails();
+  await publish(bench, 11, 80);
+  return { log, bench, ahead: `${log.epoch}.${(70).toString(36)}` };
+}
+
+async function publish({ feed }: Bench<undefined>, from: number, to: number): Promise<void> {
+  for (let n = from; n <= to; n += 1) await feed.publish('other', { n });
+}
+
+/** Resets the log while it is asked how far it goes, and only then lets it answer. */
+function resetWhileAsked(log: ScriptedLog): void {
+  log.beforeAnswer = async (asked) => {
+    if (asked !== 'position') return;
+    log.beforeAnswer = () => undefined;
+    // Asked in the old numbering; the answer comes in the new one.
+    await Promise.resolve();
+    log.startAnew();
+    log.releaseTails();
+  };
+}
+
+describe('a cursor that is ahead of this process', () => {
+  it('goes on after it, where the log has got there', async () => {
+    const { log, bench, ahead } = await createLate();
+    const tap = await bench.open(`/events/other?last_event_id=${ahead}`);
+    log.releaseTails();
+    await bench.clock.settle();
+    expect(numbersOf(tap)).toEqual([71, 72, 73, 74, 75, 76, 77, 78, 79, 80]);
+    expect(tap.of('linefeed.gap')).toEqual([]);
+  });
+
+  it.each(['last_event_id', 'from'])(
+    'given as %s is a gap, if the log starts anew while it is asked how far it goes',
+    async (name) => {
+      const { log, bench, ahead } = await createLate();
+      resetWhileAsked(log);
+      const tap = await bench.open(`/events/other?${name}=${ahead}`);
+      await publish(bench, 1, 75);
+      await bench.clock.settle();
+      expect(tap.of('linefeed.gap')).toMatchObject([{ data: { from: ahead, reason: 'epoch' } }]);
+      expect(numbersOf(tap)).toEqual(upTo(75));
+    },
+  );
+
+  it('is a gap, if the log starts anew between the decision and the opening of the response', async () => {
+    const { log, bench, ahead } = await createLate();
+    const { body } = await bench.ask(`/events/other?last_event_id=${ahead}`);
+    log.startAnew();
+    log.releaseTails();
+    const tap = new Tap();
+    if (typeof body === 'function') body(tap);
+    await publish(bench, 1, 75);
+    await bench.clock.settle();
+    expect(tap.of('linefeed.gap')).toMatchObject([{ data: { from: ahead, reason: 'epoch' } }]);
+    expect(numbersOf(tap)).toEqual(upTo(75));
+  });
+
+  it('added to an open connection is a gap, if the log starts anew while it is asked how far it goes', async () => {
+    const { log, bench, ahead } = await createLate();
+    const tap = await bench.open('/events/notice');
+    resetWhileAsked(log);
+    const add = [{ address: 'other', from: ahead, key: 'o' }];
+    await bench.ask('/events', post({ connection: idOf(tap), n: 1, add }));
+    await publish(bench, 1, 75);
+    await bench.clock.settle();
+    const gaps = tap.of('linefeed.gap').map(({ data }) => data as { address: string });
+    expect(gaps.filter(({ address }) => address === 'other')).toMatchObject([
+      { from: ahead, reason: 'epoch' },
+    ]);
+    expect(numbersOf(tap)).toEqual(upTo(75));
+  });
+
+  it('followed on the server is a gap, if the log starts anew while it is asked how far it goes', async () => {
+    const { log, bench, ahead } = await createLate();
+    resetWhileAsked(log);
+    const gaps: unknown[] = [];
+    const events = bench.feed.subscribe('other', { from: ahead, onGap: (gap) => gaps.push(gap) });
+    const seen: unknown[] = [];
+    const following = (async () => {
+      for await (const { data } of events) {
+        seen.push((data as { n: number }).n);
+        if (seen.length === 75) break;
+      }
+    })();
+    await bench.clock.settle();
+    await publish(bench, 1, 75);
+    await following;
+    expect(gaps).toMatchObject([{ from: ahead, reason: 'epoch' }]);
+    expect(seen).toEqual(upTo(75));
+  });
+});
+
+describe('a cursor of a numbering that this process has yet to be told of', () => {
+  it('is waited for, and no gap', async () => {
+    const log = new ScriptedLog();
+    const bench = createBench({ log });
+    await publish(bench, 1, 10);
+    log.holdTails();
+    log.startAnew();
+    await publish(bench, 1, 5);
+    const opening = bench.open(`/events/other?last_event_id=${log.epoch}.3`);
+    await new Promise((resolve) => setImmediate(resolve));
+    log.releaseTails();
+    await bench.clock.advance(50);
+    const tap = await opening;
+    expect(tap.of('linefeed.gap')).toEqual([]);
+    expect(numbersOf(tap)).toEqual([4, 5]);
+  });
+});
