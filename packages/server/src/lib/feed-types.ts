@@ -99,6 +99,7 @@ export interface ConnectionInfo<Context = unknown> {
   readonly events: readonly string[];
 }
 
+/** Each is called in a microtask after what it tells of. It may publish, disconnect and close the feed. */
 export interface FeedHooks<Context> {
   readonly onOpen?: ((connection: ConnectionInfo<Context>) => void) | undefined;
   readonly onClose?: ((connection: ConnectionInfo<Context>, reason: CloseReason) => void) | undefined;

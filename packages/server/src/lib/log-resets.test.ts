@@ -39,7 +39,7 @@ describe('a connection that has only a stream when its log starts anew', () => {
       await bench.clock.settle();
     };
     await publish(1, before);
-    const tap = await bench.open('/events?topic=tick&key=t');
+    const tap = await bench.open('/events?topic=tick%3Fkey%3Dt');
     log.startAnew();
     const add = async (entry: object): Promise<void> => {
       await bench.ask('/events', post({ connection: idOf(tap), n: 1, add: [entry] }));
@@ -136,7 +136,7 @@ describe('the gap of a log that began anew or was rolled back', () => {
     const log = new ScriptedLog();
     const { feed, open, clock } = createBench({ log });
     for (let n = 1; n <= 900; n += 1) await feed.publish('other', { n });
-    const url = `/events?topic=notice&topic=other&from=earliest&key=o&last_event_id=${feed.cursor()}`;
+    const url = `/events?topic=notice&topic=other%3Ffrom%3Dearliest%26key%3Do&last_event_id=${feed.cursor()}`;
     const tap = await open(url, {}, { roomBytes: 1 });
     tap.drain();
     await clock.settle();
@@ -170,7 +170,7 @@ describe('the gap of a log that began anew or was rolled back', () => {
     const log = new ScriptedLog();
     const ticks = createTicks();
     const { feed, open, clock } = createBench({ log, streams: { *report() {}, tick: ticks.source } });
-    const tap = await open('/events?topic=other&topic=tick&key=t');
+    const tap = await open('/events?topic=other&topic=tick%3Fkey%3Dt');
     await feed.publish('other', { n: 1 });
     await clock.settle();
     const before = feed.cursor();
@@ -227,7 +227,7 @@ describe('a start ahead of what this process has seen of the log', () => {
     const { epoch } = parseCursor(cursor)!;
     const ahead = `${epoch}.${(20).toString(36)}`;
     expect(comparePositions(parseCursor(ahead)!.position, parseCursor(cursor)!.position)).toBe(1);
-    const url = `/events?topic=notice&topic=other&from=${ahead}&key=o&last_event_id=${cursor}`;
+    const url = `/events?topic=notice&topic=other%3Ffrom%3D${ahead}%26key%3Do&last_event_id=${cursor}`;
     const tap = await open(url);
     log.releaseTails();
     await clock.settle();
@@ -247,7 +247,9 @@ describe('a start ahead of what this process has seen of the log', () => {
     const read = log.read.bind(log);
     log.read = async (query) => ({ ...(await read(query)), events: [], through: query.after });
     const ahead = `${parseCursor(cursor)!.epoch}.${(15).toString(36)}`;
-    const tap = await open(`/events?topic=notice&topic=other&from=${ahead}&key=o&last_event_id=${cursor}`);
+    const tap = await open(
+      `/events?topic=notice&topic=other%3Ffrom%3D${ahead}%26key%3Do&last_event_id=${cursor}`,
+    );
     await clock.advance(50);
     log.read = read;
     log.releaseTails();

@@ -96,7 +96,10 @@ export interface Log {
   /** Appends entries in order, all or none. Calls of one handle take effect in the order in which they were made. */
   append(entries: readonly LogEntry[], options?: AppendOptions): Awaitable<Appended>;
   read(query: ReadQuery): Awaitable<ReadPage>;
-  /** Position of the newest event ever appended; `0` before the first. */
+  /**
+   * Position of the newest event ever appended; `0` before the first. It belongs to the numbering of `epoch`, if that is
+   * the same before the call and when the answer comes.
+   */
   position(): Awaitable<Position>;
   /**
    * Follows the log from its newest event on; tells at once where that is. `close` ends it; the listener is not

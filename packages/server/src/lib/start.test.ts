@@ -93,7 +93,7 @@ describe('a cursor that is ahead of this process', () => {
     const seen: unknown[] = [];
     const following = (async () => {
       for await (const { data } of events) {
-        seen.push((data as { n: number }).n);
+        seen.push(data.n);
         if (seen.length === 75) break;
       }
     })();
