@@ -9,10 +9,10 @@ import { createReporter } from './report.ts';
 export interface StreamEnd {
   /**
    * `finished`: the source was through (or the request was a HEAD) · `client`: the client left · `failed`: the source
-   * threw · `stalled`: the client took nothing for `stallTimeoutMs` · `refused`: the request did not accept an event stream.
+   * threw, or the stream could not be sent · `stalled`: the client took nothing for `stallTimeoutMs` · `refused`: the request did not accept an event stream.
    */
   readonly reason: 'finished' | 'client' | 'failed' | 'stalled' | 'refused';
-  /** What the source threw, where it `failed`. */
+  /** Why it `failed`. */
   readonly error?: unknown;
 }
 
@@ -75,6 +75,9 @@ export interface Settings {
   readonly pingMs: number;
   readonly stallTimeoutMs: number;
   readonly clock: Clock;
+}
+
+export interface EndHooks {
   readonly settle: (end: StreamEnd) => void;
   readonly report: (error: unknown) => void;
 }
@@ -86,15 +89,13 @@ export function checkStreamOptions(options: unknown): void {
 
 /** @throws LinefeedError `invalid_option`, `invalid_frame` */
 export function readSettings(options: EventStreamOptions): Settings {
-  const { comment = '', retryMs, ping = 'comment', pingMs, stallTimeoutMs, onClose = [] } = options;
+  const { comment = '', retryMs, ping = 'comment', pingMs, stallTimeoutMs } = options;
   if (!Object.hasOwn(PINGS, ping)) {
     throw new LinefeedError(
       'invalid_option',
       `ping must be "comment" or "event", not ${JSON.stringify(ping)}.`,
     );
   }
-  const report = createReporter(options.onError);
-  const hooks = typeof onClose === 'function' ? [onClose] : [...onClose];
   return {
     encodeYield: createYieldEncoder(options),
     opening: encoder.encode(encodeFrame({ comment: toComment(comment), retryMs })),
@@ -102,9 +103,14 @@ export function readSettings(options: EventStreamOptions): Settings {
     pingMs: readInterval('pingMs', pingMs ?? false),
     stallTimeoutMs: readInterval('stallTimeoutMs', stallTimeoutMs ?? DEFAULT_STALL_TIMEOUT_MS),
     clock: options.clock ?? systemClock,
-    report,
-    settle: (end) => void runHooks(hooks, end, report),
   };
+}
+
+/** Whom to tell how it ends. Read before anything that may throw, because it always ends. */
+export function readHooks({ onClose = [], onError }: EventStreamOptions): EndHooks {
+  const report = createReporter(onError);
+  const hooks = typeof onClose === 'function' ? [onClose] : [...onClose];
+  return { report, settle: (end) => void runHooks(hooks, end, report) };
 }
 
 function readInterval(name: string, value: number | false): number {

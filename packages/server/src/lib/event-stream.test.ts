@@ -613,3 +613,38 @@ describe('onClose', () => {
     expect(log).toEqual(['finally', 'closed']);
   });
 });
+
+describe('an event stream that cannot be sent', () => {
+  const bad = { headers: { 'x-a': 'b\u0001' } };
+
+  it.each<[string, EventStreamOptions, { headSent?: boolean }]>([
+    ['a header', bad, {}],
+    ['a status', { status: 204 }, {}],
+    ['a cookie', { cookies: { 'a b': '1' } }, {}],
+    ['an option', { pingMs: -1 }, {}],
+    ['a comment', { retryMs: 0.5 }, {}],
+    ['a response that has begun', {}, { headSent: true }],
+  ])('calls no function, starts no source and tells onClose: %s', (_name, options, asked) => {
+    const log: string[] = [];
+    const ends: StreamEnd[] = [];
+    const request = { method: 'GET', header: () => undefined, gone: false, ...asked };
+    const source = { next: () => ({ value: log.push('started') }), return: () => log.push('returned') };
+    for (const content of [() => [log.push('called')], source as unknown as Iterator<number>]) {
+      const answer = (): Answer =>
+        answerEventStream(content, request, { ...options, onClose: (end) => void ends.push(end) });
+      expect(answer).toThrow(expect.objectContaining({ name: 'LinefeedError' }));
+    }
+    expect(log).toEqual(['returned']);
+    expect(ends).toMatchObject([{ reason: 'failed' }, { reason: 'failed' }]);
+  });
+
+  it('tells onClose where a function gives what is no content', () => {
+    const ends: StreamEnd[] = [];
+    const request = { method: 'GET', header: () => undefined, gone: false };
+    const content = (() => 7) as unknown as () => string;
+    expect(() => answerEventStream(content, request, { onClose: (end) => void ends.push(end) })).toThrow(
+      'no content',
+    );
+    expect(ends).toMatchObject([{ reason: 'failed', error: { code: 'invalid_content' } }]);
+  });
+});

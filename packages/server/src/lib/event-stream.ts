@@ -9,7 +9,9 @@ import {
 } from './content.ts';
 import { asksForRetry, toProblem, type Answer } from './exchange.ts';
 import {
+  readHooks,
   readSettings,
+  type EndHooks,
   type EventStreamOptions,
   type Settings,
   type StreamEnd,
@@ -27,7 +29,11 @@ export interface StreamRequest {
   header(name: string): string | undefined;
   /** The client left before the request got here. */
   readonly gone: boolean;
+  /** Its response has begun, and takes no head any more. */
+  readonly headSent?: boolean | undefined;
 }
+
+type Head = Pick<Answer, 'status' | 'headers'>;
 
 const encoder = new TextEncoder();
 /** A failure without its cause. */
@@ -47,27 +53,56 @@ export function answerEventStream(
   request: StreamRequest,
   options: EventStreamOptions,
 ): Answer {
-  const head = readHead(options);
-  const settings = readSettings(options);
-  const { settle, report } = settings;
-  const given = isCallable(content) ? undefined : openContent(content);
+  const hooks = readHooks(options);
+  const { settle, report } = hooks;
+  let given: OpenContent | undefined;
+  try {
+    // Everything that may be wrong is looked at before a function is called or a source starts.
+    given = isCallable(content) ? undefined : openContent(content);
+    const head = readHead(options);
+    const settings = { ...readSettings(options), ...hooks };
+    if (request.headSent === true) {
+      throw new LinefeedError(
+        'invalid_option',
+        'The head of this response was sent already; nothing may be written before an event stream.',
+      );
+    }
+    const refused = answerWithoutBody(request, head);
+    if (refused === undefined) return openBody(content, given, request, head, settings);
+    given?.discard(report);
+    settle(refused.end);
+    return refused.answer;
+  } catch (error) {
+    given?.discard(report);
+    settle({ reason: 'failed', error });
+    throw error;
+  }
+}
+
+function answerWithoutBody(
+  request: StreamRequest,
+  head: Head,
+): { answer: Answer; end: StreamEnd } | undefined {
   try {
     assertAcceptable(request.header('accept'));
   } catch (error) {
-    given?.discard(report);
-    settle({ reason: 'refused' });
-    return toProblem(error);
+    return { answer: toProblem(error), end: { reason: 'refused' } };
   }
-  if (request.method === 'HEAD') {
-    given?.discard(report);
-    settle({ reason: 'finished' });
-    return { ...head, body: undefined };
-  }
+  if (request.method === 'HEAD') return { answer: { ...head, body: undefined }, end: { reason: 'finished' } };
   if (request.gone) {
-    given?.discard(report);
-    settle({ reason: 'client' });
-    return { ...head, body: (outlet) => outlet.end() };
+    return { answer: { ...head, body: (outlet) => outlet.end() }, end: { reason: 'client' } };
   }
+  return undefined;
+}
+
+/** Calls the function that is the content. `given`: the content where it is no function. */
+function openBody(
+  content: EventStreamContent<unknown>,
+  given: OpenContent | undefined,
+  request: StreamRequest,
+  head: Head,
+  settings: Settings & EndHooks,
+): Answer {
   const controller = new AbortController();
   let opened: OpenContent | Promise<OpenContent>;
   if (isCallable(content)) {
@@ -77,21 +112,34 @@ export function answerEventStream(
     } catch (error) {
       controller.abort();
       if (LinefeedError.is(error) && error.code === 'invalid_content') throw error;
-      report(error);
-      settle({ reason: 'failed', error });
+      settings.report(error);
+      settings.settle({ reason: 'failed', error });
       return toProblem(refusal('source_failed', 'The server failed.', { cause: error }));
     }
     // It is looked at a turn later; until then its rejection must not count as unhandled.
     if (opened instanceof Promise) opened.catch(ignore);
   } else opened = given!;
-  return { ...head, body: (outlet) => new EventStream(outlet, opened, controller, settings).open() };
+  let stream: EventStream | undefined;
+  return {
+    ...head,
+    body(outlet) {
+      stream = new EventStream(outlet, opened, controller, settings);
+      stream.open();
+    },
+    abandon(error) {
+      if (stream !== undefined) return stream.fail(error);
+      controller.abort();
+      discard(opened, settings.report);
+      settings.settle({ reason: 'failed', error });
+    },
+  };
 }
 
 class EventStream implements Beating, WriterListener {
   readonly #outlet: Outlet;
   readonly #opened: OpenContent | Promise<OpenContent>;
   readonly #controller: AbortController;
-  readonly #settings: Settings;
+  readonly #settings: Settings & EndHooks;
   readonly #writer: Writer;
   readonly #heartbeat: Heartbeat;
   readonly #closed: Promise<void>;
@@ -102,7 +150,7 @@ class EventStream implements Beating, WriterListener {
     outlet: Outlet,
     opened: OpenContent | Promise<OpenContent>,
     controller: AbortController,
-    settings: Settings,
+    settings: Settings & EndHooks,
   ) {
     this.#outlet = outlet;
     this.#opened = opened;
@@ -156,6 +204,12 @@ class EventStream implements Beating, WriterListener {
     }
     if (end.type === 'finished') this.#end ??= { reason: 'finished' };
     this.#writer.end();
+  }
+
+  /** Ends it because its response cannot be sent. */
+  fail(error: unknown): void {
+    this.#end ??= { reason: 'failed', error };
+    this.#outlet.destroy();
   }
 
   beat(now: number): void {

@@ -36,6 +36,8 @@ export interface Answer {
   readonly headers: HeaderList;
   /** The whole body, or what takes the open response over. */
   readonly body: string | ((outlet: Outlet) => void) | undefined;
+  /** To be called where the answer could not be sent. */
+  readonly abandon?: ((error: unknown) => void) | undefined;
 }
 
 /** Something that answers requests: a feed, or a stream as an endpoint of its own. */

@@ -28,7 +28,21 @@ const REFUSED = new Map([
   ['keep-alive', 'HTTP/2 forbids it, and HTTP/1.1 keeps connections by itself'],
   ['transfer-encoding', 'the server frames the body, and HTTP/2 forbids it'],
   ['upgrade', 'an event stream is an ordinary response'],
+  ['proxy-connection', 'HTTP/2 forbids it, and no standard defines it'],
+  ['http2-settings', 'HTTP/2 forbids it, and only a request has it'],
+  ['te', 'HTTP/2 forbids it in a response'],
 ]);
+
+/** What Node takes (RFC 9110 §5.5). The class Headers takes more control characters. */
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** Why an event stream cannot have this header; `undefined`: it can. */
+export function whyNoHeader(name: string, value: string): string | undefined {
+  const why = REFUSED.get(name.toLowerCase());
+  if (why !== undefined) return `${name} cannot be set: ${why}`;
+  if (VALUE.test(value)) return undefined;
+  return `the value of ${name} has a character that no header can have (a control character, or one beyond U+00FF)`;
+}
 
 /** Statuses whose responses have no body (WHATWG Fetch §2.2.3). */
 const BODILESS = new Set([204, 205, 304]);
@@ -63,20 +77,16 @@ function* pairs(headers: HeaderOptions): Generator<readonly [string, string]> {
   }
 }
 
-/** As the Headers class reads it, so that no adapter stumbles over it half-way. */
+/** As the Headers class reads it, so that no adapter throws in the middle of a head. */
 function checked(name: string, value: string): readonly [string, string] {
-  const why = REFUSED.get(name.toLowerCase());
-  if (why !== undefined) throw new LinefeedError('invalid_option', `headers: ${name} cannot be set: ${why}.`);
+  const refused = whyNoHeader(name, value);
+  if (refused !== undefined) throw new LinefeedError('invalid_option', `headers: ${refused}.`);
   try {
     const [pair] = new Headers([[name, value]]);
     return pair!;
   } catch (error) {
-    throw new LinefeedError(
-      'invalid_option',
-      `headers: ${JSON.stringify(name)} is not a header, or its value cannot be one.`,
-      {
-        cause: error,
-      },
-    );
+    throw new LinefeedError('invalid_option', `headers: ${JSON.stringify(name)} is no name of a header.`, {
+      cause: error,
+    });
   }
 }

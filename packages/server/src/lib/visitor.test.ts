@@ -348,3 +348,24 @@ it('keeps the headers that a context set before it refused', async () => {
   const answer = await ask('/events/notice');
   expect([answer.status, Object.fromEntries(answer.headers)['www-authenticate']]).toEqual([401, 'Bearer']);
 });
+
+it.each([
+  ['content-length', '5'],
+  ['content-type', 'text/plain'],
+  ['connection', 'close'],
+  ['proxy-connection', 'close'],
+  ['x-user', 'ann\u0001'],
+])('refuses a context that sets the header %s: %j', async (name, value) => {
+  for (const status of [undefined, 401]) {
+    const { ask, errors } = createBench({
+      context: (_request, { headers }) => {
+        headers.set(name, value);
+        if (status !== undefined) throw Object.assign(new Error('Log in.'), { status });
+      },
+    });
+    const answer = await ask('/events/notice');
+    expect(answer.status).toBe(status ?? 500);
+    expect(answer.headers.find((header) => header[0] === name && header[1] === value)).toBeUndefined();
+    expect(errors).toMatchObject(status === undefined ? [{ code: 'invalid_option' }] : []);
+  }
+});

@@ -2,6 +2,7 @@
 import { LinefeedError } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import { createExpiredReporter, createExpiry, NEVER, type Expiry } from './expiry.ts';
+import { whyNoHeader } from './head.ts';
 import { isThenable } from './source.ts';
 import { toReportedRefusal, type HeaderList, type IncomingRequest } from './exchange.ts';
 
@@ -65,7 +66,11 @@ export function identify(
   };
   const refuse = (error: unknown): MaybeRefused => ({
     ...nobody,
-    headers: [...cors, ...reply.headers],
+    // One that cannot be sent would take the refusal with it.
+    headers: [
+      ...cors,
+      ...[...reply.headers].filter(([name, value]) => whyNoHeader(name, value) === undefined),
+    ],
     error: toReportedRefusal(error, onError),
   });
   try {
@@ -153,11 +158,9 @@ export function randomId(): string {
 }
 
 function checkHeaders(headers: Headers): void {
-  for (const name of ['content-type', 'content-length']) {
-    if (!headers.has(name)) continue;
-    throw new LinefeedError(
-      'invalid_option',
-      `context set the header ${name}, which the feed sets by itself; remove it.`,
-    );
+  for (const [name, value] of headers) {
+    const refused = whyNoHeader(name, value);
+    if (refused === undefined) continue;
+    throw new LinefeedError('invalid_option', `context set a header that cannot be sent: ${refused}.`);
   }
 }

@@ -85,6 +85,39 @@ describe('sendEventStream', () => {
     ]);
   });
 
+  it('ends the source and tells onClose where the response takes no head', async () => {
+    const ends: StreamEnd[] = [];
+    const log: string[] = [];
+    const port = await listen((req, res) => {
+      const { setHeader } = res;
+      res.setHeader = () => {
+        throw new Error('middleware');
+      };
+      try {
+        const onClose = (end: StreamEnd): void => void ends.push(end);
+        sendEventStream(
+          req,
+          res,
+          ({ signal }) => {
+            signal.addEventListener('abort', () => log.push('aborted'));
+            return {
+              next: () => Promise.reject(new Error('started')),
+              return: () => log.push('returned') as never,
+            };
+          },
+          { onClose },
+        );
+      } catch (error) {
+        log.push((error as Error).message);
+      }
+      res.setHeader = setHeader;
+      res.end();
+    });
+    await (await ask(port)).toArray();
+    expect(log).toEqual(['aborted', 'returned', 'middleware']);
+    expect(ends).toMatchObject([{ reason: 'failed', error: { message: 'middleware' } }]);
+  });
+
   it('throws at the call for what could never be sent, and leaves the response to the caller', async () => {
     const port = await listen((req, res) => {
       try {

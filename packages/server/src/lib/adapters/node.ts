@@ -2,7 +2,7 @@
 import type { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { checkOptions, invalidOption, LinefeedError, refusal } from '@linefeed/shared/wire';
+import { checkOptions, invalidOption, refusal } from '@linefeed/shared/wire';
 import type { EventStreamContent } from '../content.ts';
 import { answerEventStream } from '../event-stream.ts';
 import { checkStreamOptions, type EventStreamOptions } from '../event-stream-options.ts';
@@ -57,19 +57,23 @@ export function sendEventStream<T = unknown>(
 ): void {
   checkStreamOptions(options);
   const outlet = new NodeOutlet(res, options.rawWrites ?? true);
-  if (res.headersSent && !outlet.closed) {
-    throw new LinefeedError(
-      'invalid_option',
-      'The head of this response was sent already; nothing may be written before an event stream.',
-    );
-  }
   const header = (name: string): string | undefined => readHeader(req, name);
   const answer = answerEventStream(
     content,
-    { method: req.method ?? 'GET', header, gone: outlet.closed },
+    {
+      method: req.method ?? 'GET',
+      header,
+      gone: outlet.closed,
+      headSent: res.headersSent && !outlet.closed,
+    },
     options,
   );
-  sendAnswer(answer, res, outlet);
+  try {
+    sendAnswer(answer, res, outlet);
+  } catch (error) {
+    answer.abandon?.(error);
+    throw error;
+  }
 }
 
 async function answerNode(
