@@ -236,6 +236,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
       {
         connectedMs: state === 'connected' ? nowMs - connectedAt! : undefined,
         afterMs: unauthorized ? 0 : afterMs,
+        isDismissal: reason === 'expired' || reason === 'disconnected',
         retryAfter,
         retryMs,
       },

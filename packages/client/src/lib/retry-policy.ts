@@ -27,6 +27,8 @@ export interface Loss {
   readonly connectedMs: number | undefined;
   /** It ended as planned: the server named this wait, or we reopen (0). No failure. */
   readonly afterMs?: number | undefined;
+  /** Planned, but of a visitor that is sent away: where this comes again at once, the wait grows as for failures. */
+  readonly isDismissal?: boolean | undefined;
   /** `Retry-After`: seconds, or a date (RFC 9110 §10.2.3). */
   readonly retryAfter?: string | undefined;
   /** The `retry:` of the server. */
@@ -42,7 +44,7 @@ export interface Retry extends RetryHistory {
   readonly exhausted: boolean;
 }
 
-const STABLE_MS = 5_000;
+export const STABLE_MS = 5_000;
 const QUICK_EVERY_MS = 5_000;
 const QUICK_MS = 500;
 
@@ -52,15 +54,16 @@ const QUICK_MS = 500;
  */
 export function planRetry(
   { failures, quickAt }: RetryHistory,
-  { connectedMs, afterMs, retryAfter = '', retryMs }: Loss,
+  { connectedMs, afterMs, isDismissal, retryAfter = '', retryMs }: Loss,
   { baseMs = retryMs ?? 1_000, floorMs = 500, capMs = 30_000, maxAttempts = Infinity }: RetryOptions = {},
   nowMs: number,
   chance: number,
 ): Retry {
-  const planned = afterMs !== undefined;
-  if (connectedMs! >= STABLE_MS) failures = 0;
+  const isStable = connectedMs! >= STABLE_MS;
+  const planned = afterMs !== undefined && (isStable || !isDismissal);
+  if (isStable) failures = 0;
   if (!planned) failures += 1;
-  const quick = (planned || connectedMs !== undefined) && nowMs - quickAt >= QUICK_EVERY_MS;
+  const quick = (planned || (connectedMs !== undefined && !isDismissal)) && nowMs - quickAt >= QUICK_EVERY_MS;
   const boundMs = Math.min(capMs, Math.max(floorMs, baseMs) * 2 ** (failures - 1));
   const askedMs = Math.max(afterMs ?? 0, Number(retryAfter) * 1_000 || Date.parse(retryAfter) - nowMs || 0);
   const waitMs = planned

@@ -13,10 +13,11 @@ export interface Entry extends Place {
   readonly deliveries: Set<Delivery>;
   /** Started where its subscription said, so nobody joins it who wants something else. */
   readonly own: boolean;
-  /** Asked for on this connection, or on the one that was lost. */
-  sent?: boolean;
-  /** So, and neither accepted nor refused. */
-  waiting?: boolean;
+  /**
+   * What is known of it on this connection, or on the one that was lost. `delayed`: refused for now, and not to be asked
+   * for before its wait is over; `refused`: not to be asked for again on this connection.
+   */
+  state: 'unasked' | 'asked' | 'accepted' | 'delayed' | 'refused';
   /** When it was accepted on this connection, or on the one that was lost; in milliseconds since 1970. */
   acceptedAt?: number | undefined;
   history: RetryHistory;
@@ -26,8 +27,10 @@ export interface Entry extends Place {
   latest?: Received | undefined;
   /** While it lingers: what has come behind `behind`, for who comes back with a `from`. */
   missed?: { readonly behind: Cursor; readonly events: Received[] } | undefined;
-  /** Of the linger, or of asking again. */
-  cancelTimer?: () => void;
+  /** Set while nobody listens to it. */
+  cancelLinger?: () => void;
+  /** Set while it is delayed. */
+  cancelRetry?: () => void;
 }
 
 export interface RosterContext extends RequestOptions {
@@ -50,6 +53,8 @@ export interface Roster {
   readonly remove: (delivery: Delivery) => void;
   /** Takes a delivery out of the entry it shares: what was asked for is a stream. */
   readonly part: (delivery: Delivery, entry: Entry) => void;
+  /** Asks for an entry again, but not before `delayMs` are over. */
+  readonly delay: (entry: Entry, delayMs: number) => void;
   /** Takes an entry out that the server knows to be over. */
   readonly drop: (entry: Entry) => void;
   /** Takes an entry out, and tells the server. */
@@ -67,6 +72,8 @@ export interface Roster {
 }
 
 const WAKE_EVERY_MS = 1_000;
+
+const isWanted = ({ state }: Entry) => state !== 'refused';
 
 export function createRoster(context: RosterContext): Roster {
   const { clock, connection, lingerMs = 1_000, restored } = context;
@@ -87,10 +94,9 @@ export function createRoster(context: RosterContext): Roster {
 
   const ask = (asked: Entry[]) => {
     for (const entry of asked) {
-      entry.sent = entry.waiting = true;
+      entry.state = 'asked';
       entry.acceptedAt = undefined;
-      // It need not be asked for again; what lingers goes on to its end.
-      if (entry.deliveries.size > 0) entry.cancelTimer?.();
+      entry.cancelRetry?.();
     }
     return asked;
   };
@@ -101,11 +107,13 @@ export function createRoster(context: RosterContext): Roster {
       const list = [...entries];
       let remove: string[] = [];
       // Whoever still waits for an answer may get one of these names by it.
-      if (!list.some(({ waiting }) => waiting)) {
+      if (!list.some(({ state }) => state === 'asked')) {
         remove = [...removals].filter((event) => roster.named(event).length === 0);
         removals.clear();
       }
-      const add = ask(list.filter(({ sent }) => !sent)).map((entry) => toEntry(entry, roster.cursor, true));
+      const add = ask(list.filter(({ state }) => state === 'unasked')).map((entry) =>
+        toEntry(entry, roster.cursor, true),
+      );
       return { add, remove };
     },
     send: (request, signal) => connection.control(request) ?? sendChange(context, request, signal),
@@ -115,7 +123,13 @@ export function createRoster(context: RosterContext): Roster {
 
   const enter = (delivery: Delivery, place: Pick<Entry, 'address' | 'from' | 'own'>) => {
     keys += 1;
-    entries.add({ ...place, key: keys.toString(36), deliveries: new Set([delivery]), history: NO_FAILURES });
+    entries.add({
+      ...place,
+      key: keys.toString(36),
+      deliveries: new Set([delivery]),
+      state: 'unasked',
+      history: NO_FAILURES,
+    });
     roster.schedule();
   };
 
@@ -157,7 +171,9 @@ export function createRoster(context: RosterContext): Roster {
       roster.schedule(true);
       if (!shared) return enter(delivery, { address, from: asked, own });
       const { at, deliveries, latest, missed } = shared;
-      if (deliveries.size === 0) shared.cancelTimer?.();
+      shared.cancelLinger?.();
+      // Who subscribes asks, whatever the answer was.
+      if (shared.state === 'refused') shared.state = 'unasked';
       deliveries.add(delivery);
       shared.missed = undefined;
       if (!at) return;
@@ -170,8 +186,10 @@ export function createRoster(context: RosterContext): Roster {
     remove(delivery) {
       for (const entry of entries) {
         if (!entry.deliveries.delete(delivery) || entry.deliveries.size > 0) continue;
+        const { at, state } = entry;
         // A remount or a change of route comes back to a logged address before it is gone.
-        if (entry.at || entry.waiting) entry.cancelTimer = clock.after(lingerMs, () => roster.forget(entry));
+        if (state === 'asked' || (at && state === 'accepted'))
+          entry.cancelLinger = clock.after(lingerMs, () => roster.forget(entry));
         else roster.forget(entry);
       }
     },
@@ -179,13 +197,22 @@ export function createRoster(context: RosterContext): Roster {
       deliveries.delete(delivery);
       enter(delivery, { address, from, own });
     },
+    delay(entry, delayMs) {
+      entry.state = 'delayed';
+      entry.cancelRetry = clock.after(delayMs, () => {
+        entry.state = 'unasked';
+        roster.schedule();
+      });
+    },
     drop(entry) {
-      entry.cancelTimer?.();
+      entry.cancelLinger?.();
+      entry.cancelRetry?.();
       entries.delete(entry);
       roster.schedule();
     },
     forget(entry) {
-      if (entry.event && entries.has(entry)) removals.add(entry.event);
+      // Of what is refused or not answered yet the server has no name to remove.
+      if (entry.state === 'accepted') removals.add(entry.event!);
       roster.drop(entry);
     },
     refuse(event) {
@@ -206,7 +233,7 @@ export function createRoster(context: RosterContext): Roster {
         const waitMs = isOver ? wokenAt + WAKE_EVERY_MS - clock.now() : 0;
         scheduled = woken = false;
         cancelWake();
-        if (entries.size === 0) connection.stop('rest', 'unsubscribed');
+        if (![...entries].some(isWanted)) connection.stop('rest', 'unsubscribed');
         else if (!isToOpen) control.flush();
         else if (waitMs > 0) cancelWake = clock.after(waitMs, () => roster.schedule(true));
         else {
@@ -216,11 +243,14 @@ export function createRoster(context: RosterContext): Roster {
       });
     },
     takeOpening() {
-      const asked = ask(toOrder(entries, roster.cursor));
+      const list = [...entries];
+      const due = list.filter(({ state }) => state !== 'delayed');
+      // A list of nothing, or of what is refused, opens nothing.
+      const asked = ask(toOrder(due.some(isWanted) ? due : list, roster.cursor));
       removals.clear();
       // Answers come in the order of the list.
       entries.clear();
-      for (const entry of asked) entries.add(entry);
+      for (const entry of [...asked, ...list]) entries.add(entry);
       const opening = toOpening(asked, roster.cursor);
       // What nobody shares any more, the new connection does not know.
       if (opening.cursor === undefined) roster.cursor = undefined;
@@ -240,9 +270,9 @@ export function createRoster(context: RosterContext): Roster {
     },
     reset(next) {
       // What came on this connection may have moved the cursor past whoever was not accepted on it.
-      if (isOpen) for (const entry of entries) entry.apart ||= entry.waiting;
+      if (isOpen) for (const entry of entries) entry.apart ||= entry.state === 'asked';
       isOpen = next !== undefined;
-      if (isOpen) for (const entry of left.splice(0)) entry.sent = entry.waiting = false;
+      if (isOpen) for (const entry of left.splice(0)) entry.state = 'unasked';
       control.reset(next);
     },
     outcome: control.outcome,
@@ -250,8 +280,9 @@ export function createRoster(context: RosterContext): Roster {
       const all = [...entries];
       cancelWake();
       entries.clear();
-      for (const { cancelTimer, deliveries } of all) {
-        cancelTimer?.();
+      for (const { cancelLinger, cancelRetry, deliveries } of all) {
+        cancelLinger?.();
+        cancelRetry?.();
         for (const { subscription } of deliveries) subscription();
       }
     },

@@ -14,7 +14,7 @@ import {
 import type { Clock } from './clock.ts';
 import type { Connection, ConnectionHandlers } from './connection.ts';
 import { awaitsGap, isAtOrBefore, isBehindHole, toText } from './place.ts';
-import { planRetry, type RetryOptions } from './retry-policy.ts';
+import { planRetry, STABLE_MS, type RetryOptions } from './retry-policy.ts';
 import type { Entry, Roster } from './roster.ts';
 import type { Settlement } from './settlement.ts';
 
@@ -38,7 +38,7 @@ export function createRouting(context: RoutingContext): Routing {
   const answered = ({ key, address }: Subscribed | SubscriptionError): Entry | undefined => {
     const list = [...entries];
     return key === undefined
-      ? (list.find((entry) => entry.waiting && entry.address === address) ?? named(address)[0])
+      ? (list.find((entry) => entry.state === 'asked' && entry.address === address) ?? named(address)[0])
       : list.find((entry) => entry.key === key);
   };
 
@@ -58,7 +58,8 @@ export function createRouting(context: RoutingContext): Routing {
     // Unsubscribed before it was accepted.
     if (!entry) return roster.refuse(event);
     const wasApart = entry.apart;
-    entry.waiting = entry.apart = false;
+    entry.state = 'accepted';
+    entry.apart = false;
     entry.acceptedAt = clock.now();
     roster.name(entry, event);
     connection.listen(event);
@@ -74,7 +75,7 @@ export function createRouting(context: RoutingContext): Routing {
     if (!awaitsGap(entry, start)) entry.at ??= start;
     entry.tail = parseCursor(body.tail ?? '');
     // Frames of one event name come once, in one order, however many entries asked for it: all of them rewind together.
-    const apart = rewind ?? named(event).some((other) => other !== entry && !other.waiting && other.apart);
+    const apart = rewind ?? named(event).some((other) => other !== entry && isAccepted(other) && other.apart);
     for (const other of named(event)) if (other === entry || apart) other.apart = apart;
     if (wasApart && !apart) join(entry);
     for (const delivery of entry.deliveries) delivery.accept(entry.tail);
@@ -85,7 +86,7 @@ export function createRouting(context: RoutingContext): Routing {
     const to = parseCursor(gap.to);
     for (const entry of named(gap.address)) {
       // It concerns another entry of this name, which asked for a past that this one has seen or is still to see.
-      if (entry.waiting) continue;
+      if (!isAccepted(entry)) continue;
       if (gap.reason !== 'rollback' && isAtOrBefore(to, entry.at)) continue;
       entry.at = to;
       // Whoever joins now must not get a value from before the gap.
@@ -101,24 +102,27 @@ export function createRouting(context: RoutingContext): Routing {
     const { code, message, retryable, address, detail } = body;
     const error = new LinefeedError(code as ErrorCode, message, { address, retryable, detail });
     const nowMs = clock.now();
+    const ranMs = nowMs - (entry.acceptedAt ?? nowMs);
     // A run that was accepted and failed at once must not start again at once, time after time.
-    const connectedMs = entry.acceptedAt === undefined ? undefined : nowMs - entry.acceptedAt;
+    const connectedMs = ranMs < STABLE_MS ? undefined : ranMs;
     const plan = planRetry(entry.history, { connectedMs }, context.retry, nowMs, clock.random());
-    if (!retryable || plan.exhausted) {
-      roster.drop(entry);
-      for (const delivery of entry.deliveries) delivery.fail(error);
-      return;
-    }
-    for (const delivery of entry.deliveries) delivery.delay(error);
-    entry.waiting = false;
+    const isFinal = !retryable || plan.exhausted;
+    // A stream that ran is not run again by another connection; what was not let in is asked for again there.
+    const isOver = isFinal && ((isAccepted(entry) && !entry.at) || code === 'not_resumable');
+    const deliveries = [...entry.deliveries];
     // The others go on without it.
     entry.apart = true;
     entry.acceptedAt = undefined;
     entry.history = plan;
-    entry.cancelTimer = clock.after(plan.delayMs, () => {
-      entry.sent = false;
+    if (isOver || deliveries.length === 0) roster.drop(entry);
+    else if (isFinal) {
+      entry.state = 'refused';
       roster.schedule();
-    });
+    } else roster.delay(entry, plan.delayMs);
+    for (const delivery of deliveries) {
+      if (isFinal) delivery.fail(error, isOver ? undefined : 'here');
+      else delivery.delay(error);
+    }
   };
 
   // Also says that a removal is done; then nothing bears the name any more.
@@ -235,15 +239,15 @@ export function createRouting(context: RoutingContext): Routing {
     },
     onOver(error) {
       for (const entry of entries) {
-        const { sent, deliveries, mark, event, at } = entry;
+        const { state, deliveries, mark, event, at } = entry;
         // Subscribed while the answer was on its way: it is not about this one.
-        if (!sent) {
+        if (state === 'unasked') {
           roster.schedule(true);
           continue;
         }
         if (!error) roster.drop(entry);
         for (const delivery of deliveries) {
-          if (error) delivery.fail(error, true);
+          if (error) delivery.fail(error, 'everywhere');
           else if (mark === '~') delivery.fail(new LinefeedError('not_resumable', NOT_RESUMABLE));
           // A logged address has no end of its own, and what was never accepted may be one.
           else delivery.end(event !== undefined && !at);
@@ -253,7 +257,7 @@ export function createRouting(context: RoutingContext): Routing {
   };
 }
 
-const isAccepted = ({ waiting }: Entry) => !waiting;
+const isAccepted = ({ state }: Entry) => state === 'accepted';
 
 /** Of one address that lingers. */
 const MAX_MISSED = 1_000;

@@ -96,8 +96,11 @@ export interface Delivery {
   readonly end: (finished: boolean) => void;
   /** Refused or broken for now: it will be asked for again. */
   readonly delay: (error: LinefeedError) => void;
-  /** `everywhere`: all subscriptions fail alike, and the client's own `onError` is told once, by the caller. */
-  readonly fail: (error: LinefeedError, everywhere?: boolean) => void;
+  /**
+   * For good, unless it is asked for again: on the next connection (`here`), or on one that is opened after all.
+   * `everywhere`: all subscriptions fail alike, and the client's own `onError` is told once, by the caller.
+   */
+  readonly fail: (error: LinefeedError, scope?: 'here' | 'everywhere') => void;
 }
 
 /** Those of a subscription inside the client. */
@@ -328,13 +331,15 @@ export function createDelivery(
       push({ arrival: undefined, task });
     },
     delay: (error) => change({ status: 'subscribing', error }),
-    fail(error, everywhere) {
+    fail(error, scope) {
+      const before = getSnapshot();
+      const isKnown = scope === 'here' && before.status === 'failed' && before.error?.code === error.code;
       reject(error);
       change({ status: 'failed', error });
       const task = () => {
         onFail?.(error);
-        if (onError || !(everywhere || onFail)) report(error);
-        if (!everywhere) stop();
+        if (!isKnown && (onError || !(scope === 'everywhere' || onFail))) report(error);
+        if (!scope) stop();
       };
       push({ arrival: undefined, task });
     },
