@@ -6,6 +6,7 @@ import {
   type Payload,
   type TopicName,
 } from '@linefeed/shared';
+import { checkClientOptions, checkSubscription } from './client-options.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { createConnection } from './connection.ts';
 import type { ConnectionSnapshot } from './connection-state.ts';
@@ -113,18 +114,17 @@ export interface Client<C extends AnyChannel> {
  * Makes a client for a channel. Only the type of the channel is needed; its value turns run-time validation on. It
  * connects when something is subscribed.
  *
- * @throws LinefeedError `invalid_option` where a number makes no sense
+ * @throws LinefeedError `invalid_option` for an unknown option, or one of a wrong type or value
  */
 export function createClient<C extends AnyChannel>(
   ...[first, second]: [options: ClientOptions] | [channel: C, options: ClientOptions]
 ): Client<C> {
   const options = second ?? (first as ClientOptions);
-  checkNumbers(options);
+  checkClientOptions(options);
   const channel = second && (first as C);
   const gate = createGate();
   const settlement = createSettlement(() => persistence?.note());
-  // oxlint-disable-next-line no-console -- nobody listens, and an error must not be silent
-  const report = later(options.onError ?? ((error: LinefeedError) => console.error(error)));
+  const report = later(options.onError ?? print);
   let warned = false;
   let closed = false;
 
@@ -132,7 +132,9 @@ export function createClient<C extends AnyChannel>(
     if (warned) return;
     warned = true;
     // oxlint-disable-next-line no-console -- nobody listens, and a gap must not be silent
-    console.warn(`Events of ${address} are lost (${reason}): give onGap to fetch what they changed.`);
+    console.warn(
+      `Events of ${address} may be missing: ${GAP_REASONS[reason]}. Give onGap to fetch what they changed.`,
+    );
   };
 
   const shared = {
@@ -179,6 +181,7 @@ export function createClient<C extends AnyChannel>(
     given: DeliveryOptions = {},
   ): Subscription => {
     if (closed) throw new LinefeedError('closed', `The client is closed: ${topic} cannot be subscribed.`);
+    checkSubscription(topic, params, handler, given);
     const schema = channel?.topics.get(topic)?.data;
     const delivery = createDelivery(shared, topic, params, schema, handler, given, () =>
       roster.remove(delivery),
@@ -195,13 +198,10 @@ export function createClient<C extends AnyChannel>(
       ) as Parameters<typeof listen> extends [string, ...infer Rest] ? Rest : never;
       return listen(topic, params, handler, given);
     },
-    iterate: (topic, ...[given = {}]) =>
-      iterate((handler, onFail) =>
-        listen(topic, (given as { params?: unknown }).params, handler as AnyHandler, {
-          ...(given as SubscriptionOptions),
-          onFail,
-        }),
-      ),
+    iterate(topic, ...[given]) {
+      const { params, ...rest } = { ...given } as SubscriptionOptions & { readonly params?: unknown };
+      return iterate((handler, onFail) => listen(topic, params, handler as AnyHandler, { ...rest, onFail }));
+    },
     connection: { getSnapshot: connection.getSnapshot, subscribe: connection.subscribe },
     get cursor() {
       return settlement.committed();
@@ -222,18 +222,17 @@ export function createClient<C extends AnyChannel>(
   };
 }
 
-function checkNumbers(options: ClientOptions): void {
-  const { connectTimeoutMs, maxQueuedEvents, lingerMs, retry, pauseWhenHidden } = options;
-  const groups = {
-    '': { connectTimeoutMs, maxQueuedEvents, lingerMs },
-    'retry.': retry,
-    'pauseWhenHidden.': pauseWhenHidden,
-  };
-  for (const [group, numbers] of Object.entries(groups)) {
-    for (const [name, value] of Object.entries(numbers ?? {})) {
-      if (value === undefined || (typeof value === 'number' && value >= 0)) continue;
-      const message = `${group}${name} must be a number from 0 up, not ${String(value)}.`;
-      throw new LinefeedError('invalid_option', message);
-    }
-  }
+/** What happened, for a developer who gave no `onGap`. */
+const GAP_REASONS: Record<Gap['reason'], string> = {
+  trimmed: 'the log no longer holds them',
+  epoch: 'the log is a new one, as after a restart with memoryLog()',
+  rollback: 'the log lost its newest events',
+  unknown: 'from is no cursor',
+  future: 'the cursor is ahead of the log',
+};
+
+/** Without a stack where there is no cause: a refusal of the server is made in this package. */
+function print(error: LinefeedError): void {
+  // oxlint-disable-next-line no-console -- nobody listens, and an error must not be silent
+  console.error(error.cause === undefined ? String(error) : error);
 }

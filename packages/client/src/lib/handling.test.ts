@@ -1,4 +1,4 @@
-import { defineChannel } from '@linefeed/shared';
+import { defineChannel, type LinefeedError } from '@linefeed/shared';
 import { FRAME } from '@linefeed/shared/wire';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
@@ -366,9 +366,48 @@ describe('payloads', () => {
       script.last().send('linefeed.gap', { address: 'a', from: 'e.0', to, reason: 'trimmed' });
       await script.settle();
     }
-    expect(warn.mock.calls).toEqual([[expect.stringContaining('a are lost (trimmed)')]]);
+    expect(warn.mock.calls).toEqual([
+      [expect.stringContaining('Events of a may be missing: the log no longer holds them.')],
+    ]);
     warn.mockRestore();
   });
+});
+
+it('a from that is no cursor is reported with what it may have meant', async () => {
+  const errors: LinefeedError[] = [];
+  const script = createScript({ onError: (error: LinefeedError) => errors.push(error), onGap: () => {} });
+  script.client.subscribe('a', () => {}, { from: 'latest' });
+  await script.settle();
+  script.last().hello();
+  script.last().subscribed('a', 5);
+  script.last().send('linefeed.gap', { address: 'a', from: '', to: 'e.5', reason: 'unknown' });
+  await script.settle();
+  expect(errors).toMatchObject([
+    {
+      code: 'invalid_option',
+      message: expect.stringContaining('"latest" of a is no cursor; did you mean "now"'),
+    },
+  ]);
+});
+
+it('the console shows a refusal of the server without a stack, and a failure with it', async () => {
+  const print = vi.spyOn(console, 'error').mockImplementation(() => {});
+  const script = createScript({ onError: undefined });
+  script.client.subscribe('a', () => {
+    throw new Error('boom');
+  });
+  script.client.subscribe('b', () => {});
+  await script.settle();
+  script.last().hello('e.0');
+  script.last().subscribed('a', 0);
+  script.last().send('linefeed.error', { address: 'b', code: 'forbidden', message: 'No.', retryable: false });
+  script.last().send('a', 1, 'e.1.0');
+  await script.settle();
+  expect(print.mock.calls).toEqual([
+    ['LinefeedError: No.'],
+    [expect.objectContaining({ code: 'handler_failed' })],
+  ]);
+  print.mockRestore();
 });
 
 describe('iterate', () => {

@@ -305,6 +305,10 @@ export function createDelivery(
     },
     gap(arrival, wire) {
       if (!handed && isAtOrBefore(parseCursor(wire.to), floor)) return;
+      if (wire.reason === 'unknown' && given.from) {
+        const message = `from: "${given.from}" of ${topic} is no cursor; did you mean "now" (the default) or "earliest"?`;
+        report(new LinefeedError('invalid_option', message));
+      }
       // What comes behind a gap that it is told of comes in full.
       floor = undefined;
       const task = async () => {

@@ -189,6 +189,20 @@ describe('followQuery', () => {
   });
 });
 
+it('a state without a cursor is named once on the console, and nothing is subscribed', async () => {
+  const complaints = vi.spyOn(console, 'error').mockImplementation(() => {});
+  const { script, client, queryClient, query } = start();
+  const stop = followQuery(queryClient, client, 'word', { query, reduce });
+  for (const words of [['a'], ['b']]) queryClient.setQueryData(query.queryKey, { words } as never);
+  await script.settle();
+  expect(complaints.mock.calls).toEqual([
+    [expect.stringContaining('["words"] has no cursor, so word is not followed')],
+  ]);
+  expect(script.attempts).toHaveLength(0);
+  stop();
+  complaints.mockRestore();
+});
+
 describe('several addresses that feed one state', () => {
   const froms = ({ last }: Script) => last().opening.entries.map(({ address, from }) => `${address} ${from}`);
 

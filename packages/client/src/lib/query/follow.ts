@@ -145,6 +145,7 @@ function follow(
   /** Follows what the cache holds now, unless this subscription has not come further than that. */
   const update = (action?: { readonly type: string; readonly manual?: boolean }) => {
     const from = read();
+    if (from === undefined && queryClient.getQueryData(queryKey) !== undefined) complain();
     const type = action?.type;
     if (lost) {
       const { to, isFetching } = lost;
@@ -172,6 +173,16 @@ function follow(
       // oxlint-disable-next-line no-console -- thrown, it would take the page down, or stop the query's fetch
       console.error(error);
     }
+  };
+
+  let hasComplained = false;
+  const complain = () => {
+    if (hasComplained) return;
+    hasComplained = true;
+    // oxlint-disable-next-line no-console -- nobody listens, and a state that is not followed looks like a quiet topic
+    console.error(
+      `The state of the query ${hash} has no cursor, so ${topic} is not followed: let queryFn return { cursor, ... }.`,
+    );
   };
 
   const unwatch = queryClient.getQueryCache().subscribe((event) => {

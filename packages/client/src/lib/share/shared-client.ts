@@ -1,5 +1,6 @@
 /** A client whose tabs share one connection. */
-import { LinefeedError, type AnyChannel } from '@linefeed/shared';
+import type { AnyChannel } from '@linefeed/shared';
+import { invalidOption } from '@linefeed/shared/wire';
 import { createClient, type Client, type ClientOptions } from '../client.ts';
 import { systemClock } from '../clock.ts';
 import { fetchTransport } from '../transports/fetch.ts';
@@ -41,19 +42,21 @@ export function createSharedClient<C extends AnyChannel>(
   ...[first, second]: [options: SharedClientOptions] | [channel: C, options: SharedClientOptions]
 ): Client<C> {
   const options = second ?? (first as SharedClientOptions);
+  if (typeof options !== 'object' || options === null) {
+    throw invalidOption('createSharedClient needs options: { url }.');
+  }
+  const { identity, ...own } = options;
   const {
     url,
-    identity,
     headers,
     fetch,
     credentials,
     transport = fetchTransport(),
     clock = systemClock,
     connectTimeoutMs = 10_000,
-  } = options;
+  } = own;
   if ((headers ?? fetch) && identity === undefined) {
-    throw new LinefeedError(
-      'invalid_option',
+    throw invalidOption(
       'headers or fetch are given and no identity: say whose they are, or tabs of two users share one connection.',
     );
   }
@@ -65,7 +68,7 @@ export function createSharedClient<C extends AnyChannel>(
     const name = `linefeed ${JSON.stringify([2, place, identity ?? '', credentials])}`;
     tab = createTab({ base: transport, name, clock, connectTimeoutMs, surroundings: around });
   }
-  const shared = { ...options, transport: tab?.transport ?? transport };
+  const shared = { ...own, transport: tab?.transport ?? transport };
   const client = second ? createClient(first as C, shared) : createClient<C>(shared);
   const { close } = client;
   return Object.assign(client, {
