@@ -1,7 +1,40 @@
-/** The run-time check of what a client is given. It is smaller than the server's: every page loads it. */
+/** The options of a client, and the run-time check of what it is given. The check is small: every page loads it. */
+import type { LinefeedError } from '@linefeed/shared';
 import { invalidOption } from '@linefeed/shared/wire';
-import type { ClientOptions } from './client.ts';
-import type { SubscriptionOptions } from './subscription.ts';
+import type { Clock } from './clock.ts';
+import type { Persist } from './persist.ts';
+import type { RetryOptions } from './retry-policy.ts';
+import type { Gap, SubscriptionOptions } from './subscription.ts';
+import type { RequestOptions, Transport } from './transport.ts';
+
+export interface ClientOptions extends Omit<RequestOptions, 'url'> {
+  /** Where the feed is: relative to the page, or absolute. A query of its own is kept. */
+  readonly url: string | URL;
+  /** Default: `fetchTransport()`. */
+  readonly transport?: Transport | undefined;
+  /** Sent with every request. A function is asked again for each attempt, and may be asynchronous. */
+  readonly headers?: RequestOptions['headers'];
+  /** When to try again. By default it never gives up what can be retried. */
+  readonly retry?: RetryOptions | undefined;
+  /** Time for a connection to say hello, in milliseconds. Default: 10,000. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** Pause while the page is hidden, after a grace (`true`: 30,000 ms). Default: stay connected. */
+  readonly pauseWhenHidden?: boolean | { readonly graceMs: number } | undefined;
+  /** Keep the committed cursor over a reload: `persistCursor()`. Default: no. */
+  readonly persist?: Persist | undefined;
+  /** Events of one subscription that wait for its handler; one more stops reading. Default: 1,000. */
+  readonly maxQueuedEvents?: number | undefined;
+  /** How long an address stays subscribed after the last handler has left it. Default: 1,000. */
+  readonly lingerMs?: number | undefined;
+  /** Gaps of subscriptions without `onGap`. Default: one warning on the console. */
+  readonly onGap?: ((gap: Gap) => unknown) | undefined;
+  /** Errors of handlers, refused subscriptions, a failed connection. Default: `console.error`. */
+  readonly onError?: ((error: LinefeedError) => void) | undefined;
+  /** Payloads that are no JSON or do not match their schema; they count as handled. Default: `onError`. */
+  readonly onInvalid?: ((error: LinefeedError) => void) | undefined;
+  /** Time and chance, for tests. */
+  readonly clock?: Clock | undefined;
+}
 
 /**
  * Refuses options that are no object, an option that does not exist, and one of `functions` that is no function. Both
@@ -49,7 +82,7 @@ export function checkClientOptions(options: ClientOptions): void {
 
 /** @throws LinefeedError `invalid_option` */
 export function checkSubscription(
-  topic: string,
+  topic: unknown,
   params: unknown,
   handler: unknown,
   options: SubscriptionOptions,

@@ -6,15 +6,13 @@ import {
   type Payload,
   type TopicName,
 } from '@linefeed/shared';
-import { checkClientOptions, checkSubscription } from './client-options.ts';
-import { systemClock, type Clock } from './clock.ts';
+import { checkClientOptions, checkSubscription, type ClientOptions } from './client-options.ts';
+import { systemClock } from './clock.ts';
 import { createConnection } from './connection.ts';
 import type { ConnectionSnapshot } from './connection-state.ts';
 import { createGate } from './gate.ts';
 import { iterate } from './iterate.ts';
 import { watchPage } from './page.ts';
-import type { Persist } from './persist.ts';
-import type { RetryOptions } from './retry-policy.ts';
 import { createRoster } from './roster.ts';
 import { createRouting } from './routing.ts';
 import { createSettlement } from './settlement.ts';
@@ -29,37 +27,9 @@ import {
   type Subscription,
   type SubscriptionOptions,
 } from './subscription.ts';
-import type { RequestOptions, Transport } from './transport.ts';
 import { fetchTransport } from './transports/fetch.ts';
 
-export interface ClientOptions extends Omit<RequestOptions, 'url'> {
-  /** Where the feed is: relative to the page, or absolute. A query of its own is kept. */
-  readonly url: string | URL;
-  /** Default: `fetchTransport()`. */
-  readonly transport?: Transport | undefined;
-  /** Sent with every request. A function is asked again for each attempt, and may be asynchronous. */
-  readonly headers?: RequestOptions['headers'];
-  /** When to try again. By default it never gives up what can be retried. */
-  readonly retry?: RetryOptions | undefined;
-  /** Time for a connection to say hello, in milliseconds. Default: 10,000. */
-  readonly connectTimeoutMs?: number | undefined;
-  /** Pause while the page is hidden, after a grace (`true`: 30,000 ms). Default: stay connected. */
-  readonly pauseWhenHidden?: boolean | { readonly graceMs: number } | undefined;
-  /** Keep the committed cursor over a reload: `persistCursor()`. Default: no. */
-  readonly persist?: Persist | undefined;
-  /** Events of one subscription that wait for its handler; one more stops reading. Default: 1,000. */
-  readonly maxQueuedEvents?: number | undefined;
-  /** How long an address stays subscribed after the last handler has left it. Default: 1,000. */
-  readonly lingerMs?: number | undefined;
-  /** Gaps of subscriptions without `onGap`. Default: one warning on the console. */
-  readonly onGap?: ((gap: Gap) => unknown) | undefined;
-  /** Errors of handlers, refused subscriptions, a failed connection. Default: `console.error`. */
-  readonly onError?: ((error: LinefeedError) => void) | undefined;
-  /** Payloads that are no JSON or do not match their schema; they count as handled. Default: `onError`. */
-  readonly onInvalid?: ((error: LinefeedError) => void) | undefined;
-  /** Time and chance, for tests. */
-  readonly clock?: Clock | undefined;
-}
+export type { ClientOptions };
 
 type Handler<C extends AnyChannel, K extends TopicName<C>> = (
   payload: Payload<C, K>,
