@@ -12,6 +12,7 @@ import {
 import { toReportedRefusal } from './exchange.ts';
 import type { AskedEntry } from './opening.ts';
 import { toAddress } from './params.ts';
+import { withoutParams } from './stream-refusal.ts';
 
 /** A subscription that may start. */
 export interface Admitted {
@@ -121,7 +122,7 @@ async function resolve(
       key,
     };
   } catch (error) {
-    return refuse(error, asked, key, options);
+    return refuse(isStream ? withoutParams(error, entry) : error, asked, key, options);
   }
 }
 

@@ -74,13 +74,15 @@ export function openFeed(
   checkLog(options.log);
   const ownLog = options.log === undefined;
   const log = options.log ?? memoryLog({ clock: options.clock });
-  const sources = new Map(options.sources ?? readSources(channel, options.streams));
+  const own =
+    options.sources === undefined ? readSources(channel, options.streams) : new Map<string, UntypedSource>();
   const core = new FeedCore({
     channel,
     mount,
     identify: options.context,
     authorize: options.authorize,
-    sources,
+    // Not copied: those of a router are found when they are asked for.
+    sources: options.sources ?? own,
     contextPerRequest: options.contextPerRequest,
     log,
     cors: options.cors,
@@ -122,7 +124,7 @@ export function openFeed(
       });
     },
     setStreams(streams: UntypedFeedOptions['streams']) {
-      for (const [topic, source] of readSources(channel, streams)) sources.set(topic, source);
+      for (const [topic, source] of readSources(channel, streams)) own.set(topic, source);
     },
     disconnect(predicate: (connection: ConnectionInfo) => boolean) {
       if (typeof predicate !== 'function') {

@@ -117,13 +117,23 @@ function toEntry(parsed: ParsedEntry): AskedEntry {
 }
 
 function toFaulty(address: string, from?: string, key?: string): AskedEntry {
-  return { address, topic: address, params: [], from, key, fault: malformed(address) };
+  return { address, topic: topicOf(address), params: [], from, key, fault: malformed(address) };
 }
 
+function topicOf(address: string): string {
+  const [name = ''] = address.split('?', 1);
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
+
+/** Without the params: of a stream they are for the source alone. */
 function malformed(address: string): LinefeedError {
   return refusal(
     'bad_request',
-    `The address ${address} is malformed: it is not percent-encoded as UTF-8, or names something twice.`,
+    `The address of ${topicOf(address)} is malformed: it is not percent-encoded as UTF-8, or names something twice.`,
   );
 }
 

@@ -27,7 +27,7 @@ export function checkAddressSize(address: string, maxAddressBytes: number): void
   if (address.length > maxAddressBytes) {
     throw refusal(
       'address_too_long',
-      `The address ${address.slice(0, 64)}… has ${address.length} bytes, more than the ${maxAddressBytes} allowed (maxAddressBytes); send shorter params, or raise that limit of the feed.`,
+      `The address of ${address.split('?', 1)[0]!.slice(0, 64)} has ${address.length} bytes, more than the ${maxAddressBytes} allowed (maxAddressBytes); send shorter params, or raise that limit of the feed.`,
     );
   }
 }

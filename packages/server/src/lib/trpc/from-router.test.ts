@@ -34,6 +34,56 @@ function post(
   return { method: 'POST', body: JSON.stringify({ topics }) };
 }
 
+describe('the parsers of an input', () => {
+  const parsed: string[] = [];
+  const parser = (name: string) => (value: unknown) => {
+    parsed.push(name);
+    return value as { lastEventId?: string };
+  };
+  const router = t.router({
+    open: t.procedure.input(parser('open')).subscription(async function* ({ input }) {
+      yield input.lastEventId;
+    }),
+    guarded: t.procedure
+      .use(({ next, ctx }) => {
+        if (ctx.user !== 'ann') throw new TRPCError({ code: 'UNAUTHORIZED' });
+        return next();
+      })
+      .input(parser('guarded'))
+      .subscription(async function* ({ input }) {
+        yield input.lastEventId;
+      }),
+    query: t.procedure.input(parser('query')).query(() => 1),
+    mutation: t.procedure.input(parser('mutation')).mutation(() => 1),
+  });
+
+  it.each([
+    ['createContext refuses', 'open', 'nobody'],
+    ['a middleware in front of them refuses', 'guarded', 'bob'],
+    ['the procedure is a query', 'query', 'ann'],
+    ['the procedure is a mutation', 'mutation', 'ann'],
+  ])('are not run for a last event id where %s', async (_name, path, user) => {
+    parsed.length = 0;
+    const feed = fromRouter(router, {
+      createContext() {
+        if (user === 'nobody') throw new TRPCError({ code: 'UNAUTHORIZED' });
+        return { user };
+      },
+    });
+    const tap = await open(feed, `/live/${path}?input={"n":1}`, { headers: { 'last-event-id': '~7' } });
+    await until(() => expect(tap.of('linefeed.error')).toHaveLength(1));
+    expect(parsed).toEqual([]);
+    await feed.close();
+  });
+
+  it.each(['open', 'guarded'])('are run with the last event id where all let it pass: %s', async (path) => {
+    const feed = fromRouter(router, { createContext: () => ({ user: 'ann' }) });
+    const tap = await open(feed, `/live/${path}?input={"n":1}`, { headers: { 'last-event-id': '~7' } });
+    await until(() => expect(tap.payloads).toEqual(['7']));
+    await feed.close();
+  });
+});
+
 describe('a subscription', () => {
   it('is a stream whose frames say path and key and nothing of the input', async () => {
     const router = t.router({

@@ -81,9 +81,6 @@ export async function runProcedure(
   try {
     const procedure = await findProcedure(router, path);
     input = createInput((params as { input?: string }).input, config.transformer);
-    if (lastEventId !== undefined && (await acceptsInput(procedure, await input.resumed(lastEventId)))) {
-      input.resume(lastEventId);
-    }
     const call = { path, getRawInput: input.read, result: input.result, procedure, batchIndex: 0 };
     const info: TRPCRequestInfo = {
       accept: null,
@@ -100,7 +97,7 @@ export async function runProcedure(
       path,
       type: 'subscription',
       ctx,
-      getRawInput: input.read,
+      getRawInput: readResumed(input, procedure, lastEventId),
       signal,
       batchIndex: 0,
     });
@@ -113,6 +110,26 @@ export async function runProcedure(
   } catch (error) {
     throw signal.aborted ? error : describe(error);
   }
+}
+
+/**
+ * The input as the procedure reads it. Its parsers are not asked before it does: by then `createContext` and the
+ * middlewares in front of them have let the call pass.
+ */
+function readResumed(
+  input: Input,
+  procedure: AnyTRPCProcedure | null,
+  lastEventId: string | undefined,
+): Input['read'] {
+  if (lastEventId === undefined || procedure?._def.type !== 'subscription') return input.read;
+  let resuming: Promise<void> | undefined;
+  const resume = async (): Promise<void> => {
+    if (await acceptsInput(procedure, await input.resumed(lastEventId))) input.resume(lastEventId);
+  };
+  return async () => {
+    await (resuming ??= resume());
+    return input.read();
+  };
 }
 
 async function findProcedure(router: AnyTRPCRouter, path: string): Promise<AnyTRPCProcedure | null> {
