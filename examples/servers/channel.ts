@@ -1,7 +1,10 @@
 /** The contract: what these servers tell their clients. */
-import { defineChannel, type Channel } from '@linefeed/shared';
+import { defineChannel, topic, type Channel } from '@linefeed/shared';
 import * as z from 'zod';
 
-const topics = { notice: z.object({ text: z.string() }) };
+const topics = {
+  notice: z.object({ text: z.string() }),
+  room: topic({ params: z.object({ name: z.string() }), data: z.object({ text: z.string() }) }),
+};
 
 export const board: Channel<typeof topics> = defineChannel(topics);

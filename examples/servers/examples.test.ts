@@ -1,7 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { askDirectly, askOver1, askOver2, EventReader, type Ask } from './contract/client.ts';
+import { createClient, type ClientOptions } from '@linefeed/client';
+import type { board } from './channel.ts';
+import { askDirectly, askOver1, askOver2, EventReader, fetchOver2, type Ask } from './contract/client.ts';
 
 let child: ChildProcess | undefined;
 
@@ -36,15 +38,53 @@ async function expectToServe(ask: Ask): Promise<EventReader> {
   return noticed;
 }
 
+type Fetch = typeof fetch;
+
+/** What a client needs of a server beside a GET: changes of an open connection, and lists too long for a URL. */
+async function expectToServeClient(url: string, fetch: Fetch): Promise<void> {
+  const asked: Array<readonly [method: string | undefined, status: number]> = [];
+  const options: ClientOptions = {
+    url,
+    async fetch(input, init) {
+      const response = await fetch(input, init);
+      asked.push([init?.method, response.status]);
+      return response;
+    },
+  };
+  const client = createClient<typeof board>(options);
+  await client.subscribe('notice', () => undefined).ready;
+  await client.subscribe('room', { name: 'late' }, () => undefined).ready;
+  client.close();
+  expect(asked.splice(0)).toEqual([
+    ['GET', 200],
+    ['POST', 202],
+  ]);
+
+  const other = createClient<typeof board>(options);
+  const names = Array.from({ length: 100 }, (_, n) => `a room with a long name, number ${n}`);
+  await Promise.all(names.map((name) => other.subscribe('room', { name }, () => undefined).ready));
+  other.close();
+  expect(asked).toEqual([['POST', 200]]);
+}
+
+const SERVERS = [
+  ['node:http', 'node-http.ts', askOver1, fetch],
+  ['node:http2', 'node-http2.ts', askOver2, fetchOver2],
+  ['Express', 'express.ts', askOver1, fetch],
+  ['Fastify', 'fastify.ts', askOver1, fetch],
+  ['Koa', 'koa.ts', askOver1, fetch],
+  ['Hono', 'hono.ts', askOver1, fetch],
+] as const;
+
 describe('the example for', () => {
-  it.each([
-    ['node:http', 'node-http.ts', askOver1],
-    ['node:http2', 'node-http2.ts', askOver2],
-    ['Express', 'express.ts', askOver1],
-    ['Fastify', 'fastify.ts', askOver1],
-    ['Koa', 'koa.ts', askOver1],
-    ['Hono', 'hono.ts', askOver1],
-  ])('%s serves a stream and a feed, and ends when it is told to', async (_, file, client) => {
+  it.each(SERVERS)(
+    '%s serves a late subscription and a long list of our client',
+    async (_, file, _ask, fetch) => {
+      await expectToServeClient(`${await start(file)}/events`, fetch);
+    },
+  );
+
+  it.each(SERVERS)('%s serves a stream and a feed, and ends when it is told to', async (_, file, client) => {
     const reader = await expectToServe(client(await start(file)));
     const exited = once(child!, 'exit');
     child!.kill('SIGTERM');
@@ -54,14 +94,26 @@ describe('the example for', () => {
     expect(await exited).toEqual([0, null]);
   });
 
-  it('a fetch handler serves a stream and a feed', async () => {
-    const { handle, GET, HEAD, POST } = await import('./fetch.ts');
+  it('a fetch handler serves a stream, a feed and our client', async () => {
+    const { handle, GET, HEAD, POST, OPTIONS } = await import('./fetch.ts');
     const { feed } = await import('./feed.ts');
-    expect([GET, HEAD, POST]).toEqual([handle, handle, handle]);
+    expect([GET, HEAD, POST, OPTIONS]).toEqual([handle, handle, handle, handle]);
+    await expectToServeClient('http://bare.test/events', async (input, init) =>
+      handle(new Request(input, init)),
+    );
     const timer = setInterval(() => void feed.publish('notice', { text: 'now' }), 50);
     const reader = await expectToServe(askDirectly(handle));
     clearInterval(timer);
     reader.reading.leave();
+  });
+
+  it('Fastify hands its own headers on to an event stream and to a feed', async () => {
+    const ask = askOver1(await start('fastify.ts'));
+    for (const path of ['/countdown', '/events/notice', '/events?topic=notice']) {
+      const { status, headers, leave } = (await ask(path))!;
+      expect([path, status, headers.get('x-content-type-options')]).toEqual([path, 200, 'nosniff']);
+      leave();
+    }
   });
 
   it('reloads keeps one feed', async () => {

@@ -9,15 +9,28 @@ import { announce, port } from './life.ts';
 const app = fastify();
 const events = toNodeHandler(feed);
 
+// As plugins set headers: CORS, security headers, rate limits.
+app.addHook('onRequest', async (_request, reply) => {
+  reply.header('x-content-type-options', 'nosniff');
+});
+
 app.get('/countdown', (request, reply) => {
   // The response is ours from here on; what hooks set on the reply is handed over.
   reply.hijack();
   sendEventStream(request.raw, reply.raw, countdown, { retryMs: 2_000, headers: reply.getHeaders() });
 });
 
-app.all('/events/*', (request, reply) => {
-  reply.hijack();
-  events(request.raw, reply.raw);
+await app.register(async (scope) => {
+  // The feed reads bodies itself, of every type.
+  scope.removeAllContentTypeParsers();
+  scope.addContentTypeParser('*', (_request, _body, done) => done(null));
+  for (const path of ['/events', '/events/*']) {
+    scope.all(path, (request, reply) => {
+      reply.hijack();
+      for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value ?? []);
+      events(request.raw, reply.raw);
+    });
+  }
 });
 
 await app.listen({ port });

@@ -9,5 +9,5 @@ export function handle(request: Request): Response | Promise<Response> {
   return feed.handle(request);
 }
 
-/** A route handler, as in `app/events/[[...address]]/route.ts`. */
-export { handle as GET, handle as HEAD, handle as POST };
+/** A route handler, as in `app/events/[[...address]]/route.ts`: every method, for the feed itself and what is below it. */
+export { handle as GET, handle as HEAD, handle as OPTIONS, handle as POST };

@@ -8,6 +8,8 @@ import { createParser } from 'eventsource-parser';
 export interface Asked {
   readonly method?: string | undefined;
   readonly headers?: Record<string, string> | undefined;
+  /** Sent over HTTP/2 alone. */
+  readonly body?: string | undefined;
 }
 
 /** An answer that is being read; nothing is taken that is not asked for. */
@@ -56,7 +58,7 @@ export function askForGzip(origin: string): Ask {
 
 /** Each on a session of its own, so that leaving closes it. */
 export function askOver2(origin: string): Ask {
-  return (path, { method = 'GET', headers = {} } = {}, signal) =>
+  return (path, { method = 'GET', headers = {}, body } = {}, signal) =>
     new Promise((resolve, reject) => {
       const session = http2.connect(origin);
       const stream = session.request({ ':path': path, ':method': method, ...headers });
@@ -75,8 +77,34 @@ export function askOver2(origin: string): Ask {
       stream.on('response', (answer) => {
         resolve(toReading(stream, Number(answer[':status']), answer, leave));
       });
-      stream.end();
+      stream.end(body);
     });
+}
+
+/** For a server without TLS, which the global `fetch` asks over HTTP/1.1 alone. */
+export async function fetchOver2(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+  const request = new Request(input, init);
+  const { pathname, search, origin } = new URL(request.url);
+  const ask = askOver2(origin);
+  const { status, headers, next, leave } = (await ask(
+    `${pathname}${search}`,
+    {
+      method: request.method,
+      headers: Object.fromEntries(request.headers),
+      body: request.body === null ? undefined : await request.text(),
+    },
+    request.signal,
+  ))!;
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const chunk = await next();
+      if (chunk === undefined) controller.close();
+      else controller.enqueue(chunk);
+    },
+    cancel: leave,
+  });
+  const type = headers.get('content-type')?.toString() ?? '';
+  return new Response(body, { status, headers: { 'content-type': type } });
 }
 
 export function askDirectly(handle: (request: Request) => Response | Promise<Response>): Ask {
