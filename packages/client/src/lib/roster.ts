@@ -178,7 +178,7 @@ export function createRoster(context: RosterContext): Roster {
       shared.missed = undefined;
       if (!at) return;
       delivery.join(start);
-      if (isOpen && shared.acceptedAt !== undefined) delivery.accept(shared.tail);
+      if (isOpen && shared.acceptedAt !== undefined) delivery.accept(shared.tail, at);
       for (const received of (start ? missed?.events : latest && [latest]) ?? []) {
         delivery.event(undefined, { ...received, replayed: true });
       }

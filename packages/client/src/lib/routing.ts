@@ -78,7 +78,7 @@ export function createRouting(context: RoutingContext): Routing {
     const apart = rewind ?? named(event).some((other) => other !== entry && isAccepted(other) && other.apart);
     for (const other of named(event)) if (other === entry || apart) other.apart = apart;
     if (wasApart && !apart) join(entry);
-    for (const delivery of entry.deliveries) delivery.accept(entry.tail);
+    for (const delivery of entry.deliveries) delivery.accept(entry.tail, entry.at);
   };
 
   const onGap = (gap: Gap) => {

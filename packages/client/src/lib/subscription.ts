@@ -4,7 +4,7 @@ import type { Cursor, Gap as WireGap } from '@linefeed/shared/wire';
 import { parseCursor } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import type { Gate } from './gate.ts';
-import { isAtOrBefore } from './place.ts';
+import { isAtOrBefore, toText } from './place.ts';
 import type { Arrival, Settlement } from './settlement.ts';
 import { createStore, type Readable } from './store.ts';
 
@@ -70,6 +70,8 @@ export interface Subscription extends Readable<SubscriptionSnapshot> {
   (): void;
   /** Resolves once the server has accepted; rejects where it refuses, or where the subscription ends before. */
   readonly ready: Promise<void>;
+  /** Logged: the cursor it started from, once the server has accepted it. Given as `from`, it starts there again. */
+  readonly startCursor: () => string | undefined;
   [Symbol.dispose](): void;
 }
 
@@ -88,8 +90,8 @@ export interface Delivery {
   readonly restart: boolean | undefined;
   /** It joins an entry that was accepted before: what is from before `start`, or its own acceptance, is not for it. */
   readonly join: (start: Cursor | undefined) => void;
-  /** The log stood at `tail` then. */
-  readonly accept: (tail?: Cursor) => void;
+  /** The log stood at `tail` then, and the entry at `start`. */
+  readonly accept: (tail?: Cursor, start?: Cursor) => void;
   readonly event: (arrival: Arrival | undefined, received: Received) => void;
   readonly gap: (arrival: Arrival, gap: WireGap) => void;
   /** `finished`: the stream has ended; otherwise the server has no more to say. */
@@ -164,6 +166,8 @@ export function createDelivery(
   let handed = false;
   /** What was published or lost up to here is from before it joined. */
   let floor: Cursor | undefined;
+  /** Where its events start. */
+  let startedAt: Cursor | undefined;
   /** The caller has the state up to here by itself. */
   let fetched: Cursor | undefined;
 
@@ -274,6 +278,7 @@ export function createDelivery(
 
   const subscription = Object.assign(() => stop(), {
     ready,
+    startCursor: () => toText(startedAt),
     getSnapshot,
     subscribe,
     [Symbol.dispose]: stop,
@@ -289,9 +294,10 @@ export function createDelivery(
       fetched = start;
       joined = !start;
     },
-    accept(tail) {
+    accept(tail, start) {
       if (joined) floor = tail;
       joined = false;
+      startedAt ??= isAtOrBefore(start, floor) ? floor : start;
       resolve();
       if (!stopped && getSnapshot().status !== 'subscribed')
         change({ status: 'subscribed', error: undefined });

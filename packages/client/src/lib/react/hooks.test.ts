@@ -280,7 +280,13 @@ describe('enabled: false', () => {
     };
     const { script, page, wrap } = await start(Component);
     await accept(script, 'notice');
-    await act(async () => script.last().send(FRAME.gap, lost('e.9')));
+    // A server sends where it goes on after a gap.
+    const lose = async (to: string) =>
+      await act(async () => {
+        script.last().send(FRAME.gap, lost(to));
+        script.last().send(FRAME.bookmark, {}, to);
+      });
+    await lose('e.9');
     const show = async (next: boolean) => {
       seen.length = 0;
       enabled = next;
@@ -291,7 +297,7 @@ describe('enabled: false', () => {
     expect(await show(false)).toEqual(['idle e.9 undefined']);
     expect((await show(true))[0]).toBe('subscribing e.9 undefined');
     expect(seen.at(-1)).toBe('subscribed e.9 undefined');
-    await act(async () => script.last().send(FRAME.gap, lost('e.12')));
+    await lose('e.12');
     expect(seen.at(-1)).toBe('subscribed e.12 undefined');
     await show(false);
     await show(true);

@@ -22,7 +22,7 @@ export interface TopicOptions<C extends AnyChannel, K extends TopicName<C>, S, R
    * the state is `undefined`.
    */
   readonly select?: ((state: Exclude<Kept<C, K, NoInfer<S>, Given>, undefined>) => R) | undefined;
-  /** `false` unsubscribes and keeps the data; `true` again goes on behind the last event. Default: `true`. */
+  /** `false` unsubscribes and keeps the data; `true` resumes after the last event, or where it was accepted. Default: `true`. */
   readonly enabled?: boolean | undefined;
   /**
    * Where to start: `now`, `earliest`, a cursor, or of a stream the id of its last event. Another value starts anew,

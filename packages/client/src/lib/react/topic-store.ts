@@ -53,10 +53,13 @@ export function createTopicStore(
 ): TopicStore {
   const { params, initial, from, restart } = first;
   let state = initial;
+  /** The id of the last event, or the end of a gap that came after it. */
   let lastId: string | undefined;
+  /** Where the first subscription started: one that is hidden before its first event resumes from there. */
+  let start: string | undefined;
   let subscription: Subscription | undefined;
   let failure: LinefeedError | undefined;
-  /** The last one of the subscriptions before. */
+  /** The last one, of all subscriptions. */
   let gap: Gap | undefined;
   let selected: { readonly state: unknown; readonly select: unknown; readonly data: unknown } | undefined;
   let result: TopicResult<unknown> | undefined;
@@ -78,7 +81,7 @@ export function createTopicStore(
       // A run that gave no ids starts again from its beginning.
       if (lastId === undefined) state = initial;
       const options: SubscriptionOptions = {
-        from: lastId ?? from,
+        from: lastId ?? start ?? from,
         restart,
         // It may be given, and taken back, at each render.
         get onGap() {
@@ -100,12 +103,19 @@ export function createTopicStore(
         failure = error;
         return () => {};
       }
-      const unwatch = opened.subscribe(listener);
+      const unwatch = opened.subscribe(() => {
+        const { gap: found } = opened.getSnapshot();
+        if (found && found !== gap) {
+          gap = found;
+          lastId = found.to;
+        }
+        listener();
+      });
       subscription = opened;
       return () => {
         unwatch();
         opened();
-        gap = opened.getSnapshot().gap ?? gap;
+        start ??= opened.startCursor();
         subscription = undefined;
       };
     },
@@ -116,7 +126,7 @@ export function createTopicStore(
         data: select(options.select),
         status: isIdle ? 'idle' : (snapshot?.status ?? (failure ? 'failed' : 'subscribing')),
         error: isIdle ? undefined : (snapshot?.error ?? failure),
-        gap: snapshot?.gap ?? gap,
+        gap,
       };
       if (
         !result ||
