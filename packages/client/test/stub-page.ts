@@ -10,6 +10,7 @@ export function stubPage(visibility: DocumentVisibilityState = 'visible'): StubP
   const page = new EventTarget();
   const document = Object.assign(new EventTarget(), { visibilityState: visibility });
   vi.stubGlobal('addEventListener', page.addEventListener.bind(page));
+  vi.stubGlobal('removeEventListener', page.removeEventListener.bind(page));
   vi.stubGlobal('document', document);
   return {
     fire: (type) => void (type === 'resume' ? document : page).dispatchEvent(new Event(type)),

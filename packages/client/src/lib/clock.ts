@@ -1,5 +1,10 @@
 /** Time and chance: the only file that sets timers. */
 
+/** Runs `task` in a microtask. Fake timers of test runners replace `queueMicrotask`, and then nothing would run. */
+export function soon(task: () => void): void {
+  void Promise.resolve().then(task);
+}
+
 /** What the client takes time and chance from. */
 export interface Clock {
   /** Wall clock, milliseconds since 1970: it goes on while the machine sleeps, as timers do not. */

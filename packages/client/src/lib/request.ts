@@ -14,6 +14,24 @@ export function toOpeningUrl({ url, entries, cursor }: Opening): string {
 // An error page that does not come must not keep its status from us.
 const EXCERPT_MS = 1_000;
 
+/** @throws LinefeedError `invalid_option` naming what this platform lacks: asked again, it lacks it still. */
+export function needs(parts: Readonly<Record<string, unknown>>): void {
+  for (const [name, part] of Object.entries(parts)) {
+    if (part) continue;
+    const message = `There is no ${name} here: load a polyfill of it${name === 'fetch' ? ', or give one as the option fetch' : ''}.`;
+    throw new LinefeedError('invalid_option', message);
+  }
+}
+
+/** Not by `URL.canParse`, and not by `URL` alone: that of React Native lacks the one, and takes any text. */
+function isAbsolute(url: string): boolean {
+  try {
+    return new URL(url).href !== '' && /^[a-z][a-z\d+.-]*:/i.test(url);
+  } catch {
+    return false;
+  }
+}
+
 /** Sends a request with headers asked for afresh. A body travels as text/plain: JSON would cost a CORS preflight. */
 export async function send(
   { url: base, headers, credentials, fetch = globalThis.fetch }: RequestOptions,
@@ -22,7 +40,8 @@ export async function send(
   signal: AbortSignal | null,
   method: string = body ? 'POST' : 'GET',
 ): Promise<Response> {
-  if (fetch === globalThis.fetch && !globalThis.location && !URL.canParse(base)) {
+  needs({ fetch, Headers: globalThis.Headers });
+  if (fetch === globalThis.fetch && !globalThis.location && !isAbsolute(base)) {
     const message = `There is no page here that ${base} is relative to: give an absolute url.`;
     throw new LinefeedError('invalid_option', message);
   }

@@ -1,6 +1,6 @@
 /** The list of subscriptions: who shares an entry, what an opening asks for, and what changes while it is open. */
 import { encodeAddress, parseCursor, type Cursor } from '@linefeed/shared/wire';
-import type { Clock } from './clock.ts';
+import { soon, type Clock } from './clock.ts';
 import type { Connection } from './connection.ts';
 import { createControl, sendChange } from './control.ts';
 import { isAtOrBefore, toEntry, toFrom, toOpening, toOrder, type Place } from './place.ts';
@@ -224,7 +224,7 @@ export function createRoster(context: RosterContext): Roster {
       woken ||= wake === true;
       if (scheduled) return;
       scheduled = true;
-      queueMicrotask(() => {
+      soon(() => {
         const { state } = connection.getSnapshot();
         const isOver = state === 'closed' || state === 'failed';
         // Only who subscribes wakes a connection that failed.

@@ -2,7 +2,7 @@
 import { LinefeedError, type Issue, type Schema } from '@linefeed/shared';
 import type { Cursor, Gap as WireGap } from '@linefeed/shared/wire';
 import { parseCursor } from '@linefeed/shared/wire';
-import type { Clock } from './clock.ts';
+import { soon, type Clock } from './clock.ts';
 import type { Gate } from './gate.ts';
 import { isAtOrBefore, toText } from './place.ts';
 import type { Arrival, Settlement } from './settlement.ts';
@@ -157,7 +157,7 @@ export function createDelivery(
   const queue: Item[] = [];
   // A handler that ran within `subscribe()` could not unsubscribe: its caller has nothing to call yet.
   let running: Item | undefined = { arrival: undefined };
-  queueMicrotask(() => work(next()));
+  soon(() => work(next()));
   let cancelRetry = () => {};
   let holding = false;
   let stopped = false;

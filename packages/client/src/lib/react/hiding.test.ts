@@ -16,7 +16,10 @@ const { Provider, useTopic }: Hooks<Board> = createHooks<Board>();
 /** Two ways to take a component from its subscription and give it back. */
 const ways: Record<string, (isShown: boolean, from: string | undefined) => ReactNode> = {
   'hidden by <Activity>': (isShown, from) =>
-    h(Activity, { mode: isShown ? 'visible' : 'hidden' }, h(Numbers, { enabled: true, from })),
+    h(Activity, {
+      mode: isShown ? 'visible' : 'hidden',
+      children: h(Numbers, { enabled: true, from }),
+    }),
   'not enabled': (isShown, from) => h(Numbers, { enabled: isShown, from }),
 };
 
@@ -140,7 +143,8 @@ it('a stream that is hidden before its first event starts from its beginning', a
   const Report = () => String(useTopic('report').data);
   const script = createScript();
   const client = script.client as Client<Board>;
-  const wrap = (mode: 'visible' | 'hidden') => h(Provider, { client }, h(Activity, { mode }, h(Report)));
+  const wrap = (mode: 'visible' | 'hidden') =>
+    h(Provider, { client }, h(Activity, { mode, children: h(Report) }));
   const page = await mount(wrap('visible'));
   await act(async () => await script.settle());
   await act(async () => {

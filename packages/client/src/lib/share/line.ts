@@ -8,6 +8,7 @@ import {
   type Subscribed,
   type SubscriptionEntry,
 } from '@linefeed/shared/wire';
+import { soon } from '../clock.ts';
 import type { Ending, Opening, Transport, TransportConnection, TransportSink } from '../transport.ts';
 import { isAtOrBefore, toText } from '../place.ts';
 import { networkError } from '../request.ts';
@@ -175,7 +176,7 @@ export function createLine({ id, opening, sink, logged, post, onCrowded, onEnd }
         names.delete(event);
       }
       post({ change: { add: toUpstream(add), remove } });
-      queueMicrotask(() => {
+      soon(() => {
         for (const event of remove) hand([FRAME.end, JSON.stringify({ address: event, n }), '']);
       });
       return Promise.resolve(202);

@@ -7,7 +7,7 @@ import {
   type Hello,
   type SubscriptionEntry,
 } from '@linefeed/shared/wire';
-import type { Clock } from '../clock.ts';
+import { soon, type Clock } from '../clock.ts';
 import { createControl } from '../control.ts';
 import { networkError } from '../request.ts';
 import type { Ending, Opening, TransportConnection, TransportSink } from '../transport.ts';
@@ -81,7 +81,7 @@ export function createRelay(options: RelayOptions): Relay {
 
   /** At the end of this tick what is wanted is asked for, and what is said is posted. */
   const schedule = () =>
-    queueMicrotask(() => {
+    soon(() => {
       if (lines.size === 0) drop();
       else if (upstream) control.flush();
       else if (waiting.size > 0) start();

@@ -3,6 +3,7 @@ import type { AnyChannel } from '@linefeed/shared';
 import { invalidOption } from '@linefeed/shared/wire';
 import { createClient, type Client, type ClientOptions } from '../client.ts';
 import { systemClock } from '../clock.ts';
+import { listen } from '../page.ts';
 import { fetchTransport } from '../transports/fetch.ts';
 import { createTab, type Surroundings, type Tab } from './tab.ts';
 
@@ -26,8 +27,8 @@ function surroundings(): Surroundings | undefined {
     openChannel: (name) => new BroadcastChannel(name),
     isHidden: () => document.visibilityState === 'hidden',
     onAway(task, signal) {
-      globalThis.addEventListener('pagehide', task, { signal });
-      document.addEventListener('freeze', task, { signal });
+      const stop = listen(globalThis, ['pagehide'], task, listen(document, ['freeze'], task));
+      signal.addEventListener('abort', stop);
     },
   };
 }

@@ -1,5 +1,5 @@
 /** A tab among others: who leads, and what its lines and its relay say and hear. */
-import type { Clock } from '../clock.ts';
+import { soon, type Clock } from '../clock.ts';
 import { sendChange } from '../control.ts';
 import { networkError } from '../request.ts';
 import type { Opening, Transport } from '../transport.ts';
@@ -58,7 +58,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
     const to = channel;
     to?.postMessage(message);
     // A channel tells everybody but itself.
-    queueMicrotask(() => to === channel && receive(message));
+    soon(() => to === channel && receive(message));
   };
 
   const receive = (message: Message) => {
@@ -213,7 +213,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
       });
       lines.set(lineId, line);
       // A transport calls nothing before it has returned.
-      queueMicrotask(() => {
+      soon(() => {
         if (!lines.has(lineId)) return;
         if (!stay && !refused) join();
         else if (refused) line.part(base);

@@ -1,6 +1,7 @@
 /** The native transport: the browser's own EventSource, which never reconnects by itself here. */
 import { LinefeedError } from '@linefeed/shared';
 import { FRAME } from '@linefeed/shared/wire';
+import { soon } from '../clock.ts';
 import { networkError, send, toEnding, toOpeningUrl, toRequestError } from '../request.ts';
 import type { Ending, Transport } from '../transport.ts';
 
@@ -66,7 +67,7 @@ export function eventSourceTransport(options: EventSourceTransportOptions = {}):
         );
     };
     const refuse = (fault: string, cause?: unknown) =>
-      queueMicrotask(() => end({ error: new LinefeedError('invalid_option', fault, { cause }) }));
+      soon(() => end({ error: new LinefeedError('invalid_option', fault, { cause }) }));
     const { EventSource = globalThis.EventSource } = options;
     const fault = opening.headers
       ? 'EventSource sends no headers: use fetchTransport(), cookies, or a token in the url.'
@@ -84,7 +85,7 @@ export function eventSourceTransport(options: EventSourceTransportOptions = {}):
       }
       for (const name of Object.values(FRAME)) listen(name);
       // A server may send an event called `error`, which is no failure of the connection.
-      source?.addEventListener('error', (event) => event instanceof MessageEvent || onError());
+      source?.addEventListener('error', (event) => 'data' in event || onError());
     }
     return { close, listen, framesOnly: true };
   };

@@ -1,7 +1,7 @@
 /** The default transport: a streaming fetch through the event stream parser. */
 import { LinefeedError } from '@linefeed/shared';
 import { createEventStreamParser } from '../event-stream-parser.ts';
-import { networkError, send, toEnding, toOpeningUrl, toRequestError } from '../request.ts';
+import { needs, networkError, send, toEnding, toOpeningUrl, toRequestError } from '../request.ts';
 import type { Ending, Transport } from '../transport.ts';
 
 export interface FetchTransportOptions {
@@ -11,6 +11,8 @@ export interface FetchTransportOptions {
 
 // Some proxies and servers refuse a longer request line.
 const MAX_GET_LENGTH = 2_000;
+const NO_STREAM =
+  'This fetch does not stream: its responses have no body. Give one that does as the option fetch, or use eventSourceTransport().';
 
 /** Streams over `fetch`: headers, status codes and long subscription lists work, and every byte is a sign of life. */
 export function fetchTransport({ maxFrameLength = 2 ** 22 }: FetchTransportOptions = {}): Transport {
@@ -21,13 +23,15 @@ export function fetchTransport({ maxFrameLength = 2 ** 22 }: FetchTransportOptio
     const read = async (): Promise<Ending> => {
       const { entries: topics, cursor } = opening;
       const url = toOpeningUrl(opening);
+      needs({ TextDecoder: globalThis.TextDecoder });
       const response = await (url.length > MAX_GET_LENGTH
         ? send(opening, opening.url, { topics, last_event_id: cursor }, signal)
         : send(opening, url, undefined, signal));
       const refusal = await toEnding(response);
       if (refusal) return refusal;
       const parse = createEventStreamParser(sink, maxFrameLength);
-      const reader = response.body!.getReader();
+      if (!response.body) throw new LinefeedError('invalid_option', NO_STREAM);
+      const reader = response.body.getReader();
       for (;;) {
         const { done, value } = await reader.read();
         if (done || signal.aborted) return { error: networkError('The response ended.') };

@@ -1,0 +1,128 @@
+import { defineChannel, type AnyChannel, type LinefeedError } from '@linefeed/shared';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import { createScript } from '../../test/scripted-transport.ts';
+import { createClient, type ClientOptions } from './client.ts';
+import { createTestClient } from './testing/test-client.ts';
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.useRealTimers();
+});
+
+const HEAD = { status: 200, headers: { 'content-type': 'text/event-stream' } };
+
+/** The error of a client that has failed, and how often it has asked. */
+async function fail(options: Partial<ClientOptions> = {}): Promise<LinefeedError> {
+  const client = createClient<AnyChannel>({
+    url: 'http://localhost/events',
+    retry: { baseMs: 1, floorMs: 1, capMs: 1, maxAttempts: 3 },
+    onError: () => {},
+    ...options,
+  });
+  client.subscribe('a', () => {});
+  const { getSnapshot, subscribe } = client.connection;
+  const { error } = await new Promise<ReturnType<typeof getSnapshot>>((resolve) => {
+    subscribe(() => getSnapshot().state === 'failed' && resolve(getSnapshot()));
+  });
+  client.close();
+  return error!;
+}
+
+describe('a platform that lacks something', () => {
+  it.each(['fetch', 'Headers', 'TextDecoder'])('fails the client at once and names it: %s', async (name) => {
+    const answer = () => Promise.resolve(new Response('', HEAD));
+    vi.stubGlobal(name, undefined);
+    expect(await fail(name === 'fetch' ? {} : { fetch: answer })).toMatchObject({
+      code: 'invalid_option',
+      retryable: false,
+      attempt: 1,
+      message: expect.stringContaining(`There is no ${name} here: load a polyfill of it`) as string,
+    });
+  });
+
+  it('fails the client at once where fetch gives no stream', async () => {
+    // As fetch of React Native does, and the polyfill that pages load into jsdom.
+    const answer = () =>
+      Promise.resolve(Object.defineProperty(new Response('', HEAD), 'body', { value: undefined }));
+    expect(await fail({ fetch: answer })).toMatchObject({
+      code: 'invalid_option',
+      retryable: false,
+      attempt: 1,
+      message: expect.stringContaining('does not stream') as string,
+    });
+  });
+
+  it.each([
+    // React Native before it had `canParse`, and its class that takes any text.
+    ['without canParse', class extends URL {}, { canParse: undefined }],
+    [
+      'with a URL that takes any text',
+      class {
+        readonly href: string;
+        constructor(text: string) {
+          this.href = text;
+        }
+      },
+      {},
+    ],
+  ])('reads an absolute url %s, and refuses a relative one', async (_, Class, statics) => {
+    vi.stubGlobal('URL', Object.assign(Class, statics));
+    const asked: unknown[] = [];
+    vi.stubGlobal('fetch', (url: unknown) => {
+      asked.push(url);
+      return Promise.resolve(new Response('', { status: 404 }));
+    });
+    expect(await fail({ url: '/events' })).toMatchObject({ code: 'invalid_option', attempt: 1 });
+    expect(asked).toEqual([]);
+    expect(await fail()).toMatchObject({ code: 'http_status' });
+    expect(asked).toEqual([expect.stringMatching(/^http:\/\/localhost\/events\?topic=a/)]);
+  });
+});
+
+it('a client listens on a page that refuses the AbortSignal of another realm, and stops', async () => {
+  const page = new EventTarget();
+  let listeners = 0;
+  // As jsdom does, where a test environment has put the AbortController of Node in its place.
+  const refuse = (options: unknown) => {
+    if (typeof options === 'object' && options !== null && 'signal' in options)
+      throw new TypeError("member signal is not of type 'AbortSignal'.");
+  };
+  const add = (type: string, listener: EventListener, options?: unknown) => {
+    refuse(options);
+    listeners += 1;
+    page.addEventListener(type, listener);
+  };
+  const remove = (type: string, listener: EventListener) => {
+    listeners -= 1;
+    page.removeEventListener(type, listener);
+  };
+  vi.stubGlobal('addEventListener', add);
+  vi.stubGlobal('removeEventListener', remove);
+  vi.stubGlobal('document', {
+    visibilityState: 'visible',
+    addEventListener: add,
+    removeEventListener: remove,
+  });
+  const script = createScript();
+  script.client.subscribe('a', () => {});
+  await script.settle();
+  script.last().lose();
+  expect(script.attempts).toHaveLength(1);
+  page.dispatchEvent(new Event('online'));
+  expect(script.attempts).toHaveLength(2);
+  expect(listeners).toBeGreaterThan(0);
+  script.client.close();
+  expect(listeners).toBe(0);
+});
+
+it('a test client delivers while fake timers stand in for every timer and microtask', async () => {
+  const board = defineChannel({ notice: z.string() });
+  vi.useFakeTimers({ toFake: ['queueMicrotask', 'setTimeout', 'setInterval', 'setImmediate', 'Date'] });
+  const { client, emit } = createTestClient(board);
+  const got: string[] = [];
+  client.subscribe('notice', (text) => got.push(text));
+  await emit('notice', 'hello');
+  expect(got).toEqual(['hello']);
+  client.close();
+});
