@@ -178,10 +178,15 @@ async function* follow(
         `from: ${JSON.stringify(from)} is no cursor; did you mean "now" (the default) or "earliest"? With onGap it is a gap.`,
       );
     }
-    throw new LinefeedError(
-      'hole',
-      `Events of ${address} between ${gap.from} and ${gap.to} are no longer held (${reason}).`,
-      { address },
-    );
+    refuseGap(gap);
   }
+}
+
+/** @throws LinefeedError `hole` */
+export function refuseGap({ address, from, to, reason }: Gap): never {
+  throw new LinefeedError(
+    'hole',
+    `Events of ${address} between ${from} and ${to} are no longer held (${reason}).`,
+    { address },
+  );
 }

@@ -21,7 +21,7 @@ import { checkAddressSize } from '../params.ts';
 import { toReportedRefusal } from '../exchange.ts';
 import type { FeedCore } from '../feed.ts';
 import type { Feed } from '../feed-types.ts';
-import { followLog } from '../follow.ts';
+import { followLog, refuseGap } from '../follow.ts';
 import { encodePayload } from '../publisher.ts';
 import { pullSource, untilAborted } from '../source.ts';
 import { readYield } from '../stream-run.ts';
@@ -209,7 +209,8 @@ async function* serve(
       }
     } else {
       const isLatest = definition.keep === 'latest';
-      const onGap = ignoreGaps ? () => undefined : undefined;
+      // The last event id is the client's: one that cannot be read is a gap, not an option of this server.
+      const onGap = ignoreGaps ? () => undefined : refuseGap;
       const options = { from: lastEventId, signal: session.signal, onGap, isLatest };
       for await (const { data, cursor } of followLog(core, address, options)) {
         assertLive();
