@@ -37,8 +37,15 @@ describe('a platform that lacks something', () => {
       code: 'invalid_option',
       retryable: false,
       attempt: 1,
-      message: expect.stringContaining(`There is no ${name} here: load a polyfill of it`) as string,
+      message: expect.stringContaining(`There is no ${name} here: load a polyfill`) as string,
     });
+  });
+
+  it('names everything that is missing at once', async () => {
+    for (const name of ['fetch', 'TextDecoder']) vi.stubGlobal(name, undefined);
+    expect((await fail()).message).toBe(
+      'There is no fetch, no TextDecoder here: load a polyfill, or give fetch as an option.',
+    );
   });
 
   it('fails the client at once where fetch gives no stream', async () => {

@@ -16,11 +16,10 @@ const EXCERPT_MS = 1_000;
 
 /** @throws LinefeedError `invalid_option` naming what this platform lacks: asked again, it lacks it still. */
 export function needs(parts: Readonly<Record<string, unknown>>): void {
-  for (const [name, part] of Object.entries(parts)) {
-    if (part) continue;
-    const message = `There is no ${name} here: load a polyfill of it${name === 'fetch' ? ', or give one as the option fetch' : ''}.`;
-    throw new LinefeedError('invalid_option', message);
-  }
+  const missing = Object.keys(parts).filter((name) => !parts[name]);
+  if (missing.length === 0) return;
+  const message = `There is no ${missing.join(', no ')} here: load a polyfill${parts['fetch'] ? '' : ', or give fetch as an option'}.`;
+  throw new LinefeedError('invalid_option', message);
 }
 
 /** Not by `URL.canParse`, and not by `URL` alone: that of React Native lacks the one, and takes any text. */

@@ -23,7 +23,8 @@ export function fetchTransport({ maxFrameLength = 2 ** 22 }: FetchTransportOptio
     const read = async (): Promise<Ending> => {
       const { entries: topics, cursor } = opening;
       const url = toOpeningUrl(opening);
-      needs({ TextDecoder: globalThis.TextDecoder });
+      const { fetch, Headers, TextDecoder } = globalThis;
+      needs({ fetch: opening.fetch ?? fetch, Headers, TextDecoder });
       const response = await (url.length > MAX_GET_LENGTH
         ? send(opening, opening.url, { topics, last_event_id: cursor }, signal)
         : send(opening, url, undefined, signal));
