@@ -1,4 +1,5 @@
 /** Unit tests run; type tests are compiled. */
+import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { leftOut } from './scripts/lib/programs.ts';
 
@@ -15,6 +16,26 @@ export default defineConfig({
             'bench/lib/*.test.ts',
           ],
           exclude: [...configDefaults.exclude, ...leftOut('unit')],
+          setupFiles: ['scripts/vitest-setup.ts'],
+          testTimeout: 15_000,
+          unstubGlobals: true,
+          restoreMocks: true,
+        },
+      },
+      {
+        // The tests of the hooks again, on the oldest React that they support.
+        resolve: {
+          alias: ['react', 'react-dom'].map((name) => ({
+            find: new RegExp(`^${name}(?=/|$)`),
+            replacement: fileURLToPath(
+              new URL(`packages/client/test/react-18/node_modules/${name}`, import.meta.url),
+            ),
+          })),
+        },
+        test: {
+          name: 'react-18',
+          include: ['packages/client/src/lib/react/{hooks,version}.test.ts'],
+          env: { REACT_MAJOR: '18' },
           setupFiles: ['scripts/vitest-setup.ts'],
           testTimeout: 15_000,
           unstubGlobals: true,

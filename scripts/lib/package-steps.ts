@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ROOT, runCommand } from './command.ts';
 import { compareExportNames, keepExportNames, readExportNames } from './export-names.ts';
+import { checkNpmInstall } from './npm-install.ts';
 import {
   buildPackage,
   documentsOf,
@@ -66,6 +67,7 @@ export async function packageStep(context: StepContext): Promise<void> {
     for (const each of packages) await checkTarball(each, installation, context);
     await checkImports(packages, installation, context);
     await checkDeclarations(packages, installation, context);
+    await checkNpmInstall(installation, context);
     checkNames(packages, installation, context);
   });
 }

@@ -44,7 +44,7 @@ export const STEPS: readonly Step[] = [
   { name: 'unit', about: 'unit tests and type tests (vitest)', cores: TWO_CORES, run: unitStep },
   {
     name: 'package',
-    about: 'what would be published: build, publint, attw, imports, names',
+    about: 'what would be published: build, publint, attw, imports, npm install, names',
     cores: 1,
     writes: 'dist',
     run: packageStep,

@@ -8,7 +8,7 @@ import {
   type QueryClient,
   type QueryKey,
 } from '@tanstack/react-query';
-import { useEffect, useLayoutEffect, useRef } from 'react';
+import { useEffect, useInsertionEffect, useRef } from 'react';
 import type { Client } from '../client.ts';
 import { isAtOrBefore } from '../place.ts';
 import type { ParamsOption } from '../react/options.ts';
@@ -77,7 +77,7 @@ export function useFollow<
   const address = encodeAddress(topic, loose.params as object | undefined);
   const hash = hashKey(loose.query.queryKey);
   const latest = useRef(loose);
-  useLayoutEffect(() => {
+  useInsertionEffect(() => {
     latest.current = loose;
   });
   useEffect(

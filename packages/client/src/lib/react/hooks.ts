@@ -5,7 +5,7 @@ import {
   createContext,
   createElement,
   useContext,
-  useLayoutEffect,
+  useInsertionEffect,
   useState,
   useSyncExternalStore,
   type ReactElement,
@@ -65,7 +65,8 @@ export function createHooks<C extends AnyChannel>(): Hooks<C> {
     if (kept.client !== client || kept.address !== address || kept.from !== options.from) {
       keep((store = create()));
     }
-    useLayoutEffect(() => {
+    // Not a layout effect: React 18 warns of each one that a server renders.
+    useInsertionEffect(() => {
       store.options = options;
     });
     const read = () => store.read(options);
@@ -73,7 +74,7 @@ export function createHooks<C extends AnyChannel>(): Hooks<C> {
   };
 
   return {
-    Provider: ({ client, children }) => createElement(Context, { value: client }, children),
+    Provider: ({ client, children }) => createElement(Context.Provider, { value: client }, children),
     useTopic: useLooseTopic as unknown as Hooks<C>['useTopic'],
     useConnectionState() {
       const { subscribe, getSnapshot } = useClient().connection;
