@@ -1029,6 +1029,23 @@ describe('refusals', () => {
     expect(wrong.errors).toMatchObject([{ code: 'invalid_option' }]);
   });
 
+  it.each([
+    ['first', '/events?topic=other&topic=notice'],
+    ['last', '/events?topic=notice&topic=other'],
+  ])(
+    'answers a list that is refused whole as one to ask for again, where an entry that is %s can be',
+    async (_, target) => {
+      const { ask } = createBench({
+        onError: () => undefined,
+        authorize({ topic }) {
+          if (topic === 'other') throw Object.assign(new Error('The database is away.'), { status: 503 });
+          return false;
+        },
+      });
+      expect((await ask(target)).status).toBe(503);
+    },
+  );
+
   it('refuses with 403 what authorize refuses, and runs it for replayed addresses too', async () => {
     const { ask } = createBench({ authorize: ({ address }) => address !== 'notice' });
     expect((await ask('/events/notice')).status).toBe(403);

@@ -163,7 +163,11 @@ export class FeedCore implements ConnectionHost {
       taken: NOTHING,
       alone,
     });
-    if (admitted.length === 0) return toProblem(refused[0]!.error, visitor.headers);
+    if (admitted.length === 0) {
+      // A client gives up at a status that is final, and with it every entry.
+      const { error } = refused.find((entry) => entry.error.retryable) ?? refused[0]!;
+      return toProblem(error, visitor.headers);
+    }
     const streams = admitted.filter(({ definition }) => definition.kind === 'stream');
     // Alone, data without ids cannot be gone on with: nothing to run, nothing to come back for.
     if (alone && streams.length === 1 && readStreamResume(streamFrom(streams[0]!)).type === 'begun') {
