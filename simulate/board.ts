@@ -1,6 +1,25 @@
 /** The contract of the simulated world. Every payload names itself, so that two are never the same. */
 import { defineChannel, stream, topic } from '@linefeed/shared';
+import type { Feed } from '@linefeed/server';
 import * as z from 'zod';
+
+/** How a source behaves. */
+export const MOODS = [
+  /** Each step takes some time; it may throw at each, and goes on from its last id. */
+  'steady',
+  /** Everything is written in the first step. */
+  'sync',
+  /** It stops somewhere, and does not hear its signal. */
+  'deaf',
+  /** It never opens. */
+  'pending',
+  /** It throws before its first value. */
+  'broken',
+  /** It fails at times, and asks for a retry. */
+  'retryable',
+] as const;
+
+export type Mood = (typeof MOODS)[number];
 
 const Named = z.object({ n: z.number() });
 
@@ -9,7 +28,10 @@ export const board = defineChannel({
   secret: Named,
   room: topic({ params: z.object({ name: z.string() }), data: Named }),
   price: topic({ params: z.object({ symbol: z.string() }), data: Named, keep: 'latest' }),
-  steps: stream({ params: z.object({ to: z.number() }), data: z.object({ step: z.number() }) }),
+  steps: stream({
+    params: z.object({ to: z.number(), mood: z.enum(MOODS), run: z.string() }),
+    data: z.object({ step: z.number() }),
+  }),
 });
 
 export type Board = typeof board;
@@ -29,3 +51,13 @@ export const ADDRESSES: readonly LoggedAddress[] = [
   { topic: 'price', params: { symbol: 'X' }, address: 'price?symbol=X', keep: 'latest' },
   { topic: 'price', params: { symbol: 'Y' }, address: 'price?symbol=Y', keep: 'latest' },
 ];
+
+/** What `context` makes of a request. */
+export interface Visitor {
+  readonly request: number;
+  readonly user: string;
+  readonly principal: string;
+  readonly expiresAt?: number | undefined;
+}
+
+export type WorldFeed = Feed<Board, Visitor>;

@@ -2,7 +2,7 @@
 import type { Published, SimLog } from './log.ts';
 
 /** A place in the history of one address. */
-interface Place {
+export interface Place {
   readonly epoch: string;
   readonly position: number;
 }
@@ -108,13 +108,13 @@ export function createOrderChecker(fail: (what: string) => void): OrderChecker {
   };
 }
 
-function toPlace(cursor: string): Place | undefined {
+export function toPlace(cursor: string): Place | undefined {
   const [epoch, position] = cursor.split('~')[0]!.split('.');
   return epoch === undefined || position === undefined
     ? undefined
     : { epoch, position: parseInt(position, 36) };
 }
 
-function toText({ epoch, position }: Place): string {
+export function toText({ epoch, position }: Place): string {
   return `${epoch}.${position.toString(36)}`;
 }

@@ -12,6 +12,10 @@ export interface SimClock {
   advance(ms: number): Promise<void>;
   /** Timers that are set. */
   readonly pending: number;
+  /** To be called with each look at the world. @throws where nothing else happens: somebody loops without progress. */
+  look(): void;
+  /** Told of what a timer or a deferred call throws. In a real process it would be the end. */
+  onStray: (error: unknown) => void;
 }
 
 interface Alarm {
@@ -21,12 +25,23 @@ interface Alarm {
 }
 
 const START_MS = Date.UTC(2026, 0, 1);
+/** Looks in one turn of the event loop. The busiest turn of an honest world has some thousands. */
+const MAX_LOOKS = 50_000;
+/** Turns without time passing. */
+const MAX_TURNS = 5_000;
 
 export function createSimClock(random: () => number): SimClock {
   let now = 0;
   let order = 0;
   const alarms: Alarm[] = [];
   let deferred: Array<() => void> = [];
+  let looks = 0;
+
+  const look = (): void => {
+    looks += 1;
+    if (looks > MAX_LOOKS)
+      throw new Error(`more than ${MAX_LOOKS} looks in one turn: a loop without progress`);
+  };
 
   const after = (ms: number, call: () => void): (() => void) => {
     const alarm: Alarm = { at: now + Math.max(0, ms), order: (order += 1), call };
@@ -38,17 +53,33 @@ export function createSimClock(random: () => number): SimClock {
     };
   };
 
+  const guarded = (call: () => void): void => {
+    try {
+      call();
+    } catch (error) {
+      sim.onStray(error);
+    }
+  };
+
   /** Nothing here does real I/O, so one turn of the event loop settles every promise there is. */
   async function settle(): Promise<void> {
+    let turns = 0;
     do {
+      looks = 0;
+      turns += 1;
+      if (turns > MAX_TURNS)
+        throw new Error(`more than ${MAX_TURNS} turns at one time: a loop without progress`);
       const calls = deferred;
       deferred = [];
-      for (const call of calls) call();
+      for (const call of calls) guarded(call);
       await new Promise<void>((resolve) => void setImmediate(resolve));
     } while (deferred.length > 0);
   }
 
-  return {
+  const sim: SimClock = {
+    onStray(error) {
+      throw error;
+    },
     now: () => now,
     after,
     sleep: (ms) => new Promise((resolve) => void after(ms, resolve)),
@@ -63,18 +94,20 @@ export function createSimClock(random: () => number): SimClock {
     get pending() {
       return alarms.length;
     },
+    look,
     async advance(ms) {
       const end = now + ms;
       await settle();
       while (alarms.length > 0 && alarms[0]!.at <= end) {
         const alarm = alarms.shift()!;
         now = Math.max(now, alarm.at);
-        alarm.call();
+        guarded(alarm.call);
         await settle();
       }
       now = end;
     },
   };
+  return sim;
 }
 
 /** Numbers in [0, 1) that a seed decides, with what is drawn from them. */

@@ -145,6 +145,24 @@ export const FAULTS: readonly Fault[] = [
     find: "((cursor || isOpen) && event === undefined ? 'now' : undefined)",
     replace: 'undefined',
   },
+  {
+    name: 'client: calls a handler within subscribe',
+    file: 'client/src/lib/subscription.ts',
+    find: 'queueMicrotask(() => work(next()));',
+    replace: 'running = undefined;',
+  },
+  {
+    name: 'client: uses a kept cursor up where a subscription has a start of its own',
+    file: 'client/src/lib/roster.ts',
+    find: 'own ? toFrom(from) : restored(address)',
+    replace: '[restored(address)].map((kept) => (own ? toFrom(from) : kept))[0]',
+  },
+  {
+    name: 'does not leave a source that never settles',
+    file: 'server/src/lib/source.ts',
+    find: "session.addEventListener('abort', cancel, { once: true });",
+    replace: '',
+  },
 ];
 
 /** Plants a fault in this process, before the file is loaded. */

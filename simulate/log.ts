@@ -32,19 +32,27 @@ interface Tail {
   closed: boolean;
 }
 
+/** What a log that cannot be read throws. */
+export const LOG_FAILURE = 'the log cannot be read';
+
 export class SimLog implements Log {
   /** Everything ever appended, by epoch and address, in order. */
   readonly history: Map<string, Map<string, Published[]>> = new Map();
   readonly #clock: SimClock;
   readonly #chance: Chance;
   readonly #maxEvents: number;
+  readonly #isSlow: boolean;
   readonly #tails = new Set<Tail>();
   #inner: Log;
   #entries: LogEntry[] = [];
 
-  constructor(clock: SimClock, chance: Chance) {
+  /** The end of the world is near: it does not fail any more. */
+  calm = false;
+
+  constructor(clock: SimClock, chance: Chance, isSlow: boolean) {
     this.#clock = clock;
     this.#chance = chance;
+    this.#isSlow = isSlow;
     this.#maxEvents = chance.pick([20, 60, 300]);
     this.#inner = this.#start([]);
   }
@@ -55,10 +63,15 @@ export class SimLog implements Log {
 
   async append(entries: readonly LogEntry[], options?: AppendOptions): Promise<Appended> {
     if (this.#chance.is(0.3)) await this.#clock.sleep(this.#chance.between(1, 20));
-    return this.#inner.append(entries, options);
+    const appended = await this.#inner.append(entries, options);
+    // What it says was true when it was appended. The log may start anew before its caller knows.
+    if (this.#isSlow) await this.#pause();
+    return appended;
   }
 
   async read(query: ReadQuery): Promise<ReadPage> {
+    this.#clock.look();
+    if (this.#isSlow) this.#failAtTimes();
     const limit = Math.min(query.limit, this.#chance.between(1, 30));
     if (this.#chance.is(0.5)) await this.#clock.sleep(this.#chance.between(1, 30));
     const page = await this.#inner.read({ ...query, limit });
@@ -67,14 +80,35 @@ export class SimLog implements Log {
     return page;
   }
 
-  position(): string {
+  position(): string | Promise<string> {
+    return this.#isSlow ? this.#askPosition() : this.tip();
+  }
+
+  async #askPosition(): Promise<string> {
+    this.#failAtTimes();
+    await this.#pause();
+    const position = this.tip();
+    await this.#pause();
+    return position;
+  }
+
+  /** Where the log stands now, for those who look at the world from outside. */
+  tip(): string {
     return this.#inner.position() as string;
+  }
+
+  async #pause(): Promise<void> {
+    if (this.#chance.is(0.7)) await this.#clock.sleep(this.#chance.pick([1, 5, 30, 200]));
+  }
+
+  #failAtTimes(): void {
+    if (!this.calm && this.#chance.is(0.01)) throw new Error(LOG_FAILURE);
   }
 
   tail(listener: TailListener): { position: string; close(): void } {
     const tail: Tail = {
       listener,
-      lagMs: this.#chance.pick([0, 0, 5, 40]),
+      lagMs: this.#chance.pick(this.#isSlow ? [0, 40, 400] : [0, 0, 5, 40]),
       epoch: this.epoch,
       generation: 0,
       busyUntil: 0,
@@ -83,7 +117,7 @@ export class SimLog implements Log {
     };
     this.#tails.add(tail);
     return {
-      position: this.position(),
+      position: this.tip(),
       close: () => {
         tail.closed = true;
         this.#tails.delete(tail);
@@ -94,6 +128,13 @@ export class SimLog implements Log {
   /** Where an address stands now: the position of its newest event, 0 if it has none in this epoch. */
   newestOf(address: string): number {
     return this.history.get(this.epoch)?.get(address)?.at(-1)?.position ?? 0;
+  }
+
+  /** Whether this was published there. */
+  holds(cursor: string, address: string, data: string): boolean {
+    const [epoch, position] = cursor.split('.');
+    const published = this.history.get(epoch!)?.get(address) ?? [];
+    return published.some((one) => one.position === parseInt(position!, 36) && one.data === data);
   }
 
   /** Another log takes this one's place, as after a lost disk. */
@@ -108,7 +149,7 @@ export class SimLog implements Log {
 
   /** A tail does not get what is on its way to it, as one that was away while the log trimmed; what is held can be read. */
   overrun(): void {
-    const position = this.position();
+    const position = this.tip();
     for (const tail of this.#tails) {
       // It is about to hear of another numbering, which says more.
       if (tail.epoch !== this.epoch) continue;
@@ -119,7 +160,7 @@ export class SimLog implements Log {
 
   #replace(entries: LogEntry[], reason: 'epoch' | 'rollback'): void {
     this.#inner = this.#start(entries);
-    const resetAt = this.position();
+    const resetAt = this.tip();
     for (const tail of this.#tails) {
       tail.generation += 1;
       this.#after(tail, this.#chance.between(0, 20), () => {

@@ -1,10 +1,10 @@
 /** A network in memory: splits, delays, stalls and cuts at any byte, and feeds that come and go behind it. */
+import { parseEntry } from '@linefeed/shared/wire';
 import type { Answer, Answerer, IncomingRequest } from '../packages/server/src/lib/exchange.ts';
-import type { Outlet, OutletListener } from '../packages/server/src/lib/outlet.ts';
+import type { Outlet } from '../packages/server/src/lib/outlet.ts';
 import type { Chance, SimClock } from './clock.ts';
-
-/** Bytes that a socket takes before it counts as full. */
-const HIGH_WATER_BYTES = 1_500;
+import { OUTLET_FAILURE, SimOutlet } from './outlet.ts';
+import type { WireChecker } from './wire.ts';
 
 export interface Line {
   /** Ends it: `reset` as an error, `eof` as if the server had finished, `half` without a word to either end. */
@@ -28,18 +28,36 @@ interface NetworkOptions {
   readonly route: () => Answerer | undefined;
   /** After each line is opened and whenever anything is written: how much waits. */
   readonly onBuffered: (bytes: number) => void;
+  /** Some outlets are of an adapter that throws. */
+  readonly outletsThrow: boolean;
+  /** What looks at the frames of the response to a request. */
+  readonly watch: (request: number) => WireChecker;
   /** Told of requests and of bytes as they arrive, for whoever looks into one world. */
   readonly trace: (what: string) => void;
 }
 
-export function createNetwork({ clock, chance, route, onBuffered, trace }: NetworkOptions): Network {
+/** Tells the application which request it has before it. */
+export const REQUEST_HEADER = 'x-request';
+
+export function createNetwork({
+  clock,
+  chance,
+  route,
+  onBuffered,
+  outletsThrow,
+  watch,
+  trace,
+}: NetworkOptions): Network {
   const lines = new Set<Line>();
+  let requests = 0;
   const network = {
     lines,
     calm: false,
     fetch: (async (target: string, init: RequestInit = {}) => {
       const signal = init.signal ?? undefined;
       const headers = new Headers(init.headers);
+      const request = (requests += 1);
+      headers.set(REQUEST_HEADER, String(request));
       const who = `${headers.get('user') ?? 'plain'} ${headers.get('last-event-id') ?? ''}`;
       trace(`${who} asks ${decodeURIComponent(target.slice(15))} ${textOf(init)}`);
       await clock.sleep(chance.between(0, 40));
@@ -49,7 +67,8 @@ export function createNetwork({ clock, chance, route, onBuffered, trace }: Netwo
       const answerer = route();
       if (answerer === undefined) throw new Error('nobody listens');
       // Some proxies sort a query, group it by name, or build it anew.
-      const answer = (await answerer['~answer'](toRequest(shuffleQuery(target, chance), init))) ?? {
+      const changed = shuffleQuery(target, chance);
+      const answer = (await answerer['~answer'](toRequest(changed, { ...init, headers }))) ?? {
         status: 404,
         headers: [],
         body: '',
@@ -58,12 +77,28 @@ export function createNetwork({ clock, chance, route, onBuffered, trace }: Netwo
       if (!network.calm && typeof answer.body !== 'function' && chance.is(0.05))
         throw new Error('answer lost');
       if (typeof answer.body !== 'function') return toResponse(answer.status, answer.body ?? '', target);
-      return openLine(answer, signal, target, who);
+      const wire = watch(request);
+      wire.asked = cursorsOf(target, { ...init, headers });
+      return openLine(answer, wire, signal, target, who);
     }) as typeof globalThis.fetch,
   };
 
-  function openLine(answer: Answer, signal: AbortSignal | undefined, url: string, who: string): Response {
-    const outlet = new SimOutlet(onBuffered);
+  function openLine(
+    answer: Answer,
+    wire: WireChecker,
+    signal: AbortSignal | undefined,
+    url: string,
+    who: string,
+  ): Response {
+    const outlet = new SimOutlet(onBuffered, wire, clock.look);
+    // It throws at one of its first calls, and from then on. What is before it finds out some time later, or never.
+    if (outletsThrow && !network.calm && chance.is(0.3)) {
+      outlet.throwsAfter = chance.pick([0, 1, 2, 3, 10]);
+      outlet.onThrow = () => {
+        if (chance.is(0.5)) clock.after(chance.between(0, 5_000), () => outlet.leave());
+        finish('reset', true);
+      };
+    }
     let waiting:
       | { resolve(step: ReadableStreamReadResult<Uint8Array>): void; reject(error: Error): void }
       | undefined;
@@ -86,11 +121,11 @@ export function createNetwork({ clock, chance, route, onBuffered, trace }: Netwo
         else reject(new Error('connection reset'));
       }
     };
-    const finish = (how: 'eof' | 'reset'): void => {
+    const finish = (how: 'eof' | 'reset', isUntold = false): void => {
       if (ending !== undefined) return;
       ending = how;
       lines.delete(line);
-      outlet.leave();
+      if (!isUntold) outlet.leave();
       serve();
     };
     /** Moves some bytes, some time later. A reader that takes none makes them wait. */
@@ -110,8 +145,10 @@ export function createNetwork({ clock, chance, route, onBuffered, trace }: Netwo
           }
           serve();
         }
-        if (outlet.bufferedBytes > 0) pump();
-        else if (outlet.ended) finish('eof');
+        // A reader that takes nothing, as in a tab that crashed, pumps when it reads again.
+        if (outlet.bufferedBytes > 0) {
+          if (arrived.length < 3) pump();
+        } else if (outlet.ended) finish('eof');
         else if (outlet.destroyed) finish('reset');
       });
     };
@@ -135,7 +172,13 @@ export function createNetwork({ clock, chance, route, onBuffered, trace }: Netwo
       ending ??= 'reset';
       clock.after(chance.between(0, 40), () => outlet.leave());
     });
-    (answer.body as (outlet: Outlet) => void)(outlet);
+    try {
+      (answer.body as (outlet: Outlet) => void)(outlet);
+    } catch (error) {
+      // As an adapter does: the response is cut.
+      if (!(error instanceof Error && error.message === OUTLET_FAILURE)) throw error;
+      finish('reset', true);
+    }
     pump();
     const reader = {
       read: () =>
@@ -150,79 +193,6 @@ export function createNetwork({ clock, chance, route, onBuffered, trace }: Netwo
   }
 
   return network;
-}
-
-class SimOutlet implements Outlet {
-  closed = false;
-  ended = false;
-  destroyed = false;
-  onWork: () => void = () => undefined;
-  readonly #onBuffered: (bytes: number) => void;
-  #listener: OutletListener | undefined;
-  #queue: Uint8Array[] = [];
-  #buffered = 0;
-  #wasFull = false;
-
-  constructor(onBuffered: (bytes: number) => void) {
-    this.#onBuffered = onBuffered;
-  }
-
-  get bufferedBytes(): number {
-    return this.#buffered;
-  }
-
-  get roomBytes(): number {
-    return this.closed || this.ended ? 0 : Math.max(0, HIGH_WATER_BYTES - this.#buffered);
-  }
-
-  write(bytes: Uint8Array): void {
-    if (this.closed || this.ended) throw new Error('Written to a closed outlet.');
-    this.#queue.push(bytes);
-    this.#buffered += bytes.byteLength;
-    this.#wasFull ||= this.#buffered >= HIGH_WATER_BYTES;
-    this.#onBuffered(this.#buffered);
-    this.onWork();
-  }
-
-  end(last?: Uint8Array): void {
-    if (last !== undefined) this.write(last);
-    this.ended = true;
-    this.onWork();
-  }
-
-  destroy(): void {
-    this.destroyed = true;
-    this.#queue = [];
-    this.#buffered = 0;
-    this.onWork();
-  }
-
-  listen(listener: OutletListener): void {
-    this.#listener = listener;
-    if (this.closed) listener.onClose();
-  }
-
-  /** Up to `most` of the bytes that wait. */
-  take(most: number): Uint8Array {
-    const first = this.#queue[0];
-    if (first === undefined) return new Uint8Array();
-    const taken = first.subarray(0, most);
-    if (taken.byteLength === first.byteLength) this.#queue.shift();
-    else this.#queue[0] = first.subarray(most);
-    this.#buffered -= taken.byteLength;
-    if (this.#buffered === 0 && this.#wasFull) {
-      this.#wasFull = false;
-      this.#listener?.onDrain();
-    }
-    return taken;
-  }
-
-  /** The client is gone, as the server sees it. */
-  leave(): void {
-    if (this.closed) return;
-    this.closed = true;
-    this.#listener?.onClose();
-  }
 }
 
 // Real ones would bring real ticks of the event loop with them.
@@ -268,4 +238,21 @@ function shuffleQuery(target: string, chance: Chance): string {
 /** The client under test sends text alone. */
 function textOf({ body }: RequestInit): string {
   return typeof body === 'string' ? body : '';
+}
+
+/** The cursors that a request for an opening gives. */
+function cursorsOf(target: string, init: RequestInit): Set<string> {
+  const { searchParams } = new URL(target, 'http://sim.test');
+  const { topics = [], last_event_id: posted } = JSON.parse(textOf(init) || '{}') as {
+    topics?: Array<{ from?: string }>;
+    last_event_id?: string;
+  };
+  const entries = [...topics, ...searchParams.getAll('topic').map(parseEntry)];
+  const connections = [
+    posted,
+    new Headers(init.headers).get('last-event-id'),
+    searchParams.get('last_event_id'),
+  ];
+  const cursors = [...entries.map((entry) => entry?.from), ...connections];
+  return new Set(cursors.filter((text) => typeof text === 'string'));
 }

@@ -1,5 +1,6 @@
 /** Runs worlds: `--seeds 10000` so many, `--seed 7` one, `--for 120` as many as fit in so many seconds. */
 import { parseArgs } from 'node:util';
+import { Worker } from 'node:worker_threads';
 import { FAULTS, plant } from './faults.ts';
 
 const { values } = parseArgs({
@@ -33,6 +34,9 @@ if (values.fault !== undefined) {
 // Behind the planting: a module that is loaded is not loaded again.
 const { runWorld } = await import('./world.ts');
 
+const running = new Int32Array(new SharedArrayBuffer(4));
+new Worker(new URL('watchdog.ts', import.meta.url), { workerData: running }).unref();
+
 const one = values.seed === undefined ? undefined : Number(values.seed);
 const first = one ?? Number(values.from);
 const last = one ?? (values.for === undefined ? first + Number(values.seeds) - 1 : Infinity);
@@ -43,6 +47,7 @@ let received = 0;
 let toldAt = performance.now();
 
 for (let seed = first; seed <= last && performance.now() < until && !(values.bail && failed > 0); seed += 1) {
+  Atomics.store(running, 0, seed);
   const outcome = await runWorld(
     seed,
     one === undefined ? undefined : (line) => console.log(line),

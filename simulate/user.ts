@@ -1,17 +1,23 @@
 /** One page with the real client: it subscribes, changes its mind, handles slowly, and is checked on all it sees. */
-import { createClient, fetchTransport, type Client } from '@linefeed/client';
+import { createClient, fetchTransport, persistCursor, type Client } from '@linefeed/client';
+import { LinefeedError } from '@linefeed/shared';
 import { createTab, type Tab } from '../packages/client/src/lib/share/tab.ts';
 import type { BrowserTab } from '../packages/client/test/browser.ts';
-import { ADDRESSES, type Board, type LoggedAddress } from './board.ts';
+import type { Clock as ClientClock } from '../packages/client/src/lib/clock.ts';
+import { ADDRESSES, MOODS, type Board, type LoggedAddress, type Mood } from './board.ts';
 import { createChecker, type Checker } from './checker.ts';
 import type { Chance, SimClock } from './clock.ts';
 import type { SimLog } from './log.ts';
+import type { Run, RunBook } from './sources.ts';
+import type { Traits } from './traits.ts';
 
 export interface UserOptions {
   readonly name: string;
   readonly clock: SimClock;
   readonly chance: Chance;
   readonly log: SimLog;
+  readonly traits: Traits;
+  readonly runs: RunBook;
   readonly fetch: typeof globalThis.fetch;
   readonly fail: (what: string) => void;
   /** It shares a connection with others of its identity, in a tab of one browser. */
@@ -25,23 +31,40 @@ interface Following {
   readonly stop: () => void;
 }
 
+/** A stream that is read. */
+interface Reading {
+  readonly name: string;
+  readonly mood: Mood;
+  readonly leave: () => void;
+}
+
+/** How long a reader that leaves may take. */
+const LEAVE_MS = 1_000;
+/** Streams that a user reads at a time. */
+const MAX_STREAMS = 2;
+
 /** How long an event may have been in the log before a subscription that starts now, and still reach it. */
 const NOW_SLACK_MS = 2_000;
 
 export class User {
   readonly name: string;
   readonly #options: UserOptions;
-  readonly #client: Client<Board>;
+  readonly #time: ClientClock;
+  #client: Client<Board>;
   readonly #sharing: Tab | undefined;
   readonly tab: BrowserTab | undefined;
   readonly #following = new Set<Following>();
   readonly #leftAt = new Map<string, number>();
+  readonly #reading = new Set<Reading>();
+  /** What a reload leaves. */
+  readonly #stored = new Map<string, string>();
   #subscriptions = 0;
-  #streams = 0;
+  #acts = 0;
+  #isSubscribing = false;
   closed = false;
 
   constructor(options: UserOptions) {
-    const { name, clock, chance, fetch, shared } = options;
+    const { name, clock, shared } = options;
     this.name = name;
     this.#options = options;
     this.tab = shared?.tab;
@@ -69,15 +92,29 @@ export class User {
         connectTimeoutMs: 10_000,
         surroundings: shared.tab.surroundings,
       });
-    this.#client = createClient<Board>({
+    this.#time = time;
+    this.#client = this.#openClient();
+  }
+
+  #openClient(): Client<Board> {
+    const { name, chance, traits, fetch, shared } = this.#options;
+    return createClient<Board>({
       url: 'http://sim.test/events',
       fetch,
       headers: { user: shared?.identity ?? name },
       transport: this.#sharing?.transport,
-      clock: time,
+      clock: this.#time,
       retry: { baseMs: 200, floorMs: 20, capMs: 2_000 },
       maxQueuedEvents: chance.pick([5, 50, 1_000]),
       lingerMs: chance.pick([0, 100, 1_000]),
+      persist: traits.reloads
+        ? persistCursor({
+            storage: {
+              getItem: (key) => this.#stored.get(key) ?? null,
+              setItem: (key, value) => void this.#stored.set(key, value),
+            },
+          })
+        : undefined,
       onError: (error) => {
         // The server's own promise: whatever is missing was announced.
         if (error.code === 'hole') this.#fail(`the client found a hole: ${error.message}`);
@@ -93,16 +130,25 @@ export class User {
 
   /** Does something that a page may do. */
   act(): void {
-    const { chance } = this.#options;
+    const { chance, traits } = this.#options;
+    this.#acts += 1;
+    if (traits.streamsFirst && this.#acts <= 3) {
+      if (this.#reading.size === 0) this.#read(chance.pick(['steady', 'deaf', 'pending']));
+      return;
+    }
     const roll = chance();
     if (this.#following.size === 0 || roll < 0.45) this.#subscribe();
     else if (roll < 0.72) chance.pick([...this.#following]).stop();
-    else if (roll < 0.86 && this.#streams < 2) void this.#iterate();
+    else if (roll < 0.86) {
+      if (this.#reading.size < MAX_STREAMS) this.#read(traits.wildSources ? chance.pick(MOODS) : 'steady');
+      else chance.pick([...this.#reading]).leave();
+    } else if (roll < 0.93 && traits.reloads) this.#reload();
     else this.#client.reconnect();
   }
 
   close(): void {
     this.closed = true;
+    for (const { leave } of this.#reading) leave();
     this.#client.close();
     this.#sharing?.close();
     this.#following.clear();
@@ -110,10 +156,42 @@ export class User {
 
   /** What is still owed to this user. */
   checkEnd(): void {
+    const { state, reason } = this.#client.connection.getSnapshot();
     for (const { checker, address } of this.#following) {
-      if (checker.isCurrent()) continue;
-      const { state, reason } = this.#client.connection.getSnapshot();
-      this.#fail(`${address}: the newest event never came (connection ${state}, ${reason})`);
+      if (!checker.isCurrent())
+        this.#fail(`${address}: the newest event never came (connection ${state}, ${reason})`);
+    }
+    for (const { mood } of this.#reading) {
+      if (mood !== 'deaf' && mood !== 'pending')
+        this.#fail(`steps: a source that is ${mood} never came to an end (connection ${state}, ${reason})`);
+    }
+  }
+
+  /** Its handlers and hooks do something with the client that calls them. */
+  #meddle(stop: () => void): void {
+    const { chance, log, traits } = this.#options;
+    if (this.closed || log.calm || !traits.actingHooks || !chance.is(0.05)) return;
+    chance.pick([
+      stop,
+      () => this.#subscribe(),
+      () => this.#client.reconnect(),
+      () => [...this.#following].at(-1)?.stop(),
+    ])();
+  }
+
+  /** The page is loaded again: it subscribes in one tick to what it had. */
+  #reload(): void {
+    const { chance } = this.#options;
+    if (this.tab) return;
+    for (const { leave } of this.#reading) leave();
+    this.#following.clear();
+    this.#client.close();
+    this.#client = this.#openClient();
+    const [kept, ...addresses] = [...this.#stored.values()].join().split(' ');
+    for (const target of ADDRESSES.filter(({ address }) => addresses.includes(address))) {
+      // One that says by itself where it starts leaves the kept cursor to the next one.
+      if (chance.is(0.3)) this.#subscribe(target, { from: chance.pick(['now', 'earliest']) });
+      this.#subscribe(target, { kept });
     }
   }
 
@@ -121,14 +199,17 @@ export class User {
     this.#options.fail(`${this.name}: ${what}`);
   }
 
-  #subscribe(): void {
+  #subscribe(
+    target = this.#options.chance.pick(ADDRESSES),
+    start?: { from?: string; kept?: string | undefined },
+  ): void {
     const { chance, clock, log } = this.#options;
-    const target = chance.pick(ADDRESSES);
     const { address, keep } = target;
     const number = (this.#subscriptions += 1);
     const fail = (what: string): void => this.#fail(`#${number} ${what}`);
-    const from = this.#chooseFrom(target);
-    const checker = createChecker({ log, address, keep, rule: 'exact', from, fail });
+    const from = start === undefined ? this.#chooseFrom(target) : start.from;
+    const kept = start?.kept;
+    const checker = createChecker({ log, address, keep, rule: 'exact', from: kept ?? from, fail });
     const startedAt = clock.now();
     // Who joins an address that this page has, or had a moment ago, gets what the others get.
     const isJoining =
@@ -139,7 +220,9 @@ export class User {
     const isUseless = from !== undefined && /\.zzzz$|^anotherepoch\./.test(from);
     const slowMs = chance.pick([0, 0, 0, 5, 200]);
 
+    const stopOwn = (): void => following.stop();
     const handler = (payload: { n: number }, info: { id: string | undefined }): unknown => {
+      if (this.#isSubscribing) fail('a handler was called within subscribe()');
       if (!this.name.startsWith('ann') && address === 'secret') fail('an event that is not allowed');
       const data = JSON.stringify(payload);
       const [epoch, position] = (info.id ?? '').split('.');
@@ -149,6 +232,7 @@ export class User {
         ?.find((one) => one.position === parseInt(position!, 36));
       if (
         from === undefined &&
+        kept === undefined &&
         // Who shares a connection starts where that stands.
         !this.tab &&
         !isJoining &&
@@ -161,6 +245,7 @@ export class User {
       }
       if (isUseless && gaps === 0) fail(`${info.id} came behind ${from} without a gap`);
       checker.event(info.id, data);
+      this.#meddle(stopOwn);
       if (chance.is(0.01)) throw new Error('a handler that throws');
       if (slowMs > 0 && chance.is(0.3)) return clock.sleep(slowMs);
       return undefined;
@@ -169,15 +254,20 @@ export class User {
       ...(from === undefined ? {} : { from }),
       onGap: (gap: { from: string; to: string }): unknown => {
         gaps += 1;
+        if (this.#isSubscribing) fail('onGap was called within subscribe()');
         checker.gap(gap);
+        this.#meddle(stopOwn);
         return chance.is(0.3) ? clock.sleep(chance.between(0, 100)) : undefined;
       },
       onError: () => undefined,
     };
+    const wasSubscribing = this.#isSubscribing;
+    this.#isSubscribing = true;
     const stop =
       target.topic === 'room' || target.topic === 'price'
         ? this.#client.subscribe(target.topic, target.params as never, handler, options)
         : this.#client.subscribe(target.topic, handler, options);
+    this.#isSubscribing = wasSubscribing;
     const following: Following = {
       checker,
       address,
@@ -191,7 +281,7 @@ export class User {
     stop.ready.then(
       () => {
         // From here on nothing may be missing; where it starts earlier, not from there either.
-        if (from === undefined && keep === 'all') checker.start(`${log.epoch}.${log.position()}`);
+        if (from === undefined && keep === 'all') checker.start(`${log.epoch}.${log.tip()}`);
       },
       () => this.#following.delete(following),
     );
@@ -211,24 +301,49 @@ export class User {
     ]);
   }
 
-  async #iterate(): Promise<void> {
-    const { chance, clock } = this.#options;
-    this.#streams += 1;
+  #read(mood: Mood): void {
+    const { chance, clock, runs } = this.#options;
     const to = chance.between(1, 30);
+    const name = `${this.name}-${(this.#subscriptions += 1)}`;
+    const run: Run = { mood };
+    runs.set(name, run);
+    const iterator = this.#client.iterate('steps', { params: { to, mood, run: name } });
+    const reading: Reading = {
+      name,
+      mood,
+      leave: () => {
+        this.#reading.delete(reading);
+        const isLate = clock.after(LEAVE_MS, () => this.#fail(`steps ${name}: leaving it takes too long`));
+        void iterator.return().then(isLate);
+      },
+    };
+    this.#reading.add(reading);
+    void this.#iterate(iterator, { name, to, run }).finally(() => this.#reading.delete(reading));
+    const leavesAfterMs =
+      chance.is(mood === 'deaf' || mood === 'pending' ? 0.5 : 0.1) && chance.between(0, 8_000);
+    if (leavesAfterMs !== false)
+      clock.after(leavesAfterMs, () => this.#reading.has(reading) && reading.leave());
+  }
+
+  async #iterate(
+    iterator: AsyncGenerator<{ step: number }, void, void>,
+    { name, to, run }: { name: string; to: number; run: Run },
+  ): Promise<void> {
+    const { chance, clock } = this.#options;
     const quitAt = chance.is(0.2) ? chance.between(1, to) : undefined;
+    const isOpen = (): boolean => [...this.#reading].some((reading) => reading.name === name);
     let next = 1;
     try {
-      for await (const { step } of this.#client.iterate('steps', { params: { to } })) {
-        if (step !== next) this.#fail(`steps: ${step} came where ${next} was due`);
+      for await (const { step } of iterator) {
+        if (step !== next) this.#fail(`steps ${name}: ${step} came where ${next} was due`);
         next = step + 1;
         if (chance.is(0.1)) await clock.sleep(50);
         if (step === quitAt) return;
       }
-      if (!this.closed && next !== to + 1) this.#fail(`steps: ended behind ${next - 1} of ${to}`);
+      if (isOpen() && next !== to + 1) this.#fail(`steps ${name}: ended behind ${next - 1} of ${to}`);
     } catch (error) {
-      if (!this.closed) this.#fail(`steps: ${String(error)}`);
-    } finally {
-      this.#streams -= 1;
+      const isExpected = run.hasFailed === true && LinefeedError.is(error) && error.code === 'source_failed';
+      if (isOpen() && !isExpected) this.#fail(`steps ${name}: ${String(error)}`);
     }
   }
 }

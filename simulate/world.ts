@@ -1,12 +1,18 @@
 /** A world from a seed: nodes on one log, a bad network, users, publishers; and what it did wrong. */
-import { createFeed, message, type Feed } from '@linefeed/server';
+import { createFeed, type ConnectionInfo } from '@linefeed/server';
 import { createBrowser } from '../packages/client/test/browser.ts';
-import { ADDRESSES, board, type Board } from './board.ts';
+import { ADDRESSES, board, type Visitor, type WorldFeed } from './board.ts';
 import { createChance, createSimClock } from './clock.ts';
-import { SimLog } from './log.ts';
-import { createNetwork } from './network.ts';
+import { Guest } from './guest.ts';
+import { leftovers, startCounting } from './leaks.ts';
+import { LOG_FAILURE, SimLog } from './log.ts';
+import { createNetwork, REQUEST_HEADER } from './network.ts';
+import { OUTLET_FAILURE } from './outlet.ts';
 import { PlainUser } from './plain-user.ts';
+import { createSteps, SOURCE_FAILURE, type RunBook } from './sources.ts';
+import { drawTraits } from './traits.ts';
 import { User } from './user.ts';
+import { createWireChecker, type WireChecker } from './wire.ts';
 
 export interface Outcome {
   readonly seed: number;
@@ -23,6 +29,9 @@ const MAX_PAGE_BYTES = 2_400;
 const MAX_LIST_BYTES = 3_600;
 const STEPS = 140;
 const MAX_USERS = 4;
+const AUTHORIZE_FAILURE = 'authorize cannot decide now';
+/** What the application and its log throw, and `onError` is told of. */
+const KNOWN_FAILURES: readonly string[] = [AUTHORIZE_FAILURE, LOG_FAILURE, OUTLET_FAILURE, SOURCE_FAILURE];
 
 /** Runs a world to its end. The same seed runs the same. */
 export async function runWorld(
@@ -37,8 +46,12 @@ export async function runWorld(
     violations.push(`at ${clock.now()} ms: ${what}`);
     say(violations.at(-1)!);
   };
-  const log = new SimLog(clock, chance);
-  const nodes: Array<Feed<Board> | undefined> = Array.from({ length: NODES }, openNode);
+  const traits = drawTraits(createChance(seed + 2));
+  const log = new SimLog(clock, chance, traits.slowLog);
+  const wires = new Map<number, WireChecker>();
+  const runs: RunBook = new Map();
+  startCounting();
+  const nodes: Array<WorldFeed | undefined> = Array.from({ length: NODES }, openNode);
   const network = createNetwork({
     clock,
     chance,
@@ -46,6 +59,8 @@ export async function runWorld(
       const up = nodes.filter((node) => node !== undefined);
       return up.length === 0 ? undefined : chance.pick(up);
     },
+    watch: wireOf,
+    outletsThrow: traits.throwingOutlets,
     trace: (what) => say(`${Math.round(clock.now())} ${what}`),
     onBuffered: (bytes) => {
       // Tabs that share a connection may ask for all their lists at once.
@@ -54,14 +69,41 @@ export async function runWorld(
         fail(`${bytes} bytes wait for one reader`);
     },
   });
-  const users = new Set<User | PlainUser>();
+  const users = new Set<User | PlainUser | Guest>();
   // The users of one identity are tabs of one browser, and share a connection.
   const browser = tabs ? createBrowser() : undefined;
   let published = 0;
   let visitors = 0;
 
-  function openNode(): Feed<Board> {
-    return createFeed(
+  function wireOf(request: number): WireChecker {
+    let wire = wires.get(request);
+    if (wire === undefined) {
+      wire = createWireChecker({
+        log,
+        now: clock.now,
+        fail: (what) => fail(`connection of request ${request}: ${what}`),
+      });
+      wires.set(request, wire);
+    }
+    return wire;
+  }
+
+  function openNode(): WorldFeed {
+    const isCalm = (): boolean => network.calm;
+    const onRetryable = (request: number): void => {
+      wireOf(request).retryableFailures += 1;
+    };
+    /** A hook that acts. */
+    const act = ({ id }: ConnectionInfo<Visitor>): void => {
+      if (!traits.actingHooks || isCalm() || !chance.is(0.15)) return;
+      const target = chance.pick(ADDRESSES);
+      chance.pick([
+        () => disconnect(feed, (connection) => connection.id === id),
+        () => disconnect(feed, () => chance.is(0.3)),
+        () => void publishTo(feed, target, (published += 1)),
+      ])();
+    };
+    const feed: WorldFeed = createFeed(
       { ...board },
       {
         log,
@@ -73,27 +115,52 @@ export async function runWorld(
         maxBufferedBytes: MAX_BUFFERED_BYTES,
         stallTimeoutMs: 8_000,
         maxSubscriptions: 256,
-        context: (request: Request) => ({
-          user: request.headers.get('user') ?? 'nobody',
-          principal: request.headers.get('user') ?? 'nobody',
-        }),
-        authorize: ({ context, topic }) => topic !== 'secret' || context.user.startsWith('ann'),
+        context: identify,
+        authorize: ({ context, topic }) => {
+          const verdict = topic !== 'secret' || context.user.startsWith('ann');
+          return traits.unsureAuthorize && !isCalm() ? decideLater(verdict) : verdict;
+        },
+        onOpen: act,
+        onSubscribe: act,
+        onGap: act,
+        onClose: act,
         onError: (error: unknown) => {
-          if (!(error instanceof Error) || error.message !== 'a source that throws')
+          if (!(error instanceof Error && KNOWN_FAILURES.includes(error.message)))
             fail(`onError: ${String(error)}`);
         },
-        streams: {
-          async *steps({ params, lastEventId, signal }) {
-            for (let step = Number(lastEventId ?? 0) + 1; step <= params.to && !signal.aborted; step += 1) {
-              if (chance.is(0.5)) await clock.sleep(chance.between(0, 200));
-              if (!network.calm && chance.is(0.02))
-                throw Object.assign(new Error('a source that throws'), { retryable: true });
-              yield message({ step }, { id: step });
-            }
-          },
-        },
+        streams: { steps: createSteps({ clock, chance, runs, isCalm, onRetryable }) },
       },
     );
+    return feed;
+  }
+
+  function identify(request: Request): Visitor {
+    const number = Number(request.headers.get(REQUEST_HEADER));
+    const user = request.headers.get('user') ?? 'nobody';
+    const visitor = { request: number, user, principal: user };
+    if (!traits.shortSessions || network.calm) return visitor;
+    const leftMs = chance.between(500, 30_000);
+    wireOf(number).expiresAt = clock.now() + leftMs;
+    return { ...visitor, expiresAt: clock.server.wallNow() + leftMs };
+  }
+
+  async function decideLater(verdict: boolean): Promise<boolean> {
+    if (chance.is(0.3)) await clock.sleep(chance.pick([5, 50, 1_000, 12_000]));
+    if (chance.is(0.15)) {
+      const status = chance.pick([429, 503]);
+      throw Object.assign(new Error(AUTHORIZE_FAILURE), { status });
+    }
+    return verdict;
+  }
+
+  function disconnect(feed: WorldFeed, isNamed: (connection: ConnectionInfo<Visitor>) => boolean): void {
+    const named: number[] = [];
+    feed.disconnect((connection) => {
+      const isOne = isNamed(connection);
+      if (isOne) named.push(connection.context.request);
+      return isOne;
+    });
+    for (const request of named) wireOf(request).disconnected = true;
   }
 
   async function publish(count: number): Promise<void> {
@@ -107,20 +174,41 @@ export async function runWorld(
     }
   }
 
-  async function publishTo(node: Feed<Board>, target: (typeof ADDRESSES)[number], n: number): Promise<void> {
+  async function publishTo(node: WorldFeed, target: (typeof ADDRESSES)[number], n: number): Promise<void> {
     const idempotencyKey = chance.is(0.2) ? `key-${n}` : undefined;
-    const send = (): Promise<unknown> =>
+    const send = (): Promise<{ cursor: string }> =>
       target.params === undefined
         ? node.publish(target.topic as 'notice', { n }, { idempotencyKey })
         : node.publish(target.topic as 'room', target.params as never, { n }, { idempotencyKey });
-    await send().catch(
-      (error: unknown) => void (String(error).includes('closed') || fail(`publish: ${String(error)}`)),
-    );
+    try {
+      const { cursor } = await send();
+      if (!log.holds(cursor, target.address, JSON.stringify({ n })))
+        fail(`publish: ${cursor} is not the place of ${target.address} ${n}`);
+    } catch (error) {
+      if (!String(error).includes('closed')) fail(`publish: ${String(error)}`);
+    }
     // A publisher that never heard back tries again.
     if (idempotencyKey !== undefined && chance.is(0.5)) await send().catch(() => undefined);
   }
 
+  /** What a trait of this world adds. */
+  function stepOfTraits(): void {
+    const up = nodes.filter((node) => node !== undefined);
+    if (traits.disconnects && chance.is(0.05) && up.length > 0) {
+      const identity = chance.pick(['ann', 'bob', 'nobody', '']);
+      disconnect(chance.pick(up), ({ context }) => context.user.startsWith(identity) && chance.is(0.7));
+    }
+    if (traits.streamsFirst && chance.is(0.05)) log.startAnew();
+    if (traits.guests && chance.is(0.1) && up.length > 0) {
+      for (const user of users) if (user instanceof Guest && user.isOver) users.delete(user);
+      const guests = [...users].filter((user) => user instanceof Guest);
+      if (guests.length < 2) users.add(new Guest({ feed: chance.pick(up), clock, chance, runs, fail }));
+      else chance.pick(guests).act();
+    }
+  }
+
   function step(): void {
+    stepOfTraits();
     const roll = chance();
     if (roll < 0.5) void publish(chance.pick([1, 1, 3, 10, 40]));
     else if (roll < 0.72) {
@@ -134,6 +222,8 @@ export async function runWorld(
             clock,
             chance,
             log,
+            traits,
+            runs,
             fetch: network.fetch,
             fail,
           }),
@@ -177,6 +267,7 @@ export async function runWorld(
   // A promise that nobody caught is a fault wherever it came from.
   const onStray = (error: unknown): void =>
     fail(`unhandled: ${error instanceof Error ? error.stack : String(error)}`);
+  clock.onStray = onStray;
   process.on('unhandledRejection', onStray);
   process.on('uncaughtException', onStray);
   try {
@@ -186,6 +277,7 @@ export async function runWorld(
     }
     // The network heals, everybody comes back, and one more event at each address must reach all.
     network.calm = true;
+    log.calm = true;
     for (const [index, node] of nodes.entries()) nodes[index] = node ?? openNode();
     await clock.advance(120_000);
     for (const target of ADDRESSES)
@@ -194,6 +286,10 @@ export async function runWorld(
     for (const user of users) user.checkEnd();
     const received = [...users].reduce((sum, user) => sum + (user instanceof User ? user.received : 0), 0);
     for (const user of users) user.close();
+    // Until the last silent line is found out.
+    await clock.advance(100_000);
+    const held = leftovers();
+    if (held !== undefined) fail(`left behind by connections that are gone: ${held}`);
     await Promise.race([Promise.all(nodes.map(async (node) => await node?.close())), clock.advance(5_000)]);
     await clock.advance(120_000);
     if (clock.pending > 0) fail(`${clock.pending} timers were left behind`);

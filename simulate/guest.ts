@@ -1,0 +1,65 @@
+/** A subscriber in the process of the server, by a tRPC router of the feed: it must always be able to leave. */
+import { toRouter } from '@linefeed/server/trpc';
+import { MOODS, type WorldFeed } from './board.ts';
+import type { Chance, SimClock } from './clock.ts';
+import type { RunBook } from './sources.ts';
+
+export interface GuestOptions {
+  readonly feed: WorldFeed;
+  readonly clock: SimClock;
+  readonly chance: Chance;
+  readonly runs: RunBook;
+  readonly fail: (what: string) => void;
+}
+
+/** How long leaving may take. */
+const LEAVE_MS = 1_000;
+
+export class Guest {
+  readonly #options: GuestOptions;
+  readonly #controller = new AbortController();
+  #iterator: AsyncIterator<unknown> | undefined;
+  #isOver = false;
+
+  constructor(options: GuestOptions) {
+    this.#options = options;
+    void this.#run();
+  }
+
+  /** It leaves, as tRPC has it: by its signal, then by `return()`. */
+  act(): void {
+    const { clock, fail } = this.#options;
+    if (this.#isOver) return;
+    const isLate = clock.after(LEAVE_MS, () => fail('guest: leaving takes too long'));
+    this.#controller.abort();
+    void Promise.resolve(this.#iterator?.return?.()).then(isLate, isLate);
+    this.#isOver = true;
+  }
+
+  close(): void {
+    this.act();
+  }
+
+  /** It is owed nothing: what it gets is checked at the other subscribers. */
+  checkEnd(): void {}
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  async #run(): Promise<void> {
+    const { feed, chance } = this.#options;
+    const { signal } = this.#controller;
+    const caller = toRouter(feed).createCaller({ request: 0, user: 'ann', principal: 'guest' }, { signal });
+    try {
+      const events: AsyncIterable<unknown> = chance.is(0.5)
+        ? await caller.notice({})
+        : await caller.steps({ to: 20, mood: chance.pick(MOODS), run: 'guest' });
+      this.#iterator = events[Symbol.asyncIterator]();
+      while (!this.#isOver) if ((await this.#iterator.next()).done === true) break;
+    } catch {
+      // The session ends, the source fails: its client comes back.
+    }
+    this.#isOver = true;
+  }
+}

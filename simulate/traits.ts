@@ -1,0 +1,33 @@
+/** What may happen in a world beside the network's faults. The seed draws it. */
+import type { Chance } from './clock.ts';
+
+/** Each of these is on in a part of the worlds only. So the others still show what the rest does without it. */
+const SHARES = {
+  /** Hooks of the server and handlers of the client act: they disconnect, publish, subscribe, unsubscribe. */
+  actingHooks: 0.3,
+  /** The application disconnects clients at any time. */
+  disconnects: 0.3,
+  /** Sources write in their first step, never settle, fail before their first value, or ask for a retry. */
+  wildSources: 0.4,
+  /** `authorize` is slow, or refuses for now. */
+  unsureAuthorize: 0.3,
+  /** Users begin with streams alone, and the log starts anew meanwhile. */
+  streamsFirst: 0.25,
+  /** The log answers later, and may fail. What it says was true in between. */
+  slowLog: 0.4,
+  /** A custom adapter throws where it is written to. */
+  throwingOutlets: 0.25,
+  /** Sessions end after some seconds. */
+  shortSessions: 0.25,
+  /** Pages are reloaded, and keep their cursor. */
+  reloads: 0.3,
+  /** Subscribers in the process of the server. */
+  guests: 0.2,
+};
+
+export type Traits = Readonly<Record<keyof typeof SHARES, boolean>>;
+
+export function drawTraits(chance: Chance): Traits {
+  const drawn = Object.entries(SHARES).map(([name, share]) => [name, chance.is(share)]);
+  return Object.fromEntries(drawn) as Traits;
+}

@@ -1,0 +1,195 @@
+/** Reads what a server writes to one connection, and reports each broken rule of PROTOCOL.md. */
+import { FRAME, type Gap, type Subscribed, type SubscriptionError } from '@linefeed/shared/wire';
+import { ADDRESSES } from './board.ts';
+import { toPlace, toText, type Place } from './checker.ts';
+import type { SimLog } from './log.ts';
+
+export interface WireOptions {
+  readonly log: SimLog;
+  readonly now: () => number;
+  readonly fail: (what: string) => void;
+}
+
+export interface WireChecker {
+  /** To be called with each piece of bytes that the server writes. */
+  write(bytes: Uint8Array): void;
+  /** The cursors that the request gave: a gap from one of them belongs to the opening. */
+  asked: ReadonlySet<string>;
+  /** The authority of its visitor ends then. */
+  expiresAt: number;
+  /** The application disconnected it: nothing may follow but one `reconnect`. */
+  disconnected: boolean;
+  /** Sources of this connection that failed and asked for another run, and of which the client is not told yet. */
+  retryableFailures: number;
+  /** Event names that are subscribed now, streams included. */
+  readonly names: Iterable<string>;
+}
+
+/** A logged address of the connection. */
+interface Delivered {
+  /** Everything up to here was written, or announced as a gap. */
+  at: Place;
+  rewinding: boolean;
+  /** No control request has added it again. */
+  isOfOpening: boolean;
+}
+
+interface Frame {
+  readonly event: string;
+  readonly data: string;
+  readonly id: string | undefined;
+}
+
+const keepsAll = new Set(ADDRESSES.filter(({ keep }) => keep === 'all').map(({ address }) => address));
+/** What may stand between hello and the end of the opening's answers, in this order. */
+const RANK = { logged: 0, refused: 1, stream: 2 };
+
+export function createWireChecker({ log, now, fail }: WireOptions): WireChecker {
+  const decoder = new TextDecoder();
+  const addresses = new Map<string, Delivered>();
+  const streams = new Set<string>();
+  let state: 'new' | 'opening' | 'open' | 'over' = 'new';
+  let rank = RANK.logged;
+  /** An id was written that a client keeps: what is lost may not be announced after it. */
+  let hasTold = false;
+  let lastShared: Place | undefined;
+
+  const missing = (address: string, { epoch, position: after }: Place, through: number): number => {
+    const history = log.history.get(epoch)?.get(address) ?? [];
+    let count = 0;
+    for (let index = history.length - 1; index >= 0 && history[index]!.position > after; index -= 1)
+      if (history[index]!.position <= through) count += 1;
+    return count;
+  };
+
+  /** An id means: everything up to it was written, for each address that shares the connection's cursor. */
+  const checkId = (id: string, frame: string): void => {
+    const place = toPlace(id);
+    if (place === undefined) return;
+    hasTold = true;
+    for (const [address, { at, rewinding }] of addresses) {
+      if (rewinding || !keepsAll.has(address)) continue;
+      if (at.epoch !== place.epoch) fail(`${frame} has the id ${id} before ${address} left ${toText(at)}`);
+      else if (missing(address, at, place.position) > 0)
+        fail(`${frame} has the id ${id}, but events of ${address} after ${toText(at)} were not written`);
+    }
+  };
+
+  const onSubscribed = ({ event, cursor, n, rewind }: Subscribed): void => {
+    const place = cursor === undefined ? undefined : toPlace(cursor);
+    const own = place === undefined ? RANK.stream : RANK.logged;
+    if (n === undefined && (state !== 'opening' || own < rank))
+      fail(`${event} was accepted after other frames of the opening`);
+    rank = Math.max(rank, own);
+    if (place === undefined) return void streams.add(event);
+    const known = addresses.get(event);
+    if (known !== undefined && n !== undefined) known.isOfOpening = false;
+    // Entries of one event name are delivered once, from the earliest start. Only a rewind begins again.
+    const isAgain = rewind === true && n !== undefined;
+    if (!isAgain && known?.at.epoch === place.epoch && known.at.position <= place.position) return;
+    addresses.set(event, { at: place, rewinding: rewind === true, isOfOpening: n === undefined });
+  };
+
+  const onError = ({ address: event, n, retryable }: SubscriptionError): void => {
+    // A source that failed. Its frames follow the opening.
+    if (streams.delete(event)) {
+      state = 'open';
+      if (!retryable) return;
+      checker.retryableFailures -= 1;
+      if (checker.retryableFailures < 0)
+        fail(`${event} is offered for another run, which no source asked for`);
+    } else if (n === undefined && state !== 'opening') fail(`${event} was refused after the opening`);
+    else rank = Math.max(rank, RANK.refused);
+  };
+
+  const onGap = ({ address, from, to, reason }: Gap): void => {
+    const known = addresses.get(address);
+    const end = toPlace(to);
+    if (known === undefined || end === undefined) return fail(`a gap of ${address}, which has no place`);
+    const start = toPlace(from);
+    // A client that fetches what is missing since `from` never gets what stands before it.
+    const isHere = start?.epoch === known.at.epoch;
+    const isOfCursor = reason === 'unknown' || reason === 'future' || (checker.asked.has(from) && !isHere);
+    if (isHere && keepsAll.has(address) && !isOfCursor) {
+      const count = missing(address, known.at, start.position);
+      if (count > 0)
+        fail(`the gap of ${address} starts at ${from}, ${count} events after ${toText(known.at)}`);
+    }
+    if (known.isOfOpening && !known.rewinding && isOfCursor && hasTold)
+      fail(`the gap of ${address} from ${from} came after an id`);
+    if (known.at.epoch !== end.epoch || known.at.position < end.position) known.at = end;
+    if (lastShared?.epoch !== end.epoch) lastShared = undefined;
+  };
+
+  const onEvent = ({ event, id = '' }: Frame): void => {
+    if (now() > checker.expiresAt)
+      fail(`${event} was written ${now() - checker.expiresAt} ms after the authority had ended`);
+    if (streams.has(event)) return checkId(id, event);
+    const known = addresses.get(event);
+    if (known === undefined) return fail(`${event} was written without being subscribed`);
+    const place = toPlace(id);
+    if (place === undefined) return fail(`${event} was written without a cursor`);
+    if (place.epoch !== known.at.epoch)
+      fail(`${event} ${id} is of another epoch than ${toText(known.at)}, without a gap`);
+    else if (place.position <= known.at.position)
+      fail(`${event} ${id} was written, though delivery stood at ${toText(known.at)}`);
+    else if (keepsAll.has(event) && missing(event, known.at, place.position - 1) > 0)
+      fail(`events of ${event} between ${toText(known.at)} and ${id} are missing`);
+    known.at = place;
+    if (known.rewinding) return;
+    if (lastShared?.epoch === place.epoch && place.position <= lastShared.position)
+      fail(`${event} ${id} was written after ${toText(lastShared)}`);
+    lastShared = place;
+    checkId(id, event);
+  };
+
+  const onFrame = (frame: Frame): void => {
+    const { event, data, id } = frame;
+    if (state === 'over') return fail(`${event} was written after the end of the connection`);
+    if (checker.disconnected && event !== FRAME.reconnect)
+      return fail(`${event} was written after a disconnect`);
+    if (state === 'new' && event !== FRAME.hello && event !== FRAME.reconnect)
+      fail(`${event} was written before hello`);
+    if (!event.startsWith('linefeed.')) {
+      state = 'open';
+      return onEvent(frame);
+    }
+    const body = JSON.parse(data) as Record<string, never>;
+    if (event === FRAME.hello) state = 'opening';
+    else if (event === FRAME.subscribed) onSubscribed(body as unknown as Subscribed);
+    else if (event === FRAME.error) onError(body as unknown as SubscriptionError);
+    else if (event === FRAME.reconnect) state = 'over';
+    else state = 'open';
+    if (event === FRAME.gap) onGap(body as unknown as Gap);
+    else if (event === FRAME.bookmark) checkId(id!, event);
+    else if (event === FRAME.caughtup) addresses.get(body['address']!)!.rewinding = false;
+    else if (event === FRAME.end) {
+      if (!streams.delete(body['address']!)) addresses.delete(body['address']!);
+    }
+  };
+
+  const checker: WireChecker = {
+    asked: new Set(),
+    expiresAt: Infinity,
+    disconnected: false,
+    retryableFailures: 0,
+    get names() {
+      return [...addresses.keys(), ...streams];
+    },
+    write(bytes) {
+      const frames = decoder.decode(bytes).split('\n\n');
+      if (frames.pop() !== '') fail('a frame was not written whole');
+      for (const text of frames) onFrame(parseFrame(text));
+    },
+  };
+  return checker;
+}
+
+function parseFrame(text: string): Frame {
+  const fields = new Map<string, string>();
+  for (const line of text.split('\n')) {
+    const colon = line.indexOf(': ');
+    fields.set(line.slice(0, colon), line.slice(colon + 2));
+  }
+  return { event: fields.get('event') ?? 'message', data: fields.get('data') ?? '', id: fields.get('id') };
+}
