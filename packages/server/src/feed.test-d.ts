@@ -31,6 +31,35 @@ const feed = createFeed(board, {
   },
 });
 
+describe('context', () => {
+  it('gives the request of the runtime as unknown, or by the type that is written there', () => {
+    createFeed(board, {
+      streams: { *report() {} },
+      context: (request, reply, { req }) => {
+        expectTypeOf(request).toEqualTypeOf<Request>();
+        expectTypeOf(reply.headers).toEqualTypeOf<Headers>();
+        expectTypeOf(req).toEqualTypeOf<unknown>();
+      },
+    });
+    createFeed(board, {
+      streams: { *report() {} },
+      context: (request, _reply, { req }: { req: { session: { user: string } } }) => {
+        expectTypeOf(request).toEqualTypeOf<Request>();
+        return { user: req.session.user };
+      },
+      authorize: ({ context }) => {
+        expectTypeOf(context).toEqualTypeOf<{ user: string }>();
+        return true;
+      },
+    });
+    createFeed(board, {
+      streams: { *report() {} },
+      // @ts-expect-error -- there is no `request` in the third argument
+      context: (_request, _reply, { request }: { request: string }) => ({ user: request }),
+    });
+  });
+});
+
 describe('publish', () => {
   it('takes the input of the schemas: defaults may be left out', () => {
     void feed.publish('notice', { text: 'a' });

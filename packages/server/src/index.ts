@@ -16,6 +16,7 @@ export type {
   ConnectionInfo,
   ContextFields,
   ContextReply,
+  ContextRuntime,
   Feed,
   FeedEvent,
   FeedOptions,

@@ -21,6 +21,8 @@ export interface IncomingRequest {
   discard(maxBytes: number, startTimer: StartTimer): void;
   /** The request without its body, for `context`. */
   toRequest(): Request;
+  /** The runtime's own request, where that is of another kind: for `context`. */
+  readonly req?: unknown;
 }
 
 /** Other code of this server has read the body. */

@@ -79,6 +79,20 @@ export interface ContextReply {
   readonly headers: Headers;
 }
 
+/** What a runtime has besides a `Request`. */
+export interface ContextRuntime {
+  /**
+   * Where `toNodeHandler` serves the feed: Node's own request, with what middleware has put on it. Write its type there:
+   * `context: (request, reply, { req }: { req: express.Request }) => …`. In fetch-style runtimes: `undefined`.
+   */
+  readonly req: unknown;
+}
+
+/** As a method, so that a function may take a more exact type of `req`. */
+type ContextFunction<Context> = {
+  context(request: Request, reply: ContextReply, runtime: ContextRuntime): Awaitable<Context>;
+}['context'];
+
 /** Fields of a context that mean something to the feed. */
 export interface ContextFields {
   /** Who this is: control requests of a connection are taken from the same principal alone. Another type is refused with 500. */
@@ -123,7 +137,7 @@ export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimi
    * the request, with the error's `status` if that is 400 to 599, else 500. Its message goes out only below 500, and only
    * from a LinefeedError or an error that says `expose: true`. Of the result, `ContextFields` mean something to the feed.
    */
-  readonly context?: ((request: Request, reply: ContextReply) => Awaitable<Context>) | undefined;
+  readonly context?: ContextFunction<Context> | undefined;
   /**
    * Whether this context may subscribe to this address; called for each address and connection before its first
    * event, replayed ones included. Without it everything in the channel is public.

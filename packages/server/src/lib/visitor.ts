@@ -7,7 +7,11 @@ import { isThenable } from './source.ts';
 import { toReportedRefusal, type HeaderList, type IncomingRequest } from './exchange.ts';
 
 /** `context` as the core calls it. */
-export type Identify = (request: Request, reply: { readonly headers: Headers }) => unknown;
+export type Identify = (
+  request: Request,
+  reply: { readonly headers: Headers },
+  runtime: { readonly req: unknown },
+) => unknown;
 
 /** What is known of a connection by who opened it. */
 export interface Identified {
@@ -74,7 +78,7 @@ export function identify(
     error: toReportedRefusal(error, onError),
   });
   try {
-    const context = run(request.toRequest(), reply);
+    const context = run(request.toRequest(), reply, { req: request.req });
     return isThenable(context) ? Promise.resolve(context).then(admit).catch(refuse) : admit(context);
   } catch (error) {
     return refuse(error);

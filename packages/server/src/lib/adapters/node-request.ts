@@ -23,6 +23,7 @@ export function toIncomingRequest(req: NodeRequest, res: NodeResponse, target: s
     header,
     text: (maxBytes) => readBody(req, maxBytes),
     discard: (maxBytes, startTimer) => discardBody(req, res, maxBytes, startTimer),
+    req,
     toRequest: () => new Request(url, { method: req.method ?? 'GET', headers: toHeaders(req) }),
   };
 }
