@@ -9,6 +9,7 @@ import {
   type SubscriptionEntry,
 } from '@linefeed/shared/wire';
 import { soon } from '../clock.ts';
+import { readControl } from '../control-frame.ts';
 import type { Ending, Opening, Transport, TransportConnection, TransportSink } from '../transport.ts';
 import { isAtOrBefore, toText } from '../place.ts';
 import { networkError } from '../request.ts';
@@ -79,15 +80,25 @@ export function createLine({ id, opening, sink, logged, post, onCrowded, onEnd }
   const hear = (item: Item) => {
     const [event, data, frameId, to = id] = item;
     if (to !== id) return;
-    if (event === SIGNAL.end) return end(decodeEnding(data));
-    if (event === SIGNAL.retry) return sink.onRetry(Number(data));
-    if (event === FRAME.reconnect) return hand(item);
+    if (event === SIGNAL.end) {
+      const ending = decodeEnding(data);
+      return ending && end(ending);
+    }
+    if (event === SIGNAL.retry) return Number(data) >= 0 && sink.onRetry(Number(data));
     if (!event.startsWith(CONTROL_PREFIX)) {
       if (names.has(event)) pass(item);
       return;
     }
     // oxlint-disable-next-line no-explicit-any -- what the frame is says what it carries
-    const body: any = JSON.parse(data);
+    let body: any;
+    try {
+      body = Object(readControl(event.slice(CONTROL_PREFIX.length), data));
+    } catch {
+      // The leader has checked what a server sent: this is of somebody else.
+      return;
+    }
+    if (event === FRAME.reconnect) return hand(item);
+    if ((!greeted && event !== FRAME.hello) || typeof (body.key ?? '') !== 'string') return;
     const tell = (key?: string, by?: number) =>
       pass([event, JSON.stringify({ ...body, key, n: by }), frameId]);
     const { key, event: name, address, rewind } = body;

@@ -47,7 +47,48 @@ export function encodeEnding({ error, ...ending }: Ending): string {
   return JSON.stringify({ ...ending, error: { code, message, status, body, retryable } });
 }
 
-export function decodeEnding(text: string): Ending {
-  const { error, ...ending } = JSON.parse(text) as Ending;
-  return { ...ending, error: error && new LinefeedError(error.code, error.message, error) };
+/** `undefined`: the text is no ending. */
+export function decodeEnding(text: string): Ending | undefined {
+  try {
+    const { error, over, full, retryAfter } = JSON.parse(text) as Ending;
+    if (!(error ? isText(error.code) && isText(error.message) : over === true || full === true))
+      return undefined;
+    return {
+      ...(error ? { error: new LinefeedError(error.code, error.message, error) } : { over, full }),
+      retryAfter: isText(retryAfter) ? retryAfter : undefined,
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+type Loose<T> = { readonly [K in keyof T]?: unknown };
+
+/** A message as it came, if it is one. Every script of the origin can write to the channel, so anything may come. */
+export function readMessage(data: unknown): Message | undefined {
+  const message = Object(data) as Loose<LeaderMessage & LineMessage>;
+  const { leader, items, line, tab, open = [], change } = message;
+  const { add = [], remove = [] } = Object(change) as Loose<Required<LineMessage>['change']>;
+  const isEntry = (entry: unknown) => {
+    const { address, key, from = '' } = Object(entry) as Loose<SubscriptionEntry>;
+    return isText(address) && isText(from) && isText(key) && key.startsWith(line as string);
+  };
+  const isMessage =
+    leader === undefined
+      ? isText(line) &&
+        line.length === LINE_ID_LENGTH &&
+        isText(tab) &&
+        isListOf(open, isEntry) &&
+        isListOf(add, isEntry) &&
+        isListOf(remove, isText)
+      : isText(leader) && isListOf(items, (item) => isListOf(item, isText) && item.length > 2);
+  return isMessage ? (message as unknown as Message) : undefined;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function isListOf(value: unknown, isOne: (one: unknown) => boolean): value is readonly unknown[] {
+  return Array.isArray(value) && value.every(isOne);
 }

@@ -8,6 +8,7 @@ import {
   type SubscriptionEntry,
 } from '@linefeed/shared/wire';
 import { soon, type Clock } from '../clock.ts';
+import { readControl } from '../control-frame.ts';
 import { createControl } from '../control.ts';
 import { networkError } from '../request.ts';
 import type { Ending, Opening, TransportConnection, TransportSink } from '../transport.ts';
@@ -170,7 +171,7 @@ export function createRelay(options: RelayOptions): Relay {
   const hear = (event: string, data: string, id: string) => {
     if (!event.startsWith(CONTROL_PREFIX)) return say(event, data, id);
     // oxlint-disable-next-line no-explicit-any -- what the frame is says what it carries
-    const body: any = JSON.parse(data);
+    const body: any = readControl(event.slice(CONTROL_PREFIX.length), data);
     const { key = '', address, n } = body;
     const wants = lines.get(key.slice(0, LINE_ID_LENGTH))?.wants;
     if (event === FRAME.hello) {

@@ -4,7 +4,7 @@ import { sendChange } from '../control.ts';
 import { networkError } from '../request.ts';
 import type { Opening, Transport } from '../transport.ts';
 import { createLine, type Line } from './line.ts';
-import { LINE_ID_LENGTH, type Message } from './messages.ts';
+import { LINE_ID_LENGTH, readMessage, type Message } from './messages.ts';
 import { createRelay, type Relay } from './relay.ts';
 
 /** What tabs need of a browser. */
@@ -169,7 +169,10 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
     } catch {
       return refuse();
     }
-    channel.addEventListener('message', ({ data }) => receive(data as Message));
+    channel.addEventListener('message', ({ data }) => {
+      const message = readMessage(data);
+      if (message) receive(message);
+    });
     surroundings.onAway(
       () => leave((line) => line.end({ error: networkError('The page was put away.') })),
       signal,
