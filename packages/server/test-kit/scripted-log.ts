@@ -9,21 +9,25 @@ import type {
   ReadQuery,
   TailListener,
 } from '../src/lib/log.ts';
-import { memoryLog } from '../src/lib/logs/memory.ts';
-
-type ResetReason = 'rollback' | 'epoch' | 'trimmed';
+import { memoryLog, type MemoryLogOptions } from '../src/lib/logs/memory.ts';
+import { Tailers } from '../src/lib/logs/tailers.ts';
 
 export class ScriptedLog implements Log {
   /** Number of pages that were asked for. */
   reads = 0;
+  /** A reader that asks again and again without progress would keep a test from ending. */
+  maxReads = 1_000;
   /** Called before each answer of `position` and `read`; the answer waits for the promise. */
   beforeAnswer: (asked: 'position' | 'read') => void | Promise<void> = () => undefined;
-  readonly #tails = new Set<TailListener>();
-  #inner: Log = memoryLog();
+  readonly #tailers = new Tailers();
+  readonly #options: MemoryLogOptions;
+  #inner: Log;
   #entries: LogEntry[] = [];
   #held: Array<() => void> | undefined;
 
-  constructor() {
+  constructor(options: MemoryLogOptions = {}) {
+    this.#options = options;
+    this.#inner = memoryLog(options);
     this.#follow();
   }
 
@@ -32,8 +36,9 @@ export class ScriptedLog implements Log {
   }
 
   append(entries: readonly LogEntry[], options?: AppendOptions): Appended {
-    this.#entries.push(...entries);
-    return this.#inner.append(entries, options) as Appended;
+    const appended = this.#inner.append(entries, options) as Appended;
+    if (!appended.duplicate) this.#entries.push(...entries);
+    return appended;
   }
 
   async position(): Promise<Position> {
@@ -43,15 +48,13 @@ export class ScriptedLog implements Log {
 
   async read(query: ReadQuery): Promise<ReadPage> {
     this.reads += 1;
-    // A reader that asks again and again without progress would keep the test from ending.
-    if (this.reads > 1_000) throw new Error('more than 1,000 pages were read');
+    if (this.reads > this.maxReads) throw new Error(`more than ${this.maxReads} pages were read`);
     await this.beforeAnswer('read');
     return await this.#inner.read(query);
   }
 
   tail(listener: TailListener): { readonly position: Position; close(): void } {
-    this.#tails.add(listener);
-    return { position: this.#inner.position() as Position, close: () => void this.#tails.delete(listener) };
+    return this.#tailers.add(listener, this.#inner.position() as Position);
   }
 
   /** Another log takes the place of this one; `entries`: what it holds. */
@@ -76,28 +79,25 @@ export class ScriptedLog implements Log {
     for (const tell of held) tell();
   }
 
-  #replace(entries: readonly LogEntry[], reason: ResetReason): void {
-    this.#inner = memoryLog();
+  #replace(entries: readonly LogEntry[], reason: 'rollback' | 'epoch'): void {
+    this.#inner = memoryLog(this.#options);
     this.#entries = [...entries];
     for (const entry of entries) void this.#inner.append([entry]);
     const position = this.#inner.position() as Position;
     this.#follow();
-    this.#tell((tail) => tail.onReset(reason, position));
+    this.#tell(() => this.#tailers.reset(reason, position));
   }
 
   #follow(): void {
     this.#inner.tail({
-      onEvents: (events, through) => this.#tell((tail) => tail.onEvents(events, through)),
+      onEvents: (events, through) => this.#tell(() => this.#tailers.events(events, through)),
       onReset: () => undefined,
       onError: () => undefined,
     });
   }
 
-  #tell(tell: (tail: TailListener) => void): void {
-    const call = (): void => {
-      for (const tail of this.#tails) tell(tail);
-    };
-    if (this.#held === undefined) call();
-    else this.#held.push(call);
+  #tell(tell: () => void): void {
+    if (this.#held === undefined) tell();
+    else this.#held.push(tell);
   }
 }

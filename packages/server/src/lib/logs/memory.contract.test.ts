@@ -1,4 +1,6 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { ScriptedLog } from '../../../test-kit/scripted-log.ts';
+import { systemClock } from '../clock.ts';
 import { logContract } from '../testing/log-suite.ts';
 import { memoryLog } from './memory.ts';
 
@@ -13,3 +15,20 @@ const contract = logContract(
 for (const { name, run } of contract) {
   test(name, async () => expect(await run()).toBeUndefined());
 }
+
+/** As a log over a network: it is asked now and answers later. */
+const asynchronous = logContract(
+  (setup) => {
+    const log = new ScriptedLog(setup);
+    log.maxReads = Infinity;
+    log.beforeAnswer = () => new Promise((resolve) => systemClock.defer(resolve));
+    return { open: () => log, rollBack: (to) => log.rollBack(parseInt(to, 36)) };
+  },
+  { ages: true, rollsBack: true },
+);
+
+describe('with answers that come later', () => {
+  for (const { name, run } of asynchronous) {
+    test(name, async () => expect(await run()).toBeUndefined());
+  }
+});

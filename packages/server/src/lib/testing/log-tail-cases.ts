@@ -185,6 +185,33 @@ export const tailCases: readonly LogCaseBody[] = [
     },
   },
   {
+    name: 'an answer that was asked for before a rollback is of the numbering that it names',
+    needs: 'rollsBack',
+    async run(bench) {
+      const { log } = bench;
+      const { epoch } = log;
+      const kept = await bench.add('a', 1);
+      const newest = await bench.addMany([entryOf('a', 2), entryOf('a', 3)]);
+      const following = bench.follow();
+      // Asked for now. A log that is asynchronous may answer after the rollback.
+      const asking = (async () => ({ position: await log.position(), epoch: log.epoch }))();
+      const reading = bench.read(['a']);
+      await bench.rollBack(kept);
+      const told = await bench.finish(asking);
+      const page = await reading;
+      if (told.epoch === epoch) assert.equal(told.position, newest);
+      if (page.epoch === epoch) assert.deepEqual(valuesOf(page.events), [1, 2, 3]);
+      else assert.ok(!valuesOf(page.events).includes(3), 'a page of the new numbering has no lost event');
+      await bench.until('the reset', () => following.resets.length > 0);
+      // What is asked for from here on belongs to the numbering that the reset told.
+      const [reset] = following.resets;
+      assert.equal(reset!.epoch, log.epoch);
+      assert.equal(await bench.position(), reset!.position);
+      const { epoch: epochOfPage, through } = await bench.read(['a']);
+      assert.deepEqual([epochOfPage, through], [reset!.epoch, reset!.position]);
+    },
+  },
+  {
     name: 'a rollback that a writer meets first costs it nothing',
     needs: 'rollsBack',
     async run(bench) {
