@@ -1,17 +1,9 @@
 /** The published packages: their entries, their build, and an installation of their tarballs. */
-import {
-  copyFileSync,
-  globSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  existsSync,
-} from 'node:fs';
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ROOT, runCommand, type CommandResult } from './command.ts';
+import { copyDocuments, readDocuments } from './documents.ts';
 
 interface Manifest {
   readonly name: string;
@@ -56,7 +48,6 @@ export function readPackages(root: string = ROOT): Package[] {
 
 /** The package that every user of another one has, too. */
 const COMMON_PACKAGE = '@linefeed/shared';
-const PROTOCOL = 'PROTOCOL.md';
 
 /** Compiles a package into `dist`, from nothing: a file that lost its source must not be published. */
 export async function buildPackage({ name, folder }: Package): Promise<CommandResult> {
@@ -64,13 +55,14 @@ export async function buildPackage({ name, folder }: Package): Promise<CommandRe
   rmSync(dist, { recursive: true, force: true });
   const options = { cwd: folder, timeoutMs: BUILD_TIMEOUT_MS };
   const result = await runCommand('tsc', ['-p', 'tsconfig.build.json'], options);
-  if (result.ok && name === COMMON_PACKAGE) copyFileSync(join(ROOT, PROTOCOL), join(dist, PROTOCOL));
+  if (result.ok && name === COMMON_PACKAGE) copyDocuments(dist);
   return result;
 }
 
 /** Documents that a tarball must have in it. */
 export function documentsOf({ name }: Package): readonly string[] {
-  return ['README.md', 'LICENSE', ...(name === COMMON_PACKAGE ? [`dist/${PROTOCOL}`] : [])];
+  const copied = name === COMMON_PACKAGE ? readDocuments().map((path) => `dist/${path}`) : [];
+  return ['README.md', 'LICENSE', ...copied];
 }
 
 /** Packs built packages and unpacks the tarballs side by side, with their dependencies from this workspace. */
