@@ -1,4 +1,5 @@
 /** Time and chance: the only file of the server that touches a timer or a random number. */
+import { runOutside } from './async-scope.ts';
 
 /** A timer that can be cleared. */
 export interface Timer {
@@ -38,14 +39,13 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   wallNow: () => Date.now(),
   after(ms, call, { keepsAlive = false } = {}) {
-    const handle = setTimeout(call, Math.min(ms, MAX_TIMER_MS));
+    const handle = runOutside(() => setTimeout(call, Math.min(ms, MAX_TIMER_MS)));
     if (!keepsAlive) (handle as unknown as Unreferenced).unref?.();
     return { clear: () => clearTimeout(handle) };
   },
   defer(call) {
     // Runtimes without setImmediate (workers) clamp neither the first timers of a chain.
-    if (immediate === undefined) setTimeout(call, 0);
-    else immediate(call);
+    runOutside(() => (immediate === undefined ? setTimeout(call, 0) : immediate(call)));
   },
   random: () => Math.random(),
 };

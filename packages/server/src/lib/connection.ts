@@ -12,6 +12,7 @@ import {
   type Reconnect,
   type SubscriptionError,
 } from '@linefeed/shared/wire';
+import { captureScope, type AsyncScope } from './async-scope.ts';
 import type { Clock } from './clock.ts';
 import type { DeliveryCounters, DeliveryPort } from './delivery-port.ts';
 import { LoggedDelivery } from './delivery.ts';
@@ -70,6 +71,9 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
   openControls = 0;
   lastControl = 0;
   readonly logged: LoggedDelivery;
+
+  /** Of the request that opened it: its hooks and its streams run there, whatever ends them. */
+  readonly scope: AsyncScope = captureScope();
 
   readonly #host: ConnectionHost;
   readonly #outlet: Outlet;

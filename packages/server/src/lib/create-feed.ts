@@ -4,6 +4,7 @@ import { formatCursor, invalidOption, LinefeedError, refusal } from '@linefeed/s
 import { toIncomingRequest, toResponse } from './adapters/fetch.ts';
 import { systemClock } from './clock.ts';
 import { toProblem, type Answer, type IncomingRequest } from './exchange.ts';
+import type { Connection } from './connection.ts';
 import { FeedCore, type FeedCoreOptions, type FeedHandlers } from './feed.ts';
 import {
   checkChannel,
@@ -226,30 +227,34 @@ function toInfo(connection: Identified): ConnectionInfo {
 
 /**
  * User hooks: a hook that throws must not break what it watches. They are called in a microtask: a hook that disconnects,
- * publishes or closes the feed would otherwise do so in the middle of a change of state that goes on afterwards.
+ * publishes or closes the feed would otherwise do so in the middle of a change of state that goes on afterwards. The
+ * async context is that of the request that opened the connection, not of whoever publishes or disconnects.
  */
 function toHandlers(hooks: FeedHooks<unknown>): FeedHandlers {
   const onError = createReporter(hooks.onError);
-  const later = (call: () => void): void =>
-    queueMicrotask(() => {
+  const later = ({ scope }: Connection, call: () => void): void => {
+    const guarded = (): void => {
       try {
         call();
       } catch (error) {
         onError(error);
       }
-    });
+    };
+    queueMicrotask(() => scope.run(guarded));
+  };
   return {
     onError,
-    onOpen: (connection) => hooks.onOpen && later(() => hooks.onOpen?.(toInfo(connection))),
+    onOpen: (connection) => hooks.onOpen && later(connection, () => hooks.onOpen?.(toInfo(connection))),
     onClose: (connection, reason) =>
-      hooks.onClose && later(() => hooks.onClose?.(toInfo(connection), reason)),
+      hooks.onClose && later(connection, () => hooks.onClose?.(toInfo(connection), reason)),
     onSubscribe: (connection, address) =>
       hooks.onSubscribe &&
-      later(() => {
+      later(connection, () => {
         // Another hook may have ended it.
         if (!connection.closed) hooks.onSubscribe?.(toInfo(connection), address);
       }),
-    onGap: (connection, gap) => hooks.onGap && later(() => hooks.onGap?.(toInfo(connection), gap)),
+    onGap: (connection, gap) =>
+      hooks.onGap && later(connection, () => hooks.onGap?.(toInfo(connection), gap)),
   };
 }
 

@@ -1,5 +1,6 @@
 /** One event stream for one request: head, opening, frames of a source, pings, and an end that always comes. */
 import { encodeFrame, FRAME, LinefeedError, refusal } from '@linefeed/shared/wire';
+import { captureScope, type AsyncScope } from './async-scope.ts';
 import {
   callContent,
   isCallable,
@@ -141,6 +142,7 @@ class EventStream implements Beating, WriterListener {
   readonly #controller: AbortController;
   readonly #settings: Settings & EndHooks;
   readonly #writer: Writer;
+  readonly #scope: AsyncScope = captureScope();
   readonly #heartbeat: Heartbeat;
   readonly #closed: Promise<void>;
   #resolveClosed!: () => void;
@@ -227,7 +229,8 @@ class EventStream implements Beating, WriterListener {
   onClose(): void {
     this.#heartbeat.remove(this);
     this.#end ??= { reason: 'client' };
-    this.#controller.abort();
+    // The source ends in the scope of its request. This call may come from the end of another one.
+    this.#scope.run(() => this.#controller.abort());
     this.#writer.wake();
     this.#resolveClosed();
   }

@@ -114,6 +114,7 @@ export interface ConnectionInfo<Context = unknown> {
 }
 
 /** Each is called in a microtask after what it tells of. It may publish, disconnect and close the feed. */
+/** Called with the `AsyncLocalStorage` store of the request that opened the connection, whatever ends it. */
 export interface FeedHooks<Context> {
   readonly onOpen?: ((connection: ConnectionInfo<Context>) => void) | undefined;
   readonly onClose?: ((connection: ConnectionInfo<Context>, reason: CloseReason) => void) | undefined;

@@ -7,6 +7,7 @@ import {
   readStreamId,
   type SubscriptionError,
 } from '@linefeed/shared/wire';
+import type { AsyncScope } from './async-scope.ts';
 import type { Clock } from './clock.ts';
 import type { Connection } from './connection.ts';
 import { asksForRetry, toRefusal } from './exchange.ts';
@@ -82,12 +83,14 @@ export interface StreamRunOptions {
   readonly lastEventId: string | undefined;
   readonly maxPayloadBytes: number;
   readonly clock: Clock;
+  /** Where the source runs. */
+  readonly scope: AsyncScope;
   readonly onError: (error: unknown) => void;
 }
 
 /** Starts a run; it ends with its source, with the connection, or when the connection cancels it. */
 export function startStream(connection: Connection, options: StreamRunOptions): void {
-  const { topic, event, key, definition, clock, source, onError } = options;
+  const { topic, event, key, definition, clock, source, scope, onError } = options;
   const controller = new AbortController();
   let lastId = options.lastEventId;
   let delivered = false;
@@ -137,30 +140,34 @@ export function startStream(connection: Connection, options: StreamRunOptions): 
     connection.hasRoom ? encode(value) : whenRoom(() => encode(value));
 
   const cancel = (): void => {
-    controller.abort();
+    // Listeners of the signal and the source's `finally` run in the source's own scope, whoever cancels.
+    scope.run(() => controller.abort());
     stopWaiting?.();
   };
   connection.addStream(event, { cancel });
-  void runSource({
-    open: () =>
-      source({
-        params: options.params,
-        context: options.context,
-        lastEventId: options.lastEventId,
-        signal: controller.signal,
-      }),
-    take,
-    signal: controller.signal,
-    clock,
-    onCleanupError: onError,
-  }).then((end) => {
+  const running = scope.run(() =>
+    runSource({
+      open: () =>
+        source({
+          params: options.params,
+          context: options.context,
+          lastEventId: options.lastEventId,
+          signal: controller.signal,
+        }),
+      take,
+      signal: controller.signal,
+      clock,
+      onCleanupError: onError,
+    }),
+  );
+  void running.then((end) => {
     if (end.type === 'cancelled') return;
     if (end.type === 'finished') return connection.endStream(event, key, undefined);
     const keyed = key === undefined ? {} : { key };
     if (end.error instanceof DescribedFailure) {
       return connection.endStream(event, key, { address: event, ...keyed, ...end.error.payload });
     }
-    onError(end.error);
+    scope.run(() => onError(end.error));
     const { code, message, status = 500 } = toRefusal(end.error, 'source_failed');
     connection.endStream(event, key, {
       address: event,

@@ -9,6 +9,7 @@ import {
   type Authorize,
   type Refused,
 } from './admission.ts';
+import { captureScope } from './async-scope.ts';
 import type { Clock } from './clock.ts';
 import type { Connection } from './connection.ts';
 import type { Hub } from './hub.ts';
@@ -149,7 +150,9 @@ export class Subscriptions {
     const lastEventId = resume.type === 'behind' ? resume.id : undefined;
     const source = sources.get(topic)!;
     const { maxPayloadBytes } = limits;
-    const run = { topic, event, key, definition, params, context, source, lastEventId };
+    // A stream with the context of a later request runs in its scope, too.
+    const scope = context === connection.context ? connection.scope : captureScope();
+    const run = { topic, event, key, definition, params, context, source, scope, lastEventId };
     // Until then it has its place: it can be removed, and nobody else gets its key.
     let cancelled = false;
     connection.addStream(event, { cancel: () => void (cancelled = true) });

@@ -18,6 +18,7 @@ import type {
 } from '@linefeed/shared';
 import { describeIssues, encodeAddress, LinefeedError, paramNames, validate } from '@linefeed/shared/wire';
 import { checkAddressSize } from '../params.ts';
+import { captureScope, type AsyncScope } from '../async-scope.ts';
 import { toReportedRefusal } from '../exchange.ts';
 import type { FeedCore } from '../feed.ts';
 import type { Feed } from '../feed-types.ts';
@@ -149,10 +150,12 @@ function subscribe(
   ignoreGaps: boolean,
 ): AsyncGenerator<unknown, void, void> {
   const session = new AbortController();
-  const events = serve(core, subscription, readContext, ignoreGaps, session);
+  // `disconnect` and the heartbeat end it from elsewhere.
+  const scope = captureScope();
+  const events = serve(core, subscription, readContext, ignoreGaps, session, scope);
   const end = events.return.bind(events);
   events.return = (value) => {
-    session.abort(LEFT);
+    scope.run(() => session.abort(LEFT));
     return end(value);
   };
   return events;
@@ -164,9 +167,10 @@ async function* serve(
   readContext: () => Promise<unknown>,
   ignoreGaps: boolean,
   session: AbortController,
+  scope: AsyncScope,
 ): AsyncGenerator<unknown, void, void> {
   const { topic, definition, params, lastEventId, signal } = subscription;
-  const leave = (): void => session.abort();
+  const leave = (): void => scope.run(() => session.abort());
   if (signal?.aborted === true) leave();
   signal?.addEventListener('abort', leave, { once: true });
   let release = leave;

@@ -1,0 +1,58 @@
+/** Opens and leaves connections in a process of its own, and prints how many stores of their requests are retained. */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { defineChannel, stream } from '@linefeed/shared';
+import { toIncomingRequest } from '../src/lib/adapters/fetch.ts';
+import { createFeed } from '../src/index.ts';
+import { Tap } from './tap.ts';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+const storage = new AsyncLocalStorage<object>();
+const anything = {
+  '~standard': { version: 1, vendor: 'test', validate: (value: unknown) => ({ value }) },
+} as const;
+
+const feed = createFeed(defineChannel({ count: stream({ data: anything }) }), {
+  authorize: () => true,
+  streams: {
+    async *count({ signal }) {
+      yield 1;
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    },
+  },
+});
+
+// Node loads its own classes at their first use, and what it sets up then retains the store of that moment.
+const request = new Request('http://localhost/events/count');
+
+async function open(store: object): Promise<Tap> {
+  return storage.run(store, async () => {
+    const answer = await feed['~answer'](toIncomingRequest(request));
+    const tap = new Tap();
+    if (typeof answer?.body === 'function') answer.body(tap);
+    return tap;
+  });
+}
+
+async function turn(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  collect();
+}
+
+/** The first one sets up what the feed has for all, and the last one keeps it going. */
+async function openAndLeave(count: number): Promise<{ left: Array<WeakRef<object>>; last: Tap }> {
+  const stores = Array.from({ length: count }, () => ({}));
+  const taps = await Promise.all(stores.map(open));
+  const last = await open({});
+  await turn();
+  for (const tap of taps) tap.leave();
+  return { left: stores.map((store) => new WeakRef(store)), last };
+}
+
+const { left, last } = await openAndLeave(5);
+for (let count = 0; count < 5; count += 1) await turn();
+console.log(`${left.filter((reference) => reference.deref() !== undefined).length} stores are retained`);
+last.leave();
+await feed.close();
