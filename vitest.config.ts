@@ -1,4 +1,5 @@
 /** Unit tests run; type tests are compiled. */
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { leftOut } from './scripts/lib/programs.ts';
@@ -6,6 +7,8 @@ import { leftOut } from './scripts/lib/programs.ts';
 export default defineConfig({
   test: {
     allowOnly: false,
+    // The default leaves one core idle, which on two cores is half of the machine.
+    maxWorkers: Math.max(2, availableParallelism()),
     projects: [
       {
         test: {
@@ -17,7 +20,9 @@ export default defineConfig({
           ],
           exclude: [...configDefaults.exclude, ...leftOut('unit')],
           setupFiles: ['scripts/vitest-setup.ts'],
-          testTimeout: 15_000,
+          // Ends what hangs; a busy machine may take long.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
           unstubGlobals: true,
           restoreMocks: true,
         },

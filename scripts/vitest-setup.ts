@@ -1,16 +1,29 @@
-/** Fails a test file that leaves a socket, a server or a timer behind, or that adds listeners without end. */
+/**
+ * Fails a test file that leaves a socket, a server or a timer behind, or that adds listeners without end. Lets `vi.waitFor`
+ * wait as long as a busy machine needs.
+ */
 import diagnostics from 'node:diagnostics_channel';
 import type { Server, Socket } from 'node:net';
-import { afterAll, expect } from 'vitest';
+import { afterAll, expect, vi } from 'vitest';
 
 /** How long a closing socket or a timer that is about to fire may take to be gone. */
-const GRACE_MS = 2000;
+const GRACE_MS = 10_000;
+/** Least limit of `vi.waitFor`. Its default of 1 s is too short beside other work. */
+const WAIT_MS = 30_000;
 
 interface Handle {
   readonly what: () => string;
   readonly test: string;
   readonly isOpen: () => boolean;
 }
+
+const waitFor = vi.waitFor.bind(vi);
+vi.waitFor = (callback, options = {}) => {
+  const { timeout = 0, ...rest } = typeof options === 'number' ? { timeout: options } : options;
+  // Each look at fake timers moves them on by the interval: there the default stays.
+  const interval = vi.isFakeTimers() ? undefined : 10;
+  return waitFor(callback, { ...(interval && { interval }), ...rest, timeout: Math.max(timeout, WAIT_MS) });
+};
 
 const handles = new Set<Handle>();
 const timers = new Map<unknown, Handle>();

@@ -582,11 +582,11 @@ describe('liveness', () => {
 
   it('is proven by pings where nothing is yielded', async () => {
     const counter = createCounter();
-    const served = await serve(counter.router, { feed: { pingMs: 50, timeoutMs: 300 } });
+    const served = await serve(counter.router, { feed: { pingMs: 50, timeoutMs: 1_000 } });
     const { log, callbacks } = record();
     const subscription = served.ours().count.subscribe(undefined, callbacks);
     await until(() => expect(log.data).toHaveLength(1));
-    await pass(900);
+    await pass(1_500);
     expect(log.states).toEqual(['connecting', 'pending']);
     expect(counter.runs).toBe(1);
     subscription.unsubscribe();

@@ -349,11 +349,11 @@ describe('the stream', () => {
 
   it('is not taken for silent while one large frame trickles in', async () => {
     await using scene = await open();
-    scene.first.stream(hello('e.0', { pingMs: 30, timeoutMs: 90 }) + subscribed('a', 0));
+    scene.first.stream(hello('e.0', { pingMs: 200, timeoutMs: 600 }) + subscribed('a', 0));
     const large = Buffer.from(frame('a', 'x'.repeat(40), 'e.1.0'));
     for (let offset = 0; offset < large.length; offset += 6) {
       scene.first.write(large.subarray(offset, offset + 6));
-      await new Promise((resolve) => setTimeout(resolve, 25));
+      await new Promise((resolve) => setTimeout(resolve, 80));
     }
     await received(scene.got, 1);
     expect(scene.client.connection.getSnapshot()).toMatchObject({ state: 'connected', connectionCount: 1 });
