@@ -148,15 +148,15 @@ async function simulateStep({ log, check }: StepContext): Promise<void> {
   const { FAULTS } = await import('../../simulate/faults.ts');
   const run = async (args: readonly string[]): Promise<CommandResult> =>
     await runCommand('node', ['simulate/run.ts', ...args], { timeoutMs: 4 * MINUTE });
-  const worlds = await run(['--for', String(SIMULATE_SECONDS - TABS_SECONDS)]);
-  log(worlds.output);
-  check('every world keeps its promises', worlds.ok);
-  const tabs = await run(['--tabs', '--for', String(TABS_SECONDS)]);
-  log(tabs.output);
-  check('every world of tabs keeps its promises', tabs.ok);
-  const faults = [...FAULTS];
-  const catchFaults = async (): Promise<void> => {
-    for (let fault = faults.shift(); fault !== undefined; fault = faults.shift()) {
+  const runWorlds = async (name: string, args: readonly string[]): Promise<void> => {
+    const { ok, output } = await run(args);
+    log(output);
+    check(name, ok);
+  };
+  const jobs: Array<() => Promise<void>> = [
+    () => runWorlds('every world keeps its promises', ['--for', String(SIMULATE_SECONDS - TABS_SECONDS)]),
+    () => runWorlds('every world of tabs keeps its promises', ['--tabs', '--for', String(TABS_SECONDS)]),
+    ...FAULTS.map((fault) => async () => {
       const { ok, output } = await run([
         '--fault',
         fault.name,
@@ -168,10 +168,13 @@ async function simulateStep({ log, check }: StepContext): Promise<void> {
       const caught = !ok && /^seed \d+: /m.test(output);
       if (!caught) log(`Not caught: ${fault.name}\n${output}`);
       check(`caught: ${fault.name}`, caught);
-    }
-  };
+    }),
+  ];
   // Two at a time: each is one process, and a test machine has two cores at least.
-  await Promise.all([catchFaults(), catchFaults()]);
+  const work = async (): Promise<void> => {
+    for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) await job();
+  };
+  await Promise.all([work(), work()]);
 }
 
 async function benchStep({ log, check }: StepContext): Promise<void> {
