@@ -86,7 +86,9 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
     if (known !== undefined && n !== undefined) known.isOfOpening = false;
     // Entries of one event name are delivered once, from the earliest start. Only a rewind begins again.
     const isAgain = rewind === true && n !== undefined;
-    if (!isAgain && known?.at.epoch === place.epoch && known.at.position <= place.position) return;
+    // In another epoch its gap is still to come.
+    const isGapDue = known !== undefined && known.at.epoch !== place.epoch;
+    if (!isAgain && known !== undefined && (isGapDue || known.at.position <= place.position)) return;
     addresses.set(event, { at: place, rewinding: rewind === true, isOfOpening: n === undefined });
   };
 
