@@ -1,5 +1,5 @@
 /** The steps that look at the packages as they would be published. */
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ROOT, runCommand } from './command.ts';
 import { compareExportNames, keepExportNames, readExportNames } from './export-names.ts';
@@ -194,15 +194,24 @@ async function checkDeclarations(
     .flatMap(({ entries }) => entries)
     .map((entry, n) => `export * as e${n} from '${entry}';`);
   writeFileSync(join(folder, 'user.ts'), `${lines.join('\n')}\n`);
-  linkFromRoot('@types/node', folder);
-  const flags =
-    '--noEmit --strict --skipLibCheck false --target es2023 --lib es2023,dom,dom.iterable,esnext.disposable --module nodenext';
-  const { ok, output } = await runCommand('tsc', [...flags.split(' '), '--types', 'node', 'user.ts'], {
-    cwd: folder,
-    timeoutMs: TIMEOUT_MS,
-  });
-  log(output);
-  check('declarations as a user compiles them', ok);
+  for (const name of ['@types/node', 'zod']) linkFromRoot(name, folder);
+  // Without it the compiler takes the files for CommonJS, and names types that no user could.
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+  copyFileSync(join(ROOT, 'scripts/fixtures/exported-values/values.ts'), join(folder, 'values.ts'));
+  const common =
+    '--strict --target es2023 --lib es2023,dom,dom.iterable,esnext.disposable --module nodenext --types node';
+  const compile = async (name: string, flags: string, file: string): Promise<void> => {
+    const args = [...common.split(' '), ...flags.split(' '), file];
+    const { ok, output } = await runCommand('tsc', args, { cwd: folder, timeoutMs: TIMEOUT_MS });
+    log(output);
+    check(name, ok);
+  };
+  await compile('declarations as a user compiles them', '--noEmit --skipLibCheck false', 'user.ts');
+  await compile(
+    'declarations of what a user exports',
+    '--declaration --emitDeclarationOnly --outDir declared --skipLibCheck',
+    'values.ts',
+  );
 }
 
 function checkNames(

@@ -14,5 +14,5 @@ export type {
   TopicName,
 } from './lib/channel.ts';
 export type { ErrorCode, Issue, LinefeedErrorOptions } from './lib/error.ts';
-export type { Schema } from './lib/schema.ts';
-export type { TopicDefinition, TopicMap, TopicOptions } from './lib/topic.ts';
+export type { Input, Output, Schema } from './lib/schema.ts';
+export type { DataSchema, ParamsSchema, TopicDefinition, TopicMap, TopicOptions } from './lib/topic.ts';
