@@ -159,7 +159,7 @@ describe('one client', () => {
   it('says so where a query comes to ours', async () => {
     served = await serveRouter(appRouter);
     await expect(served.ours().hello.query()).rejects.toThrow(
-      /^linefeedLink takes subscriptions alone, not the query hello/,
+      /^linefeedLink only supports subscriptions, and hello is a query/,
     );
   });
 

@@ -238,6 +238,24 @@ describe('a subscription', () => {
     await until(() => expect(onFinally).toHaveBeenCalledTimes(1), 5_000);
   });
 
+  it('gives onStarted the state of its connection in the context', async () => {
+    const router = t.router({
+      items: t.procedure.subscription(async function* () {
+        yield 1;
+        await new Promise(() => undefined);
+      }),
+    });
+    const served = await serve(router);
+    const contexts: unknown[] = [];
+    const subscription = served.ours().items.subscribe(undefined, {
+      onStarted: ({ context }) => contexts.push(context),
+    });
+    await until(() => expect(contexts).toHaveLength(1));
+    const { connection } = contexts[0] as { connection: { getSnapshot(): { state: string } } };
+    expect(connection.getSnapshot().state).toBe('connected');
+    subscription.unsubscribe();
+  });
+
   it('that pulls in a loop gets JSON, typed as JSON', async () => {
     const at = new Date(0);
     const router = t.router({

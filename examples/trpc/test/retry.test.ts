@@ -257,7 +257,8 @@ describe('an event that is no JSON', () => {
   it('is reported to onInvalid by ours, and the next one arrives', async () => {
     served.intercept((req, res) => {
       if (req.method !== 'GET') return false;
-      const key = new URL(req.url!, served.origin).searchParams.get('key')!;
+      const entry = new URL(req.url!, served.origin).searchParams.get('topic')!;
+      const key = new URLSearchParams(entry.split('?')[1]).get('key')!;
       const event = `count~${key}`;
       const hello = { protocol: 1, connection: 'x', pingMs: 0, timeoutMs: 0, maxDurationMs: 0 };
       const frame = (name: string, data: string) => `event: ${name}\ndata: ${data}\n\n`;

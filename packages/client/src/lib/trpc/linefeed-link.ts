@@ -72,7 +72,7 @@ export function linefeedLink<Router extends AnyTRPCRouter>(
       observable((observer) => {
         if (type !== 'subscription') {
           throw new Error(
-            `linefeedLink takes subscriptions alone, not the ${type} ${path}: put it behind splitLink.`,
+            `linefeedLink only supports subscriptions, and ${path} is a ${type}: route it to another link by splitLink.`,
           );
         }
         let shown: State<Router> = { type: 'state', state: 'connecting', error: null };
@@ -97,7 +97,8 @@ export function linefeedLink<Router extends AnyTRPCRouter>(
           if (done || status === 'ended' || status === 'failed') return;
           if (status === 'subscribed' && connection.state === 'connected') {
             if (shown.state === 'pending') return;
-            observer.next({ result: { type: 'started' } });
+            // Where tRPC's link has its EventSource.
+            observer.next({ result: { type: 'started' }, context: { connection: client.connection } });
             show({ type: 'state', state: 'pending', error: null });
           } else {
             const cause = connection.error ?? error;
