@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { ROOT, runCommand } from './lib/command.ts';
 
-describe.for(['contract-errors', 'shown-types'])('%s', (name) => {
+describe.for(['contract-errors', 'shown-types', 'isolated-declarations'])('%s', (name) => {
   const folder = join('scripts/fixtures', name);
   const expected = globSync('*.ts', { cwd: join(ROOT, folder) }).flatMap((file) =>
     readFileSync(join(ROOT, folder, file), 'utf8')

@@ -85,4 +85,7 @@ type TopicFault<Name extends string, T> =
   | (ParamsSchema<T> extends Schema ? ParamsProblem<Name, ParamsSchema<T>> : never);
 
 /** Constraint of `defineChannel`: refuses at compile time what it would refuse at run time. */
-export type CheckedTopics<T> = { readonly [K in keyof T]: Fault<TopicFault<K & string, T[K]>> };
+export type CheckedTopics<T> = undefined extends string
+  ? // Without strictNullChecks every type takes undefined, and every topic would look faulty.
+    Fault<'Linefeed needs strict, or at least strictNullChecks, in the compilerOptions of tsconfig.json'>
+  : { readonly [K in keyof T]: Fault<TopicFault<K & string, T[K]>> };
