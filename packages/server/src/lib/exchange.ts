@@ -81,6 +81,9 @@ export function joinVary(present: string | undefined, added: string): string {
   return names.filter((name) => name !== '' && known.size < known.add(name.toLowerCase()).size).join(', ');
 }
 
+/** The code of a refusal, beside the body. */
+export const CODE_HEADER = 'linefeed-code';
+
 /** A refusal as JSON (RFC 9457), with the code and, for bad params, what the schema said. Causes stay here. */
 export function toProblem(error: unknown, headers: HeaderList = []): Answer {
   const known = toRefusal(error);
@@ -91,6 +94,8 @@ export function toProblem(error: unknown, headers: HeaderList = []): Answer {
       [
         ['content-type', 'application/problem+json'],
         ['cache-control', 'no-store'],
+        // The answer to a HEAD has no body that could tell it.
+        [CODE_HEADER, code],
       ],
       headers,
     ),

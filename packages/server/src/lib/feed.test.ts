@@ -1080,7 +1080,7 @@ describe('refusals', () => {
     expect(Object.fromEntries(answer.headers)).toMatchObject({
       'access-control-allow-origin': 'https://app.test',
       'access-control-allow-credentials': 'true',
-      'access-control-expose-headers': 'Retry-After',
+      'access-control-expose-headers': 'Retry-After, linefeed-code',
       vary: 'Origin',
     });
     expect((await ask('/events/notice', { method: 'OPTIONS', headers })).status).toBe(204);

@@ -45,6 +45,10 @@ export interface FeedCoreOptions extends Omit<DoorOptions, 'onError'> {
   readonly handlers: FeedHandlers;
 }
 
+function withoutBody(answer: Answer | undefined): Answer | undefined {
+  return answer === undefined ? undefined : { ...answer, body: undefined };
+}
+
 export class FeedCore implements ConnectionHost {
   readonly hub: Hub;
   readonly clock: Clock;
@@ -107,11 +111,12 @@ export class FeedCore implements ConnectionHost {
 
   /** `undefined`: not under this feed's path. */
   answer(request: IncomingRequest): Promise<Answer | undefined> {
-    return this.#door.answer(request, (guest) =>
+    const answering = this.#door.answer(request, (guest) =>
       'connection' in guest.asked
         ? this.#control(guest.asked, guest.visitor)
         : this.#open(guest.asked, guest.visitor, guest.method),
     );
+    return request.method === 'HEAD' ? answering.then(withoutBody) : answering;
   }
 
   // Opening -----------------------------------------------------------------------------------------------------------

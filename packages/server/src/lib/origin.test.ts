@@ -22,8 +22,10 @@ it('says nothing of it where no other origin is allowed', async () => {
   expect(Object.fromEntries(answer.headers)).not.toHaveProperty('vary');
 });
 
-const codeOf = ({ status, body }: Answer): readonly [status: number, code?: string] =>
-  typeof body === 'string' ? [status, JSON.parse(body).code] : [status];
+const codeOf = ({ status, headers }: Answer): readonly [status: number, code: string | undefined] => [
+  status,
+  Object.fromEntries(headers)['linefeed-code'],
+];
 const titleOf = ({ body }: Answer): string => JSON.parse(body as string).title;
 
 describe('a page of another origin', () => {

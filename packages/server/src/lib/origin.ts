@@ -1,6 +1,6 @@
 /** Who may ask from a browser: the origin check of every request, and the CORS headers of those allowed. */
 import { LinefeedError, refusal } from '@linefeed/shared/wire';
-import type { Answer, HeaderList, IncomingRequest } from './exchange.ts';
+import { CODE_HEADER, type Answer, type HeaderList, type IncomingRequest } from './exchange.ts';
 import { isProduction, warn } from './report.ts';
 
 export interface CorsOptions {
@@ -19,7 +19,7 @@ export interface CorsOptions {
 }
 
 /** Response headers that scripts of other origins may read. */
-const EXPOSED = 'Retry-After';
+const EXPOSED = `Retry-After, ${CODE_HEADER}`;
 const PREFLIGHT_MAX_AGE_S = 600;
 const ALLOWED_HEADERS = ['authorization', 'content-type', 'last-event-id'];
 /** A crowd of foreign pages must not fill the console or the memory. */
