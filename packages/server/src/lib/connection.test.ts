@@ -1,7 +1,7 @@
 import { parseEventId } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
 import { createBench } from '../../test-kit/feed-bench.ts';
-import type { Tap } from '../../test-kit/tap.ts';
+import { Tap } from '../../test-kit/tap.ts';
 
 const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
 const idOf = (tap: Tap): string => (tap.frames[0]!.data as { connection: string }).connection;
@@ -113,6 +113,28 @@ describe('a connection', () => {
     await clock.settle();
     expect(tap.payloads).toEqual([{ text: 'first' }, 1, 2, 3]);
     expect(tap.writes).toHaveLength(3);
+  });
+
+  it('stops its replay where the adapter has closed the response and does not tell', async () => {
+    const { feed, ask, clock, errors } = createBench();
+    for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
+    const { body } = await ask('/events/other?from=earliest');
+    const tap = new Tap();
+    let asked = 0;
+    Object.defineProperty(tap, 'roomBytes', {
+      get() {
+        asked += 1;
+        // A loop without progress would never give the test its turn.
+        if (asked > 1_000) throw new Error('asked for room without end');
+        return tap.closed ? 0 : Infinity;
+      },
+    });
+    if (typeof body === 'function') body(tap);
+    tap.closed = true;
+    await clock.settle();
+    expect(errors).toEqual([]);
+    expect(asked).toBeLessThan(20);
+    feed.disconnect(() => true);
   });
 
   it('writes at once what is more than 16 KiB of one tick, or more than there is room for', async () => {

@@ -100,7 +100,8 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
   }
 
   get closed(): boolean {
-    return this.#closed;
+    // An outlet may be closed before it tells: what waits for room there would ask for it without end.
+    return this.#closed || this.#outlet.closed;
   }
 
   get subscriptionCount(): number {

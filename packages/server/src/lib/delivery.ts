@@ -243,8 +243,9 @@ export class LoggedDelivery implements Member {
 
   flush(now?: number): void {
     const pending = this.#pending;
-    if (pending === undefined || this.#port.closed) return;
+    if (pending === undefined) return;
     this.#pending = undefined;
+    if (this.#port.closed) return;
     const waiting = this.#port.bufferedBytes;
     const { maxBufferedBytes } = this.#options.limits;
     // One frame may be larger than the bound; it must still get through once nothing else waits.
