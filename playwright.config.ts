@@ -1,4 +1,5 @@
 /** End-to-end tests: each starts its own servers; the browser is the system's. */
+import { availableParallelism } from 'node:os';
 import { defineConfig } from '@playwright/test';
 import { findProgram } from './scripts/lib/find-program.ts';
 import { CHROMIUM, leftOut } from './scripts/lib/programs.ts';
@@ -6,18 +7,23 @@ import { CHROMIUM, leftOut } from './scripts/lib/programs.ts';
 // Workers read this file again; what was found once is handed to them.
 const executablePath = (process.env[CHROMIUM.variable] ||= findProgram(CHROMIUM));
 // A worker is only given files that are run.
-const testIgnore = process.env['TEST_WORKER_INDEX'] === undefined ? leftOut('e2e') : [];
+const left = process.env['TEST_WORKER_INDEX'] === undefined ? leftOut('e2e') : [];
+const testIgnore = left.map((file) => `**/${file}`);
+const DEMO = '**/demo.test.ts';
 
 export default defineConfig({
   testDir: 'e2e',
   testMatch: '**/*.test.ts',
-  testIgnore: testIgnore.map((file) => `**/${file}`),
+  testIgnore,
   outputDir: 'test-results',
   fullyParallel: true,
   forbidOnly: true,
-  workers: 2,
+  // A test waits more than it works, so one more than cores.
+  workers: availableParallelism() + 1,
   retries: 0,
-  timeout: 60_000,
+  // Limits for what hangs; a busy machine may take long.
+  timeout: 180_000,
+  expect: { timeout: 60_000 },
   reporter: 'list',
   use: {
     trace: 'retain-on-failure',
@@ -36,5 +42,9 @@ export default defineConfig({
       ],
     },
   },
-  projects: [{ name: 'chromium', use: { browserName: 'chromium' } }],
+  projects: [
+    // The tests of the demo run one after the other, so they start first.
+    { name: 'demo', testMatch: DEMO, use: { browserName: 'chromium' } },
+    { name: 'chromium', testIgnore: [...testIgnore, DEMO], use: { browserName: 'chromium' } },
+  ],
 });

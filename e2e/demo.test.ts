@@ -2,12 +2,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { expect as baseExpect, test as base, type Page, type Request } from '@playwright/test';
+import { expect, test as base, type Page, type Request } from '@playwright/test';
 import { ROOT, runCommand } from '../scripts/lib/command.ts';
 import { freePort } from './kit/free-port.ts';
-
-/** The demo publishes once a second, and a browser comes back when it likes. */
-const expect = baseExpect.configure({ timeout: 60_000 });
 
 interface Fixtures {
   readonly folder: string;

@@ -36,7 +36,7 @@ async function comeBack(page: Page): Promise<void> {
 
 /** Everything from 1 on, once, in order, at both topics; nothing that went wrong. */
 async function expectAll(page: Page, to: number): Promise<void> {
-  await expect.poll(async () => (await recorded(page)).room.length, { timeout: 20_000 }).toBe(to);
+  await expect.poll(async () => (await recorded(page)).room.length).toBe(to);
   await expect.poll(async () => (await recorded(page)).notice.length).toBe(to);
   const { notice, room, errors } = await recorded(page);
   expect(notice).toEqual(numbers(1, to));
@@ -104,7 +104,7 @@ for (const transport of transports) {
       await scene.server.publish(1, 20);
       await expectAll(page, 20);
       await userWindow.newPage();
-      expect(await visibilityOf(page)).toBe('hidden');
+      await expect.poll(() => visibilityOf(page)).toBe('hidden');
       await expect.poll(() => stateOf(page)).toBe('suspended');
       await expect.poll(() => connectionsOf(scene.proxy.origin)).toBe(0);
       await userWindow.setOffline(true);
@@ -113,7 +113,7 @@ for (const transport of transports) {
       expect(await stateOf(page)).toBe('suspended');
       expect((await recorded(page)).room).toEqual(numbers(1, 20));
       await page.bringToFront();
-      expect(await visibilityOf(page)).toBe('visible');
+      await expect.poll(() => visibilityOf(page)).toBe('visible');
       await expectAll(page, 60);
     });
   });

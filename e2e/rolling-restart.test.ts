@@ -58,7 +58,7 @@ for (const transport of transports) {
         await cluster.replace(index);
         await publishing;
       }
-      await expect.poll(async () => (await recorded(page)).room.length, { timeout: 20_000 }).toBe(400);
+      await expect.poll(async () => (await recorded(page)).room.length).toBe(400);
       const { notice, room, errors } = await recorded(page);
       expect(notice).toEqual(numbers(1, 400));
       expect(room).toEqual(numbers(1, 400));
@@ -79,7 +79,7 @@ for (const transport of transports) {
         await cluster.replace(index);
         await publishing;
       }
-      await expect.poll(async () => (await recorded(page)).room.length, { timeout: 20_000 }).toBe(400);
+      await expect.poll(async () => (await recorded(page)).room.length).toBe(400);
       const { notice, room } = await recorded(page);
       expect(notice).toEqual(numbers(1, 400));
       expect(room).toEqual(numbers(1, 400));
@@ -104,7 +104,7 @@ for (const transport of transports) {
         await publishing;
         await Promise.all([servers[0]!.publish(1, 20, 5), servers[1]!.publish(1, 20, 5)]);
         await expect
-          .poll(async () => (await recorded(page)).room.findLast((seen) => 'n' in seen), { timeout: 20_000 })
+          .poll(async () => (await recorded(page)).room.findLast((seen) => 'n' in seen))
           .toMatchObject({ n: 20 });
         expect(unannounced((await recorded(page)).room)).toEqual([]);
         expect(unannounced((await recorded(page)).notice)).toEqual([]);

@@ -1,5 +1,6 @@
 /** A leading tab that the browser puts away or freezes, and one that hangs: the others go on, and it comes back. */
 import { freeze, lifeOf, test, visibilityOf, watchLife } from './kit/background-tabs.ts';
+import { watchSlowness } from './kit/slowness.ts';
 import { expectWhole, findLeader, longestSilenceMs, openTabs } from './kit/tabs.ts';
 import { expect, recorded } from './kit/test.ts';
 
@@ -8,11 +9,10 @@ const TIMEOUT_MS = 1_500;
 const TAKEOVER_MS = TIMEOUT_MS + 2_750;
 /** Longer than that: who waits for its end alone is too late. */
 const HANG_MS = TAKEOVER_MS + 1_500;
+/** What needs no timeout to pass. */
+const AT_ONCE_MS = 1_500;
 const EVENTS = 450;
 const FROZEN_MS = 2_000;
-
-test.describe.configure({ timeout: 60_000 });
-test.use({ serverOptions: { pingMs: 500, timeoutMs: TIMEOUT_MS } });
 
 test('a leader in the back-forward cache is replaced at once, and goes on behind its own last event', async ({
   playwright,
@@ -32,6 +32,7 @@ test('a leader in the back-forward cache is replaced at once, and goes on behind
     await leader.evaluate(() => {
       addEventListener('pageshow', ({ persisted }) => (document.title = `back: ${persisted}`));
     });
+    const slowness = watchSlowness();
     const publishing = scene.server.publish(1, EVENTS, 10);
     await expect.poll(async () => (await recorded(leader)).notice.length).toBeGreaterThan(10);
     await leader.goto(`${origin}/connections`);
@@ -45,9 +46,10 @@ test('a leader in the back-forward cache is replaced at once, and goes on behind
       const { notice, room } = await recorded(tab);
       expect([notice.length, room.length]).toEqual([EVENTS, EVENTS]);
     }
+    const factor = slowness();
     for (const tab of others) {
       await expectWhole(tab, 1, EVENTS);
-      expect(await longestSilenceMs(tab)).toBeLessThan(TIMEOUT_MS);
+      expect(await longestSilenceMs(tab)).toBeLessThan(AT_ONCE_MS * factor);
     }
     await expectWhole(leader, 1, EVENTS);
   } finally {
@@ -63,53 +65,62 @@ test('a leader that is frozen is replaced within the timeout, and comes back whe
   const leader = tabs[await findLeader(tabs)]!;
   const others = tabs.filter((tab) => tab !== leader);
   // A browser freezes no tab that is seen.
-  expect(await visibilityOf(leader)).toBe('hidden');
+  await expect.poll(() => visibilityOf(leader)).toBe('hidden');
   await watchLife(leader);
+  const slowness = watchSlowness();
   const publishing = scene.server.publish(1, EVENTS, 10);
   await expect.poll(async () => (await recorded(leader)).notice.length).toBeGreaterThan(10);
   const resume = await freeze(leader);
-  await expect
-    .poll(async () => (await lifeOf(leader)).sinceMs, { timeout: 5_000 })
-    .toBeGreaterThan(FROZEN_MS);
+  await expect.poll(async () => (await lifeOf(leader)).sinceMs).toBeGreaterThan(FROZEN_MS);
   expect((await lifeOf(leader)).told).toEqual(['freeze']);
   const had = (await recorded(leader)).notice.length;
-  for (const tab of others) expect((await recorded(tab)).notice.length).toBeGreaterThan(had + 100);
+  for (const tab of others)
+    await expect
+      .poll(async () => (await recorded(tab)).notice.length)
+      .toBeGreaterThanOrEqual(Math.min(had + 100, EVENTS));
   await resume();
   await publishing;
   for (const tab of tabs) {
     await expect.poll(async () => (await recorded(tab)).room.length).toBe(EVENTS);
     await expectWhole(tab, 1, EVENTS);
   }
-  for (const tab of others) expect(await longestSilenceMs(tab)).toBeLessThan(TIMEOUT_MS);
+  const factor = slowness();
+  for (const tab of others) expect(await longestSilenceMs(tab)).toBeLessThan(AT_ONCE_MS * factor);
   const { told, longestGapMs } = await lifeOf(leader);
   expect(told).toEqual(['freeze', 'resume']);
   // Timers of a hidden tab that runs are a second apart.
   expect(longestGapMs).toBeGreaterThan(FROZEN_MS);
 });
 
-test('a leader that hangs without a word is replaced when the timeout has passed', async ({
-  context,
-  scene,
-}) => {
-  const tabs = await openTabs(context, `http://127.0.0.1:${scene.server.port}`, 3);
-  const leader = tabs[await findLeader(tabs)]!;
-  const others = tabs.filter((tab) => tab !== leader);
-  const publishing = scene.server.publish(1, EVENTS, 10);
-  await expect.poll(async () => (await recorded(leader)).notice.length).toBeGreaterThan(10);
-  const hanging = leader.evaluate((ms) => {
-    const until = performance.now() + ms;
-    while (performance.now() < until);
-  }, HANG_MS);
-  await publishing;
-  await hanging;
-  for (const tab of tabs) {
-    await expect.poll(async () => (await recorded(tab)).room.length).toBe(EVENTS);
-    const { notice, room } = await recorded(tab);
-    expect([notice.length, room.length]).toEqual([EVENTS, EVENTS]);
-  }
-  for (const tab of others) {
-    const silenceMs = await longestSilenceMs(tab);
-    expect(silenceMs).toBeGreaterThan(TIMEOUT_MS);
-    expect(silenceMs).toBeLessThan(TAKEOVER_MS);
-  }
+test.describe('with a short timeout', () => {
+  test.use({ serverOptions: { pingMs: 500, timeoutMs: TIMEOUT_MS } });
+
+  test('a leader that hangs without a word is replaced when the timeout has passed', async ({
+    context,
+    scene,
+  }) => {
+    const slowness = watchSlowness();
+    const tabs = await openTabs(context, `http://127.0.0.1:${scene.server.port}`, 3);
+    const leader = tabs[await findLeader(tabs)]!;
+    const others = tabs.filter((tab) => tab !== leader);
+    const publishing = scene.server.publish(1, EVENTS, 10);
+    await expect.poll(async () => (await recorded(leader)).notice.length).toBeGreaterThan(10);
+    const hanging = leader.evaluate((ms) => {
+      const until = performance.now() + ms;
+      while (performance.now() < until);
+    }, HANG_MS);
+    await publishing;
+    await hanging;
+    for (const tab of tabs) {
+      await expect.poll(async () => (await recorded(tab)).room.length).toBe(EVENTS);
+      const { notice, room } = await recorded(tab);
+      expect([notice.length, room.length]).toEqual([EVENTS, EVENTS]);
+    }
+    const factor = slowness();
+    for (const tab of others) {
+      const silenceMs = await longestSilenceMs(tab);
+      expect(silenceMs).toBeGreaterThan(TIMEOUT_MS);
+      expect(silenceMs).toBeLessThan(TAKEOVER_MS * factor);
+    }
+  });
 });

@@ -25,9 +25,7 @@ async function enterRooms(tab: Page, count: number): Promise<void> {
 async function expectSubscribed(tabs: readonly Page[]): Promise<void> {
   for (const tab of tabs) {
     await expect
-      .poll(async () => await tab.evaluate(() => [...new Set(window.statuses.map((status) => status()))]), {
-        timeout: 15_000,
-      })
+      .poll(async () => await tab.evaluate(() => [...new Set(window.statuses.map((status) => status()))]))
       .toEqual(['subscribed']);
   }
 }

@@ -2,10 +2,9 @@
 import type { Page } from '@playwright/test';
 import { test, visibilityOf } from './kit/background-tabs.ts';
 import { expectWhole, findLeader, longestSilenceMs, openTabs } from './kit/tabs.ts';
+import { watchSlowness } from './kit/slowness.ts';
 import type { ServerProcess } from './kit/server-process.ts';
 import { expect, numbers, recorded, startRecording } from './kit/test.ts';
-
-test.describe.configure({ timeout: 90_000 });
 
 const ENDS = ['is closed', 'crashes'] as const;
 
@@ -16,6 +15,10 @@ async function endTab(tab: Page, end: (typeof ENDS)[number]): Promise<void> {
     await tab.waitForEvent('crash');
   }
   await tab.close();
+}
+
+async function connectionsOf(origin: string): Promise<string> {
+  return await (await fetch(`${origin}/connections`)).text();
 }
 
 /** The origin's six connections per host are used up: a request waits behind them. */
@@ -41,7 +44,7 @@ test('ten tabs are live through one connection, where seven plain EventSources h
     // The seventh does not even load: its request waits behind the six streams.
     if (n < 6) {
       await page.goto(`${origin}/plain`);
-      await page.waitForTimeout(50);
+      await expect.poll(() => connectionsOf(origin)).toBe(String(n + 1));
     } else void page.goto(`${origin}/plain`).catch(() => undefined);
     plain.push(page);
   }
@@ -50,8 +53,8 @@ test('ten tabs are live through one connection, where seven plain EventSources h
   for (const page of plain.toReversed()) await page.close();
 
   const tabs = await openTabs(context, origin, 10);
-  await expect.poll(async () => await (await fetch(`${origin}/connections`)).text()).toBe('1');
-  expect(await answersWithin(tabs[9]!, 1_000)).toBe(true);
+  await expect.poll(() => connectionsOf(origin)).toBe('1');
+  expect(await answersWithin(tabs[9]!, 30_000)).toBe(true);
   await scene.server.publish(1, 50, 2);
   for (const tab of tabs) {
     await expect.poll(async () => (await recorded(tab)).room.length).toBe(50);
@@ -68,25 +71,22 @@ test('a leader that is closed or crashes, twenty times in a row, costs nobody an
   let published = 0;
   const starts = new Map(tabs.map((tab) => [tab, 1]));
   const takeovers: number[] = [];
+  const slowness = watchSlowness();
   for (let kill = 1; kill <= 20; kill += 1) {
     const leader = tabs[await findLeader(tabs)]!;
-    const publishing = scene.server.publish(published + 1, published + 40, 10);
+    const publishing = scene.server.publish(published + 1, published + 20, 10);
     await expectWhole(leader, starts.get(leader)!);
-    const watching = tabs.find((tab) => tab !== leader)!;
-    const had = (await recorded(watching)).notice.length;
     const killedAt = performance.now();
     await endTab(leader, ENDS[kill % 2]!);
     tabs = tabs.filter((tab) => tab !== leader);
     await publishing;
+    // While nobody leads, or the next one opens.
+    await scene.server.publish(published + 21, published + 40, 10);
     published += 40;
     for (const tab of tabs) {
       const want = numbers(starts.get(tab)!, published);
-      await expect
-        .poll(async () => (await recorded(tab)).notice.length, { timeout: 10_000 })
-        .toBe(want.length);
+      await expect.poll(async () => (await recorded(tab)).notice.length).toBe(want.length);
     }
-    // It was killed before the last of them came.
-    expect(had).toBeLessThan(published - starts.get(watching)! + 1);
     takeovers.push(performance.now() - killedAt);
     // Another tab joins between two kills, and starts behind what was published.
     const joined = await context.newPage();
@@ -96,7 +96,7 @@ test('a leader that is closed or crashes, twenty times in a row, costs nobody an
   }
   for (const tab of tabs) await expectWhole(tab, starts.get(tab)!, published);
   // From the kill until every tab has everything, the 0.4 s of publishing included.
-  expect(Math.max(...takeovers)).toBeLessThan(2_000);
+  expect(Math.max(...takeovers)).toBeLessThan(2_000 * slowness());
 });
 
 /** Ends who leads under publishing: the others miss nothing, and wait no longer than 2 s. */
@@ -106,15 +106,18 @@ async function expectReplaced(
   end: (typeof ENDS)[number],
   server: ServerProcess,
 ): Promise<void> {
+  const slowness = watchSlowness();
   const publishing = server.publish(1, 150, 10);
   await expect.poll(async () => (await recorded(leader)).notice.length).toBeGreaterThan(10);
   await endTab(leader, end);
   await publishing;
-  for (const tab of tabs.filter((each) => each !== leader)) {
-    await expect.poll(async () => (await recorded(tab)).room.length).toBe(150);
+  const others = tabs.filter((each) => each !== leader);
+  for (const tab of others) await expect.poll(async () => (await recorded(tab)).room.length).toBe(150);
+  const factor = slowness();
+  for (const tab of others) {
     await expectWhole(tab, 1, 150);
     expect((await recorded(tab)).states).toContain('reconnecting');
-    expect(await longestSilenceMs(tab)).toBeLessThan(2_000);
+    expect(await longestSilenceMs(tab)).toBeLessThan(2_000 * factor);
   }
 }
 
@@ -134,7 +137,7 @@ for (const end of ENDS) {
     }) => {
       const tabs = await openTabs(userWindow, `http://127.0.0.1:${scene.server.port}`, 3, { patient: true });
       if (front === 'hidden') await userWindow.newPage();
-      expect(await Promise.all(tabs.map(visibilityOf))).toEqual(['hidden', 'hidden', front]);
+      await expect.poll(() => Promise.all(tabs.map(visibilityOf))).toEqual(['hidden', 'hidden', front]);
       const leads = await findLeader(tabs);
       expect(leads).toBeLessThan(2);
       await expectReplaced(tabs, tabs[leads]!, end, scene.server);

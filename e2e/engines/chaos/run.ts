@@ -120,7 +120,7 @@ async function leastSeen(engine: Engine): Promise<number> {
 async function settled(engine: Engine, isThere: (report: ChaosReport) => boolean): Promise<ChaosReport[]> {
   for (let tries = 1; ; tries += 1) {
     const reports = await engine.evaluate<ChaosReport[]>('window.linefeed.report()');
-    if (reports.every(isThere) || tries === 100) return reports;
+    if (reports.every(isThere) || tries === 600) return reports;
     await pause(200);
   }
 }

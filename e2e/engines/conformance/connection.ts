@@ -224,15 +224,15 @@ export const CONNECTION: readonly ConnectionRow[] = [
   {
     name: 'takes a ping for life',
     clause: 'Linefeed: ping',
-    answers: [{ body: [opened(0, 1_200) + event(1)], after: 'ping' }, fine(1, 2)],
-    client: { retry: QUICK, until: { payloads: 1, ms: 2_000 } },
+    answers: [{ body: [opened(0, 2_000) + event(1)], after: 'ping' }, fine(1, 2)],
+    client: { retry: QUICK, until: { payloads: 1, ms: 3_000 } },
     expected: { payloads: [1], state: 'connected', atMost: 1 },
   },
   {
     name: 'takes a comment for life, where it can see one',
     clause: 'Linefeed: fetch counts bytes',
-    answers: [{ body: [opened(0, 1_200) + event(1)], after: 'comment' }, fine(1, 2)],
-    client: { retry: QUICK, until: { payloads: 1, ms: 2_000 } },
+    answers: [{ body: [opened(0, 2_000) + event(1)], after: 'comment' }, fine(1, 2)],
+    client: { retry: QUICK, until: { payloads: 1, ms: 3_000 } },
     readers: ['fetch'],
     expected: { payloads: [1], state: 'connected', atMost: 1 },
   },
@@ -297,7 +297,7 @@ export const CONNECTION: readonly ConnectionRow[] = [
     clause: 'Linefeed: capMs',
     answers: [{ body: ['retry: 99999999999\n\n'], after: 'end' }, fine(0, 1)],
     client: { retry: { floorMs: 100, capMs: 300 }, until: { payloads: 1 } },
-    expected: { payloads: [1], pauseMs: [90, 2_000], atMost: 2 },
+    expected: { payloads: [1], pauseMs: [90, 4_000], atMost: 2 },
   },
   // Leaving
   {

@@ -25,14 +25,22 @@ export type Job =
       readonly reader: 'fetch' | 'EventSource';
       readonly script: ClientScript;
     }
-  | { readonly type: 'watch'; readonly url: string; readonly watchMs: number };
+  | {
+      readonly type: 'watch';
+      readonly url: string;
+      /** At least so long, and until the rest is so. */
+      readonly watchMs: number;
+      readonly events: number;
+      readonly readyState: number | undefined;
+    };
 
 export interface ParsingOutcome {
   readonly frames: readonly Frame[];
   readonly retryMs: readonly number[];
 }
 
-const PATIENCE_MS = 10_000;
+/** Ends what never comes; a busy machine may take long. */
+const PATIENCE_MS = 60_000;
 /** Browsers open six connections to one server of HTTP/1.1; a probe may need one beside the stream. */
 const AT_ONCE = 5;
 
@@ -70,7 +78,7 @@ function parse({ url, reader, listened, open }: Extract<Job, { type: 'parse' }>)
       connection.close();
       resolve({ frames, retryMs });
     };
-    const timer = setTimeout(finish, open === undefined ? PATIENCE_MS : 1_500);
+    const timer = setTimeout(finish, PATIENCE_MS);
     const connection = TRANSPORTS[reader]()(
       { url, entries: [], cursor: undefined },
       {
@@ -127,11 +135,19 @@ async function follow({ url, reader, script }: Extract<Job, { type: 'follow' }>)
 }
 
 /** Watches an EventSource without any of our code. */
-async function watch({ url, watchMs }: Extract<Job, { type: 'watch' }>): Promise<PlainOutcome> {
+async function watch({
+  url,
+  watchMs,
+  events,
+  readyState: state,
+}: Extract<Job, { type: 'watch' }>): Promise<PlainOutcome> {
   const source = new EventSource(url);
   const data: string[] = [];
   source.addEventListener('message', (event: MessageEvent<string>) => void data.push(event.data));
+  const startedAt = performance.now();
   await pause(watchMs);
+  const isThere = (): boolean => data.length >= events && (state ?? source.readyState) === source.readyState;
+  while (!isThere() && performance.now() - startedAt < PATIENCE_MS) await pause(20);
   const { readyState } = source;
   source.close();
   return { data, readyState };

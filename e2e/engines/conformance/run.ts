@@ -129,9 +129,11 @@ async function plain(
     row.refusedMs === undefined
       ? server.play(row.answers)
       : await server.playRefusing(row.answers, row.refusedMs);
+  const { data = [], readyState } = row.deviates?.[place]?.outcome ?? row.expected;
+  const until = { watchMs: row.watchMs, events: data.length, readyState };
   return {
     name: `plain EventSource: ${row.name}`,
-    job: { type: 'watch', url: `${script.origin}${script.path}?first`, watchMs: row.watchMs },
+    job: { type: 'watch', url: `${script.origin}${script.path}?first`, ...until },
     compare(outcome) {
       const seen: PlainOutcome = {
         ...(outcome as PlainOutcome),
