@@ -148,7 +148,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'client: calls a handler within subscribe',
     file: 'client/src/lib/subscription.ts',
-    find: 'queueMicrotask(() => work(next()));',
+    find: 'soon(() => work(next()));',
     replace: 'running = undefined;',
   },
   {
