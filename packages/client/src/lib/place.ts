@@ -88,7 +88,7 @@ export function toOrder<P extends Place>(places: Iterable<P>, cursor: Cursor | u
     const startsNow = place.at === undefined && (place.from ?? 'now') === 'now';
     return Number(startsNow || sharesCursor(place, cursor));
   };
-  return [...places].toSorted((a, b) => rank(a) - rank(b));
+  return [...places].sort((a, b) => rank(a) - rank(b));
 }
 
 function sharesCursor({ at, apart }: Place, cursor: Cursor | undefined): boolean {

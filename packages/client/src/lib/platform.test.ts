@@ -87,6 +87,21 @@ describe('a platform that lacks something', () => {
   });
 });
 
+it('a client opens a connection on an engine without Array.prototype.toSorted, as Hermes is', async () => {
+  vi.spyOn(Array.prototype, 'toSorted').mockImplementation(() => {
+    throw new TypeError('toSorted is not a function');
+  });
+  const script = createScript();
+  script.client.subscribe('price', { symbol: 'A', at: { y: 1, x: 2 } }, () => {});
+  script.client.subscribe('notice', () => {}, { from: 'earliest' });
+  await script.settle();
+  expect(script.errors).toEqual([]);
+  expect(script.last().opening.entries.map(({ address }) => address)).toEqual([
+    'notice',
+    'price?at=%7B%22x%22%3A2%2C%22y%22%3A1%7D&symbol=A',
+  ]);
+});
+
 it('a client listens on a page that refuses the AbortSignal of another realm, and stops', async () => {
   const page = new EventTarget();
   let listeners = 0;

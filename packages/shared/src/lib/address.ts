@@ -119,7 +119,7 @@ function sortedEntries(object: object): Array<[string, unknown]> {
   // `<` compares code units; localeCompare would give each machine its own addresses.
   return Object.entries(object)
     .filter(([, value]) => value !== undefined)
-    .toSorted(([a], [b]) => (a < b ? -1 : 1));
+    .sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 // `+` stands for a space in what URLSearchParams and HTML forms write; encodeAddress itself writes %20 and %2B.
