@@ -9,7 +9,8 @@ export {
   parseEntry,
   RESERVED_PARAMS,
 } from './lib/address.ts';
-export { paramNames } from './lib/schema-kind.ts';
+export { paramNames } from './lib/param-schema.ts';
+export { readParams, resolveParams } from './lib/params.ts';
 export {
   BEGINNING,
   comparePositions,
@@ -44,4 +45,5 @@ export type {
   SubscriptionError,
 } from './lib/protocol.ts';
 export type { OptionTypes } from './lib/options.ts';
-export type { Validated } from './lib/schema.ts';
+export type { ResolvedParams } from './lib/params.ts';
+export type { Schema, Validated } from './lib/schema.ts';

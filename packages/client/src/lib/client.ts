@@ -157,7 +157,17 @@ export function createClient<C extends AnyChannel>(
       roster.remove(delivery),
     );
     if (given.signal?.aborted) delivery.subscription();
-    else roster.add(delivery, given);
+    else {
+      try {
+        roster.add(delivery, given);
+      } catch (cause) {
+        // No request can carry these params or this `from`: a refused subscription, and no error in the middle of a render.
+        const error = LinefeedError.is(cause)
+          ? cause
+          : new LinefeedError('invalid_option', `from: ${String(cause)}`);
+        queueMicrotask(() => delivery.fail(error));
+      }
+    }
     return delivery.subscription;
   };
 

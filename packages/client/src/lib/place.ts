@@ -1,5 +1,5 @@
 /** Where the addresses of a connection stand, and what to ask for them. Pure. */
-import { parseCursor, type Cursor, type SubscriptionEntry } from '@linefeed/shared/wire';
+import { encodeAddress, parseCursor, type Cursor, type SubscriptionEntry } from '@linefeed/shared/wire';
 import type { Opening } from './transport.ts';
 
 /** One entry of the subscription list and its place in the log. */
@@ -42,9 +42,19 @@ export function toText(cursor: Cursor | undefined): string | undefined {
   return cursor && `${cursor.epoch}.${cursor.position}`;
 }
 
+/** What tells subscriptions apart, without an error where the params make no address: subscribing is refused then. */
+export function toAddressKey(topic: string, params: unknown): string {
+  try {
+    return encodeAddress(topic, params as object | undefined);
+  } catch {
+    return `${topic} `;
+  }
+}
+
 /** `from` as the user gives it. The id of a stream's event must not look like the mark of one. */
 export function toFrom(from: string): string {
-  return from.includes('~') ? `~${encodeURIComponent(from).replaceAll('~', '%7E')}` : from;
+  const text = encodeURIComponent(from);
+  return from.includes('~') ? `~${text.replaceAll('~', '%7E')}` : from;
 }
 
 /**

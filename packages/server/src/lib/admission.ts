@@ -1,18 +1,12 @@
 /** Decides on each subscription asked for: is there such a topic, are its params right, may this context have it. */
 import { type AnyChannel, type TopicDefinition } from '@linefeed/shared';
 import type { LinefeedError } from '@linefeed/shared/wire';
-import {
-  paramNames,
-  refusal,
-  STREAM_KEY,
-  streamEventName,
-  validate,
-  type Validated,
-} from '@linefeed/shared/wire';
+import { refusal, STREAM_KEY, streamEventName, type ResolvedParams } from '@linefeed/shared/wire';
 import { toReportedRefusal } from './exchange.ts';
 import type { AskedEntry } from './opening.ts';
-import { toAddress } from './params.ts';
+import { readAskedParams } from './params.ts';
 import { withoutParams } from './stream-refusal.ts';
+import type { Turns } from './turns.ts';
 
 /** A subscription that may start. */
 export interface Admitted {
@@ -52,8 +46,15 @@ export interface AdmissionOptions {
   /** Of one connection. */
   readonly maxSubscriptions: number;
   readonly authorize: Authorize | undefined;
+  /** Of all requests together: one for each entry that is looked at. */
+  readonly turns: Turns;
   readonly onError: (error: unknown) => void;
 }
+
+type Awaitable<T> = T | Promise<T>;
+
+/** So many times `maxSubscriptions` are different addresses of one list looked at; the rest is refused. */
+const MAX_LOOKED_AT_FACTOR = 2;
 
 /** The connection that a list is for. */
 export interface AdmissionSubject {
@@ -73,7 +74,7 @@ export async function admitAll(
   { context, taken, alone }: AdmissionSubject,
   options: AdmissionOptions,
 ): Promise<{ admitted: Admitted[]; refused: Refused[] }> {
-  const resolved = await Promise.all(entries.map((entry) => resolve(entry, alone, options)));
+  const resolved = await resolveAll(entries, alone, options);
   const names = new Set(taken);
   const isAllowed = createVerdicts(options.authorize, context);
   const decided = await Promise.all(
@@ -90,54 +91,116 @@ export async function admitAll(
   };
 }
 
-function tooMany({ asked, key }: Admitted, { maxSubscriptions }: AdmissionOptions): Refused {
-  const error = refusal(
+function tooMany({ asked, key }: Admitted, options: AdmissionOptions): Refused {
+  return { admitted: false, asked, key, error: tooManyError(options) };
+}
+
+function tooManyError({ maxSubscriptions }: AdmissionOptions): LinefeedError {
+  return refusal(
     'too_many_subscriptions',
     `A connection may have ${maxSubscriptions} subscriptions (maxSubscriptions); this is one more.`,
   );
-  return { admitted: false, asked, key, error };
+}
+
+/** A list may be long and its schemas slow: others get their turn in between. */
+async function resolveAll(
+  entries: readonly AskedEntry[],
+  alone: boolean,
+  options: AdmissionOptions,
+): Promise<Array<Admitted | Refused>> {
+  const resolving: Array<Awaitable<Admitted | Refused>> = [];
+  /** What was asked in the same words is looked at once. */
+  const known = new Map<string, Awaitable<Meaning>>();
+  let lookedAt = 0;
+  const meaningOf = (entry: AskedEntry, definition: TopicDefinition): Awaitable<Meaning> => {
+    const words = entry.address ?? entry.topic;
+    const before = known.get(words);
+    if (before !== undefined) return before;
+    lookedAt += 1;
+    if (lookedAt > MAX_LOOKED_AT_FACTOR * options.maxSubscriptions) throw tooManyError(options);
+    const meaning = resolveEntry(entry, definition, options);
+    // Two runs of a stream must not share an object.
+    if (definition.kind === 'logged') known.set(words, meaning);
+    return meaning;
+  };
+  for (const entry of entries) {
+    // The first of a request has had its turn at the door.
+    const turn = resolving.length === 0 ? undefined : options.turns.take();
+    if (turn !== undefined) await turn;
+    resolving.push(resolve(entry, alone, meaningOf, options));
+  }
+  return Promise.all(resolving.map(async (each) => each));
+}
+
+/** What the address of an entry means. */
+interface Meaning extends ResolvedParams {
+  readonly definition: TopicDefinition;
 }
 
 /** Finds out what an entry asks for. `alone`: it is the only subscription of its connection, so a stream needs no key. */
-async function resolve(
+function resolve(
   entry: AskedEntry,
   alone: boolean,
+  meaningOf: (entry: AskedEntry, definition: TopicDefinition) => Awaitable<Meaning>,
   options: AdmissionOptions,
-): Promise<Admitted | Refused> {
+): Awaitable<Admitted | Refused> {
   const { topic, from, key } = entry;
-  const isStream = options.channel.topics.get(topic)?.kind === 'stream';
+  const definition = options.channel.topics.get(topic);
+  const isStream = definition?.kind === 'stream';
   const asked = nameAsked(entry, isStream);
-  try {
-    const { definition, params, address } = await resolveEntry(entry, options);
-    if (isStream) checkKey(entry, alone);
+  const finish = (meaning: Meaning): Admitted => {
+    checkKey(entry, isStream, alone);
+    const { address } = meaning;
     return {
+      ...meaning,
       admitted: true,
-      definition,
       topic,
-      params,
-      address,
       event: isStream ? streamEventName(topic, key) : address,
       asked: isStream ? asked : (entry.address ?? address),
       from,
       key,
     };
+  };
+  const fail = (error: unknown): Refused =>
+    refuse(isStream ? withoutParams(error, entry) : error, asked, key, options);
+  try {
+    if (entry.fault !== undefined) throw entry.fault;
+    if (definition === undefined)
+      throw refusal('unknown_topic', `There is no topic "${topic}" in this channel.`);
+    const meaning = meaningOf(entry, definition);
+    return meaning instanceof Promise ? meaning.then(finish).catch(fail) : finish(meaning);
   } catch (error) {
-    return refuse(isStream ? withoutParams(error, entry) : error, asked, key, options);
+    return fail(error);
   }
+}
+
+function resolveEntry(
+  entry: AskedEntry,
+  definition: TopicDefinition,
+  { maxAddressBytes }: AdmissionOptions,
+): Awaitable<Meaning> {
+  const { topic } = entry;
+  if (definition.params === undefined) return { definition, params: undefined, address: topic };
+  const resolved = readAskedParams(entry, definition.params, maxAddressBytes);
+  return resolved instanceof Promise
+    ? resolved.then((each) => ({ ...each, definition }))
+    : { ...resolved, definition };
 }
 
 type Verdicts = (entry: Admitted) => Promise<boolean>;
 
-/** Asks once for each address of a list. */
+/**
+ * Asks once for each logged address of a list, which is all that its subscribers see. Of a stream each entry is asked about:
+ * its params are its own.
+ */
 function createVerdicts(authorize: Authorize | undefined, context: unknown): Verdicts | undefined {
   if (authorize === undefined) return undefined;
   const verdicts = new Map<string, Promise<boolean>>();
-  return ({ topic, params, address }) => {
-    let verdict = verdicts.get(address);
-    if (verdict === undefined) {
-      verdict = (async () => (await authorize({ context, topic, params, address })) === true)();
-      verdicts.set(address, verdict);
-    }
+  return ({ definition, topic, params, address }) => {
+    const ask = async (): Promise<boolean> => (await authorize({ context, topic, params, address })) === true;
+    if (definition.kind === 'stream') return ask();
+    const verdict = verdicts.get(address) ?? ask();
+    verdicts.set(address, verdict);
     return verdict;
   };
 }
@@ -170,9 +233,9 @@ function nameAsked({ topic, key, address }: AskedEntry, isStream: boolean): stri
   return isStream ? streamEventName(topic, key) : (address ?? topic);
 }
 
-function checkKey({ topic, key }: AskedEntry, alone: boolean): void {
+function checkKey({ topic, key }: AskedEntry, isStream: boolean, alone: boolean): void {
   if (key === undefined) {
-    if (alone) return;
+    if (alone || !isStream) return;
     throw refusal(
       'key_required',
       `The stream "${topic}" needs a key on a connection with several subscriptions; without one, open it alone: …/${topic}, its params in the query.`,
@@ -181,60 +244,7 @@ function checkKey({ topic, key }: AskedEntry, alone: boolean): void {
   if (!STREAM_KEY.test(key)) {
     throw refusal(
       'bad_request',
-      `The key ${JSON.stringify(key)} must be 1 to 32 letters, digits, "_" or "-".`,
+      `The key ${JSON.stringify(key.slice(0, 64))} must be 1 to 32 letters, digits, "_" or "-".`,
     );
   }
-}
-
-async function resolveEntry(
-  entry: AskedEntry,
-  { channel, maxAddressBytes }: AdmissionOptions,
-): Promise<{ definition: TopicDefinition; params: unknown; address: string }> {
-  if (entry.fault !== undefined) throw entry.fault;
-  const definition = channel.topics.get(entry.topic);
-  if (definition === undefined)
-    throw refusal('unknown_topic', `There is no topic "${entry.topic}" in this channel.`);
-  if (definition.params === undefined) return { definition, params: undefined, address: entry.topic };
-  const result = await readParams(entry, definition.params);
-  const address = toAddress(entry.topic, result, { maxAddressBytes, refused: true });
-  return { definition, params: (result as { readonly value: unknown }).value, address };
-}
-
-type ParamsSchema = NonNullable<TopicDefinition['params']>;
-
-/** Text becomes values: every param is tried as the string it is, and those that fail as JSON. */
-async function readParams(entry: AskedEntry, schema: ParamsSchema): Promise<Validated<unknown>> {
-  const known = paramNames(schema);
-  const texts = known === undefined ? entry.params : entry.params.filter(([name]) => known.includes(name));
-  const input: Record<string, unknown> = Object.fromEntries(texts);
-  if (Object.keys(input).length < texts.length) {
-    throw refusal('bad_request', `The address of ${entry.topic} is malformed: it names a param twice.`);
-  }
-  let result: Validated<unknown> = await validate(schema, input);
-  if (result.issues !== undefined && readFailedAsJson(input, result.issues))
-    result = await validate(schema, input);
-  return result;
-}
-
-function readFailedAsJson(
-  input: Record<string, unknown>,
-  issues: ReadonlyArray<{
-    readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined;
-  }>,
-): boolean {
-  const failed = issues.map(({ path }) => (typeof path?.[0] === 'object' ? path[0].key : path?.[0]));
-  // A complaint about the whole object (a union of objects) may be about any of its params.
-  const names = failed.includes(undefined) ? Object.keys(input) : failed.map(String);
-  let changed = false;
-  for (const name of names) {
-    const text = input[name];
-    if (typeof text !== 'string') continue;
-    try {
-      input[name] = JSON.parse(text);
-      changed = true;
-    } catch {
-      // It stays the string it is, and the schema's complaint stands.
-    }
-  }
-  return changed;
 }

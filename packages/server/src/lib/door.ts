@@ -14,7 +14,6 @@ import type { FeedLimits } from './limits.ts';
 import { createHostCheck, type HostCheck } from './hosts.ts';
 import { assertAcceptable } from './negotiate.ts';
 import {
-  checkCount,
   MAX_NAMES_FACTOR,
   readEndpointGet,
   readGet,
@@ -24,6 +23,7 @@ import {
 } from './opening.ts';
 import { answerPreflight, createOriginCheck, type CorsOptions, type OriginCheck } from './origin.ts';
 import type { Outlet } from './outlet.ts';
+import { maxTextLength } from './params.ts';
 import { Turns } from './turns.ts';
 import { createSessionReader, identify, type Identify, type ReadSession, type Visitor } from './visitor.ts';
 
@@ -211,15 +211,16 @@ export class Door {
 
   async #read(request: IncomingRequest, rest: string): Promise<Opening | Control> {
     const { mount, limits } = this.#options;
-    const maxNames = MAX_NAMES_FACTOR * limits.maxSubscriptions;
+    const bounds = {
+      maxNames: MAX_NAMES_FACTOR * limits.maxSubscriptions,
+      maxTextLength: maxTextLength(limits.maxAddressBytes),
+    };
     if (request.method === 'POST') {
       const body = await this.withinTime(request.text(limits.maxRequestBytes));
       if (typeof body !== 'string') throw this.#bodyIsGone(body);
-      return readPost(body, maxNames);
+      return readPost(body, bounds);
     }
-    const opening = 'topic' in mount ? readEndpointGet(request, mount.topic) : readGet(request, rest);
-    checkCount(opening.entries.length, 'topic', maxNames);
-    return opening;
+    return 'topic' in mount ? readEndpointGet(request, mount.topic, bounds) : readGet(request, rest, bounds);
   }
 
   /** Every POST fails in the same way, so the first one is reported. */

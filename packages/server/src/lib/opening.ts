@@ -8,6 +8,7 @@ import {
   type ParsedEntry,
 } from '@linefeed/shared/wire';
 import type { IncomingRequest } from './exchange.ts';
+import { tooLong } from './params.ts';
 
 /** One subscription as asked, nothing of it checked. */
 export interface AskedEntry {
@@ -39,6 +40,17 @@ export interface Control {
 /** So many times `maxSubscriptions` are looked at: who asks for a few too many is served the rest, and a flood is not. */
 export const MAX_NAMES_FACTOR = 4;
 
+/** What is looked at of a request. */
+export interface ReadBounds {
+  /** Entries of a list. */
+  readonly maxNames: number;
+  /** Characters of an address as it is asked for. */
+  readonly maxTextLength: number;
+}
+
+/** Every query of so many characters is read. Node takes a head of 16 KiB; others take more, and decoding it takes time. */
+const MIN_QUERY_LENGTH = 65_536;
+
 /** Most have none, and to look for one costs more than the rest of the reading. */
 const NO_QUERY = new URLSearchParams();
 
@@ -47,12 +59,13 @@ const NO_QUERY = new URLSearchParams();
  *
  * @throws LinefeedError `bad_request`
  */
-export function readGet(request: IncomingRequest, rest: string): Opening {
+export function readGet(request: IncomingRequest, rest: string, bounds: ReadBounds): Opening {
+  checkQuery(request.url, bounds);
   const query = request.url.search === '' ? NO_QUERY : request.url.searchParams;
   const header = request.header('last-event-id');
   const given = takeOnce(query, 'last_event_id');
   const lastEventId = header !== undefined && header !== '' ? header : given;
-  const entries = rest === '' ? readTopicList(query) : [readPath(rest, query)];
+  const entries = rest === '' ? readTopicList(query, bounds) : [readPath(rest, query, bounds)];
   // A native reconnect repeats the URL it was opened with: its `from` is older than its Last-Event-ID.
   const ownFrom = header === undefined || header === '';
   return {
@@ -63,8 +76,19 @@ export function readGet(request: IncomingRequest, rest: string): Opening {
 }
 
 /** An endpoint that has one topic: the params stand in the query, whatever the path is. */
-export function readEndpointGet(request: IncomingRequest, topic: string): Opening {
-  return readGet(request, request.url.searchParams.has('topic') ? '' : encodeURIComponent(topic));
+export function readEndpointGet(request: IncomingRequest, topic: string, bounds: ReadBounds): Opening {
+  checkQuery(request.url, bounds);
+  return readGet(request, request.url.searchParams.has('topic') ? '' : encodeURIComponent(topic), bounds);
+}
+
+/** Before anything of it is decoded. @throws LinefeedError `bad_request` */
+function checkQuery({ search }: URL, { maxTextLength }: ReadBounds): void {
+  const longest = Math.max(MIN_QUERY_LENGTH, 2 * maxTextLength);
+  if (search.length <= longest) return;
+  throw refusal(
+    'bad_request',
+    `The query has ${search.length} characters, more than the ${longest} allowed; send a long list by POST.`,
+  );
 }
 
 /** The value of a query key of the request. @throws LinefeedError `bad_request` where there are two. */
@@ -75,13 +99,14 @@ function takeOnce(query: URLSearchParams, name: string): string | undefined {
   return values[0];
 }
 
-function readPath(rest: string, query: URLSearchParams): AskedEntry {
+function readPath(rest: string, query: URLSearchParams, { maxTextLength }: ReadBounds): AskedEntry {
   if (query.has('topic')) {
     throw refusal(
       'bad_request',
       'The path names a topic already; a list of "topic" goes to the path of the feed itself.',
     );
   }
+  if (rest.length > maxTextLength) throw tooLong(rest, rest.length, maxTextLength);
   const entry = {
     params: [...query].filter(([name]) => !RESERVED_PARAMS.includes(name)),
     from: takeOnce(query, 'from'),
@@ -94,7 +119,7 @@ function readPath(rest: string, query: URLSearchParams): AskedEntry {
   }
 }
 
-function readTopicList(query: URLSearchParams): AskedEntry[] {
+function readTopicList(query: URLSearchParams, { maxNames, maxTextLength }: ReadBounds): AskedEntry[] {
   for (const name of ['from', 'key']) {
     // It would belong to the entry before it, and proxies reorder queries.
     if (!query.has(name)) continue;
@@ -103,13 +128,17 @@ function readTopicList(query: URLSearchParams): AskedEntry[] {
       `In a list "${name}" stands inside the value of its topic: ?topic=price%3Fsymbol%3DACME%26from%3Dearliest%26key%3D1, or curl -G --data-urlencode 'topic=price?symbol=ACME&from=earliest&key=1'.`,
     );
   }
-  return query.getAll('topic').map((text) => {
+  const texts = query.getAll('topic');
+  checkCount(texts.length, 'topic', maxNames);
+  return texts.map((text) => {
     const parsed = parseEntry(text);
-    return parsed === undefined ? toFaulty(text) : toEntry(parsed);
+    return parsed === undefined ? toFaulty(text) : toEntry(parsed, maxTextLength);
   });
 }
 
-function toEntry(parsed: ParsedEntry): AskedEntry {
+function toEntry(parsed: ParsedEntry, maxTextLength: number): AskedEntry {
+  const { address, from, key } = parsed;
+  if (address.length > maxTextLength) return toTooLong(address, from, key, maxTextLength);
   const surplus = parsed.params.find(([name]) => RESERVED_PARAMS.includes(name))?.[0];
   if (surplus === undefined) return parsed;
   const fault = refusal('bad_request', `"${surplus}" is no param: in an address it has no meaning here.`);
@@ -118,6 +147,18 @@ function toEntry(parsed: ParsedEntry): AskedEntry {
 
 function toFaulty(address: string, from?: string, key?: string): AskedEntry {
   return { address, topic: topicOf(address), params: [], from, key, fault: malformed(address) };
+}
+
+/** Its answer repeats no more of it than an address may have. */
+function toTooLong(
+  address: string,
+  from: string | undefined,
+  key: string | undefined,
+  maxTextLength: number,
+): AskedEntry {
+  const fault = tooLong(address, address.length, maxTextLength);
+  const start = address.slice(0, maxTextLength);
+  return { address: start, topic: topicOf(start), params: [], from, key, fault };
 }
 
 function topicOf(address: string): string {
@@ -133,16 +174,16 @@ function topicOf(address: string): string {
 function malformed(address: string): LinefeedError {
   return refusal(
     'bad_request',
-    `The address of ${topicOf(address)} is malformed: it is not percent-encoded as UTF-8, or names something twice.`,
+    `The address of ${topicOf(address).slice(0, 64)} is malformed: it is not percent-encoded as UTF-8, or names something twice.`,
   );
 }
 
 /**
  * Reads the body of a POST: an opening, or a change of an open connection.
  *
- * @throws LinefeedError `bad_request`; `too_many_subscriptions` where a list is longer than `maxNames`
+ * @throws LinefeedError `bad_request`; `too_many_subscriptions` where a list is too long
  */
-export function readPost(body: string, maxNames: number): Opening | Control {
+export function readPost(body: string, bounds: ReadBounds): Opening | Control {
   let value: unknown;
   try {
     value = JSON.parse(body);
@@ -150,19 +191,19 @@ export function readPost(body: string, maxNames: number): Opening | Control {
     throw refusal('bad_request', 'The body of a POST must be JSON.');
   }
   if (!isRecord(value)) throw refusal('bad_request', 'The body of a POST must be a JSON object.');
-  if ('connection' in value) return readControl(value, maxNames);
+  if ('connection' in value) return readControl(value, bounds);
   const lastEventId = value['last_event_id'];
   if (lastEventId !== undefined && typeof lastEventId !== 'string') {
     throw refusal('bad_request', '"last_event_id" must be a string.');
   }
   return {
     isNativeReturn: false,
-    entries: readEntries(value['topics'], 'topics', maxNames),
+    entries: readEntries(value['topics'], 'topics', bounds),
     lastEventId: lastEventId === '' ? undefined : lastEventId,
   };
 }
 
-function readControl(value: Record<string, unknown>, maxNames: number): Control {
+function readControl(value: Record<string, unknown>, bounds: ReadBounds): Control {
   const { connection, n, add = [], remove = [] } = value;
   if (typeof connection !== 'string') throw refusal('bad_request', '"connection" must be a string.');
   if (!Number.isSafeInteger(n) || (n as number) < 1) {
@@ -171,17 +212,17 @@ function readControl(value: Record<string, unknown>, maxNames: number): Control 
   if (!Array.isArray(remove) || remove.some((name) => typeof name !== 'string')) {
     throw refusal('bad_request', '"remove" must be a list of event names.');
   }
-  checkCount(remove.length, 'remove', maxNames);
+  checkCount(remove.length, 'remove', bounds.maxNames);
   return {
     connection,
     n: n as number,
-    add: readEntries(add, 'add', maxNames),
+    add: readEntries(add, 'add', bounds),
     remove: remove as string[],
   };
 }
 
 /** Each name is answered: unbounded, one request would hold the event loop, and its answers the memory. */
-export function checkCount(count: number, field: string, maxNames: number): void {
+function checkCount(count: number, field: string, maxNames: number): void {
   if (count <= maxNames) return;
   throw refusal(
     'too_many_subscriptions',
@@ -189,7 +230,7 @@ export function checkCount(count: number, field: string, maxNames: number): void
   );
 }
 
-function readEntries(value: unknown, field: string, maxNames: number): AskedEntry[] {
+function readEntries(value: unknown, field: string, { maxNames, maxTextLength }: ReadBounds): AskedEntry[] {
   if (!Array.isArray(value))
     throw refusal('bad_request', `"${field}" must be a list of { address, from?, key? }.`);
   checkCount(value.length, field, maxNames);
@@ -203,8 +244,11 @@ function readEntries(value: unknown, field: string, maxNames: number): AskedEntr
       throw refusal('bad_request', `"${field}[${index}]" must be { address, from?, key? }, all strings.`);
     }
     const { address, from, key } = entry;
+    if (address.length > maxTextLength) return toTooLong(address, from, key, maxTextLength);
     const parsed = parseAddress(address);
-    return parsed === undefined ? toFaulty(address, from, key) : toEntry({ ...parsed, address, from, key });
+    return parsed === undefined
+      ? toFaulty(address, from, key)
+      : toEntry({ ...parsed, address, from, key }, maxTextLength);
   });
 }
 

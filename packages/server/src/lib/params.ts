@@ -1,33 +1,103 @@
-/** From what a schema says of params to an address, or to the error that says why there is none. */
-import { describeIssues, encodeAddress, refusal, type Validated } from '@linefeed/shared/wire';
+/** Params of a feed: from what a caller gives or a request asks to an address that is not too long. */
+import {
+  LinefeedError,
+  paramNames,
+  readParams,
+  refusal,
+  resolveParams,
+  type ResolvedParams,
+  type Schema,
+} from '@linefeed/shared/wire';
+
+type Awaitable<T> = T | Promise<T>;
+
+/** An address as a request asks for it, in part. */
+export interface AskedParams {
+  readonly topic: string;
+  readonly params: ReadonlyArray<readonly [name: string, text: string]>;
+  /** As it was written, if that is known to be no longer than it may be. */
+  readonly address?: string | undefined;
+}
+
+/** So many times the bytes of an address may its text in a request have: three for each one that is percent-encoded. */
+const MAX_TEXT_FACTOR = 4;
 
 /**
- * `refused`: whoever asked over the wire is told with a status; a publish has no business with one.
+ * The address of params that a caller of the feed gives.
  *
  * @throws LinefeedError `invalid_params` with the schema's issues, `address_too_long`
  */
-export function toAddress(
+export function resolveAddress(
   topic: string,
-  result: Validated<unknown>,
-  { maxAddressBytes, refused }: { readonly maxAddressBytes: number; readonly refused: boolean },
-): string {
-  if (result.issues !== undefined) {
-    const { issues } = result;
-    const message = `The params of ${topic} are not valid: ${describeIssues(issues)}`;
-    throw refusal('invalid_params', message, { issues, ...(refused ? {} : { status: undefined }) });
+  schema: Schema,
+  given: unknown,
+  maxAddressBytes: number,
+): Awaitable<string> {
+  const finish = ({ address }: ResolvedParams): string => {
+    checkAddressSize(address, maxAddressBytes);
+    return address;
+  };
+  const resolved = resolveParams(topic, schema, given);
+  return resolved instanceof Promise ? resolved.then(finish) : finish(resolved);
+}
+
+/**
+ * The params that a request asks for: the same errors, with the status of a refusal.
+ *
+ * @throws LinefeedError `bad_request`, `invalid_params`, `address_too_long`
+ */
+export function readAskedParams(
+  entry: AskedParams,
+  schema: Schema,
+  maxAddressBytes: number,
+): Awaitable<ResolvedParams> {
+  const finish = (resolved: ResolvedParams): ResolvedParams => {
+    checkAddressSize(resolved.address, maxAddressBytes);
+    return resolved;
+  };
+  checkTextSize(entry, schema, maxAddressBytes);
+  try {
+    const resolved = readParams(entry.topic, schema, entry.params);
+    return resolved instanceof Promise ? resolved.then(finish).catch(refuse) : finish(resolved);
+  } catch (error) {
+    return refuse(error);
   }
-  const address = encodeAddress(topic, result.value as object);
-  checkAddressSize(address, maxAddressBytes);
-  return address;
+}
+
+/** In the path form the query may have much more in it, which is the application's. */
+function checkTextSize(
+  { topic, params, address }: AskedParams,
+  schema: Schema,
+  maxAddressBytes: number,
+): void {
+  if (address !== undefined) return;
+  const names = paramNames(schema);
+  const length = params
+    .filter(([name]) => names?.includes(name) !== false)
+    .reduce((sum, [name, text]) => sum + name.length + text.length, topic.length);
+  if (length > maxTextLength(maxAddressBytes)) throw tooLong(topic, length, maxTextLength(maxAddressBytes));
+}
+
+export function maxTextLength(maxAddressBytes: number): number {
+  return MAX_TEXT_FACTOR * maxAddressBytes;
+}
+
+function refuse(error: unknown): never {
+  if (!LinefeedError.is(error) || error.status !== undefined) throw error;
+  const { code, message, issues, cause } = error;
+  throw refusal(code, message, { issues, cause });
 }
 
 /** @throws LinefeedError `address_too_long` */
 export function checkAddressSize(address: string, maxAddressBytes: number): void {
   // Percent-encoded, an address is ASCII: its length is its bytes.
-  if (address.length > maxAddressBytes) {
-    throw refusal(
-      'address_too_long',
-      `The address of ${address.split('?', 1)[0]!.slice(0, 64)} has ${address.length} bytes, more than the ${maxAddressBytes} allowed (maxAddressBytes); send shorter params, or raise that limit of the feed.`,
-    );
-  }
+  if (address.length > maxAddressBytes) throw tooLong(address, address.length, maxAddressBytes);
+}
+
+/** Without the params: they may be as long as a request, and those of a stream are for its source alone. */
+export function tooLong(address: string, length: number, allowed: number): LinefeedError {
+  return refusal(
+    'address_too_long',
+    `The address of ${address.split('?', 1)[0]!.slice(0, 64)} has ${length} bytes, more than the ${allowed} allowed (maxAddressBytes); send shorter params, or raise that limit of the feed.`,
+  );
 }

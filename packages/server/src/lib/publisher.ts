@@ -10,7 +10,7 @@ import {
   type Validated,
 } from '@linefeed/shared/wire';
 import type { Appended, AppendOptions, Log, LogEntry } from './log.ts';
-import { toAddress } from './params.ts';
+import { resolveAddress } from './params.ts';
 
 export interface PublisherOptions {
   readonly channel: AnyChannel;
@@ -119,11 +119,7 @@ export class Publisher {
 
   #address(topic: string, definition: TopicDefinition, params: unknown): Awaitable<string> {
     if (definition.params === undefined) return topic;
-    const { maxAddressBytes } = this.#options;
-    const finish = (result: Validated<unknown>): string =>
-      toAddress(topic, result, { maxAddressBytes, refused: false });
-    const result = validate(definition.params, params);
-    return result instanceof Promise ? result.then(finish) : finish(result);
+    return resolveAddress(topic, definition.params, params, this.#options.maxAddressBytes);
   }
 
   #append(entry: LogEntry, options: AppendOptions | undefined): Promise<Appended> {

@@ -17,6 +17,7 @@ import type { FeedLimits } from './limits.ts';
 import type { AskedEntry, Control } from './opening.ts';
 import { readReach, resolveStart, type Reach } from './start.ts';
 import { readStreamResume, startStream, type UntypedSource } from './stream-run.ts';
+import { Turns } from './turns.ts';
 
 export interface SubscriptionsOptions {
   readonly channel: AnyChannel;
@@ -30,6 +31,9 @@ export interface SubscriptionsOptions {
   readonly onSubscribe: (connection: Connection, event: string) => void;
   readonly onError: (error: unknown) => void;
 }
+
+/** A schema takes some microseconds for an entry, and up to a millisecond: so many are looked at before others go on. */
+const ENTRIES_PER_TURN = 32;
 
 /** How a stream is asked for. */
 export interface StreamRequest {
@@ -45,7 +49,7 @@ export class Subscriptions {
 
   constructor(options: SubscriptionsOptions) {
     this.#options = options;
-    this.#admission = { ...options, ...options.limits };
+    this.#admission = { ...options, ...options.limits, turns: new Turns(options.clock, ENTRIES_PER_TURN) };
   }
 
   decide(

@@ -1,5 +1,6 @@
 /** Addresses: a topic and its params as one string, which is URL path, routing key and SSE event name at once. */
 
+import { LinefeedError } from './error.ts';
 import type { SubscriptionEntry } from './protocol.ts';
 
 /** Query keys of an opening request, which therefore cannot name a param. */
@@ -15,16 +16,22 @@ export interface ParsedAddress {
 }
 
 /**
- * Writes an address: the topic, and behind `?` the params sorted by code unit, strings bare, everything else as JSON
+ * Writes an address: the topic, and after `?` the params sorted by code unit, strings bare, everything else as JSON
  * with its keys sorted at every depth. `undefined` is left out.
  *
- * @throws URIError if a param has a lone surrogate in it, TypeError if it is a value that JSON does not know.
+ * @throws LinefeedError `invalid_params` if a param has a lone surrogate in it, or is a value that JSON does not know.
  */
 export function encodeAddress(topic: string, params?: object): string {
   const query = sortedEntries(params ?? {}).map(([name, value]) => {
-    // It leaves !'()* as they are. Of these a URL parser writes ' as %27 in a query, which reads the same.
-    const text = encodeURIComponent(typeof value === 'string' ? value : canonicalJson(value));
-    return `${encodeURIComponent(name)}=${text}`;
+    try {
+      // It leaves !'()* as they are. Of these a URL parser writes ' as %27 in a query, which reads the same.
+      const text = encodeURIComponent(typeof value === 'string' ? value : canonicalJson(value));
+      return `${encodeURIComponent(name)}=${text}`;
+    } catch (cause) {
+      const what = cause instanceof URIError ? 'it has a lone surrogate' : String(cause);
+      const message = `The param "${name}" of ${topic} cannot be part of an address: ${what}.`;
+      throw new LinefeedError('invalid_params', message, { cause });
+    }
   });
   return query.length > 0 ? `${topic}?${query.join('&')}` : topic;
 }

@@ -1,10 +1,12 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { type } from 'arktype';
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import * as mini from 'zod/mini';
 import { defineChannel } from './channel.ts';
-import { paramNames } from './schema-kind.ts';
+import { paramNames } from './param-schema.ts';
+import type { Schema } from './schema.ts';
 import { stream, topic, type TopicMap } from './topic.ts';
 
 /** For contracts that the compiler would refuse, too. */
@@ -240,15 +242,83 @@ describe('params', () => {
     }
   });
 
-  test('can be a record or a union of objects, whose names nobody knows beforehand', () => {
-    const record = z.record(z.string(), z.string());
-    const union = z.union([z.object({ a: z.string() }), z.object({ b: z.string() })]);
-    expect(
-      define({ a: topic({ params: record, data: text }), b: topic({ params: union, data: text }) }).topics
-        .size,
-    ).toBe(2);
-    expect(paramNames(record)).toBeUndefined();
-    expect(paramNames(union)).toBeUndefined();
+  test('are named by their schema, whatever it is made of', () => {
+    const a = z.object({ a: z.string() });
+    const b = z.object({ b: z.string() });
+    const schemas: Record<string, Schema> = {
+      'a union': z.union([a, b]),
+      'an intersection': a.and(b),
+      'a transform': z.object({ a: z.string(), b: z.string() }).transform(({ a: first }) => ({ c: first })),
+      'a preprocess': z.preprocess((value) => value, z.object({ a: z.string(), b: z.string() })),
+      'what else may be there': z.looseObject({ a: z.string(), b: z.string() }),
+      'read only, of its own time': z.lazy(() => z.object({ a: z.string(), b: z.string() }).readonly()),
+      'a union of valibot': v.union([v.object({ a: v.string() }), v.object({ b: v.string() })]),
+      'a pipe of valibot': v.pipe(
+        v.object({ a: v.string(), b: v.string() }),
+        v.check(() => true),
+      ),
+      'arktype, which keeps what is undeclared': type({ a: 'string', 'b?': 'number' }),
+      'a union of arktype': type({ a: 'string' }).or({ b: 'number' }),
+    };
+    for (const [name, params] of Object.entries(schemas)) {
+      expect(define({ price: topic({ params, data: text }) }).topics.size, name).toBe(1);
+      expect(paramNames(params)?.toSorted(), name).toEqual(['a', 'b']);
+    }
+  });
+
+  const opaque: Schema = { '~standard': { version: 1, vendor: 'x', validate: (value) => ({ value }) } };
+  test.for([
+    ['a record', z.record(z.string(), z.string())],
+    ['a record of arktype', type({ '[string]': 'string' })],
+    ['a union with a record', z.union([z.object({ a: z.string() }), z.record(z.string(), z.string())])],
+    ['of a library that shows nothing', opaque],
+    ['anything', z.any()],
+  ] as const)('whose names nobody knows beforehand are refused: %s', ([, params]) => {
+    expect(() => define({ price: topic({ params, data: text }) })).toThrow(
+      'The params of topic "price" show no names: give an object schema of zod, valibot or arktype, or one with Standard JSON Schema.',
+    );
+  });
+
+  test.for([
+    ['a number or a string', z.object({ n: z.union([z.number(), z.string()]) }), '0'],
+    ['the same in zod/mini', mini.object({ n: mini.union([mini.number(), mini.string()]) }), '0'],
+    ['the same in valibot', v.object({ n: v.union([v.number(), v.string()]) }), '0'],
+    ['the same in arktype', type({ n: 'number | string' }), '5'],
+    ['a boolean or a string', z.object({ n: z.union([z.string(), z.boolean()]) }), 'true'],
+    ['a string or null', z.object({ n: z.string().nullable() }), 'null'],
+    ['a string, null or nothing, in valibot', v.object({ n: v.nullish(v.string()) }), 'null'],
+    ['literals of one text', z.object({ n: z.literal([42, '42']) }), '42'],
+    ['a literal or a string', z.object({ n: z.union([z.literal(7), z.string()]) }), '7'],
+    ['an object or a string', z.object({ n: z.union([z.looseObject({}), z.string()]) }), '{}'],
+    ['anything', z.object({ n: z.unknown() }), '0'],
+    ['one object of several', z.union([z.object({ a: z.string() }), z.object({ n: z.any() })]), '0'],
+  ] as const)('of which two values are one text are refused: %s', ([, params, value]) => {
+    expect(() => define({ price: topic({ params, data: text }) })).toThrow(
+      `Topic "price" has a param "n" that takes ${value} and the string "${value}", which are one address`,
+    );
+  });
+
+  test.for([
+    ['a coerced number', z.object({ n: z.coerce.number() })],
+    ['a coerced string', z.object({ n: z.coerce.string() })],
+    ['a number or a word', z.object({ n: z.union([z.number(), z.enum(['all', 'none'])]) })],
+    ['a number that may be null', z.object({ n: z.number().nullable() })],
+    ['a string that may be left out', z.object({ n: z.string().optional() })],
+    [
+      'a number or a string, as another param says',
+      z.discriminatedUnion('kind', [
+        z.object({ kind: z.literal('id'), n: z.number() }),
+        z.object({ kind: z.literal('name'), n: z.string() }),
+      ]),
+    ],
+    ['a record in one param', z.object({ n: z.record(z.string(), z.union([z.string(), z.number()])) })],
+    ['an asynchronous check', z.object({ n: z.string().refine(async () => true) })],
+    [
+      'a check that throws',
+      z.object({ n: z.string().refine((value) => value.length > 0 || JSON.parse('{')) }),
+    ],
+  ] as const)('of which every text is one value are accepted: %s', ([, params]) => {
+    expect(define({ price: topic({ params, data: text }) }).topics.size).toBe(1);
   });
 });
 

@@ -4,7 +4,8 @@ import { LinefeedError } from './error.ts';
 import { findSchemaFault } from './json.ts';
 import { CONTROL_PREFIX } from './protocol.ts';
 import { isSchema } from './schema.ts';
-import { paramNames, topKinds } from './schema-kind.ts';
+import { findSharedText, paramNames } from './param-schema.ts';
+import { topKinds } from './schema-kind.ts';
 import { topic, type TopicDefinition } from './topic.ts';
 
 const TOPIC_NAME = /^[A-Za-z][A-Za-z0-9_./-]*$/;
@@ -88,12 +89,24 @@ function checkParams(name: string, params: unknown): void {
       `A param of topic "${name}" cannot be part of an address: ${place(fault.path)} is ${fault.what}.`,
     );
   }
-  for (const key of paramNames(params) ?? []) {
+  const names = paramNames(params);
+  if (names === undefined) {
+    throw invalidChannel(
+      `The params of topic "${name}" show no names: give an object schema of zod, valibot or arktype, or one with Standard JSON Schema. Names that are open go into one param: z.object({ filter: z.record(z.string(), z.string()) }).`,
+    );
+  }
+  for (const key of names) {
     if (RESERVED_PARAMS.includes(key)) {
       throw invalidChannel(
         `Topic "${name}" cannot have a param "${key}": in a URL that key belongs to the request itself.`,
       );
     }
+  }
+  const shared = findSharedText(params);
+  if (shared !== undefined) {
+    throw invalidChannel(
+      `Topic "${name}" has a param "${shared.name}" that takes ${shared.text} and the string "${shared.text}", which are one address: give it one type, or leave it out instead of null.`,
+    );
   }
 }
 

@@ -107,8 +107,12 @@ function* children(
   }
 }
 
-/** Looks for something in a value that JSON would drop or change. */
-export function findJsonFault(value: unknown, ancestors: readonly object[] = []): JsonFault | undefined {
+/** Looks for something in a value that JSON would drop or change, or that is nested deeper than `maxDepth`. */
+export function findJsonFault(
+  value: unknown,
+  ancestors: readonly object[] = [],
+  maxDepth: number = Infinity,
+): JsonFault | undefined {
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -126,10 +130,11 @@ export function findJsonFault(value: unknown, ancestors: readonly object[] = [])
   }
   if (value === null) return undefined;
   if (ancestors.includes(value)) return { path: [], what: 'a reference back to itself' };
+  if (ancestors.length > maxDepth) return { path: [], what: `nested deeper than ${maxDepth} levels` };
   const chain = [...ancestors, value];
   if (Array.isArray(value)) {
     for (let index = 0; index < value.length; index += 1) {
-      const fault = findJsonFault(value[index], chain);
+      const fault = findJsonFault(value[index], chain, maxDepth);
       if (fault !== undefined) return below([String(index)], fault);
     }
     return undefined;
@@ -144,7 +149,7 @@ export function findJsonFault(value: unknown, ancestors: readonly object[] = [])
   for (const key of Object.keys(value)) {
     const inner: unknown = (value as Record<string, unknown>)[key];
     if (inner === undefined) continue;
-    const fault = findJsonFault(inner, chain);
+    const fault = findJsonFault(inner, chain, maxDepth);
     if (fault !== undefined) return below([key], fault);
   }
   return undefined;

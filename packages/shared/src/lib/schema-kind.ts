@@ -1,5 +1,4 @@
 /** What can be read off a schema of zod (4, mini) or valibot; of other libraries, nothing. */
-import type { Schema } from './schema.ts';
 
 /** What both libraries show of a schema, under names of which some mean the same. */
 interface Definition {
@@ -40,11 +39,4 @@ export function* topKinds(schema: unknown, seen: Set<unknown> = new Set()): Gene
             : [];
   if (inner.length === 0 || kind === 'nullable') yield kind;
   for (const each of inner) yield* topKinds(each, seen);
-}
-
-/** The keys an object schema knows, or `undefined` where its library does not show them or it takes any. */
-export function paramNames(schema: Schema): readonly string[] | undefined {
-  const { _zod, entries } = schema as { _zod?: { def: { shape?: object } }; entries?: object };
-  const fields = _zod?.def.shape ?? entries;
-  return fields === undefined ? undefined : Object.keys(fields);
 }

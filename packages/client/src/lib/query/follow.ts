@@ -1,6 +1,6 @@
 /** Follows the state in a query's cache: each event behind its cursor changes it, and a gap fetches it again. */
 import type { AnyChannel, LoggedName, ParamsInput, Payload } from '@linefeed/shared';
-import { encodeAddress, parseCursor } from '@linefeed/shared/wire';
+import { parseCursor } from '@linefeed/shared/wire';
 import {
   hashKey,
   useQueryClient,
@@ -10,7 +10,7 @@ import {
 } from '@tanstack/react-query';
 import { useEffect, useInsertionEffect, useRef } from 'react';
 import type { Client } from '../client.ts';
-import { isAtOrBefore } from '../place.ts';
+import { isAtOrBefore, toAddressKey } from '../place.ts';
 import type { ParamsOption } from '../react/options.ts';
 import type { AnyHandler, EventInfo, Gap, Subscription, SubscriptionOptions } from '../subscription.ts';
 
@@ -74,7 +74,7 @@ export function useFollow<
 ): void {
   const queryClient = useQueryClient();
   const { enabled = true, ...loose } = options as unknown as LooseOptions & { enabled?: boolean };
-  const address = encodeAddress(topic, loose.params as object | undefined);
+  const address = toAddressKey(topic, loose.params);
   const hash = hashKey(loose.query.queryKey);
   const latest = useRef(loose);
   useInsertionEffect(() => {
@@ -97,7 +97,7 @@ function follow(
   const { queryKey } = query;
   const hash = hashKey(queryKey);
   /** As asked, until an event has said how the server writes it. */
-  let address = encodeAddress(topic, params as object | undefined);
+  let address = toAddressKey(topic, params);
   let stop: Subscription | undefined;
   /** How far this subscription has come. */
   let at: string | undefined;

@@ -217,12 +217,15 @@ describe('params', () => {
     await page[Symbol.asyncDispose]();
   });
 
-  it('that no address can hold are thrown where the component renders', async () => {
-    const script = createScript();
-    const Component = () => h(Price, { params: { symbol: '\ud800' } });
-    expect(() =>
-      renderToString(h(Provider, { client: script.client as Client<Board> }, h(Component))),
-    ).toThrow('URI malformed');
+  it('that no address can hold are a failed subscription, and the component renders', async () => {
+    const { script, page } = await start(() => {
+      const { status, error } = useTopic('price', { params: { symbol: '\ud800' } });
+      return `${status} ${error?.code}`;
+    });
+    await act(async () => {});
+    expect(page.text()).toBe('failed invalid_params');
+    expect(script.attempts).toHaveLength(0);
+    await page[Symbol.asyncDispose]();
   });
 });
 

@@ -1,6 +1,5 @@
 /** The hooks of a channel. */
 import { LinefeedError, type AnyChannel, type TopicName } from '@linefeed/shared';
-import { encodeAddress } from '@linefeed/shared/wire';
 import {
   createContext,
   createElement,
@@ -13,6 +12,7 @@ import {
 } from 'react';
 import type { Client } from '../client.ts';
 import { INITIAL, type ConnectionSnapshot } from '../connection-state.ts';
+import { toAddressKey } from '../place.ts';
 import type { Kept, TopicArguments, TopicOptionName } from './options.ts';
 import { createTopicStore, type LooseOptions, type TopicResult } from './topic-store.ts';
 
@@ -58,7 +58,7 @@ export function createHooks<C extends AnyChannel>(): Hooks<C> {
 
   const useLooseTopic = (topic: string, options: LooseOptions = {}): TopicResult<unknown> => {
     const client = useClient() as Client<AnyChannel>;
-    const address = encodeAddress(topic, options.params as object | undefined);
+    const address = toAddressKey(topic, options.params);
     const create = () => createTopicStore(client, topic, address, options);
     const [kept, keep] = useState(create);
     let store = kept;

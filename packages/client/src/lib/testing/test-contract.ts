@@ -4,7 +4,9 @@ import {
   describeIssues,
   encodeAddress,
   parseAddress,
+  readParams,
   refusal,
+  resolveParams,
   validate,
   type ParsedAddress,
   type Validated,
@@ -38,18 +40,14 @@ export function createTestContract(
     }
     return definition;
   };
-  const toAddress = (topic: string, { issues, ...result }: Validated<unknown>): string => {
-    if (!issues) return encodeAddress(topic, (result as { value: object }).value);
-    const message = `The params of ${topic} are not valid: ${describeIssues(issues)}`;
-    throw refusal('invalid_params', message, { issues });
-  };
   return {
     isStream: (topic) => channel?.topics.get(topic)?.kind === 'stream' || streams.includes(topic),
     isLatest: (topic) => channel?.topics.get(topic)?.keep === 'latest',
     async addressOf(topic, params) {
       const definition = definitionOf(topic);
       if (!definition) return encodeAddress(topic, params as object | undefined);
-      return definition.params ? toAddress(topic, await validate(definition.params, params)) : topic;
+      if (!definition.params) return topic;
+      return (await resolveParams(topic, definition.params, params)).address;
     },
     async encode(topic, payload) {
       const definition = definitionOf(topic);
@@ -63,19 +61,7 @@ export function createTestContract(
       const { topic, params } = parseAddress(asked) as ParsedAddress;
       const schema = definitionOf(topic)?.params;
       if (!schema) return channel ? topic : asked;
-      // An address carries texts: a number, for example, is one that fits only when it is read as JSON.
-      const input: Record<string, unknown> = Object.fromEntries(params);
-      const asText = (await validate(schema, input)) as Validated<unknown>;
-      if (!asText.issues) return toAddress(topic, asText);
-      for (const { path } of asText.issues) {
-        const name = String(typeof path?.[0] === 'object' ? path[0].key : path?.[0]);
-        try {
-          input[name] = JSON.parse(String(input[name]));
-        } catch {
-          // No JSON either.
-        }
-      }
-      return toAddress(topic, await validate(schema, input));
+      return (await readParams(topic, schema, params)).address;
     },
   };
 }

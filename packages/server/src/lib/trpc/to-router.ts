@@ -16,7 +16,7 @@ import type {
   TopicDefinition,
   TopicName,
 } from '@linefeed/shared';
-import { describeIssues, encodeAddress, LinefeedError, paramNames, validate } from '@linefeed/shared/wire';
+import { LinefeedError, paramNames, resolveParams, type ResolvedParams } from '@linefeed/shared/wire';
 import { checkAddressSize } from '../params.ts';
 import { captureScope, type AsyncScope } from '../async-scope.ts';
 import { toReportedRefusal } from '../exchange.ts';
@@ -109,8 +109,7 @@ function checkParamNames(topic: string, { params }: TopicDefinition): void {
   );
 }
 
-interface TopicRequest {
-  readonly params: unknown;
+interface TopicRequest extends ResolvedParams {
   readonly lastEventId: string | undefined;
 }
 
@@ -123,14 +122,14 @@ async function readInput(
   if (lastEventId !== undefined && lastEventId !== null && typeof lastEventId !== 'string') {
     throw new TRPCError({ code: 'BAD_REQUEST', message: 'lastEventId must be a string.' });
   }
-  const request = { params: undefined, lastEventId: lastEventId ?? undefined };
+  const request = { params: undefined, address: topic, lastEventId: lastEventId ?? undefined };
   if (schema === undefined) return request;
-  const result = await validate(schema, given);
-  if (result.issues === undefined) return { ...request, params: result.value };
-  throw new TRPCError({
-    code: 'BAD_REQUEST',
-    message: `The params of ${topic} are not valid: ${describeIssues(result.issues)}`,
-  });
+  try {
+    return { ...request, ...(await resolveParams(topic, schema, given)) };
+  } catch (error) {
+    if (!LinefeedError.is(error) || error.code !== 'invalid_params') throw error;
+    throw new TRPCError({ code: 'BAD_REQUEST', message: error.message });
+  }
 }
 
 interface TopicSubscription extends TopicRequest {
@@ -169,7 +168,7 @@ async function* serve(
   session: AbortController,
   scope: AsyncScope,
 ): AsyncGenerator<unknown, void, void> {
-  const { topic, definition, params, lastEventId, signal } = subscription;
+  const { topic, definition, params, address, lastEventId, signal } = subscription;
   const leave = (): void => scope.run(() => session.abort());
   if (signal?.aborted === true) leave();
   signal?.addEventListener('abort', leave, { once: true });
@@ -181,7 +180,6 @@ async function* serve(
     }
   };
   try {
-    const address = encodeAddress(topic, params as object | undefined);
     checkAddressSize(address, core.limits.maxAddressBytes);
     const { authorize } = core.serving;
     const context = await untilAborted(session.signal, readContext());

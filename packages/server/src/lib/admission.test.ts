@@ -1,0 +1,168 @@
+/** What a request costs before it is decided on: bounds on its text, and on what is looked at in one turn. */
+import { defineChannel, topic } from '@linefeed/shared';
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
+import { createFeed } from './create-feed.ts';
+import { systemClock, type Clock } from './clock.ts';
+import { createManualClock } from './testing/manual-clock.ts';
+
+const post = (body: object): Request =>
+  new Request('http://feed.test/events', { method: 'POST', body: JSON.stringify(body) });
+const get = (target: string): Request => new Request(`http://feed.test/events${target}`);
+
+/** A feed whose schema counts how often it is run, and does something each time. */
+function createCounted(clock: Clock, onRun: () => void = () => undefined) {
+  const counted = { runs: 0 };
+  const params = z.object({
+    id: z.string().superRefine((text, { addIssue }) => {
+      counted.runs += 1;
+      onRun();
+      if (text.startsWith('bad')) addIssue('is bad');
+    }),
+  });
+  const channel = defineChannel({ room: topic({ params, data: z.string() }), other: z.string() });
+  const feed = createFeed(channel, { clock, maxSubscriptions: 256, authorize: () => true });
+  counted.runs = 0;
+  return { feed, counted };
+}
+
+/** Answers on a clock that stands still. */
+async function settle<T>(clock: ReturnType<typeof createManualClock>, waiting: Promise<T>): Promise<T> {
+  let isDone = false;
+  void waiting.then(() => (isDone = true));
+  while (!isDone) {
+    await clock.settle();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return await waiting;
+}
+
+describe('the text of an address', () => {
+  const long = 'x'.repeat(1_000_000);
+
+  it.each([
+    ['in a POST', () => post({ topics: [{ address: `room?id=${long}` }] })],
+    ['in a POST, of many params', () => post({ topics: [{ address: `room?${'a=&'.repeat(300_000)}` }] })],
+    ['in a list', () => get(`?topic=room%3Fid%3D${'x'.repeat(5_000)}`)],
+    ['in a path', () => get(`/room?id=${'x'.repeat(5_000)}`)],
+    ['in the name of a topic', () => get(`/${long}`)],
+  ])('is refused before it is read where it is four times as long as an address: %s', async (_, request) => {
+    const clock = createManualClock();
+    const { feed, counted } = createCounted(clock);
+    const response = await settle(clock, feed.handle(request()));
+    expect(response.status).toBe(400);
+    const text = await response.text();
+    expect(text).toContain('address_too_long');
+    expect(text.length).toBeLessThan(1_000);
+    expect(counted.runs).toBe(0);
+  });
+
+  it('is refused with the whole query where that is longer than 65,536 characters', async () => {
+    const clock = createManualClock();
+    const { feed, counted } = createCounted(clock);
+    for (const target of [`/room?id=a&token=${long}`, `?topic=other&token=${long}`]) {
+      const response = await settle(clock, feed.handle(get(target)));
+      expect([response.status, await response.json()]).toMatchObject([400, { code: 'bad_request' }]);
+    }
+    expect(counted.runs).toBe(0);
+  });
+
+  it('may be long in a path for what belongs to the application', async () => {
+    const clock = createManualClock();
+    const { feed } = createCounted(clock);
+    const response = await settle(clock, feed.handle(get(`/room?id=a&token=${'x'.repeat(5_000)}`)));
+    expect(response.status).toBe(200);
+    await response.body!.cancel();
+    await clock.settle();
+  });
+});
+
+describe('the schema of a list', () => {
+  const entries = (count: number, toId: (index: number) => string): object => ({
+    topics: Array.from({ length: count }, (_, index) => ({
+      address: `room?id=${toId(index)}`,
+      key: `k${index}`,
+    })),
+  });
+
+  it.each([
+    ['once for what is asked in the same words', 1_024, () => 'a', 200, 1],
+    ['once where it fails', 10, (index: number) => `bad${index}`, 400, 10],
+    ['for two times maxSubscriptions addresses at most', 1_024, (index: number) => `bad${index}`, 400, 512],
+  ] as const)('is run %s', async (_, count, toId, status, runs) => {
+    const clock = createManualClock();
+    const { feed, counted } = createCounted(clock);
+    const response = await settle(clock, feed.handle(post(entries(count, toId))));
+    expect(response.status).toBe(status);
+    expect(counted.runs).toBe(runs);
+    await response.body!.cancel();
+    await clock.settle();
+  });
+
+  it('is run a second time where a param that fails can be read as JSON, and not for a text that cannot', async () => {
+    const clock = createManualClock();
+    let runs = 0;
+    const params = z.object({ id: z.number() }).refine(() => (runs += 1) > 0, { when: () => true });
+    const feed = createFeed(defineChannel({ room: topic({ params, data: z.string() }) }), {
+      clock,
+      authorize: () => true,
+    });
+    const cost = async (id: string): Promise<number> => {
+      runs = 0;
+      const response = await settle(clock, feed.handle(get(`/room?id=${encodeURIComponent(id)}`)));
+      await response.body!.cancel();
+      await clock.settle();
+      return runs;
+    };
+    expect(await cost('5')).toBe(2);
+    expect(await cost('five')).toBe(1);
+    expect(await cost('{five')).toBe(1);
+  });
+
+  it('is run at most 32 times in a turn, and once for each request, however many requests come at once', async () => {
+    const clock = createManualClock();
+    const perTurn: number[] = [0];
+    const counting: Clock = {
+      ...clock,
+      defer: (call) =>
+        clock.defer(() => {
+          perTurn.push(0);
+          call();
+        }),
+    };
+    const { feed } = createCounted(counting, () => (perTurn[perTurn.length - 1]! += 1));
+    perTurn.splice(0, Infinity, 0);
+    const requests = Array.from({ length: 5 }, (_, n) =>
+      feed.handle(post(entries(1_024, (index) => `bad${n}-${index}`))),
+    );
+    await settle(clock, Promise.all(requests));
+    expect(perTurn.reduce((sum, runs) => sum + runs)).toBe(5 * 512);
+    expect(Math.max(...perTurn)).toBeLessThanOrEqual(32 + 5);
+  });
+
+  it('lets others go on while long lists with a slow schema come', async () => {
+    const spin = (): void => {
+      for (const until = performance.now() + 0.3; performance.now() < until;);
+    };
+    const { feed } = createCounted(systemClock, spin);
+    const gaps: number[] = [];
+    let last = performance.now();
+    let isOver = false;
+    const bystand = (): void => {
+      const now = performance.now();
+      gaps.push(now - last);
+      last = now;
+      if (!isOver) setImmediate(bystand);
+    };
+    const start = performance.now();
+    setImmediate(bystand);
+    const requests = [1, 2].map((n) => feed.handle(post(entries(1_024, (index) => `bad${n}-${index}`))));
+    for (const response of await Promise.all(requests)) expect(response.status).toBe(400);
+    isOver = true;
+    const total = performance.now() - start;
+    // All in one turn would be one gap as long as the whole. Most of them are a thirtieth of it.
+    const busy = gaps.filter((gap) => gap > 1).toSorted((a, b) => a - b);
+    expect(busy.length).toBeGreaterThanOrEqual(20);
+    expect(busy[Math.floor(busy.length / 2)]! / total).toBeLessThan(0.1);
+  });
+});

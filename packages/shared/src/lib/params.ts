@@ -1,0 +1,183 @@
+/** From params to an address, and from the text of an address to params. */
+import { canonicalJson, encodeAddress } from './address.ts';
+import { LinefeedError, type Issue } from './error.ts';
+import { findJsonFault } from './json.ts';
+import { paramNames, textSafeParams } from './param-schema.ts';
+import { describeIssues, validate, type Schema, type Validated } from './schema.ts';
+
+type Awaitable<T> = T | Promise<T>;
+
+/** Params that are right. */
+export interface ResolvedParams {
+  /** The schema's output. */
+  readonly params: unknown;
+  readonly address: string;
+}
+
+/** How deep a param may be nested: schemas and JSON.stringify call themselves for each level. */
+const MAX_DEPTH = 32;
+/** A text that JSON.parse may take: all but a string that stands bare. Cheaper than an exception. */
+const LOOKS_LIKE_JSON = /^\s*(?:[[{"\d-]|true\s*$|false\s*$|null\s*$)/;
+/** Addresses whose text was found to be that of one value, for each schema. */
+const MAX_CHECKED = 1_000;
+
+const checked = new WeakMap<Schema, Set<string>>();
+
+/**
+ * The address of params as a caller gives them. A promise only where the schema is asynchronous.
+ *
+ * @throws LinefeedError `invalid_params`
+ */
+export function resolveParams(topic: string, schema: Schema, given: unknown): Awaitable<ResolvedParams> {
+  return after(validate(schema, given), (result) => finish(topic, schema, given, result));
+}
+
+/**
+ * The params that texts mean: each is tried as the string it is, and those of which the schema complains as JSON. Names that
+ * the schema does not declare are left out.
+ *
+ * @throws LinefeedError `invalid_params`; `bad_request` where a param is named twice
+ */
+export function readParams(
+  topic: string,
+  schema: Schema,
+  texts: ReadonlyArray<readonly [name: string, text: string]>,
+): Awaitable<ResolvedParams> {
+  const names = paramNames(schema);
+  const declared = names === undefined ? texts : texts.filter(([name]) => names.includes(name));
+  const input: Record<string, unknown> = Object.fromEntries(declared);
+  if (Object.keys(input).length < declared.length)
+    throw new LinefeedError('bad_request', `The address of ${topic} is malformed: it names a param twice.`);
+  return after(validate(schema, input), (result) => {
+    const failed = result.issues && readFailed(topic, input, result.issues);
+    if (failed === undefined) return finish(topic, schema, input, result);
+    return after(validate(schema, failed), (second) => finish(topic, schema, failed, second));
+  });
+}
+
+/** The same params with those read as JSON that a complaint may be about; `undefined` where none can be. */
+function readFailed(
+  topic: string,
+  input: Readonly<Record<string, unknown>>,
+  issues: readonly Issue[],
+): Record<string, unknown> | undefined {
+  const failed = issues.map(({ path }) => (typeof path?.[0] === 'object' ? path[0].key : path?.[0]));
+  // A complaint about the whole object (a union of objects) may be about any of its params.
+  const names = failed.includes(undefined) ? Object.keys(input) : failed.map(String);
+  const read = { ...input };
+  let changed = false;
+  for (const name of names) {
+    const text = read[name];
+    if (typeof text !== 'string' || !LOOKS_LIKE_JSON.test(text)) continue;
+    if (depthOf(text) > MAX_DEPTH) throw invalid(topic, [name], TOO_DEEP);
+    try {
+      read[name] = JSON.parse(text);
+      changed = true;
+    } catch {
+      // It stays the string it is, and the schema's complaint stands.
+    }
+  }
+  return changed ? read : undefined;
+}
+
+const TOO_DEEP = `nested deeper than ${MAX_DEPTH} levels`;
+
+/** How deep a JSON text is nested. */
+function depthOf(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/g)) {
+    if (token === '[' || token === '{') deepest = Math.max(deepest, (depth += 1));
+    else if (token === ']' || token === '}') depth -= 1;
+  }
+  return deepest;
+}
+
+function finish(
+  topic: string,
+  schema: Schema,
+  input: unknown,
+  { issues, ...result }: Validated<unknown>,
+): Awaitable<ResolvedParams> {
+  if (issues !== undefined) {
+    throw new LinefeedError(
+      'invalid_params',
+      `The params of ${topic} are not valid: ${describeIssues(issues)}`,
+      {
+        issues,
+      },
+    );
+  }
+  const { value } = result as { readonly value: unknown };
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalid(
+      topic,
+      [],
+      `${value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`}, not an object`,
+    );
+  const fault = findJsonFault(value, [], MAX_DEPTH);
+  if (fault !== undefined) throw invalid(topic, fault.path, fault.what);
+  const params = dropUndeclared(schema, value, input);
+  const address = encodeAddress(topic, params);
+  return after(checkText(topic, schema, input, params, address), () => ({ params, address }));
+}
+
+/** Some schemas let pass what they do not declare. A subscriber's request leaves that out, so a publisher's has to. */
+function dropUndeclared(schema: Schema, value: object, input: unknown): object {
+  const names = paramNames(schema);
+  if (names === undefined || typeof input !== 'object' || input === null) return value;
+  const isPassed = (name: string): boolean => !names.includes(name) && Object.hasOwn(input, name);
+  const passed = Object.keys(value).some(isPassed);
+  return passed ? Object.fromEntries(Object.entries(value).filter(([name]) => !isPassed(name))) : value;
+}
+
+/** A string stands bare in an address: so `5` is refused where the schema takes the string `"5"` too. */
+function checkText(
+  topic: string,
+  schema: Schema,
+  input: unknown,
+  params: object,
+  address: string,
+): Awaitable<void> {
+  const safe = textSafeParams(schema);
+  const doubtful = Object.entries(params).filter(
+    ([name, value]) => value !== undefined && typeof value !== 'string' && !safe.has(name),
+  );
+  const known = checked.get(schema) ?? new Set();
+  if (doubtful.length === 0 || known.has(address)) return undefined;
+  checked.set(schema, known);
+  const checks = doubtful.map(([name, value]) => {
+    const text = canonicalJson(value);
+    return after(validate(schema, { ...(input as object), [name]: text }), (result) => {
+      if (result.issues !== undefined || (result.value as Record<string, unknown> | null)?.[name] !== text)
+        return;
+      throw invalid(
+        topic,
+        [name],
+        `${text}, which in an address is the same as the string "${text}", and the schema takes both`,
+      );
+    });
+  });
+  const note = (): void => {
+    if (known.size >= MAX_CHECKED) known.clear();
+    known.add(address);
+  };
+  return checks.some((check) => check instanceof Promise)
+    ? Promise.all(checks.map(async (check) => check)).then(note)
+    : note();
+}
+
+function invalid(topic: string, path: readonly string[], what: string): LinefeedError {
+  const place = path.length === 0 ? 'they are' : `"${path.join('.')}" is`;
+  return new LinefeedError(
+    'invalid_params',
+    `The params of ${topic} cannot be part of an address: ${place} ${what}.`,
+    {
+      issues: [{ message: `cannot be part of an address: ${what}`, path }],
+    },
+  );
+}
+
+function after<T, R>(value: Awaitable<T>, call: (value: T) => Awaitable<R>): Awaitable<R> {
+  return value instanceof Promise ? value.then(call) : call(value);
+}
