@@ -8,7 +8,7 @@ import type {
   TRPCDataTransformer,
 } from '@trpc/server';
 import { observable } from '@trpc/server/observable';
-import type { AnyChannel, LinefeedError } from '@linefeed/shared';
+import { LinefeedError, type AnyChannel } from '@linefeed/shared';
 import { createClient, type ClientOptions } from '../client.ts';
 import type { EventInfo, Subscription, SubscriptionOptions } from '../subscription.ts';
 import { fetchTransport } from '../transports/fetch.ts';
@@ -50,13 +50,21 @@ type Subscribe = (
 /**
  * Runs all subscriptions of a tRPC client over one connection to `fromRouter` of `@linefeed/server/trpc`. It stands
  * where `httpSubscriptionLink` stood; what a procedure yields, and all callbacks, stay what they were.
+ *
+ * The link throws LinefeedError `invalid_option` in a client of tRPC 10.
  */
 export function linefeedLink<Router extends AnyTRPCRouter>(
   options: LinefeedLinkOptions<Router>,
 ): TRPCLink<Router> {
   const { transport = fetchTransport(), fetch, connectionParams, transformer: given, ...rest } = options;
   const transformer = toTransformer(given as Transformer | undefined);
-  return () => {
+  return (runtime) => {
+    // Only clients before tRPC 11 tell their links of a transformer.
+    if ('combinedTransformer' in runtime) {
+      const message =
+        'linefeedLink needs tRPC 11, and this client is older: update @trpc/client and @trpc/server.';
+      throw new LinefeedError('invalid_option', message);
+    }
     const params = withConnectionParams(connectionParams, fetch);
     const client = createClient<AnyChannel>({
       ...rest,

@@ -1,0 +1,21 @@
+import { createTRPCUntypedClient } from '@trpc/client';
+import { expect, test } from 'vitest';
+import { linefeedLink } from './linefeed-link.ts';
+
+const link = linefeedLink({ url: 'http://localhost/events' });
+
+test('linefeedLink refuses a client of tRPC 10, and says what to update', () => {
+  // What a client of @trpc/client 10.45 gives to each link.
+  const transformer = { serialize: String, deserialize: String };
+  const runtime = { transformer, combinedTransformer: { input: transformer, output: transformer } };
+  expect(() => link(runtime)).toThrow(
+    expect.objectContaining({
+      code: 'invalid_option',
+      message: expect.stringContaining('needs tRPC 11') as string,
+    }),
+  );
+});
+
+test('linefeedLink takes a client of tRPC 11', () => {
+  expect(() => createTRPCUntypedClient({ links: [link] })).not.toThrow();
+});
