@@ -1,5 +1,5 @@
 /** The wire, for Linefeed's own packages. Not covered by semantic versioning: import `@linefeed/shared` instead. */
-export { MAX_ADDRESS_BYTES, MAX_SUBSCRIPTIONS } from './lib/protocol.ts';
+export { CODE_HEADER, MAX_ADDRESS_BYTES, MAX_SUBSCRIPTIONS } from './lib/protocol.ts';
 export { CONTROL_PREFIX, FRAME, PROTOCOL_VERSION, STREAM_KEY, streamEventName } from './lib/protocol.ts';
 export {
   canonicalJson,
@@ -39,6 +39,7 @@ export type {
   GapReason,
   Hello,
   OpenRequest,
+  Problem,
   Reconnect,
   Subscribed,
   SubscriptionEntry,

@@ -1,6 +1,6 @@
 /** The requests of a client: how they are written, sent, and what a status means. */
-import { LinefeedError } from '@linefeed/shared';
-import { encodeEntry, isRetryableStatus } from '@linefeed/shared/wire';
+import { LinefeedError, type ErrorCode } from '@linefeed/shared';
+import { CODE_HEADER, encodeEntry, isRetryableStatus, type Problem } from '@linefeed/shared/wire';
 import { systemClock } from './clock.ts';
 import type { Ending, Opening, RequestOptions } from './transport.ts';
 
@@ -13,6 +13,9 @@ export function toOpeningUrl({ url, entries, cursor }: Opening): string {
 
 // An error page that does not come must not keep its status from us.
 const EXCERPT_MS = 1_000;
+const MAX_PROBLEM_LENGTH = 2 ** 16;
+// A date is all that is known: another origin does not show the clock of its answer.
+const MAX_SKEWED_MS = 300_000;
 
 /** @throws LinefeedError `invalid_option` naming what this platform lacks: asked again, it lacks it still. */
 export function needs(parts: Readonly<Record<string, unknown>>): void {
@@ -64,31 +67,65 @@ export async function send(
 }
 
 /** What a response that is no event stream means. `undefined`: it is one. */
-export async function toEnding({ status, headers, url, body }: Response): Promise<Ending | undefined> {
-  const type = headers.get('content-type');
+export async function toEnding(response: Response): Promise<Ending | undefined> {
+  const { status, headers } = response;
   if (status === 204) return { over: true };
-  const isOk = status === 200;
-  if (isOk && /^text\/event-stream *(;|$)/i.test(type ?? '')) return undefined;
-  // One chunk: an error page may be long, may never end, and may break off without taking its status back.
+  if (status === 200 && /^text\/event-stream *(;|$)/i.test(headers.get('content-type') ?? ''))
+    return undefined;
+  return { error: await toError(response), retryAfter: readRetryAfter(headers) };
+}
+
+/** What a response says of its refusal: by the code of the server, where it gives one. */
+async function toError({ status, headers, url, body }: Response): Promise<LinefeedError> {
+  const type = headers.get('content-type');
+  const isProblem = /^application\/problem\+json\b/i.test(type ?? '');
   const reader = body?.getReader();
   const stop = systemClock.after(EXCERPT_MS, () => void reader?.cancel().catch(() => {}));
-  const chunk = await reader?.read().catch(() => undefined);
+  const decoder = new TextDecoder();
+  let text = '';
+  let chunk;
+  // One chunk: an error page may be long, may never end, and may break off without taking its status back. A problem
+  // document is read whole, because half of one has no code.
+  do {
+    chunk = await reader?.read().catch(() => undefined);
+    text += decoder.decode(chunk?.value, { stream: true });
+  } while (isProblem && chunk?.value && text.length < MAX_PROBLEM_LENGTH);
   stop();
   reader?.cancel().catch(() => {});
-  const text = new TextDecoder().decode(chunk?.value).slice(0, 500);
+  let problem: Partial<Problem> | null = null;
+  try {
+    if (isProblem) problem = JSON.parse(text) as Partial<Problem>;
+  } catch {
+    // The status is left.
+  }
+  text = text.slice(0, 500);
+  // The answer to HEAD has no body.
+  const code = headers.get(CODE_HEADER) ?? problem?.code;
+  const told = `${url} answered ${status}`;
+  if (typeof code === 'string') {
+    const message = `${problem?.title ?? 'The server refuses.'} (${told} ${code})`;
+    return new LinefeedError(code as ErrorCode, message, { status, body: text, issues: problem?.issues });
+  }
+  const isOk = status === 200;
   const advice = isOk
     ? 'Is this the url of a feed?'
     : isRetryableStatus(status)
       ? 'Look at the server, or what stands before it:'
       : 'Look at url, headers and credentials:';
-  return {
-    error: new LinefeedError(
-      isOk ? 'wrong_content_type' : 'http_status',
-      `${advice} ${url} answered ${status} (${type}): ${text}`,
-      { status, body: text },
-    ),
-    retryAfter: headers.get('retry-after') ?? undefined,
-  };
+  return new LinefeedError(
+    isOk ? 'wrong_content_type' : 'http_status',
+    `${advice} ${told} (${type}): ${text}`,
+    { status, body: text },
+  );
+}
+
+/** In seconds. A date is compared with the clock of the answer: the one of this machine may be hours wrong. */
+function readRetryAfter(headers: Headers): string | undefined {
+  const value = headers.get('retry-after');
+  if (!value || Number(value) >= 0) return value ?? undefined;
+  const untilMs = Date.parse(value);
+  const waitMs = untilMs - Date.parse(headers.get('date') ?? '');
+  return String((waitMs || Math.min(untilMs - systemClock.now(), MAX_SKEWED_MS)) / 1_000);
 }
 
 export function networkError(message: string, cause?: unknown): LinefeedError {

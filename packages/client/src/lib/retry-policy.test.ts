@@ -59,11 +59,13 @@ describe('planRetry', () => {
     expect(planRetry(failures(9), { ...neverConnected, retryAfter: '1' }, {}, 0, 1).delayMs).toBe(30_000);
   });
 
-  it('reads Retry-After as a date too, and nothing out of what is neither', () => {
+  it('reads nothing out of a Retry-After that is no number, and waits a day at most', () => {
     const wait = (retryAfter: string) =>
       planRetry(NO_FAILURES, { ...neverConnected, retryAfter }, {}, 0, 0.5).delayMs;
-    expect(wait('Thu, 01 Jan 1970 00:01:00 GMT')).toBe(60_000);
     expect(wait('soon')).toBe(500);
+    expect(wait('NaN')).toBe(500);
+    expect(wait('-60')).toBe(500);
+    expect(wait('1e12')).toBe(86_400_000);
   });
 
   it('comes back when the server says, without counting a failure', () => {

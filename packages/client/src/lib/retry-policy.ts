@@ -29,7 +29,7 @@ export interface Loss {
   readonly afterMs?: number | undefined;
   /** Planned, but of a visitor that is sent away: where this comes again at once, the wait grows as for failures. */
   readonly isDismissal?: boolean | undefined;
-  /** `Retry-After`: seconds, or a date (RFC 9110 §10.2.3). */
+  /** `Retry-After`, in seconds. */
   readonly retryAfter?: string | undefined;
   /** The `retry:` of the server. */
   readonly retryMs?: number | undefined;
@@ -47,6 +47,8 @@ export interface Retry extends RetryHistory {
 export const STABLE_MS = 5_000;
 const QUICK_EVERY_MS = 5_000;
 const QUICK_MS = 500;
+// A longer wait is taken for a mistake of the server.
+const MAX_ASKED_MS = 86_400_000;
 
 /**
  * Full jitter between the floor and a doubling bound. A connection that reached hello comes back within 500 ms, so that
@@ -65,7 +67,7 @@ export function planRetry(
   if (!planned) failures += 1;
   const quick = (planned || (connectedMs !== undefined && !isDismissal)) && nowMs - quickAt >= QUICK_EVERY_MS;
   const boundMs = Math.min(capMs, Math.max(floorMs, baseMs) * 2 ** (failures - 1));
-  const askedMs = Math.max(afterMs ?? 0, Number(retryAfter) * 1_000 || Date.parse(retryAfter) - nowMs || 0);
+  const askedMs = Math.min(MAX_ASKED_MS, Math.max(afterMs ?? 0, Number(retryAfter) * 1_000 || 0));
   const waitMs = planned
     ? quick
       ? 0

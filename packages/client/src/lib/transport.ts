@@ -23,7 +23,7 @@ export interface Opening extends RequestOptions {
 /** How a response ended. Exactly one of `error`, `over` and `full` is set. */
 export interface Ending {
   readonly error?: LinefeedError | undefined;
-  /** `Retry-After` as it came. */
+  /** `Retry-After`, in seconds. */
   readonly retryAfter?: string | undefined;
   /** 204: the server says that there is nothing to come back for. */
   readonly over?: boolean | undefined;

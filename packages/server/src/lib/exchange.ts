@@ -1,5 +1,5 @@
 /** A request and its answer in the least common form of all runtimes. Adapters translate; the core never sees theirs. */
-import { LinefeedError, refusal } from '@linefeed/shared/wire';
+import { CODE_HEADER, LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { Timer } from './clock.ts';
 import type { Outlet } from './outlet.ts';
 
@@ -80,9 +80,6 @@ export function joinVary(present: string | undefined, added: string): string {
   const known = new Set<string>();
   return names.filter((name) => name !== '' && known.size < known.add(name.toLowerCase()).size).join(', ');
 }
-
-/** The code of a refusal, beside the body. */
-export const CODE_HEADER = 'linefeed-code';
 
 /** A refusal as JSON (RFC 9457), with the code and, for bad params, what the schema said. Causes stay here. */
 export function toProblem(error: unknown, headers: HeaderList = []): Answer {

@@ -1,6 +1,6 @@
 /** Who may ask from a browser: the origin check of every request, and the CORS headers of those allowed. */
-import { LinefeedError, refusal } from '@linefeed/shared/wire';
-import { CODE_HEADER, type Answer, type HeaderList, type IncomingRequest } from './exchange.ts';
+import { CODE_HEADER, LinefeedError, refusal } from '@linefeed/shared/wire';
+import type { Answer, HeaderList, IncomingRequest } from './exchange.ts';
 import { isProduction, warn } from './report.ts';
 
 export interface CorsOptions {

@@ -122,6 +122,17 @@ export interface ControlRequest {
   readonly remove?: readonly string[];
 }
 
+/** The body of an HTTP refusal (RFC 9457). */
+export interface Problem {
+  readonly title: string;
+  readonly status: number;
+  readonly code: string;
+  readonly issues?: ReadonlyArray<{ readonly message: string; readonly path?: readonly string[] }>;
+}
+
+/** The code of a problem document as a header: the answer to HEAD has no body. */
+export const CODE_HEADER = 'linefeed-code';
+
 export const MAX_ADDRESS_BYTES = 1024;
 export const MAX_SUBSCRIPTIONS = 256;
 export const STREAM_KEY: RegExp = /^[A-Za-z0-9_-]{1,32}$/;

@@ -207,7 +207,7 @@ describe('a channel that is given as a value', () => {
     const alone = createTestClient(full, { onError: (error) => errors.push(error) });
     const { ready } = (alone.client as unknown as typeof loose.client).subscribe('nope', () => {});
     await alone.settle();
-    await expect(ready).rejects.toMatchObject({ code: 'http_status', status: 404 });
+    await expect(ready).rejects.toMatchObject({ code: 'unknown_topic', status: 404 });
     expect(alone.client.connection.getSnapshot().state).toBe('failed');
     alone.client.close();
   });

@@ -182,10 +182,14 @@ export function createTestFeed({ isStream, isLatest, resolve }: TestContract): T
         if (refused && looked.every(({ error }) => error)) {
           const { status, message } = refused;
           return sink.onEnd({
-            error: new LinefeedError('http_status', `The feed answered ${status}: ${message}`, {
-              status,
-              body: JSON.stringify({ code: refused.code, detail: message }),
-            }),
+            error: new LinefeedError(
+              refused.code,
+              `${message} (the feed answered ${status} ${refused.code})`,
+              {
+                status,
+                body: JSON.stringify({ code: refused.code, title: message }),
+              },
+            ),
           });
         }
         lines += 1;

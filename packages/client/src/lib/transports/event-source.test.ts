@@ -134,6 +134,14 @@ describe('eventSourceTransport', () => {
     });
   }
 
+  it('reads the code of a refusal from the head, because HEAD has no body', async () => {
+    const headers = { 'content-type': 'application/problem+json', 'linefeed-code': 'unknown_topic' };
+    const scene = await open({ fetch: async () => new Response(null, { status: 404, headers }) });
+    scene.last().fail();
+    await scene.clock.advance(0);
+    expect(scene.state()).toMatchObject({ state: 'failed', error: { code: 'unknown_topic', status: 404 } });
+  });
+
   it('adds to an open connection by POST', async () => {
     const scene = await open({}, 202);
     scene.connect();
