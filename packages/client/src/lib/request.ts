@@ -76,7 +76,7 @@ export async function toEnding(response: Response): Promise<Ending | undefined> 
 }
 
 /** What a response says of its refusal: by the code of the server, where it gives one. */
-async function toError({ status, headers, url, body }: Response): Promise<LinefeedError> {
+export async function toError({ status, headers, url, body }: Response): Promise<LinefeedError> {
   const type = headers.get('content-type');
   const isProblem = /^application\/problem\+json\b/i.test(type ?? '');
   const reader = body?.getReader();

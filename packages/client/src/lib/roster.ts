@@ -1,4 +1,5 @@
 /** The list of subscriptions: who shares an entry, what an opening asks for, and what changes while it is open. */
+import { LinefeedError } from '@linefeed/shared';
 import { encodeAddress, parseCursor, type Cursor } from '@linefeed/shared/wire';
 import { soon, type Clock } from './clock.ts';
 import type { Connection } from './connection.ts';
@@ -37,6 +38,7 @@ export interface RosterContext extends RequestOptions {
   readonly clock: Clock;
   readonly connection: Connection;
   readonly lingerMs?: number | undefined;
+  readonly report: (error: LinefeedError) => void;
   /** Where an address stood before a reload, for the first that asks without a `from`. */
   readonly restored: (address: string) => string | undefined;
 }
@@ -72,6 +74,16 @@ export interface Roster {
 }
 
 const WAKE_EVERY_MS = 1_000;
+
+const LIKELY_CAUSES: Readonly<Record<number, string>> = {
+  200: 'a redirect turned it into GET',
+  403: 'a CSRF check or a firewall',
+  405: 'the route serves GET alone',
+};
+
+/** A stream that runs and has given no id yet. */
+const isUnresumable = ({ state, event, at, mark = '~' }: Entry) =>
+  state === 'accepted' && event !== undefined && !at && mark === '~';
 
 const isWanted = ({ state }: Entry) => state !== 'refused';
 
@@ -117,8 +129,21 @@ export function createRoster(context: RosterContext): Roster {
       return { add, remove };
     },
     send: (request, signal) => connection.control(request) ?? sendChange(context, request, signal),
-    // Another connection, opened with the new list, will do.
-    onFailure: () => connection.reopen('changed'),
+    onRefused({ code, message, status }) {
+      const cause = LIKELY_CAUSES[status!] ?? 'POST does not reach the feed';
+      const text = `Each change of the subscriptions needs another connection, because POST is refused. Likely: ${cause}. ${message}`;
+      context.report(new LinefeedError(code, text, { status }));
+    },
+    onFailure({ add, remove }, error) {
+      // A stream without ids would be run again, or could not go on: what was refused is sent again meanwhile.
+      const isKept = [...entries].some(isUnresumable);
+      if (!isKept) connection.reopen('changed');
+      else if (error) {
+        for (const entry of entries) if (add.some(({ key }) => key === entry.key)) entry.state = 'unasked';
+        for (const event of remove) removals.add(event);
+      }
+      return isKept;
+    },
   });
 
   const enter = (delivery: Delivery, place: Pick<Entry, 'address' | 'from' | 'own'>) => {

@@ -22,8 +22,8 @@ export interface LineOptions {
   /** Keys of addresses that are known to be logged. */
   readonly logged: Set<string>;
   readonly post: (message: Pick<LineMessage, 'open' | 'change'>) => void;
-  /** All tabs together have more subscriptions than a connection may have. */
-  readonly onCrowded: () => void;
+  /** The connection of all tabs takes no more, and the tab is to go on without it. */
+  readonly onAlone: (why: string) => void;
   readonly onEnd: () => void;
 }
 
@@ -41,7 +41,7 @@ export interface Line extends TransportConnection {
 /** Frames that wait for the answers of an opening. */
 const MAX_HELD = 1_000;
 
-export function createLine({ id, opening, sink, logged, post, onCrowded, onEnd }: LineOptions): Line {
+export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: LineOptions): Line {
   /** Its event names, each with the keys that asked for it. */
   const names = new Map<string, string[]>();
   /** Keys of entries that have no answer. */
@@ -84,6 +84,8 @@ export function createLine({ id, opening, sink, logged, post, onCrowded, onEnd }
       const ending = decodeEnding(data);
       return ending && end(ending);
     }
+    // Never for all lines.
+    if (event === SIGNAL.alone) return item[3] && onAlone(data);
     if (event === SIGNAL.retry) return Number(data) >= 0 && sink.onRetry(Number(data));
     if (!event.startsWith(CONTROL_PREFIX)) {
       if (names.has(event)) pass(item);
@@ -109,7 +111,8 @@ export function createLine({ id, opening, sink, logged, post, onCrowded, onEnd }
       // Of an address; or of the connection, if it is one to this line.
       if (address === undefined ? greeted : names.has(address)) tell();
     } else if (key.startsWith(id)) {
-      if (body.code === 'too_many_subscriptions') return onCrowded();
+      if (body.code === 'too_many_subscriptions')
+        return onAlone('Too many subscriptions of all tabs together.');
       const ownKey = key.slice(id.length);
       if (event === FRAME.subscribed) accept(ownKey, body);
       tell(ownKey, asked.delete(ownKey) ? n : undefined);

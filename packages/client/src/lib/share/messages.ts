@@ -12,6 +12,8 @@ export const SIGNAL = {
   ack: '!ack',
   /** How a response ended: data is an ending. */
   end: '!end',
+  /** The shared connection cannot carry what was asked for: data says why. */
+  alone: '!alone',
   /** `retry:` of the server. */
   retry: '!retry',
 } as const;

@@ -115,7 +115,13 @@ export function createRelay(options: RelayOptions): Relay {
     clock,
     take: () => ({ remove: isStale ? takeRemovals() : [], add: takeEntries() }),
     send: (request, signal) => send(upstream!, request, signal),
-    onFailure: () => lose({ error: networkError('A change of the subscriptions was not answered.') }),
+    onFailure({ add }, error) {
+      // Another shared connection would be refused the same: who asked goes on alone, and the others keep this one.
+      const isKept = error !== undefined && !error.retryable && error.code !== 'unknown_connection';
+      if (!isKept) lose({ error: networkError('A change of the subscriptions was not answered.') });
+      else for (const { key } of add) say(SIGNAL.alone, error.message, '', key!.slice(0, LINE_ID_LENGTH));
+      return isKept;
+    },
   });
 
   const drop = () => {

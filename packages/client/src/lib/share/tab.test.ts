@@ -51,7 +51,7 @@ function createWorld({ openOnly }: { readonly openOnly?: number } = {}) {
       fetch: async (_url, init) => {
         signals.push(init?.signal ?? undefined);
         controls.push(JSON.parse(init?.body as string));
-        return new Response('', { status: 202 });
+        return new Response('', { status: world.controlStatus });
       },
     });
     client.subscribe(topic, (payload: unknown) => {
@@ -64,7 +64,17 @@ function createWorld({ openOnly }: { readonly openOnly?: number } = {}) {
     };
     return { tab, client, got, errors, close };
   };
-  return { clock, browser, attempts, controls, signals, open, settle: () => settle(clock) };
+  const world = {
+    clock,
+    browser,
+    attempts,
+    controls,
+    signals,
+    controlStatus: 202,
+    open,
+    settle: () => settle(clock),
+  };
+  return world;
 }
 
 async function settle(clock: ManualClock): Promise<void> {
@@ -441,6 +451,24 @@ describe('many entries', () => {
     await world.settle();
     expect(crowded.errors).toContain('too_many_subscriptions');
   });
+});
+
+it('a tab whose change is refused goes on alone, and the connection of the others stays', async () => {
+  const world = createWorld();
+  const first = world.open();
+  await world.settle();
+  greet(world.attempts[0]!);
+  world.controlStatus = 405;
+  const second = world.open();
+  await world.settle();
+  await world.clock.advance(500);
+  await world.settle();
+  expect(world.controls).toHaveLength(1);
+  expect(world.attempts.map(({ closed }) => closed)).toEqual([false, false]);
+  greet(world.attempts[1]!);
+  for (const attempt of world.attempts) attempt.send('a', 'one', 'e.6.5');
+  await world.settle();
+  expect([first.got, second.got]).toEqual([['one'], ['one']]);
 });
 
 it('the wait that the server asks for holds for all tabs, later ones too', async () => {

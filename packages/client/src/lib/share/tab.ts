@@ -210,8 +210,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
         sink,
         logged,
         post: (message) => post({ line: lineId, tab: id, ...message }),
-        onCrowded: () =>
-          refuse((each) => each.end({ error: networkError('Too many subscriptions of all tabs together.') })),
+        onAlone: (why) => refuse((each) => each.end({ error: networkError(why) })),
         onEnd: () => lines.delete(lineId),
       });
       lines.set(lineId, line);
