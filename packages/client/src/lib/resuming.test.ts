@@ -606,6 +606,74 @@ describe('gaps', () => {
   });
 });
 
+describe('a start past the cursor that was given, which no gap explains', () => {
+  it('is a hole: the address is asked for again from that cursor, and after that it is a gap', async () => {
+    const script = createScript();
+    const gaps: unknown[] = [];
+    listen(script, 'z');
+    const got = listen(script, 'a', { from: 'e.2', onGap: (gap: unknown) => void gaps.push(gap) });
+    await script.settle();
+    script.last().hello('e.2');
+    script.last().subscribed('a', 9);
+    expect(script.errors).toMatchObject([]);
+    await script.settle();
+    expect(script.errors).toMatchObject([{ code: 'hole', address: 'a' }]);
+    expect(script.attempts).toHaveLength(2);
+    expect(script.last().opening.entries).toContainEqual({ address: 'a', key: '2', from: 'e.2' });
+    script.last().hello('e.2');
+    script.last().subscribed('a', 9);
+    script.last().subscribed('z', 9);
+    script.last().send('a', 10, 'e.a.9');
+    await script.settle();
+    expect(gaps).toMatchObject([{ address: 'a', from: 'e.2', to: 'e.9', reason: 'unknown' }]);
+    expect(got).toEqual([10]);
+    expect(script.attempts).toHaveLength(2);
+  });
+
+  it('is a hole where the cursor of the connection was given', async () => {
+    const script = createScript();
+    listen(script, 'a');
+    await connect(script, 'a');
+    await breakOff(script);
+    script.last().hello('e.9');
+    script.last().subscribed('a', 9);
+    await script.settle();
+    expect(script.errors).toMatchObject([{ code: 'hole' }]);
+    expect(script.last().opening.entries).toEqual([{ address: 'a', key: '1', from: 'e.5' }]);
+  });
+
+  it('is none at that cursor, before it, of another epoch, or where none was given', async () => {
+    for (const [from, cursor] of [
+      ['e.5', 'e.5'],
+      ['e.5', 'e.2'],
+      ['old.1', 'e.5'],
+      ['earliest', 'e.5'],
+      [undefined, 'e.5'],
+    ] as const) {
+      const script = createScript();
+      listen(script, 'a', { from });
+      await script.settle();
+      script.last().hello();
+      script.last().subscribed('a', 5, { cursor });
+      await script.settle();
+      expect(script.errors).toEqual([]);
+      expect(script.attempts).toHaveLength(1);
+    }
+  });
+
+  it('is none where another subscription of its name is delivered again', async () => {
+    const script = createScript();
+    listen(script, 'a', { from: 'e.2' });
+    await script.settle();
+    script.last().hello('e.2');
+    script.last().subscribed('a', 2);
+    script.last().send('a', 9, 'e.9.2');
+    script.last().subscribed('a', 7, { rewind: true });
+    await script.settle();
+    expect(script.errors).toEqual([]);
+  });
+});
+
 describe('keep: latest', () => {
   it('gives who joins the newest value at once', async () => {
     const script = createScript();

@@ -1,6 +1,6 @@
 /** The list of subscriptions: who shares an entry, what an opening asks for, and what changes while it is open. */
 import { LinefeedError } from '@linefeed/shared';
-import { encodeAddress, parseCursor, type Cursor } from '@linefeed/shared/wire';
+import { encodeAddress, parseCursor, type Cursor, type SubscriptionEntry } from '@linefeed/shared/wire';
 import { soon, type Clock } from './clock.ts';
 import type { Connection } from './connection.ts';
 import { createControl, sendChange } from './control.ts';
@@ -19,6 +19,8 @@ export interface Entry extends Place {
    * for before its wait is over; `refused`: not to be asked for again on this connection.
    */
   state: 'unasked' | 'asked' | 'accepted' | 'delayed' | 'refused';
+  /** Where it was asked for from, until that is answered: a later start is a hole. */
+  given?: Cursor | undefined;
   /** When it was accepted on this connection, or on the one that was lost; in milliseconds since 1970. */
   acceptedAt?: number | undefined;
   history: RetryHistory;
@@ -85,6 +87,11 @@ const LIKELY_CAUSES: Readonly<Record<number, string>> = {
 const isUnresumable = ({ state, event, at, mark = '~' }: Entry) =>
   state === 'accepted' && event !== undefined && !at && mark === '~';
 
+const give = (entry: Entry, sent: SubscriptionEntry, shared?: Cursor) => {
+  entry.given = parseCursor(sent.from ?? '') ?? (entry.at && shared);
+  return sent;
+};
+
 const isWanted = ({ state }: Entry) => state !== 'refused';
 
 export function createRoster(context: RosterContext): Roster {
@@ -124,7 +131,7 @@ export function createRoster(context: RosterContext): Roster {
         removals.clear();
       }
       const add = ask(list.filter(({ state }) => state === 'unasked')).map((entry) =>
-        toEntry(entry, roster.cursor, true),
+        give(entry, toEntry(entry, roster.cursor, true)),
       );
       return { add, remove };
     },
@@ -279,6 +286,8 @@ export function createRoster(context: RosterContext): Roster {
       const opening = toOpening(asked, roster.cursor);
       // What nobody shares any more, the new connection does not know.
       if (opening.cursor === undefined) roster.cursor = undefined;
+      const shared = parseCursor(opening.cursor ?? '');
+      opening.entries.forEach((sent, index) => give(asked[index]!, sent, shared));
       left = [];
       return {
         ...opening,

@@ -52,6 +52,18 @@ export function createRouting(context: RoutingContext): Routing {
     settlement.settle(arrival);
   };
 
+  /** Asks again for what is missing of an entry, and not twice from one place. */
+  const fill = (entry: Entry, event: string): boolean => {
+    const from = toText(entry.at)!;
+    if (entry.holeAt === from) return false;
+    entry.holeAt = from;
+    entry.apart = true;
+    const message = `Events of ${event} behind ${from} are missing: asking again.`;
+    context.report(new LinefeedError('hole', message, { address: event, retryable: true }));
+    connection.reopen('hole');
+    return true;
+  };
+
   const onSubscribed = (body: Subscribed) => {
     const { event, rewind } = body;
     const entry = answered(body);
@@ -72,6 +84,14 @@ export function createRouting(context: RoutingContext): Routing {
       return;
     }
     const start = parseCursor(body.cursor);
+    const { given } = entry;
+    entry.given = undefined;
+    // The server has not looked at the place that it was given.
+    const isHole = isAtOrBefore(given, start) && !isAtOrBefore(start, given);
+    if (isHole) {
+      entry.at ??= given;
+      if (fill(entry, event)) return;
+    }
     if (!awaitsGap(entry, start)) entry.at ??= start;
     entry.tail = parseCursor(body.tail ?? '');
     // Frames of one event name come once, in one order, however many entries asked for it: all of them rewind together.
@@ -79,6 +99,7 @@ export function createRouting(context: RoutingContext): Routing {
     for (const other of named(event)) if (other === entry || apart) other.apart = apart;
     if (wasApart && !apart) join(entry);
     for (const delivery of entry.deliveries) delivery.accept(entry.tail, entry.at);
+    if (isHole) onGap({ address: event, from: toText(given)!, to: body.cursor, reason: 'unknown' });
   };
 
   const onGap = (gap: Gap) => {
@@ -187,17 +208,10 @@ export function createRouting(context: RoutingContext): Routing {
       let apart: boolean | undefined;
       for (const entry of bearers) {
         if (own && isBehindHole(entry, own)) {
-          const from = toText(entry.at)!;
-          if (entry.holeAt !== from) {
-            entry.holeAt = from;
-            entry.apart = true;
-            const message = `Events of ${event} behind ${from} are missing: asking again.`;
-            context.report(new LinefeedError('hole', message, { address: event, retryable: true }));
-            return connection.reopen('hole');
-          }
+          if (fill(entry, event)) return;
           // Asked for again and still missing. Of another epoch nothing says where it began.
           const to = toText({ ...own, position: own.prev ?? '0' });
-          onGap({ address: event, from, to, reason: 'unknown' });
+          onGap({ address: event, from: toText(entry.at)!, to, reason: 'unknown' });
         }
         apart ||= entry.apart;
       }
