@@ -153,8 +153,15 @@ export function createClient<C extends AnyChannel>(
     if (closed) throw new LinefeedError('closed', `The client is closed: ${topic} cannot be subscribed.`);
     checkSubscription(topic, params, handler, given);
     const schema = channel?.topics.get(topic)?.data;
-    const delivery = createDelivery(shared, topic, params, schema, handler, given, () =>
-      roster.remove(delivery),
+    const delivery = createDelivery(
+      shared,
+      topic,
+      params,
+      schema,
+      handler,
+      given,
+      () => roster.remove(delivery),
+      () => roster.resume(delivery),
     );
     if (given.signal?.aborted) delivery.subscription();
     else {

@@ -362,12 +362,11 @@ describe('silence', () => {
   it('does not count while a full queue keeps us from reading', async () => {
     const script = createScript({ maxQueuedEvents: 1 });
     let finish = () => {};
-    script.client.subscribe('a', () => new Promise<void>((resolve) => (finish = resolve)));
+    script.client.subscribe('report', () => new Promise<void>((resolve) => (finish = resolve)));
     await script.settle();
-    script.last().hello('e.5');
-    script.last().subscribed('a', 5);
-    script.last().send('a', 1, 'e.6.0');
-    script.last().send('a', 2, 'e.7.6');
+    script.last().hello();
+    script.last().send(FRAME.subscribed, { address: 'report~1', event: 'report~1', key: '1' });
+    for (const id of [1, 2]) script.last().send('report~1', id, `~${id}`);
     expect(script.last().sink.full()).toBeInstanceOf(Promise);
     await script.clock.advance(300_000);
     expect(state(script).state).toBe('connected');

@@ -637,7 +637,7 @@ describe('a start past the cursor that was given, which no gap explains', () => 
     await breakOff(script);
     script.last().hello('e.9');
     script.last().subscribed('a', 9);
-    await script.settle();
+    await script.clock.advance(500);
     expect(script.errors).toMatchObject([{ code: 'hole' }]);
     expect(script.last().opening.entries).toEqual([{ address: 'a', key: '1', from: 'e.5' }]);
   });

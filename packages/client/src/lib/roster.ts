@@ -16,9 +16,10 @@ export interface Entry extends Place {
   readonly own: boolean;
   /**
    * What is known of it on this connection, or on the one that was lost. `delayed`: refused for now, and not to be asked
-   * for before its wait is over; `refused`: not to be asked for again on this connection.
+   * for before its wait is over; `refused`: not to be asked for again on this connection; `stalled`: what comes is left
+   * out until its handlers go on.
    */
-  state: 'unasked' | 'asked' | 'accepted' | 'delayed' | 'refused';
+  state: 'unasked' | 'asked' | 'accepted' | 'delayed' | 'refused' | 'stalled';
   /** Where it was asked for from, until that is answered: a later start is a hole. */
   given?: Cursor | undefined;
   /** When it was accepted on this connection, or on the one that was lost; in milliseconds since 1970. */
@@ -57,6 +58,8 @@ export interface Roster {
   readonly remove: (delivery: Delivery) => void;
   /** Takes a delivery out of the entry it shares: what was asked for is a stream. */
   readonly part: (delivery: Delivery, entry: Entry) => void;
+  /** A handler goes on: asks for what was left out. */
+  readonly resume: (delivery: Delivery) => void;
   /** Asks for an entry again, but not before `delayMs` are over. */
   readonly delay: (entry: Entry, delayMs: number) => void;
   /** Takes an entry out that the server knows to be over. */
@@ -90,6 +93,11 @@ const isUnresumable = ({ state, event, at, mark = '~' }: Entry) =>
 const give = (entry: Entry, sent: SubscriptionEntry, shared?: Cursor) => {
   entry.given = parseCursor(sent.from ?? '') ?? (entry.at && shared);
   return sent;
+};
+
+export const isStalled = ({ deliveries }: Entry): boolean => {
+  for (const delivery of deliveries) if (delivery.isStalled()) return true;
+  return false;
 };
 
 const isWanted = ({ state }: Entry) => state !== 'refused';
@@ -229,6 +237,13 @@ export function createRoster(context: RosterContext): Roster {
       deliveries.delete(delivery);
       enter(delivery, { address, from, own });
     },
+    resume(delivery) {
+      for (const entry of entries) {
+        if (entry.state !== 'stalled' || !entry.deliveries.has(delivery) || isStalled(entry)) continue;
+        entry.state = 'unasked';
+        roster.schedule();
+      }
+    },
     delay(entry, delayMs) {
       entry.state = 'delayed';
       entry.cancelRetry = clock.after(delayMs, () => {
@@ -244,7 +259,7 @@ export function createRoster(context: RosterContext): Roster {
     },
     forget(entry) {
       // Of what is refused or not answered yet the server has no name to remove.
-      if (entry.state === 'accepted') removals.add(entry.event!);
+      if (entry.state === 'accepted' || entry.state === 'stalled') removals.add(entry.event!);
       roster.drop(entry);
     },
     refuse(event) {
@@ -276,7 +291,7 @@ export function createRoster(context: RosterContext): Roster {
     },
     takeOpening() {
       const list = [...entries];
-      const due = list.filter(({ state }) => state !== 'delayed');
+      const due = list.filter(({ state }) => state !== 'delayed' && state !== 'stalled');
       // A list of nothing, or of what is refused, opens nothing.
       const asked = ask(toOrder(due.some(isWanted) ? due : list, roster.cursor));
       removals.clear();

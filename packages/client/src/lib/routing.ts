@@ -15,7 +15,7 @@ import type { Clock } from './clock.ts';
 import type { Connection, ConnectionHandlers } from './connection.ts';
 import { awaitsGap, isAtOrBefore, isBehindHole, toText } from './place.ts';
 import { planRetry, STABLE_MS, type RetryOptions } from './retry-policy.ts';
-import type { Entry, Roster } from './roster.ts';
+import { isStalled, type Entry, type Roster } from './roster.ts';
 import type { Settlement } from './settlement.ts';
 
 export interface RoutingContext {
@@ -207,6 +207,12 @@ export function createRouting(context: RoutingContext): Routing {
       const own = mark ? undefined : cursor;
       let apart: boolean | undefined;
       for (const entry of bearers) {
+        if (own && isStalled(entry)) {
+          // The others go on; it asks from where it stands when it can take more.
+          entry.state = 'stalled';
+          entry.apart = true;
+          continue;
+        }
         if (own && isBehindHole(entry, own)) {
           if (fill(entry, event)) return;
           // Asked for again and still missing. Of another epoch nothing says where it began.
@@ -228,6 +234,8 @@ export function createRouting(context: RoutingContext): Routing {
       const id = mark ? readStreamId(mark) || undefined : toText(own);
       for (const entry of bearers) {
         const behind = entry.at;
+        // Left out.
+        if (!isAccepted(entry)) continue;
         // Repeated.
         if (isAtOrBefore(own, behind)) continue;
         if (own) entry.at = own;

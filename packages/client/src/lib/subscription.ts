@@ -63,6 +63,8 @@ export interface SubscriptionSnapshot {
   readonly error: LinefeedError | undefined;
   /** The last gap. */
   readonly gap: Gap | undefined;
+  /** Its queue is full and its handler has settled nothing for 5 s. Of a stream, this holds up reading for all. */
+  readonly stalled: boolean;
 }
 
 /** Call it to unsubscribe. */
@@ -93,6 +95,8 @@ export interface Delivery {
   /** The log stood at `tail` then, and the entry at `start`. */
   readonly accept: (tail?: Cursor, start?: Cursor) => void;
   readonly event: (arrival: Arrival | undefined, received: Received) => void;
+  /** Takes no more events for now. `onRoom` tells when it does again. */
+  readonly isStalled: () => boolean;
   readonly gap: (arrival: Arrival, gap: WireGap) => void;
   /** `finished`: the stream has ended; otherwise the server has no more to say. */
   readonly end: (finished: boolean) => void;
@@ -133,6 +137,7 @@ interface Item {
   readonly event?: Received;
 }
 
+const STALL_MS = 5_000;
 const HANDLER_RETRIES = 3;
 const HANDLER_RETRY_MS = 1_000;
 
@@ -144,12 +149,14 @@ export function createDelivery(
   handler: AnyHandler,
   given: DeliveryOptions,
   onStop: () => void,
+  onRoom: () => void,
 ): Delivery {
   const { onError, onEnd, onFail, onHandlerError, restart, signal } = given;
   const { getSnapshot, subscribe, set } = createStore<SubscriptionSnapshot>({
     status: 'subscribing',
     error: undefined,
     gap: undefined,
+    stalled: false,
   });
   let resolve!: () => void;
   let reject!: (error: LinefeedError) => void;
@@ -160,6 +167,11 @@ export function createDelivery(
   soon(() => work(next()));
   let cancelRetry = () => {};
   let holding = false;
+  /** Its queue is full; reading is held up, or its events are left out. */
+  let full = false;
+  let stalled = false;
+  let warned = false;
+  let cancelStall = () => {};
   let stopped = false;
   let joined = false;
   /** Some event was, or waits for it. */
@@ -182,17 +194,49 @@ export function createDelivery(
     if (item.arrival) item.arrival.open += 1;
     if (!running) return work(item);
     queue.push(item);
-    if (!holding && queue.length >= maxQueuedEvents) {
-      holding = true;
-      gate.hold();
-    }
+    if (full || queue.length < maxQueuedEvents) return;
+    full = holding = true;
+    gate.hold();
+    watch();
+  };
+
+  const release = () => {
+    cancelStall();
+    if (holding) gate.release();
+    full = holding = stalled = false;
+  };
+
+  /** Back-pressure is for what is slow. What settles nothing would stop all the others with it. */
+  const watch = () => {
+    cancelStall = clock.after(STALL_MS, () => {
+      stalled = true;
+      change({ stalled });
+      const event = queue.find((item) => item.event)?.event;
+      // Logged: what is left out can be asked for again.
+      if (event?.cursor && holding) {
+        holding = false;
+        gate.release();
+      }
+      if (warned) return;
+      warned = true;
+      const address = event?.address ?? topic;
+      const message = `${queue.length} events of ${address} wait for its handler, which has settled nothing for ${STALL_MS} ms: does its promise settle?`;
+      report(new LinefeedError('queue_overflow', message, { address }));
+    });
   };
 
   const next = () => {
     const item = queue.shift();
-    if (holding && queue.length <= maxQueuedEvents / 2) {
-      holding = false;
-      gate.release();
+    if (full && queue.length <= maxQueuedEvents / 2) {
+      const wasStalled = stalled;
+      release();
+      if (wasStalled) {
+        change({ stalled });
+        onRoom();
+      }
+    } else if (full && !stalled) {
+      cancelStall();
+      watch();
     }
     return item;
   };
@@ -257,8 +301,7 @@ export function createDelivery(
     if (running) settle(running);
     queue.splice(0).forEach(settle);
     // Once: what runs goes on to its end, and asks for the next item then.
-    if (holding) gate.release();
-    holding = false;
+    release();
     if (getSnapshot().status !== 'failed') change({ status: 'ended' });
     onStop();
   };
@@ -302,6 +345,7 @@ export function createDelivery(
       if (!stopped && getSnapshot().status !== 'subscribed')
         change({ status: 'subscribed', error: undefined });
     },
+    isStalled: () => stalled && !holding,
     event(arrival, event) {
       const { cursor } = event;
       // One that does not say what came before may be the newest there is: who joins gets that.

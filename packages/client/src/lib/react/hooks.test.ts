@@ -311,11 +311,11 @@ describe('enabled: false', () => {
 
 describe('from', () => {
   it('is where it starts, and another one starts anew from `initial`', async () => {
-    let state = { from: 'e.3', initial: 'x' };
+    let state = { from: 'e.5', initial: 'x' };
     const Component = () => useTopic('notice', { ...state, reduce: (all, text) => all + text }).data;
     const { script, page, wrap, settle } = await start(Component);
     expect(script.last().opening.entries).toEqual([
-      expect.objectContaining({ address: 'notice', from: 'e.3' }),
+      expect.objectContaining({ address: 'notice', from: 'e.5' }),
     ]);
     await accept(script, 'notice');
     await send(script, 'notice', [6, 'a']);
