@@ -4,6 +4,9 @@ import { invalidOption, LinefeedError } from '@linefeed/shared/wire';
 import { openFeed } from './create-feed.ts';
 import { checkChannel, checkFeedOptions, type UntypedFeedOptions } from './feed-options.ts';
 import type { Feed, StreamDefinition, StreamEndpointOptions, StreamSource } from './feed-types.ts';
+import { createHostCheck } from './hosts.ts';
+import { resolveLimits } from './limits.ts';
+import { checkCorsOptions } from './origin.ts';
 import type { UntypedSource } from './stream-run.ts';
 
 /**
@@ -26,6 +29,10 @@ export function defineStream<C extends AnyChannel, K extends StreamName<C>, Cont
     throw invalidOption(`The source of the stream "${topic}" must be a function, not ${typeof source}.`);
   }
   checkFeedOptions(options);
+  // Now: the endpoint is opened by its first request, and a mistake must not wait for it.
+  checkCorsOptions(options.cors);
+  createHostCheck(options.hosts);
+  resolveLimits(options);
   const topics = new Map([[topic as string, definition]]);
   // Opened by the first request: in a feed it is never an endpoint.
   let endpoint: Feed<AnyChannel> | undefined;

@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { createServer, request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it, vi } from 'vitest';
-import { createBench } from '../../test-kit/feed-bench.ts';
+import { board, createBench } from '../../test-kit/feed-bench.ts';
 import { toNodeHandler } from './adapters/node.ts';
+import { defineStream } from './define-stream.ts';
 
 const closing: Array<() => unknown> = [];
 afterEach(async () => {
@@ -74,3 +75,14 @@ it('a Host that is none does not pass for localhost', async () => {
   expect(await statusOf('evil test')).toBe(403);
   expect(await statusOf('evil.test')).toBe(403);
 });
+
+it.each([
+  [{ hosts: ['*.app.test'] }, /no wildcards/],
+  [{ cors: { origins: ['*'] } }, /no wildcards/],
+  [{ pingMs: -1 }, /pingMs/],
+])(
+  'a stream with the options %j is refused when it is defined, not when it is asked for',
+  (options, message) => {
+    expect(() => defineStream({ ...board }, 'tick', () => [1], options)).toThrow(message);
+  },
+);
