@@ -26,7 +26,7 @@ interface Alarm {
 
 const START_MS = Date.UTC(2026, 0, 1);
 /** Looks in one turn of the event loop. The busiest turn of an honest world has some thousands. */
-const MAX_LOOKS = 50_000;
+const MAX_LOOKS = 20_000;
 /** Turns without time passing. */
 const MAX_TURNS = 5_000;
 

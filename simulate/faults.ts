@@ -10,10 +10,13 @@ export interface Fault {
   /** Stands in the file exactly once. */
   readonly find: string;
   readonly replace: string;
+  /** More changes, where one alone does nothing. Default: of the same file. */
+  readonly and?: ReadonlyArray<{ readonly file?: string; readonly find: string; readonly replace: string }>;
 }
 
 const connection = 'server/src/lib/connection.ts';
 const delivery = 'server/src/lib/delivery.ts';
+const feed = 'server/src/lib/feed.ts';
 const track = 'server/src/lib/track.ts';
 const place = 'client/src/lib/place.ts';
 
@@ -158,26 +161,132 @@ export const FAULTS: readonly Fault[] = [
     replace: '[restored(address)].map((kept) => (own ? toFrom(from) : kept))[0]',
   },
   {
+    name: 'client: keeps the linger and the retry of an address in one timer',
+    file: 'client/src/lib/roster.ts',
+    find: 'entry.cancelRetry = clock',
+    replace: 'entry.cancelLinger = entry.cancelRetry = clock',
+  },
+  {
+    name: 'keeps its place in the old log where only streams run',
+    file: delivery,
+    find: 'const reached = this.#positionAt(left.position);',
+    replace: 'if (this.size === 0) return;\n    const reached = this.#positionAt(left.position);',
+    and: [
+      { find: 'this.#place.skipThrough ?? BEGINNING', replace: 'this.#main.position' },
+      { find: 'if (track.position === before && this.#isReading(track)) await hub.changed();', replace: '' },
+    ],
+  },
+  {
+    name: 'reads on at once where a page leads nowhere',
+    file: delivery,
+    find: 'if (track.position === before && this.#isReading(track)) await hub.changed();',
+    replace: '',
+  },
+  {
+    name: 'compares the epoch of a cursor before it waits for the log',
+    file: feed,
+    find: 'const { admitted, refused } = await',
+    replace:
+      "const early = resolveShared(this.hub, lastEventId, { epoch: this.hub.epoch, position: 'z'.repeat(9) });\n    const { admitted, refused } = await",
+    and: [{ find: 'resolveShared(this.hub, lastEventId, reach)', replace: 'early' }],
+  },
+  {
+    name: 'writes a page of another numbering than its own',
+    file: delivery,
+    find: 'if (page.epoch !== hub.epoch) return await hub.changed();',
+    replace: '',
+  },
+  {
+    name: 'gives a published event the numbering of a later time',
+    file: 'server/src/lib/create-feed.ts',
+    find: 'formatCursor(epoch, position)',
+    replace: 'formatCursor(log.epoch, position)',
+  },
+  {
+    name: 'goes on with a connection that a hook has disconnected',
+    file: 'server/src/lib/create-feed.ts',
+    find: 'queueMicrotask(() => {',
+    replace: '((call: () => void) => call())(() => {',
+    and: [{ file: delivery, find: 'this.#place = CLOSED;', replace: '' }],
+  },
+  {
+    name: 'starts the gap of a reset where the hub stood',
+    file: delivery,
+    find: 'formatCursor(left.epoch, stood)',
+    replace: 'formatCursor(left.epoch, left.position)',
+  },
+  {
+    name: 'runs a source before the others are accepted',
+    file: 'server/src/lib/subscriptions.ts',
+    find: 'logged.afterGaps(() => {',
+    replace: '((call: () => void) => call())(() => {',
+  },
+  {
+    name: 'runs a source before the gaps of the opening',
+    file: delivery,
+    find: ' || this.#tracks.awaitsGaps) return;',
+    replace: ') return;',
+  },
+  {
+    name: 'goes live before a start that is ahead of its tail',
+    file: delivery,
+    find: ' && !this.#main.hasStartAhead;',
+    replace: ';',
+  },
+  {
     name: 'does not leave a source that never settles',
     file: 'server/src/lib/source.ts',
     find: "session.addEventListener('abort', cancel, { once: true });",
     replace: '',
   },
+  {
+    name: 'offers a source that failed for good for another run',
+    file: 'server/src/lib/stream-run.ts',
+    find: 'asksForRetry(end.error) &&',
+    replace: '',
+  },
+  {
+    name: 'lets the error of one outlet reach the other connections',
+    file: 'server/src/lib/writer.ts',
+    find: 'return this.#break(error);',
+    replace: 'throw error;',
+  },
+  {
+    name: 'answers a list by its first refusal, though another may be asked for again',
+    file: feed,
+    find: 'refused.find((entry) => entry.error.retryable) ?? ',
+    replace: '',
+  },
+  {
+    name: 'writes after the authority of the visitor has ended',
+    file: connection,
+    find: 'if (this.#expiry.isOver)',
+    replace: 'if (Boolean(0))',
+  },
 ];
 
-/** Plants a fault in this process, before the file is loaded. */
-export function plant({ name, file, find, replace }: Fault): void {
-  const path = fileURLToPath(new URL(`../packages/${file}`, import.meta.url));
-  const count = readFileSync(path, 'utf8').split(find).length - 1;
-  if (count !== 1)
-    throw new Error(
-      `"${name}": what it replaces stands ${count} times in ${file}; bring simulate/faults.ts up to date.`,
+/** Plants a fault in this process, before its files are loaded. */
+export function plant({ name, file, find, replace, and = [] }: Fault): void {
+  const edits = [{ file, find, replace }, ...and.map((edit) => ({ file, ...edit }))];
+  const sources = new Map<string, string>();
+  for (const edit of edits) {
+    const path = new URL(`../packages/${edit.file}`, import.meta.url).href;
+    const before = sources.get(path) ?? readFileSync(fileURLToPath(path), 'utf8');
+    const count = before.split(edit.find).length - 1;
+    if (count !== 1)
+      throw new Error(
+        `"${name}": what it replaces stands ${count} times in ${edit.file}; bring simulate/faults.ts up to date.`,
+      );
+    sources.set(
+      path,
+      before.replace(edit.find, () => edit.replace),
     );
+  }
   registerHooks({
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context);
-      if (!url.endsWith(`/packages/${file}`)) return loaded;
-      return { ...loaded, source: readFileSync(path, 'utf8').replace(find, () => replace) };
+      const source = sources.get(url);
+      return source === undefined ? loaded : { ...loaded, source };
     },
   });
 }

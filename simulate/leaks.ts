@@ -1,41 +1,18 @@
 /** Counts what the server holds for its connections. After they are gone, nothing may be left. */
-import { Hub } from '../packages/server/src/lib/hub.ts';
 import { Places } from '../packages/server/src/lib/places.ts';
+import type { WorldFeed } from './board.ts';
 
-let held = { members: new Set<object>(), routes: new Map<object, Set<string>>(), slots: 0 };
-
-const { add, remove, join, leave } = Hub.prototype;
-Hub.prototype.add = function (member) {
-  held.members.add(member);
-  add.call(this, member);
-};
-Hub.prototype.remove = function (member) {
-  held.members.delete(member);
-  remove.call(this, member);
-};
-Hub.prototype.join = function (address, member) {
-  const routes = held.routes.get(member);
-  if (routes === undefined) held.routes.set(member, new Set([address]));
-  else routes.add(address);
-  join.call(this, address, member);
-};
-Hub.prototype.leave = function (address, member) {
-  const routes = held.routes.get(member);
-  if (routes?.delete(address) === true && routes.size === 0) held.routes.delete(member);
-  leave.call(this, address, member);
-};
+/** Connection slots that are taken in this world. */
+let taken = new Set<object>();
 
 const { take } = Places.prototype;
 Places.prototype.take = function (principal) {
   const place = take.call(this, principal);
   if (place === undefined) return undefined;
-  const world = held;
-  world.slots += 1;
-  let taken = true;
+  const slots = taken.add(place);
   return {
     leave() {
-      if (taken) world.slots -= 1;
-      taken = false;
+      slots.delete(place);
       place.leave();
     },
   };
@@ -43,12 +20,14 @@ Places.prototype.take = function (principal) {
 
 /** Forgets what another world left. */
 export function startCounting(): void {
-  held = { members: new Set(), routes: new Map(), slots: 0 };
+  taken = new Set();
 }
 
 /** What is held now, in words; `undefined`: nothing. */
-export function leftovers(): string | undefined {
-  const { members, routes, slots } = held;
-  if (members.size + routes.size + slots === 0) return undefined;
-  return `${members.size} members of the hub, routes of ${routes.size} members, ${slots} connection slots`;
+export function leftovers(feeds: readonly WorldFeed[]): string | undefined {
+  const hubs = feeds.map((feed) => feed['~core'].hub);
+  const members = hubs.reduce((sum, { memberCount }) => sum + memberCount, 0);
+  const routes = hubs.reduce((sum, { routeCount }) => sum + routeCount, 0);
+  if (members + routes + taken.size === 0) return undefined;
+  return `${members} members of the hub, ${routes} routes, ${taken.size} connection slots`;
 }

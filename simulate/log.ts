@@ -42,6 +42,7 @@ export class SimLog implements Log {
   readonly #chance: Chance;
   readonly #maxEvents: number;
   readonly #isSlow: boolean;
+  readonly #replicaLagMs: number;
   readonly #tails = new Set<Tail>();
   #inner: Log;
   #entries: LogEntry[] = [];
@@ -53,6 +54,7 @@ export class SimLog implements Log {
     this.#clock = clock;
     this.#chance = chance;
     this.#isSlow = isSlow;
+    this.#replicaLagMs = isSlow ? chance.pick([0, 20, 200]) : 0;
     this.#maxEvents = chance.pick([20, 60, 300]);
     this.#inner = this.#start([]);
   }
@@ -73,11 +75,26 @@ export class SimLog implements Log {
     this.#clock.look();
     if (this.#isSlow) this.#failAtTimes();
     const limit = Math.min(query.limit, this.#chance.between(1, 30));
-    if (this.#chance.is(0.5)) await this.#clock.sleep(this.#chance.between(1, 30));
-    const page = await this.#inner.read({ ...query, limit });
+    // A replica answers at once. So a reader that does not wait for it spins.
+    const isPrompt = this.#replicaLagMs > 0;
+    if (!isPrompt && this.#chance.is(0.5)) await this.#clock.sleep(this.#chance.between(1, 30));
+    const page = this.#cut(await this.#inner.read({ ...query, limit }), query.after);
     // What a page says was true when it was read; it may arrive later.
-    if (this.#chance.is(0.3)) await this.#clock.sleep(this.#chance.between(1, 30));
+    if (!isPrompt && this.#chance.is(0.3)) await this.#clock.sleep(this.#chance.between(1, 30));
     return page;
+  }
+
+  /** A page of a replica: it does not hold the newest events yet. */
+  #cut(page: ReadPage, after: string): ReadPage {
+    if (this.#replicaLagMs === 0 || page.epoch !== this.epoch) return page;
+    const known = this.#clock.now() - this.#replicaLagMs;
+    const newer = page.events.find(({ address, position }) => {
+      const published = this.history.get(page.epoch)?.get(address) ?? [];
+      return published.some((one) => one.at > known && one.position === parseInt(position, 36));
+    });
+    if (newer === undefined) return page;
+    const events = page.events.slice(0, page.events.indexOf(newer));
+    return { ...page, events, through: events.at(-1)?.position ?? after };
   }
 
   position(): string | Promise<string> {
@@ -135,6 +152,12 @@ export class SimLog implements Log {
     const [epoch, position] = cursor.split('.');
     const published = this.history.get(epoch!)?.get(address) ?? [];
     return published.some((one) => one.position === parseInt(position!, 36) && one.data === data);
+  }
+
+  /** The newest position of an epoch. */
+  endOf(epoch: string): number {
+    const lists = [...(this.history.get(epoch)?.values() ?? [])];
+    return Math.max(0, ...lists.map((list) => list.at(-1)?.position ?? 0));
   }
 
   /** Another log takes this one's place, as after a lost disk. */

@@ -106,7 +106,7 @@ export class User {
       clock: this.#time,
       retry: { baseMs: 200, floorMs: 20, capMs: 2_000 },
       maxQueuedEvents: chance.pick([5, 50, 1_000]),
-      lingerMs: chance.pick([0, 100, 1_000]),
+      lingerMs: chance.pick(traits.unsureAuthorize ? [1_000] : [0, 100, 1_000]),
       persist: traits.reloads
         ? persistCursor({
             storage: {
@@ -137,8 +137,11 @@ export class User {
       return;
     }
     const roll = chance();
-    if (this.#following.size === 0 || roll < 0.45) this.#subscribe();
-    else if (roll < 0.72) chance.pick([...this.#following]).stop();
+    if (this.#following.size === 0 || roll < 0.45) {
+      this.#subscribe();
+      // A page subscribes to several addresses at once.
+      if (chance.is(0.2)) this.#subscribe();
+    } else if (roll < 0.72) this.#stop(chance.pick([...this.#following]));
     else if (roll < 0.86) {
       if (this.#reading.size < MAX_STREAMS) this.#read(traits.wildSources ? chance.pick(MOODS) : 'steady');
       else chance.pick([...this.#reading]).leave();
@@ -177,6 +180,17 @@ export class User {
       () => this.#client.reconnect(),
       () => [...this.#following].at(-1)?.stop(),
     ])();
+  }
+
+  /** It leaves an address. Some come back to it a moment later, most often over another connection. */
+  #stop({ address, stop }: Following): void {
+    const { chance, clock, traits } = this.#options;
+    stop();
+    if (!chance.is(traits.unsureAuthorize ? 0.8 : 0.3)) return;
+    if (chance.is(0.7)) this.#client.reconnect();
+    clock.after(chance.between(0, 1_000), () => {
+      if (!this.closed) this.#subscribe(ADDRESSES.find((target) => target.address === address));
+    });
   }
 
   /** The page is loaded again: it subscribes in one tick to what it had. */
@@ -295,6 +309,8 @@ export class User {
     const old = known.length === 0 ? undefined : chance.pick(known);
     return chance.pick([
       'now',
+      // A process that is behind does not know this place yet.
+      `${log.epoch}.${log.tip()}`,
       ...(old === undefined ? [] : [`${log.epoch}.${old.position.toString(36)}`]),
       `${log.epoch}.zzzz`,
       'anotherepoch.1a',

@@ -30,7 +30,7 @@ interface Delivered {
   /** Everything up to here was written, or announced as a gap. */
   at: Place;
   rewinding: boolean;
-  /** No control request has added it again. */
+  /** It is as the opening left it: no control request has added it again, and it did not catch up. */
   isOfOpening: boolean;
 }
 
@@ -104,6 +104,12 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
     else rank = Math.max(rank, RANK.refused);
   };
 
+  const onCaughtUp = (known: Delivered): void => {
+    known.rewinding = false;
+    // A reset ends a rewind. The gap of its cursor then comes with the gaps of the reset.
+    known.isOfOpening = false;
+  };
+
   const onGap = ({ address, from, to, reason }: Gap): void => {
     const known = addresses.get(address);
     const end = toPlace(to);
@@ -112,7 +118,9 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
     // A client that fetches what is missing since `from` never gets what stands before it.
     const isHere = start?.epoch === known.at.epoch;
     const isOfCursor = reason === 'unknown' || reason === 'future' || (checker.asked.has(from) && !isHere);
-    if (isHere && keepsAll.has(address) && !isOfCursor) {
+    // A cursor ahead of the log can only be one that a client gave.
+    const isAhead = start !== undefined && start.position > log.endOf(start.epoch);
+    if (isHere && keepsAll.has(address) && !isOfCursor && !isAhead) {
       const count = missing(address, known.at, start.position);
       if (count > 0)
         fail(`the gap of ${address} starts at ${from}, ${count} events after ${toText(known.at)}`);
@@ -164,7 +172,7 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
     else state = 'open';
     if (event === FRAME.gap) onGap(body as unknown as Gap);
     else if (event === FRAME.bookmark) checkId(id!, event);
-    else if (event === FRAME.caughtup) addresses.get(body['address']!)!.rewinding = false;
+    else if (event === FRAME.caughtup) onCaughtUp(addresses.get(body['address']!)!);
     else if (event === FRAME.end) {
       if (!streams.delete(body['address']!)) addresses.delete(body['address']!);
     }

@@ -50,6 +50,8 @@ export async function runWorld(
   const log = new SimLog(clock, chance, traits.slowLog);
   const wires = new Map<number, WireChecker>();
   const runs: RunBook = new Map();
+  /** Every node that ever was. */
+  const opened: WorldFeed[] = [];
   startCounting();
   const nodes: Array<WorldFeed | undefined> = Array.from({ length: NODES }, openNode);
   const network = createNetwork({
@@ -131,6 +133,7 @@ export async function runWorld(
         streams: { steps: createSteps({ clock, chance, runs, isCalm, onRetryable }) },
       },
     );
+    opened.push(feed);
     return feed;
   }
 
@@ -146,7 +149,7 @@ export async function runWorld(
 
   async function decideLater(verdict: boolean): Promise<boolean> {
     if (chance.is(0.3)) await clock.sleep(chance.pick([5, 50, 1_000, 12_000]));
-    if (chance.is(0.15)) {
+    if (chance.is(0.2)) {
       const status = chance.pick([429, 503]);
       throw Object.assign(new Error(AUTHORIZE_FAILURE), { status });
     }
@@ -198,7 +201,7 @@ export async function runWorld(
       const identity = chance.pick(['ann', 'bob', 'nobody', '']);
       disconnect(chance.pick(up), ({ context }) => context.user.startsWith(identity) && chance.is(0.7));
     }
-    if (traits.streamsFirst && chance.is(0.05)) log.startAnew();
+    if ((traits.streamsFirst || traits.slowLog) && chance.is(0.04)) log.startAnew();
     if (traits.guests && chance.is(0.1) && up.length > 0) {
       for (const user of users) if (user instanceof Guest && user.isOver) users.delete(user);
       const guests = [...users].filter((user) => user instanceof Guest);
@@ -288,7 +291,7 @@ export async function runWorld(
     for (const user of users) user.close();
     // Until the last silent line is found out.
     await clock.advance(100_000);
-    const held = leftovers();
+    const held = leftovers(opened);
     if (held !== undefined) fail(`left behind by connections that are gone: ${held}`);
     await Promise.race([Promise.all(nodes.map(async (node) => await node?.close())), clock.advance(5_000)]);
     await clock.advance(120_000);
