@@ -234,6 +234,27 @@ describe('addresses that stand elsewhere', () => {
     });
   });
 
+  it('keeps the place of a refused entry when another entry of its address has caught up', async () => {
+    const script = createScript();
+    listen(script, 'a');
+    listen(script, 'b');
+    listen(script, 'b', { from: 'earliest' });
+    await connect(script, 'a');
+    script.last().subscribed('b', 5, { key: '2' });
+    script.last().subscribed('b', 5, { key: '3' });
+    await breakOff(script);
+    script.last().hello('e.5');
+    script.last().subscribed('a', 5);
+    script.last().send('a', 9, 'e.9.5');
+    script.last().subscribed('b', 5, { key: '3', rewind: true });
+    const refused = { address: 'b', key: '2', code: 'timeout', message: 'Slow.', retryable: true };
+    script.last().send(FRAME.error, refused);
+    script.last().send(FRAME.caughtup, { address: 'b' });
+    script.last().send('b', 1, 'e.a.5');
+    await script.clock.advance(1_000);
+    expect(script.controls.at(-1)).toMatchObject({ add: [{ address: 'b', key: '2', from: 'e.5' }] });
+  });
+
   it('keeps the place of an address that is refused for a while', async () => {
     const script = createScript();
     listen(script, 'a');

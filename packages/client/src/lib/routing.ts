@@ -180,7 +180,8 @@ export function createRouting(context: RoutingContext): Routing {
           onSubscribed(body);
           break;
         case 'caughtup':
-          named(body.address).forEach(join);
+          // One that is refused for now was not part of the rewind.
+          named(body.address).filter(isAccepted).forEach(join);
           break;
         case 'gap':
           rolledBack ||= body.reason === 'rollback';
