@@ -205,8 +205,8 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'goes on with a connection that a hook has disconnected',
     file: 'server/src/lib/create-feed.ts',
-    find: 'queueMicrotask(() => {',
-    replace: '((call: () => void) => call())(() => {',
+    find: 'queueMicrotask(() => scope.run(guarded));',
+    replace: 'scope.run(guarded);',
     and: [{ file: delivery, find: 'this.#place = CLOSED;', replace: '' }],
   },
   {
