@@ -59,6 +59,19 @@ export const FAULTS: readonly Fault[] = [
     replace: 'return isAllowed === undefined || !alone ? entry :',
   },
   {
+    name: 'loses where an entry of a query starts when more is said of it',
+    file: 'shared/src/lib/address.ts',
+    find: "from: params.find(([name]) => name === 'from')?.[1],",
+    replace: "from: params.at(-1)?.[0] === 'from' ? params.at(-1)?.[1] : undefined,",
+  },
+  {
+    name: 'reads the entries of a query by their order',
+    file: 'server/src/lib/opening.ts',
+    find: 'return texts.map((text) => {',
+    replace:
+      "return texts.slice(0, 1).concat(texts.slice(1).map((text) => text.replace(/from=[^&]*&?/, ''))).map((text) => {",
+  },
+  {
     name: 'takes a cursor of another epoch for its own',
     file: 'server/src/lib/start.ts',
     find: 'if (cursor.epoch !== hub.epoch) return',

@@ -112,6 +112,36 @@ describe('the opening list', () => {
   });
 });
 
+describe('what no request can carry', () => {
+  const cyclic: Record<string, unknown> = {};
+  cyclic['self'] = cyclic;
+
+  it.each<[string, object, string | undefined, string]>([
+    ['params with a lone surrogate', { symbol: '\ud800' }, undefined, 'invalid_params'],
+    ['params with a bigint', { symbol: 1n }, undefined, 'invalid_params'],
+    ['params that lead back to themselves', { symbol: cyclic }, undefined, 'invalid_params'],
+    ['a from with a lone surrogate', { symbol: 'A' }, '\ud800', 'invalid_option'],
+  ])(
+    'is a refused subscription, told to onError after subscribe has returned: %s',
+    async (_, params, from, code) => {
+      const script = createScript();
+      const errors: LinefeedError[] = [];
+      const subscription = script.client.subscribe('price', params, () => {}, {
+        ...(from !== undefined && { from }),
+        onError: (error) => errors.push(error),
+      });
+      expect(errors).toEqual([]);
+      await expect(subscription.ready).rejects.toMatchObject({ code, retryable: false });
+      await script.settle();
+      expect(errors).toMatchObject([{ code }]);
+      expect(subscription.getSnapshot()).toMatchObject({ status: 'failed', error: { code } });
+      const iterator = script.client.iterate('price', { params, ...(from !== undefined && { from }) });
+      await expect(iterator.next()).rejects.toMatchObject({ code });
+      expect(script.attempts).toHaveLength(0);
+    },
+  );
+});
+
 describe('changing an open connection', () => {
   it('adds by a control request, from now, and routes by the event name of the answer', async () => {
     const script = createScript();

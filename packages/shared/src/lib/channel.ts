@@ -46,7 +46,7 @@ export type ParamsInput<C extends AnyChannel, K extends TopicName<C>> =
  * Defines a contract. Topic names match `[A-Za-z][A-Za-z0-9_./-]*`; a value is a schema, `topic()` or `stream()`.
  *
  * @throws LinefeedError `invalid_channel`, naming topic and field: a reserved or malformed name, params that are no
- * object, a payload that JSON does not carry unchanged.
+ * object or show no names, a param that takes a value and its text, a payload that JSON does not carry unchanged.
  */
 export function defineChannel<const T extends TopicMap>(topics: T & CheckedTopics<T>): Channel<T> {
   if (typeof topics !== 'object' || topics === null) {

@@ -15,7 +15,10 @@ export interface TopicDefinition<
 }
 
 export interface TopicOptions<Params extends Schema | undefined, Data extends Schema> {
-  /** Schema of an object: what makes one address of this topic differ from another. Default: no params. */
+  /**
+   * Schema of an object whose names it shows: what makes one address of this topic differ from another. No param takes both a
+   * value and its text (`5` and `"5"`). Default: no params.
+   */
   readonly params?: Params;
   /** Schema of the payload. Its output must be what JSON carries unchanged. */
   readonly data: Data;
