@@ -233,9 +233,10 @@ export class LoggedDelivery implements Member {
     const skipThrough = place.state === 'live' ? place.skipThrough : undefined;
     if (skipThrough !== undefined && comparePositions(event.position, skipThrough) <= 0) return;
     if (this.#pending === undefined) {
-      this.#pending = this.#options.hub.root;
-      this.#pendingFrom = this.position;
-      this.#options.hub.schedule(this);
+      const { hub } = this.#options;
+      this.#pending = hub.root;
+      this.#pendingFrom = skipThrough === undefined ? hub.position : this.position;
+      hub.schedule(this);
     }
     if (skipThrough !== undefined) this.#place = LIVE;
     this.#pending = this.#pending.with(frame);
@@ -245,7 +246,6 @@ export class LoggedDelivery implements Member {
     const pending = this.#pending;
     if (pending === undefined) return;
     this.#pending = undefined;
-    if (this.#port.closed) return;
     const waiting = this.#port.bufferedBytes;
     const { maxBufferedBytes } = this.#options.limits;
     // One frame may be larger than the bound; it must still get through once nothing else waits.
