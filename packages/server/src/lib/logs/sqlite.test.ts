@@ -187,6 +187,37 @@ describe('opening', () => {
     expect(readFileSync(path).equals(before)).toBe(true);
   });
 
+  test('waits 5 s for a file that another process holds, and then asks to try again', async () => {
+    await open().close?.();
+    const holder = new DatabaseSync(path);
+    holder.exec('BEGIN IMMEDIATE');
+    let waitedMs = 0;
+    const wait = vi.spyOn(Atomics, 'wait').mockImplementation((...args) => {
+      waitedMs += args[3] ?? Infinity;
+      return 'timed-out';
+    });
+    const close = vi.spyOn(DatabaseSync.prototype, 'close');
+    expect(() => open()).toThrow(
+      expect.objectContaining({
+        code: 'log_failed',
+        retryable: true,
+        message: expect.stringContaining('cannot be opened') as string,
+      }),
+    );
+    expect(waitedMs).toBeLessThanOrEqual(5_000);
+    expect(close).toHaveBeenCalledTimes(wait.mock.calls.length + 1);
+    wait.mockReset().mockImplementationOnce(() => {
+      holder.exec('COMMIT');
+      return 'timed-out';
+    });
+    const log = open();
+    await log.append([entry('a', 1)]);
+    expect(values(read(log, ['a']).events)).toEqual([1]);
+    wait.mockRestore();
+    close.mockRestore();
+    holder.close();
+  });
+
   test('an empty file becomes a log', async () => {
     writeFileSync(path, '');
     const log = open();
