@@ -146,7 +146,7 @@ export function createRoster(context: RosterContext): Roster {
     send: (request, signal) => connection.control(request) ?? sendChange(context, request, signal),
     onRefused({ code, message, status }) {
       const cause = LIKELY_CAUSES[status!] ?? 'POST does not reach the feed';
-      const text = `Each change of the subscriptions needs another connection, because POST is refused. Likely: ${cause}. ${message}`;
+      const text = `Each change needs another connection, because POST is refused. Likely: ${cause}. ${message}`;
       context.report(new LinefeedError(code, text, { status }));
     },
     onFailure({ add, remove }, error) {

@@ -171,6 +171,8 @@ export function createDelivery(
   let full = false;
   let stalled = false;
   let warned = false;
+  /** Counts. A timer for each event would cost more than the event. */
+  let settled = 0;
   let cancelStall = () => {};
   let stopped = false;
   let joined = false;
@@ -208,7 +210,9 @@ export function createDelivery(
 
   /** Back-pressure is for what is slow. What settles nothing would stop all the others with it. */
   const watch = () => {
+    const before = settled;
     cancelStall = clock.after(STALL_MS, () => {
+      if (settled !== before) return watch();
       stalled = true;
       change({ stalled });
       const event = queue.find((item) => item.event)?.event;
@@ -220,7 +224,7 @@ export function createDelivery(
       if (warned) return;
       warned = true;
       const address = event?.address ?? topic;
-      const message = `${queue.length} events of ${address} wait for its handler, which has settled nothing for ${STALL_MS} ms: does its promise settle?`;
+      const message = `${queue.length} events of ${address} wait for its handler, which has settled nothing for 5 s.`;
       report(new LinefeedError('queue_overflow', message, { address }));
     });
   };
@@ -234,10 +238,8 @@ export function createDelivery(
         change({ stalled });
         onRoom();
       }
-    } else if (full && !stalled) {
-      cancelStall();
-      watch();
     }
+    settled += 1;
     return item;
   };
 
@@ -302,7 +304,7 @@ export function createDelivery(
     queue.splice(0).forEach(settle);
     // Once: what runs goes on to its end, and asks for the next item then.
     release();
-    if (getSnapshot().status !== 'failed') change({ status: 'ended' });
+    if (getSnapshot().status !== 'failed') change({ status: 'ended', stalled });
     onStop();
   };
 
