@@ -234,6 +234,19 @@ describe('addresses that stand elsewhere', () => {
     });
   });
 
+  it('gives an event to each entry of its address, though the handler of the first one reconnects', async () => {
+    const script = createScript();
+    script.client.subscribe('b', () => script.client.reconnect(), { from: 'earliest' });
+    const got = listen(script, 'b');
+    await connect(script);
+    script.last().subscribed('b', 5, { key: '1' });
+    script.last().subscribed('b', 5, { key: '2' });
+    script.last().send('b', 1, 'e.6.5');
+    await script.settle();
+    expect(got).toEqual([1]);
+    expect(script.last().opening).toMatchObject({ cursor: 'e.6', entries: [{}, {}] });
+  });
+
   it('keeps the place of a refused entry when another entry of its address has caught up', async () => {
     const script = createScript();
     listen(script, 'a');

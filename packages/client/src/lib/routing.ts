@@ -207,8 +207,10 @@ export function createRouting(context: RoutingContext): Routing {
       // The cursor in the id of a stream's event is the connection's, not the event's.
       const own = mark ? undefined : cursor;
       let apart: boolean | undefined;
+      let isLeftOut: boolean | undefined;
       for (const entry of bearers) {
         if (own && isStalled(entry)) {
+          isLeftOut = true;
           // The others go on; it asks from where it stands when it can take more.
           entry.state = 'stalled';
           entry.apart = true;
@@ -222,6 +224,8 @@ export function createRouting(context: RoutingContext): Routing {
         }
         apart ||= entry.apart;
       }
+      // Before a handler runs: one that reconnects leaves no entry accepted, and the cursor has passed this event.
+      if (isLeftOut) bearers = bearers.filter(isAccepted);
       if (cursor && !apart && !isAtOrBefore(cursor, roster.cursor)) roster.cursor = cursor;
       const arrival = settlement.arrive(apart ? undefined : cursor);
       // Stays undefined where it is no JSON.
@@ -235,8 +239,6 @@ export function createRouting(context: RoutingContext): Routing {
       const id = mark ? readStreamId(mark) || undefined : toText(own);
       for (const entry of bearers) {
         const behind = entry.at;
-        // Left out.
-        if (!isAccepted(entry)) continue;
         // Repeated.
         if (isAtOrBefore(own, behind)) continue;
         if (own) entry.at = own;
