@@ -1,6 +1,7 @@
 import { BEGINNING } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
 import { createBench } from '../../test-kit/feed-bench.ts';
+import { ScriptedLog } from '../../test-kit/scripted-log.ts';
 import { Hub } from './hub.ts';
 import type { TailListener } from './log.ts';
 import { memoryLog } from './logs/memory.ts';
@@ -49,5 +50,38 @@ describe('the hub', () => {
     told.onReset('epoch', await log.position());
     expect(textOf(hub.pages.encode(events))).toMatch(/^id: new\.1/);
     hub.close();
+  });
+
+  it('reads a page again after it disagreed with the tail, though others want it in every tick', async () => {
+    const log = memoryLog();
+    const clock = createManualClock();
+    const hub = new Hub({ log, clock, onError: () => undefined });
+    const read = (): unknown => hub.pages.read(BEGINNING, new Map([['a', BEGINNING]]));
+    await log.append([{ address: 'a', data: '1', keep: 'all' }]);
+    const page = read();
+    expect(read()).toBe(page);
+    const changed = hub.changed();
+    expect(read()).not.toBe(page);
+    await clock.advance(10);
+    await changed;
+    hub.close();
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('wakes what waits for the tail with its next event, its next reset and its end', async () => {
+    const log = new ScriptedLog();
+    const clock = createManualClock();
+    const hub = new Hub({ log, clock, onError: () => undefined });
+    for (const act of [
+      () => void log.append([{ address: 'a', data: '1', keep: 'all' }]),
+      () => log.startAnew(),
+      () => hub.close(),
+    ]) {
+      const changed = hub.changed();
+      expect(clock.pendingTimers).toBe(1);
+      act();
+      await changed;
+      expect(clock.pendingTimers).toBe(0);
+    }
   });
 });

@@ -93,6 +93,8 @@ export class Hub {
    * the tail: asking again at once would be a loop without progress.
    */
   changed(): Promise<void> {
+    // The page that disagrees with the tail must not be what the next look finds.
+    this.pages.forget();
     if (this.#change === undefined) {
       const { promise, resolve } = Promise.withResolvers<void>();
       const timer = this.#clock.after(RECHECK_MS, () => this.#tellChange());
