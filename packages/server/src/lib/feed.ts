@@ -85,7 +85,8 @@ export class FeedCore implements ConnectionHost {
     this.#options = options;
     this.clock = clock;
     this.limits = limits;
-    this.hub = new Hub({ log, clock, onError });
+    this.#heartbeat = new Heartbeat(clock, Math.min(limits.pingMs, limits.stallTimeoutMs));
+    this.hub = new Hub({ log, clock, onError, beforeEvents: () => this.#heartbeat.catchUp() });
     this.publisher = new Publisher({ ...limits, channel, log });
     this.#door = new Door({ ...options, onError });
     this.#subscriptions = new Subscriptions({
@@ -96,7 +97,6 @@ export class FeedCore implements ConnectionHost {
       onError,
     });
     this.#places = new Places(limits);
-    this.#heartbeat = new Heartbeat(clock, Math.min(limits.pingMs, limits.stallTimeoutMs));
     this.guests = new Guests(this.#heartbeat);
   }
 

@@ -21,6 +21,9 @@ export class Heartbeat {
   readonly #beating = new Set<Beating>();
   readonly #stepMs: number;
   readonly #due = new Map<Beating, Timer>();
+  /** When the last step came, and how far the wall clock was ahead of the other one then. */
+  #steppedAt = 0;
+  #wallAhead = 0;
   #timer: Timer | undefined;
   #sweeping: Iterator<Beating> | undefined;
 
@@ -31,6 +34,7 @@ export class Heartbeat {
   }
 
   add(beating: Beating): void {
+    if (this.#beating.size === 0) this.#noteStep(this.#clock.now());
     this.#beating.add(beating);
     this.#timer ??= this.#clock.after(this.#stepMs, () => this.#sweep());
     this.#lookAhead(beating, this.#clock.now());
@@ -45,7 +49,25 @@ export class Heartbeat {
     this.#timer = undefined;
   }
 
+  /**
+   * Ends what is overdue before others use it, where no step has noticed: the machine was suspended, the event loop was
+   * blocked, or the wall clock was set.
+   */
+  catchUp(): void {
+    const now = this.#clock.now();
+    const jumpedMs = Math.abs(this.#clock.wallNow() - now - this.#wallAhead);
+    if (jumpedMs <= this.#stepMs && now - this.#steppedAt <= STEPS_AHEAD * this.#stepMs) return;
+    this.#noteStep(now);
+    for (const beating of this.#beating) if ((beating.dueAt?.(now) ?? Infinity) <= now) beating.beat(now);
+  }
+
+  #noteStep(now: number): void {
+    this.#steppedAt = now;
+    this.#wallAhead = this.#clock.wallNow() - now;
+  }
+
   #sweep(): void {
+    this.#noteStep(this.#clock.now());
     this.#timer = this.#beating.size === 0 ? undefined : this.#clock.after(this.#stepMs, () => this.#sweep());
     // A sweep that is still under way looks at everybody anyhow.
     if (this.#sweeping === undefined) this.#slice(this.#beating.values());

@@ -31,12 +31,15 @@ export interface HubOptions {
   readonly log: Log;
   readonly clock: Clock;
   readonly onError: (error: unknown) => void;
+  /** Called before new events go to the connections: it ends those that may not have them any more. */
+  readonly beforeEvents?: (() => void) | undefined;
 }
 
 export class Hub {
   readonly log: Log;
   readonly pages: Pages;
   readonly #clock: Clock;
+  readonly #beforeEvents: (() => void) | undefined;
   readonly #tail: { close(): void };
   readonly #routes = new Map<string, Set<Member>>();
   readonly #members = new Set<Member>();
@@ -56,7 +59,8 @@ export class Hub {
   /** Events that came back from the log, since the start. */
   eventsIn = 0;
 
-  constructor({ log, clock, onError }: HubOptions) {
+  constructor({ log, clock, onError, beforeEvents }: HubOptions) {
+    this.#beforeEvents = beforeEvents;
     this.log = log;
     this.#clock = clock;
     this.pages = new Pages({ log, clock, encode: (event) => this.#encode(event) });
@@ -150,6 +154,7 @@ export class Hub {
   }
 
   #dispatch(events: readonly LogEvent[], through: Position): void {
+    this.#beforeEvents?.();
     this.eventsIn += events.length;
     this.pages.forget();
     for (const event of events) {

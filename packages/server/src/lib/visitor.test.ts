@@ -3,6 +3,7 @@ import type { Hello, Reconnect } from '@linefeed/shared/wire';
 import { createBench } from '../../test-kit/feed-bench.ts';
 import { Tap } from '../../test-kit/tap.ts';
 import type { Answer } from './exchange.ts';
+import type { ManualClock } from './testing/manual-clock.ts';
 
 const STARTED_AT = Date.UTC(2026, 0, 1);
 
@@ -104,6 +105,33 @@ describe('the authority of a context', () => {
     clock.wallNow = () => wallNow() - 3_600_000;
     await clock.advance(3_600_000);
     expect(tap.ended).toBe(true);
+  });
+
+  it.each<[string, (clock: ManualClock) => void]>([
+    [
+      'after a suspend',
+      (clock) => {
+        const { wallNow } = clock;
+        clock.wallNow = () => wallNow() + 3_600_000;
+      },
+    ],
+    [
+      'after the event loop was blocked',
+      (clock) => {
+        const { now, wallNow } = clock;
+        clock.now = () => now() + 3_600_000;
+        clock.wallNow = () => wallNow() + 3_600_000;
+      },
+    ],
+  ])('that is over gets no event, though no timer has come: %s', async (_name, pass) => {
+    const { feed, open, clock } = createBench(session);
+    const tap = await open('/events/notice');
+    const other = await open(new Request('http://feed.test/events/notice'));
+    pass(clock);
+    await feed.publish('notice', { text: 'secret' });
+    await clock.settle();
+    expect([tap.payloads, other.payloads]).toEqual([[], []]);
+    expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'expired' } }]);
   });
 
   it('that is over adds nothing, though the connection is still open', async () => {
