@@ -204,12 +204,17 @@ describe('a channel that is given as a value', () => {
     await expect(invalid.ready).rejects.toMatchObject({ code: 'invalid_params' });
     expect(client.connection.getSnapshot().state).toBe('connected');
     client.close();
-    const alone = createTestClient(full, { onError: (error) => errors.push(error) });
-    const { ready } = (alone.client as unknown as typeof loose.client).subscribe('nope', () => {});
-    await alone.settle();
-    await expect(ready).rejects.toMatchObject({ code: 'unknown_topic', status: 404 });
-    expect(alone.client.connection.getSnapshot().state).toBe('failed');
-    alone.client.close();
+    for (const [topic, params, error] of [
+      ['nope', undefined, { code: 'unknown_topic', status: 404 }],
+      ['price', { depth: 1 }, { code: 'invalid_params', status: 400 }],
+    ] as const) {
+      const alone = createTestClient(full, { onError: (each) => errors.push(each) });
+      const { ready } = (alone.client as unknown as typeof loose.client).subscribe(topic, params, () => {});
+      await alone.settle();
+      await expect(ready).rejects.toMatchObject(error);
+      expect(alone.client.connection.getSnapshot().state).toBe('failed');
+      alone.client.close();
+    }
   });
 });
 

@@ -1,5 +1,6 @@
 /** A feed in memory: the server's end of one client, as far as a client can tell. */
 import {
+  ERROR_STATUS,
   FRAME,
   formatCursor,
   parseAddress,
@@ -180,7 +181,7 @@ export function createTestFeed({ isStream, isLatest, resolve }: TestContract): T
           return sink.onEnd({ error: networkError('The test has disconnected this client.') });
         const refused = looked.find(({ error }) => error)?.error;
         if (refused && looked.every(({ error }) => error)) {
-          const { status, message } = refused;
+          const { status = ERROR_STATUS[refused.code], message } = refused;
           return sink.onEnd({
             error: new LinefeedError(
               refused.code,
