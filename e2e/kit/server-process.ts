@@ -2,6 +2,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { Command, Report } from './feed-server.ts';
+import { freePort } from './free-port.ts';
 
 export interface ServerProcess {
   readonly port: number;
@@ -28,7 +29,7 @@ export interface ServerOptions {
 }
 
 export async function startServer({
-  port = 0,
+  port,
   bundle = '',
   run = 'first',
   pingMs = 15_000,
@@ -37,7 +38,7 @@ export async function startServer({
 }: ServerOptions = {}): Promise<ServerProcess> {
   const child = fork(
     new URL('feed-server.ts', import.meta.url),
-    [String(port), bundle, run, String(pingMs), logPath, String(timeoutMs ?? '')],
+    [String(port ?? (await freePort())), bundle, run, String(pingMs), logPath, String(timeoutMs ?? '')],
     {
       // vite sets it to production when it builds the page.
       env: { ...process.env, NODE_ENV: 'test' },

@@ -1,8 +1,7 @@
 /** WebKit: WebKitGTK's MiniBrowser on a display of its own, by W3C WebDriver over fetch. */
-import { createServer, type AddressInfo } from 'node:net';
-import { once } from 'node:events';
 import { findProgram } from '../../../scripts/lib/find-program.ts';
 import { WEBKIT, XVFB } from '../../../scripts/lib/programs.ts';
+import { freePort } from '../../kit/free-port.ts';
 import { startChild, temporaryFolder } from './child.ts';
 import type { Engine, Tab } from './engine.ts';
 
@@ -97,15 +96,6 @@ export async function openWebKit(): Promise<Engine> {
       await home[Symbol.asyncDispose]();
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 async function untilItListens(port: number): Promise<void> {
