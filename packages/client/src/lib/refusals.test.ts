@@ -1,4 +1,5 @@
 import { getEventListeners } from 'node:events';
+import { LinefeedError } from '@linefeed/shared';
 import { FRAME, type SubscriptionError } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
 import { createScript, type Script } from '../../test/scripted-transport.ts';
@@ -102,6 +103,30 @@ describe('an address that is refused for now', () => {
     refuse(script, 'a', LATER);
     await reconnect(script);
     expect(addresses(script)).toEqual(['a']);
+  });
+
+  it.each([
+    ['a refusal', { error: new LinefeedError('forbidden', 'Not allowed.', { status: 403 }) }],
+    ['an end', { over: true }],
+  ])('is asked for at its time after %s of an opening that did not ask for it', async (_name, ending) => {
+    const script = createScript({ retry: { baseMs: 8_000 } });
+    const log: string[] = [];
+    const options = { onEnd: () => log.push('end'), onError: ({ code }: LinefeedError) => log.push(code) };
+    await connect(script, 'z');
+    const stream = script.client.subscribe('report', () => {}, options);
+    await script.settle();
+    refuse(script, 'report', { ...LATER, key: '2', n: 1 });
+    script.last().lose();
+    await script.clock.advance(500);
+    expect(addresses(script)).toEqual(['z']);
+    script.last().lose(ending);
+    await script.clock.advance(1_500);
+    expect(stream.getSnapshot().status).toBe('subscribing');
+    expect(script.attempts).toHaveLength(2);
+    await script.clock.advance(2_000);
+    expect(script.attempts).toHaveLength(3);
+    expect(addresses(script)).toContain('report');
+    expect(log).toEqual([]);
   });
 
   it('is asked for at growing intervals, over any number of connections', async () => {

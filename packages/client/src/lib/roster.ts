@@ -241,14 +241,14 @@ export function createRoster(context: RosterContext): Roster {
       for (const entry of entries) {
         if (entry.state !== 'stalled' || !entry.deliveries.has(delivery) || isStalled(entry)) continue;
         entry.state = 'unasked';
-        roster.schedule();
+        roster.schedule(true);
       }
     },
     delay(entry, delayMs) {
       entry.state = 'delayed';
       entry.cancelRetry = clock.after(delayMs, () => {
         entry.state = 'unasked';
-        roster.schedule();
+        roster.schedule(true);
       });
     },
     drop(entry) {
@@ -274,7 +274,7 @@ export function createRoster(context: RosterContext): Roster {
       soon(() => {
         const { state } = connection.getSnapshot();
         const isOver = state === 'closed' || state === 'failed';
-        // Only who subscribes wakes a connection that failed.
+        // A connection that failed is opened for what has not been asked for.
         const isToOpen = woken && (isOver || state === 'idle');
         // Nobody who subscribes again at each refusal asks the server each time.
         const waitMs = isOver ? wokenAt + WAKE_EVERY_MS - clock.now() : 0;

@@ -265,11 +265,9 @@ export function createRouting(context: RoutingContext): Routing {
     onOver(error) {
       for (const entry of entries) {
         const { state, deliveries, mark, event, at } = entry;
-        // Subscribed while the answer was on its way: it is not about this one.
-        if (state === 'unasked') {
-          roster.schedule(true);
-          continue;
-        }
+        // Subscribed while the answer was on its way, or left out of the opening: it is not about this one.
+        if (state === 'unasked') roster.schedule(true);
+        if (state === 'unasked' || state === 'delayed' || state === 'stalled') continue;
         if (!error) roster.drop(entry);
         for (const delivery of deliveries) {
           if (error) delivery.fail(error, 'everywhere');

@@ -1,3 +1,4 @@
+import { LinefeedError } from '@linefeed/shared';
 import { FRAME } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
 import { createScript, type Script } from '../../test/scripted-transport.ts';
@@ -59,6 +60,22 @@ describe('a handler that does not settle', () => {
     expect(script.errors).toHaveLength(1);
     expect(script.attempts).toHaveLength(1);
     expect(script.controls).toEqual([]);
+  });
+
+  it('is not over with an opening that did not ask for it, and asks when it goes on', async () => {
+    const { script, free, snapshot } = await stall();
+    await script.clock.advance(5_000);
+    send(script, 'a', 7);
+    script.last().lose();
+    await script.clock.advance(500);
+    expect(script.last().opening.entries).toMatchObject([{ address: 'b' }]);
+    script.last().lose({ error: new LinefeedError('forbidden', 'Not allowed.', { status: 403 }) });
+    await script.settle();
+    expect(snapshot().status).toBe('subscribed');
+    free();
+    await script.settle();
+    expect(script.attempts).toHaveLength(3);
+    expect(script.last().opening.entries).toContainEqual({ address: 'a', key: '1', from: 'e.5' });
   });
 
   it('gets what was left out from the server when it goes on, in order and once', async () => {
