@@ -7,6 +7,8 @@ import type { FoundGap } from './track.ts';
 /** What a delivery writes to, and whom it tells. */
 export interface DeliveryPort {
   readonly closed: boolean;
+  /** Ends it where its authority or its time is over. Returns whether it is closed. `now` is the clock's. */
+  endIfOver(now: number): boolean;
   /** Bytes that wait for the reader, and whether it takes more. */
   readonly bufferedBytes: number;
   readonly writable: boolean;

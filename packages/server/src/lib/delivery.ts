@@ -395,6 +395,8 @@ export class LoggedDelivery implements Member {
       const page = await hub.pages.read(before, track.ask());
       // While the page was read: closed, reset, unsubscribed, or one more was subscribed, of which it has nothing.
       if (this.#port.closed || !this.#tracks.includes(track) || track.additions !== additions) return;
+      // The heartbeat may come late, after a suspend for example.
+      if (this.#port.endIfOver(this.#options.clock.now())) return;
       // The log has another numbering already; the tail is about to tell.
       if (page.epoch !== hub.epoch) return await hub.changed();
       this.flush();

@@ -21,6 +21,8 @@ export class Heartbeat {
   readonly #beating = new Set<Beating>();
   readonly #stepMs: number;
   readonly #due = new Map<Beating, Timer>();
+  /** None of them is due before. */
+  #nextDueAt = Infinity;
   /** When the last step came, and how far the wall clock was ahead of the other one then. */
   #steppedAt = 0;
   #wallAhead = 0;
@@ -50,15 +52,25 @@ export class Heartbeat {
   }
 
   /**
-   * Ends what is overdue before others use it, where no step has noticed: the machine was suspended, the event loop was
+   * Ends what is overdue before others use it, where no timer has noticed: the machine was suspended, the event loop was
    * blocked, or the wall clock was set.
    */
   catchUp(): void {
     const now = this.#clock.now();
     const jumpedMs = Math.abs(this.#clock.wallNow() - now - this.#wallAhead);
-    if (jumpedMs <= this.#stepMs && now - this.#steppedAt <= STEPS_AHEAD * this.#stepMs) return;
-    this.#noteStep(now);
-    for (const beating of this.#beating) if ((beating.dueAt?.(now) ?? Infinity) <= now) beating.beat(now);
+    if (jumpedMs > this.#stepMs || now - this.#steppedAt > STEPS_AHEAD * this.#stepMs) {
+      this.#noteStep(now);
+      this.#endOverdue(this.#beating, now);
+    } else if (now >= this.#nextDueAt) this.#endOverdue(this.#due.keys(), now);
+  }
+
+  #endOverdue(all: Iterable<Beating>, now: number): void {
+    this.#nextDueAt = Infinity;
+    for (const beating of all) {
+      const dueAt = beating.dueAt?.(now) ?? Infinity;
+      if (dueAt <= now) beating.beat(now);
+      else this.#nextDueAt = Math.min(this.#nextDueAt, dueAt);
+    }
   }
 
   #noteStep(now: number): void {
@@ -93,6 +105,7 @@ export class Heartbeat {
     const waitMs = (beating.dueAt?.(now) ?? Infinity) - now;
     if (!(waitMs > 0 && waitMs <= STEPS_AHEAD * this.#stepMs)) return;
     if (this.#due.has(beating) || !this.#beating.has(beating)) return;
+    this.#nextDueAt = Math.min(this.#nextDueAt, now + waitMs);
     const timer = this.#clock.after(Math.ceil(waitMs), () => {
       this.#due.delete(beating);
       const then = this.#clock.now();

@@ -119,6 +119,8 @@ export function startStream(connection: Connection, options: StreamRunOptions): 
   };
   const send = (json: string, id: string | undefined): void | Promise<void> => {
     if (controller.signal.aborted) return undefined;
+    // The heartbeat may come late, after a suspend for example.
+    if (connection.endIfOver(clock.now())) return undefined;
     lastId = id ?? lastId;
     delivered = true;
     connection.sendStreamEvent(event, json, lastId);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Hello, Reconnect } from '@linefeed/shared/wire';
 import { createBench } from '../../test-kit/feed-bench.ts';
+import { ScriptedLog } from '../../test-kit/scripted-log.ts';
 import { Tap } from '../../test-kit/tap.ts';
 import type { Answer } from './exchange.ts';
 import type { ManualClock } from './testing/manual-clock.ts';
@@ -131,6 +132,52 @@ describe('the authority of a context', () => {
     await feed.publish('notice', { text: 'secret' });
     await clock.settle();
     expect([tap.payloads, other.payloads]).toEqual([[], []]);
+    expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'expired' } }]);
+  });
+
+  it('that is over gets no event, however short the event loop was blocked', async () => {
+    const { feed, open, clock } = createBench({ context: () => ({ expiresAt: STARTED_AT + 3_100 }) });
+    const tap = await open('/events/notice');
+    await clock.advance(3_000);
+    const { now, wallNow } = clock;
+    clock.now = () => now() + 101;
+    clock.wallNow = () => wallNow() + 101;
+    await feed.publish('notice', { text: 'secret' });
+    await clock.settle();
+    expect(tap.payloads).toEqual([]);
+    expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'expired' } }]);
+  });
+
+  it('that is over gets no event of a stream, though no timer has come', async () => {
+    let tick: () => void = () => undefined;
+    async function* source(): AsyncGenerator<number> {
+      for (let n = 1; ; n += 1) {
+        await new Promise<void>((resolve) => (tick = resolve));
+        yield n;
+      }
+    }
+    const { open, clock } = createBench({ ...session, streams: { *report() {}, tick: source } });
+    const tap = await open('/events/tick');
+    const { wallNow } = clock;
+    clock.wallNow = () => wallNow() + 3_600_000;
+    tick();
+    await clock.settle();
+    expect(tap.payloads).toEqual([]);
+    expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'expired' } }]);
+  });
+
+  it('that is over while a page of the log is read gets nothing of it', async () => {
+    const gate = createGate();
+    const log = new ScriptedLog();
+    const { feed, open, clock } = createBench({ ...session, log });
+    await feed.publish('notice', { text: 'secret' });
+    log.beforeAnswer = async () => void (await gate.wait());
+    const tap = await open('/events/notice?from=earliest');
+    const { wallNow } = clock;
+    clock.wallNow = () => wallNow() + 3_600_000;
+    gate.open();
+    await clock.settle();
+    expect(tap.payloads).toEqual([]);
     expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'expired' } }]);
   });
 
