@@ -1,4 +1,4 @@
-/** Opens and leaves connections in a process of its own, and prints how many stores of their requests are retained. */
+/** Opens, changes and leaves connections in a process of its own, and prints how many stores of requests are retained. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -36,6 +36,15 @@ async function open(store: object): Promise<Tap> {
   });
 }
 
+/** Removes a subscription that is not there: the request is applied, and changes nothing. */
+async function change({ frames }: Tap, store: object): Promise<void> {
+  const { connection } = frames[0]!.data as { connection: string };
+  const body = JSON.stringify({ connection, n: 1, remove: ['count~none'] });
+  const post = new Request('http://localhost/events', { method: 'POST', body });
+  const answer = await storage.run(store, () => feed['~answer'](toIncomingRequest(post)));
+  if (answer?.status !== 202) throw new Error(`Not applied: ${answer?.status}`);
+}
+
 async function turn(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 10));
   collect();
@@ -48,7 +57,9 @@ async function openAndLeave(count: number): Promise<{ left: Array<WeakRef<object
   const last = await open({});
   await turn();
   for (const tap of taps) tap.leave();
-  return { left: stores.map((store) => new WeakRef(store)), last };
+  const changing = {};
+  await change(last, changing);
+  return { left: [...stores, changing].map((store) => new WeakRef(store)), last };
 }
 
 const { left, last } = await openAndLeave(5);

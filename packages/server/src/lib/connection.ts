@@ -25,7 +25,8 @@ import type { LoggedStart } from './start.ts';
 import { Writer, type WriterCounters, type WriterListener } from './writer.ts';
 
 const encoder = new TextEncoder();
-const NOTHING_APPLIED: Promise<void> = Promise.resolve();
+/** What a control request waits for where no other one is open. */
+export const NOTHING_APPLIED: Promise<void> = Promise.resolve();
 const PING: Uint8Array = encoder.encode(encodeFrame({ event: FRAME.ping, data: '{}' }));
 
 /** Why a connection ended, as hooks and statistics see it. */

@@ -3,7 +3,13 @@ import type { AnyChannel } from '@linefeed/shared';
 import { refusal, type Gap } from '@linefeed/shared/wire';
 import type { Admitted, Authorize } from './admission.ts';
 import type { Clock } from './clock.ts';
-import { Connection, type CloseReason, type ConnectionCounters, type ConnectionHost } from './connection.ts';
+import {
+  Connection,
+  NOTHING_APPLIED,
+  type CloseReason,
+  type ConnectionCounters,
+  type ConnectionHost,
+} from './connection.ts';
 import { BUSY, Door, type DoorOptions, type WayBack } from './door.ts';
 import { Drain } from './drain.ts';
 import { eventStreamHeaders, toProblem, type Answer, type IncomingRequest } from './exchange.ts';
@@ -254,6 +260,8 @@ export class FeedCore implements ConnectionHost {
       .then(() => this.#subscriptions.change(connection, control, context, isLeaving))
       .finally(() => {
         connection.openControls -= 1;
+        // The promise of a request retains its async context.
+        if (connection.openControls === 0) connection.controlled = NOTHING_APPLIED;
       });
     // The next one is applied whatever becomes of this one, which is awaited below.
     connection.controlled = applying.catch(() => undefined);
