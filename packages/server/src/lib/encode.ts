@@ -1,7 +1,7 @@
 /** What a source yields, as the text of one frame. */
 import { encodeFrame, findJsonFault, LinefeedError } from '@linefeed/shared/wire';
 import { isBytes } from './content.ts';
-import { isMessage, type MessageFields } from './message.ts';
+import { isMessage, toId, type MessageFields } from './message.ts';
 
 export interface EncodingOptions {
   /** Event type of every yield that does not give one. */
@@ -62,13 +62,6 @@ function createDecoder(encoding: string): TextDecoder {
       { cause: error },
     );
   }
-}
-
-function toId(id: string | number | undefined): string | undefined {
-  if (typeof id !== 'number') return id;
-  if (!Number.isFinite(id))
-    throw new LinefeedError('invalid_frame', `The id of a message must be a finite number, not ${id}.`);
-  return String(id);
 }
 
 // Anything else that has the methods of a string could bring line breaks in behind the check.

@@ -23,7 +23,7 @@ const TYPES: OptionTypes = {
   streams: 'object',
   log: 'object',
   cors: 'object',
-  hosts: 'object',
+  hosts: 'any',
   onOpen: 'function',
   onClose: 'function',
   onSubscribe: 'function',

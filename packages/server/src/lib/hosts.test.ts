@@ -55,6 +55,7 @@ it.each([
   [[7], /not 7/],
   [[], /at least one/],
   [{}, /must be a list/],
+  ['localhost', /hosts must be a list/],
 ])('the hosts %j are refused as an option', (hosts, message) => {
   expect(() => createBench({ hosts: hosts as unknown as string[] })).toThrow(message);
 });

@@ -1,4 +1,5 @@
 /** What a source may yield: a payload as it is, or one with fields of its frame. */
+import { checkOptions, LinefeedError } from '@linefeed/shared/wire';
 
 export interface MessageFields {
   /** Last event id. In a stream of a feed: where the source goes on when the client comes back. */
@@ -23,8 +24,21 @@ export interface Message<T> extends MessageFields {
 /** What a source may yield for payload `T`: the payload itself, or `message(payload, { id, … })`. */
 export type SSEData<T> = T | Message<T>;
 
-/** Gives a payload an id or other fields of its frame. */
+/** The values are checked where the frame is written. */
+const FIELDS = {
+  id: 'any',
+  event: 'any',
+  retryMs: 'any',
+  comment: 'any',
+} satisfies Record<keyof MessageFields, string>;
+
+/**
+ * Gives a payload an id or other fields of its frame.
+ *
+ * @throws LinefeedError `invalid_option` for a field that no message has
+ */
 export function message<T>(data: T, fields: MessageFields = {}): Message<T> {
+  checkOptions('message', fields, FIELDS);
   return { ...fields, data, [BRAND]: true };
 }
 
@@ -42,4 +56,15 @@ export function isTracked(value: unknown): value is TrackedYield<unknown> {
 
 export function isMessage(value: unknown): value is Message<unknown> {
   return typeof value === 'object' && value !== null && BRAND in value;
+}
+
+/** @throws LinefeedError `invalid_frame` for an id that a client could not send back as it was meant */
+export function toId(id: string | number | undefined): string | undefined {
+  if (id === undefined || typeof id === 'string') return id;
+  if (Number.isFinite(id)) return String(id);
+  const given = typeof id === 'number' ? id : id === null ? 'null' : `a value of type ${typeof id}`;
+  throw new LinefeedError(
+    'invalid_frame',
+    `The id of a message must be a string or a finite number, not ${given}.`,
+  );
 }

@@ -55,6 +55,19 @@ describe('a source', () => {
     },
   );
 
+  it.each([
+    ['an id that is an object', () => message({ n: 1 }, { id: {} as string })],
+    ['an id that is not finite', () => message({ n: 1 }, { id: NaN })],
+    ['a field that no message has', () => message({ n: 1 }, { ID: 1 } as never)],
+    ['a bare id in place of its fields', () => message({ n: 1 }, 1 as never)],
+  ])('that yields a message with %s fails, because it could not be resumed', async (_, make) => {
+    const tap = await run(async function* () {
+      yield make();
+    });
+    expect(tap.of('steps')).toEqual([]);
+    expect(tap.of('linefeed.error')).toMatchObject([{ data: { code: 'source_failed' } }]);
+  });
+
   it("may yield tRPC's tracked values, messages and bare payloads, mixed", async () => {
     const tap = await run(async function* () {
       yield tracked('a', { n: 1 });

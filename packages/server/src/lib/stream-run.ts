@@ -11,7 +11,7 @@ import type { AsyncScope } from './async-scope.ts';
 import type { Clock } from './clock.ts';
 import type { Connection } from './connection.ts';
 import { asksForRetry, toRefusal } from './exchange.ts';
-import { isMessage, isTracked } from './message.ts';
+import { isMessage, isTracked, toId } from './message.ts';
 import { checkPayloadSize, encodePayload } from './publisher.ts';
 import { runSource, type SourceContent } from './source.ts';
 
@@ -182,7 +182,7 @@ export function startStream(connection: Connection, options: StreamRunOptions): 
   });
 }
 
-/** @throws LinefeedError `invalid_content` for an empty id, or for fields that a feed writes itself. */
+/** @throws LinefeedError `invalid_content` for an empty id or fields that a feed writes itself, `invalid_frame` for an id that is no text. */
 export function readYield(topic: string, value: unknown): { data: unknown; id: string | undefined } {
   if (isTracked(value)) return { data: value[1], id: value[0] };
   if (!isMessage(value)) return { data: value, id: undefined };
@@ -192,7 +192,7 @@ export function readYield(topic: string, value: unknown): { data: unknown; id: s
       `message() in the stream "${topic}" takes an id alone; a feed writes the other fields.`,
     );
   }
-  const id = value.id === undefined ? undefined : String(value.id);
+  const id = toId(value.id);
   if (id === '') {
     throw new LinefeedError(
       'invalid_content',

@@ -110,16 +110,35 @@ describe('a name', () => {
 
 describe('what is no topic is refused with its name', () => {
   test.for([
-    [undefined, 'a undefined'],
+    [undefined, 'undefined'],
     [null, 'null'],
     [5, 'a number'],
     ['string', 'a string'],
     [{ bid: z.number() }, 'an object that is no schema'],
     [() => z.string(), 'a function'],
-    [{ kind: 'logged', data: 5 }, 'an object that is no schema'],
   ] as const)('%s', ([value, description]) => {
     expect(() => define({ price: value as never })).toThrow(
       `Topic "price" is ${description}; it must be a schema of a Standard Schema library, topic({…}) or stream({…}).`,
+    );
+  });
+
+  test.for([
+    [{}, 'undefined'],
+    [{ data: 'string' }, 'a string'],
+    [{ data: { bid: z.number() } }, 'an object that is no schema'],
+  ] as const)('a topic whose data is %j', ([options, description]) => {
+    expect(() => define({ price: topic(options as never) })).toThrow(
+      `The data of topic "price" is ${description}; it must be a schema.`,
+    );
+  });
+
+  test.for([
+    ['zod', z.object({ bid: z.number() })],
+    ['arktype', type({ bid: 'number' })],
+  ] as const)('a schema of %s in place of the options of a topic', ([, schema]) => {
+    expect(() => topic(schema as never)).toThrow('topic takes its schema as an option: topic({ data: … }).');
+    expect(() => stream(schema as never)).toThrow(
+      'stream takes its schema as an option: stream({ data: … }).',
     );
   });
 

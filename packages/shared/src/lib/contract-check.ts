@@ -21,11 +21,13 @@ const NON_OBJECT_KINDS = new Set(
 export function checkTopic(name: string, value: unknown): TopicDefinition {
   checkName(name);
   const definition = isTopicDefinition(value) ? value : isSchema(value) ? topic({ data: value }) : undefined;
-  if (definition === undefined || !isSchema(definition.data)) {
+  if (definition === undefined) {
     throw invalidChannel(
       `Topic "${name}" is ${describe(value)}; it must be a schema of a Standard Schema library, topic({…}) or stream({…}).`,
     );
   }
+  if (!isSchema(definition.data))
+    throw invalidChannel(`The data of topic "${name}" is ${describe(definition.data)}; it must be a schema.`);
   const fault = findSchemaFault(definition.data);
   if (fault !== undefined) {
     throw invalidChannel(
@@ -125,8 +127,8 @@ function place(path: readonly string[]): string {
 }
 
 function describe(value: unknown): string {
-  return value === null
-    ? 'null'
+  return value === null || value === undefined
+    ? String(value)
     : typeof value === 'object'
       ? 'an object that is no schema'
       : `a ${typeof value}`;

@@ -1,6 +1,6 @@
 /** What a topic is made of, and the two ways to write one. */
-import { checkOptions } from './options.ts';
-import type { Schema } from './schema.ts';
+import { checkOptions, invalidOption } from './options.ts';
+import { isSchema, type Schema } from './schema.ts';
 
 /** What a topic is made of; written by `topic()` and `stream()`. */
 export interface TopicDefinition<
@@ -37,6 +37,12 @@ const OPTIONS = {
   keep: 'any',
 } satisfies Record<keyof TopicOptions<undefined, Schema>, string>;
 
+function checkTopicOptions(owner: string, options: unknown): void {
+  if (isSchema(options))
+    throw invalidOption(`${owner} takes its schema as an option: ${owner}({ data: … }).`);
+  checkOptions(owner, options, OPTIONS);
+}
+
 /**
  * A logged topic with params or a policy of its own; a topic without either is just its schema.
  *
@@ -45,7 +51,7 @@ const OPTIONS = {
 export function topic<Data extends Schema, Params extends Schema | undefined = undefined>(
   options: TopicOptions<Params, Data>,
 ): TopicDefinition<Params, Data, 'logged'> {
-  checkOptions('topic', options, OPTIONS);
+  checkTopicOptions('topic', options);
   return {
     kind: 'logged',
     params: options.params as Params,
@@ -62,7 +68,7 @@ export function topic<Data extends Schema, Params extends Schema | undefined = u
 export function stream<Data extends Schema, Params extends Schema | undefined = undefined>(
   options: Omit<TopicOptions<Params, Data>, 'keep'>,
 ): TopicDefinition<Params, Data, 'stream'> {
-  checkOptions('stream', options, OPTIONS);
+  checkTopicOptions('stream', options);
   // From JavaScript a `keep` may come along; defineChannel refuses it by name instead of passing it over here.
   const { keep = 'all' } = options as TopicOptions<Params, Data>;
   return { kind: 'stream', params: options.params as Params, data: options.data, keep };

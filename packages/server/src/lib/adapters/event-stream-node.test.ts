@@ -41,6 +41,16 @@ async function exchange(port: number, text: string): Promise<string> {
 }
 
 describe('sendEventStream', () => {
+  it.each<[string, unknown[]]>([
+    ['nothing', []],
+    ['no response', [{ headers: {} }, ['x']]],
+    ['the arguments in another order', [['x'], { headers: {} }, {}]],
+  ])('given %s says what it takes', (_, args) => {
+    expect(() => (sendEventStream as (...all: unknown[]) => void)(...args)).toThrow(
+      "sendEventStream takes Node's request and response, and the content.",
+    );
+  });
+
   it('keeps the headers that are on the response; its own and those of the options win', async () => {
     const port = await listen((req, res) => {
       res.setHeader('X-Middleware', 'kept');

@@ -55,6 +55,9 @@ export function sendEventStream<T = unknown>(
   content: EventStreamContent<T>,
   options: EventStreamOptions & NodeOptions = {},
 ): void {
+  if (typeof req?.headers !== 'object' || typeof res?.writeHead !== 'function') {
+    throw invalidOption("sendEventStream takes Node's request and response, and the content.");
+  }
   checkStreamOptions(options);
   const outlet = new NodeOutlet(res, options.rawWrites ?? true);
   const header = (name: string): string | undefined => readHeader(req, name);
