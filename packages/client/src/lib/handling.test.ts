@@ -391,6 +391,18 @@ it('a from that is no cursor is reported with what it may have meant', async () 
   ]);
 });
 
+it('a gap of unknown reason after a cursor does not call that cursor wrong', async () => {
+  const errors: LinefeedError[] = [];
+  const script = createScript({ onError: (error: LinefeedError) => errors.push(error), onGap: () => {} });
+  script.client.subscribe('a', () => {}, { from: 'e.2' });
+  await script.settle();
+  script.last().hello('e.2');
+  script.last().subscribed('a', 2);
+  script.last().send('linefeed.gap', { address: 'a', from: 'e.2', to: 'e.5', reason: 'unknown' });
+  await script.settle();
+  expect(errors).toEqual([]);
+});
+
 it('the console shows a refusal of the server without a stack, and a failure with it', async () => {
   const print = vi.spyOn(console, 'error').mockImplementation(() => {});
   const script = createScript({ onError: undefined });

@@ -357,7 +357,8 @@ export function createDelivery(
     },
     gap(arrival, wire) {
       if (!handed && isAtOrBefore(parseCursor(wire.to), floor)) return;
-      if (wire.reason === 'unknown' && given.from) {
+      // A gap of a hole has a cursor in its place.
+      if (wire.reason === 'unknown' && !wire.from && given.from) {
         const message = `from: "${given.from}" of ${topic} is no cursor; did you mean "now" (the default) or "earliest"?`;
         report(new LinefeedError('invalid_option', message));
       }
