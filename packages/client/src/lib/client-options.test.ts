@@ -1,6 +1,8 @@
 import type { AnyChannel } from '@linefeed/shared';
 import { describe, expect, it } from 'vitest';
 import { createClient } from './client.ts';
+import { eventSourceTransport } from './transports/event-source.ts';
+import { fetchTransport } from './transports/fetch.ts';
 
 describe('a wrong argument from JavaScript is refused as invalid_option', () => {
   const create = createClient as unknown as (...args: unknown[]) => unknown;
@@ -36,3 +38,26 @@ describe('a wrong argument from JavaScript is refused as invalid_option', () => 
     });
   });
 });
+
+it.each([fetchTransport, eventSourceTransport])(
+  'a transport that was not called (%o) ends the connection with the remedy, and the client can be closed',
+  async (transport) => {
+    const errors: unknown[] = [];
+    const client = createClient<AnyChannel>({
+      url: 'http://feed.test/events',
+      transport: transport as never,
+      onError: (error) => errors.push(error),
+    });
+    client.subscribe('a', () => {});
+    await expect
+      .poll(() => errors)
+      .toEqual([
+        expect.objectContaining({
+          code: 'invalid_option',
+          message: 'Call the transport: fetchTransport().',
+        }),
+      ]);
+    expect(client.connection.getSnapshot().state).toBe('failed');
+    client.close();
+  },
+);

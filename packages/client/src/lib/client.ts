@@ -6,6 +6,7 @@ import {
   type Payload,
   type TopicName,
 } from '@linefeed/shared';
+import { invalidOption } from '@linefeed/shared/wire';
 import { checkClientOptions, checkSubscription, type ClientOptions } from './client-options.ts';
 import { systemClock } from './clock.ts';
 import { createConnection } from './connection.ts';
@@ -169,9 +170,7 @@ export function createClient<C extends AnyChannel>(
         roster.add(delivery, given);
       } catch (cause) {
         // No request can carry these params or this `from`: a refused subscription, and no error in the middle of a render.
-        const error = LinefeedError.is(cause)
-          ? cause
-          : new LinefeedError('invalid_option', `from: ${String(cause)}`);
+        const error = LinefeedError.is(cause) ? cause : invalidOption(`from: ${String(cause)}`);
         queueMicrotask(() => delivery.fail(error));
       }
     }

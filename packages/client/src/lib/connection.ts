@@ -1,6 +1,6 @@
 /** One connection at a time, and another one after it: the shell around states, retry policy and liveness. */
 import { LinefeedError, type ErrorCode } from '@linefeed/shared';
-import { CONTROL_PREFIX, PROTOCOL_VERSION, type ControlRequest } from '@linefeed/shared/wire';
+import { CONTROL_PREFIX, invalidOption, PROTOCOL_VERSION, type ControlRequest } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import {
   INITIAL,
@@ -174,6 +174,11 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
         },
       },
     );
+    if (!current.close) {
+      return lose({
+        error: invalidOption('Call the transport: fetchTransport().'),
+      });
+    }
     response = current;
   };
 

@@ -1,6 +1,12 @@
 /** The requests of a client: how they are written, sent, and what a status means. */
 import { LinefeedError, type ErrorCode } from '@linefeed/shared';
-import { CODE_HEADER, encodeEntry, isRetryableStatus, type Problem } from '@linefeed/shared/wire';
+import {
+  CODE_HEADER,
+  encodeEntry,
+  invalidOption,
+  isRetryableStatus,
+  type Problem,
+} from '@linefeed/shared/wire';
 import { systemClock } from './clock.ts';
 import type { Ending, Opening, RequestOptions } from './transport.ts';
 
@@ -22,7 +28,7 @@ export function needs(parts: Readonly<Record<string, unknown>>): void {
   const missing = Object.keys(parts).filter((name) => !parts[name]);
   if (missing.length === 0) return;
   const message = `There is no ${missing.join(', no ')} here: load a polyfill${parts['fetch'] ? '' : ', or give fetch as an option'}.`;
-  throw new LinefeedError('invalid_option', message);
+  throw invalidOption(message);
 }
 
 /** Not by `URL.canParse`, and not by `URL` alone: that of React Native lacks the one, and takes any text. */
@@ -44,14 +50,14 @@ export async function send(
 ): Promise<Response> {
   needs({ fetch, Headers: globalThis.Headers });
   if (fetch === globalThis.fetch && !globalThis.location && !isAbsolute(base)) {
-    const message = `There is no page here that ${base} is relative to: give an absolute url.`;
-    throw new LinefeedError('invalid_option', message);
+    const message = `${base} is relative, and here is no page: give an absolute url.`;
+    throw invalidOption(message);
   }
   let sent: Headers;
   try {
     sent = new Headers(typeof headers === 'function' ? await headers() : headers);
   } catch (cause) {
-    const message = `The headers could not be had, and are asked for again: ${String(cause)}`;
+    const message = `The headers failed, and are asked for again: ${String(cause)}`;
     throw new LinefeedError('invalid_option', message, { cause, retryable: true });
   }
   sent.set('accept', 'text/event-stream');

@@ -1,7 +1,7 @@
 /** A subscription: its queue, its handler one event at a time, and what it shows of itself. */
 import { LinefeedError, type Issue, type Schema } from '@linefeed/shared';
 import type { Cursor, Gap as WireGap } from '@linefeed/shared/wire';
-import { parseCursor } from '@linefeed/shared/wire';
+import { invalidOption, parseCursor } from '@linefeed/shared/wire';
 import { soon, type Clock } from './clock.ts';
 import type { Gate } from './gate.ts';
 import { isAtOrBefore, toText } from './place.ts';
@@ -360,7 +360,7 @@ export function createDelivery(
       // A gap of a hole has a cursor in its place.
       if (wire.reason === 'unknown' && !wire.from && given.from) {
         const message = `from: "${given.from}" of ${topic} is no cursor; did you mean "now" (the default) or "earliest"?`;
-        report(new LinefeedError('invalid_option', message));
+        report(invalidOption(message));
       }
       // What comes behind a gap that it is told of comes in full.
       floor = undefined;
@@ -373,7 +373,7 @@ export function createDelivery(
         fetched = parseCursor(state);
         if (fetched) return;
         const message = `onGap of ${topic} gave ${JSON.stringify(state)}, which is no cursor.`;
-        report(new LinefeedError('invalid_option', message));
+        report(invalidOption(message));
       };
       push({ arrival, task });
     },

@@ -131,7 +131,7 @@ describe('the request', () => {
     await using scene = await open({ headers, onError: (error) => errors.push(error) });
     expect(errors).toMatchObject([{ code: 'invalid_option', retryable: true }]);
     expect(errors[0]!.message).toContain(
-      'could not be had, and are asked for again: Error: no token at call 1',
+      'headers failed, and are asked for again: Error: no token at call 1',
     );
     scene.first.stream(hello('e.0'));
     await until(scene.client, ({ state }) => state === 'connected');
@@ -147,7 +147,7 @@ describe('the request', () => {
     client.subscribe('a', () => {});
     const { error } = await until(client, ({ state }) => state === 'failed');
     expect(error).toMatchObject({ code: 'invalid_option' });
-    expect(error!.message).toBe('There is no page here that /events is relative to: give an absolute url.');
+    expect(error!.message).toBe('/events is relative, and here is no page: give an absolute url.');
     await received(errors, 1);
     expect(errors).toEqual([error]);
     client.close();

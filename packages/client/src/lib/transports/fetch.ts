@@ -1,5 +1,6 @@
 /** The default transport: a streaming fetch through the event stream parser. */
 import { LinefeedError } from '@linefeed/shared';
+import { invalidOption } from '@linefeed/shared/wire';
 import { createEventStreamParser } from '../event-stream-parser.ts';
 import { needs, networkError, send, toEnding, toOpeningUrl, toRequestError } from '../request.ts';
 import type { Ending, Transport } from '../transport.ts';
@@ -12,7 +13,7 @@ export interface FetchTransportOptions {
 // Some proxies and servers refuse a longer request line.
 const MAX_GET_LENGTH = 2_000;
 const NO_STREAM =
-  'This fetch does not stream: its responses have no body. Give one that does as the option fetch, or use eventSourceTransport().';
+  'This fetch does not stream: give one that does as the option fetch, or use eventSourceTransport().';
 
 /** Streams over `fetch`: headers, status codes and long subscription lists work, and every byte is a sign of life. */
 export function fetchTransport({ maxFrameLength = 2 ** 22 }: FetchTransportOptions = {}): Transport {
@@ -31,7 +32,7 @@ export function fetchTransport({ maxFrameLength = 2 ** 22 }: FetchTransportOptio
       const refusal = await toEnding(response);
       if (refusal) return refusal;
       const parse = createEventStreamParser(sink, maxFrameLength);
-      if (!response.body) throw new LinefeedError('invalid_option', NO_STREAM);
+      if (!response.body) throw invalidOption(NO_STREAM);
       const reader = response.body.getReader();
       for (;;) {
         const { done, value } = await reader.read();
