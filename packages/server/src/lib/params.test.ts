@@ -119,6 +119,24 @@ describe('params that JSON does not tell apart', () => {
       ['event', { teams: 'a' }],
     ]);
   });
+
+  it('are refused of a publish where the texts of two params are taken as strings only together', async () => {
+    const params = z.union([
+      z.object({ row: z.number(), seat: z.number() }),
+      z.object({ row: z.string(), seat: z.string() }),
+    ]);
+    const { publish, open } = openFeed(params);
+    await expect(publish({ row: 1, seat: 2 }, 'numbers')).rejects.toMatchObject({
+      code: 'invalid_params',
+      message: expect.stringContaining('1, which in an address is the same as the string "1"') as string,
+    });
+    await publish({ row: '1', seat: '2' }, 'strings');
+    const tap = await open(
+      '/events',
+      post({ topics: [{ address: 'event?row=1&seat=2', from: 'earliest' }] }),
+    );
+    expect(tap.of('event?row=1&seat=2')).toMatchObject([{ data: 'strings' }]);
+  });
 });
 
 describe('params that no address can hold', () => {

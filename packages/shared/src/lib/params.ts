@@ -146,18 +146,23 @@ function checkText(
   const known = checked.get(schema) ?? new Set();
   if (doubtful.length === 0 || known.has(address)) return undefined;
   checked.set(schema, known);
-  const checks = doubtful.map(([name, value]) => {
-    const text = canonicalJson(value);
-    return after(validate(schema, { ...(input as object), [name]: text }), (result) => {
-      if (result.issues !== undefined || (result.value as Record<string, unknown> | null)?.[name] !== text)
-        return;
+  const texts = doubtful.map(([name, value]) => [name, canonicalJson(value)] as const);
+  // Each by itself, and all of them: a union of objects may take strings only together.
+  const swaps = texts.length === 1 ? [texts] : [...texts.map((text) => [text]), texts];
+  const checks = swaps.map((swap) =>
+    after(validate(schema, { ...(input as object), ...Object.fromEntries(swap) }), (result) => {
+      if (result.issues !== undefined) return;
+      const value = result.value as Record<string, unknown> | null;
+      const shared = swap.find(([name, text]) => value?.[name] === text);
+      if (shared === undefined) return;
+      const [name, text] = shared;
       throw invalid(
         topic,
         [name],
         `${text}, which in an address is the same as the string "${text}", and the schema takes both`,
       );
-    });
-  });
+    }),
+  );
   const note = (): void => {
     if (known.size >= MAX_CHECKED) known.clear();
     known.add(address);
