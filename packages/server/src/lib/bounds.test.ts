@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createBench } from '../../test-kit/feed-bench.ts';
 import type { Tap } from '../../test-kit/tap.ts';
 
@@ -29,6 +29,29 @@ describe('a request', () => {
     ]);
     expect(tap.writes).toHaveLength(before);
     expect((await ask('/events', post(bodyOf(8, idOf(tap))))).status).toBeLessThan(300);
+  });
+
+  it.each<[string, string]>([
+    ['entries', `{"topics":[${'{"address":"notice"},'.repeat(20_000)}{"address":"notice"}]}`],
+    ['nested lists', `{"topics":[],"more":${'['.repeat(20_000)}${']'.repeat(20_000)}}`],
+    ['members', `{"topics":[{"address":"notice"}],${'"a":1,'.repeat(20_000)}"b":1}`],
+  ])('with far more values than a list has is refused before it is parsed: %s', async (_, body) => {
+    const { ask } = createBench();
+    const parse = vi.spyOn(JSON, 'parse');
+    const answer = await ask('/events', { method: 'POST', body });
+    const parsed = parse.mock.calls.length;
+    parse.mockRestore();
+    expect([answer.status, parsed]).toEqual([413, 0]);
+    expect(problemOf(answer)).toMatchObject({
+      code: 'payload_too_large',
+      title: 'The body has more than 8192 values; send a shorter list.',
+    });
+  });
+
+  it('may have whatever it likes in its strings', async () => {
+    const { ask } = createBench();
+    const more = `${'[{,'.repeat(20_000)}"\\`;
+    expect((await ask('/events', post({ topics: [{ address: 'notice' }], more }))).status).toBe(200);
   });
 
   it('names no more in the query of a GET', async () => {

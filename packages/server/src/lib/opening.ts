@@ -51,6 +51,9 @@ export interface ReadBounds {
 /** Every query of so many characters is read. Node takes a head of 16 KiB; others take more, and decoding it takes time. */
 const MIN_QUERY_LENGTH = 65_536;
 
+/** Of a body, for each entry that a list may have: its object, its members and its comma make four. */
+const VALUES_PER_ENTRY = 8;
+
 /** Most have none, and to look for one costs more than the rest of the reading. */
 const NO_QUERY = new URLSearchParams();
 
@@ -181,9 +184,14 @@ function malformed(address: string): LinefeedError {
 /**
  * Reads the body of a POST: an opening, or a change of an open connection.
  *
- * @throws LinefeedError `bad_request`; `too_many_subscriptions` where a list is too long
+ * @throws LinefeedError `bad_request`; `too_many_subscriptions` where a list is too long; `payload_too_large` where it is
+ * far too long to be parsed
  */
 export function readPost(body: string, bounds: ReadBounds): Opening | Control {
+  const maxValues = VALUES_PER_ENTRY * bounds.maxNames;
+  if (hasMoreValues(body, maxValues)) {
+    throw refusal('payload_too_large', `The body has more than ${maxValues} values; send a shorter list.`);
+  }
   let value: unknown;
   try {
     value = JSON.parse(body);
@@ -201,6 +209,34 @@ export function readPost(body: string, bounds: ReadBounds): Opening | Control {
     entries: readEntries(value['topics'], 'topics', bounds),
     lastEventId: lastEventId === '' ? undefined : lastEventId,
   };
+}
+
+/**
+ * Whether a JSON text has more than `max` commas and opening brackets outside of its strings. To parse a megabyte of them
+ * takes up to 200 ms.
+ */
+function hasMoreValues(json: string, max: number): boolean {
+  let left = max;
+  for (let at = 0; at < json.length; at += 1) {
+    const character = json[at];
+    if (character === '"') at = endOfString(json, at);
+    else if (character === ',' || character === '[' || character === '{') {
+      left -= 1;
+      if (left < 0) return true;
+    }
+  }
+  return false;
+}
+
+/** Where the string that begins at `start` has its closing quote, or where the text ends. */
+function endOfString(json: string, start: number): number {
+  for (let end = start; ;) {
+    end = json.indexOf('"', end + 1);
+    if (end === -1) return json.length;
+    let slashes = 0;
+    while (json[end - 1 - slashes] === '\\') slashes += 1;
+    if (slashes % 2 === 0) return end;
+  }
 }
 
 function readControl(value: Record<string, unknown>, bounds: ReadBounds): Control {
