@@ -56,6 +56,9 @@ type Awaitable<T> = T | Promise<T>;
 /** So many times `maxSubscriptions` are different addresses of one list looked at; the rest is refused. */
 const MAX_LOOKED_AT_FACTOR = 2;
 
+/** An entry with more of them counts as several, where entries are spread over turns. */
+const CHARACTERS_PER_TURN_SHARE = 512;
+
 /** The connection that a list is for. */
 export interface AdmissionSubject {
   readonly context: unknown;
@@ -125,11 +128,16 @@ async function resolveAll(
   };
   for (const entry of entries) {
     // The first of a request has had its turn at the door.
-    const turn = resolving.length === 0 ? undefined : options.turns.take();
+    const turn = resolving.length === 0 ? undefined : options.turns.take(costOf(entry));
     if (turn !== undefined) await turn;
     resolving.push(resolve(entry, alone, meaningOf, options));
   }
   return Promise.all(resolving.map(async (each) => each));
+}
+
+/** A schema may take as much longer as there is to look at. */
+function costOf({ address = '' }: AskedEntry): number {
+  return Math.max(1, Math.ceil(address.length / CHARACTERS_PER_TURN_SHARE));
 }
 
 /** What the address of an entry means. */

@@ -29,6 +29,26 @@ describe('turns', () => {
     expect(turns.take()).toBeUndefined();
   });
 
+  it('let fewer through where each has more to do', async () => {
+    const deferred: Array<() => void> = [];
+    const clock = { ...createManualClock(), defer: (call: () => void) => void deferred.push(call) };
+    const turns = new Turns(clock, 4);
+    const through: number[] = [];
+    for (const cost of [3, 3, 3, 1, 1]) {
+      const waiting = turns.take(cost);
+      if (waiting === undefined) through.push(cost);
+      else void waiting.then(() => through.push(cost));
+    }
+    const seen = [through.length];
+    while (deferred.length > 0) {
+      deferred.shift()!();
+      await Promise.resolve();
+      seen.push(through.length);
+    }
+    expect(seen).toEqual([2, 4, 5, 5]);
+    expect(through).toEqual([3, 3, 3, 1, 1]);
+  });
+
   it('leave nobody in front of those who wait', () => {
     const deferred: Array<() => void> = [];
     const clock = { ...createManualClock(), defer: (call: () => void) => void deferred.push(call) };

@@ -5,7 +5,7 @@ export class Turns {
   readonly #clock: Clock;
   readonly #perTurn: number;
   #left: number;
-  #waiting: Array<() => void> = [];
+  readonly #waiting: Array<{ readonly cost: number; readonly resolve: () => void }> = [];
   #scheduled = false;
 
   /** `perTurn`: so many are let through in one turn. */
@@ -15,14 +15,17 @@ export class Turns {
     this.#left = perTurn;
   }
 
-  /** `undefined`: go on at once. Else resolves in a later turn, behind those who came before. */
-  take(): Promise<void> | undefined {
+  /**
+   * `undefined`: go on at once. Else resolves in a later turn, after those who came before. `cost`: as how many it counts;
+   * the last one of a turn may cost more than is left of it.
+   */
+  take(cost = 1): Promise<void> | undefined {
     this.#schedule();
     if (this.#left > 0) {
-      this.#left -= 1;
+      this.#left -= cost;
       return undefined;
     }
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return new Promise((resolve) => this.#waiting.push({ cost, resolve }));
   }
 
   #schedule(): void {
@@ -33,9 +36,15 @@ export class Turns {
 
   #next(): void {
     this.#scheduled = false;
-    const turn = this.#waiting.splice(0, this.#perTurn);
-    this.#left = this.#perTurn - turn.length;
+    this.#left = this.#perTurn;
+    let count = 0;
+    for (const { cost } of this.#waiting) {
+      if (this.#left <= 0) break;
+      this.#left -= cost;
+      count += 1;
+    }
+    const turn = this.#waiting.splice(0, count);
     if (this.#waiting.length > 0 || turn.length > 0) this.#schedule();
-    for (const resolve of turn) resolve();
+    for (const { resolve } of turn) resolve();
   }
 }
