@@ -116,6 +116,11 @@ describe('a wrong argument from JavaScript is refused as invalid_option', () => 
     ['createFeed({})', 'must be a channel', () => create({}, {})],
     ['createFeed(channel, null)', 'options as an object, not null', () => create(channel, null)],
     ['createFeed(channel, "x")', 'options as an object, not string', () => create(channel, 'x')],
+    [
+      'sources in place of streams',
+      'A feed has no option "sources"; the sources of its streams go into streams.',
+      () => create(channel, { sources: { a() {} } }),
+    ],
     ['a log without tail()', 'log must be a log, such as memoryLog()', () => create(channel, { log: {} })],
     [
       'publish with null',

@@ -73,6 +73,7 @@ export function openFeed(
 ): Feed<AnyChannel> {
   checkCorsOptions(options.cors);
   checkLog(options.log);
+  checkSources(options.sources);
   const ownLog = options.log === undefined;
   const log = options.log ?? memoryLog({ clock: options.clock });
   const own =
@@ -204,6 +205,12 @@ function checkLog(log: unknown): void {
   throw invalidOption(
     'log must be a log, such as memoryLog() or sqliteLog({ path }); this object has no tail().',
   );
+}
+
+/** A hidden option of ours, with a name that users expect. @throws LinefeedError `invalid_option` */
+function checkSources(sources: unknown): void {
+  if (sources === undefined || typeof (sources as Partial<Map<string, unknown>>).get === 'function') return;
+  throw invalidOption('A feed has no option "sources"; the sources of its streams go into streams.');
 }
 
 /** @throws LinefeedError `invalid_option` */
