@@ -131,7 +131,7 @@ function readRetryAfter(headers: Headers): string | undefined {
   if (!value || Number(value) >= 0) return value ?? undefined;
   const untilMs = Date.parse(value);
   const waitMs = untilMs - Date.parse(headers.get('date') ?? '');
-  return String((waitMs || Math.min(untilMs - systemClock.now(), MAX_SKEWED_MS)) / 1_000);
+  return String((isNaN(waitMs) ? Math.min(untilMs - systemClock.now(), MAX_SKEWED_MS) : waitMs) / 1_000);
 }
 
 export function networkError(message: string, cause?: unknown): LinefeedError {
