@@ -52,6 +52,23 @@ describe('a control request that is refused', () => {
     });
   }
 
+  it('by the feed itself is reported without a guess at the cause: the answer has it', async () => {
+    const script = createScript({
+      connectTimeoutMs: 1_000_000,
+      fetch: async () =>
+        new Response('{"code":"bad_request","title":"The body was read before."}', {
+          status: 400,
+          headers: { 'content-type': 'application/problem+json' },
+        }),
+    });
+    await connect(script);
+    await subscribe(script, 'b');
+    expect(script.errors).toMatchObject([{ code: 'bad_request', status: 400 }]);
+    const { message } = script.errors[0] as Error;
+    expect(message).toContain('The body was read before.');
+    expect(message).not.toContain('Likely');
+  });
+
   it('by what another connection mends is reported when that has not mended it', async () => {
     const script = createScript({
       connectTimeoutMs: 1_000_000,

@@ -146,7 +146,9 @@ export function createRoster(context: RosterContext): Roster {
     send: (request, signal) => connection.control(request) ?? sendChange(context, request, signal),
     onRefused({ code, message, status }) {
       const cause = LIKELY_CAUSES[status!] ?? 'POST does not reach the feed';
-      const text = `Each change needs another connection, because POST is refused. Likely: ${cause}. ${message}`;
+      // Any other code is of the feed itself, which says why.
+      const likely = /^(http_status|wrong_content_type)$/.test(code) ? `Likely: ${cause}. ` : '';
+      const text = `Each change needs another connection, because POST is refused. ${likely}${message}`;
       context.report(new LinefeedError(code, text, { status }));
     },
     onFailure({ add, remove }, error) {
