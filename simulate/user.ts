@@ -297,7 +297,11 @@ export class User {
         // From here on nothing may be missing; where it starts earlier, not from there either.
         if (from === undefined && keep === 'all') checker.start(`${log.epoch}.${log.tip()}`);
       },
-      () => this.#following.delete(following),
+      (error: LinefeedError) => {
+        this.#following.delete(following);
+        const isExpected = error.code === 'closed' || (address === 'secret' && !this.name.startsWith('ann'));
+        if (!isExpected) fail(`${address} was refused: ${error.message}`);
+      },
     );
   }
 
