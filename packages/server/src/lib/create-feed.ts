@@ -93,7 +93,8 @@ export function openFeed(
     clock: options.clock ?? systemClock,
     handlers: toHandlers(options),
   });
-  const isPublic = 'path' in mount && options.authorize === undefined;
+  // Sources of a router are procedures: its own middlewares decide.
+  const isPublic = 'path' in mount && !options.authorize && !options.sources;
   const answer = (request: IncomingRequest): Promise<Answer | undefined> => {
     // At the first request: a build creates feeds as well, and serves none.
     if (isPublic) warnIfPublic(channel, mount.path);

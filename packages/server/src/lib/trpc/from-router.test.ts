@@ -34,6 +34,18 @@ function post(
   return { method: 'POST', body: JSON.stringify({ topics }) };
 }
 
+it('a router decides itself who may subscribe, so no missing authorize is warned of', async () => {
+  vi.stubEnv('NODE_ENV', 'production');
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  const router = t.router({ one: t.procedure.subscription(async function* () {}) });
+  const feed = fromRouter(router, { createContext: () => ({}) });
+  await open(feed, '/live/one');
+  expect(warn).not.toHaveBeenCalled();
+  await feed.close();
+  warn.mockRestore();
+  vi.unstubAllEnvs();
+});
+
 describe('the parsers of an input', () => {
   const parsed: string[] = [];
   const parser = (name: string) => (value: unknown) => {
