@@ -263,7 +263,8 @@ export function createRouting(context: RoutingContext): Routing {
       settlement.settle(arrival);
     },
     onOver(error) {
-      for (const entry of entries) {
+      // A copy: a listener that reconnects lists all of them anew.
+      for (const entry of [...entries]) {
         const { state, deliveries, mark, event, at } = entry;
         // Subscribed while the answer was on its way, or left out of the opening: it is not about this one.
         if (state === 'unasked') roster.schedule(true);

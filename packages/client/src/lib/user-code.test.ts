@@ -1,3 +1,4 @@
+import { LinefeedError } from '@linefeed/shared';
 import { describe, expect, it } from 'vitest';
 import { createScript, type Script } from '../../test/scripted-transport.ts';
 
@@ -140,5 +141,25 @@ describe('a listener of the connection', () => {
     script.client.subscribe('b', () => {});
     await script.settle();
     expect(script.controls).toEqual([]);
+  });
+});
+
+describe('a listener of a subscription', () => {
+  it('that reconnects when it has failed is called once for each failure', async () => {
+    const script = createScript();
+    let failures = 0;
+    for (const topic of ['a', 'b']) {
+      const subscription = script.client.subscribe(topic, () => {});
+      subscription.subscribe(() => {
+        if (subscription.getSnapshot().status !== 'failed') return;
+        failures += 1;
+        // Without a bound a fault would keep the test from ending.
+        if (failures < 10) script.client.reconnect();
+      });
+    }
+    await script.settle();
+    script.last().lose({ error: new LinefeedError('http_status', 'Gone.', { status: 410 }) });
+    expect(failures).toBe(2);
+    expect(script.attempts.filter(({ closed }) => !closed)).toHaveLength(1);
   });
 });
