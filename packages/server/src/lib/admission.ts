@@ -1,7 +1,12 @@
 /** Decides on each subscription asked for: is there such a topic, are its params right, may this context have it. */
 import { type AnyChannel, type TopicDefinition } from '@linefeed/shared';
-import type { LinefeedError } from '@linefeed/shared/wire';
-import { refusal, STREAM_KEY, streamEventName, type ResolvedParams } from '@linefeed/shared/wire';
+import {
+  LinefeedError,
+  refusal,
+  STREAM_KEY,
+  streamEventName,
+  type ResolvedParams,
+} from '@linefeed/shared/wire';
 import { toReportedRefusal } from './exchange.ts';
 import type { AskedEntry } from './opening.ts';
 import { readAskedParams } from './params.ts';
@@ -79,7 +84,7 @@ export async function admitAll(
 ): Promise<{ admitted: Admitted[]; refused: Refused[] }> {
   const resolved = await resolveAll(entries, alone, options);
   const names = new Set(taken);
-  const isAllowed = createVerdicts(options.authorize, context);
+  const isAllowed = createVerdicts(options, context);
   const decided = await Promise.all(
     resolved.map(async (entry) => {
       if (!entry.admitted) return entry;
@@ -195,17 +200,41 @@ function resolveEntry(
     : { ...resolved, definition };
 }
 
+/** Those that gave something else than a verdict, and were reported. */
+const reported = new WeakSet<Authorize>();
+
+/** Anything but `true` refuses. What is no boolean is reported: a `return` that was forgotten looks like a refusal. */
+export function readVerdict(
+  authorize: Authorize,
+  verdict: unknown,
+  onError: (error: unknown) => void,
+): boolean {
+  if (typeof verdict !== 'boolean' && !reported.has(authorize)) {
+    reported.add(authorize);
+    const what =
+      verdict === null || verdict === undefined ? String(verdict) : `a value of type ${typeof verdict}`;
+    onError(
+      new LinefeedError(
+        'invalid_option',
+        `authorize returned ${what}, which refuses the subscription; it must return true or false. This is reported once.`,
+      ),
+    );
+  }
+  return verdict === true;
+}
+
 type Verdicts = (entry: Admitted) => Promise<boolean>;
 
 /**
  * Asks once for each logged address of a list, which is all that its subscribers see. Of a stream each entry is asked about:
  * its params are its own.
  */
-function createVerdicts(authorize: Authorize | undefined, context: unknown): Verdicts | undefined {
+function createVerdicts({ authorize, onError }: AdmissionOptions, context: unknown): Verdicts | undefined {
   if (authorize === undefined) return undefined;
   const verdicts = new Map<string, Promise<boolean>>();
   return ({ definition, topic, params, address }) => {
-    const ask = async (): Promise<boolean> => (await authorize({ context, topic, params, address })) === true;
+    const ask = async (): Promise<boolean> =>
+      readVerdict(authorize, await authorize({ context, topic, params, address }), onError);
     if (definition.kind === 'stream') return ask();
     const verdict = verdicts.get(address) ?? ask();
     verdicts.set(address, verdict);

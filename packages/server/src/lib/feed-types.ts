@@ -141,7 +141,7 @@ export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimi
   readonly context?: ContextFunction<Context> | undefined;
   /**
    * Whether this context may subscribe to this address; called for each address and connection before its first
-   * event, replayed ones included. Without it everything in the channel is public.
+   * event, replayed ones included. Anything but `true` refuses. Without it everything in the channel is public.
    */
   readonly authorize?:
     | ((subject: AuthorizeSubject<C, Context>) => boolean | PromiseLike<boolean>)

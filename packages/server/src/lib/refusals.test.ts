@@ -103,6 +103,26 @@ describe('a refused request', () => {
   });
 });
 
+it.each([undefined, null, 1, { id: 'ada' }])(
+  'an authorize that returns %j refuses, and is reported once',
+  async (verdict) => {
+    const errors: unknown[] = [];
+    const authorize = () => verdict as unknown as boolean;
+    const { feed } = createBench({ authorize, onError: (error: unknown) => errors.push(error) });
+    for (const target of ['notice', 'notice']) {
+      const response = await feed.handle(new Request(`http://feed.test/events/${target}`));
+      expect(response.status).toBe(403);
+    }
+    expect(errors).toEqual([
+      expect.objectContaining({
+        code: 'invalid_option',
+        message: expect.stringContaining('it must return true or false') as string,
+      }),
+    ]);
+    await feed.close();
+  },
+);
+
 describe('an address that is refused', () => {
   const ENTRIES: ReadonlyArray<readonly [name: string, address: string, options: Options]> = [
     ['is not known', 'nope', {}],

@@ -404,6 +404,17 @@ describe('a subscription that fails', () => {
   }
 });
 
+it('an authorize that returns no boolean refuses, and is reported', async () => {
+  const errors: unknown[] = [];
+  const feed = createBench({
+    authorize: () => 1 as unknown as boolean,
+    onError: (error: unknown) => errors.push(error),
+  });
+  const content = await toRouter(feed).createCaller({}).count({ to: 1 });
+  await expect(content[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  expect(errors).toMatchObject([{ code: 'invalid_option' }]);
+});
+
 describe('a subscription whose receiver leaves', () => {
   type Source = (context: { signal: AbortSignal }) => AsyncIterable<{ n: number }> | Promise<never>;
   const never = new Promise<never>(() => undefined);

@@ -17,6 +17,7 @@ import type {
   TopicName,
 } from '@linefeed/shared';
 import { LinefeedError, paramNames, resolveParams, type ResolvedParams } from '@linefeed/shared/wire';
+import { readVerdict } from '../admission.ts';
 import { checkAddressSize } from '../params.ts';
 import { captureScope, type AsyncScope } from '../async-scope.ts';
 import { toReportedRefusal } from '../exchange.ts';
@@ -197,10 +198,14 @@ async function* serve(
       assertOpen();
     };
     assertOpen();
-    const verdict =
+    const isAllowed =
       authorize === undefined ||
-      (await untilAborted(session.signal, authorize({ context, topic, params, address })));
-    if (verdict !== true) {
+      readVerdict(
+        authorize,
+        await untilAborted(session.signal, authorize({ context, topic, params, address })),
+        (error) => core.onError(error),
+      );
+    if (!isAllowed) {
       throw new TRPCError({ code: 'FORBIDDEN', message: `Not allowed to subscribe to ${topic}.` });
     }
     assertLive();
