@@ -61,13 +61,13 @@ it.each([
 });
 
 it('a Host that is none does not pass for localhost', async () => {
-  const { feed } = createBench({ hosts: ['localhost'] });
+  const { feed, errors } = createBench({ hosts: ['localhost'], context: () => undefined });
   const server = createServer(toNodeHandler(feed)).listen(0, '127.0.0.1');
   closing.push(() => server.close());
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const statusOf = async (host: string): Promise<number | undefined> => {
-    const asking = httpRequest({ port, host: '127.0.0.1', path: '/events/nope', headers: { host } }).end();
+  const statusOf = async (host: string, path = '/events/nope'): Promise<number | undefined> => {
+    const asking = httpRequest({ port, host: '127.0.0.1', path, headers: { host } }).end();
     const [response] = await once(asking, 'response');
     response.resume();
     return response.statusCode;
@@ -75,6 +75,10 @@ it('a Host that is none does not pass for localhost', async () => {
   expect(await statusOf(`localhost:${port}`)).toBe(404);
   expect(await statusOf('evil test')).toBe(403);
   expect(await statusOf('evil.test')).toBe(403);
+  // A URL with a user makes no Request for context.
+  expect(await statusOf('user@localhost')).toBe(403);
+  expect(await statusOf('localhost', 'http://user:word@localhost/events/nope')).toBe(404);
+  expect(errors).toEqual([]);
 });
 
 it.each([

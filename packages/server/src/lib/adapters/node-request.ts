@@ -39,12 +39,18 @@ function toUrl(target: string, origin: string): URL {
   // A target such as //x is a path here, not a host.
   const path = target.startsWith('/') ? target.replace(/^\/+/, '/') : target;
   return (
-    URL.parse(path, origin) ??
+    parseUrl(path, origin) ??
     // Not localhost, which the option `hosts` may name.
-    URL.parse(path, 'http://host.invalid') ??
-    URL.parse(origin) ??
+    parseUrl(path, 'http://host.invalid') ??
+    parseUrl(origin) ??
     new URL('http://host.invalid')
   );
+}
+
+/** A URL with a user in it makes no `Request`. */
+function parseUrl(text: string, base?: string): URL | undefined {
+  const url = URL.parse(text, base);
+  return url === null || url.username !== '' || url.password !== '' ? undefined : url;
 }
 
 function toHeaders(req: NodeRequest): Headers {
