@@ -120,6 +120,17 @@ describe('params that JSON does not tell apart', () => {
     ]);
   });
 
+  it('are refused of a publish though another value with the same text was published before', async () => {
+    const params = z.union([
+      z.object({ row: z.string(), seat: z.number() }),
+      z.object({ row: z.number(), seat: z.number() }),
+      z.object({ row: z.boolean(), seat: z.string() }),
+    ]);
+    const { publish } = openFeed(params);
+    await publish({ row: '1', seat: 2 }, 'a text');
+    await expect(publish({ row: 1, seat: 2 }, 'a number')).rejects.toMatchObject({ code: 'invalid_params' });
+  });
+
   it('are refused of a publish where the texts of two params are taken as strings only together', async () => {
     const params = z.union([
       z.object({ row: z.number(), seat: z.number() }),

@@ -143,8 +143,11 @@ function checkText(
   const doubtful = Object.entries(params).filter(
     ([name, value]) => value !== undefined && typeof value !== 'string' && !safe.has(name),
   );
+  if (doubtful.length === 0) return undefined;
   const known = checked.get(schema) ?? new Set();
-  if (doubtful.length === 0 || known.has(address)) return undefined;
+  // Another value of the same text has other params that are no strings.
+  const key = `${address} ${doubtful.map(([name]) => encodeURIComponent(name)).join()}`;
+  if (known.has(key)) return undefined;
   checked.set(schema, known);
   const texts = doubtful.map(([name, value]) => [name, canonicalJson(value)] as const);
   // Each by itself, and all of them: a union of objects may take strings only together.
@@ -165,7 +168,7 @@ function checkText(
   );
   const note = (): void => {
     if (known.size >= MAX_CHECKED) known.clear();
-    known.add(address);
+    known.add(key);
   };
   return checks.some((check) => check instanceof Promise)
     ? Promise.all(checks.map(async (check) => check)).then(note)
