@@ -23,11 +23,11 @@ interface Quote {
 interface Late {
   at: Date;
 }
-/** Seven objects deep: farther than a payload usually goes. */
+/** Seven objects deep: deeper than a usual payload. */
 interface Deep {
   a: { b: { c: { d: { e: { f: { g: { at: Date } } } } } } };
 }
-/** Leads back to itself on two ways, and has a Date far down. */
+/** Refers to itself in two ways, and has a Date deep inside. */
 interface Branch {
   left: Branch;
   right: Branch[];
@@ -218,7 +218,7 @@ describe('a contract that cannot work does not compile', () => {
     defineChannel({ 'a//b': z.string() });
     // @ts-expect-error an empty segment at the end
     defineChannel({ 'a/': z.string() });
-    // @ts-expect-error a segment that every URL parser takes away
+    // @ts-expect-error a segment that every URL parser removes
     defineChannel({ 'a/../b': z.string() });
     // @ts-expect-error the same at the end
     defineChannel({ 'a/.': z.string() });
@@ -239,7 +239,7 @@ describe('a contract that cannot work does not compile', () => {
     // @ts-expect-error may be undefined
     defineChannel({ a: topic({ params: union, data: z.string() }) });
     const whole = z.object({ b: z.string() }).default({ b: 'c' });
-    // @ts-expect-error may be left out as a whole
+    // @ts-expect-error may be absent as a whole
     defineChannel({ a: topic({ params: whole, data: z.string() }) });
     // @ts-expect-error may be no object
     defineChannel({ a: topic({ params: z.union([z.object({}), z.string()]), data: z.string() }) });
@@ -262,7 +262,7 @@ describe('a contract that cannot work does not compile', () => {
     expectTypeOf(
       defineChannel({ 'aZ0_.-/b...c/d..': z.string(), linefeed: z.string(), opening: z.string() }),
     ).toExtend<Channel>();
-    // Names that only the run time knows are checked there.
+    // Names that are known only at run time are checked at run time.
     const topics: Record<string, z.ZodString> = {};
     const numbered: Record<`topic${number}`, z.ZodString> = {};
     expectTypeOf(defineChannel(topics)).toExtend<Channel>();

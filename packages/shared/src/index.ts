@@ -1,4 +1,4 @@
-/** The contract: what a Linefeed channel is made of, and the types both of its ends infer from it. */
+/** The contract: the definition of a Linefeed channel, and the types that both sides infer from it. */
 export { defineChannel } from './lib/channel.ts';
 export { stream, topic } from './lib/topic.ts';
 export { LinefeedError } from './lib/error.ts';

@@ -1,4 +1,7 @@
-/** The wire, for Linefeed's own packages. Not covered by semantic versioning: import `@linefeed/shared` instead. */
+/**
+ * The wire format, for Linefeed's own packages. Semantic versioning does not cover it: import `@linefeed/shared`
+ * instead.
+ */
 export { CODE_HEADER, MAX_ADDRESS_BYTES, MAX_SUBSCRIPTIONS } from './lib/protocol.ts';
 export { CONTROL_PREFIX, FRAME, PROTOCOL_VERSION, STREAM_KEY, streamEventName } from './lib/protocol.ts';
 export {

@@ -184,7 +184,7 @@ describe('canonicalJson', () => {
   test('it carries what JSON.stringify carries', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
-        // Keys such as "__proto__" come up, which the matchers of vitest do not all compare as own keys.
+        // Keys such as "__proto__" occur. Some matchers of vitest do not compare those as own keys.
         expect(isDeepStrictEqual(JSON.parse(canonicalJson(value)), JSON.parse(JSON.stringify(value)))).toBe(
           true,
         );

@@ -1,30 +1,31 @@
-/** Addresses: a topic and its params as one string, which is URL path, routing key and SSE event name at once. */
+/** Addresses: a topic and its params as one string. The string is URL path, routing key and SSE event name at once. */
 
 import { LinefeedError } from './error.ts';
 import type { SubscriptionEntry } from './protocol.ts';
 
-/** Query keys of an opening request, which therefore cannot name a param. */
+/** Query keys of a request that opens a connection. A param cannot have one of these names. */
 export const RESERVED_PARAMS: readonly string[] = ['from', 'key', 'last_event_id', 'topic'];
 
-/** What an entry of a list says beside its address. */
+/** The members that an entry of a list has beside its address. */
 const ENTRY_NAMES = ['from', 'key'] as const;
 
-/** An address taken apart. Param values are still the text that stood in the address. */
+/** A parsed address. Param values are the decoded text, not yet validated. */
 export interface ParsedAddress {
   readonly topic: string;
   readonly params: ReadonlyArray<readonly [name: string, text: string]>;
 }
 
 /**
- * Writes an address: the topic, and after `?` the params sorted by code unit, strings bare, everything else as JSON
- * with its keys sorted at every depth. `undefined` is left out.
+ * Writes an address: the topic, and after `?` the params sorted by code unit. A string is written without quotes, and
+ * every other value as JSON with its keys sorted at every depth. `undefined` is left out.
  *
- * @throws LinefeedError `invalid_params` if a param has a lone surrogate in it, or is a value that JSON does not know.
+ * @throws LinefeedError `invalid_params` if a param contains a lone surrogate, or is a value that JSON cannot
+ * represent.
  */
 export function encodeAddress(topic: string, params?: object): string {
   const query = sortedEntries(params ?? {}).map(([name, value]) => {
     try {
-      // It leaves !'()* as they are. Of these a URL parser writes ' as %27 in a query, which reads the same.
+      // encodeURIComponent leaves !'()* unchanged. A URL parser writes ' as %27 in a query, which decodes to the same.
       const text = encodeURIComponent(typeof value === 'string' ? value : canonicalJson(value));
       return `${encodeURIComponent(name)}=${text}`;
     } catch (cause) {
@@ -36,19 +37,19 @@ export function encodeAddress(topic: string, params?: object): string {
   return query.length > 0 ? `${topic}?${query.join('&')}` : topic;
 }
 
-/** An entry of a list in a URL, taken apart. */
+/** A parsed entry of a list in a URL. */
 export interface ParsedEntry extends ParsedAddress {
-  /** As it was written, without `from` and `key`. */
+  /** The address as the request wrote it, without `from` and `key`. */
   readonly address: string;
   readonly from: string | undefined;
   readonly key: string | undefined;
 }
 
 /**
- * Writes an entry of a list as one value: its address, and `from` and `key` as if they were params. The value means the
- * same wherever it stands in a query.
+ * Writes an entry of a list as one query value: its address, with `from` and `key` written like params. The position
+ * of the value in the query has no meaning.
  *
- * @throws URIError if `from` or `key` has a lone surrogate in it.
+ * @throws URIError if `from` or `key` contains a lone surrogate.
  */
 export function encodeEntry(entry: SubscriptionEntry): string {
   let text = entry.address;
@@ -59,7 +60,7 @@ export function encodeEntry(entry: SubscriptionEntry): string {
   return text;
 }
 
-/** Takes an entry apart, or returns `undefined` where it is malformed as an address is. */
+/** Parses an entry. Returns `undefined` if it is malformed in the way an address can be malformed. */
 export function parseEntry(text: string): ParsedEntry | undefined {
   const parsed = parseAddress(text);
   if (parsed === undefined) return undefined;
@@ -82,7 +83,7 @@ export function parseEntry(text: string): ParsedEntry | undefined {
   };
 }
 
-/** Takes an address apart, or returns `undefined` where it is malformed: bad percent-encoding, a key named twice. */
+/** Parses an address. Returns `undefined` if it is malformed: bad percent-encoding, or a repeated key. */
 export function parseAddress(address: string): ParsedAddress | undefined {
   const mark = address.indexOf('?');
   try {
@@ -104,9 +105,9 @@ export function parseAddress(address: string): ParsedAddress | undefined {
 }
 
 /**
- * JSON with the keys of every object sorted by code unit, so that equal values are equal text.
+ * JSON with the keys of every object sorted by code unit, so that equal values give equal text.
  *
- * @throws TypeError if JSON does not know the value.
+ * @throws TypeError if JSON cannot represent the value.
  */
 export function canonicalJson(value: unknown): string {
   const json: string | undefined = JSON.stringify(value);
@@ -114,7 +115,7 @@ export function canonicalJson(value: unknown): string {
   return sortedJson(JSON.parse(json));
 }
 
-// Written by hand, because every object lists keys such as `10` and `9` as numbers, whatever order they were put in.
+// JSON.stringify cannot write this order: a JavaScript object lists keys such as `9` and `10` numerically.
 function sortedJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(sortedJson).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
@@ -123,13 +124,13 @@ function sortedJson(value: unknown): string {
 }
 
 function sortedEntries(object: object): Array<[string, unknown]> {
-  // `<` compares code units; localeCompare would give each machine its own addresses.
+  // `<` compares code units. With localeCompare, the addresses would depend on the locale of the machine.
   return Object.entries(object)
     .filter(([, value]) => value !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-// `+` stands for a space in what URLSearchParams and HTML forms write; encodeAddress itself writes %20 and %2B.
+// URLSearchParams and HTML forms write a space as `+`. encodeAddress itself writes %20 and %2B.
 function decodeComponent(text: string): string {
   return decodeURIComponent(text.replaceAll('+', ' '));
 }

@@ -9,7 +9,7 @@ import { paramNames } from './param-schema.ts';
 import type { Schema } from './schema.ts';
 import { stream, topic, type TopicMap } from './topic.ts';
 
-/** For contracts that the compiler would refuse, too. */
+/** Also takes contracts that the compiler would reject. */
 const define = (topics: TopicMap) => defineChannel(topics as { readonly x: z.ZodString });
 const text = z.string();
 

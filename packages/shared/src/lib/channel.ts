@@ -1,4 +1,4 @@
-/** The contract: topics with their schemas, checked when it is defined, and the types that both ends infer from it. */
+/** The contract: topics with their schemas, checked on definition, and the types that both sides infer from it. */
 import { checkTopic, invalidChannel } from './contract-check.ts';
 import type { CheckedTopics } from './contract-type.ts';
 import type { Input, Output, Schema } from './schema.ts';
@@ -6,9 +6,9 @@ import type { DataSchema, ParamsSchema, TopicDefinition, TopicMap } from './topi
 
 /** A contract. Both sides use its type; only the server needs its value. */
 export interface Channel<Topics extends TopicMap = TopicMap> {
-  /** Every topic, a bare schema made whole. */
+  /** Every topic by name. A bare schema is completed to a definition. */
   readonly topics: ReadonlyMap<string, TopicDefinition>;
-  /** Carries the types; there is nothing in it at run time. */
+  /** Holds the types for inference. At run time it is always absent. */
   readonly '~types'?: Topics | undefined;
 }
 
@@ -19,7 +19,7 @@ type Topics<C> = C extends Channel<infer T> ? T : never;
 
 /** Names of all topics of a channel. */
 export type TopicName<C extends AnyChannel> = keyof Topics<C> & string;
-/** Names of the topics that are streams. */
+/** Names of the topics of kind `stream`. */
 export type StreamName<C extends AnyChannel> = {
   [K in keyof Topics<C>]: Topics<C>[K] extends TopicDefinition<any, any, infer Kind>
     ? 'stream' extends Kind
@@ -28,14 +28,14 @@ export type StreamName<C extends AnyChannel> = {
     : never;
 }[keyof Topics<C>] &
   string;
-/** Names of the topics that are published to. */
+/** Names of the topics that `publish` takes. */
 export type LoggedName<C extends AnyChannel> = Exclude<TopicName<C>, StreamName<C>>;
 
-/** What a handler of a topic gets. */
+/** The payload that a handler of a topic gets: the schema's output. */
 export type Payload<C extends AnyChannel, K extends TopicName<C>> = Output<DataSchema<Topics<C>[K]>>;
-/** What `publish` takes, or the source of a stream yields: the schema's input. */
+/** The payload that `publish` takes, or that the source of a stream yields: the schema's input. */
 export type PayloadInput<C extends AnyChannel, K extends TopicName<C>> = Input<DataSchema<Topics<C>[K]>>;
-/** Params as `authorize` and sources get them; `undefined` for a topic without. */
+/** Params as `authorize` and sources get them. `undefined` for a topic without params. */
 export type Params<C extends AnyChannel, K extends TopicName<C>> =
   ParamsSchema<Topics<C>[K]> extends Schema ? Output<ParamsSchema<Topics<C>[K]>> : undefined;
 /** Params as the caller of `publish` and `subscribe` writes them: the schema's input. */
@@ -43,10 +43,10 @@ export type ParamsInput<C extends AnyChannel, K extends TopicName<C>> =
   ParamsSchema<Topics<C>[K]> extends Schema ? Input<ParamsSchema<Topics<C>[K]>> : undefined;
 
 /**
- * Defines a contract. Topic names match `[A-Za-z][A-Za-z0-9_./-]*`; a value is a schema, `topic()` or `stream()`.
+ * Defines a contract. Topic names match `[A-Za-z][A-Za-z0-9_./-]*`. Each value is a schema, `topic()` or `stream()`.
  *
- * @throws LinefeedError `invalid_channel`, naming topic and field: a reserved or malformed name, params that are no
- * object or show no names, a param that takes a value and its text, a payload that JSON does not carry unchanged.
+ * @throws LinefeedError `invalid_channel`, naming topic and field: a reserved or malformed name, params that are not
+ * an object or declare no names, a param that takes a value and its text, a payload that JSON changes.
  */
 export function defineChannel<const T extends TopicMap>(topics: T & CheckedTopics<T>): Channel<T> {
   if (typeof topics !== 'object' || topics === null) {

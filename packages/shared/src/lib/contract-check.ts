@@ -1,4 +1,6 @@
-/** The check of a contract where it is defined: what the compiler could not see, or was not asked. */
+/**
+ * The check of a contract on definition. It finds faults that the compiler cannot see, and faults in plain JavaScript.
+ */
 import { RESERVED_PARAMS } from './address.ts';
 import { LinefeedError } from './error.ts';
 import { findSchemaFault } from './json.ts';
@@ -11,13 +13,13 @@ import { topic, type TopicDefinition } from './topic.ts';
 const TOPIC_NAME = /^[A-Za-z][A-Za-z0-9_./-]*$/;
 const RESERVED_NAMES = new Set(['open', 'error']);
 const UNDEFINED_KINDS = new Set('undefined void optional exact_optional undefinedable nullish'.split(' '));
-/** Params that may be null or left out as a whole would have two addresses, of which a request can name but one. */
+/** Params that are null or absent as a whole would have two addresses, and a request can express only one of them. */
 const ABSENCE_KINDS = new Set('null nullable default prefault'.split(' '));
 const NON_OBJECT_KINDS = new Set(
   'string number boolean array tuple literal enum picklist int never'.split(' '),
 );
 
-/** The topic made whole. @throws LinefeedError `invalid_channel` */
+/** Returns the topic as a complete definition. @throws LinefeedError `invalid_channel` */
 export function checkTopic(name: string, value: unknown): TopicDefinition {
   checkName(name);
   const definition = isTopicDefinition(value) ? value : isSchema(value) ? topic({ data: value }) : undefined;
@@ -78,7 +80,7 @@ function checkKeep(name: string, { kind, keep }: TopicDefinition): void {
 function checkParams(name: string, params: unknown): void {
   if (!isSchema(params))
     throw invalidChannel(`The params of topic "${name}" are ${describe(params)}; they must be a schema.`);
-  // Of a library that cannot be looked into, the first request will tell.
+  // If the library does not expose its schemas, the check happens on the first request instead.
   for (const kind of topKinds(params)) {
     if (!NON_OBJECT_KINDS.has(kind) && !UNDEFINED_KINDS.has(kind) && !ABSENCE_KINDS.has(kind)) continue;
     throw invalidChannel(

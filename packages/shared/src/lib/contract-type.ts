@@ -1,10 +1,10 @@
-/** The check of a contract by the compiler, which prints what is wrong as a sentence. */
+/** The compile-time check of a contract. The compiler prints each fault as a sentence. */
 import type { JsonProblem } from './json-type.ts';
 import type { CONTROL_PREFIX } from './protocol.ts';
 import type { Input, Output, Schema } from './schema.ts';
 import type { DataSchema, ParamsSchema } from './topic.ts';
 
-/** Says what is wrong with a contract as a property that nothing has, so that the compiler prints the sentence. */
+/** A property that no value has. Its name is the sentence, so the compiler prints the sentence in its error. */
 type Fault<Sentence extends string> = [Sentence] extends [never]
   ? unknown
   : { readonly [S in Sentence]: never };
@@ -45,14 +45,14 @@ type LowerLetter =
 type Digit = '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9';
 type NameCharacter = Letter | Digit | '_' | '.' | '/' | '-';
 
-/** The first character that a name cannot have, else `never`. */
+/** The first character that a topic name cannot contain, else `never`. */
 type StrayCharacter<Rest extends string> = Rest extends `${infer Head}${infer Tail}`
   ? Head extends NameCharacter
     ? StrayCharacter<Tail>
     : Head
   : never;
 
-/** Segments that every URL parser would take away. */
+/** Path segments that every URL parser removes. */
 type LostSegment = '' | '.' | '..';
 
 type NameFault<Name extends string> = Name extends `${typeof CONTROL_PREFIX}${string}` | 'open' | 'error' | ''
@@ -73,7 +73,7 @@ type LostSegments<Name extends string> = Name extends
   ? `"${Name}" cannot name a topic: every URL parser would take its empty, "." or ".." segment away`
   : never;
 
-/** A name that is no literal, so an index signature, is left to the run time. */
+/** A name that is not a literal (an index signature) is checked only at run time. */
 type MalformedName<Name extends string> =
   {} extends Record<Name, 1>
     ? never
@@ -84,8 +84,8 @@ type TopicFault<Name extends string, T> =
   | DataProblem<Name, DataSchema<T>>
   | (ParamsSchema<T> extends Schema ? ParamsProblem<Name, ParamsSchema<T>> : never);
 
-/** Constraint of `defineChannel`: refuses at compile time what it would refuse at run time. */
+/** Constraint of `defineChannel`: rejects at compile time the contracts that it rejects at run time. */
 export type CheckedTopics<T> = undefined extends string
-  ? // Without strictNullChecks every type takes undefined, and every topic would look faulty.
+  ? // Without strictNullChecks every type accepts undefined, so every topic would seem faulty.
     Fault<'Linefeed needs strict, or at least strictNullChecks, in the compilerOptions of tsconfig.json'>
   : { readonly [K in keyof T]: Fault<TopicFault<K & string, T[K]>> };

@@ -1,36 +1,36 @@
-/** Cursors and event ids: `<epoch>.<position>[.<prev>]`, and behind `~` the id of a stream. */
+/** Cursors and event ids: `<epoch>.<position>[.<prev>]`, and after `~` the id of a stream. */
 
 /**
- * A place in a log: `[0-9a-z]`, no leading zero, ordered by length and then by bytes. `0` stands before the first
- * event. Only positions of one epoch compare.
+ * A place in a log: `[0-9a-z]`, no leading zero, ordered by length and then by bytes. `0` is before the first event.
+ * Positions compare only within one epoch.
  */
 export type Position = string;
 
-/** Where every log begins. */
+/** The position before the first event of every log. */
 export const BEGINNING: Position = '0';
 
-/** A cursor as the wire shows it, taken apart. */
+/** A parsed cursor. */
 export interface Cursor {
-  /** Identity of the numbering: a log that starts anew has another one. */
+  /** Identity of the numbering. A log that starts again from nothing gets a new epoch. */
   readonly epoch: string;
   readonly position: Position;
-  /** Where the previous event of the same address stood; absent: unknown. */
+  /** Position of the previous event of the same address. Absent: unknown. */
   readonly prev?: Position | undefined;
 }
 
-/** What an `id:` field says. */
+/** A parsed `id:` field. */
 export interface EventId {
   readonly cursor: Cursor | undefined;
-  /** Of a stream: what stands behind the cursor, from the tilde on. */
+  /** Stream: the part after the cursor, from the tilde on. */
   readonly mark: string | undefined;
 }
 
 const CURSOR = /^([0-9a-z]+)\.(0|[1-9a-z][0-9a-z]*)(?:\.(0|[1-9a-z][0-9a-z]*))?$/;
 const MAX_CURSOR_BYTES = 64;
-/** The mark of a stream that is over: nothing is to be started again. */
+/** The mark of a stream that is over. A client that resumes with it starts no source again. */
 export const END_MARK = '~!';
 
-/** Negative where `a` stands before `b`, 0 where they are the same place. */
+/** Negative if `a` is before `b`, 0 if they are equal. */
 export function comparePositions(a: Position, b: Position): number {
   return a === b ? 0 : a.length - b.length || (a < b ? -1 : 1);
 }
@@ -39,15 +39,17 @@ export function formatCursor(epoch: string, position: Position, prev?: Position)
   return prev === undefined ? `${epoch}.${position}` : `${epoch}.${position}.${prev}`;
 }
 
-/** Reads a cursor; `undefined` where it is none. Never throws: a cursor comes from outside. */
+/** Parses a cursor. Returns `undefined` for any other text and never throws, because the text is untrusted. */
 export function parseCursor(text: string): Cursor | undefined {
   const match = text.length > MAX_CURSOR_BYTES ? undefined : CURSOR.exec(text);
   return match ? { epoch: match[1]!, position: match[2]!, prev: match[3] } : undefined;
 }
 
 /**
- * Reads the cursor of an event of an address that stands at `at`: the same, for less where it names the one before it. Then
- * its position is whatever stands between: what is malformed goes back to that feed alone, which checks it.
+ * Parses the cursor of the next event of an address; the second argument is the cursor of its last event.
+ *
+ * Fast path: if the id ends with the known previous position, it skips the regex. The position in between is then not
+ * validated: a malformed one goes back only to the same feed, which validates it on resume.
  */
 export function parseNextCursor(text: string, { epoch, position }: Cursor): Cursor | undefined {
   const start = epoch.length + 1;
@@ -66,12 +68,12 @@ export function formatStreamId(cursor: string, streamId: string | undefined): st
   return `${cursor}~${streamId === undefined ? '' : encodeStreamId(streamId)}`;
 }
 
-/** The id that says "over, start nothing again". */
+/** The id of a stream that is over. The client must not start the source again. */
 export function formatEndMark(cursor: string): string {
   return cursor + END_MARK;
 }
 
-/** Reads an `id:` field or a `Last-Event-ID`. Never throws; what cannot be understood has neither cursor nor mark. */
+/** Parses an `id:` field or a `Last-Event-ID`. Never throws: a malformed text has neither cursor nor mark. */
 export function parseEventId(text: string): EventId {
   const tilde = text.indexOf('~');
   return tilde < 0
@@ -79,7 +81,9 @@ export function parseEventId(text: string): EventId {
     : { cursor: parseCursor(text.slice(0, tilde)), mark: text.slice(tilde) };
 }
 
-/** The id in a mark as the source gave it; `''`: a stream without ids has begun; `undefined`: not of ours. */
+/**
+ * The stream's id as its source gave it. `''`: a stream without ids has started. `undefined`: the mark is malformed.
+ */
 export function readStreamId(mark: string): string | undefined {
   try {
     return decodeURIComponent(mark.slice(1));
@@ -90,7 +94,7 @@ export function readStreamId(mark: string): string | undefined {
 
 const PLAIN_ID = /^[\w.-]*$/;
 
-// encodeURIComponent keeps `!` and `~`, which mean something here.
+// encodeURIComponent does not escape `!` and `~`, which have a meaning in a mark.
 function encodeStreamId(id: string): string {
   return PLAIN_ID.test(id) ? id : encodeURIComponent(id).replaceAll('!', '%21').replaceAll('~', '%7E');
 }

@@ -68,7 +68,7 @@ test.for([
   [404, false],
   [406, false],
   [410, false],
-  // Half a status line.
+  // A browser reads such a status from half a status line.
   [2, true],
   [20, true],
   [99, true],

@@ -1,14 +1,14 @@
-/** The one error class of Linefeed and the closed set of codes it carries. */
+/** The one error class of Linefeed, and its closed set of codes. */
 
 /**
- * Why something was refused or failed. `ERROR_STATUS` gives the HTTP status of those that a server answers with.
+ * The reason for a refusal or failure. `ERROR_STATUS` has the HTTP status of each code that a server responds with.
  *
  * - contract and options: `invalid_channel`, `invalid_option`
  * - publishing: `unknown_topic`, `not_publishable`, `invalid_params`, `invalid_payload`, `payload_too_large`,
  *   `address_too_long`, `idempotency_conflict`, `log_failed`, `closed`
- * - requests: `bad_request`, `unauthorized`, `forbidden`, `forbidden_host`, `forbidden_origin`, `not_found`, `method_not_allowed`,
- *   `not_acceptable`, `too_many_subscriptions`, `too_many_connections`, `unknown_connection`, `draining`, `busy`,
- *   `disconnected`, `timeout`, `server_failed`
+ * - requests: `bad_request`, `unauthorized`, `forbidden`, `forbidden_host`, `forbidden_origin`, `not_found`,
+ *   `method_not_allowed`, `not_acceptable`, `too_many_subscriptions`, `too_many_connections`, `unknown_connection`,
+ *   `draining`, `busy`, `disconnected`, `timeout`, `server_failed`
  * - streams: `key_required`, `key_in_use`, `not_resumable`, `source_failed`, `invalid_content`
  * - frames: `invalid_frame`
  * - the client: `network`, `http_status`, `wrong_content_type`, `connect_timeout`, `silence`, `protocol`,
@@ -60,7 +60,7 @@ export type ErrorCode =
   | 'invalid_json'
   | 'hole';
 
-/** The HTTP status a server answers with; a code without one never leaves its process as a status. */
+/** HTTP status of each code that a server responds with. A code without a status never becomes an HTTP response. */
 export const ERROR_STATUS: Partial<Record<ErrorCode, number>> = {
   unknown_topic: 404,
   invalid_params: 400,
@@ -90,37 +90,40 @@ export const ERROR_STATUS: Partial<Record<ErrorCode, number>> = {
   source_failed: 500,
 };
 
-/** One complaint of a schema: what is wrong, and where (empty path: the value itself). */
+/** One issue from a schema: a message, and the path of the faulty value (empty: the value itself). */
 export interface Issue {
   readonly message: string;
   readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined;
 }
 
 export interface LinefeedErrorOptions {
-  /** What was thrown underneath. Stays in this process: it is never sent to the other side. */
+  /** The error underneath. It stays in this process: it is never sent to the other side. */
   cause?: unknown;
-  /** HTTP status, where there is one. */
+  /** HTTP status, if the error has one. */
   status?: number | undefined;
-  /** Whether trying again can help. Default: by status (408, 425, 429 and 5xx can). */
+  /** Whether a retry can help. Default: by status (true for 408, 425, 429 and 5xx). */
   retryable?: boolean | undefined;
-  /** The schema's complaints, for `invalid_params` and `invalid_payload`. */
+  /** The schema's issues, for `invalid_params` and `invalid_payload`. */
   issues?: readonly Issue[] | undefined;
-  /** The address it is about. */
+  /** The address that the error concerns. */
   address?: string | undefined;
-  /** The start of the response's body, for a status that the client did not expect. */
+  /** The start of the response body, if the client got an unexpected status. */
   body?: string | undefined;
-  /** The connection attempt that failed, counted from 1. */
+  /** The number of the failed connection attempt, counted from 1. */
   attempt?: number | undefined;
-  /** What the source of a stream said of its failure in words of its own. */
+  /** Details of a failure as the source of a stream gave them. */
   detail?: unknown;
 }
 
-/** Whether a status says that the same request may succeed later. Below 100: a browser read it from half a status line. */
+/**
+ * Whether the same request may succeed later. A browser that reads half a status line reports a status below 100,
+ * which is retryable.
+ */
 export function isRetryableStatus(status: number = 0): boolean {
   return status >= 500 || (status > 0 && status < 100) || [408, 425, 429].includes(status);
 }
 
-/** Every error that Linefeed throws, rejects with or hands to `onError`. */
+/** Every error that Linefeed throws, rejects with or passes to `onError`. */
 export class LinefeedError extends Error {
   declare readonly code: ErrorCode;
   declare readonly status: number | undefined;
@@ -137,13 +140,13 @@ export class LinefeedError extends Error {
     Object.assign(this, options, { name: 'LinefeedError', code, retryable });
   }
 
-  /** Whether a value is a LinefeedError, of this copy of the package or of another one in the same page or process. */
+  /** Whether a value is a LinefeedError, from this copy of the package or another one in the same page or process. */
   static is(value: unknown): value is LinefeedError {
     return value instanceof Error && value.name === 'LinefeedError' && 'code' in value;
   }
 }
 
-/** A refusal with the status that belongs to its code. */
+/** An error with the HTTP status of its code. */
 export function refusal(code: ErrorCode, message: string, options: LinefeedErrorOptions = {}): LinefeedError {
   return new LinefeedError(code, message, { status: ERROR_STATUS[code], ...options });
 }

@@ -10,7 +10,7 @@ interface Message {
   data: string;
 }
 
-/** Reads a stream, handed over in pieces, with a parser that is not ours. */
+/** Parses a stream, received in chunks, with an independent parser. */
 function parse(pieces: readonly string[]): { messages: Message[]; comments: string[]; retries: number[] } {
   const messages: Message[] = [];
   const comments: string[] = [];

@@ -1,11 +1,9 @@
-/** Frames: one event-stream block as text, with nothing in it that its fields did not say. */
+/** Frames: one event-stream block as text. No field value can add a line or a field to it. */
 import { LinefeedError } from './error.ts';
 
-/**
- * The fields of one block (WHATWG HTML §9.2.5). `undefined` leaves a field out; an empty string is a value.
- */
+/** The fields of one block (WHATWG HTML §9.2.5). `undefined` omits a field; an empty string is a value. */
 export interface FrameFields {
-  /** Lines for whoever reads the raw stream; no browser shows them to a page. */
+  /** Lines for a reader of the raw stream. No browser passes them to a page. */
   comment?: string | undefined;
   /** Reconnection time in milliseconds; a whole number from 0. */
   retryMs?: number | undefined;
@@ -13,18 +11,18 @@ export interface FrameFields {
   id?: string | undefined;
   /** Event type; `''` is the same as none: `message`. */
   event?: string | undefined;
-  /** Payload; `''` is dispatched, `undefined` makes a block that no browser dispatches. */
+  /** Payload. `''` is dispatched. Without data, no browser dispatches the block. */
   data?: string | undefined;
 }
 
-// U+0000 in an id makes every browser ignore it; CR and LF end the line. A lone surrogate becomes U+FFFD in UTF-8,
-// and two different ids would be one.
+// Every browser ignores an id with U+0000 in it. CR and LF end the line. UTF-8 encoding turns a lone surrogate into
+// U+FFFD, so two different ids would become equal.
 const FORBIDDEN = /[\0\r\n]|\p{Surrogate}/u;
 const LINE_BREAK = /\r\n|\r|\n/;
 
 /**
- * Writes one whole block, blank line included. Line breaks split `data` and `comment` into lines; in `id` and `event`
- * they are refused, as are U+0000 and lone surrogates.
+ * Writes one whole block, including the blank line. Line breaks split `data` and `comment` into lines. `id` and
+ * `event` must not contain line breaks, U+0000 or lone surrogates.
  *
  * @throws LinefeedError `invalid_frame`
  */
@@ -38,7 +36,7 @@ export function encodeFrame({ comment, retryMs, id, event, data }: FrameFields):
   return `${block}\n`;
 }
 
-/** A block of a name and a JSON text, both already known to be clean: the hot path of a feed. */
+/** Writes a block from an event name and a JSON text that are already checked. This is the hot path of a feed. */
 export function encodeCleanFrame(event: string, json: string, id?: string): string {
   return id === undefined
     ? `event: ${event}\ndata: ${json}\n\n`

@@ -1,16 +1,16 @@
-/** What JSON carries unchanged: the check by the compiler. */
+/** Compile-time check of types that JSON carries unchanged. */
 
 type JsonPrimitive = string | number | boolean | null;
-/** Any value that is the same after JSON.stringify and JSON.parse, up to keys that are `undefined`. */
+/** Any value that survives JSON.stringify and JSON.parse, except for keys that are `undefined`. */
 type Json = JsonPrimitive | { readonly [key: string]: Json | undefined } | readonly Json[];
 
-/** How many objects and arrays deep a type is looked into. A type may lead back to itself, or grow for ever. */
+/** Depth limit in objects and arrays. A recursive type would otherwise be expanded without end. */
 type DeepestLook = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /**
- * `never` where JSON carries every value of `T` unchanged, else a sentence naming the field. The first branch settles
- * nearly every payload by one assignability check; only what it rejects (interfaces, and what is really wrong) is
- * walked field by field.
+ * `never` if JSON carries every value of `T` unchanged, else a sentence that names the field. The first branch decides
+ * nearly every payload by one assignability check. Only types that it rejects (interfaces, and faulty types) are
+ * checked field by field.
  */
 export type JsonProblem<T, Path extends string> = [T] extends [Json | undefined]
   ? never
@@ -35,8 +35,8 @@ type Fault<T> = T extends Date
           : never;
 
 /**
- * `true` if something within `T` is at fault, else `never`. Without a path in its arguments the compiler remembers it for
- * each type and depth, so that types which lead back to themselves in several ways cost a step each and not 2^depth.
+ * `true` if some part of `T` is faulty, else `never`. Without a path in its arguments, the compiler caches the result
+ * for each type and depth. So a type that is recursive in several ways costs one step for each depth and not 2^depth.
  */
 type IsFaulty<T, Depth extends readonly 0[]> = unknown extends T
   ? never
@@ -50,7 +50,7 @@ type IsFaulty<T, Depth extends readonly 0[]> = unknown extends T
         : never
       : true;
 
-/** The sentences of those places at fault that are nearest to the top: one look deeper each time. */
+/** The sentences of the faulty places nearest to the top. It searches one level deeper each time. */
 type NearestProblem<T, Path extends string, Depth extends readonly 0[] = []> = [IsFaulty<T, Depth>] extends [
   never,
 ]

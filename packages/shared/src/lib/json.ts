@@ -1,9 +1,9 @@
-/** What JSON carries unchanged: the check by looking into a schema, and by looking at a value. */
+/** Run-time checks of what JSON carries unchanged: by inspection of a schema, and by inspection of a value. */
 import type { Schema } from './schema.ts';
 
-/** A place in a schema or value that JSON does not carry. */
+/** A place in a schema or value that JSON does not carry unchanged. */
 export interface JsonFault {
-  /** Keys from the outside in, which may have dots in them; empty for the value itself. */
+  /** Keys from the outside in; a key may contain dots. Empty for the value itself. */
   readonly path: readonly string[];
   readonly what: string;
 }
@@ -21,7 +21,7 @@ const REFUSED_KINDS: Record<string, string> = {
   blob: 'a Blob',
 };
 
-/** A schema of zod (4, mini) or valibot as far as this check needs it. */
+/** The fields of a zod (4, mini) or valibot schema that this check reads. */
 interface Inspectable {
   readonly type?: string;
   readonly _zod?: { readonly def: Record<string, unknown> & { readonly type: string } };
@@ -34,15 +34,16 @@ interface PipeStep {
 }
 
 /**
- * Looks for something that JSON does not carry in what a schema gives out. Sees into zod, zod/mini and valibot; of
- * other libraries, and behind transforms, it sees nothing, and `findJsonFault` looks at each published value instead.
+ * Finds a place in the output of a schema that JSON does not carry unchanged. It understands zod, zod/mini and
+ * valibot. For other libraries and after transforms it finds nothing, and `findJsonFault` checks each published value
+ * instead.
  */
 export function findSchemaFault(schema: Schema): JsonFault | undefined {
   return inspect(schema, [], new Set());
 }
 
 function inspect(schema: unknown, path: readonly string[], seen: Set<unknown>): JsonFault | undefined {
-  // A recursive schema leads back to itself.
+  // A recursive schema refers to itself.
   if (typeof schema !== 'object' || schema === null || seen.has(schema)) return undefined;
   seen.add(schema);
   const { _zod, type } = schema as Inspectable;
@@ -65,7 +66,7 @@ function inspect(schema: unknown, path: readonly string[], seen: Set<unknown>): 
   return undefined;
 }
 
-/** Of valibot's pipe, the last step that changes the value decides what comes out. */
+/** In valibot's pipe, the last step that changes the value decides the output. */
 function inspectPipe(
   steps: readonly unknown[],
   path: readonly string[],
@@ -95,7 +96,7 @@ function* children(
   if (Array.isArray(items))
     for (const [index, item] of items.entries()) yield [item, [...path, String(index)]];
   if (kind === 'record') yield [definition['valueType'] ?? definition['value'], [...path, '*']];
-  // Only the far end of a pipe reaches the wire.
+  // Only the output of a pipe reaches the wire.
   if (kind === 'pipe') yield [definition['out'], path];
   const alternatives = definition['options'];
   if (Array.isArray(alternatives)) for (const option of alternatives) yield [option, path];
@@ -107,7 +108,7 @@ function* children(
   }
 }
 
-/** Looks for something in a value that JSON would drop or change, or that is nested deeper than `maxDepth`. */
+/** Finds a place in a value that JSON would drop or change, or that is nested deeper than `maxDepth`. */
 export function findJsonFault(
   value: unknown,
   ancestors: readonly object[] = [],
@@ -155,7 +156,7 @@ export function findJsonFault(
   return undefined;
 }
 
-/** A fault found in a part, as one of the whole. Paths are made only where there is a fault. */
+/** Adds the path of a part to a fault found in it. Paths are built only if there is a fault. */
 function below(path: readonly string[], fault: JsonFault | undefined): JsonFault | undefined {
   return fault && { path: [...path, ...fault.path], what: fault.what };
 }

@@ -2,14 +2,14 @@
 import { LinefeedError } from './error.ts';
 
 /**
- * By option name, what `typeof` must give; several types are separated by `|`. `any`: the taker checks the value itself.
- * `hidden`: an option between our own packages, neither checked nor listed.
+ * The expected `typeof` of each option by name, several types separated by `|`. `any`: the owner checks the value
+ * itself. `hidden`: an option between our own packages, neither checked nor listed.
  */
 export type OptionTypes = Readonly<Record<string, string>>;
 
 /**
- * Refuses a value that is no object, an option that does not exist, and an option of the wrong type. `undefined` counts
- * as left out. `owner` names the taker of the options in messages: "createClient".
+ * Rejects a value that is not an object, an unknown option, and an option of the wrong type. `undefined` counts as
+ * absent. `owner` is the name of the function in messages, such as "createClient".
  *
  * @throws LinefeedError `invalid_option`
  */
@@ -33,7 +33,7 @@ export function checkOptions(owner: string, options: unknown, types: OptionTypes
   }
 }
 
-/** A value by its type: the value itself may be a secret. */
+/** Describes a value only by its type, because the value may be a secret. */
 function describe(value: unknown): string {
   return value === null || value === undefined ? String(value) : typeof value;
 }

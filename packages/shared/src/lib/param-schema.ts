@@ -1,29 +1,32 @@
-/** What the schema of a topic's params says of their names and of their texts, whichever library it is from. */
+/** Reads the names of params, and the texts they accept, from the schema of a topic's params in any library. */
 import type { StandardJSONSchemaV1 } from '@standard-schema/spec';
 import { canonicalJson } from './address.ts';
 import type { Schema } from './schema.ts';
 
-/** A schema of zod (4, mini) or valibot as far as names and alternatives go. */
+/** The fields of a zod (4, mini) or valibot schema that give names and alternatives. */
 interface Inspectable {
   readonly _zod?: { readonly def: Readonly<Record<string, unknown>> };
   readonly type?: unknown;
 }
 
-/** A JSON Schema, of which nothing is taken for granted. */
+/** A JSON Schema with unchecked content. */
 type JsonSchema = Readonly<Record<string, unknown>>;
 
-/** A param as its schema shows it. */
+/** A param as its schema declares it. */
 interface Field {
-  /** The schemas of this param alone, where the library has them: of a union of objects, one for each that declares it. */
+  /** The schemas of this param alone, if the library has them. In a union of objects, each object adds one. */
   readonly schemas: readonly unknown[];
-  /** The same as JSON Schema, where the library gives that instead. */
+  /** The same as JSON Schema, if the library provides that instead. */
   readonly json: readonly JsonSchema[];
 }
 
 const fieldsOf = new WeakMap<Schema, ReadonlyMap<string, Field> | undefined>();
 const textSafe = new WeakMap<Schema, ReadonlySet<string>>();
 
-/** The names that a schema declares, or `undefined` where it shows none. What it lets pass beside them is not declared. */
+/**
+ * The names that a schema declares, or `undefined` if it exposes none. Names that it accepts without declaring are not
+ * included.
+ */
 export function paramNames(schema: Schema): readonly string[] | undefined {
   const fields = readFields(schema);
   return fields && [...fields.keys()];
@@ -49,7 +52,7 @@ function inspectFields(schema: unknown, seen: Set<unknown>): Fields | undefined 
   if (alternatives.length > 0) return mergeFields(alternatives.map((each) => inspectFields(each, seen)));
   if (typeof getter === 'function') return inspectFields((getter as () => unknown)(), seen);
   const inner = definition['innerType'] ?? definition['wrapped'];
-  // Of a pipe of zod, what goes in has the names; a `preprocess` shows none there.
+  // The input of a zod pipe has the names. The input of a `preprocess` has none, so use its output.
   return inspectFields(inner ?? definition['in'], seen) ?? inspectFields(definition['out'], seen);
 }
 
@@ -72,7 +75,7 @@ function definitionOf(schema: object): Readonly<Record<string, unknown>> {
   return (schema as Inspectable)._zod?.def ?? (schema as Readonly<Record<string, unknown>>);
 }
 
-/** By Standard JSON Schema: https://standardschema.dev/json-schema. */
+/** Reads Standard JSON Schema: https://standardschema.dev/json-schema. */
 function jsonFields(schema: Schema): Fields | undefined {
   const { jsonSchema } = schema['~standard'] as Partial<StandardJSONSchemaV1.Props>;
   try {
@@ -105,7 +108,7 @@ function propertiesOf(json: unknown, root: unknown = json, depth = 0): Fields | 
       ),
     );
   }
-  // An object without any declared name may be meant: `type({})`.
+  // An object without any declared name can be intended: `type({})`.
   if (merged.length === 0)
     return json['type'] === 'object' && !isRecord(json['additionalProperties']) ? new Map() : undefined;
   return mergeFields(merged);
@@ -126,10 +129,10 @@ const WRAPPERS = new Set(
   'optional exact_optional nullable nullish undefinedable default prefault nonoptional readonly'.split(' '),
 );
 const JSON_NON_STRINGS = new Set(['number', 'integer', 'boolean', 'null', 'object', 'array']);
-/** One of each kind of JSON that a text may be taken for. */
+/** One sample of each JSON kind that a text can be parsed as. */
 const SAMPLES: readonly unknown[] = [0, 1, 5, -1, 1.5, true, false, null, [], {}];
 
-/** The params of which the schema takes no string as a string: none of their texts is that of a string too. */
+/** The params whose schema accepts no string. Their texts cannot also be the text of a string. */
 export function textSafeParams(schema: Schema): ReadonlySet<string> {
   let safe = textSafe.get(schema);
   if (safe === undefined) {
@@ -156,7 +159,7 @@ function givesNoString(schema: unknown, seen: Set<unknown>): boolean {
   seen.add(schema);
   const definition = definitionOf(schema);
   const { type, options, pipe } = definition;
-  // Where a pipe of valibot ends, its first schema does not say.
+  // The first schema of a valibot pipe does not tell the type of its output.
   if (Array.isArray(pipe)) return false;
   if (type === 'union' && Array.isArray(options)) return options.every((each) => givesNoString(each, seen));
   if (WRAPPERS.has(String(type)))
@@ -170,10 +173,10 @@ function literalsOf(definition: Readonly<Record<string, unknown>>): readonly unk
   return Array.isArray(values) ? values : [];
 }
 
-/** A value of a param whose text is that of a string too, with both values taken; `undefined` where none is found. */
+/** A value of a param whose text is also a string that the param accepts; `undefined` if none is found. */
 export function findSharedText(schema: Schema): { readonly name: string; readonly text: string } | undefined {
   for (const [name, { schemas, json }] of readFields(schema) ?? []) {
-    // Each by itself: which of several objects is meant, another param may say.
+    // Test each object of a union by itself: another param may decide which object applies.
     const text = [...schemas.map(probe), ...json.map(sharedJsonText)].find((found) => found !== undefined);
     if (text !== undefined) return { name, text };
   }
@@ -198,7 +201,7 @@ function toText(value: unknown): string | undefined {
   }
 }
 
-/** What a schema makes of a value: nothing where it refuses it, throws, or is asynchronous. */
+/** The output of a schema for a value. Empty if the schema rejects the value, throws or is asynchronous. */
 function tryOut(schema: unknown, value: unknown): readonly unknown[] {
   try {
     const result = (schema as Schema)['~standard'].validate(value);
@@ -225,12 +228,12 @@ function allLiterals(schema: unknown, seen: Set<unknown>): readonly unknown[] {
     : [];
 }
 
-/** A text that such a schema takes for a string and for something else, as far as its types alone tell. */
+/** A text that the schema accepts as a string and as another type, judged by its types alone. */
 function sharedJsonText(json: JsonSchema): string | undefined {
   const alternatives = Array.isArray(json['anyOf']) ? (json['anyOf'] as unknown[]) : [json];
   const types = alternatives.flatMap((each) => {
     const { type, ...rest } = isRecord(each) ? each : {};
-    // A pattern, a format or an enum may leave out just the strings that are JSON.
+    // A pattern, a format or an enum may exclude exactly the strings that are also JSON.
     return Object.keys(rest).every((key) => key === 'description' || key === 'default' || key === '$schema')
       ? [type].flat()
       : [];

@@ -1,4 +1,4 @@
-/** From params to an address, and from the text of an address to params. */
+/** Converts params to an address, and the texts of an address to params. */
 import { canonicalJson, encodeAddress } from './address.ts';
 import { LinefeedError, type Issue } from './error.ts';
 import { findJsonFault } from './json.ts';
@@ -7,24 +7,24 @@ import { describeIssues, validate, type Schema, type Validated } from './schema.
 
 type Awaitable<T> = T | Promise<T>;
 
-/** Params that are right. */
+/** Validated params and their address. */
 export interface ResolvedParams {
   /** The schema's output. */
   readonly params: unknown;
   readonly address: string;
 }
 
-/** How deep a param may be nested: schemas and JSON.stringify call themselves for each level. */
+/** Nesting limit of a param: schemas and JSON.stringify recurse once for each level. */
 const MAX_DEPTH = 32;
-/** A text that JSON.parse may take: all but a string that stands bare. Cheaper than an exception. */
+/** Matches a text that JSON.parse may accept, except a bare string. Cheaper than an exception. */
 const LOOKS_LIKE_JSON = /^\s*(?:[[{"\d-]|true\s*$|false\s*$|null\s*$)/;
-/** Addresses whose text was found to be that of one value, for each schema. */
+/** Limit of cached addresses for each schema. A cached address has passed `checkText`. */
 const MAX_CHECKED = 1_000;
 
 const checked = new WeakMap<Schema, Set<string>>();
 
 /**
- * The address of params as a caller gives them. A promise only where the schema is asynchronous.
+ * The address of params as a caller gives them. Returns a promise only if the schema is asynchronous.
  *
  * @throws LinefeedError `invalid_params`
  */
@@ -33,10 +33,10 @@ export function resolveParams(topic: string, schema: Schema, given: unknown): Aw
 }
 
 /**
- * The params that texts mean: each is tried as the string it is, and those of which the schema complains as JSON. Names that
- * the schema does not declare are left out.
+ * The params that the texts of an address mean. Each text is first validated as a string. The texts that cause an
+ * issue are then tried as JSON. Names that the schema does not declare are left out.
  *
- * @throws LinefeedError `invalid_params`; `bad_request` where a param is named twice
+ * @throws LinefeedError `invalid_params`; `bad_request` if a param is named twice
  */
 export function readParams(
   topic: string,
@@ -55,14 +55,16 @@ export function readParams(
   });
 }
 
-/** The same params with those read as JSON that a complaint may be about; `undefined` where none can be. */
+/**
+ * A copy of the input with each param that may have caused an issue parsed as JSON. `undefined` if none can be parsed.
+ */
 function readFailed(
   topic: string,
   input: Readonly<Record<string, unknown>>,
   issues: readonly Issue[],
 ): Record<string, unknown> | undefined {
   const failed = issues.map(({ path }) => (typeof path?.[0] === 'object' ? path[0].key : path?.[0]));
-  // A complaint about the whole object (a union of objects) may be about any of its params.
+  // An issue of the whole object (a union of objects) may be about any of its params.
   const names = failed.includes(undefined) ? Object.keys(input) : failed.map(String);
   const read = { ...input };
   let changed = false;
@@ -74,7 +76,7 @@ function readFailed(
       read[name] = JSON.parse(text);
       changed = true;
     } catch {
-      // It stays the string it is, and the schema's complaint stands.
+      // Not JSON: the text stays a string, and the schema's issue remains.
     }
   }
   return changed ? read : undefined;
@@ -82,7 +84,7 @@ function readFailed(
 
 const TOO_DEEP = `nested deeper than ${MAX_DEPTH} levels`;
 
-/** How deep a JSON text is nested. */
+/** Nesting depth of a JSON text. */
 function depthOf(text: string): number {
   let depth = 0;
   let deepest = 0;
@@ -122,7 +124,10 @@ function finish(
   return after(checkText(topic, schema, input, params, address), () => ({ params, address }));
 }
 
-/** Some schemas let pass what they do not declare. A subscriber's request leaves that out, so a publisher's has to. */
+/**
+ * Some schemas pass undeclared names through. A subscriber's request leaves them out, so the publisher's address must
+ * too.
+ */
 function dropUndeclared(schema: Schema, value: object, input: unknown): object {
   const names = paramNames(schema);
   if (names === undefined || typeof input !== 'object' || input === null) return value;
@@ -131,7 +136,7 @@ function dropUndeclared(schema: Schema, value: object, input: unknown): object {
   return passed ? Object.fromEntries(Object.entries(value).filter(([name]) => !isPassed(name))) : value;
 }
 
-/** A string stands bare in an address: so `5` is refused where the schema takes the string `"5"` too. */
+/** An address holds strings without quotes. So `5` is refused if the schema also accepts the string `"5"`. */
 function checkText(
   topic: string,
   schema: Schema,

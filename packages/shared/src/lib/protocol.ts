@@ -1,6 +1,6 @@
-/** The names and payloads of control frames, and the defaults both ends agree on. PROTOCOL.md says what they mean. */
+/** Names and payloads of control frames, and the defaults that both sides share. PROTOCOL.md defines their meaning. */
 
-/** Every event type that Linefeed sends of its own accord starts like this; no topic may. */
+/** Prefix of every event type that Linefeed itself sends. A topic name cannot start with it. */
 export const CONTROL_PREFIX = 'linefeed.';
 
 export const FRAME = {
@@ -20,30 +20,30 @@ export const PROTOCOL_VERSION = 1;
 /** First frame of every connection. */
 export interface Hello {
   readonly protocol: number;
-  /** 128 random bits: names this connection in control requests. */
+  /** 128 random bits: identifies this connection in control requests. */
   readonly connection: string;
-  /** The server breaks its silence at least this often; 0: it sends no pings and silence proves nothing. */
+  /** The server writes at least this often. 0: it sends no pings, so silence proves nothing. */
   readonly pingMs: number;
-  /** A client that has heard nothing for so long may take the connection for dead; 0: never. */
+  /** After so long without bytes, a client may assume that the connection is dead. 0: never. */
   readonly timeoutMs: number;
-  /** The connection ends, with `reconnect`, at 80 to 100 % of this; 0: no limit. */
+  /** The connection ends, with `reconnect`, at 80 to 100 % of this. 0: no limit. */
   readonly maxDurationMs: number;
 }
 
 /** A subscription is accepted. */
 export interface Subscribed {
-  /** As asked; of a stream its event name, because the params of a stream never appear in frames. */
+  /** As requested; for a stream its event name, because the params of a stream never appear in frames. */
   readonly address: string;
-  /** The event name its frames bear: route by this. */
+  /** The event name of its frames: route by this. */
   readonly event: string;
   readonly key?: string;
-  /** The control request that asked. */
+  /** The number of the control request that added it. */
   readonly n?: number;
-  /** Logged: the cursor behind which delivery of this address starts. */
+  /** Logged: delivery of this address starts after this cursor. */
   readonly cursor?: string;
-  /** Logged: where the log stood when this was accepted; events up to here are replayed ones. */
+  /** Logged: the end of the log at acceptance. Events up to here are replayed ones. */
   readonly tail?: string;
-  /** Logged: starts before the connection's cursor, in an order of its own until `caughtup`. */
+  /** Logged: starts before the connection's cursor. Its events have their own order until `caughtup`. */
   readonly rewind?: true;
 }
 
@@ -53,14 +53,14 @@ export interface CaughtUp {
   readonly address: string;
 }
 
-/** Why events cannot be replayed. */
+/** The reason why events cannot be replayed. */
 export type GapReason = 'trimmed' | 'epoch' | 'rollback' | 'unknown' | 'future';
 
-/** Events of this address were published behind `from` and can no longer be replayed; delivery goes on behind `to`. */
+/** Events of this address after `from` can no longer be replayed; delivery continues after `to`. */
 export interface Gap {
   /** The event name of the address. */
   readonly address: string;
-  /** The cursor that was asked for; empty where it could not be read. */
+  /** The requested cursor; empty if it could not be parsed. */
   readonly from: string;
   readonly to: string;
   readonly reason: GapReason;
@@ -68,19 +68,19 @@ export interface Gap {
 
 /** A subscription is refused, or its source failed. */
 export interface SubscriptionError {
-  /** As asked; of a stream its event name, or its topic where it got none. */
+  /** As requested; for a stream its event name, or its topic if it has no event name. */
   readonly address: string;
   readonly key?: string;
   readonly n?: number;
   readonly code: string;
   readonly message: string;
-  /** Whether asking again later can help. */
+  /** Whether a later retry can help. */
   readonly retryable: boolean;
-  /** What a source with words of its own for its failures says of this one. Any JSON. */
+  /** Details of the failure as the source gave them. Any JSON. */
   readonly detail?: unknown;
 }
 
-/** A stream finished, or (with `n`) a subscription was removed as asked. */
+/** A stream finished, or (with `n`) a subscription was removed as requested. */
 export interface End {
   /** The event name of the address. */
   readonly address: string;
@@ -88,7 +88,7 @@ export interface End {
   readonly n?: number;
 }
 
-/** Come back after `afterMs`; the server ends this response. */
+/** The server ends this response. The client must reconnect after `afterMs`. */
 export interface Reconnect {
   readonly afterMs: number;
   readonly reason: 'lifetime' | 'drain' | 'busy' | 'expired' | 'disconnected';
@@ -98,11 +98,11 @@ export interface Reconnect {
 export interface SubscriptionEntry {
   readonly address: string;
   /**
-   * Logged: `now`, `earliest` or a cursor. Stream: the `~…` part of the last id its frames bore.
-   * Absent: from the connection's cursor, or `now` where there is none.
+   * Logged: `now`, `earliest` or a cursor. Stream: the `~…` part of the last id of its frames. Absent: from the
+   * connection's cursor, or `now` if there is none.
    */
   readonly from?: string;
-  /** Names a stream on a connection with several subscriptions. */
+  /** Distinguishes a stream on a connection with several subscriptions. */
   readonly key?: string;
 }
 
@@ -112,10 +112,13 @@ export interface OpenRequest {
   readonly last_event_id?: string;
 }
 
-/** Body of `POST {path}` that changes an open connection; the answer is 202 and the outcomes come in-band. */
+/**
+ * Body of `POST {path}` that changes an open connection. The response is 202; the outcomes arrive as frames on the
+ * connection.
+ */
 export interface ControlRequest {
   readonly connection: string;
-  /** Counts the control requests of this connection from 1. */
+  /** Number of the control request on this connection, counted from 1. */
   readonly n: number;
   readonly add?: readonly SubscriptionEntry[];
   /** Event names. */
@@ -130,7 +133,7 @@ export interface Problem {
   readonly issues?: ReadonlyArray<{ readonly message: string; readonly path?: readonly string[] }>;
 }
 
-/** The code of a problem document as a header: the answer to HEAD has no body. */
+/** Response header with the code of a problem document. A HEAD response has no body for it. */
 export const CODE_HEADER = 'linefeed-code';
 
 export const MAX_ADDRESS_BYTES = 1024;

@@ -1,6 +1,6 @@
-/** What can be read off a schema of zod (4, mini) or valibot; of other libraries, nothing. */
+/** The kinds of value that a zod (4, mini) or valibot schema outputs. Other libraries expose no kinds. */
 
-/** What both libraries show of a schema, under names of which some mean the same. */
+/** Fields of a schema in both libraries. Some of these names mean the same. */
 interface Definition {
   readonly options?: readonly unknown[];
   readonly innerType?: unknown;
@@ -12,9 +12,9 @@ interface Definition {
 }
 
 /**
- * The kinds of value a schema may give out, as its library calls them. Sees through unions, `nullable`, `readonly`,
- * `lazy` and pipes; `optional` and `default` stand for themselves, and an
- * `optional` with a default is a `default`.
+ * The kinds of value that a schema may output, by the names its library uses. It looks into unions, `nullable`,
+ * `readonly`, `lazy` and pipes. `optional` and `default` are kinds of their own, and an `optional` with a default is a
+ * `default`.
  */
 export function* topKinds(schema: unknown, seen: Set<unknown> = new Set()): Generator<string> {
   if (typeof schema !== 'object' || schema === null || seen.has(schema)) return;

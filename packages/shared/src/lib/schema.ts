@@ -12,7 +12,9 @@ export type Validated<T> =
   | { readonly value: T; readonly issues?: undefined }
   | { readonly issues: readonly Issue[] };
 
-/** Runs a schema. A promise only where the schema itself is asynchronous, so that the usual publish stays in its tick. */
+/**
+ * Runs a schema. Returns a promise only if the schema is asynchronous, so a usual `publish` completes in its own tick.
+ */
 export function validate<S extends Schema>(
   schema: S,
   value: unknown,
@@ -29,14 +31,14 @@ export function isSchema(value: unknown): value is Schema {
   );
 }
 
-/** An issue's path as `at.0.name`, for messages; empty for the value itself. */
+/** An issue's path such as `at.0.name`, for messages; empty for the value itself. */
 export function issuePath(issue: Issue): string {
   return (issue.path ?? [])
     .map((part) => String(typeof part === 'object' && part !== null ? part.key : part))
     .join('.');
 }
 
-/** Issues as one line: `bid: expected number, at.0: …`. */
+/** Formats issues as one line: `bid: expected number, at.0: …`. */
 export function describeIssues(issues: readonly Issue[]): string {
   return issues
     .map((issue) => {

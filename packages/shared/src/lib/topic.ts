@@ -1,8 +1,8 @@
-/** What a topic is made of, and the two ways to write one. */
+/** The definition of a topic, and the two functions that create one. */
 import { checkOptions, invalidOption } from './options.ts';
 import { isSchema, type Schema } from './schema.ts';
 
-/** What a topic is made of; written by `topic()` and `stream()`. */
+/** The definition of a topic. `topic()` and `stream()` create it. */
 export interface TopicDefinition<
   Params extends Schema | undefined = Schema | undefined,
   Data extends Schema = Schema,
@@ -16,21 +16,21 @@ export interface TopicDefinition<
 
 export interface TopicOptions<Params extends Schema | undefined, Data extends Schema> {
   /**
-   * Schema of an object whose names it shows: what makes one address of this topic differ from another. No param takes both a
-   * value and its text (`5` and `"5"`). Default: no params.
+   * Object schema with declared names. Each value of the params is one address of this topic. No param may accept both
+   * a value and its text (`5` and `"5"`). Default: no params.
    */
   readonly params?: Params;
-  /** Schema of the payload. Its output must be what JSON carries unchanged. */
+  /** Schema of the payload. JSON must carry its output unchanged. */
   readonly data: Data;
   /**
-   * `all`: every event reaches every subscriber, for as long as the log holds it. `latest`: only the newest value of
-   * an address is held; a new subscriber gets it first, and one that fell behind skips what was superseded.
+   * `all`: every event reaches every subscriber, for as long as the log holds it. `latest`: the log holds only the
+   * newest value of an address. A new subscriber gets that value first, and a slow one skips superseded values.
    * Default: `all`.
    */
   readonly keep?: 'all' | 'latest';
 }
 
-/** `defineChannel` checks the values: there the name of the topic is known. */
+/** `defineChannel` checks the values, because it knows the name of the topic. */
 const OPTIONS = {
   params: 'any',
   data: 'any',
@@ -44,7 +44,7 @@ function checkTopicOptions(owner: string, options: unknown): void {
 }
 
 /**
- * A logged topic with params or a policy of its own; a topic without either is just its schema.
+ * A logged topic with params or a `keep` policy. A topic without either can be its bare schema.
  *
  * @throws LinefeedError `invalid_option` for an unknown option
  */
@@ -61,7 +61,7 @@ export function topic<Data extends Schema, Params extends Schema | undefined = u
 }
 
 /**
- * A topic that is a run of its own for each subscription: progress of a job, a generated answer.
+ * A topic whose source runs once for each subscription: progress of a job, a generated answer.
  *
  * @throws LinefeedError `invalid_option` for an unknown option
  */
@@ -69,12 +69,12 @@ export function stream<Data extends Schema, Params extends Schema | undefined = 
   options: Omit<TopicOptions<Params, Data>, 'keep'>,
 ): TopicDefinition<Params, Data, 'stream'> {
   checkTopicOptions('stream', options);
-  // From JavaScript a `keep` may come along; defineChannel refuses it by name instead of passing it over here.
+  // JavaScript can pass a `keep`. It is kept here, so that defineChannel rejects it by name.
   const { keep = 'all' } = options as TopicOptions<Params, Data>;
   return { kind: 'stream', params: options.params as Params, data: options.data, keep };
 }
 
-/** What `defineChannel` takes: by topic name, a schema or what `topic()` and `stream()` made of it. */
+/** The argument of `defineChannel`: by topic name, a schema or the result of `topic()` or `stream()`. */
 export type TopicMap = Readonly<Record<string, Schema | TopicDefinition>>;
 
 export type DataSchema<T> = T extends TopicDefinition ? T['data'] : T;
