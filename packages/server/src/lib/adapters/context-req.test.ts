@@ -12,7 +12,7 @@ import { board, createBench } from '../../../test-kit/feed-bench.ts';
 import { defineStream } from '../define-stream.ts';
 import { toNodeHandler, type NodeRequest, type NodeResponse } from './node.ts';
 
-/** A request as middleware for sessions leaves it. */
+/** A request with the session that middleware has added. */
 type WithSession = NodeRequest & { session: { user: string } };
 
 const leftOpen: Array<() => unknown> = [];
@@ -27,7 +27,7 @@ async function listen(server: Server | Http2Server): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** A feed after middleware that puts the header `user` into a session. */
+/** A feed after middleware that copies the header `user` to a session. */
 function createListener(
   seen: unknown[],
 ): (req: IncomingMessage | Http2ServerRequest, res: NodeResponse) => void {

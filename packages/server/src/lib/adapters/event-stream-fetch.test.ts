@@ -89,7 +89,7 @@ describe('eventStream', () => {
       { request: ask(), stallTimeoutMs: 50, onClose: ended.resolve },
     );
     expect(await ended.promise).toEqual({ reason: 'stalled' });
-    // The opening's 4 bytes take the place of the last whole one.
+    // The opening comment takes 4 bytes, so 63 whole items fit, and one more is taken.
     expect(produced).toBe(64);
     await expect(response.text()).rejects.toThrow('cut');
   });

@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { StreamEnd } from '../event-stream-options.ts';
 import { sendEventStream } from './node.ts';
 
-/** More on demand. */
+/** Number of cycles. An environment variable can set another one. */
 const CYCLES = Number(process.env['LINEFEED_CYCLES'] ?? 1_000);
 
 let server: Server | undefined;
@@ -30,7 +30,7 @@ async function ask(port: number): Promise<IncomingMessage> {
   return response;
 }
 
-/** Everything that a socket gets for some bytes, as text. */
+/** All text that a socket receives after it sent `text`. */
 async function exchange(port: number, text: string): Promise<string> {
   const socket: Socket = connect(port, '127.0.0.1');
   socket.write(text);
@@ -191,11 +191,11 @@ describe('sendEventStream', () => {
   it(`keeps heap and handles where they were over ${CYCLES} openings and leavings`, async () => {
     const script = fileURLToPath(new URL('../../../test-kit/churn.ts', import.meta.url));
     const run = promisify(execFile);
-    // In a process of its own: what watches for leaks here keeps every socket it saw.
+    // In a separate process: the leak detection of the test run retains every socket.
     const { stdout } = await run(process.execPath, ['--expose-gc', script, String(CYCLES)]);
     const left = JSON.parse(stdout) as { bytesPerCycle: number; handles: number };
     expect(left.handles).toBe(0);
-    // A response that is kept takes more than 5,000 bytes.
+    // A retained response takes more than 5,000 bytes.
     expect(left.bytesPerCycle).toBeLessThan(500);
   }, 60_000);
 });

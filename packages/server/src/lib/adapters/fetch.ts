@@ -1,4 +1,4 @@
-/** Fetch-style runtimes: `Request` in, `Response` out. */
+/** Adapter for fetch-style runtimes: `Request` in, `Response` out. */
 import { LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { EventStreamContent } from '../content.ts';
 import { answerEventStream } from '../event-stream.ts';
@@ -12,20 +12,20 @@ import {
 } from '../exchange.ts';
 import type { Outlet, OutletListener } from '../outlet.ts';
 
-/** Bytes that a response body takes in before it counts as full. */
+/** Bytes that a response body buffers before it counts as full. */
 const HIGH_WATER_BYTES = 64 * 1024;
 
 export interface FetchEventStreamOptions extends EventStreamOptions {
-  /** The request that this answers: its `Accept`, method, `Last-Event-ID`, and its client's leaving are looked at. */
+  /** The request to respond to. Its method, `Accept`, `Last-Event-ID` and abort signal are read. */
   readonly request: Request;
 }
 
 /**
- * Answers a request of a fetch-style runtime with an event stream. The head and an opening comment leave at once,
- * whatever the content takes to yield; errors that come later are frames.
+ * Responds to a request of a fetch-style runtime with an event stream. The head and an opening comment are sent
+ * immediately, however long the content takes to yield. Errors after that are sent as frames.
  *
- * @returns 406 where the request does not accept an event stream, 500 where a function given as content throws.
- * @throws LinefeedError `invalid_content`, `invalid_option`, `invalid_frame` for what could never be sent.
+ * @returns 406 if the request does not accept an event stream, 500 if a function given as content throws.
+ * @throws LinefeedError `invalid_content`, `invalid_option`, `invalid_frame` for content that could never be sent.
  */
 export function eventStream<T = unknown>(
   content: EventStreamContent<T>,
@@ -64,7 +64,7 @@ export function toIncomingRequest(request: Request): IncomingRequest {
   };
 }
 
-/** `signal`: aborts when the client leaves, in runtimes that do not cancel the body. */
+/** Some runtimes do not cancel the body when the client disconnects. There, `signal` aborts instead. */
 export function toResponse(answer: Answer, signal: AbortSignal | undefined): Response {
   const { status, body } = answer;
   const headers = new Headers();
@@ -82,7 +82,7 @@ class StreamOutlet implements Outlet {
   #listener: OutletListener | undefined;
   #closed = false;
   readonly #signal: AbortSignal | undefined;
-  // An error would be logged by servers as theirs, and there is nobody left to get it.
+  // End the body without an error: servers would log the error as their own, and no client is left to receive it.
   readonly #onAbort = (): void => this.end();
 
   constructor(signal: AbortSignal | undefined) {
@@ -148,7 +148,7 @@ const BODY_IS_GONE: BodyIsGone = {
     'Call feed.handle with a request whose body is unread, or make one of the text: new Request(request, { body: text }).',
 };
 
-/** The body of a request: first it may be read as text, then what is left of it is thrown away. */
+/** The body of a request. It can first be read as text; the rest of it is then discarded. */
 class RequestBody {
   readonly #request: Request;
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
@@ -169,10 +169,10 @@ class RequestBody {
     throw refusal('payload_too_large', `The body has more than ${maxBytes} bytes.`);
   }
 
-  /** Read, not cancelled at once: some runtimes cut the socket for that, and the answer is lost. */
+  /** Reads the rest before it cancels. Some runtimes cut the socket on an early cancel, and the response is lost. */
   async discard(maxBytes: number, startTimer: StartTimer): Promise<void> {
     const { body } = this.#request;
-    // A reader that is not ours reads on.
+    // A locked body has another reader, which keeps reading it.
     if (body === null || this.#isWhole || (this.#reader === undefined && body.locked)) return;
     const cancel = (): void => void this.#reader?.cancel().catch(() => undefined);
     const timer = startTimer(cancel);
@@ -180,7 +180,7 @@ class RequestBody {
       await this.#readUpTo(maxBytes, body, () => undefined);
       if (!this.#isWhole) cancel();
     } catch {
-      // The client left.
+      // The client disconnected.
     } finally {
       timer.clear();
     }

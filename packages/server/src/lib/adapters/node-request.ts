@@ -1,17 +1,19 @@
-/** A request of Node's http and http2 as the core takes it: its URL, its headers, and its body up to a bound. */
+/**
+ * Converts a request of Node's http and http2 to the core's form: its URL, its headers, and its body up to a limit.
+ */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { refusal } from '@linefeed/shared/wire';
 import type { BodyIsGone, IncomingRequest, StartTimer } from '../exchange.ts';
 
 export type NodeRequest = (IncomingMessage | Http2ServerRequest) & {
-  /** Express and Connect strip the mount path from `url` and keep the whole one here. */
+  /** Express and Connect strip the mount path from `url` and keep the whole target here. */
   readonly originalUrl?: string;
-  /** A body parser in front has read the body. */
+  /** Set by a body parser that ran earlier and read the body. */
   readonly body?: unknown;
 };
 
-/** `target`: its URL, or the whole one of Express and Connect. */
+/** `target`: the request's `url`, or the `originalUrl` of Express and Connect. */
 export function toIncomingRequest(req: NodeRequest, res: NodeResponse, target: string): IncomingRequest {
   const header = (name: string): string | undefined => readHeader(req, name);
   const host = header(':authority') ?? header('host') ?? 'localhost';
@@ -36,11 +38,11 @@ export function readHeader(req: NodeRequest, name: string): string | undefined {
 }
 
 function toUrl(target: string, origin: string): URL {
-  // A target such as //x is a path here, not a host.
+  // A target such as //x is a path here. A URL parser would take its start for a host.
   const path = target.startsWith('/') ? target.replace(/^\/+/, '/') : target;
   return (
     parseUrl(path, origin) ??
-    // Not localhost, which the option `hosts` may name.
+    // Do not fall back to localhost, because the option `hosts` may allow it.
     parseUrl(path, 'http://host.invalid') ??
     parseUrl(origin) ??
     new URL('http://host.invalid')
@@ -56,7 +58,7 @@ function parseUrl(text: string, base?: string): URL | undefined {
 function toHeaders(req: NodeRequest): Headers {
   const headers = new Headers();
   for (const [name, value] of Object.entries(req.headers)) {
-    // HTTP/2's pseudo-headers are no headers.
+    // HTTP/2 pseudo-headers are not headers.
     if (name.startsWith(':') || value === undefined) continue;
     for (const one of Array.isArray(value) ? value : [value]) headers.append(name, one);
   }
@@ -68,14 +70,15 @@ const BODY_IS_GONE: BodyIsGone = {
     'A framework or body parser did it. Mount the feed before it, or hand over what it parsed as req.body: Object.assign(req, { body }).',
 };
 
-/** Rejects with `payload_too_large`, and with `bad_request` where the client leaves before the end. */
+/** Rejects with `payload_too_large`, or with `bad_request` if the client disconnects before the end. */
 function readBody(req: NodeRequest, maxBytes: number): Promise<string | BodyIsGone> {
-  // A body parser that passed this type over leaves an empty object in `body`, and the body unread.
+  // A body parser that skipped this content type sets `body` to an empty object and leaves the stream unread. So
+  // `body` alone does not prove that the body was read.
   if (req.readableDidRead || (req.readableEnded && req.body !== undefined)) {
     return Promise.resolve().then(() => readParsed(req, maxBytes));
   }
   if (req.readableEnded) return Promise.resolve('');
-  // By hand: a `for await` that is left early destroys the socket, and with it the answer.
+  // Listeners instead of `for await`: leaving that loop early destroys the socket, and the response is lost.
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -92,17 +95,17 @@ function readBody(req: NodeRequest, maxBytes: number): Promise<string | BodyIsGo
     const onEnd = (): void => settle(() => resolve(Buffer.concat(chunks).toString('utf8')));
     const onClose = (): void =>
       settle(() => reject(refusal('bad_request', 'The client left before the end of its body.')));
-    // 'close' follows.
+    // 'close' follows every error.
     req.on('error', ignore);
     req.on('data', onData).on('end', onEnd).on('close', onClose);
     if (req.destroyed) onClose();
   });
 }
 
-/** What a body parser made of the body. */
+/** The text of a body that a body parser has already read. */
 function readParsed(req: NodeRequest, maxBytes: number): string | BodyIsGone {
   const { body } = req;
-  // JSON is no form: nothing of it is left in one.
+  // A form parser destroys the JSON text, so it cannot be restored.
   const isForm = /^(application\/x-www-form-urlencoded|multipart\/)/i.test(
     readHeader(req, 'content-type') ?? '',
   );
@@ -120,7 +123,7 @@ function tooLarge(maxBytes: number): Error {
   return refusal('payload_too_large', `The body has more than ${maxBytes} bytes.`);
 }
 
-/** Beyond its bounds the connection is cut, or over HTTP/2 the stream. */
+/** Past its bounds it cuts the connection, or over HTTP/2 the stream. */
 function discardBody(req: NodeRequest, res: NodeResponse, maxBytes: number, startTimer: StartTimer): void {
   if (req.complete || req.destroyed) return;
   if ('stream' in req && req.stream.endAfterHeaders) return;
@@ -134,10 +137,11 @@ function discardBody(req: NodeRequest, res: NodeResponse, maxBytes: number, star
     bytes += chunk.byteLength;
     if (bytes > maxBytes) cut();
   });
-  // The response may be an event stream. That of http2 emits `finish` only when both sides of its stream are closed.
+  // Start the time after the response, because it may be an event stream. An HTTP/2 response emits `finish` only when
+  // both sides of its stream are closed, so listen to the stream itself.
   const answer = 'stream' in req ? req.stream : res;
   answer.once('finish', () => {
-    // No limit counts what is half open.
+    // Cut a request that stays half open, because no connection limit counts it.
     if (req.readableEnded || req.destroyed) return;
     const timer = startTimer(cut);
     req.once('end', timer.clear).once('close', timer.clear);

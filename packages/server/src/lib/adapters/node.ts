@@ -1,4 +1,4 @@
-/** Node's http and http2 servers, and every framework that hands out their requests and responses. */
+/** Adapter for Node's http and http2 servers, and for every framework that exposes their requests and responses. */
 import type { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -13,19 +13,23 @@ import { rawSocketOf, turnNow, writeRaw } from './raw-writes.ts';
 
 export type { NodeRequest, NodeResponse };
 
-/** A request listener; with a third argument, Connect-style middleware that passes on what is not under its path. */
+/**
+ * A request listener. With a third argument it is Connect-style middleware: it calls `next` for requests outside its
+ * path.
+ */
 export type NodeHandler = (req: NodeRequest, res: NodeResponse, next?: (error?: unknown) => void) => void;
 
 export interface NodeOptions {
   /**
-   * Whether chunks go straight to the socket, past `ServerResponse`, which halves what the process spends on an event.
-   * Done only on HTTP/1.1, and never where `write` or `end` of the response are not Node's own (compressing middleware,
-   * instruments). `false` for what watches a response in other ways; the bytes on the wire are the same. Default true.
+   * Whether chunks are written directly to the socket, bypassing `ServerResponse`. This halves the CPU time of the
+   * process for an event. It applies only to HTTP/1.1, and never if `write` or `end` of the response are not Node's
+   * own (compressing middleware, instrumentation). Set it to `false` if other code observes the response in other
+   * ways. The bytes on the wire are the same. Default true.
    */
   readonly rawWrites?: boolean | undefined;
 }
 
-/** Serves a feed, or a stream that is an endpoint of its own, on `node:http`, `node:http2` or as Connect-style middleware. */
+/** Serves a feed, or a stream with its own endpoint, on `node:http`, `node:http2` or as Connect-style middleware. */
 export function toNodeHandler(answerer: Answerer, options: NodeOptions = {}): NodeHandler {
   if (typeof (answerer as Partial<Answerer> | null | undefined)?.['~answer'] !== 'function') {
     throw invalidOption('toNodeHandler takes a feed, or what defineStream returns.');
@@ -33,7 +37,7 @@ export function toNodeHandler(answerer: Answerer, options: NodeOptions = {}): No
   checkOptions('toNodeHandler', options, { rawWrites: 'boolean' });
   const { rawWrites = true } = options;
   return (req, res, next) => {
-    // Before anything is awaited: a client that leaves while it is being decided on must be noticed.
+    // Listen before the first await, so that a client that disconnects during the decision is noticed.
     const outlet = new NodeOutlet(res, rawWrites);
     answerNode(answerer, req, outlet, next).catch((error: unknown) => {
       if (next !== undefined) next(error);
@@ -44,10 +48,11 @@ export function toNodeHandler(answerer: Answerer, options: NodeOptions = {}): No
 }
 
 /**
- * Answers a request with an event stream, on Node's http and http2 servers and every framework on them. Headers that
- * are on the response stay; the head and an opening comment leave at once; errors that come later are frames.
+ * Responds to a request with an event stream, on Node's http and http2 servers and every framework on them. Headers
+ * already set on the response are kept. The head and an opening comment are sent immediately. Errors after that are
+ * sent as frames.
  *
- * @throws LinefeedError `invalid_content`, `invalid_option`, `invalid_frame` for what could never be sent.
+ * @throws LinefeedError `invalid_content`, `invalid_option`, `invalid_frame` for content that could never be sent.
  */
 export function sendEventStream<T = unknown>(
   req: NodeRequest,
@@ -96,13 +101,15 @@ async function answerNode(
     sendAnswer(toProblem(refusal('not_found', `There is nothing at ${req.url ?? '/'}.`)), outlet.res, outlet);
 }
 
-/** The parts that both kinds of response have. */
+/** The members that both kinds of response have. */
 type Head = Pick<
   ServerResponse,
   'setHeader' | 'appendHeader' | 'getHeader' | 'removeHeader' | 'end' | 'flushHeaders' | 'statusCode'
 >;
 
-/** Headers that are already on the response stay; ours win by name; `set-cookie` and `vary` accumulate. */
+/**
+ * Keeps headers already set on the response. Ours replace those of the same name; `set-cookie` and `vary` accumulate.
+ */
 function sendAnswer(answer: Answer, response: NodeResponse, outlet: NodeOutlet): void {
   const res = response as Head;
   if (outlet.closed) {
@@ -116,16 +123,16 @@ function sendAnswer(answer: Answer, response: NodeResponse, outlet: NodeOutlet):
     else res.setHeader(name, value);
   }
   if (typeof answer.body === 'function') {
-    // Middleware may have set one for the answer it expected.
+    // Middleware may have set a length for the response that it expected.
     res.removeHeader('content-length');
-    // Its first bytes take the head with them: one packet, one system call.
+    // The first bytes leave together with the head: one packet, one system call.
     answer.body(outlet);
     if (!response.headersSent) res.flushHeaders();
     outlet.headSent();
   } else res.end(answer.body);
 }
 
-/** What a response is to its writer; http2's compatibility layer keeps some of it on the stream. */
+/** The members of a response that the outlet uses. The compatibility layer of http2 has some of them on the stream. */
 interface Writable {
   write(bytes: Uint8Array): boolean;
   end(): void;
@@ -138,11 +145,11 @@ interface Writable {
     readonly writableHighWaterMark: number;
     readonly destroyed: boolean;
   };
-  /** Added by compressing middleware, which holds back what is not flushed. */
+  /** Added by compressing middleware, which buffers bytes until a flush. */
   flush?(): void;
 }
 
-/** Of a response that does not tell. */
+/** Used for a response without `writableHighWaterMark`. */
 const HIGH_WATER_BYTES = 16 * 1024;
 
 class NodeOutlet implements Outlet {
@@ -151,25 +158,28 @@ class NodeOutlet implements Outlet {
   #listener: OutletListener | undefined;
   #closed = false;
   #ended = false;
-  /** What `write` returned: middleware that compresses has a buffer of its own, which no property tells of. */
+  /**
+   * Set when `write` returned false, until 'drain'. Compressing middleware has its own buffer, which no property
+   * shows.
+   */
   #full = false;
-  /** Whether the response may still be found fit to be bypassed. */
+  /** Whether writes may still start to bypass the response. */
   #mayBypass: boolean;
   #socket: Socket | undefined;
   /** The turn of the last raw write. */
   #wroteIn = -1;
-  /** Whose drains are heard. */
+  /** The emitter with our 'drain' listener. */
   #draining: EventEmitter | undefined;
   #stopWaiting: (() => void) | undefined;
 
   constructor(res: NodeResponse, rawWrites: boolean) {
     this.res = res;
     this.#writable = res;
-    // http2's responses have streams, not sockets.
+    // HTTP/2 responses have streams instead of sockets.
     this.#mayBypass = rawWrites && !('stream' in res);
-    // The response, not the request: a request closes as soon as its body was read.
+    // 'close' of the response: a request already closes when its body has been read.
     res.on('close', () => this.#close());
-    // A reset arrives as an error on some versions; 'close' follows.
+    // Some versions emit an error for a reset; 'close' follows.
     res.on('error', ignore);
     const { stream, writableEnded } = this.#writable;
     if (res.destroyed || writableEnded === true || (stream ?? res.socket)?.destroyed === true)
@@ -183,11 +193,11 @@ class NodeOutlet implements Outlet {
   get roomBytes(): number {
     if (this.#closed || this.#ended || this.#full) return 0;
     const { writableHighWaterMark = HIGH_WATER_BYTES, writableLength = 0 } = this.#buffer;
-    // Only what `write` returns says that it is full.
+    // At least 1: the outlet is full only if `write` returned false.
     return Math.max(1, writableHighWaterMark - writableLength);
   }
 
-  /** What holds the bytes that wait. */
+  /** The object that holds the bytes not yet sent. */
   get #buffer(): Pick<Writable, 'writableLength' | 'writableHighWaterMark'> {
     return this.#socket ?? this.#writable.stream ?? this.#writable;
   }
@@ -197,14 +207,15 @@ class NodeOutlet implements Outlet {
   }
 
   write(bytes: Uint8Array): void {
-    // A chunk of no bytes would end the body.
+    // An empty chunk would end the body.
     if (this.#closed || this.#ended || bytes.byteLength === 0) return;
-    // Somebody else has ended it, and `close` follows: what came now would stand in front of the next response.
+    // Other code has ended the response, and `close` follows. A write now would precede the next response on the
+    // socket.
     if (this.#writable.writableEnded === true) return;
     if (this.#mayBypass) this.#tryBypass();
     const socket = this.#socket;
     if (socket !== undefined) {
-      // Ended by Node when the client closed its half: `close` follows, and a write would be an error of the server.
+      // Node ends the socket when the client closes its half. `close` follows, and a write would be a server error.
       if (socket.writableEnded) return;
       if (!writeRaw(socket, bytes, this.#wroteIn) && !this.#full) this.#waitForDrain(socket);
       this.#wroteIn = turnNow();
@@ -216,7 +227,7 @@ class NodeOutlet implements Outlet {
 
   end(last?: Uint8Array): void {
     if (this.#closed || this.#ended) return;
-    // The chunk that ends a body leaves with them: one system call.
+    // Send the last bytes and the chunk that ends the body together: one system call.
     const socket = last === undefined ? undefined : this.#socket;
     socket?.cork();
     if (last !== undefined) this.write(last);
@@ -228,7 +239,7 @@ class NodeOutlet implements Outlet {
   destroy(): void {
     this.#ended = true;
     this.#writable.destroy();
-    // http2's response has no socket to cut; its stream is.
+    // An HTTP/2 response has no socket to destroy, so destroy its stream.
     (this.res as { stream?: { destroy(): void } }).stream?.destroy();
   }
 
@@ -237,7 +248,10 @@ class NodeOutlet implements Outlet {
     if (this.#closed) listener.onClose();
   }
 
-  /** A connection may say nothing for long: what is known of its head now need not be kept. */
+  /**
+   * Tries the bypass as soon as the head is sent. Its check frees memory of the head, which an idle connection would
+   * keep.
+   */
   headSent(): void {
     if (this.#mayBypass && !this.#ended) this.#tryBypass();
   }
@@ -246,7 +260,7 @@ class NodeOutlet implements Outlet {
     const socket = rawSocketOf(this.res as ServerResponse);
     if (socket === 'later') return;
     this.#mayBypass = false;
-    // Full responses drain by themselves; what follows must not wait for two.
+    // Never bypass a full response: it drains by itself, and writes to the socket would then wait for two drains.
     if (socket !== 'never' && !this.#full) this.#socket = socket;
   }
 
@@ -259,9 +273,10 @@ class NodeOutlet implements Outlet {
       this.#full = false;
       this.#listener?.onDrain();
     };
-    // Not `once` each time: compressing middleware hands the listener to a stream of its own, from which it is not taken.
+    // With `once` for each wait, listeners would accumulate: compressing middleware attaches them to its own stream
+    // and never removes them.
     full.on('drain', onDrain);
-    // A socket outlives its responses.
+    // The socket outlives the response, so its listener must be removed.
     this.#stopWaiting = () => full.off('drain', onDrain);
   }
 

@@ -17,7 +17,7 @@ afterEach(async () => {
 type Parse = (req: NodeRequest) => unknown;
 type Parsing = (text: string, req: NodeRequest) => unknown;
 
-/** Reads the whole body, as a body parser, and hands on what `parse` makes of it. */
+/** Reads the whole body like a body parser, and sets `body` to the result of `parse`. */
 function reading(parse: Parsing): Parse {
   return async (req) => {
     let text = '';
@@ -44,7 +44,7 @@ async function read(status: number, text: string): Promise<Answered> {
   return status === 200 ? { status } : { status, ...JSON.parse(text) };
 }
 
-/** A feed on Node with `parse` before it. */
+/** A feed on Node, with `parse` run before it. */
 async function serve(parse: Parse) {
   const { feed, errors } = createBench({ maxRequestBytes: 1_000 });
   const handler = toNodeHandler(feed);

@@ -34,7 +34,7 @@ async function listen(listener: RequestListener): Promise<number> {
   return (server.address() as { port: number }).port;
 }
 
-/** Everything that a socket gets for some bytes. */
+/** All bytes that a socket receives after it sent `text`. */
 async function exchange(port: number, text: string): Promise<string> {
   const socket: Socket = connect(port, '127.0.0.1');
   socket.write(text);
@@ -46,7 +46,7 @@ async function exchange(port: number, text: string): Promise<string> {
     .replaceAll(/^Date: .*$/gm, 'Date: now');
 }
 
-/** What the server's socket was given, write by write. */
+/** The writes to the server's socket, one by one. */
 function watchWrites(socket: Socket): string[] {
   const writes: string[] = [];
   const { write } = socket;
@@ -59,7 +59,7 @@ function watchWrites(socket: Socket): string[] {
 
 const EVENTS = ['one', 'zwei – ü', 'x'.repeat(100_000), message('a\nb', { id: '4' })];
 
-/** The last of them. */
+/** The last event. */
 const LAST = /id: 4\ndata: a\ndata: b\n\n/;
 
 async function* inTurns(): AsyncGenerator {
@@ -155,7 +155,7 @@ describe('raw writes', () => {
   ])('leave the bytes on the wire as they are: %s', async (_what, text) => {
     const raw = await exchange(await listen((req, res) => send(req, res)), text);
     const plain = await exchange(await listen((req, res) => send(req, res, false)), text);
-    // Not `toBe(plain)`: a difference of 100,000 characters tells nobody anything.
+    // `toBe(plain)` would print a difference of 100,000 characters.
     expect(raw === plain).toBe(true);
     expect(LAST.test(raw)).toBe(!text.startsWith('HEAD'));
   });
@@ -184,7 +184,7 @@ describe('raw writes', () => {
     const asked: string[] = [];
     let opened: NodeResponse | undefined;
     const publish = (): void => {
-      // Too late to have a say in it.
+      // Too late to prevent the bypass.
       (opened as ServerResponse).write = () => asked.push('write') > 0;
       void feed.publish('news', 'late').then(() => feed.close());
     };
@@ -260,7 +260,7 @@ describe('raw writes', () => {
     const port = await listen((req, res) => {
       sockets.push(req.socket);
       listeners.push(req.socket.listenerCount('drain'));
-      // More than the socket takes at once: its drain is waited for.
+      // More than the socket takes at once, so the writer waits for its drain.
       sendEventStream(req, res, ['x'.repeat(4_000_000), 'last']);
     });
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -282,7 +282,7 @@ describe('raw writes', () => {
     });
     const asked = request({ port, agent: false }).end();
     const [response] = (await once(asked, 'response')) as [IncomingMessage];
-    // Until the source stands still: the kernel's buffers are full, and Node's.
+    // Poll until the source makes no progress: the buffers of Node and of the kernel are full.
     let seen = -1;
     await expect
       .poll(
@@ -338,7 +338,7 @@ describe('raw writes', () => {
           status: 200,
           headers: [],
           body: (outlet) => {
-            // Still on its way when the half is closed: Node has ended the socket, and cannot close it yet.
+            // Still being sent when the client closes its half: Node has ended the socket, but cannot close it yet.
             outlet.write(Buffer.alloc(8_000_000));
             socketOf.promise.then(async (ended) => {
               await once(ended, 'end');
@@ -350,7 +350,7 @@ describe('raw writes', () => {
     });
     const socketOf = Promise.withResolvers<Socket>();
     const port = await listen((req, res) => {
-      // Of a request that was read to its end, Node ends the socket instead of destroying it.
+      // If a request was read to its end, Node ends the socket instead of destroying it.
       req.resume();
       res.on('close', () => closed.resolve());
       handler(req, res);
@@ -380,7 +380,7 @@ describe('a response that somebody else has ended', () => {
       async function* events() {
         yield 'one';
         await new Promise((resolve) => setImmediate(resolve));
-        // As a middleware that guards against long requests does.
+        // Like middleware that limits the time of a request.
         res.end();
         yield 'two';
         yield 'three';
@@ -403,7 +403,7 @@ describe('a response that somebody else has ended', () => {
     const port = await listen((req, res) => {
       async function* events() {
         yield 'one';
-        // Bytes wait, fewer than would say that the socket is full.
+        // Some bytes are buffered, but fewer than make the socket full.
         while (req.socket.writableLength === 0) {
           yield 'x'.repeat(8_000);
           await new Promise((resolve) => setImmediate(resolve));

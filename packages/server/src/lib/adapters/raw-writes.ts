@@ -1,8 +1,11 @@
-/** Writes chunks of a chunked response straight to its socket: shared bytes are framed once, and what one turn says leaves together. */
+/**
+ * Writes chunks of a chunked response directly to its socket. Shared bytes are framed once, and the writes of one turn
+ * leave together.
+ */
 import { OutgoingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** What this file knows of a response beyond its public face; where one of them is absent, the response is left alone. */
+/** Internals of a response that this file reads. If one is missing, the response is not bypassed. */
 interface Internals {
   readonly chunkedEncoding?: boolean;
   readonly _send?: unknown;
@@ -13,13 +16,14 @@ interface Internals {
 
 const STATUS_LINE = /^HTTP\/1\.1 /;
 
-// As they are when this module is loaded: who patches them later, or a response, is seen.
+// Captured at module load, so that later patches of the prototype or of a response are detected.
 const own = OutgoingMessage.prototype as OutgoingMessage & Internals;
 const { write, end, _send: send } = own;
 
 /**
- * The socket to which chunks of this response may be written without it; `later`: not yet, as its turn has not come (a
- * pipelined request) or its head is not out; `never`: somebody else has a say in its bytes, or they are not in chunks.
+ * Returns the socket to which chunks of this response can be written directly. `later`: not yet, because an earlier
+ * pipelined response is pending or the head is not sent. `never`: other code handles its bytes, or they are not
+ * chunked.
  */
 export function rawSocketOf(res: ServerResponse): Socket | 'later' | 'never' {
   const { _send, _header, _headerSent, _hasBody, chunkedEncoding } = res as Internals;
@@ -28,19 +32,18 @@ export function rawSocketOf(res: ServerResponse): Socket | 'later' | 'never' {
   if (chunkedEncoding !== true || _hasBody !== true) return 'never';
   const { socket } = res;
   if (socket === null || socket.destroyed || _headerSent !== true) return 'later';
-  // Looked at as much for its side effect: Node keeps the head as the 25 pieces it was put together from, 800 bytes of
-  // them, until somebody looks into it.
+  // This check also saves memory. Node keeps the head as its 25 parts, 800 bytes of them, until the string is read.
   if (!STATUS_LINE.test(_header ?? '')) return 'never';
-  // Something waits in the response itself, which would be overtaken.
+  // Bytes buffered in the response itself would be overtaken.
   if (res.writableLength !== socket.writableLength) return 'later';
   return socket;
 }
 
-// Turns: until Node has worked through what is ready to run. -------------------------------------------------------------
+// Turns: one turn lasts until the next process.nextTick. -----------------------------------------------------------------
 
 let turn = 0;
 let turnEnds = false;
-/** Sockets that got a second write in this turn: that one and the later ones leave as one system call. */
+/** Sockets with a second write in this turn. That write and later ones leave in one system call. */
 const corked: Socket[] = [];
 
 function endTurn(): void {
@@ -52,15 +55,15 @@ function endTurn(): void {
 }
 
 /**
- * Writes bytes as one chunk. As `socket.write` does, `false` says that a drain is to be waited for. `wroteIn` is the
- * turn of the socket's last write.
+ * Writes bytes as one chunk. Like `socket.write`, it returns `false` if the caller must wait for 'drain'. `wroteIn` is
+ * the turn of the socket's last write.
  */
 export function writeRaw(socket: Socket, bytes: Uint8Array, wroteIn: number): boolean {
   if (!turnEnds) {
     turnEnds = true;
     process.nextTick(endTurn);
   }
-  // The first write of a turn leaves at once, as most turns have only that one.
+  // The first write of a turn leaves immediately, because most turns have only one.
   if (wroteIn === turn && socket.writableCorked === 0) {
     socket.cork();
     corked.push(socket);
@@ -68,7 +71,7 @@ export function writeRaw(socket: Socket, bytes: Uint8Array, wroteIn: number): bo
   return socket.write(toChunk(bytes));
 }
 
-/** The present turn. */
+/** The current turn. */
 export function turnNow(): number {
   return turn;
 }
@@ -76,7 +79,10 @@ export function turnNow(): number {
 // Chunks -----------------------------------------------------------------------------------------------------------------
 
 const CR_LF_BYTES = 2;
-/** So many different pieces are remembered in a turn: connections that get the same come one after the other, mostly. */
+/**
+ * Number of different byte arrays cached in a turn. Connections that get the same bytes are mostly written one after
+ * another.
+ */
 const REMEMBERED = 8;
 
 let framed: Array<{ readonly bytes: Uint8Array; readonly chunk: Buffer }> = [];
@@ -84,7 +90,7 @@ let oldest = 0;
 let lastBytes: Uint8Array | undefined;
 let lastChunk: Buffer | undefined;
 
-/** The bytes as one chunk (RFC 9112 §7.1); the same chunk for the same bytes. */
+/** The bytes as one chunk (RFC 9112 §7.1). The same bytes give the same chunk. */
 function toChunk(bytes: Uint8Array): Buffer {
   if (bytes === lastBytes) return lastChunk!;
   lastChunk = framed.find((entry) => entry.bytes === bytes)?.chunk;
@@ -107,7 +113,7 @@ function forgetChunks(): void {
 function frameChunk(bytes: Uint8Array): Buffer {
   const head = `${bytes.byteLength.toString(16)}\r\n`;
   const length = head.length + bytes.byteLength + CR_LF_BYTES;
-  // Node's pool serves what is small: a buffer of its own costs a microsecond, and its collection.
+  // Small buffers come from Node's pool. A separate buffer costs a microsecond, and its garbage collection.
   const chunk = Buffer.allocUnsafe(length);
   chunk.write(head, 'latin1');
   chunk.set(bytes, head.length);

@@ -23,7 +23,7 @@ afterEach(() => {
   for (const close of leftOpen.splice(0)) close();
 });
 
-/** A feed that lets in who says `user: ann`, and notes whom it was asked for. */
+/** A feed that accepts only requests with `user: ann`, and records the calls of `context`. */
 function createGuarded(): { feed: Feed<typeof board>; asked: string[] } {
   const asked: string[] = [];
   const feed = createFeed(
@@ -114,7 +114,7 @@ describe('the body of a POST over HTTP/1.1', () => {
     socket.on('drain', send);
     send();
     if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
-    // What a socket holds on its way is beyond anybody's count.
+    // The kernel buffers of the socket take an unknown number of bytes.
     expect(socket.bytesWritten).toBeLessThan(64 * 1024 * 1024);
   });
 });
@@ -126,7 +126,7 @@ describe('a body that does not end', () => {
     after: (ms, call) => systemClock.after(Math.min(ms, TIMEOUT_MS), call),
   };
 
-  /** A feed that waits so long, and a bench for what it says. */
+  /** A feed whose timeouts are TIMEOUT_MS. */
   function createImpatient(): Feed<typeof board> {
     const feed = createFeed(
       { ...board },
@@ -162,7 +162,7 @@ describe('a body that does not end', () => {
     stream.on('error', () => undefined);
     const [answer] = (await once(stream, 'response')) as [{ ':status': number }];
     let text = '';
-    // Not iterated: that fails where the other side is closed early.
+    // Iteration would fail, because the other side is closed early.
     stream.on('data', (chunk) => (text += String(chunk)));
     await once(stream, 'end');
     expect([answer[':status'], JSON.parse(text)]).toMatchObject([status, { status }]);
