@@ -1,4 +1,4 @@
-/** Positions of one address in a SQLite log, fetched in growing steps: of most addresses a page takes few. */
+/** Positions of one address in a SQLite log, fetched in growing batches: a page takes only few from most addresses. */
 import type { StatementSync } from 'node:sqlite';
 import type { Run } from './merge.ts';
 import type { AddressRow } from './sqlite-schema.ts';
@@ -11,7 +11,7 @@ export class AddressRun implements Run {
   #step: number;
   #fetched: number[];
   #index = -1;
-  /** Nothing is left behind what was fetched. */
+  /** No position follows the fetched ones. */
   #whole = false;
 
   constructor(positions: StatementSync, row: AddressRow, from: number, step: number) {
@@ -39,7 +39,8 @@ export class AddressRun implements Run {
     this.#whole = rows.length < this.#step;
     this.#step *= 4;
     const positions = rows.map(({ position }) => position);
-    // Where both kinds are held, the topic's `keep` was changed: a value supersedes what came before, so it is the first.
+    // An address has both kinds if the topic's `keep` was changed. A value supersedes earlier events, so it is the
+    // first.
     if (latest > from) positions.unshift(latest);
     return positions;
   }

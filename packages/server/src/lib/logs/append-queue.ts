@@ -1,4 +1,4 @@
-/** Appends that wait to be written: in order, many in one transaction, tried again while another process writes. */
+/** FIFO queue of pending appends. It batches many into one transaction, and retries while another process writes. */
 import { MessageChannel } from 'node:worker_threads';
 import type { Clock } from '../clock.ts';
 import type { Appended, LogEntry } from '../log.ts';
@@ -18,24 +18,24 @@ interface Waiting extends WaitingAppend {
 
 export interface AppendQueueOptions {
   readonly clock: Clock;
-  /** Gathers what a whole turn of the event loop appends, for where a transaction waits for the disk. */
+  /** Collects the appends of a whole event-loop turn into one batch, for logs whose transactions wait for the disk. */
   readonly gather: boolean;
-  /** Writes all or throws. Gives for each append its outcome or what to reject it with. */
+  /** Writes all or throws. Returns for each append its outcome, or the error to reject it with. */
   write(batch: readonly WaitingAppend[]): Array<Appended | Error>;
-  /** Whether another process writes at the moment. */
+  /** Whether the error means that another process is writing. */
   isLocked(error: unknown): boolean;
-  /** What to reject a batch with that could not be written. */
+  /** The error for each append of a batch that could not be written. */
   toFailure(error: unknown): unknown;
-  /** What to refuse an append with when `MAX_WAITING` entries or `MAX_WAITING_BYTES` wait. */
+  /** The error for an append that exceeds `MAX_WAITING` entries or `MAX_WAITING_BYTES`. */
   toRefusal(what: string): Error;
 }
 
-/** Time between two attempts to write what waits when the log is closed. */
+/** Delay between two attempts to write the queue when the log is closed. */
 const DRAIN_RETRY_MS = 20;
-/** Entries, and code units of them, that may wait to be written; an append beyond is refused. */
+/** Limits of the queue, in entries and UTF-16 code units. An append past a limit is refused. */
 const MAX_WAITING = 10_000;
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
-/** Entries and code units of one transaction: what the event loop stands still for. */
+/** Limits of one transaction, in entries and code units. A transaction blocks the event loop. */
 const BATCH_ENTRIES = 500;
 const BATCH_BYTES = 1024 * 1024;
 
@@ -71,7 +71,7 @@ export class AppendQueue {
     });
   }
 
-  /** Writes everything. */
+  /** Writes the whole queue. */
   async drain(): Promise<void> {
     for (this.#flush(); this.#waiting.length > 0; this.#flush()) {
       await new Promise<void>((resolve) => void this.#options.clock.after(DRAIN_RETRY_MS, resolve));
@@ -150,7 +150,7 @@ function bytesOf({ entries, key }: WaitingAppend): number {
   return entries.reduce((sum, entry) => sum + sizeOf(entry, key), 0);
 }
 
-/** Keeps the process alive, which a timer of the clock does not: an append that waits is not to be lost by leaving. */
+/** Keeps the process alive while an append waits. Clock timers do not, and a process exit would lose the append. */
 function holdProcess(): () => void {
   const { port1 } = new MessageChannel();
   port1.on('message', () => undefined);

@@ -1,14 +1,19 @@
-/** What every log of this package shares: how much it holds, and how it names its numbering. */
+/** Shared by all logs of this package: the bounds of a log, and the random epoch of its numbering. */
 import { checkOptions, LinefeedError, type OptionTypes } from '@linefeed/shared/wire';
 import type { Clock } from '../clock.ts';
 
-/** How much a log holds. The oldest events go first. Values of `keep: 'latest'` are counted apart from all others. */
+/**
+ * Bounds of a log. It evicts the oldest events first. Values of `keep: 'latest'` are counted separately from all
+ * others.
+ */
 export interface LogBounds {
-  /** Most events held. Default 10,000. */
+  /** Maximum number of events held. Default 10,000. */
   readonly maxEvents?: number | undefined;
-  /** Longest an event is held, in milliseconds. Default 3,600,000 (1 h). Values of `keep: 'latest'` do not age. */
+  /** Maximum age of an event, in milliseconds. Default 3,600,000 (1 h). Values of `keep: 'latest'` do not age. */
   readonly maxAgeMs?: number | undefined;
-  /** Most bytes of payload, address and idempotency key held, in UTF-16 code units. Default 67,108,864 (64 MiB). */
+  /**
+   * Maximum size of payloads, addresses and idempotency keys held, in UTF-16 code units. Default 67,108,864 (64 MiB).
+   */
   readonly maxBytes?: number | undefined;
 }
 
@@ -18,7 +23,7 @@ export const DEFAULT_BOUNDS: Required<{ [K in keyof LogBounds]: number }> = {
   maxBytes: 64 * 1024 * 1024,
 };
 
-/** Watermarks kept for addresses of which nothing is held any more; the rest share one. */
+/** Limit of watermarks kept for addresses without held events. All other addresses share one watermark. */
 export const MAX_WATERMARKS = 10_000;
 
 /** Option types that every log shares. */
@@ -50,7 +55,7 @@ export function resolveBounds(bounds: LogBounds): typeof DEFAULT_BOUNDS {
   return resolved;
 }
 
-/** What an event counts for against `maxBytes`. */
+/** The size of an event that counts against `maxBytes`. */
 export function sizeOf(
   { address, data }: { readonly address: string; readonly data: string },
   idempotencyKey = '',
@@ -58,7 +63,7 @@ export function sizeOf(
   return address.length + data.length + idempotencyKey.length;
 }
 
-/** 98 random bits in `[0-9a-z]`. */
+/** An epoch of 98 random bits, in `[0-9a-z]`. */
 export function randomEpoch(clock: Clock): string {
   let epoch = '';
   while (epoch.length < 19) {

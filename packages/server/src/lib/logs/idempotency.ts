@@ -1,8 +1,8 @@
-/** What an idempotency key may be used for, and what is said when it was used for something else. */
+/** Validation of idempotency keys, and the error for a key that was used with another payload. */
 import { LinefeedError } from '@linefeed/shared/wire';
 import type { AppendOptions, LogEntry } from '../log.ts';
 
-/** Most bytes of a key, as UTF-8: it is kept as long as its event. */
+/** Maximum size of a key in bytes of UTF-8. A key is kept as long as its event. */
 const MAX_KEY_BYTES = 256;
 
 /** @throws LinefeedError `invalid_option`: a key is a short text, and names one event at one address. */

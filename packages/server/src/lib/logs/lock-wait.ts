@@ -1,7 +1,7 @@
-/** When to try again while another process holds the file: waits that grow, within a bound. */
+/** Retry while another process holds the file: exponential back-off, up to a time limit. */
 import type { Clock } from '../clock.ts';
 
-/** An operation fails when the file stays locked for so long. */
+/** An operation fails if the file stays locked for this long. */
 const LOCK_TIMEOUT_MS = 5_000;
 const FIRST_WAIT_MS = 1;
 const LONGEST_WAIT_MS = 16;
@@ -15,7 +15,9 @@ export class LockWait {
     this.#clock = clock;
   }
 
-  /** Milliseconds until the next attempt; `undefined`: the time is over, and the next call starts a new wait. */
+  /**
+   * Milliseconds until the next attempt. `undefined`: the time limit is reached, and the next call starts a new wait.
+   */
   next(): number | undefined {
     const now = this.#clock.now();
     this.#since ??= now;
@@ -34,7 +36,7 @@ export class LockWait {
   }
 }
 
-/** For work that found the file locked just now: waits, and tries again until the time is over. */
+/** Retries work that just found the file locked: waits first, then tries again until the time limit. */
 export async function retryLocked<T>(
   clock: Clock,
   isLocked: (error: unknown) => boolean,

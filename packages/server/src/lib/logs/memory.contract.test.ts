@@ -16,7 +16,7 @@ for (const { name, run } of contract) {
   test(name, async () => expect(await run()).toBeUndefined());
 }
 
-/** As a log over a network: it is asked now and answers later. */
+/** Behaves like a log over a network: its answers come later. */
 const asynchronous = logContract(
   (setup) => {
     const log = new ScriptedLog(setup);

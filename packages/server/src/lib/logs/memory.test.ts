@@ -77,7 +77,7 @@ test('every reader gets the same object of an event', () => {
 test('forgets addresses beyond its limit, the oldest first', () => {
   const log = open({ maxEvents: 1 });
   for (let n = 0; n < MAX_WATERMARKS + 3; n += 1) void log.append([entry(`a${n}`, n)]);
-  // Positions count from 1: two addresses are forgotten, of one something is held.
+  // Positions count from 1. Two addresses are forgotten, and one has a held event.
   expect(read(log, ['a2'], '2').evictedThrough).toEqual(new Map([['a2', '3']]));
   expect(read(log, ['a0', 'never'], '1').evictedThrough).toEqual(
     new Map([
@@ -95,7 +95,7 @@ test('what superseded values leave behind does not grow', () => {
   void log.append([entry('first', 0, 'latest')]);
   for (let n = 0; n < values; n += 1) void log.append([entry(`p${n % 3}`, n, 'latest')]);
   expect(read(log, ['first', 'p0', 'p1', 'p2']).events).toHaveLength(4);
-  // A value and its entry in a queue take some 200 bytes.
+  // A value and its queue entry take about 200 bytes.
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(values * 100);
 });
 
@@ -108,7 +108,7 @@ test('a reader of one address does not pay for what others append', () => {
     expect(read(log, ['quiet'], n.toString(36), 100).events).toHaveLength(100);
   }
   const done = performance.now();
-  // Some 100 and 30 ms on the machine this was written on; looking at every event would take minutes.
+  // About 100 and 30 ms on the machine of the author. A scan of every event would take minutes.
   expect(appended - started).toBeLessThan(2_000);
   expect(done - appended).toBeLessThan(2_000);
 });

@@ -1,4 +1,4 @@
-/** A log in this process's memory: no setup, gone with the process. */
+/** A log in the memory of this process. It needs no setup, and is lost when the process ends. */
 import { BEGINNING, comparePositions, type Position } from '@linefeed/shared/wire';
 import { systemClock, type Clock } from '../clock.ts';
 import type {
@@ -36,21 +36,21 @@ interface Held extends LogEvent {
   readonly keep: 'all' | 'latest';
   readonly appendedAt: number;
   readonly idempotencyKey: string | undefined;
-  /** Superseded or evicted; it stays in its queues until it comes to their heads. */
+  /** Superseded or evicted. It stays in its queues until it reaches their heads. */
   gone: boolean;
 }
 
-/** What is held of one address. */
+/** The held events of one address. */
 interface Shelf {
   readonly events: Queue;
-  /** Position of the newest event ever appended there. */
+  /** Position of the newest event ever appended to this address. */
   last: Position;
   /** Newest evicted position. */
   evictedThrough: Position;
 }
 
 /**
- * A bounded log in memory. Every start is a new epoch, so that cursors of an earlier process become a gap.
+ * A bounded log in memory. Every start has a new epoch, so that cursors of an earlier process cause a gap.
  *
  * @throws LinefeedError `invalid_option` for a bound that is not a positive number.
  */
@@ -62,13 +62,16 @@ class MemoryLog implements Log {
   readonly epoch: string;
   readonly #clock: Clock;
   readonly #bounds: Required<{ [K in keyof LogBounds]: number }>;
-  /** Addresses of which something is held. */
+  /** Addresses with held events. */
   readonly #shelves = new Map<string, Shelf>();
-  /** Newest evicted position of addresses of which nothing is held; insertion order is age. */
+  /** Newest evicted position of each address without held events. Insertion order is age. */
   readonly #watermarks = new Map<string, Position>();
-  /** Stands for every address that is in neither map. */
+  /** Watermark of every address that is in neither map. */
   #forgottenThrough: Position = BEGINNING;
-  /** Held events of `keep: 'all'` in order, and those of `latest`: a burst of the first must not evict the second. */
+  /**
+   * Held events of `keep: 'all'` and of `latest`, each in order. Two queues: a burst of the first must not evict the
+   * second.
+   */
   readonly #queues = { all: new Queue(), latest: new Queue() };
   readonly #keys = new Map<string, Held>();
   readonly #tailers = new Tailers();
@@ -125,14 +128,14 @@ class MemoryLog implements Log {
     if (held.keep === 'latest') {
       for (let older = shelf.events.head; older !== undefined; older = shelf.events.head)
         this.#drop(shelf, older);
-      // Whatever went before, the newest value is here: nothing is missing.
+      // The newest value is held, so no earlier eviction leaves anything missing.
       shelf.evictedThrough = BEGINNING;
     }
     shelf.events.push(held);
     shelf.last = held.position;
   }
 
-  /** The watermark moves to the shelf: what was evicted stays evicted when something new comes. */
+  /** Moves the watermark to the new shelf, so that events evicted earlier stay marked as evicted. */
   #openShelf(address: string): Shelf {
     const evictedThrough = this.#watermarks.get(address) ?? this.#forgottenThrough;
     const shelf: Shelf = { events: new Queue(), last: evictedThrough, evictedThrough };
@@ -141,7 +144,7 @@ class MemoryLog implements Log {
     return shelf;
   }
 
-  /** Where an address without shelf last stood: unknown once anything was forgotten. */
+  /** Last position of an address without a shelf. Unknown once any address was forgotten. */
   #lastOf(address: string): Position | undefined {
     return this.#watermarks.get(address) ?? (this.#forgottenThrough === BEGINNING ? BEGINNING : undefined);
   }
@@ -213,7 +216,10 @@ class MemoryLog implements Log {
   }
 }
 
-/** A queue whose items may leave from anywhere: they are only counted out, and skipped when they come to the head. */
+/**
+ * A queue whose items can be removed anywhere. A removed item is only uncounted, and is skipped when it reaches the
+ * head.
+ */
 class Queue {
   #items: Held[] = [];
   #first = 0;
@@ -228,11 +234,11 @@ class Queue {
     this.#items.push(held);
     this.count += 1;
     this.#bytes += sizeOf(held, held.idempotencyKey);
-    // Superseded values pile up between those that stay, where the head never comes to them.
+    // Superseded values accumulate between held ones, where they never reach the head.
     if (this.#items.length > 16 && this.#items.length > 4 * this.count) this.#compact();
   }
 
-  /** Counts out an item that is gone. */
+  /** Uncounts an item that is gone. */
   release(held: Held): void {
     this.count -= 1;
     this.#bytes -= sizeOf(held, held.idempotencyKey);
@@ -244,7 +250,7 @@ class Queue {
     return this.count > maxEvents || (this.#bytes > maxBytes && this.count > 0);
   }
 
-  /** From the first event behind a sequence number on. */
+  /** A run that starts at the first event after a sequence number. */
   runBehind(sequence: number): QueueRun {
     let low = this.#first;
     let high = this.#items.length;
@@ -262,7 +268,7 @@ class Queue {
   }
 }
 
-/** Goes through a queue that does not change meanwhile. */
+/** Iterates over a queue that does not change meanwhile. */
 class QueueRun implements Run {
   head = Infinity;
   readonly #items: readonly Held[];

@@ -1,14 +1,14 @@
-/** Merges the events of many addresses into position order, looking at no more of each than is taken. */
+/** K-way merge of the events of many addresses in position order. It reads no more of a run than it takes. */
 
 /** The events of one address, oldest first. */
 export interface Run {
-  /** Position of the next event; `Infinity`: there is none. */
+  /** Position of the next event. `Infinity`: the run has ended. */
   head: number;
   /** Takes the event at the head. */
   take(): void;
 }
 
-/** Takes events in order, over all runs, for as long as `accept` says so. */
+/** Takes events of all runs in order, while `accept` returns true. */
 export function mergeRuns<R extends Run>(runs: readonly R[], accept: (run: R) => boolean): void {
   const heap = runs.filter(({ head }) => head !== Infinity);
   for (let index = (heap.length >>> 1) - 1; index >= 0; index -= 1) sift(heap, index);
@@ -24,7 +24,7 @@ export function mergeRuns<R extends Run>(runs: readonly R[], accept: (run: R) =>
   }
 }
 
-/** Moves a run down a binary heap until none below it has an earlier head. */
+/** Moves a run down the binary heap until no run below it has an earlier head. */
 function sift(heap: Run[], start: number): void {
   let index = start;
   for (;;) {

@@ -1,7 +1,7 @@
-/** Events that were read or appended not long ago, so that all readers of one event share one object and its frame. */
+/** Cache of recently read or appended events, so that all readers of an event share one object and its frame. */
 import type { LogEvent } from '../log.ts';
 
-/** Most events and code units of payload kept. */
+/** Limits of the cache: events, and code units of payload. */
 const MAX_EVENTS = 4096;
 const MAX_BYTES = 8 * 1024 * 1024;
 
@@ -25,7 +25,7 @@ export class RecentEvents {
     return this.#events.get(position);
   }
 
-  /** An event larger than the whole is not kept. */
+  /** An event larger than the whole cache is not kept. */
   add(position: number, event: LogEvent): void {
     if (this.#events.has(position) || event.data.length > this.#maxBytes) return;
     this.#events.set(position, event);

@@ -1,4 +1,4 @@
-/** What SQLite throws, as errors that name the file and say what to do. */
+/** Converts SQLite's errors to errors that name the file and a remedy. */
 import { LinefeedError } from '@linefeed/shared/wire';
 
 const SQLITE = {
@@ -18,27 +18,27 @@ export function isBusy(error: unknown): boolean {
   return code === SQLITE.busy || code === SQLITE.locked;
 }
 
-/** Failed to write, sync, sync the directory, cut, or make the shared memory larger. */
+/** Extended codes: failed to write, sync, sync the directory, truncate, or grow the shared memory. */
 const WRITE_FAILURES = [3, 4, 5, 6, 19];
 
-/** Whether only writing fails: what is there can be read on. */
+/** Whether only writes fail, so that the existing events can still be read. */
 export function isUnwritable(error: unknown): boolean {
   const code = sqliteCode(error);
   if (code === SQLITE.io) return WRITE_FAILURES.includes((error as { errcode: number }).errcode >> 8);
   return isBusy(error) || code === SQLITE.readonly || code === SQLITE.full;
 }
 
-/** The primary code of SQLite; extended ones carry more in their upper bits. */
+/** SQLite's primary code. Extended codes have more information in their upper bits. */
 function sqliteCode(error: unknown): number | undefined {
   const code = (error as { errcode?: unknown } | null)?.errcode;
   return typeof code === 'number' ? code & 0xff : undefined;
 }
 
-/** What SQLite threw, with the path, and with what to do. */
+/** Adds the path and a remedy to an error of SQLite. */
 export function toLogError(error: unknown, path: string, doing: 'opened' | 'read' | 'written'): unknown {
   const code = sqliteCode(error);
   if (code === undefined) return error;
-  // Its own statements do not fail as such unless a table or a column is missing.
+  // The log's own statements do not fail with this code unless a table or a column is missing.
   if (code === SQLITE.corrupt || code === SQLITE.notADatabase || code === SQLITE.error)
     return damaged(path, (error as Error).message, error);
   const busy = isBusy(error);
@@ -60,7 +60,7 @@ export function damaged(path: string, found: string, cause?: unknown): LinefeedE
   );
 }
 
-/** Why a log cannot be used. */
+/** The error of a log that cannot be used. */
 export function failure(message: string, cause?: unknown): LinefeedError {
   return new LinefeedError('log_failed', message, cause === undefined ? {} : { cause });
 }

@@ -1,4 +1,7 @@
-/** Opens the file of a SQLite log: makes a new one, refuses what is none, starts anew where its end may be lost. */
+/**
+ * Opens the file of a SQLite log. It creates a missing one, rejects a foreign one, and starts a new epoch if the
+ * newest events may be lost.
+ */
 import { accessSync, closeSync, constants, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { dirname } from 'node:path';
@@ -10,29 +13,29 @@ import { APPLICATION_ID, FORMAT, prepareStatements, SCHEMA } from './sqlite-sche
 
 const MAGIC = 'SQLite format 3\0';
 
-/** The start of a process waits for another one that holds the file: 5 s at most. */
+/** A starting process waits up to 5 s for another one that holds the file. */
 const OPEN_ATTEMPTS = 250;
 const OPEN_RETRY_MS = 20;
-/** Size of the write-ahead log at which SQLite brings it into the file, which waits for the disk. */
+/** Size of the write-ahead log at which SQLite writes it back to the file (checkpoint), which waits for the disk. */
 const JOURNAL_BYTES = 16 * 1024 * 1024;
 
 export interface FileOptions {
-  /** Absolute. */
+  /** Absolute path. */
   readonly path: string;
   readonly synchronous: 'normal' | 'full';
   readonly clock: Clock;
-  /** Identity of this run of the operating system. */
+  /** Identifies the current boot of the operating system. */
   readonly bootId: string;
 }
 
 export interface OpenFile {
   readonly db: DatabaseSync;
-  /** Tells whether the path still names this file. */
+  /** Shows whether the path still names this file. */
   readonly inode: bigint;
 }
 
 /**
- * Opens the file when a process starts: blocks the event loop while another process holds it.
+ * Opens the file at process start. Blocks the event loop while another process holds it.
  *
  * @throws LinefeedError `log_failed`, naming the path and what was found there.
  */
@@ -49,24 +52,24 @@ export function openFile(options: FileOptions): OpenFile {
 }
 
 /**
- * Opens the file without waiting for a lock, now or later.
+ * Opens the file without waiting for a lock, now or in later statements.
  *
- * @throws what SQLite throws where another process holds the file; else LinefeedError `log_failed`.
+ * @throws the error of SQLite if another process holds the file; else LinefeedError `log_failed`.
  */
 export function tryOpenFile(options: FileOptions): OpenFile {
   const { path } = options;
   checkDirectory(path);
   checkMagic(path);
-  // The end of what the last run of the system wrote may be missing, unless the last process closed the file.
+  // After a system crash the newest writes may be missing, unless the last process had closed the file.
   const unclean = fileSize(`${path}-wal`) > 0;
-  // Taken before the file is opened: one that is replaced meanwhile is then noticed by the next check.
+  // Read before the file is opened, so that the next check detects a file replaced in between.
   const inode = inodeOf(path);
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path);
     db.exec('PRAGMA busy_timeout = 0');
     if (checkIdentity(db, path)) {
-      // A file that is held is noticed before all of it is read.
+      // Detects a held file before the whole file is read.
       db.exec('BEGIN IMMEDIATE; ROLLBACK');
       checkSound(db, path);
     }
@@ -82,30 +85,33 @@ export function tryOpenFile(options: FileOptions): OpenFile {
   }
 }
 
-/** `undefined`: there is no file of this name. */
+/** Returns `undefined` if there is no file at the path. */
 export function inodeOf(path: string): bigint | undefined {
   return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
 }
 
-/** A new epoch in the same file: cursors of the old one may name events that are lost. Within a transaction. */
+/**
+ * Starts a new epoch in the same file, because cursors of the old one may name lost events. Call it within a
+ * transaction.
+ */
 export function beginAnew(db: DatabaseSync, epoch: string): void {
   db.prepare(
     `UPDATE meta SET parent = epoch, epoch = ?, evicted = sequence, forgotten = sequence, events = 0, bytes = 0, idle = 0`,
   ).run(epoch);
-  // What was held may have been seen under the old epoch: in the new one it would come a second time.
+  // Readers may have seen the held events in the old epoch. In the new epoch they would get them a second time.
   db.exec(
     `DELETE FROM event; DELETE FROM address WHERE latest = 0; UPDATE address SET held = 0, evicted = 0, last = NULL`,
   );
 }
 
-/** An epoch that is not the one before, whatever chance says. */
+/** A random epoch that differs from the previous one. */
 export function otherEpoch(clock: Clock, before: string): string {
   let epoch = randomEpoch(clock);
   while (epoch === before) epoch = randomEpoch(clock);
   return epoch;
 }
 
-/** Identity of this run of the operating system. */
+/** Identifies the current boot of the operating system. */
 export function currentBootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
@@ -142,7 +148,7 @@ function checkDirectory(path: string): void {
   }
 }
 
-/** Before SQLite sees it: a foreign file stays as it is, to the byte. */
+/** Runs before SQLite opens the file, so that a foreign file stays unchanged to the byte. */
 function checkMagic(path: string): void {
   if (fileSize(path) === 0) return;
   const bytes = Buffer.alloc(MAGIC.length);
@@ -160,12 +166,12 @@ function checkMagic(path: string): void {
   );
 }
 
-/** In one statement: between two, another process may make the log. */
+/** One statement: between two, another process may create the log. */
 const IDENTITY = `
   SELECT application_id AS id, user_version AS format, (SELECT count(*) FROM sqlite_schema) AS tables
   FROM pragma_application_id, pragma_user_version`;
 
-/** Whether there is a log already. */
+/** Whether the file already contains a log. */
 function checkIdentity(db: DatabaseSync, path: string): boolean {
   const { id, format, tables } = db.prepare(IDENTITY).get() as Record<string, number>;
   if (id === 0 && tables === 0 && format === 0) return false;
@@ -185,11 +191,11 @@ function checkIdentity(db: DatabaseSync, path: string): boolean {
 function checkSound(db: DatabaseSync, path: string): void {
   const found = String(db.prepare('PRAGMA quick_check(1)').get()!['quick_check']);
   if (found !== 'ok') throw damaged(path, found);
-  // Tells of a table or column that is missing, before anything is written.
+  // Preparing the statements finds a missing table or column before anything is written.
   prepareStatements(db);
 }
 
-/** Makes what is missing, in one transaction: of two processes that come first together, one does it. */
+/** Creates what is missing in one transaction, so that only one of two concurrent first processes does it. */
 function prepare(
   db: DatabaseSync,
   { path, synchronous, clock, bootId }: FileOptions,
@@ -201,7 +207,7 @@ function prepare(
       `The log ${path} cannot be shared by processes: its file system does not let SQLite keep a write-ahead log (journal mode ${mode}); use a local disk.`,
     );
   }
-  // Written through, or a crash could take back the note of who wrote here.
+  // With less than FULL, a crash could revert the note of the mode and boot of the last writer.
   db.exec('PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
   try {
     if (!checkIdentity(db, path)) {
@@ -216,7 +222,8 @@ function prepare(
     const [writtenThrough, boot] = readBootNote(String(meta['boot']));
     const lost = !writtenThrough && unclean && !isSameBoot(boot, bootId);
     if (lost) beginAnew(db, otherEpoch(clock, String(meta['epoch'])));
-    // Two processes of one run: as soon as one of them does not write through, the end may be lost.
+    // If any process since boot used synchronous=normal, the newest commits may be lost in a crash; record the weaker
+    // mode.
     const through = synchronous === 'full' && (writtenThrough || !isSameBoot(boot, bootId));
     db.prepare('UPDATE meta SET boot = ?').run(bootNote(through ? 'full' : 'normal', bootId));
     db.exec('COMMIT');

@@ -1,4 +1,4 @@
-/** The file of a SQLite log as a process has it open: notices when another one took its place, and when events grew old. */
+/** The open file of a SQLite log. It detects a replaced file, and events past their maximum age. */
 import { LinefeedError } from '@linefeed/shared/wire';
 import type { Clock } from '../clock.ts';
 import type { DEFAULT_BOUNDS } from './bounds.ts';
@@ -6,10 +6,10 @@ import { isBusy, isUnwritable } from './sqlite-errors.ts';
 import { inodeOf, openFile, tryOpenFile, type FileOptions } from './sqlite-file.ts';
 import { SqliteStore } from './sqlite-store.ts';
 
-/** How often to look whether the file is still the one that was opened, and whether something has grown too old. */
+/** Interval of the checks for a replaced file and for events past their maximum age. */
 export const CHECK_MS = 1_000;
 
-/** A file that took the place of another is opened as soon as no other process holds it: waits between attempts. */
+/** Delays between attempts to open a replaced file while another process holds it. */
 const REOPEN_FIRST_MS = 15;
 const REOPEN_LONGEST_MS = 240;
 
@@ -45,11 +45,11 @@ export class SqliteHandle {
   }
 
   /**
-   * Opens the file that stands at the path now, if it is another one: nobody else sees what is written to a file that
-   * was moved away. Does not wait for a lock.
+   * Opens the file at the path if it is not the open one: no other process sees writes to a file that was moved away.
+   * Does not wait for a lock.
    *
-   * @returns whether the file is another one since this call.
-   * @throws what SQLite throws where another process holds the new file; LinefeedError `log_failed` where there is none.
+   * @returns whether this call opened another file.
+   * @throws the error of SQLite if another process holds the new file; LinefeedError `log_failed` if there is no file.
    */
   check(): boolean {
     const now = this.#clock.now();
@@ -84,7 +84,7 @@ export class SqliteHandle {
     }
   }
 
-  /** Whether it is time to look for what is too old; asking starts the time anew. */
+  /** Whether the check of ages is due. Returning true starts the next interval. */
   isAgeDue(): boolean {
     const now = this.#clock.now();
     if (now < this.#checkAgeAt) return false;
@@ -92,7 +92,7 @@ export class SqliteHandle {
     return true;
   }
 
-  /** Evicts what is too old, where it is time. */
+  /** Evicts events past their maximum age, if the check is due. */
   evictStale(): void {
     const store = this.#store;
     if (!this.isAgeDue() || !store.isStale()) return;
@@ -103,7 +103,7 @@ export class SqliteHandle {
         store.save(meta);
       });
     } catch (error) {
-      // Who writes now evicts too. On a full disk, or one that takes nothing, what is there is still worth reading.
+      // Another process that writes evicts too. On a full or read-only disk, the existing events can still be read.
       if (!isUnwritable(error)) throw error;
     }
   }

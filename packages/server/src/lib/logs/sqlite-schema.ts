@@ -56,7 +56,7 @@ export const SCHEMA: string = `
   PRAGMA user_version = ${FORMAT};
 `;
 
-/** The one row that says how the log stands. */
+/** The only row of `meta`: the epoch, the last position and the counters of the log. */
 export interface Meta {
   readonly epoch: string;
   readonly parent: string | null;
@@ -125,8 +125,8 @@ const STATEMENTS = {
   positions: 'SELECT position FROM event WHERE address = ? AND position > ? ORDER BY position LIMIT ?',
   event: 'SELECT prev, data FROM event WHERE position = ?',
   latest: 'SELECT NULL AS prev, data FROM latest WHERE position = ?',
-  // Both halves are in order already, so that rows are merged one by one and no more is read than is taken.
-  // Plain placeholders: Node 22.13 cannot bind numbered ones by place.
+  // Both halves are already sorted, so SQLite merges them row by row and reads no more than the limit takes.
+  // Plain placeholders: Node 22.13 cannot bind numbered ones by position.
   tail: `
     SELECT position, (SELECT name FROM address WHERE id = event.address) AS address, prev, data
     FROM event WHERE position > ?

@@ -1,4 +1,4 @@
-/** What a SQLite log does within one transaction: append, evict, read a page, read the tail. */
+/** Operations of a SQLite log within one transaction: append, evict, read a page, read the tail. */
 import type { DatabaseSync } from 'node:sqlite';
 import { BEGINNING, comparePositions, type Position } from '@linefeed/shared/wire';
 import type { Clock } from '../clock.ts';
@@ -18,18 +18,18 @@ import {
   type Statements,
 } from './sqlite-schema.ts';
 
-/** Rows looked at by one step of an eviction. */
+/** Rows that one step of an eviction reads. */
 const EVICT_ROWS = 64;
-/** Positions of one address looked at by the first step of a page; each further step takes four times as many. */
+/** Positions that the first step of a page reads for one address. Each further step reads four times as many. */
 const RUN_POSITIONS = 8;
-/** A longer list of forgotten addresses is cut by so many at once. */
+/** When the list of forgettable addresses exceeds its limit, so many more are removed at once. */
 const FORGET_ADDRESSES = MAX_WATERMARKS / 10;
 
 export class SqliteStore {
   readonly db: DatabaseSync;
   readonly #bounds: typeof DEFAULT_BOUNDS;
   readonly #clock: Clock;
-  /** Of the tail, and of what is replayed: a long replay must not push out what everybody reads. */
+  /** Separate caches for the tail and for replays: a long replay must not evict the events that all readers share. */
   readonly #recent = { tail: new RecentEvents(), replay: new RecentEvents() };
   readonly #sql: Statements;
 
@@ -48,7 +48,7 @@ export class SqliteStore {
       this.#sql.commit.run();
       return result;
     } catch (error) {
-      // Some failures of SQLite have ended the transaction already.
+      // After some failures SQLite has already ended the transaction, and a rollback throws.
       try {
         this.#sql.rollback.run();
       } catch {}
@@ -60,7 +60,7 @@ export class SqliteStore {
     return { ...(this.#sql.meta.get() as unknown as Meta) };
   }
 
-  /** Changes when another connection has changed the file. */
+  /** Changes if another connection has changed the file. */
   version(): number {
     return Number(this.#sql.version.get()!['data_version']);
   }
@@ -76,7 +76,7 @@ export class SqliteStore {
 
   // Appending ---------------------------------------------------------------------------------------------------------
 
-  /** The earlier append with this key. @throws LinefeedError `idempotency_conflict` */
+  /** Returns the earlier append with this key. @throws LinefeedError `idempotency_conflict` */
   findDuplicate({ epoch }: Meta, { address, data }: LogEntry, key: string): Appended | undefined {
     const row = this.#addressOf(address);
     if (row === undefined) return undefined;
@@ -115,7 +115,7 @@ export class SqliteStore {
   }
 
   #addAddress(meta: Meta, name: string): AddressRow {
-    // Once any address was forgotten, this may be one of them.
+    // Once any address was forgotten, this may be one of them, so its last position is unknown.
     const last = meta.forgotten === 0 ? 0 : null;
     const id = Number(this.#sql.insertAddress.run(name, last, meta.forgotten).lastInsertRowid);
     meta.idle += 1;
@@ -129,7 +129,7 @@ export class SqliteStore {
       meta.latest_bytes -= old.bytes;
     }
     if (row.held === 0) return;
-    // The topic was `keep: 'all'` before.
+    // The topic had `keep: 'all'` before.
     const { bytes } = this.#sql.sizeOfAddress.get(row.id) as unknown as { bytes: number };
     this.#sql.deleteOfAddress.run(row.id);
     meta.events -= row.held;
@@ -141,24 +141,24 @@ export class SqliteStore {
     this.#sql.saveMeta.run(sequence, evicted, forgotten, events, bytes, latest_events, latest_bytes, idle);
   }
 
-  /** For whoever follows the tail or reads near it. */
+  /** Caches events for readers at or near the tail. */
   remember(events: readonly LogEvent[]): void {
     for (const event of events) this.#recent.tail.add(toNumber(event.position), event);
   }
 
   // Evicting ----------------------------------------------------------------------------------------------------------
 
-  /** Whether something is older than it may get. */
+  /** Whether the oldest event is past the maximum age. */
   isStale(): boolean {
     const oldest = this.#sql.oldest.get() as unknown as { appended_at: number } | undefined;
     return oldest !== undefined && oldest.appended_at < this.#clock.wallNow() - this.#bounds.maxAgeMs;
   }
 
-  /** Keeps the bounds; `aged`: those of age too, which a little later does as well. */
+  /** Evicts down to the bounds. `aged`: by age too, which tolerates a delay. */
   evict(meta: Meta, aged: boolean): void {
     const { maxEvents, maxBytes, maxAgeMs } = this.#bounds;
     const cutoff = aged ? this.#clock.wallNow() - maxAgeMs : -Infinity;
-    // One step for many appends: each step rewrites pages of the file that an append leaves alone.
+    // One eviction serves many appends, because each one rewrites file pages that an append does not touch.
     const isFull = meta.events > maxEvents || meta.bytes > maxBytes;
     const events = isFull ? maxEvents - Math.min(EVICT_ROWS, Math.floor(maxEvents / 16)) : maxEvents;
     const bytes = isFull ? maxBytes * (1 - 1 / 64) : maxBytes;
@@ -256,7 +256,7 @@ export class SqliteStore {
     return { epoch: meta.epoch, events, through, evictedThrough };
   }
 
-  /** The same object for every reader, for as long as it is remembered. */
+  /** Returns the same object to every reader while it is cached. */
   #eventAt(position: number, address: string): LogEvent {
     const known = this.#recent.tail.get(position) ?? this.#recent.replay.get(position);
     if (known !== undefined) return known;
@@ -266,7 +266,7 @@ export class SqliteStore {
     return event;
   }
 
-  /** What was appended behind `after`, at all addresses. */
+  /** The events after `after`, of all addresses. */
   readTail(after: number, limit: number, maxBytes: number): LogEvent[] {
     const events: LogEvent[] = [];
     let bytes = 0;
@@ -299,7 +299,7 @@ export function toPosition(sequence: number): Position {
   return sequence === 0 ? BEGINNING : sequence.toString(36);
 }
 
-/** A position may come from outside: beyond what is exact, it stands behind everything. */
+/** A position may be untrusted input. A number too large to be exact becomes the largest one, past every event. */
 export function toNumber(position: Position): number {
   return Math.min(parseInt(position, 36), Number.MAX_SAFE_INTEGER);
 }

@@ -35,7 +35,7 @@ const PRELUDE = `
   const append = (n) => log.append([{ address: name, data: String(n), keep: 'all' }]);
 `;
 
-/** Appends 1, 2, 3, …, saying each when it is committed; without a count until it is killed. */
+/** Appends 1, 2, 3, … and prints each after its commit. It stops at `count`, or when it is killed. */
 const WRITER = `${PRELUDE}
   for (let n = 1; n <= Number(count); n += 1) {
     const { position } = await append(n);
@@ -44,7 +44,7 @@ const WRITER = `${PRELUDE}
   await log.close();
 `;
 
-/** Tells what it sees of the tail. */
+/** Prints the events of the tail. */
 const TAILER = `${PRELUDE}
   const tail = log.tail({
     onEvents: (events) => events.forEach(({ address, data, position, prev }) => say({ address, data, position, prev })),
@@ -92,7 +92,7 @@ function start(code: string, ...args: (string | number)[]): Child {
 
 type Told = Pick<LogEvent, 'address' | 'data' | 'position' | 'prev'>;
 
-/** Every event once, in position order, each naming the one before it at its address. */
+/** Expects every event once, in position order, each with the position of the previous event of its address. */
 function expectUnbroken(told: readonly Told[]): void {
   const last = new Map<string, Told>();
   let position = BEGINNING;
@@ -144,7 +144,7 @@ test('kill -9 of a writer loses nothing that it had committed, and the others go
   expectUnbroken(eventsOf(tailer));
   const told = eventsOf(tailer).filter(({ address }) => address === 'a');
   const said = killed.lines.map((line) => (line as [number, string])[1]);
-  // It may have been killed between committing and saying so.
+  // The kill may have come between the commit and the print.
   expect(told.map(({ position }) => position).slice(0, said.length)).toEqual(said);
   const db = new DatabaseSync(path);
   expect(db.prepare('PRAGMA integrity_check').all()).toEqual([{ integrity_check: 'ok' }]);
@@ -192,7 +192,7 @@ test('an append that waits for the file keeps its process alive', async () => {
   expect(writer.lines).toEqual(['appended']);
 });
 
-/** Holds a log's file until it is killed. */
+/** Holds the lock of a log's file until it is killed. */
 const HOLDER = `
   import { DatabaseSync } from 'node:sqlite';
   const db = new DatabaseSync(process.argv[1]);
@@ -225,7 +225,7 @@ test('a server goes on while another process holds the file that took the place 
       onError: () => undefined,
     });
   });
-  // The log looks for another file once a second.
+  // The log checks for a replaced file once a second.
   await new Promise((resolve) => setTimeout(resolve, 1_500));
   const append = log.append([{ address: 'a', data: '"later"', keep: 'all' }]);
   await new Promise((resolve) => setTimeout(resolve, 500));
@@ -233,7 +233,7 @@ test('a server goes on while another process holds the file that took the place 
   holder.process.kill('SIGKILL');
   await reset;
   await append;
-  // In nanoseconds. A wait for the lock would last as long as it is held.
+  // In nanoseconds. A blocking wait would last as long as the lock is held.
   expect(delay.max).toBeLessThan(1_000 * 1e6);
   expect([resets, log.epoch]).toEqual([['epoch'], other.epoch]);
   await log.close?.();

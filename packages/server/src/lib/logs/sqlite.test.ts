@@ -65,7 +65,7 @@ function follow(log: Log) {
   return { ...told, close: tail.close };
 }
 
-/** Everything that SQLite keeps of a log, at this moment. */
+/** Copies all files that SQLite keeps of a log. */
 function copyFiles(from: string, to: string): void {
   for (const suffix of ['', '-wal', '-shm'])
     if (existsSync(from + suffix)) copyFileSync(from + suffix, to + suffix);
@@ -348,7 +348,7 @@ describe('a file that changes underneath', () => {
 });
 
 describe('a replaced file that another process holds', () => {
-  /** Follows a log of one event, then puts an older copy of the file in its place, held by another connection. */
+  /** Follows a log of one event. Then it replaces the file with an older copy that another connection holds. */
   async function replace(log: Log): Promise<DatabaseSync> {
     await log.append([entry('a', 'both')]);
     const copy = join(directory, 'copy.db');
@@ -415,7 +415,7 @@ describe('a replaced file that another process holds', () => {
         return real.call(this, kind, work) as never;
       });
       await clock.advance(1_000);
-      // Another history goes as far as the old one, and further.
+      // Another history reaches the position of the old one, and goes past it.
       const insert = `INSERT INTO event (position, address, appended_at, bytes, data) VALUES (?, 1, 0, 1, '"x"')`;
       for (const position of [2, 3]) holder.prepare(insert).run(position);
       holder.exec('UPDATE meta SET sequence = 3');
@@ -527,7 +527,7 @@ describe('following', () => {
     prepare.mockRestore();
     await log.append([entry('a', 1)]);
     const told = follow(log);
-    // Whatever SQLite would write from here on, it refuses.
+    // From here on SQLite refuses every write.
     connection.exec('PRAGMA query_only = ON');
     await clock.advance(62_000);
     expect(values(read(log, ['a']).events)).toEqual([1]);
@@ -544,7 +544,7 @@ describe('following', () => {
   test('its journal is 16 MiB at most again behind a burst', async () => {
     const log = open();
     await log.append([entry('a', 0)]);
-    // A reader of an old state keeps SQLite from writing the journal back.
+    // A reader of an old snapshot prevents the checkpoint of the journal.
     const reader = new DatabaseSync(path);
     reader.exec('BEGIN; SELECT count(*) FROM event');
     reader.prepare('SELECT count(*) FROM event').get();
@@ -583,7 +583,7 @@ describe('appending', () => {
     holder.exec('BEGIN IMMEDIATE');
     const done: number[] = [];
     const started = systemClock.now();
-    // More than one transaction takes.
+    // More than one transaction can take.
     const appends = Array.from({ length: 1_200 }, async (_, n) => {
       await log.append([entry('a', n)]);
       done.push(n);
@@ -711,7 +711,7 @@ describe('appending', () => {
       after = page.through;
     }
     expect(count).toBe(10_000);
-    // Some 0.5 s and 0.3 s on the machine this was written on.
+    // About 0.5 s and 0.3 s on the machine of the author.
     expect(appended).toBeLessThan(10_000);
     expect(performance.now() - started).toBeLessThan(10_000);
   });

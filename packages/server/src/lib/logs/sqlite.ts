@@ -1,4 +1,4 @@
-/** A log in a SQLite file: survives restarts, shared by the processes of one machine. */
+/** A log in a SQLite file. It survives restarts, and the processes of one machine can share it. */
 import { resolve as resolvePath } from 'node:path';
 import { LinefeedError, refusal, type Position } from '@linefeed/shared/wire';
 import { systemClock, type Clock, type Timer } from '../clock.ts';
@@ -24,15 +24,15 @@ import { toNumber, toPosition, type SqliteStore } from './sqlite-store.ts';
 import { Tailers } from './tailers.ts';
 
 export interface SqliteLogOptions extends LogBounds {
-  /** The file; its directory must exist. SQLite keeps `<path>-wal` and `<path>-shm` beside it. */
+  /** The path of the file; its directory must exist. SQLite keeps `<path>-wal` and `<path>-shm` beside it. */
   readonly path: string;
   /**
-   * What a stop of the operating system (power, kernel) may cost. `normal`, the default: the newest appends, which is
-   * noticed and begins a new epoch. `full`: nothing; every append waits for the disk. The end of a process, `kill -9`
-   * included, costs nothing either way.
+   * Durability after a stop of the operating system (power, kernel). `normal`, the default: the newest appends may be
+   * lost; the log detects this and starts a new epoch. `full`: nothing is lost; every append waits for the disk. The
+   * end of a process, `kill -9` included, loses nothing in either mode.
    */
   readonly synchronous?: 'normal' | 'full' | undefined;
-  /** How often to look for what other processes appended. Milliseconds; default 15. */
+  /** Interval of the poll for appends of other processes. Milliseconds; default 15. */
   readonly pollMs?: number | undefined;
   /** @internal */
   readonly clock?: Clock | undefined;
@@ -48,14 +48,15 @@ const SQLITE_OPTIONS = {
   bootId: 'hidden',
 } satisfies Partial<Record<keyof SqliteLogOptions, string>>;
 const DEFAULT_POLL_MS = 15;
-/** Events and code units of one read of the tail: what the event loop stands still for. */
+/** Limits of one read of the tail, in events and code units. The read blocks the event loop. */
 const TURN_EVENTS = 500;
 const TURN_BYTES = 1024 * 1024;
 
 /**
  * A bounded log in a SQLite file, by `node:sqlite`. Several processes of one machine may open one file.
  *
- * @throws LinefeedError `invalid_option`; `log_failed` where the file cannot be opened, is damaged or is something else.
+ * @throws LinefeedError `invalid_option`; `log_failed` if the file cannot be opened, is damaged or contains something
+ * else.
  */
 export function sqliteLog(options: SqliteLogOptions): Log {
   return new SqliteLog(options);
@@ -68,13 +69,13 @@ class SqliteLog implements Log {
   readonly #tailers = new Tailers();
   readonly #queue: AppendQueue;
   #epoch = '';
-  /** Everything up to here was told to those who follow the tail. */
+  /** The tail listeners have every event up to this position. */
   #position = 0;
   #version = -1;
   #catchUpScheduled = false;
   #poll: Timer | undefined;
   #failing = false;
-  /** The file is another one than before, and its numbering was not compared yet: it may be an older copy. */
+  /** The file was replaced, and its numbering is not compared yet: it may be an older copy. */
   #replaced = false;
   #closing: Promise<void> | undefined;
   #closed = false;
@@ -136,7 +137,7 @@ class SqliteLog implements Log {
       const meta = store.meta();
       if (this.#isRenumbered(meta)) return undefined;
       const before = meta.sequence;
-      // A key is forgotten together with its event, so what is too old goes first.
+      // Evict old events first: a key is forgotten together with its event.
       const keyed = batch.some(({ key }) => key !== undefined);
       if ((keyed || this.#handle.isAgeDue()) && store.isStale()) store.evict(meta, true);
       const events: LogEvent[] = [];
@@ -161,7 +162,7 @@ class SqliteLog implements Log {
       this.#position = after;
       return this.#tailers.events(events, toPosition(after));
     }
-    // What is committed must not look failed: the next look tells what cannot be told now.
+    // A failure here must not reject the committed append. The next poll delivers the events.
     this.#version = -1;
     this.#look();
   }
@@ -177,7 +178,7 @@ class SqliteLog implements Log {
         const duplicate = this.#store.findDuplicate(meta, entries[0]!, key);
         if (duplicate !== undefined) return duplicate;
       } catch (error) {
-        // A conflict is this caller's alone; whatever else fails, fails the transaction.
+        // A conflict rejects only this append. Any other error fails the transaction.
         if (LinefeedError.is(error)) return error;
         throw error;
       }
@@ -199,7 +200,7 @@ class SqliteLog implements Log {
     });
   }
 
-  /** Works at once; where another process holds the file, again later, without blocking the event loop. */
+  /** Runs `work` immediately. If another process holds the file, it retries later without blocking the event loop. */
   #untilFree<T>(work: () => T): T | Promise<T> {
     try {
       return work();
@@ -242,7 +243,7 @@ class SqliteLog implements Log {
 
   tail(listener: TailListener): { readonly position: Position; close(): void } {
     this.#checkOpen();
-    // Nobody was told of anything since the last one left.
+    // Without listeners nothing polled, so catch up first.
     if (this.#tailers.size === 0) this.#catchUpIfFree();
     const { position, close } = this.#tailers.add(listener, toPosition(this.#position));
     this.#armPoll();
@@ -255,7 +256,7 @@ class SqliteLog implements Log {
     };
   }
 
-  /** Where another process holds the file, the next look catches up, and tells what came since. */
+  /** If another process holds the file, the next poll catches up and delivers the events since. */
   #catchUpIfFree(): void {
     try {
       this.#catchUp();
@@ -288,13 +289,13 @@ class SqliteLog implements Log {
       this.#failing = false;
     } catch (error) {
       if (isBusy(error)) return;
-      // Told once, not with every look.
+      // Report an error once, not with every poll.
       if (!this.#failing) this.#tailers.error(toLogError(error, this.#handle.path, 'read'));
       this.#failing = true;
     }
   }
 
-  /** Tells what has been appended since; where that is much, in several turns of the event loop. */
+  /** Delivers the events appended since. A large number takes several turns of the event loop. */
   #catchUp(): void {
     const store = this.#store;
     const found = store.transact('read', () => {
@@ -308,14 +309,14 @@ class SqliteLog implements Log {
     const through = events.length === 0 ? meta.sequence : toNumber(events.at(-1)!.position);
     if (through === this.#position) return;
     this.#position = through;
-    // Evicted before this process saw it: those who are live would miss it unawares.
+    // Events were evicted before this process read them: live readers would miss them without notice.
     if (lost) this.#tailers.reset('trimmed', toPosition(through));
     else this.#tailers.events(events, toPosition(through));
     if (through === meta.sequence || this.#catchUpScheduled) return;
     this.#catchUpScheduled = true;
     this.#clock.defer(() => {
       this.#catchUpScheduled = false;
-      // The next look goes on in any case.
+      // The next poll continues in any case.
       this.#version = -1;
       if (this.#closing === undefined) this.#look();
     });
@@ -327,7 +328,10 @@ class SqliteLog implements Log {
     return this.#replaced || epoch !== this.#epoch || sequence < this.#position;
   }
 
-  /** Finds out what became of the numbering, and tells. Where the file is busy, the next caller has to do it again. */
+  /**
+   * Determines how the numbering changed, and reports it. If the file is busy it throws, and the next caller repeats
+   * it.
+   */
   #renumber(): void {
     const store = this.#store;
     let meta = store.meta();
@@ -366,7 +370,7 @@ class SqliteLog implements Log {
     this.#disarmPoll();
     await this.#queue.drain();
     try {
-      // Left undone, cursors of this process would fit another history of the same epoch.
+      // Otherwise cursors of this process would name events of another history in the same epoch.
       if (this.#replaced) await this.#untilFree(() => this.#renumber());
     } finally {
       this.#closed = true;

@@ -1,4 +1,7 @@
-/** Those who follow a log in this process: each is told every event behind its start, in order, whoever appends meanwhile. */
+/**
+ * Tail listeners of a log in this process. Each gets every event after its start, in order, even if a listener
+ * appends.
+ */
 import { BEGINNING, comparePositions, type Position } from '@linefeed/shared/wire';
 import type { LogEvent, TailListener } from '../log.ts';
 
@@ -6,14 +9,14 @@ type Tell = (listener: TailListener) => void;
 
 interface Tailer {
   readonly listener: TailListener;
-  /** Where it started. */
+  /** The position where it started. */
   readonly from: Position;
-  /** Resets before its start: positions on both sides of one do not compare. */
+  /** Number of resets before its start. Positions before and after a reset do not compare. */
   readonly resets: number;
 }
 
 interface News {
-  /** Not told to those who started there or behind; absent: everybody's business. */
+  /** Listeners that started at or past this position do not get it. Absent: all listeners get it. */
   readonly through: Position | undefined;
   readonly resets: number;
   readonly tell: Tell;
@@ -45,11 +48,11 @@ export class Tailers {
 
   reset(reason: 'rollback' | 'epoch' | 'trimmed', position: Position): void {
     if (reason === 'trimmed') {
-      // The numbering is the same: who started behind what is gone has nothing to do with it.
+      // The numbering is unchanged: a listener that started past the evicted events is not affected.
       return this.#tell(position, (listener) => listener.onReset(reason, position));
     }
     this.#resets += 1;
-    // Older than every start: news only to those who started before it.
+    // BEGINNING is before every start, so only listeners that started before this reset get it.
     this.#tell(BEGINNING, (listener) => listener.onReset(reason, position));
   }
 
@@ -57,7 +60,7 @@ export class Tailers {
     this.#tell(undefined, (listener) => listener.onError(error));
   }
 
-  /** A listener that appends brings new events while older ones are still being told: those wait their turn. */
+  /** FIFO queue: if a listener appends (re-entrancy), the new events wait until the earlier ones are delivered. */
   #tell(through: Position | undefined, tell: Tell): void {
     this.#untold.push({ through, resets: this.#resets, tell });
     if (this.#telling) return;
@@ -77,7 +80,7 @@ function isNews(tailer: Tailer, { through, resets }: News): boolean {
   return through === undefined || comparePositions(through, tailer.from) > 0;
 }
 
-/** One listener that throws must not keep the others, or the one who appended, from going on. */
+/** A listener that throws must not stop the other listeners, or fail the append. */
 function tellOne(listener: TailListener, tell: Tell): void {
   try {
     tell(listener);
@@ -85,7 +88,7 @@ function tellOne(listener: TailListener, tell: Tell): void {
     try {
       listener.onError(error);
     } catch (fault) {
-      // Left to the process: here it would look like a failure of the append that is being told.
+      // Becomes an unhandled rejection of the process. Thrown here, it would look like a failure of the append.
       void Promise.reject(fault);
     }
   }
