@@ -1,4 +1,4 @@
-/** Opens and leaves many event streams in a process of its own, and prints what is left behind, as JSON. */
+/** Opens and closes many event streams in a separate process, and prints the leaked memory and handles as JSON. */
 import { once } from 'node:events';
 import { createServer, get, type IncomingMessage } from 'node:http';
 import { sendEventStream } from '../src/node.ts';
@@ -47,7 +47,7 @@ async function cycle(count: number): Promise<{ heap: number; handles: number }> 
   return await settle();
 }
 
-// What is made once, and what the compiler makes of a hot path.
+// Warm-up: objects created once, and the compilation of hot paths.
 const before = await cycle(Math.min(CYCLES, 1_000));
 const after = await cycle(CYCLES);
 console.log(

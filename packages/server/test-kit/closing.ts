@@ -1,4 +1,6 @@
-/** Closes a feed with a grace in a process of its own that nothing else keeps alive, and prints when that is over. */
+/**
+ * Closes a feed with a grace period in a separate process that nothing else keeps alive, and prints when it is closed.
+ */
 import { defineChannel } from '@linefeed/shared';
 import { createFeed } from '../src/index.ts';
 

@@ -1,4 +1,4 @@
-/** A feed on a manual clock with taps for connections: what its tests are written on. */
+/** A feed on a manual clock, with taps as connections. The tests of the feed are written on it. */
 import { defineChannel, stream, topic, type Channel } from '@linefeed/shared';
 import * as z from 'zod';
 import { toIncomingRequest } from '../src/lib/adapters/fetch.ts';
@@ -31,11 +31,11 @@ export type Board = typeof board;
 export interface Bench<Context> {
   readonly feed: Feed<Board, Context>;
   readonly clock: ManualClock;
-  /** What `onError` was given. */
+  /** The arguments of `onError`. */
   readonly errors: unknown[];
-  /** The answer to a request; `target` is a path with query, or a whole request. */
+  /** Returns the answer to a request. `target` is a path with query, or a whole request. */
   ask(target: string | Request, init?: RequestInit): Promise<Answer>;
-  /** Opens a connection and lets it say what it has to. */
+  /** Opens a connection and lets it write its first frames. */
   open(target: string | Request, init?: RequestInit, tap?: TapOptions): Promise<Tap>;
 }
 
@@ -52,7 +52,7 @@ export function createBench<Context = undefined>(
       yield 1;
     },
   };
-  // A channel of its own: a second feed of one channel is warned about.
+  // A separate channel object: a second feed of one channel logs a warning.
   const feed = createFeed(
     { ...board },
     {
@@ -71,7 +71,7 @@ export function createBench<Context = undefined>(
       const answering = feed['~answer'](toIncomingRequest(request));
       let answer: Answer | undefined;
       void answering.then((value) => (answer = value));
-      // A POST body arrives by real ticks, which no manual clock drives.
+      // The body of a POST arrives in real event-loop ticks, which no manual clock drives.
       for (let round = 0; round < 100 && answer === undefined; round += 1) {
         await clock.settle();
         await new Promise((resolve) => setImmediate(resolve));

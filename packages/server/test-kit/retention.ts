@@ -1,4 +1,4 @@
-/** Opens, changes and leaves connections in a process of its own, and prints how many stores of requests are retained. */
+/** Opens, changes and closes connections in a separate process, and prints how many request stores are retained. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -24,7 +24,7 @@ const feed = createFeed(defineChannel({ count: stream({ data: anything }) }), {
   },
 });
 
-// Node loads its own classes at their first use, and what it sets up then retains the store of that moment.
+// Node loads its own classes on first use, and that setup retains the current store.
 const request = new Request('http://localhost/events/count');
 
 async function open(store: object): Promise<Tap> {
@@ -36,7 +36,7 @@ async function open(store: object): Promise<Tap> {
   });
 }
 
-/** Removes a subscription that is not there: the request is applied, and changes nothing. */
+/** Removes a subscription that does not exist: the request is applied, and changes nothing. */
 async function change({ frames }: Tap, store: object): Promise<void> {
   const { connection } = frames[0]!.data as { connection: string };
   const body = JSON.stringify({ connection, n: 1, remove: ['count~none'] });
@@ -50,7 +50,7 @@ async function turn(): Promise<void> {
   collect();
 }
 
-/** The first one sets up what the feed has for all, and the last one keeps it going. */
+/** The first connection sets up the shared state of the feed, and the last one keeps that state in use. */
 async function openAndLeave(count: number): Promise<{ left: Array<WeakRef<object>>; last: Tap }> {
   const stores = Array.from({ length: count }, () => ({}));
   const taps = await Promise.all(stores.map(open));

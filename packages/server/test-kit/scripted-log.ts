@@ -1,4 +1,4 @@
-/** A log in memory whose answers wait, whose tail is held back and whose numbering changes when a test asks for it. */
+/** A log in memory for tests: they can delay its answers, hold back its tail and change its numbering. */
 import type { Position } from '@linefeed/shared/wire';
 import type {
   Appended,
@@ -13,11 +13,11 @@ import { memoryLog, type MemoryLogOptions } from '../src/lib/logs/memory.ts';
 import { Tailers } from '../src/lib/logs/tailers.ts';
 
 export class ScriptedLog implements Log {
-  /** Number of pages that were asked for. */
+  /** Number of `read` calls. */
   reads = 0;
-  /** A reader that asks again and again without progress would keep a test from ending. */
+  /** Limit of `read` calls. A reader that loops without progress would otherwise keep a test from ending. */
   maxReads = 1_000;
-  /** Called before each answer of `position` and `read`; the answer waits for the promise. */
+  /** Called before each answer of `position` and `read`. The answer waits for the promise. */
   beforeAnswer: (asked: 'position' | 'read') => void | Promise<void> = () => undefined;
   readonly #tailers = new Tailers();
   readonly #options: MemoryLogOptions;
@@ -57,22 +57,22 @@ export class ScriptedLog implements Log {
     return this.#tailers.add(listener, this.#inner.position() as Position);
   }
 
-  /** Another log takes the place of this one; `entries`: what it holds. */
+  /** Replaces this log by another one with the given entries. */
   startAnew(entries: readonly LogEntry[] = []): void {
     this.#replace(entries, 'epoch');
   }
 
-  /** Takes back every event after the first `count` ones. */
+  /** Removes every event after the first `count` ones. */
   rollBack(count: number): void {
     this.#replace(this.#entries.slice(0, count), 'rollback');
   }
 
-  /** From now on tails are told nothing, as those of a process that is late. */
+  /** From now on tail listeners get nothing, like those of a process that is late. */
   holdTails(): void {
     this.#held ??= [];
   }
 
-  /** Tells the tails what they were not told. */
+  /** Delivers everything that was held back to the tail listeners. */
   releaseTails(): void {
     const held = this.#held ?? [];
     this.#held = undefined;

@@ -1,6 +1,6 @@
-/** An event stream parser written line by line after the standard, to hold what we write against. */
+/** An event stream parser written line by line from the standard, to verify the output of our encoder. */
 
-/** What a browser's page would be told. */
+/** An event as a browser dispatches it to a page. */
 export interface Dispatched {
   readonly event: string;
   readonly data: string;
@@ -60,7 +60,7 @@ export function createSpecParser(): SpecParser {
     feed(bytes) {
       let text = decoder.decode(bytes, { stream: true });
       if (text === '') return;
-      // The second half of a CRLF that a chunk boundary cut.
+      // The LF of a CRLF that a chunk boundary split.
       if (afterCarriageReturn && text[0] === '\n') text = text.slice(1);
       rest += text;
       afterCarriageReturn = rest.endsWith('\r');

@@ -1,8 +1,8 @@
-/** The other end of an answer, in memory: takes bytes as fast as a test lets it, and reads frames back. */
+/** The receiving end of an answer, in memory. It takes bytes as fast as the test decides, and parses the frames. */
 import { createParser } from 'eventsource-parser';
 import type { Outlet, OutletListener } from '../src/lib/outlet.ts';
 
-/** A frame as it was read back. */
+/** A parsed frame. */
 export interface TappedFrame {
   readonly event: string;
   readonly id: string | undefined;
@@ -11,14 +11,14 @@ export interface TappedFrame {
 }
 
 export interface TapOptions {
-  /** Bytes that are taken before it counts as full; Infinity: it never does. Default Infinity. */
+  /** Bytes that it buffers before it counts as full. Infinity: it is never full. Default Infinity. */
   readonly roomBytes?: number | undefined;
-  /** Closes only when everything was taken, as a socket does. Default: at once. */
+  /** Closes only when everything was taken, like a socket. Default: closes immediately. */
   readonly endsWhenDrained?: boolean | undefined;
 }
 
 export class Tap implements Outlet {
-  /** Each piece as it was written: the same piece for two taps is the same object. */
+  /** The byte arrays as written. Two taps that get the same bytes share one object. */
   readonly writes: Uint8Array[] = [];
   closed = false;
   ended = false;
@@ -69,7 +69,7 @@ export class Tap implements Outlet {
 
   // The test's side ---------------------------------------------------------------------------------------------------
 
-  /** Takes everything that waits, as a socket that drains. */
+  /** Takes all buffered bytes, like a socket that drains. */
   drain(): void {
     this.#taken = this.#written;
     if (!this.#wasFull || this.closed) return;
@@ -77,7 +77,7 @@ export class Tap implements Outlet {
     this.#listener?.onDrain();
   }
 
-  /** The client goes away. */
+  /** The client disconnects. */
   leave(): void {
     if (this.closed) return;
     this.closed = true;
@@ -99,12 +99,12 @@ export class Tap implements Outlet {
     return frames;
   }
 
-  /** Frames of one kind. */
+  /** Frames of one event name. */
   of(event: string): TappedFrame[] {
     return this.frames.filter((frame) => frame.event === event);
   }
 
-  /** Payloads of everything that is no control frame, in order. */
+  /** Payloads of all frames except control frames, in order. */
   get payloads(): unknown[] {
     return this.frames.filter(({ event }) => !event.startsWith('linefeed.')).map(({ data }) => data);
   }

@@ -1,4 +1,4 @@
-/** What every case of the log contract works with: handles, a clock that moves, events that are checked on the way. */
+/** The environment of a case of the log contract: log handles, a manual clock, and checks of all events read. */
 import assert from 'node:assert/strict';
 import { BEGINNING, comparePositions, type Position } from '@linefeed/shared/wire';
 import { systemClock } from '../clock.ts';
@@ -7,9 +7,9 @@ import { createManualClock, type ManualClock } from './manual-clock.ts';
 
 type Awaitable<T> = T | PromiseLike<T>;
 
-/** What a case asks of its log. Bounds that are absent must not be reached. */
+/** The requirements of a case for its log. Bounds that a case does not set are too large for it to reach. */
 export interface LogSetup {
-  /** For a log that takes one: time stands still but for what the case lets pass. */
+  /** For a log that accepts a clock. Time passes only as the case decides. */
   readonly clock: ManualClock;
   readonly maxEvents: number;
   readonly maxBytes: number;
@@ -17,25 +17,27 @@ export interface LogSetup {
 }
 
 export interface LogUnderTest {
-  /** A handle on the log; the second one stands for a second process. A log in memory gives the same one again. */
+  /**
+   * A handle on the log. The second handle represents a second process. A log in memory returns the same handle again.
+   */
   open(): Awaitable<Log>;
-  /** Takes back every event behind a position without telling anybody, as a failover does. For the trait `rollsBack`. */
+  /** Removes every event after a position without a notification, like a failover. For the trait `rollsBack`. */
   rollBack?(to: Position): Awaitable<void>;
-  /** Removes what the case left behind; every handle is closed by then. */
+  /** Removes the remains of the case. Every handle is closed before. */
   dispose?(): Awaitable<void>;
 }
 
 export type CreateLogUnderTest = (setup: LogSetup) => Awaitable<LogUnderTest>;
 
-/** What not every log can do, or be made to do. */
+/** Capabilities that not every log has. */
 export interface LogTraits {
-  /** It outlives its handles. */
+  /** The log outlives its handles. */
   readonly persistent?: boolean | undefined;
-  /** It ages by the clock of the setup. */
+  /** The log ages its events by the clock of the setup. */
   readonly ages?: boolean | undefined;
-  /** `rollBack` is there. */
+  /** `rollBack` exists. */
   readonly rollsBack?: boolean | undefined;
-  /** So many events more than `maxEvents` it may hold, where trimming is not exact. Default 0. */
+  /** Number of events that it may hold past `maxEvents`, if its trimming is not exact. Default 0. */
   readonly slack?: number | undefined;
 }
 
@@ -46,7 +48,7 @@ export interface LogCaseBody {
   run(bench: LogBench): Promise<void>;
 }
 
-/** Longest that a case waits for a log, in milliseconds of real time. */
+/** Maximum time that a case waits for a log, in milliseconds of real time. */
 const PATIENCE_MS = 10_000;
 const STEP_MS = 20;
 
@@ -100,7 +102,7 @@ export class LogBench {
     }
   }
 
-  /** Waits for a log, letting time pass on both clocks. */
+  /** Waits for a log while time passes on both clocks. */
   async finish<T>(waiting: Awaitable<T>): Promise<T> {
     let settled = false;
     const done = Promise.resolve(waiting).finally(() => {
@@ -134,12 +136,12 @@ export class LogBench {
     return await this.finish(log.append(entries, options));
   }
 
-  /** Appends one event of `keep: 'all'` and gives its position. */
+  /** Appends one event of `keep: 'all'` and returns its position. */
   async add(address: string, value: unknown, log: Log = this.log): Promise<Position> {
     return (await this.append([entryOf(address, value)], undefined, log)).position;
   }
 
-  /** Appends many, quickly. */
+  /** Appends many entries in batches of 500. */
   async addMany(entries: readonly LogEntry[]): Promise<Position> {
     let position = BEGINNING;
     for (let index = 0; index < entries.length; index += 500) {
@@ -199,7 +201,7 @@ export class LogBench {
   }
 }
 
-/** Notes what a tail tells, and checks its order. */
+/** Records the calls of a tail listener, and checks their order. */
 export class Following {
   readonly start: Position;
   readonly events: LogEvent[] = [];

@@ -4,10 +4,10 @@ import { BEGINNING, comparePositions, type Position } from '@linefeed/shared/wir
 import type { ReadPage } from '../log.ts';
 import { entryOf, numbers, valuesOf, type LogBench, type LogCaseBody } from './log-bench.ts';
 
-/** Addresses enough that a log which remembers a bounded number of them has forgotten the first. */
+/** So many addresses that a log with bounded watermarks has forgotten the first. */
 const MANY_ADDRESSES = 12_000;
 
-/** Values 1 to `count` were appended at `address`: what is not in the page must stand behind its watermark. */
+/** Each position after `after` must be in the page, at or before the watermark, or past the end of the page. */
 function assertCovered(
   page: ReadPage,
   address: string,

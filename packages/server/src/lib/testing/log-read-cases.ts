@@ -63,7 +63,7 @@ export const readCases: readonly LogCaseBody[] = [
       const newest = await bench.add('b', 0);
       const page = await bench.read(['a'], { limit: 6 });
       assert.equal(page.through, newest);
-      // At the limit a log may not know yet that nothing follows.
+      // At the limit, a log need not know that no event follows.
       const full = await bench.read(['a'], { limit: 5 });
       assert.equal(full.events.length, 5);
       assert.deepEqual((await bench.read(['a'], { after: full.through })).events, []);

@@ -6,14 +6,14 @@ import { readCases } from './log-read-cases.ts';
 import { tailCases } from './log-tail-cases.ts';
 import type { CreateLogUnderTest, LogTraits } from './log-bench.ts';
 
-/** One case: `run` rejects with an AssertionError where the log does not keep the contract. */
+/** One case. `run` rejects with an AssertionError if the log breaks the contract. */
 export interface LogCase {
   readonly name: string;
   run(): Promise<void>;
 }
 
 /**
- * Everything that a log must do for Linefeed's promises to hold. Give each case to the runner of your choice:
+ * Everything that a log must do for Linefeed's promises to hold. Give each case to a test runner:
  *
  *     for (const { name, run } of logContract(create)) test(name, run);
  *

@@ -133,7 +133,7 @@ export const tailCases: readonly LogCaseBody[] = [
       const seen: unknown[] = [];
       let after = BEGINNING;
       let next = 101;
-      // The page that reaches what the tail has told ends the replay.
+      // The replay ends at the page that reaches the tail's position.
       do {
         await bench.add('a', next++, writer);
         const page = await bench.read(['a'], { after, limit: 30 });
@@ -193,7 +193,7 @@ export const tailCases: readonly LogCaseBody[] = [
       const kept = await bench.add('a', 1);
       const newest = await bench.addMany([entryOf('a', 2), entryOf('a', 3)]);
       const following = bench.follow();
-      // Asked for now. A log that is asynchronous may answer after the rollback.
+      // The call is made now. An asynchronous log may answer after the rollback.
       const asking = (async () => ({ position: await log.position(), epoch: log.epoch }))();
       const reading = bench.read(['a']);
       await bench.rollBack(kept);
@@ -203,7 +203,7 @@ export const tailCases: readonly LogCaseBody[] = [
       if (page.epoch === epoch) assert.deepEqual(valuesOf(page.events), [1, 2, 3]);
       else assert.ok(!valuesOf(page.events).includes(3), 'a page of the new numbering has no lost event');
       await bench.until('the reset', () => following.resets.length > 0);
-      // What is asked for from here on belongs to the numbering that the reset told.
+      // Results of calls from here on belong to the numbering of the reset.
       const [reset] = following.resets;
       assert.equal(reset!.epoch, log.epoch);
       assert.equal(await bench.position(), reset!.position);

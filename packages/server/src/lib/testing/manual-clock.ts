@@ -1,12 +1,12 @@
-/** A clock that stands still until it is told to go on, with chance from a seed. */
+/** A clock that moves only on demand, with random numbers from a seed. */
 import type { Clock, Timer } from '../clock.ts';
 
 export interface ManualClock extends Clock {
-  /** Lets `ms` pass: runs deferred calls and the timers that become due, in order, awaiting what they start. */
+  /** Lets `ms` pass: runs deferred calls and due timers in order, and awaits the promises that they start. */
   advance(ms: number): Promise<void>;
   /** Runs deferred calls and settles promises without letting time pass. */
   settle(): Promise<void>;
-  /** Timers that are set: a test that ends with some has leaked them. */
+  /** Number of timers that are set. A test that ends with some has leaked them. */
   readonly pendingTimers: number;
 }
 
@@ -16,10 +16,10 @@ interface Alarm {
   readonly call: () => void;
 }
 
-/** Promise chains of the code under test are a few links long; each round lets one more link settle. */
+/** Promise chains of the code under test have only a few links. Each round settles one more link. */
 const SETTLE_ROUNDS = 20;
 
-/** `seed` decides every `random()`. */
+/** `seed` determines every `random()`. */
 export function createManualClock(seed = 1): ManualClock {
   const epochMs = Date.UTC(2026, 0, 1);
   const random = mulberry32(seed);
@@ -71,7 +71,7 @@ export function createManualClock(seed = 1): ManualClock {
   };
 }
 
-/** A small generator of good distribution: the same seed, the same run. */
+/** A small generator with a good distribution. The same seed gives the same numbers. */
 function mulberry32(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -11,7 +11,7 @@ import type { SubscriptionContextOptions } from './procedure-run.ts';
 
 const t = initTRPC.context<{ user?: string | undefined }>().create({ isDev: false });
 
-/** Waits for something that fails until it does not. */
+/** Retries a check until it no longer throws. */
 const until = vi.waitFor;
 
 async function open(feed: RouterFeed, path: string, init?: RequestInit): Promise<Tap> {

@@ -1,4 +1,4 @@
-/** A tRPC router served over Linefeed: every subscription is a stream of one shared connection. */
+/** Serves a tRPC router over Linefeed: every subscription is a stream of one shared connection. */
 import type { AnyTRPCRouter, CreateContextCallback, inferRouterContext } from '@trpc/server';
 import { getTRPCErrorFromUnknown } from '@trpc/server';
 import { parseConnectionParamsFromString } from '@trpc/server/http';
@@ -15,7 +15,7 @@ import {
   type SubscriptionContextOptions,
 } from './procedure-run.ts';
 
-/** Options of `fromRouter`; limits, hooks and `cors` are those of `createFeed`. */
+/** Options of `fromRouter`. Limits, hooks and `cors` are those of `createFeed`. */
 export type FromRouterOptions<Router extends AnyTRPCRouter> = Omit<
   BaseFeedOptions<AnyChannel, unknown>,
   'path' | 'context' | 'authorize' | 'log' | 'onError' | 'onGap' | 'maxAddressBytes'
@@ -24,23 +24,23 @@ export type FromRouterOptions<Router extends AnyTRPCRouter> = Omit<
     inferRouterContext<Router>,
     (options: SubscriptionContextOptions) => inferRouterContext<Router> | Promise<inferRouterContext<Router>>
   > & {
-    /** Where it is mounted. Default `/live`. */
+    /** Path at which it is mounted. Default `/live`. */
     readonly path?: string | undefined;
-    /** Bytes of one subscription's path and input, percent-encoded. Default 65,536. */
+    /** Limit of a subscription's path and input in bytes, percent-encoded. Default 65,536. */
     readonly maxAddressBytes?: number | undefined;
-    /** Told of every error of a subscription once, as tRPC's handlers do. Default: nobody is. */
+    /** Called once with every error of a subscription, as tRPC's handlers do. Default: errors are not reported. */
     readonly onError?: ProcedureErrorHandler<Router> | undefined;
   };
 
-/** A router's subscriptions, ready to be mounted. */
+/** The subscriptions of a router, ready to be mounted. */
 export type RouterFeed = Answerer & Pick<Feed<AnyChannel>, 'handle' | 'disconnect' | 'stats' | 'close'>;
 
 const DEFAULT_PATH = '/live';
 const DEFAULT_MAX_ADDRESS_BYTES = 64 * 1024;
 
 /**
- * Serves the subscriptions of a tRPC router to `linefeedLink`, over one connection for each client. The router stays
- * as it is, and stays reachable by tRPC's own handlers.
+ * Serves the subscriptions of a tRPC router to `linefeedLink`, over one connection for each client. The router is
+ * unchanged, and tRPC's own handlers can still serve it.
  *
  * @throws LinefeedError `invalid_option`
  */
@@ -79,22 +79,22 @@ export function fromRouter<Router extends AnyTRPCRouter>(
   return { handle, disconnect, stats, close, '~answer': feed['~answer'] };
 }
 
-/** Entries are found when they are asked for: which procedures a lazy router has, nobody knows before. */
+/** Finds entries on demand: the procedures of a lazy router are unknown until it is loaded. */
 function lookup<T>(get: (name: string) => T | undefined): ReadonlyMap<string, T> {
   return Object.assign(new Map<string, T>(), { get });
 }
 
-// It becomes an event name, and the part before `~` of one.
+// The path becomes an event name, or the part of one before `~`.
 function isProcedurePath(name: string): boolean {
   return /^[^\s\p{C}~?]+$/u.test(name) && !name.startsWith(CONTROL_PREFIX);
 }
 
-/** Takes anything: the procedure's own parsers decide. */
+/** Accepts any value: the procedure's own parsers validate it. */
 const anything: TopicDefinition['data'] = {
   '~standard': { version: 1, vendor: 'linefeed', validate: (value) => ({ value }) },
 };
 
-/** Every procedure as a topic: what it takes is one param, the input as JSON text. */
+/** Every procedure as a topic. Its one param is the input as JSON text. */
 const PROCEDURE: TopicDefinition = {
   kind: 'stream',
   params: Object.assign({ entries: { input: anything } }, anything),
@@ -102,7 +102,7 @@ const PROCEDURE: TopicDefinition = {
   keep: 'all',
 };
 
-/** Who asks, before any code of the router has run. */
+/** Reads the caller from the request, before any code of the router runs. */
 function readCaller(request: Request): Caller {
   const url = new URL(request.url);
   const params = url.searchParams.get('connectionParams');

@@ -1,18 +1,18 @@
-/** The input of a subscription as it was sent, and with the last event id in it where its parsers take one. */
+/** The input of a subscription as it was sent. It includes the last event id if the procedure's parsers accept one. */
 import { TRPCError, type AnyTRPCProcedure, type TRPCCombinedDataTransformer } from '@trpc/server';
 
 export interface Input {
-  /** As tRPC's `getRawInput`. */
+  /** Like tRPC's `getRawInput`. */
   readonly read: () => Promise<unknown>;
-  /** What was read, if anything was. */
+  /** The input that was read; `undefined` before the first read. */
   readonly result: () => unknown;
-  /** The input with a last event id; `undefined` where it is no object to put one into. */
+  /** The input with a last event id. `undefined` if the input is not an object. */
   readonly resumed: (lastEventId: string) => Promise<Record<string, unknown> | undefined>;
-  /** From now on, `read` gives the input with this last event id. */
+  /** From now on, `read` returns the input with this last event id. */
   readonly resume: (lastEventId: string) => void;
 }
 
-/** `text`: JSON of the transformed input; absent: the input is `undefined`. */
+/** `text`: JSON of the transformed input. If it is absent, the input is `undefined`. */
 export function createInput(text: string | undefined, transformer: TRPCCombinedDataTransformer): Input {
   let sent: Promise<unknown> | undefined;
   let seen: unknown;
@@ -50,7 +50,9 @@ export function createInput(text: string | undefined, transformer: TRPCCombinedD
   };
 }
 
-/** Whether every parser of a procedure takes this input; `false` where it has no parser, which would look at none. */
+/**
+ * Whether every parser of a procedure accepts this input. `false` without parsers, because nothing would read the id.
+ */
 export async function acceptsInput(
   procedure: AnyTRPCProcedure | null,
   input: Record<string, unknown> | undefined,
@@ -63,7 +65,7 @@ export async function acceptsInput(
   return true;
 }
 
-/** The kinds of parser that tRPC takes, in its order. */
+/** The kinds of parser that tRPC accepts, in its order. */
 interface Parser {
   readonly parseAsync?: (input: unknown) => unknown;
   readonly parse?: (input: unknown) => unknown;

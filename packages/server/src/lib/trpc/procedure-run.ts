@@ -1,4 +1,6 @@
-/** One subscription of a tRPC router: its context, its input, its events as JSON, its errors as the router words them. */
+/**
+ * One run of a tRPC subscription: its context, its input, its events as JSON, its errors as the router formats them.
+ */
 import {
   callTRPCProcedure,
   getTRPCErrorFromUnknown,
@@ -17,24 +19,26 @@ import type { SourceContent } from '../source.ts';
 import { DescribedFailure, EncodedYield, type StreamContext } from '../stream-run.ts';
 import { acceptsInput, createInput, type Input } from './procedure-input.ts';
 
-/** The request behind a subscription. */
+/** The request that caused a subscription. */
 export interface Caller {
   readonly request: Request;
   readonly url: URL;
   readonly connectionParams: TRPCRequestInfo['connectionParams'];
 }
 
-/** What `createContext` gets: once for each subscription, and again each time it is resumed. */
+/**
+ * Argument of `createContext`. It is called once for each subscription, and again each time the subscription resumes.
+ */
 export interface SubscriptionContextOptions {
-  /** The request that asked: the one that opened the connection, or that added this subscription to it. No body. */
+  /** The request that opened the connection, or that added this subscription to it. It has no body. */
   readonly req: Request;
-  /** One call: the subscription. */
+  /** Describes one call: the subscription. */
   readonly info: TRPCRequestInfo;
-  /** Id of the last tracked event that the client has, where it comes back. */
+  /** Id of the last tracked event that the client has, if it resumes. */
   readonly lastEventId: string | undefined;
 }
 
-/** What tRPC's own handlers call with each error. */
+/** Handler for errors, with the arguments that tRPC's own handlers pass. */
 export type ProcedureErrorHandler<Router extends AnyTRPCRouter> = (options: {
   readonly error: TRPCError;
   readonly type: 'subscription';
@@ -50,7 +54,7 @@ export interface ProcedureRunOptions {
   readonly onError: ProcedureErrorHandler<AnyTRPCRouter> | undefined;
 }
 
-/** Calls a procedure and gives out what it yields. Whatever fails is thrown as a `DescribedFailure`. */
+/** Calls a procedure and returns its events. Failures are thrown as a `DescribedFailure`, except after an abort. */
 export async function runProcedure(
   { router, createContext, onError }: ProcedureRunOptions,
   path: string,
@@ -113,8 +117,8 @@ export async function runProcedure(
 }
 
 /**
- * The input as the procedure reads it. Its parsers are not asked before it does: by then `createContext` and the
- * middlewares in front of them have let the call pass.
+ * The input as the procedure reads it. The procedure's parsers run only at that read: `createContext` and the
+ * middlewares before them must accept the call first.
  */
 function readResumed(
   input: Input,
@@ -156,7 +160,7 @@ function toIterable(output: unknown, path: string, signal: AbortSignal): AsyncIt
   });
 }
 
-/** Each yield as JSON. By hand, because a generator would hold back `return()` until the yield it waits for has come. */
+/** Encodes each yield as JSON. A generator would delay `return()` until its pending yield arrives. */
 function encodeYields(
   content: AsyncIterable<unknown>,
   serialize: (value: unknown) => unknown,
@@ -174,7 +178,7 @@ function encodeYields(
               ? { done: true, value: undefined }
               : { value: encodeYield(step.value, serialize) };
           } catch (cause) {
-            // What ends a run because its signal aborted is no failure.
+            // An error after the signal aborted ends the run, and is not a failure.
             throw signal.aborted ? cause : describe(cause);
           }
         },
@@ -187,7 +191,7 @@ function encodeYields(
   };
 }
 
-/** A payload is what tRPC's `onData` is called with: of a tracked event, its id beside it. */
+/** The payload is the value for tRPC's `onData`. For a tracked event, it includes the id. */
 function encodeYield(value: unknown, serialize: (value: unknown) => unknown): EncodedYield {
   const tracked = isTrackedEnvelope(value);
   const data = tracked ? { id: value[0], data: value[1] } : value;

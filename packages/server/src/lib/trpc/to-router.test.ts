@@ -51,7 +51,7 @@ function makeBoard() {
   return defineChannel(topics);
 }
 
-/** Serves a router by tRPC's own server and gives a stock client for it. */
+/** Serves a router with tRPC's own server, and returns a stock client for it. */
 async function serve<Router extends AnyTRPCRouter>(
   router: Router,
   createContext: (options: CreateHTTPContextOptions) => object = () => ({}),
@@ -79,7 +79,7 @@ async function serve<Router extends AnyTRPCRouter>(
   };
 }
 
-/** Has the event stream ask for a reconnect after 20 ms: tRPC asks for nothing, which means 3 s. */
+/** Sets the reconnection time of the event stream to 20 ms. tRPC sets none, which means 3 s. */
 function comeBackSoon(res: ServerResponse): void {
   const write = res.write.bind(res) as (chunk: unknown, ...rest: unknown[]) => boolean;
   res.write = (chunk: unknown, ...rest: unknown[]) => {
@@ -95,7 +95,7 @@ interface Watched<T> {
   readonly ended: string[];
 }
 
-/** Callbacks that keep what they are called with. */
+/** Callbacks that record their arguments. */
 function watch<T>() {
   const watched: Watched<T> = { data: [], errors: [], ended: [] };
   return {
@@ -419,7 +419,7 @@ describe('a subscription whose receiver leaves', () => {
   type Source = (context: { signal: AbortSignal }) => AsyncIterable<{ n: number }> | Promise<never>;
   const never = new Promise<never>(() => undefined);
 
-  /** Opens the stream `count` in process and gives its iterator. */
+  /** Opens the stream `count` in process and returns its iterator. */
   async function openCount(source: Source, signal?: AbortSignal, options: object = {}) {
     const errors: unknown[] = [];
     const feed = createFeed(makeBoard(), {

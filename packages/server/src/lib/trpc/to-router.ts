@@ -29,7 +29,7 @@ import { pullSource, untilAborted } from '../source.ts';
 import { readYield } from '../stream-run.ts';
 import { randomId } from '../visitor.ts';
 
-/** An event as tRPC hands out a tracked one. */
+/** A tracked event in the form that tRPC delivers. */
 interface TrackedPayload<T> {
   id: string;
   data: T;
@@ -41,7 +41,7 @@ type TopicInput<C extends AnyChannel, K extends TopicName<C>> = [ParamsInput<C, 
 
 type TopicOutput<C extends AnyChannel, K extends TopicName<C>> = AsyncIterable<
   | TrackedPayload<Payload<C, K>>
-  // Whether a stream gives its events ids is the source's to say.
+  // The source of a stream decides whether its events have ids.
   | (K extends StreamName<C> ? Payload<C, K> : never),
   void
 >;
@@ -61,22 +61,24 @@ export type FeedRouter<C extends AnyChannel> = TRPCBuiltRouter<
 
 export interface ToRouterOptions<Context, Ctx extends object = object> {
   /**
-   * tRPC's context as the context of the feed: what its `authorize` decides on and its sources get. Default: tRPC's
-   * own. What it throws refuses the subscription.
+   * Converts tRPC's context to the context of the feed, for its `authorize` and its sources. Default: tRPC's own
+   * context. An error that it throws refuses the subscription.
    */
   readonly context?: ((options: { readonly ctx: Ctx }) => Context | Promise<Context>) | undefined;
   /**
-   * Events that can no longer be replayed, which tRPC has no frame for: `error` ends the subscription with `CONFLICT`,
-   * so that the client fetches the state and subscribes anew; `ignore` goes on behind them. Default `error`.
+   * Behaviour for events that can no longer be replayed, because tRPC has no frame for a gap. `error` ends the
+   * subscription with `CONFLICT`, so that the client fetches the state and subscribes again. `ignore` continues after
+   * the gap. Default `error`.
    */
   readonly onGap?: 'error' | 'ignore' | undefined;
 }
 
 /**
- * Makes a tRPC router of a feed, to be served alone or put into a larger router. A topic's params are the input;
- * logged events come tracked by their cursors, streams by the ids of their sources. `authorize` of the feed holds.
+ * Creates a tRPC router from a feed. Serve it alone or merge it into a larger router. A topic's params are the input.
+ * Logged events are tracked by their cursors, stream events by the ids of their sources. The feed's `authorize`
+ * applies.
  *
- * A client that is cut off before its first event starts anew: tRPC keeps no place without an event.
+ * A client that is cut off before its first event starts anew: tRPC stores no position without an event.
  *
  * @throws LinefeedError `invalid_option` for a topic with a param `lastEventId`, which is tRPC's.
  */
@@ -139,10 +141,10 @@ interface TopicSubscription extends TopicRequest {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Why a session is aborted whose receiver left: it gets no error. */
+/** Abort reason of a session whose receiver left. The receiver gets no error. */
 const LEFT = Symbol('left');
 
-/** `return()` ends it at once. A generator alone answers only when what it awaits has settled. */
+/** Makes `return()` end the subscription immediately. A plain generator waits until its pending await settles. */
 function subscribe(
   core: FeedCore,
   subscription: TopicSubscription,
@@ -150,7 +152,7 @@ function subscribe(
   ignoreGaps: boolean,
 ): AsyncGenerator<unknown, void, void> {
   const session = new AbortController();
-  // `disconnect` and the heartbeat end it from elsewhere.
+  // `disconnect` and the heartbeat abort the session from another async context.
   const scope = captureScope();
   const events = serve(core, subscription, readContext, ignoreGaps, session, scope);
   const end = events.return.bind(events);
@@ -175,7 +177,7 @@ async function* serve(
   signal?.addEventListener('abort', leave, { once: true });
   let release = leave;
   const assertOpen = (): void => {
-    // tRPC's client comes back from this one by itself, and is asked who it is.
+    // On this error, tRPC's client reconnects by itself, and `createContext` runs again.
     if (session.signal.aborted && signal?.aborted !== true && session.signal.reason !== LEFT) {
       throw new TRPCError({ code: 'SERVICE_UNAVAILABLE', message: 'The session has ended; come back.' });
     }
@@ -192,7 +194,7 @@ async function* serve(
       end: leave,
     };
     release = core.guests.receive(guest);
-    // At each delivery: the heartbeat may come late, after a suspend for example.
+    // Checked at each delivery, because the heartbeat may be late, for example after a suspend.
     const assertLive = (): void => {
       if (guest.expiry.isOver) leave();
       assertOpen();
@@ -216,7 +218,7 @@ async function* serve(
       }
     } else {
       const isLatest = definition.keep === 'latest';
-      // The last event id is the client's: one that cannot be read is a gap, not an option of this server.
+      // The last event id comes from the client: a malformed one is a gap, not an invalid option of this server.
       const onGap = ignoreGaps ? () => undefined : refuseGap;
       const options = { from: lastEventId, signal: session.signal, onGap, isLatest };
       for await (const { data, cursor } of followLog(core, address, options)) {
@@ -227,13 +229,13 @@ async function* serve(
     assertOpen();
   } catch (error) {
     if (signal?.aborted === true || session.signal.reason === LEFT) return;
-    // What was waited for was given up.
+    // The abort ended a pending wait.
     if (error === session.signal.reason) assertOpen();
     throw toTrpcError(error, (failure) => core.onError(failure));
   } finally {
     signal?.removeEventListener('abort', leave);
     release();
-    // A source that still waits hears of its end by this.
+    // Aborts the session, so that a source that still waits ends.
     leave();
   }
 }
