@@ -1,6 +1,4 @@
-/**
- * Closes a feed with a grace period in a separate process that nothing else keeps alive, and prints when it is closed.
- */
+/** Closes a feed with a grace period in a separate process, which nothing else keeps alive. It prints the result. */
 import { defineChannel } from '@linefeed/shared';
 import { createFeed } from '../src/index.ts';
 

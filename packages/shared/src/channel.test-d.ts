@@ -174,7 +174,7 @@ describe('a contract that cannot work does not compile', () => {
     defineChannel({ a: z.custom<Deep>() });
     // @ts-expect-error a Date, fourteen objects deep
     defineChannel({ a: z.object({ a: z.custom<{ b: { c: { d: { e: { f: Deep } } } } }>() }) });
-    // @ts-expect-error a Date in a type that leads back to itself
+    // @ts-expect-error a Date in a type that refers to itself
     defineChannel({ a: z.custom<Branch>() });
     // @ts-expect-error a bigint, nested
     defineChannel({ a: topic({ data: z.array(z.object({ n: z.array(z.bigint()) })) }) });

@@ -13,7 +13,7 @@ import { topic, type TopicDefinition } from './topic.ts';
 const TOPIC_NAME = /^[A-Za-z][A-Za-z0-9_./-]*$/;
 const RESERVED_NAMES = new Set(['open', 'error']);
 const UNDEFINED_KINDS = new Set('undefined void optional exact_optional undefinedable nullish'.split(' '));
-/** Params that are null or absent as a whole would have two addresses, and a request can express only one of them. */
+/** Params that are null or absent as a whole would have two addresses. A request can express only one. */
 const ABSENCE_KINDS = new Set('null nullable default prefault'.split(' '));
 const NON_OBJECT_KINDS = new Set(
   'string number boolean array tuple literal enum picklist int never'.split(' '),

@@ -27,7 +27,7 @@ export interface EventId {
 
 const CURSOR = /^([0-9a-z]+)\.(0|[1-9a-z][0-9a-z]*)(?:\.(0|[1-9a-z][0-9a-z]*))?$/;
 const MAX_CURSOR_BYTES = 64;
-/** The mark of a stream that is over. A client that resumes with it starts no source again. */
+/** The mark of a stream that is over. A resume with it starts no source. */
 export const END_MARK = '~!';
 
 /** Negative if `a` is before `b`, 0 if they are equal. */
@@ -68,7 +68,7 @@ export function formatStreamId(cursor: string, streamId: string | undefined): st
   return `${cursor}~${streamId === undefined ? '' : encodeStreamId(streamId)}`;
 }
 
-/** The id of a stream that is over. The client must not start the source again. */
+/** The id of a stream that is over. A resume with it starts no source. */
 export function formatEndMark(cursor: string): string {
   return cursor + END_MARK;
 }

@@ -160,7 +160,7 @@ describe('a value', () => {
     ['a Point', 'p', { p: new Point() }],
     ['a Uint8Array', 'b', { b: new Uint8Array(1) }],
     ['undefined', '1', [1, undefined]],
-    // oxlint-disable-next-line no-sparse-arrays -- a hole is what this is about
+    // oxlint-disable-next-line no-sparse-arrays -- this case tests a hole
     ['undefined', '1', [1, , 2]],
     ['a reference back to itself', 'list.0', own],
     ['a Object', '', Object.create({ inherited: 1 }) as object],

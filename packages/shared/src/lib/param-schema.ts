@@ -132,7 +132,7 @@ const JSON_NON_STRINGS = new Set(['number', 'integer', 'boolean', 'null', 'objec
 /** One sample of each JSON kind that a text can be parsed as. */
 const SAMPLES: readonly unknown[] = [0, 1, 5, -1, 1.5, true, false, null, [], {}];
 
-/** The params whose schema accepts no string. Their texts cannot also be the text of a string. */
+/** The params whose schema never outputs a string. Their texts cannot also be the text of a string. */
 export function textSafeParams(schema: Schema): ReadonlySet<string> {
   let safe = textSafe.get(schema);
   if (safe === undefined) {
@@ -173,7 +173,7 @@ function literalsOf(definition: Readonly<Record<string, unknown>>): readonly unk
   return Array.isArray(values) ? values : [];
 }
 
-/** A value of a param whose text is also a string that the param accepts; `undefined` if none is found. */
+/** A param that accepts one text both as a string and as another value; `undefined` if none is found. */
 export function findSharedText(schema: Schema): { readonly name: string; readonly text: string } | undefined {
   for (const [name, { schemas, json }] of readFields(schema) ?? []) {
     // Test each object of a union by itself: another param may decide which object applies.

@@ -88,7 +88,7 @@ export interface End {
   readonly n?: number;
 }
 
-/** The server ends this response. The client must reconnect after `afterMs`. */
+/** The server ends this response; reconnect after `afterMs`. */
 export interface Reconnect {
   readonly afterMs: number;
   readonly reason: 'lifetime' | 'drain' | 'busy' | 'expired' | 'disconnected';

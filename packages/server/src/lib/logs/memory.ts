@@ -217,8 +217,8 @@ class MemoryLog implements Log {
 }
 
 /**
- * A queue whose items can be removed anywhere. A removed item is only uncounted, and is skipped when it reaches the
- * head.
+ * A queue whose items can be removed anywhere. A removed item leaves only the counters. It is skipped when it reaches
+ * the head.
  */
 class Queue {
   #items: Held[] = [];
@@ -238,7 +238,7 @@ class Queue {
     if (this.#items.length > 16 && this.#items.length > 4 * this.count) this.#compact();
   }
 
-  /** Uncounts an item that is gone. */
+  /** Subtracts an item that is gone from the counters. */
   release(held: Held): void {
     this.count -= 1;
     this.#bytes -= sizeOf(held, held.idempotencyKey);

@@ -1,6 +1,6 @@
 /**
- * Opens the file of a SQLite log. It creates a missing one, rejects a foreign one, and starts a new epoch if the
- * newest events may be lost.
+ * Opens the file of a SQLite log. It creates a missing one and rejects a foreign one. It starts a new
+ * epoch if the newest events may be lost.
  */
 import { accessSync, closeSync, constants, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { uptime } from 'node:os';

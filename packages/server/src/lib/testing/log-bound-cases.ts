@@ -7,7 +7,7 @@ import { entryOf, numbers, valuesOf, type LogBench, type LogCaseBody } from './l
 /** So many addresses that a log with bounded watermarks has forgotten the first. */
 const MANY_ADDRESSES = 12_000;
 
-/** Each position after `after` must be in the page, at or before the watermark, or past the end of the page. */
+/** Each position after `after` is in the page, at or before the watermark, or past the end of the page. */
 function assertCovered(
   page: ReadPage,
   address: string,
