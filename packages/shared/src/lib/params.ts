@@ -18,7 +18,7 @@ export interface ResolvedParams {
 const MAX_DEPTH = 32;
 /** Matches a text that JSON.parse may accept, except a bare string. Cheaper than an exception. */
 const LOOKS_LIKE_JSON = /^\s*(?:[[{"\d-]|true\s*$|false\s*$|null\s*$)/;
-/** Limit of cached addresses for each schema. A cached address has passed `checkText`. */
+/** Limit of cached checks for each schema. The cache holds addresses that have passed `checkText`. */
 const MAX_CHECKED = 1_000;
 
 const checked = new WeakMap<Schema, Set<string>>();
@@ -150,12 +150,12 @@ function checkText(
   );
   if (doubtful.length === 0) return undefined;
   const known = checked.get(schema) ?? new Set();
-  // Another value of the same text has other params that are no strings.
+  // The key has the names of the non-string params: a string and another value may give the same address.
   const key = `${address} ${doubtful.map(([name]) => encodeURIComponent(name)).join()}`;
   if (known.has(key)) return undefined;
   checked.set(schema, known);
   const texts = doubtful.map(([name, value]) => [name, canonicalJson(value)] as const);
-  // Each by itself, and all of them: a union of objects may take strings only together.
+  // Test each param alone, and all together: a union of objects may accept strings only for all of them.
   const swaps = texts.length === 1 ? [texts] : [...texts.map((text) => [text]), texts];
   const checks = swaps.map((swap) =>
     after(validate(schema, { ...(input as object), ...Object.fromEntries(swap) }), (result) => {

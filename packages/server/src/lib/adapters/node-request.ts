@@ -49,7 +49,7 @@ function toUrl(target: string, origin: string): URL {
   );
 }
 
-/** A URL with a user in it makes no `Request`. */
+/** Rejects a URL with a user or password, because `new Request` throws for it. */
 function parseUrl(text: string, base?: string): URL | undefined {
   const url = URL.parse(text, base);
   return url === null || url.username !== '' || url.password !== '' ? undefined : url;
