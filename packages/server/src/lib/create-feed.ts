@@ -1,9 +1,9 @@
 /** Puts a feed together: the typed face, the core, the default log, the fetch adapter. */
 import type { AnyChannel, StreamName } from '@linefeed/shared';
-import { formatCursor, invalidOption, LinefeedError, refusal } from '@linefeed/shared/wire';
+import { formatCursor, invalidOption, LinefeedError } from '@linefeed/shared/wire';
 import { toIncomingRequest, toResponse } from './adapters/fetch.ts';
 import { systemClock } from './clock.ts';
-import { toProblem, type Answer, type IncomingRequest } from './exchange.ts';
+import { notFound, type Answer, type IncomingRequest } from './exchange.ts';
 import type { Connection } from './connection.ts';
 import { FeedCore, type FeedCoreOptions, type FeedHandlers } from './feed.ts';
 import {
@@ -108,10 +108,7 @@ export function openFeed(
     async handle(request: Request) {
       checkRequest(request);
       const answered = await answer(toIncomingRequest(request));
-      return toResponse(
-        answered ?? toProblem(refusal('not_found', `There is nothing at ${new URL(request.url).pathname}.`)),
-        request.signal,
-      );
+      return toResponse(answered ?? notFound(new URL(request.url).pathname), request.signal);
     },
     async publish(topic: string, ...rest: unknown[]) {
       const { epoch, position, duplicate } = await core.publisher.publish(topic, rest);

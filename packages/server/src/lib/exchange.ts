@@ -81,6 +81,12 @@ export function joinVary(present: string | undefined, added: string): string {
   return names.filter((name) => name !== '' && known.size < known.add(name.toLowerCase()).size).join(', ');
 }
 
+/** The answer where no feed is. The query is left out: it may hold a token. */
+export function notFound(target: string): Answer {
+  const [path] = target.split('?');
+  return toProblem(refusal('not_found', `There is nothing at ${path}. Is it the path of the feed?`));
+}
+
 /** A refusal as JSON (RFC 9457), with the code and, for bad params, what the schema said. Causes stay here. */
 export function toProblem(error: unknown, headers: HeaderList = []): Answer {
   const known = toRefusal(error);

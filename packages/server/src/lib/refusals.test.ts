@@ -88,6 +88,24 @@ describe('a refused request', () => {
     },
   );
 
+  it('for a path that is not served names the path alone, because a query may hold a token', async () => {
+    const { feed } = createBench();
+    const server = createServer(toNodeHandler(feed)).listen(0, '127.0.0.1');
+    closing.push(() => server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    for (const response of [
+      await fetch(`http://127.0.0.1:${port}/event?token=hunter2`),
+      await feed.handle(new Request('http://feed.test/event?token=hunter2')),
+    ]) {
+      expect(response.status).toBe(404);
+      expect(await response.json()).toMatchObject({
+        code: 'not_found',
+        title: 'There is nothing at /event. Is it the path of the feed?',
+      });
+    }
+  });
+
   it('that is a HEAD has the code of its GET, and no body', async () => {
     const { feed } = createBench({ authorize: () => false });
     const response = await feed.handle(new Request('http://feed.test/events/notice', { method: 'HEAD' }));

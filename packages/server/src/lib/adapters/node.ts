@@ -2,11 +2,11 @@
 import type { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { checkOptions, invalidOption, refusal } from '@linefeed/shared/wire';
+import { checkOptions, invalidOption } from '@linefeed/shared/wire';
 import type { EventStreamContent } from '../content.ts';
 import { answerEventStream } from '../event-stream.ts';
 import { checkStreamOptions, type EventStreamOptions } from '../event-stream-options.ts';
-import { joinVary, toProblem, type Answer, type Answerer } from '../exchange.ts';
+import { joinVary, notFound, toProblem, type Answer, type Answerer } from '../exchange.ts';
 import type { Outlet, OutletListener } from '../outlet.ts';
 import { readHeader, toIncomingRequest, type NodeRequest, type NodeResponse } from './node-request.ts';
 import { rawSocketOf, turnNow, writeRaw } from './raw-writes.ts';
@@ -97,8 +97,7 @@ async function answerNode(
       : await answerer['~answer'](toIncomingRequest(req, outlet.res, req.originalUrl)));
   if (answer !== undefined) sendAnswer(answer, outlet.res, outlet);
   else if (next !== undefined) next();
-  else
-    sendAnswer(toProblem(refusal('not_found', `There is nothing at ${req.url ?? '/'}.`)), outlet.res, outlet);
+  else sendAnswer(notFound(req.url ?? '/'), outlet.res, outlet);
 }
 
 /** The members that both kinds of response have. */
