@@ -1,4 +1,4 @@
-/** The client: typed subscriptions that stay subscribed. */
+/** The client: typed subscriptions that reconnect and resume by themselves. */
 export { createClient } from './lib/client.ts';
 export { persistCursor } from './lib/persist.ts';
 export { eventSourceTransport } from './lib/transports/event-source.ts';

@@ -1,2 +1,2 @@
-/** Linefeed for TanStack Query: a query's state, followed from its cursor. */
+/** Linefeed for TanStack Query: events update a query's state from its cursor on. */
 export { followQuery, useFollow } from './lib/query/follow.ts';

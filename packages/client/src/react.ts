@@ -1,4 +1,4 @@
-/** Linefeed in React: subscriptions as hooks. */
+/** Linefeed for React: subscriptions as hooks. */
 export { createHooks } from './lib/react/hooks.ts';
 export type { Hooks, ProviderProps, TopicResult, TopicStatus } from './lib/react/hooks.ts';
 export type { Kept, TopicArguments, TopicOptionName, TopicOptions } from './lib/react/options.ts';

@@ -1,4 +1,4 @@
-/** For tests in a browser with @playwright/test: what a page receives, and cuts of its connection. */
+/** For browser tests with @playwright/test: the events that a page receives, and a switch to cut its connection. */
 export { linefeedFixtures } from './lib/testing/fixtures.ts';
 export type {
   LinefeedFixtures,

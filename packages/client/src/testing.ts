@@ -1,4 +1,4 @@
-/** For tests of what uses a client: the real client on a feed in memory and a clock that stands still. */
+/** For tests of code that uses a client: the real client, a feed in memory and a manual clock. */
 export { createTestClient } from './lib/testing/test-client.ts';
 export { createManualClock } from './lib/clock.ts';
 export type { ManualClock } from './lib/clock.ts';

@@ -1,4 +1,4 @@
-/** Tabs of one browser, in the hands of a test: web locks and a broadcast channel between them, and how they end. */
+/** The tabs of one browser, controlled by a test: Web Locks, a broadcast channel, and ways in which a tab ends. */
 import type { Surroundings } from '../src/lib/share/tab.ts';
 
 interface Waiting {
@@ -15,23 +15,23 @@ interface Held extends Waiting {
 export interface BrowserTab {
   readonly surroundings: Surroundings;
   hidden: boolean;
-  /** Locks may not be used here. */
+  /** True: requests for locks fail. */
   refusesLocks: boolean;
-  /** It is gone without a word: its locks are free, and nothing reaches or leaves it. */
+  /** Ends the tab without an event: its locks become free, and no message reaches or leaves it. */
   readonly crash: () => void;
-  /** It runs nothing and hears nothing, and keeps its locks. */
+  /** The tab runs no code and receives no messages, but keeps its locks. */
   readonly freeze: () => void;
-  /** A timer of this tab: it waits while the tab is frozen. */
+  /** Runs a timer's task of this tab. It waits while the tab is frozen. */
   readonly run: (task: () => void) => void;
-  /** Runs again; what was sent to it meanwhile arrives. */
+  /** The tab runs again, and messages sent to it meanwhile arrive. */
   readonly thaw: () => void;
-  /** What the browser tells before it puts a page away. */
+  /** Fires the event that a browser sends before it puts a page away. */
   readonly putAway: () => void;
 }
 
 export interface Browser {
   readonly openTab: () => BrowserTab;
-  /** Locks that are held or waited for, and open channels. */
+  /** Locks that are held or requested, and the number of open channels. */
   readonly leftovers: () => { readonly locks: string[]; readonly channels: number };
 }
 
@@ -46,7 +46,7 @@ export function createBrowser(): Browser {
   const gone = new Set<BrowserTab>();
   const frozen = new Map<BrowserTab, Array<() => void>>();
 
-  /** Runs a task of a tab, when it runs. */
+  /** Runs a task of a tab. It waits while the tab is frozen. */
   const run = (tab: BrowserTab, task: () => void) => {
     if (gone.has(tab)) return;
     const later = frozen.get(tab);

@@ -1,4 +1,4 @@
-/** What a feed writes, as text, for tests. */
+/** The text that a feed writes, for tests. */
 import { encodeFrame, FRAME, type Hello, type Subscribed } from '@linefeed/shared/wire';
 
 export const HELLO: Hello = {
@@ -17,7 +17,7 @@ export function hello(id?: string, change: Partial<Hello> = {}): string {
   return frame(FRAME.hello, { ...HELLO, ...change }, id);
 }
 
-/** The answer to a logged entry that starts behind `position` of the epoch `e`. */
+/** The answer to a logged entry that starts after `position` of the epoch `e`. */
 export function subscribed(address: string, position: number, change: Partial<Subscribed> = {}): string {
   return frame(FRAME.subscribed, {
     address,

@@ -1,4 +1,4 @@
-/** A page on which components are mounted: what it shows, and everything that waits for no time let happen. */
+/** A page for mounted components: reads its text, and completes all work that needs no timer. */
 import { act, StrictMode, createElement, type ReactNode } from 'react';
 import { createRoot, hydrateRoot, type Root } from 'react-dom/client';
 
@@ -13,7 +13,7 @@ export interface Page extends AsyncDisposable {
 
 export interface PageOptions {
   readonly strict?: boolean;
-  /** What the server has rendered. */
+  /** The HTML rendered by the server. */
   readonly html?: string;
 }
 

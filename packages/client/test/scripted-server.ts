@@ -1,16 +1,16 @@
-/** A node:http server that answers as a test tells it to. */
+/** A node:http server whose responses a test controls. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** One request and its response, in the hands of a test. */
+/** One request and its response, controlled by a test. */
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly url: URL;
   readonly body: string;
-  /** Settles when the client has gone or the response is over. */
+  /** Resolves when the client is gone or the response has ended. */
   readonly closed: Promise<void>;
-  /** Sends the head of an event stream, and `text` with it. */
+  /** Sends the head of an event stream, followed by `text`. */
   readonly stream: (text: string) => void;
   readonly write: (text: string | Uint8Array) => void;
   /** Resets the TCP connection. */
@@ -19,9 +19,9 @@ export interface Exchange {
 
 export interface ScriptedServer extends AsyncDisposable {
   readonly url: string;
-  /** The next request that comes, or came; rejects after 5 s. */
+  /** Resolves with the next request, waiting or new. Rejects after 5 s. */
   readonly next: () => Promise<Exchange>;
-  /** Requests that came and were not asked for by `next`. */
+  /** Number of requests that `next` has not returned yet. */
   readonly unread: () => number;
 }
 

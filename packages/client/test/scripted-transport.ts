@@ -1,4 +1,4 @@
-/** A transport whose responses are in the hands of a test, and a client on it with a clock that stands still. */
+/** A transport whose responses a test controls, and a client that uses it with a manual clock. */
 import type { AnyChannel } from '@linefeed/shared';
 import { FRAME, type ControlRequest, type Hello, type Subscribed } from '@linefeed/shared/wire';
 import { createManualClock, type ManualClock } from '../src/lib/clock.ts';
@@ -22,17 +22,17 @@ export interface Script {
   readonly client: Client<AnyChannel>;
   readonly clock: ManualClock;
   readonly attempts: Attempt[];
-  /** The attempt in progress. */
+  /** The latest attempt. */
   readonly last: () => Attempt;
-  /** Control requests that were sent, and the status that the next ones are answered with. */
+  /** The sent control requests. `controlStatus` is the status of the next responses. */
   readonly controls: ControlRequest[];
   controlStatus: number;
   readonly errors: unknown[];
-  /** Lets everything that waits for no time happen. */
+  /** Completes all work that needs no timer. */
   readonly settle: () => Promise<void>;
 }
 
-/** The transport alone. */
+/** Creates only the transport. */
 export function createScriptTransport(): { readonly transport: Transport; readonly attempts: Attempt[] } {
   const attempts: Attempt[] = [];
   return {

@@ -1,4 +1,4 @@
-/** A window and a document with nothing but events, until `vi.unstubAllGlobals()`. */
+/** Stubs a window and a document that only dispatch events, until `vi.unstubAllGlobals()`. */
 import { vi } from 'vitest';
 
 export interface StubPage {

@@ -1,5 +1,6 @@
 /**
- * Bytes to handler: events per second of its thread's time of a client, beside eventsource-parser and JSON.parse alone.
+ * Bytes to handler: events per second of the client thread's CPU time. The baseline is eventsource-parser and
+ * JSON.parse alone.
  *
  * `pnpm throughput [--events N] [--rounds N] [--chunk BYTES] [--subscriptions N]`
  */
@@ -13,12 +14,12 @@ import { frame, hello, subscribed } from './frames.ts';
 export interface ThroughputOptions {
   /** Events in one run. */
   readonly events: number;
-  /** Addresses that are subscribed; the events go round them. */
+  /** Subscribed addresses. The events are spread over them in turn. */
   readonly subscriptions: number;
   readonly chunkBytes: number;
 }
 
-/** Events per second of the thread's processor time of each way: a busy machine changes it little, from one run of each. */
+/** Events per second of the thread's CPU time, from one run of each variant. A busy machine changes it little. */
 export interface Throughput {
   readonly baseline: number;
   readonly parser: number;
@@ -27,7 +28,7 @@ export interface Throughput {
 
 const toBase36 = (position: number) => position.toString(36);
 
-/** What a feed sends, in chunks of one size: about 100 bytes of payload for each event. */
+/** Encodes the output of a feed in chunks of one size. Each event has about 100 bytes of payload. */
 function toChunks({ events, subscriptions, chunkBytes }: ThroughputOptions): Uint8Array[] {
   let text = hello('k3v9x0aq.0');
   for (let n = 0; n < subscriptions; n += 1) {
@@ -78,7 +79,7 @@ async function timed(events: number, run: (onEvent: (payload: unknown) => boolea
   return events / ((user + system) / 1_000_000);
 }
 
-/** Runs each way once over the same bytes. */
+/** Runs each variant once over the same bytes. */
 export async function measureThroughput(options: ThroughputOptions): Promise<Throughput> {
   const chunks = toChunks(options);
   const { events } = options;
@@ -149,7 +150,7 @@ if (process.argv[1] === import.meta.filename) {
   for (const subscriptions of values.subscriptions.split(',').map(Number)) {
     const options = { events: Number(values.events), subscriptions, chunkBytes: Number(values.chunk) };
     const rounds: Throughput[] = [];
-    // The first one warms up.
+    // The first round is a warm-up.
     for (let round = 0; round <= Number(values.rounds); round += 1) {
       rounds.push(await measureThroughput(options));
     }

@@ -1,4 +1,4 @@
-/** The options of a client, and the run-time check of what it is given. The check is small: every page loads it. */
+/** The options of a client and their run-time check. The check is small because every page loads it. */
 import type { LinefeedError } from '@linefeed/shared';
 import { invalidOption } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
@@ -8,37 +8,37 @@ import type { Gap, SubscriptionOptions } from './subscription.ts';
 import type { RequestOptions, Transport } from './transport.ts';
 
 export interface ClientOptions extends Omit<RequestOptions, 'url'> {
-  /** Where the feed is: relative to the page, or absolute. A query of its own is kept. */
+  /** URL of the feed, relative to the page or absolute. Its own query is kept. */
   readonly url: string | URL;
   /** Default: `fetchTransport()`. */
   readonly transport?: Transport | undefined;
-  /** Sent with every request. A function is asked again for each attempt, and may be asynchronous. */
+  /** Headers of every request. A function is called for each attempt and may be asynchronous. */
   readonly headers?: RequestOptions['headers'];
-  /** When to try again. By default it never gives up what can be retried. */
+  /** Retry policy. Default: retryable errors are retried without limit. */
   readonly retry?: RetryOptions | undefined;
-  /** Time for a connection to say hello, in milliseconds. Default: 10,000. */
+  /** Time limit for a connection to receive `hello`, in milliseconds. Default: 10,000. */
   readonly connectTimeoutMs?: number | undefined;
-  /** Pause while the page is hidden, after a grace (`true`: 30,000 ms). Default: stay connected. */
+  /** Disconnect while the page is hidden, after a grace period (`true`: 30,000 ms). Default: stay connected. */
   readonly pauseWhenHidden?: boolean | { readonly graceMs: number } | undefined;
-  /** Keep the committed cursor over a reload: `persistCursor()`. Default: no. */
+  /** Keeps the committed cursor across a page reload: `persistCursor()`. Default: not kept. */
   readonly persist?: Persist | undefined;
-  /** Events of one subscription that wait for its handler; one more stops reading. Default: 1,000. */
+  /** Limit of events queued for one subscription's handler. A full queue pauses reading. Default: 1,000. */
   readonly maxQueuedEvents?: number | undefined;
-  /** How long an address stays subscribed after the last handler has left it. Default: 1,000. */
+  /** How long an address stays subscribed after its last handler unsubscribed, in milliseconds. Default: 1,000. */
   readonly lingerMs?: number | undefined;
-  /** Gaps of subscriptions without `onGap`. Default: one warning on the console. */
+  /** Called for gaps of subscriptions without `onGap`. Default: one warning on the console. */
   readonly onGap?: ((gap: Gap) => unknown) | undefined;
-  /** Errors of handlers, refused subscriptions, a failed connection. Default: `console.error`. */
+  /** Called for handler errors, refused subscriptions and a failed connection. Default: `console.error`. */
   readonly onError?: ((error: LinefeedError) => void) | undefined;
-  /** Payloads that are no JSON or do not match their schema; they count as handled. Default: `onError`. */
+  /** Called for payloads that are not JSON or do not match their schema. They count as handled. Default: `onError`. */
   readonly onInvalid?: ((error: LinefeedError) => void) | undefined;
-  /** Time and chance, for tests. */
+  /** Source of time and random numbers, for tests. */
   readonly clock?: Clock | undefined;
 }
 
 /**
- * Refuses options that are no object, an option that does not exist, and one of `functions` that is no function. Both
- * lists are names separated by spaces.
+ * Throws for options that are not an object, for an unknown option, and for a value in `functions` that is not a
+ * function. Both lists are names separated by spaces.
  */
 function checkNames(owner: string, options: unknown, others: string, functions: string): void {
   if (typeof options !== 'object' || !options) {

@@ -1,4 +1,4 @@
-/** The client end of a channel. */
+/** The client of a channel. */
 import {
   LinefeedError,
   type AnyChannel,
@@ -37,7 +37,9 @@ type Handler<C extends AnyChannel, K extends TopicName<C>> = (
   event: EventInfo<K, ParamsInput<C, K>>,
 ) => unknown;
 
-/** What `subscribe` takes behind the topic: params where the topic has any, and they may be left out where all may. */
+/**
+ * The arguments of `subscribe` after the topic. `params` is absent if the topic has none, optional if all are optional.
+ */
 export type SubscribeArguments<C extends AnyChannel, K extends TopicName<C>> =
   ParamsInput<C, K> extends undefined
     ? [handler: Handler<C, K>, options?: SubscriptionOptions]
@@ -46,7 +48,7 @@ export type SubscribeArguments<C extends AnyChannel, K extends TopicName<C>> =
         | [params: ParamsInput<C, K>, handler: Handler<C, K>, options?: SubscriptionOptions]
       : [params: ParamsInput<C, K>, handler: Handler<C, K>, options?: SubscriptionOptions];
 
-/** What `iterate` takes behind the topic. */
+/** The arguments of `iterate` after the topic. */
 export type IterateArguments<C extends AnyChannel, K extends TopicName<C>> =
   ParamsInput<C, K> extends undefined
     ? [options?: SubscriptionOptions & { readonly params?: undefined }]
@@ -56,7 +58,7 @@ export type IterateArguments<C extends AnyChannel, K extends TopicName<C>> =
 
 export interface Client<C extends AnyChannel> {
   /**
-   * Calls `handler` with each event of an address, one at a time; a promise that it returns is waited for.
+   * Calls `handler` with each event of an address, one at a time. A returned promise is awaited before the next event.
    *
    * @throws LinefeedError `closed` after `close()`
    */
@@ -64,26 +66,29 @@ export interface Client<C extends AnyChannel> {
     topic: K,
     ...rest: SubscribeArguments<C, K>
   ) => Subscription;
-  /** The same as an async iterable of payloads: ends with the stream, throws what ends it, unsubscribes when left. */
+  /**
+   * Subscribes as an async iterable of payloads. It ends with the stream, throws the final error of the subscription,
+   * and unsubscribes when the loop is left.
+   */
   readonly iterate: <K extends { [N in TopicName<C>]: N }[TopicName<C>]>(
     topic: K,
     ...rest: IterateArguments<C, K>
   ) => AsyncGenerator<Payload<C, K>, void, void>;
   /** The state of the connection. */
   readonly connection: Readable<ConnectionSnapshot>;
-  /** The newest cursor such that it and all that arrived before it are handled. */
+  /** The committed cursor: its event and all events that arrived before it are handled. */
   readonly cursor: string | undefined;
-  /** When anything was last received, in milliseconds since 1970. */
+  /** When the last bytes arrived, in milliseconds since 1970. */
   readonly lastEventAt: number | undefined;
-  /** Connects now, also after `failed`. */
+  /** Connects immediately, also after `failed`. */
   readonly reconnect: () => void;
-  /** Ends every subscription and the connection, for good. */
+  /** Ends all subscriptions and the connection permanently. */
   readonly close: () => void;
 }
 
 /**
- * Makes a client for a channel. Only the type of the channel is needed; its value turns run-time validation on. It
- * connects when something is subscribed.
+ * Creates a client for a channel. The type of the channel is enough; its value adds run-time validation. The client
+ * connects at the first subscription.
  *
  * @throws LinefeedError `invalid_option` for an unknown option, or one of a wrong type or value
  */
@@ -102,7 +107,7 @@ export function createClient<C extends AnyChannel>(
   const warn = ({ address, reason }: Gap) => {
     if (warned) return;
     warned = true;
-    // oxlint-disable-next-line no-console -- nobody listens, and a gap must not be silent
+    // oxlint-disable-next-line no-console -- no callback is set, and a gap must not be silent
     console.warn(
       `Events of ${address} may be missing: ${GAP_REASONS[reason]}. Give onGap to fetch what they changed.`,
     );
@@ -169,7 +174,8 @@ export function createClient<C extends AnyChannel>(
       try {
         roster.add(delivery, given);
       } catch (cause) {
-        // No request can carry these params or this `from`: a refused subscription, and no error in the middle of a render.
+        // No request can carry these params or this `from`. Report a refused subscription: an exception would interrupt
+        // a render.
         const error = LinefeedError.is(cause) ? cause : invalidOption(`from: ${String(cause)}`);
         queueMicrotask(() => delivery.fail(error));
       }
@@ -208,7 +214,7 @@ export function createClient<C extends AnyChannel>(
   };
 }
 
-/** What happened, for a developer who gave no `onGap`. */
+/** The cause of a gap, for a developer without `onGap`. */
 const GAP_REASONS: Record<Gap['reason'], string> = {
   trimmed: 'the log no longer holds them',
   epoch: 'the log is a new one, as after a restart with memoryLog()',
@@ -217,8 +223,8 @@ const GAP_REASONS: Record<Gap['reason'], string> = {
   future: 'the cursor is ahead of the log',
 };
 
-/** Without a stack where there is no cause: a refusal of the server is made in this package. */
+/** Prints no stack for an error without a cause: such an error is created in this package. */
 function print(error: LinefeedError): void {
-  // oxlint-disable-next-line no-console -- nobody listens, and an error must not be silent
+  // oxlint-disable-next-line no-console -- no callback is set, and an error must not be silent
   console.error(error.cause === undefined ? String(error) : error);
 }

@@ -1,21 +1,21 @@
-/** Time and chance: the only file that sets timers. */
+/** Time and random numbers. Only this file sets timers. */
 
-/** Runs `task` in a microtask. Fake timers of test runners replace `queueMicrotask`, and then nothing would run. */
+/** Runs `task` in a microtask. Test runners' fake timers replace `queueMicrotask`; `task` would then never run. */
 export function soon(task: () => void): void {
   void Promise.resolve().then(task);
 }
 
-/** What the client takes time and chance from. */
+/** The client's source of time and random numbers. */
 export interface Clock {
-  /** Wall clock, milliseconds since 1970: it goes on while the machine sleeps, as timers do not. */
+  /** Wall clock, in milliseconds since 1970. It advances while the machine sleeps; timers do not. */
   now(): number;
-  /** A number from 0 up to, not including, 1. */
+  /** A random number, at least 0 and less than 1. */
   random(): number;
-  /** Runs `task` once, `delayMs` from now; returns what cancels it. */
+  /** Runs `task` once after `delayMs`. The returned function cancels it. */
   after(delayMs: number, task: () => void): () => void;
 }
 
-// A longer delay overflows to 0 in every engine.
+// In every engine a longer delay overflows to 0.
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
@@ -27,19 +27,22 @@ export const systemClock: Clock = {
   },
 };
 
-/** A clock that stands still until it is told to go on. */
+/** A clock that advances only when a test calls `advance` or `sleep`. */
 export interface ManualClock extends Clock {
-  /** What `random` gives; 0.5 at first. */
+  /** The value that `random` returns. Initially 0.5. */
   chance: number;
-  /** Timers that are set and have neither run nor been cancelled. */
+  /** Number of timers that are set and neither run nor cancelled. */
   readonly pending: number;
-  /** Moves on, runs what falls due in its order, and lets promises settle behind each timer. */
+  /** Advances the clock by `ms`. Runs due timers in order and lets promises settle after each timer. */
   advance(ms: number): Promise<void>;
-  /** Moves the wall clock alone, as sleep and a frozen page do: what fell due runs, late, at the next `advance`. */
+  /**
+   * Advances only the wall clock, as machine sleep or a frozen page does. Timers that become due run late, at the next
+   * `advance`.
+   */
   sleep(ms: number): void;
 }
 
-/** Makes a clock for tests. */
+/** Creates a clock for tests. */
 export function createManualClock(startMs: number = 0): ManualClock {
   interface Timer {
     readonly dueAt: number;

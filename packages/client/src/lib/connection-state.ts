@@ -1,25 +1,25 @@
 /**
- * The states of a connection and every way from one to another. Pure.
+ * The states of a connection and their transitions. Pure.
  *
  * 1. Only `hello` leads to `connected`, and only from an attempt.
- * 2. A connection that is lost is `reconnecting`; `connecting` is an attempt that continues nothing.
- * 3. `idle`, `suspended`, `closed` and `failed` hold neither response nor retry timer; a late `lost`, `hello`,
- *    `refused` or `finished` of a former attempt changes none of them.
- * 4. `close` leads to `closed` from everywhere.
- * 5. `closed` and `failed` are left only by `start`: somebody asked.
- * 6. `suspended` is left by `start`, by `rest` and by `close`, never by a timer of the retry policy.
+ * 2. A lost connection becomes `reconnecting`. `connecting` is an attempt without an earlier connection to resume.
+ * 3. `idle`, `suspended`, `closed` and `failed` hold no response and no retry timer. A late `lost`, `hello`, `refused`
+ *    or `finished` of an earlier attempt does not change them.
+ * 4. `close` leads to `closed` from every state.
+ * 5. Only `start` leaves `closed` and `failed`, on an explicit request.
+ * 6. `start`, `rest` and `close` leave `suspended`; a retry timer never does.
  */
 import type { ErrorCode, LinefeedError } from '@linefeed/shared';
 import type { Reconnect } from '@linefeed/shared/wire';
 
 /**
  * - `idle`: nothing is subscribed
- * - `connecting`: the first attempt; neither response nor hello yet
- * - `connected`: hello was read
- * - `reconnecting`: lost; waiting (`retryInMs` is set) or trying again
- * - `suspended`: paused by this client: the page is hidden, or a handler's queue is full
- * - `closed`: closed by the user, or the server said that all is over
- * - `failed`: refused in a way that trying again does not mend
+ * - `connecting`: the first attempt; no response or no `hello` yet
+ * - `connected`: `hello` was received
+ * - `reconnecting`: the connection was lost; the client waits (`retryInMs` is set) or tries again
+ * - `suspended`: paused by this client because the page is hidden or a handler's queue is full
+ * - `closed`: closed by the user, or ended by the server (204)
+ * - `failed`: refused with an error that a retry does not fix
  */
 export type ConnectionState =
   | 'idle'
@@ -30,7 +30,7 @@ export type ConnectionState =
   | 'closed'
   | 'failed';
 
-/** What can happen to a connection. */
+/** The events that cause transitions. */
 export type ConnectionEvent =
   | 'start'
   | 'hello'
@@ -41,7 +41,7 @@ export type ConnectionEvent =
   | 'rest'
   | 'close';
 
-/** Why a state was entered: what was done, what the server said, or the code of the error. */
+/** Why a state was entered: the action, the server's reason, or the code of the error. */
 export type ConnectionReason =
   | 'new'
   | 'subscribed'
@@ -57,7 +57,7 @@ export type ConnectionReason =
   | Reconnect['reason']
   | ErrorCode;
 
-// What a state is: 3 something to continue, 2 a first attempt, 1 at rest, 0 over.
+// The rank of a state: 3 has a connection to resume, 2 is a first attempt, 1 rests, 0 is final.
 const RANK: Readonly<Record<ConnectionState, 0 | 1 | 2 | 3>> = {
   connected: 3,
   reconnecting: 3,
@@ -68,7 +68,8 @@ const RANK: Readonly<Record<ConnectionState, 0 | 1 | 2 | 3>> = {
   failed: 0,
 };
 
-// By event, the lowest rank that it moves, and where to. The compiler asks for each event, and above for each state.
+// Per event: the lowest rank that it changes, and the new state. The compiler checks that no event and no state is
+// missing.
 const RULES: Readonly<Record<ConnectionEvent, readonly [rank: 0 | 1 | 2, to: ConnectionState]>> = {
   start: [0, 'connecting'],
   hello: [2, 'connected'],
@@ -80,33 +81,36 @@ const RULES: Readonly<Record<ConnectionEvent, readonly [rank: 0 | 1 | 2, to: Con
   close: [0, 'closed'],
 };
 
-/** Where `event` leads from `state`. */
+/** Returns the state after `event` in `state`. */
 export function nextState(state: ConnectionState, event: ConnectionEvent): ConnectionState {
   const [rank, to] = RULES[event];
   if (event === 'start' && RANK[state] === 3) return 'reconnecting';
   return RANK[state] < rank ? state : to;
 }
 
-/** A connection at the moment of its last change. */
+/** The connection at its last change. */
 export interface ConnectionSnapshot {
   readonly state: ConnectionState;
-  /** The state before this one; a change of details alone keeps it. */
+  /** The state before this one. A change of details only does not change it. */
   readonly previous: ConnectionState;
   readonly reason: ConnectionReason;
-  /** Attempts since the last stable connection, this one included; 0 while there was none. */
+  /** Attempts since the last stable connection, including this one. 0 before the first attempt. */
   readonly attempt: number;
-  /** While waiting: how long the wait is, in milliseconds from the change on. */
+  /** Length of the current wait, in milliseconds from this change. `undefined` if the client is not waiting. */
   readonly retryInMs: number | undefined;
-  /** What went wrong last; none once connected. */
+  /** The last error. `undefined` once connected. */
   readonly error: LinefeedError | undefined;
-  /** The committed cursor at this change; `client.cursor` is the live one. */
+  /** The committed cursor at this change. `client.cursor` has the current value. */
   readonly cursor: string | undefined;
-  /** When the last hello was read, in milliseconds since 1970. */
+  /** When the last `hello` was received, in milliseconds since 1970. */
   readonly connectedAt: number | undefined;
-  /** When anything was last received, as it was at this change; `client.lastEventAt` is the live one. */
+  /**
+   * When the last bytes had arrived at this change, in milliseconds since 1970. `client.lastEventAt` has the current
+   * value.
+   */
   readonly lastEventAt: number | undefined;
   readonly hasEverConnected: boolean;
-  /** How many times hello was read. */
+  /** How many times `hello` was received. */
   readonly connectionCount: number;
 }
 

@@ -1,4 +1,4 @@
-/** One connection at a time, and another one after it: the shell around states, retry policy and liveness. */
+/** The current connection and its successors. Combines the state machine, the retry policy and the liveness check. */
 import { LinefeedError, type ErrorCode } from '@linefeed/shared';
 import { CONTROL_PREFIX, invalidOption, PROTOCOL_VERSION, type ControlRequest } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
@@ -23,41 +23,41 @@ export interface ConnectionContext extends RequestOptions {
   readonly clock: Clock;
   readonly gate: Gate;
   readonly settlement: Settlement;
-  /** Tells the user's `onError` of what only the user can mend, though it is tried again. */
+  /** Calls the user's `onError` for an error that only the user can fix; retries continue. */
   readonly report: (error: LinefeedError) => void;
   readonly retry?: RetryOptions | undefined;
   readonly connectTimeoutMs?: number | undefined;
-  /** Pause so long after the page was hidden; `true`: 30,000. Default: never. */
+  /** Disconnect after the page was hidden for this long; `true`: 30,000 ms. Default: never. */
   readonly pauseWhenHidden?: boolean | { readonly graceMs: number } | undefined;
 }
 
 export interface ConnectionHandlers {
-  /** What to ask for, taken afresh for each attempt. */
+  /** Returns the request of the next attempt. */
   readonly plan: () => Pick<Opening, 'entries' | 'cursor' | 'openOnly'>;
-  /** A control frame, by its name behind the prefix; `hello` comes first. */
+  /** A control frame; `name` is without the prefix. `hello` is the first. */
   readonly onControl: (name: string, body: unknown, id: string) => void;
   readonly onEvent: (event: string, data: string, id: string) => void;
-  /** The response is gone; what it was asked for is open again. */
+  /** The response has ended. Its unanswered requests must be sent again. */
   readonly onGone: () => void;
-  /** Over for good: refused with this error, or finished without. */
+  /** The connection ended permanently: refused with `error`, or finished without one. */
   readonly onOver: (error?: LinefeedError) => void;
 }
 
 export interface Connection extends Readable<ConnectionSnapshot> {
   readonly lastEventAt: () => number | undefined;
-  /** Opens now, whatever went before. */
+  /** Opens a connection immediately, from any state. */
   readonly open: (reason: ConnectionReason) => void;
-  /** Drops the response and opens another one, soon. */
+  /** Closes the response and schedules a new one. */
   readonly reopen: (reason: ConnectionReason) => void;
-  /** Drops everything and stays where `event` leads. */
+  /** Closes the response, cancels all timers and applies `event`. */
   readonly stop: (event: 'rest' | 'close', reason: ConnectionReason) => void;
   readonly listen: (event: string) => void;
-  /** Sends a control request where the transport has a way of its own for it. */
+  /** Sends a control request through the transport. Returns `undefined` if the transport cannot send one. */
   readonly control: (request: ControlRequest) => Promise<number> | undefined;
   readonly hint: (hint: PageHint) => void;
 }
 
-// A large frame on a slow link has eight timeouts; a connection that died in its opening is noticed as late.
+// A large frame on a slow link gets up to 8 timeouts. A connection that dies during its opening is noticed as late.
 const MAX_PATIENCE = 8;
 
 export function createConnection(context: ConnectionContext, handlers: ConnectionHandlers): Connection {
@@ -68,18 +68,18 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
   let heardAt: number | undefined;
   let history: RetryHistory = NO_FAILURES;
   let retryMs: number | undefined;
-  /** One refusal in a row was given another chance. */
+  /** A refusal that may be temporary was retried. The next refusal in a row is final. */
   let doubted = false;
   let reported = false;
-  /** How many timeouts to wait for a frame: more, where one in transit was taken for silence. */
+  /** Multiplier of the server's timeout. It doubles after a silence that may have been a frame in transit. */
   let patience = 1;
   let proven = false;
   let cancelTimer = () => {};
   let cancelPause: (() => void) | undefined;
-  /** The server asked for a wait until then. */
+  /** End of the wait that the server requested. Page hints do not shorten that wait. */
   let notBefore = 0;
 
-  /** False: a listener has led to another state meanwhile, and what follows here is not to be done. */
+  /** Returns false if a listener has changed the state during `set`. The caller must then stop. */
   const move = (event: ConnectionEvent, reason: ConnectionReason, change?: Partial<ConnectionSnapshot>) => {
     const before = getSnapshot();
     const state = nextState(before.state, event);
@@ -135,7 +135,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
       );
     }
     wait(next.dueAt - clock.now(), () =>
-      // While we read nothing ourselves, silence is our own.
+      // While back-pressure pauses reading, silence proves nothing.
       watch((gate.full() ? hear : judge)(pulse!, clock.now())),
     );
   };
@@ -147,7 +147,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
     wait(connectTimeoutMs, () =>
       fail('connect_timeout', `No hello within ${connectTimeoutMs} ms: is ${context.url} a feed?`),
     );
-    // A handler may have closed or reopened us in the middle of a chunk.
+    // A handler can close or reopen the connection in the middle of a chunk.
     const isCurrent = () => current === response;
     const current: TransportConnection = context.transport(
       { ...context, ...handlers.plan() },
@@ -184,7 +184,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
 
   const receive = (event: string, data: string, id: string) => {
     const name = event.startsWith(CONTROL_PREFIX) && event.slice(CONTROL_PREFIX.length);
-    // Behind the opening: frames get through.
+    // An event or ping after the opening proves that whole frames arrive in time: reset the multiplier.
     if (!name || name === 'ping') {
       proven = true;
       patience = 1;
@@ -230,9 +230,9 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
       move('finished', reason);
       return handlers.onOver();
     }
-    // Headers are asked for afresh on each attempt: the second 401 in a row is final.
+    // Each attempt calls `headers` again. So the first 401 is retried; the second in a row is final.
     const unauthorized = error?.status === 401 && !doubted;
-    // Chromium takes a head that was cut in two for a whole one, with what stands of its content type.
+    // Chromium accepts a response head that was cut, with a truncated content type. Retry once.
     const isCut = error?.code === 'wrong_content_type' && hasEverConnected && !doubted;
     doubted ||= unauthorized || isCut;
     const nowMs = clock.now();

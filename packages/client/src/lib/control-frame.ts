@@ -1,4 +1,4 @@
-/** The bodies of control frames, checked before anything is done with them: PROTOCOL §4. */
+/** Parses and checks the bodies of control frames (PROTOCOL §4). */
 import { parseCursor, PROTOCOL_VERSION } from '@linefeed/shared/wire';
 
 const REQUIRED: Readonly<Record<string, string>> = {
@@ -11,7 +11,7 @@ const REQUIRED: Readonly<Record<string, string>> = {
   reconnect: 'afterMs reason',
 };
 
-// A name means the same in every frame. What is not here is nothing that the client does something with.
+// A field has the same type in every frame. Fields that the client does not use are not listed.
 const FIELDS =
   'protocol pingMs timeoutMs afterMs n retryable cursor to tail connection address event key code message reason';
 
@@ -21,8 +21,11 @@ function fits(field: string, value: unknown): boolean {
   return typeof value === 'string' && (!/^cursor|^to/.test(field) || parseCursor(value) !== undefined);
 }
 
-/** Reads a body. A server of another protocol may say hello as it likes; frames with other names, too. Throws. */
-// oxlint-disable-next-line no-explicit-any -- what the frame is says what it carries
+/**
+ * Parses a body. A `hello` of a newer protocol and frames with unknown names are not checked. Throws if a field is
+ * wrong.
+ */
+// oxlint-disable-next-line no-explicit-any -- the name of the frame decides its type
 export function readControl(name: string, data: string): any {
   const body = JSON.parse(data) as Record<string, unknown>;
   const required = REQUIRED[name];

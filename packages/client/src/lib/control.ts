@@ -1,4 +1,7 @@
-/** Changes of the subscription list over an open connection: one request in flight, the rest gathered behind it. */
+/**
+ * Changes the subscription list of an open connection. One request is in flight; later changes wait and share the next
+ * one.
+ */
 import { LinefeedError } from '@linefeed/shared';
 import type { ControlRequest } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
@@ -6,48 +9,52 @@ import { send as sendRequest, toError } from './request.ts';
 import { NO_FAILURES, planRetry, type RetryHistory } from './retry-policy.ts';
 import type { RequestOptions } from './transport.ts';
 
-/** What a control request asks for. */
+/** The changes in one control request. */
 export type Change = Required<Pick<ControlRequest, 'add' | 'remove'>>;
 
 export interface ControlOptions {
   readonly clock: Clock;
-  /** Takes what is to be changed; nothing of it is handed out again. */
+  /** Returns the pending changes and marks them as sent. */
   readonly take: () => Change;
-  /** Sends a request and gives the status of its answer; `signal`: nobody waits for it any more. Throws what refuses. */
+  /**
+   * Sends a request and resolves with the response's status. `signal` aborts when the connection has ended. Throws the
+   * refusal.
+   */
   readonly send: (request: ControlRequest, signal: AbortSignal) => Promise<number>;
-  /** Told of refusals that another connection does not mend: once until a request works. */
+  /** Called for a refusal that a new connection does not fix; at most once until a request succeeds. */
   readonly onRefused?: (error: LinefeedError) => void;
   /**
-   * It did not work out: another connection, opened with the new list, will. `error`: the server has refused `change`,
-   * and applied nothing of it. True: this connection goes on.
+   * Called when a request failed. `error` is set if the server refused `change` and applied none of it. Returns true to
+   * keep this connection, false if a new one opens with the new list.
    */
   readonly onFailure: (change: Change, error: LinefeedError | undefined) => boolean;
 }
 
 export interface Control {
-  /** A connection is open, or (`undefined`) is gone. */
+  /** A connection is open, or (`undefined`) has ended. */
   readonly reset: (connection?: string) => void;
-  /** There may be something to change. */
+  /** Sends pending changes, if any. */
   readonly flush: () => void;
-  /** The server said something; `n` is the number of the request that asked for it, if one did. */
+  /** The server answered; `n` is the number of the request that the answer belongs to, if any. */
   readonly outcome: (n: number | undefined) => void;
 }
 
 const OUTCOME_TIMEOUT_MS = 5_000;
 
-// Another server, or another visitor: a new connection is of both.
+// These codes mean another server process or another visitor. A new connection fixes both, so the first failure is not
+// reported.
 const MENDED = ['unknown_connection', 'forbidden'];
 
 export function createControl({ clock, take, send, onRefused, onFailure }: ControlOptions): Control {
   let connection: string | undefined;
   let n = 0;
-  /** Answers that the request in flight still waits for. */
+  /** Number of outstanding answers to the request in flight. */
   let open = 0;
   let cancelTimer = () => {};
-  /** Failures in a row, over any number of connections. */
+  /** Consecutive failures, across connections. */
   let history: RetryHistory = NO_FAILURES;
   let reported = false;
-  // Of this connection: a request that hangs would keep one of the six places that a browser has for an origin.
+  // Aborts the requests of this connection: a hanging request occupies one of the browser's six connections per origin.
   let controller = new AbortController();
 
   const flush = () => {
@@ -55,7 +62,7 @@ export function createControl({ clock, take, send, onRefused, onFailure }: Contr
     const change = take();
     const outcomes = change.add.length + change.remove.length;
     if (outcomes === 0) return;
-    // Its status is one more.
+    // One answer per change, and one for the status.
     open = outcomes + 1;
     n += 1;
     const sent = n;
@@ -77,7 +84,8 @@ export function createControl({ clock, take, send, onRefused, onFailure }: Contr
         flush();
       };
       cancelTimer();
-      // Where it fails each time, changes are gathered: a connection for each would cost more than it waits.
+      // After the second failure in a row, gather changes during a wait. Otherwise each change would cost a new
+      // connection.
       if (plan.failures > 1) cancelTimer = clock.after(plan.delayMs, goOn);
       else goOn();
     };
@@ -114,7 +122,7 @@ export function createControl({ clock, take, send, onRefused, onFailure }: Contr
   };
 }
 
-/** Sends a control request by HTTP. Throws what refuses it. */
+/** Sends a control request over HTTP. Throws the refusal. */
 export async function sendChange(
   options: RequestOptions,
   request: ControlRequest,

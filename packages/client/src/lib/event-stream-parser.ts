@@ -1,30 +1,30 @@
-/** Takes an event stream apart: bytes in, frames out (WHATWG HTML §9.2.6). Pure. */
+/** Parses an event stream: bytes in, frames out (WHATWG HTML §9.2.6). Pure. */
 
-/** Who reads. */
+/** Receives the parsed frames. */
 export interface EventStreamSink {
-  /** A frame with data. `id` is the last event id: it stays until another one comes. */
+  /** A frame with data. `id` is the last event id; a frame without an id keeps the previous one. */
   onFrame(event: string, data: string, id: string): void;
   onRetry(retryMs: number): void;
 }
 
 /**
- * Makes the parser of one stream. It takes chunks, however they are cut; `false`: a frame is longer than
- * `maxFrameLength` UTF-16 code units, and nothing more can be read.
+ * Creates the parser of one stream. Chunks may be cut at any byte. Returns `false` if a frame is longer than
+ * `maxFrameLength` UTF-16 code units; the stream cannot be read further.
  */
 export function createEventStreamParser(
   sink: EventStreamSink,
   maxFrameLength: number,
 ): (chunk: Uint8Array) => boolean {
-  // Node's own removal of a byte order mark takes a second one away where the first is cut.
+  // Node's decoder removes a second byte order mark if the first one is cut between chunks. So the parser removes it.
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   let unended = '';
-  /** What the next chunk may start with and does not mean: a byte order mark, or the rest of a CRLF. */
+  /** A character to skip at the start of the next chunk: a byte order mark, or the LF of a CRLF. */
   let leftover = '\uFEFF';
   let type = '';
   let data: string | undefined;
   let id = '';
 
-  /** Reads the line from `start` to `end` in place: a copy of each line would cost a tenth of all the rest. */
+  /** Parses the line from `start` to `end` in place. A copy of each line would add a tenth to the total cost. */
   const read = (text: string, start: number, end: number) => {
     if (start === end) {
       if (data !== undefined) sink.onFrame(type || 'message', data, id);
@@ -33,10 +33,10 @@ export function createEventStreamParser(
       return;
     }
     const first = text[start];
-    // The only field that it may be.
+    // The first character leaves only one possible field name.
     const name = first === 'd' ? 'data' : first === 'e' ? 'event' : first === 'i' ? 'id' : 'retry';
     const colon = start + name.length;
-    // A longer name has no colon there.
+    // A longer field name has no colon at this index.
     if (!text.startsWith(name, start) || (colon < end && text[colon] !== ':')) return;
     const value = text.slice(colon + (text[colon + 1] === ' ' ? 2 : 1), end);
     if (name === 'data') data = data === undefined ? value : `${data}\n${value}`;
@@ -47,11 +47,11 @@ export function createEventStreamParser(
 
   return (chunk) => {
     let text = decoder.decode(chunk, { stream: true });
-    // Half a character.
+    // The chunk ends within its first character.
     if (text === '') return true;
     if (text[0] === leftover) text = text.slice(1);
     leftover = text.endsWith('\r') ? '\n' : '';
-    // Most streams have none: looking costs a fraction of replacing.
+    // Most streams have no CR. The check costs a fraction of the replacement.
     if (text.includes('\r')) text = text.replace(/\r\n?/g, '\n');
     let at = 0;
     for (let end; (end = text.indexOf('\n', at)) >= 0; at = end + 1) {
@@ -62,7 +62,7 @@ export function createEventStreamParser(
       } else read(text, at, end);
       if (data !== undefined && data.length > maxFrameLength) return false;
     }
-    // Appended to and not looked at until its end comes: many small chunks of one long line cost no more than one.
+    // Append without scanning: the cost of a long line stays linear, even if it arrives in many small chunks.
     unended += text.slice(at);
     return unended.length + (data?.length ?? 0) <= maxFrameLength;
   };

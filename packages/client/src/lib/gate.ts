@@ -1,7 +1,7 @@
-/** Says when to stop reading, and when to go on. */
+/** Back-pressure: a counting lock. Reading pauses while at least one holder exists. */
 
 export interface Gate {
-  /** Set while somebody holds the gate; settles when nobody does. */
+  /** Set while there is a holder; resolves when the last one releases. */
   readonly full: () => Promise<void> | undefined;
   readonly hold: () => void;
   readonly release: () => void;

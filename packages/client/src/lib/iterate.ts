@@ -1,10 +1,11 @@
-/** A subscription as an async iterable: the consumer's pace is the handler's. */
+/** A subscription as an async iterable. Back-pressure follows the consumer's pace. */
 import type { LinefeedError } from '@linefeed/shared';
 import type { Subscription } from './subscription.ts';
 
 /**
- * Subscribes at the first `next()`. An event counts as handled when the one after it is asked for, so what waits is
- * bounded by the subscription's queue. Ends with the subscription, throws its final error, unsubscribes when left.
+ * Subscribes at the first `next()`. The next call of `next()` marks the previous event as handled, so the
+ * subscription's queue bounds the waiting events. The iterable ends with the subscription, throws its final error, and
+ * unsubscribes when the loop is left.
  */
 export function iterate<T>(
   subscribe: (handler: (payload: T) => Promise<void>, onFail: (error: LinefeedError) => void) => Subscription,
@@ -44,7 +45,7 @@ export function iterate<T>(
   }
 
   const iterator = events();
-  // A generator that waits inside hears of either only when it goes on.
+  // A generator that awaits runs `return` and `throw` only after it resumes. Unsubscribe first to resume it.
   for (const name of ['return', 'throw'] as const) {
     const leave = iterator[name].bind(iterator) as (value: unknown) => ReturnType<typeof iterator.return>;
     iterator[name] = (value: unknown) => {

@@ -1,17 +1,17 @@
-/** Hints from the page the client lives in. Where there is no page there are none. */
+/** Lifecycle hints from the page that the client runs in. Outside a page there are none. */
 
-/** Something happened that makes acting now better than waiting. */
+/** A page event after which the client can act immediately instead of waiting. */
 export type PageHint = 'online' | 'offline' | 'visible' | 'hidden' | 'pageshow' | 'pagehide' | 'resume';
 
-// Page Lifecycle fires `resume` at the document alone, and it does not bubble.
+// Page Lifecycle dispatches `resume` only at the document, and it does not bubble.
 const PAGE_EVENTS = ['online', 'offline', 'pageshow', 'pagehide', 'visibilitychange'];
 
-/** Whether nobody sees the page; what is no page is never hidden. */
+/** Whether the page is hidden. Always false outside a page. */
 export function isHidden(): boolean {
   return globalThis.document?.visibilityState === 'hidden';
 }
 
-/** Listens until the returned function is called. */
+/** Calls `onHint` until the returned function is called. */
 export function watchPage(onHint: (hint: PageHint) => void): () => void {
   const { document } = globalThis as Partial<typeof globalThis>;
   const listener = ({ type }: { readonly type: string }) =>
@@ -20,8 +20,8 @@ export function watchPage(onHint: (hint: PageHint) => void): () => void {
 }
 
 /**
- * Listens until the returned function is called, which then calls `after`. Not by a signal: jsdom refuses the one of
- * another realm.
+ * Adds listeners. The returned function removes them and then calls `after`. It does not use `signal`: jsdom rejects an
+ * AbortSignal of another realm.
  */
 export function listen(
   target: Partial<EventTarget> | undefined,

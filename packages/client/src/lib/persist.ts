@@ -1,21 +1,21 @@
-/** The committed cursor over a reload. */
+/** Keeps the committed cursor across a page reload. */
 import type { Clock } from './clock.ts';
 import type { Place } from './place.ts';
 
-/** Where it is kept: `localStorage`, `sessionStorage`, or anything with these two. */
+/** Storage for the cursor: `localStorage`, `sessionStorage`, or an object with these two methods. */
 export interface CursorStorage {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
 }
 
 export interface PersistOptions {
-  /** Default: `sessionStorage`, so that each tab has its own. */
+  /** Default: `sessionStorage`, so that each tab has its own cursor. */
   storage?: CursorStorage | undefined;
-  /** Whose cursor it is, for example a user's id; another identity starts afresh. Default: none. */
+  /** The owner of the cursor, for example a user's id. Another identity starts without a cursor. Default: none. */
   identity?: string | undefined;
 }
 
-/** What a client tells of itself to be kept. */
+/** The client's state that is persisted. */
 export interface PersistContext {
   readonly url: string;
   readonly clock: Clock;
@@ -23,28 +23,28 @@ export interface PersistContext {
   readonly places: Iterable<Place>;
 }
 
-/** A kept cursor. */
+/** A persisted cursor. */
 export interface Persistence {
   /**
-   * The cursor that an address had reached, if it was subscribed then: once, and until the committed cursor, gone past
-   * it, is written.
+   * Returns the stored cursor for an address that was subscribed then. Each address gets it once, and only until a
+   * newer committed cursor is written.
    */
   readonly restored: (address: string) => string | undefined;
-  /** Writes soon: every commit asks. */
+  /** Schedules a write within 1 s. Called at every commit. */
   readonly note: () => void;
   readonly flush: () => void;
-  /** Writes for the last time: what ends with the client commits what nobody has handled. */
+  /** Final write. Must run before unsubscribing, which settles unhandled events and would advance the cursor. */
   readonly close: () => void;
 }
 
-/** Keeps the cursor of one client. Made by `persistCursor()`. */
+/** Persists the cursor of one client. Created by `persistCursor()`. */
 export type Persist = (context: PersistContext) => Persistence;
 
 const WRITE_EVERY_MS = 1_000;
 
 /**
- * Keeps the committed cursor, so that after a reload a client goes on from there, for the addresses it speaks for. One
- * key for each URL and identity. A storage that is full or forbidden is done without.
+ * Persists the committed cursor. After a reload, the addresses that the cursor covers resume from it. Each URL and
+ * identity has its own storage key. If the storage is full or forbidden, nothing is persisted.
  */
 export function persistCursor({ storage, identity = '' }: PersistOptions = {}): Persist {
   return ({ url, clock, committed, places }) => {
@@ -57,7 +57,7 @@ export function persistCursor({ storage, identity = '' }: PersistOptions = {}): 
         return undefined;
       }
     };
-    // Neither a cursor nor an address has a space in it.
+    // Neither a cursor nor an address contains a space.
     let [cursor, ...addresses] = (use() ?? '').split(' ');
     const unclaimed = new Set(addresses);
     let cancel: (() => void) | undefined;
@@ -65,13 +65,14 @@ export function persistCursor({ storage, identity = '' }: PersistOptions = {}): 
       cancel?.();
       cancel = undefined;
       const reached = committed();
-      // Left before it has connected: what is kept stays true.
+      // The page was left before the first `hello`. The stored value is still valid.
       if (reached === undefined) return;
       if (reached !== cursor) {
         addresses = [];
         unclaimed.clear();
       }
-      // Only those that the cursor speaks for.
+      // Only addresses that the committed cursor covers: not those in a replay, nor those whose replay is not fully
+      // handled.
       const spokenFor = [...places].filter(({ at, apart, catching }) => at && !apart && !catching);
       use([reached, ...new Set([...addresses, ...spokenFor.map(({ address }) => address)])].join(' '));
     };

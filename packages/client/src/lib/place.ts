@@ -1,32 +1,35 @@
-/** Where the addresses of a connection stand, and what to ask for them. Pure. */
+/** The resume positions of a connection's addresses, and the requests made from them. Pure. */
 import { encodeAddress, parseCursor, type Cursor, type SubscriptionEntry } from '@linefeed/shared/wire';
 import type { Opening } from './transport.ts';
 
-/** One entry of the subscription list and its place in the log. */
+/** One entry of the subscription list and its position in the log. */
 export interface Place {
-  /** As asked. */
+  /** The address as requested. */
   readonly address: string;
-  /** Names a stream; a logged address ignores it. The client has no schema to tell them apart at first. */
+  /**
+   * Key of the entry. A stream's event name contains it; a logged address ignores it. Always sent: the client does not
+   * know which of the two an address is.
+   */
   readonly key: string;
-  /** As the user asked. */
+  /** `from` as the user gave it. */
   readonly from: string | undefined;
-  /** Stream: run it again though it delivered without ids. */
+  /** Stream: run it again even if its events had no ids. */
   restart?: boolean | undefined;
-  /** The name its frames bear; unknown until `subscribed`. */
+  /** Event name of its frames; unknown until `subscribed`. */
   event?: string | undefined;
-  /** Logged: the last event received, or where delivery starts. */
+  /** Logged: cursor of the last event received, or of the start. */
   at?: Cursor | undefined;
-  /** Logged: in an order of its own, so that the connection's cursor says nothing about it. */
+  /** Logged: the address has an order of its own during a replay. The connection's cursor does not cover it. */
   apart?: boolean | undefined;
-  /** Logged: in step again; what came of it before, in an order of its own, is still being handled. */
+  /** Logged: the replay has finished, but events delivered during it are not committed yet. */
   catching?: object | undefined;
-  /** Logged: where the log stood when it was accepted. */
+  /** Logged: the end of the log at acceptance. */
   tail?: Cursor | undefined;
-  /** Stream: the end of its last id, from the tilde on. */
+  /** Stream: the part of its last event id from the tilde on; `~` alone if the event had no id. */
   mark?: string | undefined;
 }
 
-/** Whether `a` is known to be at or before `b`. */
+/** Whether `a` is at or before `b` in the same epoch. */
 export function isAtOrBefore(a: Cursor | undefined, b: Cursor | undefined): boolean {
   return (
     a !== undefined &&
@@ -35,14 +38,14 @@ export function isAtOrBefore(a: Cursor | undefined, b: Cursor | undefined): bool
   );
 }
 
-/** A cursor as it goes out: nobody needs to know where the event before it stood. */
+/** Formats a cursor for a request, without the position of the previous event. */
 export function toText(cursor: Cursor): string;
 export function toText(cursor: Cursor | undefined): string | undefined;
 export function toText(cursor: Cursor | undefined): string | undefined {
   return cursor && `${cursor.epoch}.${cursor.position}`;
 }
 
-/** What tells subscriptions apart, without an error where the params make no address: subscribing is refused then. */
+/** Returns the address as a comparison key. It does not throw for invalid params; `subscribe` reports those. */
 export function toAddressKey(topic: string, params: unknown): string {
   try {
     return encodeAddress(topic, params as object | undefined);
@@ -51,15 +54,15 @@ export function toAddressKey(topic: string, params: unknown): string {
   }
 }
 
-/** `from` as the user gives it. The id of a stream's event must not look like the mark of one. */
+/** Encodes `from` as the user gives it. A stream id with a tilde is escaped, so that it does not look like a mark. */
 export function toFrom(from: string): string {
   const text = encodeURIComponent(from);
   return from.includes('~') ? `~${text.replaceAll('~', '%7E')}` : from;
 }
 
 /**
- * What to open with. An address that shares the connection's cursor says nothing of its own; one that stands elsewhere
- * sends its own cursor; one that was never accepted starts `now`, so that an old cursor does not replay its past.
+ * Builds the opening request. An address at the connection's cursor sends no cursor of its own; any other address sends
+ * its own. An address that was never accepted sends `now`, so that an old cursor does not replay its history.
  */
 export function toOpening(
   places: Iterable<Place>,
@@ -71,8 +74,8 @@ export function toOpening(
 }
 
 /**
- * One entry of an opening list on a connection that stands at `cursor`, or (`isOpen`) of a control request: an open
- * connection stands somewhere, known or not.
+ * Builds one entry of an opening list whose connection is at `cursor`, or (`isOpen`) of a control request. An open
+ * connection has a position even if the client does not know it.
  */
 export function toEntry(place: Place, cursor: Cursor | undefined, isOpen?: boolean): SubscriptionEntry {
   const { address, key } = place;
@@ -82,7 +85,7 @@ export function toEntry(place: Place, cursor: Cursor | undefined, isOpen?: boole
 
 function toStart(place: Place, cursor: Cursor | undefined, isOpen?: boolean): string | undefined {
   const { event, from, at, mark, restart } = place;
-  // Delivered without ids: the server runs it again only if it is asked as if for the first time.
+  // Stream without ids: the server runs it again only for a request without a mark.
   if (mark === '~' && restart) return undefined;
   if (mark !== undefined) return mark;
   if (at) return sharesCursor(place, cursor) ? undefined : toText(at);
@@ -90,8 +93,8 @@ function toStart(place: Place, cursor: Cursor | undefined, isOpen?: boolean): st
 }
 
 /**
- * The order to ask in. Frames of one event name come once, from where the first entry that asked for it starts: so
- * whoever asks for a past goes first.
+ * Sorts entries with a replay first. The server sends each frame of an event name once, from the start of the first
+ * entry with that name.
  */
 export function toOrder<P extends Place>(places: Iterable<P>, cursor: Cursor | undefined): P[] {
   const rank = (place: P) => {
@@ -106,15 +109,15 @@ function sharesCursor({ at, apart }: Place, cursor: Cursor | undefined): boolean
 }
 
 /**
- * Whether the cursor that an entry was given is of no use, as a gap is about to tell. Until then it stands nowhere: cut in
- * between, it has to ask in the same way again.
+ * Whether the server will announce a gap because the given cursor is unusable. Until the gap arrives the entry has no
+ * position. After a disconnect before the gap, it sends the same `from` again.
  */
 export function awaitsGap({ from }: Place, start: Cursor | undefined): boolean {
   const isGiven = from !== undefined && from !== 'now' && from !== 'earliest';
   return isGiven && !isAtOrBefore(parseCursor(from), start);
 }
 
-/** Whether an event's cursor says that between it and where a place stands something is missing. */
+/** Whether events are missing between the entry's position and the event with this cursor. */
 export function isBehindHole({ at }: Place, cursor: Cursor): boolean {
   const { epoch, prev } = cursor;
   return (

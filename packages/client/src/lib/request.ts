@@ -1,4 +1,4 @@
-/** The requests of a client: how they are written, sent, and what a status means. */
+/** The client's HTTP requests: URL, headers and body, and the meaning of a response's status. */
 import { LinefeedError, type ErrorCode } from '@linefeed/shared';
 import {
   CODE_HEADER,
@@ -10,20 +10,26 @@ import {
 import { systemClock } from './clock.ts';
 import type { Ending, Opening, RequestOptions } from './transport.ts';
 
-/** The URL that opens a connection by GET. By hand: not every `URLSearchParams` writes what a browser's does. */
+/**
+ * The URL that opens a connection by GET. The query is built by hand: some `URLSearchParams` encode differently from a
+ * browser.
+ */
 export function toOpeningUrl({ url, entries, cursor }: Opening): string {
   const query = entries.map((entry) => `topic=${encodeURIComponent(encodeEntry(entry))}`);
   if (cursor) query.push(`last_event_id=${encodeURIComponent(cursor)}`);
   return `${url}${url.includes('?') ? '&' : '?'}${query.join('&')}`;
 }
 
-// An error page that does not come must not keep its status from us.
+// An error page whose body does not arrive must not delay its status.
 const EXCERPT_MS = 1_000;
 const MAX_PROBLEM_LENGTH = 2 ** 16;
-// A date is all that is known: another origin does not show the clock of its answer.
+// Longest wait computed from a `Retry-After` date without a `Date` header, which is hidden across origins.
 const MAX_SKEWED_MS = 300_000;
 
-/** @throws LinefeedError `invalid_option` naming what this platform lacks: asked again, it lacks it still. */
+/**
+ * @throws LinefeedError `invalid_option` that names the missing platform APIs. It is final: a retry would miss them
+ * again.
+ */
 export function needs(parts: Readonly<Record<string, unknown>>): void {
   const missing = Object.keys(parts).filter((name) => !parts[name]);
   if (missing.length === 0) return;
@@ -31,7 +37,7 @@ export function needs(parts: Readonly<Record<string, unknown>>): void {
   throw invalidOption(message);
 }
 
-/** Not by `URL.canParse`, and not by `URL` alone: that of React Native lacks the one, and takes any text. */
+/** Checks the scheme as well. React Native has no `URL.canParse`, and its `URL` accepts any text. */
 function isAbsolute(url: string): boolean {
   try {
     return new URL(url).href !== '' && /^[a-z][a-z\d+.-]*:/i.test(url);
@@ -40,7 +46,9 @@ function isAbsolute(url: string): boolean {
   }
 }
 
-/** Sends a request with headers asked for afresh. A body travels as text/plain: JSON would cost a CORS preflight. */
+/**
+ * Sends a request; `headers` is evaluated each time. A body is sent as text/plain: JSON would cost a CORS preflight.
+ */
 export async function send(
   { url: base, headers, credentials, fetch = globalThis.fetch }: RequestOptions,
   url: string,
@@ -61,7 +69,7 @@ export async function send(
     throw new LinefeedError('invalid_option', message, { cause, retryable: true });
   }
   sent.set('accept', 'text/event-stream');
-  // Called bare: a browser's fetch refuses any other `this`.
+  // Called as a plain function: a browser's fetch throws for any other `this`.
   return fetch(url, {
     method,
     signal,
@@ -72,7 +80,7 @@ export async function send(
   });
 }
 
-/** What a response that is no event stream means. `undefined`: it is one. */
+/** Returns how a response that is not an event stream ends the attempt; `undefined` for an event stream. */
 export async function toEnding(response: Response): Promise<Ending | undefined> {
   const { status, headers } = response;
   if (status === 204) return { over: true };
@@ -81,7 +89,7 @@ export async function toEnding(response: Response): Promise<Ending | undefined> 
   return { error: await toError(response), retryAfter: readRetryAfter(headers) };
 }
 
-/** What a response says of its refusal: by the code of the server, where it gives one. */
+/** Builds the error for a refused request, with the server's error code if there is one. */
 export async function toError({ status, headers, url, body }: Response): Promise<LinefeedError> {
   const type = headers.get('content-type');
   const isProblem = /^application\/problem\+json\b/i.test(type ?? '');
@@ -90,8 +98,8 @@ export async function toError({ status, headers, url, body }: Response): Promise
   const decoder = new TextDecoder();
   let text = '';
   let chunk;
-  // One chunk: an error page may be long, may never end, and may break off without taking its status back. A problem
-  // document is read whole, because half of one has no code.
+  // Read one chunk: an error page may be long, endless, or cut off. Read a problem document completely, because half of
+  // one has no code.
   do {
     chunk = await reader?.read().catch(() => undefined);
     text += decoder.decode(chunk?.value, { stream: true });
@@ -102,10 +110,10 @@ export async function toError({ status, headers, url, body }: Response): Promise
   try {
     if (isProblem) problem = JSON.parse(text) as Partial<Problem>;
   } catch {
-    // The status is left.
+    // Use the status only.
   }
   text = text.slice(0, 500);
-  // The answer to HEAD has no body.
+  // A response to HEAD has no body.
   const code = headers.get(CODE_HEADER) ?? problem?.code;
   const told = `${url} answered ${status}`;
   if (typeof code === 'string') {
@@ -125,7 +133,7 @@ export async function toError({ status, headers, url, body }: Response): Promise
   );
 }
 
-/** In seconds. A date is compared with the clock of the answer: the one of this machine may be hours wrong. */
+/** Returns seconds. A date is compared with the response's `Date` header: the local clock may be wrong by hours. */
 function readRetryAfter(headers: Headers): string | undefined {
   const value = headers.get('retry-after');
   if (!value || Number(value) >= 0) return value ?? undefined;
@@ -138,7 +146,7 @@ export function networkError(message: string, cause?: unknown): LinefeedError {
   return new LinefeedError('network', message, { cause, retryable: true });
 }
 
-/** What a request threw. */
+/** Converts what a request threw. */
 export function toRequestError(cause: unknown): LinefeedError {
   if (LinefeedError.is(cause)) return cause;
   const message = `The request failed: ${String(cause)}. Is the server up, and may this origin ask it?`;

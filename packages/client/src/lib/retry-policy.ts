@@ -1,21 +1,24 @@
-/** When to try again. Pure: time and chance are arguments. */
+/** Retry policy. Pure: time and random number are arguments. */
 
 export interface RetryOptions {
-  /** Upper end of the first wait; doubles with each failure. Default: the server's `retry:`, else 1,000. */
+  /**
+   * Upper bound of the first wait, in milliseconds. It doubles with each failure. Default: the server's `retry:`, else
+   * 1,000.
+   */
   baseMs?: number | undefined;
-  /** No wait is shorter, save the first one behind a connection that worked. Default: 500. */
+  /** Lower bound of every wait, in milliseconds, except the first one after a connection that worked. Default: 500. */
   floorMs?: number | undefined;
-  /** No wait is longer, save where the server asks for it. Default: 30,000. */
+  /** Upper bound of every wait, in milliseconds, except one that the server requests. Default: 30,000. */
   capMs?: number | undefined;
-  /** Failures in a row after which the connection is `failed`. Default: no limit. */
+  /** Consecutive failures after which the connection is `failed`. Default: no limit. */
   maxAttempts?: number | undefined;
 }
 
-/** What the policy remembers between attempts. */
+/** The state that the policy keeps between attempts. */
 export interface RetryHistory {
   /** Failures since the last stable connection. */
   readonly failures: number;
-  /** When a quick return was last granted. */
+  /** When the last quick reconnect was granted, in milliseconds since 1970. */
   readonly quickAt: number;
 }
 
@@ -23,36 +26,42 @@ export const NO_FAILURES: RetryHistory = { failures: 0, quickAt: -Infinity };
 
 /** How an attempt ended. */
 export interface Loss {
-  /** How long the connection had been `connected`; `undefined`: it never was. */
+  /** How long the connection was `connected`, in milliseconds. `undefined`: never. */
   readonly connectedMs: number | undefined;
-  /** It ended as planned: the server named this wait, or we reopen (0). No failure. */
+  /**
+   * A planned end and its wait in milliseconds: requested by the server, or 0 for a reopen by the client. Not a
+   * failure.
+   */
   readonly afterMs?: number | undefined;
-  /** Planned, but of a visitor that is sent away: where this comes again at once, the wait grows as for failures. */
+  /**
+   * The server ended this visitor's connection. If that happens again soon after connecting, it counts as a failure and
+   * the wait grows.
+   */
   readonly isDismissal?: boolean | undefined;
   /** `Retry-After`, in seconds. */
   readonly retryAfter?: string | undefined;
-  /** The `retry:` of the server. */
+  /** The server's `retry:`, in milliseconds. */
   readonly retryMs?: number | undefined;
 }
 
-/** What to do, and what to remember of it. */
+/** The decision, and the history to keep. */
 export interface Retry extends RetryHistory {
   readonly delayMs: number;
-  /** What the server asked for: no hint makes the wait shorter. */
+  /** The wait that the server requested, in milliseconds. No page hint shortens it. */
   readonly askedMs: number;
-  /** That was the last failure that `maxAttempts` allows. */
+  /** `maxAttempts` is reached. */
   readonly exhausted: boolean;
 }
 
 export const STABLE_MS = 5_000;
 const QUICK_EVERY_MS = 5_000;
 const QUICK_MS = 500;
-// A longer wait is taken for a mistake of the server.
+// A longer requested wait is treated as a server's mistake.
 const MAX_ASKED_MS = 86_400_000;
 
 /**
- * Full jitter between the floor and a doubling bound. A connection that reached hello comes back within 500 ms, so that
- * a deploy stalls nobody, but at most once in 5 s, so that a server which accepts and drops is not hammered.
+ * Full jitter between the floor and a doubling bound. A connection that reached `hello` reconnects within 500 ms, so
+ * that a deploy is not noticed. That happens at most once in 5 s: a server that accepts and drops must not be flooded.
  */
 export function planRetry(
   { failures, quickAt }: RetryHistory,

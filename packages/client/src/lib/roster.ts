@@ -1,4 +1,4 @@
-/** The list of subscriptions: who shares an entry, what an opening asks for, and what changes while it is open. */
+/** The registry of subscriptions: shared entries, the opening request, and changes on an open connection. */
 import { LinefeedError } from '@linefeed/shared';
 import { encodeAddress, parseCursor, type Cursor, type SubscriptionEntry } from '@linefeed/shared/wire';
 import { soon, type Clock } from './clock.ts';
@@ -9,29 +9,34 @@ import { NO_FAILURES, type RetryHistory } from './retry-policy.ts';
 import type { Delivery, Received, SubscriptionOptions } from './subscription.ts';
 import type { Opening, RequestOptions } from './transport.ts';
 
-/** A place with those who listen to it. */
+/** An address with its position and the subscriptions that listen to it. */
 export interface Entry extends Place {
   readonly deliveries: Set<Delivery>;
-  /** Started where its subscription said, so nobody joins it who wants something else. */
+  /** The entry was created with an explicit `from`. A subscription without `from` does not join it. */
   readonly own: boolean;
   /**
-   * What is known of it on this connection, or on the one that was lost. `delayed`: refused for now, and not to be asked
-   * for before its wait is over; `refused`: not to be asked for again on this connection; `stalled`: what comes is left
-   * out until its handlers go on.
+   * State on the current or last connection.
+   *
+   * - `unasked`: not requested yet
+   * - `asked`: requested, no answer yet
+   * - `accepted`: the server has accepted it
+   * - `delayed`: refused for now; requested again after a wait
+   * - `refused`: not requested again on this connection
+   * - `stalled`: its events are dropped until its handlers have room
    */
   state: 'unasked' | 'asked' | 'accepted' | 'delayed' | 'refused' | 'stalled';
-  /** Where it was asked for from, until that is answered: a later start is a hole. */
+  /** The requested start, until the server answers. A later start in the answer is a hole. */
   given?: Cursor | undefined;
-  /** When it was accepted on this connection, or on the one that was lost; in milliseconds since 1970. */
+  /** When it was accepted on the current or last connection, in milliseconds since 1970. */
   acceptedAt?: number | undefined;
   history: RetryHistory;
-  /** Where the last hole was found, so that one the server cannot fill is not asked for twice. */
+  /** Position at which the last hole was found. A hole that the server cannot fill is requested only once. */
   holeAt?: string | undefined;
-  /** `keep: 'latest'`: the newest event, for whoever joins. */
+  /** `keep: 'latest'`: the newest event, for subscriptions that join. */
   latest?: Received | undefined;
-  /** While it lingers: what has come behind `behind`, for who comes back with a `from`. */
+  /** While the entry lingers: the events received after `behind`, for a new subscription with a `from`. */
   missed?: { readonly behind: Cursor; readonly events: Received[] } | undefined;
-  /** Set while nobody listens to it. */
+  /** Set while the entry has no subscription. */
   cancelLinger?: () => void;
   /** Set while it is delayed. */
   cancelRetry?: () => void;
@@ -42,38 +47,44 @@ export interface RosterContext extends RequestOptions {
   readonly connection: Connection;
   readonly lingerMs?: number | undefined;
   readonly report: (error: LinefeedError) => void;
-  /** Where an address stood before a reload, for the first that asks without a `from`. */
+  /** Returns an address's cursor from before a page reload, to its first subscription without a `from`. */
   readonly restored: (address: string) => string | undefined;
 }
 
 export interface Roster {
   readonly entries: Set<Entry>;
-  /** The connection's cursor: everything up to it was received, for every entry that shares it. */
+  /** The connection's cursor. Everything up to it was received, for each entry that shares it. */
   cursor: Cursor | undefined;
-  /** The entries whose frames bear this name. */
+  /** The entries with this event name. */
   readonly named: (event: string) => readonly Entry[];
-  /** The frames of an entry will bear this name. */
+  /** Sets the event name of an entry. */
   readonly name: (entry: Entry, event: string) => void;
   readonly add: (delivery: Delivery, options: SubscriptionOptions) => void;
   readonly remove: (delivery: Delivery) => void;
-  /** Takes a delivery out of the entry it shares: what was asked for is a stream. */
+  /**
+   * Moves a delivery to an entry of its own. The shared entry is a stream, and each subscription to a stream is a run
+   * of its own.
+   */
   readonly part: (delivery: Delivery, entry: Entry) => void;
-  /** A handler goes on: asks for what was left out. */
+  /** A handler has room again: requests the dropped events. */
   readonly resume: (delivery: Delivery) => void;
-  /** Asks for an entry again, but not before `delayMs` are over. */
+  /** Requests an entry again after `delayMs`. */
   readonly delay: (entry: Entry, delayMs: number) => void;
-  /** Takes an entry out that the server knows to be over. */
+  /** Deletes an entry that has ended on the server. */
   readonly drop: (entry: Entry) => void;
-  /** Takes an entry out, and tells the server. */
+  /** Deletes an entry and removes it on the server. */
   readonly forget: (entry: Entry) => void;
-  /** An event name that comes and that nobody wants. */
+  /** Removes an event name on the server: no entry has it. */
   readonly refuse: (event: string) => void;
-  /** At the end of this tick: tells the server of everything that changed in it; `wake` opens what failed or is over. */
+  /**
+   * Sends all changes of this tick to the server, at the end of the tick. `wake` also opens a connection that is idle,
+   * closed or failed.
+   */
   readonly schedule: (wake?: boolean) => void;
   readonly takeOpening: () => Pick<Opening, 'entries' | 'cursor' | 'openOnly'>;
-  /** A connection is open, or (`undefined`) is gone. */
+  /** A connection is open, or (`undefined`) has ended. */
   readonly reset: (connectionId?: string) => void;
-  /** The server said something of an entry; `n` is the number of the request that asked, if one did. */
+  /** The server answered for an entry; `n` is the number of the request that the answer belongs to, if any. */
   readonly outcome: (n: number | undefined) => void;
   readonly close: () => void;
 }
@@ -86,7 +97,7 @@ const LIKELY_CAUSES: Readonly<Record<number, string>> = {
   405: 'the route serves GET alone',
 };
 
-/** A stream that runs and has given no id yet. */
+/** A running stream without an event id so far. */
 const isUnresumable = ({ state, event, at, mark = '~' }: Entry) =>
   state === 'accepted' && event !== undefined && !at && mark === '~';
 
@@ -107,14 +118,14 @@ export function createRoster(context: RosterContext): Roster {
   const entries = new Set<Entry>();
   const removals = new Set<string>();
   let index: Record<string, Entry[]> | undefined;
-  /** What was found last, and for which name. */
+  /** Cache of the last lookup: consecutive frames often have the same event name. */
   let last: string | undefined;
   let found: readonly Entry[] = [];
   let keys = 0;
   let scheduled = false;
   let woken = false;
   let isOpen = false;
-  /** What the opening had no room for: to be added behind hello. */
+  /** Entries that did not fit the opening. They are added after `hello`. */
   let left: Entry[] = [];
   let wokenAt = -Infinity;
   let cancelWake = () => {};
@@ -133,7 +144,7 @@ export function createRoster(context: RosterContext): Roster {
     take() {
       const list = [...entries];
       let remove: string[] = [];
-      // Whoever still waits for an answer may get one of these names by it.
+      // An entry without an answer may get one of these names. Send removals only when all entries have answers.
       if (!list.some(({ state }) => state === 'asked')) {
         remove = [...removals].filter((event) => roster.named(event).length === 0);
         removals.clear();
@@ -152,7 +163,8 @@ export function createRoster(context: RosterContext): Roster {
       context.report(new LinefeedError(code, text, { status }));
     },
     onFailure({ add, remove }, error) {
-      // A stream without ids would be run again, or could not go on: what was refused is sent again meanwhile.
+      // A new connection would run a stream without ids again, or fail it. Keep this one; refused changes are sent
+      // again.
       const isKept = [...entries].some(isUnresumable);
       if (!isKept) connection.reopen('changed');
       else if (error) {
@@ -200,9 +212,10 @@ export function createRoster(context: RosterContext): Roster {
       const own = from !== undefined;
       const asked = own ? toFrom(from) : restored(address);
       const start = parseCursor(from ?? '');
-      // A stream is a run for each subscription; until the server has said which it is, one entry stands for all that
-      // say nothing, or the same cursor: who says `now` may want a run of its own. Behind what was received, the server
-      // alone knows whether that place is still in the log.
+      // Each subscription to a stream is a run of its own. Until the server answers, subscriptions without `from` (or
+      // with an equal cursor) share one entry. `from: 'now'` never shares, because the address may be a stream. Later,
+      // a cursor joins an entry only up to the connection's cursor. Past that, only the server knows whether the
+      // position is in the log.
       const isFor = ({ event, at, missed, ...entry }: Entry) =>
         at
           ? own
@@ -214,7 +227,7 @@ export function createRoster(context: RosterContext): Roster {
       if (!shared) return enter(delivery, { address, from: asked, own });
       const { at, deliveries, latest, missed } = shared;
       shared.cancelLinger?.();
-      // Who subscribes asks, whatever the answer was.
+      // A new subscription requests a refused entry again.
       if (shared.state === 'refused') shared.state = 'unasked';
       deliveries.add(delivery);
       shared.missed = undefined;
@@ -229,7 +242,7 @@ export function createRoster(context: RosterContext): Roster {
       for (const entry of entries) {
         if (!entry.deliveries.delete(delivery) || entry.deliveries.size > 0) continue;
         const { at, state } = entry;
-        // A remount or a change of route comes back to a logged address before it is gone.
+        // Linger: a remount or a route change often subscribes to the same logged address again.
         if (state === 'asked' || (at && state === 'accepted'))
           entry.cancelLinger = clock.after(lingerMs, () => roster.forget(entry));
         else roster.forget(entry);
@@ -260,7 +273,7 @@ export function createRoster(context: RosterContext): Roster {
       roster.schedule();
     },
     forget(entry) {
-      // Of what is refused or not answered yet the server has no name to remove.
+      // The server has no event name for a refused or unanswered entry.
       if (entry.state === 'accepted' || entry.state === 'stalled') removals.add(entry.event!);
       roster.drop(entry);
     },
@@ -276,9 +289,9 @@ export function createRoster(context: RosterContext): Roster {
       soon(() => {
         const { state } = connection.getSnapshot();
         const isOver = state === 'closed' || state === 'failed';
-        // A connection that failed is opened for what has not been asked for.
+        // Only a wake opens a connection that is idle, closed or failed.
         const isToOpen = woken && (isOver || state === 'idle');
-        // Nobody who subscribes again at each refusal asks the server each time.
+        // Throttle: re-subscribing after a refusal reopens the connection at most once per second.
         const waitMs = isOver ? wokenAt + WAKE_EVERY_MS - clock.now() : 0;
         scheduled = woken = false;
         cancelWake();
@@ -294,14 +307,15 @@ export function createRoster(context: RosterContext): Roster {
     takeOpening() {
       const list = [...entries];
       const due = list.filter(({ state }) => state !== 'delayed' && state !== 'stalled');
-      // A list of nothing, or of what is refused, opens nothing.
+      // The server refuses a list that is empty or has only refused entries. If no due entry is wanted, request all
+      // entries.
       const asked = ask(toOrder(due.some(isWanted) ? due : list, roster.cursor));
       removals.clear();
-      // Answers come in the order of the list.
+      // The server answers in the order of the list.
       entries.clear();
       for (const entry of [...asked, ...list]) entries.add(entry);
       const opening = toOpening(asked, roster.cursor);
-      // What nobody shares any more, the new connection does not know.
+      // If no entry shares the cursor, the request does not contain it, and the new connection does not know it.
       if (opening.cursor === undefined) roster.cursor = undefined;
       const shared = parseCursor(opening.cursor ?? '');
       opening.entries.forEach((sent, index) => give(asked[index]!, sent, shared));
@@ -312,7 +326,7 @@ export function createRoster(context: RosterContext): Roster {
           left = asked.slice(count);
           for (const entry of left) {
             if (!entry.at) continue;
-            // By the time it is added, the others will have moved the cursor on.
+            // Events of the other entries will advance the connection's cursor before this entry is added.
             if (!entry.apart && isAtOrBefore(entry.at, roster.cursor)) entry.at = roster.cursor;
             entry.apart = true;
           }
@@ -320,7 +334,7 @@ export function createRoster(context: RosterContext): Roster {
       };
     },
     reset(next) {
-      // What came on this connection may have moved the cursor past whoever was not accepted on it.
+      // Entries still unanswered cannot resume from the connection's cursor, which later events may have advanced.
       if (isOpen) for (const entry of entries) entry.apart ||= entry.state === 'asked';
       isOpen = next !== undefined;
       if (isOpen) for (const entry of left.splice(0)) entry.state = 'unasked';

@@ -1,4 +1,4 @@
-/** What each frame means for the subscriptions of a connection. */
+/** Applies each frame to the subscriptions of a connection. */
 import { LinefeedError, type ErrorCode } from '@linefeed/shared';
 import {
   parseCursor,
@@ -34,7 +34,7 @@ export function createRouting(context: RoutingContext): Routing {
   const { clock, settlement, roster, connection } = context;
   const { entries, named } = roster;
 
-  /** The entry that an answer is about: by its key, else by its address as asked, else by its event name. */
+  /** Finds the entry that an answer belongs to: by its key, else by its requested address, else by its event name. */
   const answered = ({ key, address }: Subscribed | SubscriptionError): Entry | undefined => {
     const list = [...entries];
     return key === undefined
@@ -42,7 +42,9 @@ export function createRouting(context: RoutingContext): Routing {
       : list.find((entry) => entry.key === key);
   };
 
-  /** It is in step again. The committed cursor speaks for it once all that came of it until now is settled. */
+  /**
+   * The entry has finished its replay. The committed cursor covers it once all events delivered until now are handled.
+   */
   const join = (entry: Entry) => {
     const arrival = settlement.arrive(undefined, () => {
       if (entry.catching === arrival) entry.catching = undefined;
@@ -52,7 +54,7 @@ export function createRouting(context: RoutingContext): Routing {
     settlement.settle(arrival);
   };
 
-  /** Asks again for what is missing of an entry, and not twice from one place. */
+  /** Reconnects to request the missing events of an entry, at most once per position. */
   const fill = (entry: Entry, event: string): boolean => {
     const from = toText(entry.at)!;
     if (entry.holeAt === from) return false;
@@ -67,7 +69,7 @@ export function createRouting(context: RoutingContext): Routing {
   const onSubscribed = (body: Subscribed) => {
     const { event, rewind } = body;
     const entry = answered(body);
-    // Unsubscribed before it was accepted.
+    // It was unsubscribed before the server accepted it.
     if (!entry) return roster.refuse(event);
     const wasApart = entry.apart;
     entry.state = 'accepted';
@@ -86,7 +88,7 @@ export function createRouting(context: RoutingContext): Routing {
     const start = parseCursor(body.cursor);
     const { given } = entry;
     entry.given = undefined;
-    // The server has not looked at the place that it was given.
+    // The start is past the requested cursor: the server did not use the cursor.
     const isHole = isAtOrBefore(given, start) && !isAtOrBefore(start, given);
     if (isHole) {
       entry.at ??= given;
@@ -94,7 +96,8 @@ export function createRouting(context: RoutingContext): Routing {
     }
     if (!awaitsGap(entry, start)) entry.at ??= start;
     entry.tail = parseCursor(body.tail ?? '');
-    // Frames of one event name come once, in one order, however many entries asked for it: all of them rewind together.
+    // The server sends the frames of an event name once, in one order, for all its entries. So all of them rewind
+    // together.
     const apart = rewind ?? named(event).some((other) => other !== entry && isAccepted(other) && other.apart);
     for (const other of named(event)) if (other === entry || apart) other.apart = apart;
     if (wasApart && !apart) join(entry);
@@ -106,11 +109,12 @@ export function createRouting(context: RoutingContext): Routing {
     const arrival = settlement.arrive();
     const to = parseCursor(gap.to);
     for (const entry of named(gap.address)) {
-      // It concerns another entry of this name, which asked for a past that this one has seen or is still to see.
+      // The gap belongs to another entry with this name: this one is not accepted yet, or is already at or past the
+      // gap's end.
       if (!isAccepted(entry)) continue;
       if (gap.reason !== 'rollback' && isAtOrBefore(to, entry.at)) continue;
       entry.at = to;
-      // Whoever joins now must not get a value from before the gap.
+      // A subscription that joins now must not get an event from before the gap.
       entry.latest = entry.missed = undefined;
       for (const delivery of [...entry.deliveries]) delivery.gap(arrival, gap);
     }
@@ -124,14 +128,16 @@ export function createRouting(context: RoutingContext): Routing {
     const error = new LinefeedError(code as ErrorCode, message, { address, retryable, detail });
     const nowMs = clock.now();
     const ranMs = nowMs - (entry.acceptedAt ?? nowMs);
-    // A run that was accepted and failed at once must not start again at once, time after time.
+    // A run that fails soon after its acceptance counts as a failure. Otherwise it would restart in a loop without a
+    // wait.
     const connectedMs = ranMs < STABLE_MS ? undefined : ranMs;
     const plan = planRetry(entry.history, { connectedMs }, context.retry, nowMs, clock.random());
     const isFinal = !retryable || plan.exhausted;
-    // A stream that ran is not run again by another connection; what was not let in is asked for again there.
+    // A stream that ran does not run again on another connection. An entry that was never accepted is requested there
+    // again.
     const isOver = isFinal && ((isAccepted(entry) && !entry.at) || code === 'not_resumable');
     const deliveries = [...entry.deliveries];
-    // The others go on without it.
+    // The connection's cursor advances without this entry.
     entry.apart = true;
     entry.acceptedAt = undefined;
     entry.history = plan;
@@ -146,7 +152,7 @@ export function createRouting(context: RoutingContext): Routing {
     }
   };
 
-  // Also says that a removal is done; then nothing bears the name any more.
+  // `end` also confirms a removal. After it no entry has this name.
   const onEnd = ({ address }: End) => {
     for (const entry of named(address)) {
       roster.drop(entry);
@@ -164,7 +170,7 @@ export function createRouting(context: RoutingContext): Routing {
   };
 
   return {
-    // oxlint-disable-next-line no-explicit-any -- what the frame is says what it carries
+    // oxlint-disable-next-line no-explicit-any -- the name of the frame decides its type
     onControl(name, body: any, id) {
       switch (name) {
         case 'hello':
@@ -172,7 +178,7 @@ export function createRouting(context: RoutingContext): Routing {
           roster.reset(body.connection);
           break;
         case 'bookmark':
-          // One that goes back says nothing new, save behind a rollback.
+          // Ignore bookmarks older than the cursor, except right after a rollback.
           if (rolledBack || !isAtOrBefore(parseCursor(id), roster.cursor)) moveTo(id);
           rolledBack = false;
           break;
@@ -180,7 +186,7 @@ export function createRouting(context: RoutingContext): Routing {
           onSubscribed(body);
           break;
         case 'caughtup':
-          // One that is refused for now was not part of the rewind.
+          // A delayed entry was not part of the rewind.
           named(body.address).filter(isAccepted).forEach(join);
           break;
         case 'gap':
@@ -196,39 +202,41 @@ export function createRouting(context: RoutingContext): Routing {
       roster.outcome(body.n);
     },
     onEvent(event, data, text) {
-      // Who is not accepted yet has a place of its own to come to first.
+      // Skip entries whose `subscribed` has not arrived: their start position is not known yet.
       let bearers = named(event);
       if (!bearers.every(isAccepted)) bearers = bearers.filter(isAccepted);
-      // Who stands somewhere in the log is no stream.
+      // An entry with a position is a logged topic, so its id can be parsed as a cursor.
       const at = bearers[0]?.at;
       const { cursor, mark }: Partial<EventId> = at
         ? { cursor: parseNextCursor(text, at) }
         : parseEventId(text);
-      // The cursor in the id of a stream's event is the connection's, not the event's.
+      // The cursor in the id of a stream's event belongs to the connection, not to the event.
       const own = mark ? undefined : cursor;
       let apart: boolean | undefined;
       let isLeftOut: boolean | undefined;
       for (const entry of bearers) {
         if (own && isStalled(entry)) {
           isLeftOut = true;
-          // The others go on; it asks from where it stands when it can take more.
+          // Other entries continue. This one resumes from its own position when it has room.
           entry.state = 'stalled';
           entry.apart = true;
           continue;
         }
         if (own && isBehindHole(entry, own)) {
           if (fill(entry, event)) return;
-          // Asked for again and still missing. Of another epoch nothing says where it began.
+          // Requested again and still missing: announce a gap. An event without a previous position does not tell where
+          // the missing part ends.
           const to = toText({ ...own, position: own.prev ?? '0' });
           onGap({ address: event, from: toText(entry.at)!, to, reason: 'unknown' });
         }
         apart ||= entry.apart;
       }
-      // Before a handler runs: one that reconnects leaves no entry accepted, and the cursor has passed this event.
+      // Filter before any handler runs. A handler that reconnects resets all entries, and they would lose this event:
+      // the connection's cursor is already past it.
       if (isLeftOut) bearers = bearers.filter(isAccepted);
       if (cursor && !apart && !isAtOrBefore(cursor, roster.cursor)) roster.cursor = cursor;
       const arrival = settlement.arrive(apart ? undefined : cursor);
-      // Stays undefined where it is no JSON.
+      // Stays undefined for invalid JSON.
       let payload: unknown;
       try {
         payload = JSON.parse(data);
@@ -239,17 +247,17 @@ export function createRouting(context: RoutingContext): Routing {
       const id = mark ? readStreamId(mark) || undefined : toText(own);
       for (const entry of bearers) {
         const behind = entry.at;
-        // Repeated.
+        // A duplicate.
         if (isAtOrBefore(own, behind)) continue;
         if (own) entry.at = own;
         else if (mark) entry.mark = mark;
         if (payload === undefined) continue;
-        // Not the name that has just come: whoever keeps an event would keep the text of a whole chunk with it.
+        // Use the interned name: a substring of the chunk would keep the whole chunk alive (V8 sliced strings).
         const address = own ? entry.event! : entry.address;
         const received = { address, payload, id, replayed: isAtOrBefore(own, entry.tail), cursor: own };
         if (own) {
-          // A topic that keeps the latest value alone never says what came before. Others do, save where the log has
-          // forgotten the address.
+          // An event of a `keep: 'latest'` topic has no previous position. Other events have one, except where the log
+          // has evicted the address.
           entry.latest = own.prev === undefined ? received : undefined;
           if (entry.deliveries.size === 0) {
             if (entry.missed?.events.length === MAX_MISSED) entry.missed = undefined;
@@ -257,7 +265,8 @@ export function createRouting(context: RoutingContext): Routing {
             entry.missed.events.push(received);
           }
         }
-        // A copy: a handler may subscribe to this address, and has then joined behind this event.
+        // Iterate over a copy: a handler may subscribe to this address, and the new subscription starts after this
+        // event.
         for (const delivery of [...entry.deliveries]) delivery.event(arrival, received);
       }
       settlement.settle(arrival);
@@ -266,14 +275,14 @@ export function createRouting(context: RoutingContext): Routing {
       // A copy: a listener that reconnects lists all of them anew.
       for (const entry of [...entries]) {
         const { state, deliveries, mark, event, at } = entry;
-        // Subscribed while the answer was on its way, or left out of the opening: it is not about this one.
+        // Subscribed while the response was in flight, or did not fit the opening: this end does not concern it.
         if (state === 'unasked') roster.schedule(true);
         if (state === 'unasked' || state === 'delayed' || state === 'stalled') continue;
         if (!error) roster.drop(entry);
         for (const delivery of deliveries) {
           if (error) delivery.fail(error, 'everywhere');
           else if (mark === '~') delivery.fail(new LinefeedError('not_resumable', NOT_RESUMABLE));
-          // A logged address has no end of its own, and what was never accepted may be one.
+          // A logged address has no end. An entry that was never accepted may be a logged address.
           else delivery.end(event !== undefined && !at);
         }
       }
@@ -283,6 +292,6 @@ export function createRouting(context: RoutingContext): Routing {
 
 const isAccepted = ({ state }: Entry) => state === 'accepted';
 
-/** Of one address that lingers. */
+/** Limit of `missed` events per address. */
 const MAX_MISSED = 1_000;
 const NOT_RESUMABLE = 'The stream broke off and has no ids: give restart: true to run it again.';

@@ -1,33 +1,37 @@
-/** The committed cursor: the newest one such that it and all that arrived before it are settled. Pure. */
+/** Tracks the committed cursor: it and all that arrived before it are settled. Pure. */
 import type { Cursor } from '@linefeed/shared/wire';
 import { toText } from './place.ts';
 
-/** Something that arrived and is being handled. */
+/** An arrived frame that is being handled. */
 export interface Arrival {
   /**
-   * The cursor that is committed with it: its own, or the newest of what is settled behind it. None for what does not
-   * move the connection's cursor.
+   * The cursor to commit with this arrival: its own, or the newest one of settled arrivals directly after it.
+   * `undefined` if it does not move the connection's cursor.
    */
   cursor: Cursor | undefined;
-  /** Called once it and all before it are settled: its own, and those of what is settled behind it. */
+  /**
+   * Called once this and all earlier arrivals are settled. Includes the callbacks of settled arrivals directly after
+   * it.
+   */
   done: (() => void) | undefined;
-  /** How many deliveries of it are not settled. */
+  /** Number of unsettled deliveries. */
   open: number;
-  /** Its neighbours among the unsettled. */
+  /** Its neighbours in the list of unsettled arrivals. */
   previous: Arrival;
   next: Arrival;
 }
 
 export interface Settlement {
   readonly committed: () => string | undefined;
-  /** Notes an arrival, at first with one open delivery: the caller's own. */
+  /** Registers an arrival with one open delivery, which the caller settles. */
   readonly arrive: (cursor?: Cursor, done?: () => void) => Arrival;
-  /** One delivery of an arrival is settled. */
+  /** Settles one delivery of an arrival. */
   readonly settle: (arrival: Arrival) => void;
 }
 
 export function createSettlement(onCommit: () => void): Settlement {
-  // A ring of the unsettled: what is settled leaves its cursor with the one before it, and at last with the start.
+  // A circular list of unsettled arrivals. A settled arrival passes its cursor to its predecessor, the oldest one to
+  // `start`.
   const start = { open: 0 } as Arrival;
   start.previous = start.next = start;
   return {
@@ -42,7 +46,7 @@ export function createSettlement(onCommit: () => void): Settlement {
       const { cursor, done, previous, next } = arrival;
       previous.next = next;
       next.previous = previous;
-      // One that got old would keep everything behind it.
+      // Unlink: a settled arrival that is still referenced would keep all later ones in memory.
       arrival.previous = arrival.next = start;
       previous.cursor = cursor ?? previous.cursor;
       if (previous === start) {

@@ -1,8 +1,8 @@
 /** A value with listeners, in the shape that React, Vue and Svelte subscribe to. */
 
-/** Both functions are bound: they may be passed on alone. */
+/** Both functions are bound: they can be passed on without the object. */
 export interface Readable<T> {
-  /** The current value: the same reference until it changes. */
+  /** The current value. The reference stays the same until the value changes. */
   readonly getSnapshot: () => T;
   /** Calls `listener` after every change, until the returned function is called. */
   readonly subscribe: (listener: () => void) => () => void;
@@ -17,7 +17,7 @@ export function createStore<T>(value: T): Store<T> {
   return {
     getSnapshot: () => value,
     subscribe(listener) {
-      // A wrapper of its own: the same function given twice counts twice.
+      // A wrapper per call, so that the same function subscribed twice is called twice.
       const entry = () => listener();
       listeners.add(entry);
       return () => void listeners.delete(entry);
@@ -28,7 +28,7 @@ export function createStore<T>(value: T): Store<T> {
         try {
           listener();
         } catch (error) {
-          // A listener's error is its owner's: it shows as unhandled and keeps no one else from hearing.
+          // Rethrow as an unhandled rejection: an error in one listener must not stop the others.
           void Promise.reject(error);
         }
       }

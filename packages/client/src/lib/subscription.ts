@@ -1,4 +1,4 @@
-/** A subscription: its queue, its handler one event at a time, and what it shows of itself. */
+/** A subscription: its queue, its handler (one event at a time) and its snapshot. */
 import { LinefeedError, type Issue, type Schema } from '@linefeed/shared';
 import type { Cursor, Gap as WireGap } from '@linefeed/shared/wire';
 import { invalidOption, parseCursor } from '@linefeed/shared/wire';
@@ -8,20 +8,20 @@ import { isAtOrBefore, toText } from './place.ts';
 import type { Arrival, Settlement } from './settlement.ts';
 import { createStore, type Readable } from './store.ts';
 
-/** What a handler gets beside the payload. */
+/** The second argument of a handler. */
 export interface EventInfo<Topic extends string = string, Params = unknown> {
-  /** Topic and params as one string, as the server writes it. */
+  /** Topic and params as one string, in the server's form. */
   readonly address: string;
   readonly topic: Topic;
-  /** As given to `subscribe`. */
+  /** The params given to `subscribe`. */
   readonly params: Params;
-  /** Logged: the event's cursor. Stream: the id its source gave it, if any. Either may be given as `from`. */
+  /** Logged: the event's cursor. Stream: the id that its source gave it, if any. Both can be used as `from`. */
   readonly id: string | undefined;
-  /** Published before the server accepted this subscription, or while the connection was away. */
+  /** The event was published before the server accepted this subscription, or while the connection was down. */
   readonly replayed: boolean;
 }
 
-/** Events of an address that were published and can no longer be replayed; delivery goes on behind `to`. */
+/** Events of an address that were published and can no longer be replayed. Delivery continues after `to`. */
 export interface Gap extends WireGap {
   readonly topic: string;
   readonly params: unknown;
@@ -29,26 +29,29 @@ export interface Gap extends WireGap {
 
 export interface SubscriptionOptions {
   /**
-   * Where to start: `now` (when the server accepts), `earliest`, a cursor, or of a stream the id of the last event.
-   * Default: `now`, or where `persist` left off. Where the client has received everything since that
-   * cursor, it asks for nothing.
+   * Start position: `now` (at acceptance), `earliest`, a cursor, or for a stream the id of its last event. Default:
+   * `now`, or the position that `persist` has stored. If the client has already received everything since that cursor,
+   * it sends no request.
    */
   from?: string | undefined;
   /**
-   * Called where events are lost. Until its promise settles, later events wait; a cursor that it returns says what
-   * the caller has fetched meanwhile: events up to there are dropped. Default: `onGap` of the client.
+   * Called when events are lost. Later events wait until its promise settles. It may return the cursor of a state that
+   * the caller fetched; events up to that cursor are dropped. Default: `onGap` of the client.
    */
   onGap?: ((gap: Gap) => unknown) | undefined;
-  /** Called once, behind the last event of a stream that has ended. */
+  /** Called once, after the last event of a stream that has ended. */
   onEnd?: (() => unknown) | undefined;
-  /** Called when this subscription fails, behind the last event, or its handler does. Default: `onError` of the client. */
+  /**
+   * Called after the last event when this subscription fails, and when its handler throws. Default: `onError` of the
+   * client.
+   */
   onError?: ((error: LinefeedError) => void) | undefined;
   /**
-   * A handler that threw: `skip` goes on with the next event, `retry` tries three times more and then skips, `stop`
-   * ends the subscription. Default: `skip`.
+   * Reaction to a handler that throws: `skip` continues with the next event, `retry` tries three more times and then
+   * skips, `stop` ends the subscription. Default: `skip`.
    */
   onHandlerError?: 'skip' | 'retry' | 'stop' | undefined;
-  /** Run a stream without ids again after a break. Default: it ends with `not_resumable`. */
+  /** Runs a stream without ids again after a disconnect. Default: it ends with `not_resumable`. */
   restart?: boolean | undefined;
   /** Ends the subscription when aborted. */
   signal?: AbortSignal | undefined;
@@ -56,69 +59,80 @@ export interface SubscriptionOptions {
 
 export interface SubscriptionSnapshot {
   /**
-   * `subscribing` until the server accepts, and with an error while a stream that broke is to be asked for again;
-   * `failed` until it accepts after all.
+   * - `subscribing`: not accepted yet, or (with an error) a broken stream will be requested again
+   * - `subscribed`: accepted
+   * - `ended`: unsubscribed, or over
+   * - `failed`: refused; a later acceptance ends this state
    */
   readonly status: 'subscribing' | 'subscribed' | 'ended' | 'failed';
   readonly error: LinefeedError | undefined;
   /** The last gap. */
   readonly gap: Gap | undefined;
-  /** Its queue is full and its handler has settled nothing for 5 s. Of a stream, this holds up reading for all. */
+  /**
+   * The queue is full and the handler has settled nothing for 5 s. A stalled stream pauses reading for all
+   * subscriptions.
+   */
   readonly stalled: boolean;
 }
 
 /** Call it to unsubscribe. */
 export interface Subscription extends Readable<SubscriptionSnapshot> {
   (): void;
-  /** Resolves once the server has accepted; rejects where it refuses, or where the subscription ends before. */
+  /** Resolves once the server accepts. Rejects if it refuses, or if the subscription ends before that. */
   readonly ready: Promise<void>;
-  /** Logged: the cursor it started from, once the server has accepted it. Given as `from`, it starts there again. */
+  /** Logged: the start cursor, once accepted. As `from`, it starts at the same position again. */
   readonly startCursor: () => string | undefined;
   [Symbol.dispose](): void;
 }
 
-/** An event as it came, for whoever is subscribed. */
+/** An event as received, before it is bound to a subscription. */
 export interface Received extends Omit<EventInfo, 'topic' | 'params'> {
   readonly payload: unknown;
-  /** Logged: its place. */
+  /** Logged: the event's cursor. */
   readonly cursor: Cursor | undefined;
 }
 
-/** The handler's end of a subscription, as the rest of the client sees it. */
+/** The internal interface of a subscription. */
 export interface Delivery {
   readonly subscription: Subscription;
   readonly topic: string;
   readonly params: unknown;
   readonly restart: boolean | undefined;
-  /** It joins an entry that was accepted before: what is from before `start`, or its own acceptance, is not for it. */
+  /**
+   * Joins an entry that is already accepted. Events up to `start` are dropped; without `start`, events up to `tail` of
+   * `accept`.
+   */
   readonly join: (start: Cursor | undefined) => void;
-  /** The log stood at `tail` then, and the entry at `start`. */
+  /** The server accepted the entry. `tail` is the end of the log at that time, `start` the start of the entry. */
   readonly accept: (tail?: Cursor, start?: Cursor) => void;
   readonly event: (arrival: Arrival | undefined, received: Received) => void;
-  /** Takes no more events for now. `onRoom` tells when it does again. */
+  /** True while its events are dropped. `onRoom` is called when this changes to false. */
   readonly isStalled: () => boolean;
   readonly gap: (arrival: Arrival, gap: WireGap) => void;
-  /** `finished`: the stream has ended; otherwise the server has no more to say. */
+  /** `finished`: the stream has ended. Otherwise the server has nothing more to send. */
   readonly end: (finished: boolean) => void;
-  /** Refused or broken for now: it will be asked for again. */
+  /** Refused or broken temporarily; it will be requested again. */
   readonly delay: (error: LinefeedError) => void;
   /**
-   * For good, unless it is asked for again: on the next connection (`here`), or on one that is opened after all.
-   * `everywhere`: all subscriptions fail alike, and the client's own `onError` is told once, by the caller.
+   * The subscription failed. With `here` it is requested again on the next connection, with `everywhere` when a
+   * connection opens. `everywhere`: all subscriptions fail with one error, and the caller reports it once to the
+   * client's `onError`.
    */
   readonly fail: (error: LinefeedError, scope?: 'here' | 'everywhere') => void;
 }
 
-/** Those of a subscription inside the client. */
+/** The options of a subscription inside the client. */
 export interface DeliveryOptions extends SubscriptionOptions {
-  /** Told of what ends it, behind the last event and in place of the client's `onError`: who iterates is thrown it. */
+  /**
+   * Called with the final error after the last event, instead of the client's `onError`. `iterate` throws that error.
+   */
   readonly onFail?: ((error: LinefeedError) => void) | undefined;
 }
 
-/** A handler of whatever topic. */
+/** A handler of any topic. */
 export type AnyHandler = (payload: unknown, event: EventInfo) => unknown;
 
-/** What all subscriptions of a client share. */
+/** The context that all subscriptions of a client share. */
 export interface DeliveryContext {
   readonly clock: Clock;
   readonly gate: Gate;
@@ -129,9 +143,9 @@ export interface DeliveryContext {
   readonly reportInvalid: (error: LinefeedError) => void;
 }
 
-/** What waits for its turn: an event, or a task in its place. */
+/** A queued event, or a task that keeps its place in the order. */
 interface Item {
-  /** Open until settled. */
+  /** Set until settled. */
   arrival: Arrival | undefined;
   readonly task?: () => unknown;
   readonly event?: Received;
@@ -162,30 +176,30 @@ export function createDelivery(
   let reject!: (error: LinefeedError) => void;
   const ready = new Promise<void>((...both) => ([resolve, reject] = both));
   const queue: Item[] = [];
-  // A handler that ran within `subscribe()` could not unsubscribe: its caller has nothing to call yet.
+  // The first run waits for a microtask: during `subscribe()` the handler could not unsubscribe.
   let running: Item | undefined = { arrival: undefined };
   soon(() => work(next()));
   let cancelRetry = () => {};
   let holding = false;
-  /** Its queue is full; reading is held up, or its events are left out. */
+  /** The queue is full. Reading is paused, or this subscription's events are dropped. */
   let full = false;
   let stalled = false;
   let warned = false;
-  /** Counts. A timer for each event would cost more than the event. */
+  /** A counter: a timer per event would cost more than the event. */
   let settled = 0;
   let cancelStall = () => {};
   let stopped = false;
   let joined = false;
-  /** Some event was, or waits for it. */
+  /** At least one event was handled or is queued. */
   let handed = false;
-  /** What was published or lost up to here is from before it joined. */
+  /** Events and gaps up to here are from before this subscription joined. */
   let floor: Cursor | undefined;
-  /** Where its events start. */
+  /** Cursor at which its events start. */
   let startedAt: Cursor | undefined;
-  /** The caller has the state up to here by itself. */
+  /** The caller's own state includes everything up to here. */
   let fetched: Cursor | undefined;
 
-  // Most people look at `onError` or the snapshot.
+  // Prevents an unhandled rejection: most callers use `onError` or the snapshot instead.
   ready.catch(() => {});
 
   const report = onError ? later(onError) : context.report;
@@ -208,7 +222,7 @@ export function createDelivery(
     full = holding = stalled = false;
   };
 
-  /** Back-pressure is for what is slow. What settles nothing would stop all the others with it. */
+  /** Back-pressure is for slow handlers. A handler that settles nothing for 5 s would block all other subscriptions. */
   const watch = () => {
     const before = settled;
     cancelStall = clock.after(STALL_MS, () => {
@@ -216,7 +230,7 @@ export function createDelivery(
       stalled = true;
       change({ stalled });
       const event = queue.find((item) => item.event)?.event;
-      // Logged: what is left out can be asked for again.
+      // Dropped events of a logged address can be requested again, so reading continues.
       if (event?.cursor && holding) {
         holding = false;
         gate.release();
@@ -243,7 +257,7 @@ export function createDelivery(
     return item;
   };
 
-  /** Works in this turn up to the first promise: a turn for each event would cost more than all the rest. */
+  /** Runs handlers synchronously up to the first promise. A microtask per event would cost more than all the rest. */
   const work = (item: Item | undefined) => {
     while ((running = item)) {
       const waiting = attempt(item, 0);
@@ -302,7 +316,7 @@ export function createDelivery(
     reject(new LinefeedError('closed', `${topic} was unsubscribed before it was accepted.`));
     if (running) settle(running);
     queue.splice(0).forEach(settle);
-    // Once: what runs goes on to its end, and asks for the next item then.
+    // Release here, once. The running handler still completes and then calls `next()`.
     release();
     if (getSnapshot().status !== 'failed') change({ status: 'ended', stalled });
     onStop();
@@ -313,7 +327,7 @@ export function createDelivery(
       readonly value?: unknown;
       readonly issues?: readonly Issue[];
     };
-    // Unsubscribed while it was looked at.
+    // It was unsubscribed during the validation.
     if (!issues) return stopped || handler(value, info);
     const { address } = info;
     const message = `An event of ${address} does not match its schema: ${issues[0]?.message}`;
@@ -350,24 +364,24 @@ export function createDelivery(
     isStalled: () => stalled && !holding,
     event(arrival, event) {
       const { cursor } = event;
-      // One that does not say what came before may be the newest there is: who joins gets that.
+      // An event without `prev` may be the newest one, and a joining subscription needs that.
       if (cursor?.prev !== undefined && isAtOrBefore(cursor, floor)) return;
       handed = true;
       push({ arrival, event });
     },
     gap(arrival, wire) {
       if (!handed && isAtOrBefore(parseCursor(wire.to), floor)) return;
-      // A gap of a hole has a cursor in its place.
+      // A gap that the client made for a hole has a cursor in `from`.
       if (wire.reason === 'unknown' && !wire.from && given.from) {
         const message = `from: "${given.from}" of ${topic} is no cursor; did you mean "now" (the default) or "earliest"?`;
         report(invalidOption(message));
       }
-      // What comes behind a gap that it is told of comes in full.
+      // After a gap, deliver every event.
       floor = undefined;
       const task = async () => {
         const gap = { ...wire, topic, params };
         change({ gap });
-        // Looked at now: a component may have given it since.
+        // Read now: a component can set `onGap` at a later render.
         const state = await (given.onGap ?? context.onGap)(gap);
         if (typeof state !== 'string') return;
         fetched = parseCursor(state);
@@ -403,7 +417,7 @@ export function createDelivery(
   };
 }
 
-/** Deferred: what a caller's function throws must not stop a queue, nor reach the middle of a frame. */
+/** Defers a callback. An exception in user code must not stop a queue or interrupt the handling of a frame. */
 export function later<T>(call: (value: T) => unknown): (value: T) => void {
   return (value) => void Promise.resolve(value).then(call);
 }

@@ -1,22 +1,24 @@
-/** The seam between a connection and what carries it. */
+/** The interface between a connection and its transport. */
 import type { LinefeedError } from '@linefeed/shared';
 import type { ControlRequest, SubscriptionEntry } from '@linefeed/shared/wire';
 
-/** How requests are made, whatever they are for. */
+/** Options of every request. */
 export interface RequestOptions {
-  /** Where the feed is, with its own query if it needs one; relative to the page, or absolute. */
+  /** URL of the feed, relative to the page or absolute. It may have its own query. */
   readonly url: string;
   readonly headers?: HeadersInit | (() => HeadersInit | Promise<HeadersInit>) | undefined;
   readonly credentials?: RequestCredentials | undefined;
   readonly fetch?: typeof fetch | undefined;
 }
 
-/** What to open. */
+/** The subscriptions to request. */
 export interface Opening extends RequestOptions {
   readonly entries: readonly SubscriptionEntry[];
-  /** The connection's cursor, where it has one. */
+  /** The connection's cursor, if it has one. */
   readonly cursor: string | undefined;
-  /** The transport cannot ask for more than the first `count` entries: the rest is added once the connection is open. */
+  /**
+   * Called if the request contains only the first `count` entries. The others are added once the connection is open.
+   */
   readonly openOnly?: ((count: number) => void) | undefined;
 }
 
@@ -25,33 +27,41 @@ export interface Ending {
   readonly error?: LinefeedError | undefined;
   /** `Retry-After`, in seconds. */
   readonly retryAfter?: string | undefined;
-  /** 204: the server says that there is nothing to come back for. */
+  /** 204: the server has nothing more to send. */
   readonly over?: boolean | undefined;
-  /** Closed by the transport, which cannot stop reading otherwise. */
+  /** The transport closed the response because of back-pressure: it cannot pause reading. */
   readonly full?: boolean | undefined;
 }
 
-/** What a transport tells. It calls nothing of this before it has returned; what it calls after `onEnd` or `close` is ignored. */
+/**
+ * Receives what a transport reads. A transport calls it only after it has returned. Calls after `onEnd` or `close` are
+ * ignored.
+ */
 export interface TransportSink {
-  /** Bytes arrived: a sign of life. */
+  /** Bytes arrived: the connection is alive. */
   onLife(): void;
-  /** One whole frame. `id` is the last event id: the frame's own, or that of an earlier one. */
+  /** One complete frame. `id` is the last event id: the frame's own, or that of an earlier frame. */
   onFrame(event: string, data: string, id: string): void;
   onRetry(retryMs: number): void;
   onEnd(ending: Ending): void;
-  /** Set while nothing more is to be read; settles when reading may go on. */
+  /** Back-pressure: set while reading must pause; resolves when it can continue. */
   full(): Promise<void> | undefined;
 }
 
 export interface TransportConnection {
   close(): void;
-  /** A sign of life is a whole frame: one in transit looks like silence. */
+  /** Only a complete frame shows that the connection is alive. A frame in transit looks like silence. */
   readonly framesOnly?: boolean;
-  /** The event name of a subscription, before its first event: for transports that hear only what they listen for. */
+  /**
+   * Announces the event name of a subscription before its first event, for transports that need a listener per name.
+   */
   listen?(event: string): void;
-  /** Sends a control request and gives the status of its answer: for transports that do not end at the server itself. */
+  /**
+   * Sends a control request and resolves with the status of its response, for transports without a direct connection to
+   * the server.
+   */
   control?(request: ControlRequest): Promise<number>;
 }
 
-/** Opens one response. Made by `fetchTransport()` or `eventSourceTransport()`. */
+/** Opens one response. Created by `fetchTransport()` or `eventSourceTransport()`. */
 export type Transport = (opening: Opening, sink: TransportSink) => TransportConnection;

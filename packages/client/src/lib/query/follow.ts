@@ -1,4 +1,4 @@
-/** Follows the state in a query's cache: each event behind its cursor changes it, and a gap fetches it again. */
+/** Keeps the state in a query's cache current. Each event after its cursor changes it; a gap refetches it. */
 import type { AnyChannel, LoggedName, ParamsInput, Payload } from '@linefeed/shared';
 import { parseCursor } from '@linefeed/shared/wire';
 import {
@@ -14,26 +14,29 @@ import { isAtOrBefore, toAddressKey } from '../place.ts';
 import type { ParamsOption } from '../react/options.ts';
 import type { AnyHandler, EventInfo, Gap, Subscription, SubscriptionOptions } from '../subscription.ts';
 
-/** A state and how far in the log it goes: read the cursor first, then the state. */
+/** A state and its cursor in the log. Read the cursor first, then the state. */
 export interface Followed {
-  /** As it was fetched. */
+  /** The cursor as fetched. */
   readonly cursor: string;
-  /** How far each address was followed since then. Kept by `followQuery`, here, to be stored and taken back with the state. */
+  /**
+   * Per address, the cursor of the last applied event. `followQuery` keeps it here, so that it is persisted and
+   * restored with the state.
+   */
   readonly cursorByAddress?: Readonly<Record<string, string>> | undefined;
 }
 
-/** A query whose state is followed: the options of `useQuery`, or what `queryOptions` made of them. */
+/** A query whose state is followed: the options of `useQuery`, or the result of `queryOptions`. */
 export interface FollowedQuery<T extends Followed> {
   readonly queryKey: QueryKey | DataTag<QueryKey, T>;
   readonly queryFn?: ((context: never) => T | Promise<T>) | symbol | undefined;
 }
 
 export type FollowOptions<C extends AnyChannel, K extends LoggedName<C>, T extends Followed> = {
-  /** Its `queryFn` gives an object with a `cursor`; its `queryKey` names the state in the cache. */
+  /** Its `queryFn` returns an object with a `cursor`. Its `queryKey` identifies the state in the cache. */
   readonly query: FollowedQuery<T>;
   /**
-   * Makes the new state of the old one and an event. The cursor is kept for it. The first events may repeat what a
-   * fetched state says already, so let an event carry the whole new value.
+   * Returns the new state from the old one and an event. The cursor is kept automatically. The first events may already
+   * be part of the fetched state, so an event should carry the whole new value.
    */
   readonly reduce: (
     state: NoInfer<T>,
@@ -49,10 +52,10 @@ interface LooseOptions {
 }
 
 /**
- * Follows a query's state until the returned function is called. Nothing is subscribed while the cache holds no state.
- * A state that is fetched anew is followed from its own cursor; after a gap the query is invalidated, and no event of
- * this address is applied to the old state until the new one is there. Several may follow one query, each its own
- * address. Where the client is closed, an error with the code `closed` is written to the console.
+ * Follows a query's state until the returned function is called. While the cache has no state, nothing is subscribed. A
+ * refetched state is followed from its own cursor. A gap invalidates the query; events of this address are not applied
+ * until the new state arrives. Several calls can follow one query, each with its own address. If the client is closed,
+ * an error with the code `closed` is written to the console.
  */
 export function followQuery<
   C extends AnyChannel,
@@ -62,7 +65,10 @@ export function followQuery<
   return follow(queryClient, toLoose(client), topic, () => options as unknown as LooseOptions);
 }
 
-/** `followQuery` for as long as the component is mounted, and not `enabled: false`. Opens nothing on the server. */
+/**
+ * Runs `followQuery` while the component is mounted and `enabled` is not false. Opens no connection during server
+ * rendering.
+ */
 export function useFollow<
   C extends AnyChannel,
   K extends { [N in LoggedName<C>]: N }[LoggedName<C>],
@@ -82,7 +88,7 @@ export function useFollow<
   });
   useEffect(
     () => (enabled ? follow(queryClient, toLoose(client), topic, () => latest.current) : undefined),
-    // The address and the hash stand for what is behind them.
+    // `address` and `hash` represent the params and the query key, compared by value.
     [queryClient, client, topic, address, hash, enabled],
   );
 }
@@ -96,22 +102,24 @@ function follow(
   const { query, params } = latest();
   const { queryKey } = query;
   const hash = hashKey(queryKey);
-  /** As asked, until an event has said how the server writes it. */
+  /** The address as requested; after the first event, in the server's form. */
   let address = toAddressKey(topic, params);
   let stop: Subscription | undefined;
-  /** How far this subscription has come. */
+  /** The position of this subscription. */
   let at: string | undefined;
-  /** Events behind `from`, up to `to`, are lost; `isFetching`: a fetch has begun since, and goes on. */
+  /** Events after `from`, up to `to`, are lost. `isFetching`: a fetch has started since then and is running. */
   let lost: { readonly from: string | undefined; readonly to: string; isFetching?: boolean } | undefined;
 
-  /** How far the state goes for this address. */
+  /** The state's cursor for this address. */
   const toPlace = (state: Followed | undefined) => {
     const places = state?.cursorByAddress ?? {};
-    // A topic may have the name of something that every object has.
+    // `hasOwn`, because a topic can have the name of a property that every object has.
     return Object.hasOwn(places, address) ? places[address] : state?.cursor;
   };
 
-  /** Takes the state on to a place, unless it is there: it was fetched meanwhile, or somebody else follows it too. */
+  /**
+   * Applies a change up to `to`. It is skipped if the state includes `to` already, by a refetch or by another follower.
+   */
   const move = (to: string, change: (state: Followed) => object) => {
     queryClient.setQueryData<Followed>(queryKey, (state) =>
       state === undefined || isBehind(to, toPlace(state))
@@ -142,7 +150,7 @@ function follow(
 
   const read = () => toPlace(queryClient.getQueryData<Followed>(queryKey));
 
-  /** Follows what the cache holds now, unless this subscription has not come further than that. */
+  /** Subscribes from the cached state's position; again if this subscription is past that position. */
   const update = (action?: { readonly type: string; readonly manual?: boolean }) => {
     const from = read();
     if (from === undefined && queryClient.getQueryData(queryKey) !== undefined) complain();
@@ -153,12 +161,13 @@ function follow(
       if (!isFetched && from !== undefined && (isFetching || from === lost.from)) {
         if (type === 'fetch') lost.isFetching = true;
         if (type === 'error' || type === 'setState') lost.isFetching = false;
-        // What somebody else has written passes for valid: nobody would fetch any more.
+        // A manual `setQueryData` clears the stale flag. Mark the query as stale again, or the gap is never refetched.
         if (type === 'success' && !isFetching) void invalidate('none');
         return;
       }
       lost = undefined;
-      // Fetched behind the gap, it holds what is lost, whatever its cursor says: asked for, that would be the same gap.
+      // A state fetched after the gap contains the lost events, whatever its cursor. Subscribing from that cursor would
+      // repeat the gap.
       if (isFetched && isFetching && !isBehind(to, from)) return move(to, (state) => state);
     } else if (stop ? isBehind(at, from) : from === undefined) return;
     stop?.();
@@ -170,7 +179,7 @@ function follow(
       stop = (client.subscribe as (...all: unknown[]) => Subscription)(topic, params, onEvent, options);
     } catch (error) {
       unwatch();
-      // oxlint-disable-next-line no-console -- thrown, it would take the page down, or stop the query's fetch
+      // oxlint-disable-next-line no-console -- an exception would crash the page or stop the query's fetch
       console.error(error);
     }
   };
@@ -179,7 +188,7 @@ function follow(
   const complain = () => {
     if (hasComplained) return;
     hasComplained = true;
-    // oxlint-disable-next-line no-console -- nobody listens, and a state that is not followed looks like a quiet topic
+    // oxlint-disable-next-line no-console -- no callback exists, and a state without updates looks like a quiet topic
     console.error(
       `The state of the query ${hash} has no cursor, so ${topic} is not followed: let queryFn return { cursor, ... }.`,
     );

@@ -23,13 +23,13 @@ export interface ProviderProps<C extends AnyChannel> {
   readonly children?: ReactNode;
 }
 
-/** The hooks throw LinefeedError `invalid_option` where no `Provider` is above. */
+/** The hooks throw LinefeedError `invalid_option` without a `Provider` above them. */
 export interface Hooks<C extends AnyChannel> {
-  /** Gives its client to the hooks below. It neither opens nor closes it. */
+  /** Provides its client to the hooks below. It neither opens nor closes the client. */
   readonly Provider: (props: ProviderProps<C>) => ReactElement;
   /**
-   * The state of a topic, subscribed for as long as the component is mounted and `enabled`. It starts anew, from
-   * `initial`, when the params differ by value, or `from`, or the client.
+   * Returns the state of a topic. The topic is subscribed while the component is mounted and `enabled`. The state
+   * restarts from `initial` when `from`, the client, or the params (by value) change.
    */
   readonly useTopic: <
     K extends { [N in TopicName<C>]: N }[TopicName<C>],
@@ -40,13 +40,13 @@ export interface Hooks<C extends AnyChannel> {
     topic: K,
     ...rest: TopicArguments<C, K, S, R, Given>
   ) => TopicResult<R | Extract<Kept<C, K, S, Given>, undefined>>;
-  /** The connection as it is, rendered anew when it changes. On the server: `idle`. */
+  /** Returns the state of the connection and renders again when it changes. On the server: `idle`. */
   readonly useConnectionState: () => ConnectionSnapshot;
-  /** The client of the nearest `Provider`. */
+  /** Returns the client of the nearest `Provider`. */
   readonly useClient: () => Client<C>;
 }
 
-/** Makes the hooks of a channel. Call it once, beside `createClient`. */
+/** Creates the hooks of a channel. Call it once per channel, next to `createClient`. */
 export function createHooks<C extends AnyChannel>(): Hooks<C> {
   const Context = createContext<Client<C> | undefined>(undefined);
 
@@ -65,7 +65,7 @@ export function createHooks<C extends AnyChannel>(): Hooks<C> {
     if (kept.client !== client || kept.address !== address || kept.from !== options.from) {
       keep((store = create()));
     }
-    // Not a layout effect: React 18 warns of each one that a server renders.
+    // Not a layout effect: React 18 warns about each layout effect in server rendering.
     useInsertionEffect(() => {
       store.options = options;
     });

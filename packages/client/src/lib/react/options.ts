@@ -1,55 +1,58 @@
-/** What `useTopic` takes, and what it makes of the type of its data. */
+/** The options of `useTopic` and the type of its data. */
 import type { AnyChannel, ParamsInput, Payload, TopicName } from '@linefeed/shared';
 import type { EventInfo, Gap } from '../subscription.ts';
 
 /**
- * What is kept of a topic: with `reduce` the type of its state `S`, without it the payload. `Given` are the names of
- * the options that were given: they tell the two apart wherever `reduce` stands among them.
+ * The type of the data: with `reduce` its state `S`, otherwise the payload. `Given` has the names of the given options.
+ * It detects `reduce` at any place in the object literal.
  */
 export type Kept<C extends AnyChannel, K extends TopicName<C>, S, Given> = 'reduce' extends Given
   ? S
   : Payload<C, K> | Extract<S, null | undefined>;
 
 export interface TopicOptions<C extends AnyChannel, K extends TopicName<C>, S, R, Given> {
-  /** The data until the first event, and on the server. Default: `undefined`. */
+  /** The data before the first event, and during server rendering. Default: `undefined`. */
   readonly initial?: S | undefined;
-  /** Makes the new state of the old one and an event; called once for each event. Default: the payload is the state. */
+  /** Returns the new state from the old one and an event. Called once per event. Default: the payload is the state. */
   readonly reduce?:
     | ((state: S, payload: Payload<C, K>, event: EventInfo<K, ParamsInput<C, K>>) => NoInfer<S>)
     | undefined;
   /**
-   * What of the state the component needs: it renders only when that changes, as `Object.is` sees it. Not called while
-   * the state is `undefined`.
+   * Selects the part of the state that the component needs. It renders only if that part changes (`Object.is`). Not
+   * called while the state is `undefined`.
    */
   readonly select?: ((state: Exclude<Kept<C, K, NoInfer<S>, Given>, undefined>) => R) | undefined;
-  /** `false` unsubscribes and keeps the data; `true` resumes after the last event, or where it was accepted. Default: `true`. */
+  /**
+   * `false` unsubscribes and keeps the data. `true` resumes after the last event, or at the first start position.
+   * Default: `true`.
+   */
   readonly enabled?: boolean | undefined;
   /**
-   * Where to start: `now`, `earliest`, a cursor, or of a stream the id of its last event. Another value starts anew,
-   * from `initial`. Default: `now`, or where `persist` left off.
+   * Start position: `now`, `earliest`, a cursor, or for a stream the id of its last event. A changed value restarts
+   * from `initial`. Default: `now`, or the position that `persist` has stored.
    */
   readonly from?: string | undefined;
-  /** Run a stream without ids again after a break. Default: it ends with `not_resumable`. */
+  /** Runs a stream without ids again after a disconnect. Default: it ends with `not_resumable`. */
   readonly restart?: boolean | undefined;
-  /** Called where events are lost; later ones wait for its promise. Default: `onGap` of the client. */
+  /** Called when events are lost. Later events wait until its promise settles. Default: `onGap` of the client. */
   readonly onGap?: ((gap: Gap) => unknown) | undefined;
 }
 
-/** `params` as an option: missing where a topic has none, and it may be left out where all of them may. */
+/** The option `params`: absent if the topic has none, optional if all of them are optional. */
 export type ParamsOption<P> = P extends undefined
   ? { readonly params?: undefined }
   : {} extends P
     ? { readonly params?: P | undefined }
     : { readonly params: P };
 
-/** Where `reduce` is given, the state it starts from must be; where it is not, `initial` stands for a payload. */
+/** With `reduce`, `initial` is required unless `S` includes `undefined`. Without `reduce`, `initial` is a payload. */
 type InitialOption<C extends AnyChannel, K extends TopicName<C>, S, Given> = 'reduce' extends Given
   ? undefined extends S
     ? unknown
     : { readonly initial: S }
   : { readonly initial?: Payload<C, K> | null | undefined };
 
-/** What `useTopic` takes behind the topic: options, which may be left out where params may. */
+/** The arguments of `useTopic` after the topic. The options are optional if the params are. */
 export type TopicArguments<C extends AnyChannel, K extends TopicName<C>, S, R, Given extends string> =
   {} extends ParamsOption<ParamsInput<C, K>>
     ? [options?: TopicOptionsOf<C, K, S, R, Given>]

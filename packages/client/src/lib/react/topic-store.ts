@@ -1,4 +1,4 @@
-/** What one `useTopic` holds: the state of its topic, and the subscription while somebody listens. */
+/** The store of one `useTopic`: the state of its topic, and its subscription while a component listens. */
 import { LinefeedError, type AnyChannel } from '@linefeed/shared';
 import type { Client } from '../client.ts';
 import type {
@@ -9,20 +9,20 @@ import type {
   SubscriptionSnapshot,
 } from '../subscription.ts';
 
-/** `idle`: not enabled. The others are those of a subscription. */
+/** `idle`: not enabled. The other values are those of a subscription. */
 export type TopicStatus = 'idle' | SubscriptionSnapshot['status'];
 
 export interface TopicResult<T> {
   /** `initial` until the first event. */
   readonly data: T;
   readonly status: TopicStatus;
-  /** Why it failed, or why a stream that broke is being asked for again. `closed`: the client was closed before. */
+  /** Why it failed, or why a broken stream is requested again. `closed`: the client was already closed. */
   readonly error: LinefeedError | undefined;
-  /** The last gap: events that are lost. It stays while `enabled` is false, as the data does. */
+  /** The last gap, that is, lost events. Like the data, it is kept while `enabled` is false. */
   readonly gap: Gap | undefined;
 }
 
-/** The options, without their types. */
+/** The options without their generic types. */
 export interface LooseOptions {
   readonly params?: unknown;
   readonly initial?: unknown;
@@ -38,10 +38,10 @@ export interface TopicStore {
   readonly client: Client<AnyChannel>;
   readonly address: string;
   readonly from: string | undefined;
-  /** Those of the last render that was committed. */
+  /** The options of the last committed render. */
   options: LooseOptions;
   readonly subscribe: (listener: () => void) => () => void;
-  /** The same object until what it shows has changed. */
+  /** Returns the same object until its contents change. */
   readonly read: (options: LooseOptions) => TopicResult<unknown>;
 }
 
@@ -53,13 +53,13 @@ export function createTopicStore(
 ): TopicStore {
   const { params, initial, from, restart } = first;
   let state = initial;
-  /** The id of the last event, or the end of a gap that came after it. */
+  /** Id of the last event, or the end of a later gap. */
   let lastId: string | undefined;
-  /** Where the first subscription started: one that is hidden before its first event resumes from there. */
+  /** Start cursor of the first subscription. A component that is hidden before its first event resumes from there. */
   let start: string | undefined;
   let subscription: Subscription | undefined;
   let failure: LinefeedError | undefined;
-  /** The last one, of all subscriptions. */
+  /** The last gap of any subscription. */
   let gap: Gap | undefined;
   let selected: { readonly state: unknown; readonly select: unknown; readonly data: unknown } | undefined;
   let result: TopicResult<unknown> | undefined;
@@ -78,12 +78,12 @@ export function createTopicStore(
     from,
     options: first,
     subscribe(listener) {
-      // A run that gave no ids starts again from its beginning.
+      // A run without ids starts from its beginning again.
       if (lastId === undefined) state = initial;
       const options: SubscriptionOptions = {
         from: lastId ?? start ?? from,
         restart,
-        // It may be given, and taken back, at each render.
+        // `onGap` can change between renders; read the latest.
         get onGap() {
           return store.options.onGap;
         },
@@ -98,7 +98,7 @@ export function createTopicStore(
       try {
         opened = (client.subscribe as (...all: unknown[]) => Subscription)(topic, params, handler, options);
       } catch (error) {
-        // The client is closed, for good. Thrown on, it would take the whole page down.
+        // The client is closed permanently. An exception here would crash the whole page.
         if (!(error instanceof LinefeedError)) throw error;
         failure = error;
         return () => {};

@@ -1,4 +1,4 @@
-/** One connection of a client, as a line to the leader: to the client it is a response like any other. */
+/** One connection of a tab's client, carried by the leader tab. The client sees it as an ordinary response. */
 import {
   CONTROL_PREFIX,
   FRAME,
@@ -19,42 +19,42 @@ export interface LineOptions {
   readonly id: string;
   readonly opening: Opening;
   readonly sink: TransportSink;
-  /** Keys of addresses that are known to be logged. */
+  /** Keys of entries that are known to be logged. */
   readonly logged: Set<string>;
   readonly post: (message: Pick<LineMessage, 'open' | 'change'>) => void;
-  /** The connection of all tabs takes no more, and the tab is to go on without it. */
+  /** The shared connection cannot carry this tab's subscriptions: the tab must use a connection of its own. */
   readonly onAlone: (why: string) => void;
   readonly onEnd: () => void;
 }
 
 export interface Line extends TransportConnection {
-  /** Asks whoever leads, where nobody has answered yet. */
+  /** Sends the opening to the leader, unless a leader has answered. */
   readonly ask: () => void;
   /** Whether a leader has answered. */
   readonly isHeard: () => boolean;
   readonly receive: (message: LeaderMessage) => void;
   readonly end: (ending: Ending) => void;
-  /** There is no sharing after all: goes on over a connection of its own. */
+  /** Falls back to a private connection. */
   readonly part: (base: Transport) => void;
 }
 
-/** Frames that wait for the answers of an opening. */
+/** Limit of frames held until the opening is answered. */
 const MAX_HELD = 1_000;
 
 export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: LineOptions): Line {
-  /** Its event names, each with the keys that asked for it. */
+  /** Event names of this connection, each with the keys of its entries. */
   const names = new Map<string, string[]>();
-  /** Keys of entries that have no answer. */
+  /** Keys of entries without an answer. */
   const asked = new Set(opening.entries.map(({ key }) => key!));
-  /** The control request that asks, once the opening is answered. */
+  /** Number of the last control request. Answers after the opening's refer to it. */
   let n: number | undefined;
   let leader: string | undefined;
   let greeted = false;
   let closed = false;
   let own: TransportConnection | undefined;
-  /** What waits until the opening is answered, because an id speaks for all that is subscribed. */
+  /** Frames held until the opening is answered: an event id covers all subscribed addresses. */
   let held: Item[] | undefined = [];
-  /** The lowest position from which one of its entries starts: the id of hello. */
+  /** Lowest start position of its entries; becomes the id of `hello`. */
   let low: Cursor | undefined;
 
   const close = () => {
@@ -71,11 +71,11 @@ export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: 
     sink.onEnd(ending);
   };
 
-  /** Keys are unique among all tabs. */
+  /** Adds the connection's id to each key, so that keys are unique across tabs. */
   const toUpstream = (entries: readonly SubscriptionEntry[]) =>
     entries.map((entry) => ({ ...entry, key: id + entry.key! }));
 
-  // What it hears -----------------------------------------------------------------------------------------------------
+  // Frames from the leader --------------------------------------------------------------------------------------------
 
   const hear = (item: Item) => {
     const [event, data, frameId, to = id] = item;
@@ -84,19 +84,19 @@ export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: 
       const ending = decodeEnding(data);
       return ending && end(ending);
     }
-    // Never for all lines.
+    // Ignore it without a line id: one tab's limit must not move all tabs.
     if (event === SIGNAL.alone) return item[3] && onAlone(data);
     if (event === SIGNAL.retry) return Number(data) >= 0 && sink.onRetry(Number(data));
     if (!event.startsWith(CONTROL_PREFIX)) {
       if (names.has(event)) pass(item);
       return;
     }
-    // oxlint-disable-next-line no-explicit-any -- what the frame is says what it carries
+    // oxlint-disable-next-line no-explicit-any -- the name of the frame decides its type
     let body: any;
     try {
       body = Object(readControl(event.slice(CONTROL_PREFIX.length), data));
     } catch {
-      // The leader has checked what a server sent: this is of somebody else.
+      // The leader has checked all frames of the server, so another script has sent this one.
       return;
     }
     if (event === FRAME.reconnect) return hand(item);
@@ -108,7 +108,7 @@ export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: 
       greeted = true;
       pass(item);
     } else if (key === undefined) {
-      // Of an address; or of the connection, if it is one to this line.
+      // The frame is for an address, or for the whole connection. The latter applies once `hello` was received.
       if (address === undefined ? greeted : names.has(address)) tell();
     } else if (key.startsWith(id)) {
       if (body.code === 'too_many_subscriptions')
@@ -118,7 +118,7 @@ export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: 
       tell(ownKey, asked.delete(ownKey) ? n : undefined);
       release();
     } else if (rewind) {
-      // Another line's, and all who have it get it again from further back.
+      // Another line's entry rewinds. Its events are sent to every line that has this event name.
       for (const each of names.get(name) ?? []) tell(each);
     }
   };
@@ -136,7 +136,7 @@ export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: 
       end({ error: networkError('Too much came before what was asked for.') });
   };
 
-  /** Hands out what was held, once all of the opening is answered. */
+  /** Delivers the held frames once the whole opening is answered. */
   const release = () => {
     if (!held || asked.size > 0) return;
     const [[event, data], ...others] = held as [Item, ...Item[]];
@@ -148,7 +148,7 @@ export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: 
   const hand = ([event, data, frameId]: Item) => {
     if (closed) return;
     sink.onFrame(event, data, frameId);
-    // Reading cannot be stopped, only ended: others read on.
+    // Other tabs continue to read, so this connection cannot pause. End it.
     if (sink.full() !== undefined) end({ full: true });
   };
 
@@ -157,7 +157,8 @@ export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: 
     ask() {
       if (leader !== undefined || closed) return;
       const { entries, cursor } = opening;
-      // The leader's connection stands elsewhere, and of a stream `from` means something else.
+      // The leader's connection has another position, so send the cursor as `from`. In a stream `from` means something
+      // else.
       const toOwn = (entry: SubscriptionEntry) =>
         entry.from === undefined && cursor !== undefined && logged.has(entry.key!)
           ? { ...entry, from: cursor }
@@ -166,7 +167,7 @@ export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: 
     },
     receive(message) {
       if (message.hail && leader !== message.leader) {
-        // As a server that is replaced would say it: no failure, and no wait.
+        // A new leader. Reconnect as for a server's drain: no failure and no wait.
         return leader === undefined ? this.ask() : sink.onFrame(FRAME.reconnect, RETURN, '');
       }
       if (message.leader === leader) sink.onLife();

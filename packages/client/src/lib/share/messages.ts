@@ -1,40 +1,40 @@
-/** What tabs say to each other. Everything is text or JSON: it is copied from one tab to another. */
+/** The messages between tabs. They contain only text and JSON values, because they are copied between tabs. */
 import type { ControlRequest, Reconnect, SubscriptionEntry } from '@linefeed/shared/wire';
 import { LinefeedError } from '@linefeed/shared';
 import type { Ending } from '../transport.ts';
 
-/** A frame on its way to every line, or to the one whose id is given. */
+/** A frame for every line, or for the line whose id is given. */
 export type Item = readonly [event: string, data: string, id: string, line?: string];
 
-/** What lines hear beside frames; no event name starts like these. */
+/** Signals to lines, besides frames. No event name starts with `!`. */
 export const SIGNAL = {
-  /** The opening was heard. */
+  /** The leader has received the opening. */
   ack: '!ack',
-  /** How a response ended: data is an ending. */
+  /** The response ended; `data` is the encoded ending. */
   end: '!end',
-  /** The shared connection cannot carry what was asked for: data says why. */
+  /** The shared connection cannot carry the request; `data` is the reason. */
   alone: '!alone',
-  /** `retry:` of the server. */
+  /** The server's `retry:`. */
   retry: '!retry',
 } as const;
 
-/** Data of a `reconnect` that is no failure: come back at once. */
+/** Data of a `reconnect` that is not a failure and has no wait. */
 export const RETURN: string = JSON.stringify({ afterMs: 0, reason: 'drain' } satisfies Reconnect);
 
-/** From the leader to all tabs. `hail`: it has just become the leader. */
+/** From the leader to all tabs. `hail`: this tab has just become the leader. */
 export interface LeaderMessage {
   readonly leader: string;
   readonly hail?: boolean;
   readonly items: readonly Item[];
 }
 
-/** The keys of a line's entries start with its id. */
+/** The keys of a line's entries start with the line's id, which has this length. */
 export const LINE_ID_LENGTH = 12;
 
-/** From a line to the leader, whoever that is. Nothing but `line`: it is closed. */
+/** From a line to the leader. Without `open` and `change`, the line is closed. */
 export interface LineMessage {
   readonly line: string;
-  /** The tab it belongs to. */
+  /** The tab that the line belongs to. */
   readonly tab: string;
   readonly open?: readonly SubscriptionEntry[];
   readonly change?: Pick<ControlRequest, 'add' | 'remove'>;
@@ -42,14 +42,14 @@ export interface LineMessage {
 
 export type Message = LeaderMessage | LineMessage;
 
-/** An error does not survive the way as one. */
+/** Encodes an ending as JSON: a structured clone does not preserve a LinefeedError. */
 export function encodeEnding({ error, ...ending }: Ending): string {
   if (!error) return JSON.stringify(ending);
   const { code, message, status, body, retryable } = error;
   return JSON.stringify({ ...ending, error: { code, message, status, body, retryable } });
 }
 
-/** `undefined`: the text is no ending. */
+/** Returns `undefined` if the text is not an ending. */
 export function decodeEnding(text: string): Ending | undefined {
   try {
     const { error, over, full, retryAfter } = JSON.parse(text) as Ending;
@@ -66,7 +66,10 @@ export function decodeEnding(text: string): Ending | undefined {
 
 type Loose<T> = { readonly [K in keyof T]?: unknown };
 
-/** A message as it came, if it is one. Every script of the origin can write to the channel, so anything may come. */
+/**
+ * Returns `data` if it is a valid message. Every script of the origin can write to the channel, so `data` can be
+ * anything.
+ */
 export function readMessage(data: unknown): Message | undefined {
   const message = Object(data) as Loose<LeaderMessage & LineMessage>;
   const { leader, items, line, tab, open = [], change } = message;

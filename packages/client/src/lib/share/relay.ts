@@ -1,4 +1,6 @@
-/** The leader's work: one upstream connection for the entries of all lines, and every frame of it to all tabs. */
+/**
+ * The leader's side: one upstream connection for the entries of all lines. Each of its frames is posted to all tabs.
+ */
 import { LinefeedError } from '@linefeed/shared';
 import {
   CONTROL_PREFIX,
@@ -15,21 +17,21 @@ import type { Ending, Opening, TransportConnection, TransportSink } from '../tra
 import { encodeEnding, LINE_ID_LENGTH, RETURN, SIGNAL, type Item, type LineMessage } from './messages.ts';
 
 export interface RelayOptions {
-  /** The tab that leads. */
+  /** Id of the leading tab. */
   readonly tab: string;
   readonly clock: Clock;
   readonly connectTimeoutMs: number;
   /** Opens the upstream connection. */
   readonly connect: (opening: RelayOpening, sink: TransportSink) => TransportConnection;
-  /** Sends a control request of the upstream connection and gives the status of its answer. */
+  /** Sends a control request of the upstream connection and resolves with the status of the response. */
   readonly send: (
     upstream: TransportConnection,
     request: ControlRequest,
     signal: AbortSignal,
   ) => Promise<number>;
-  /** To all tabs, in this order. */
+  /** Posts items to all tabs, in this order. */
   readonly post: (items: readonly Item[]) => void;
-  /** What this tab may have is refused: another one may have a better right. */
+  /** Called when the server refuses this tab's request. Another tab may have access, so it should lead. */
   readonly resign: () => void;
 }
 
@@ -37,34 +39,34 @@ type RelayOpening = Pick<Opening, 'entries' | 'openOnly'>;
 
 export interface Relay {
   readonly receive: (message: LineMessage) => void;
-  /** Drops the lines of a tab that has gone. */
+  /** Deletes the lines of a tab that is gone. */
   readonly leave: (tab: string) => void;
-  /** Somebody else is to lead: every line comes back at once, to the other one. */
+  /** Another tab leads: all lines reconnect to it at once. */
   readonly stop: () => void;
 }
 
-/** One tab's connection. */
+/** One connection of a tab. */
 interface Line {
   readonly tab: string;
-  /** What it wants, each an entry upstream of its own: the event name by the key, once it is accepted. */
+  /** Keys of its entries; each is an entry of its own upstream. The value is the event name, once accepted. */
   readonly wants: Map<string, string | undefined>;
 }
 
-/** The shortest time between two signs of life that are no frames. */
+/** Minimum time between two posts that only show that the upstream connection is alive. */
 const LIFE_MS = 1_000;
-/** How late a ping may be. */
+/** How late a ping may be before the upstream connection counts as silent. */
 const GRACE_MS = 5_000;
-/** Entries of one request: a server takes no list of any length. */
+/** Limit of entries per request: servers limit the length of a list. */
 const MAX_ASKED = 100;
 
 export function createRelay(options: RelayOptions): Relay {
   const { clock, connect, send, post } = options;
   const lines = new Map<string, Line>();
-  /** What is to be asked for, by key. */
+  /** Entries to request, by key. */
   const waiting = new Map<string, SubscriptionEntry>();
-  /** Event names that come: whether each is in an order of its own until `caughtup`. */
+  /** Event names of the upstream connection. True: the name has an order of its own until `caughtup`. */
   const names = new Map<string, boolean>();
-  /** Somebody has left something: it may be that nobody wants it any more. */
+  /** A line has removed an entry, so an event name may be unused. */
   let isStale = false;
   let upstream: TransportConnection | undefined;
   let hello: Hello | undefined;
@@ -80,7 +82,7 @@ export function createRelay(options: RelayOptions): Relay {
     items = [];
   };
 
-  /** At the end of this tick what is wanted is asked for, and what is said is posted. */
+  /** At the end of this tick: requests the waiting entries and posts the queued items. */
   const schedule = () =>
     soon(() => {
       if (lines.size === 0) drop();
@@ -103,7 +105,7 @@ export function createRelay(options: RelayOptions): Relay {
     return entries;
   };
 
-  /** What nobody wants any more; whatever waits for its answer may get one of these names by it. */
+  /** Returns the event names that no line uses. An entry without an answer may get one of these names: wait for it. */
   const takeRemovals = () => {
     const wanted = new Set([...lines.values()].flatMap(({ wants }) => [...wants.values()]));
     if (wanted.has(undefined)) return [];
@@ -116,7 +118,8 @@ export function createRelay(options: RelayOptions): Relay {
     take: () => ({ remove: isStale ? takeRemovals() : [], add: takeEntries() }),
     send: (request, signal) => send(upstream!, request, signal),
     onFailure({ add }, error) {
-      // Another shared connection would be refused the same: who asked goes on alone, and the others keep this one.
+      // A new shared connection would get the same refusal. The requesting lines continue alone; the others keep this
+      // one.
       const isKept = error !== undefined && !error.retryable && error.code !== 'unknown_connection';
       if (!isKept) lose({ error: networkError('A change of the subscriptions was not answered.') });
       else for (const { key } of add) say(SIGNAL.alone, error.message, '', key!.slice(0, LINE_ID_LENGTH));
@@ -134,7 +137,8 @@ export function createRelay(options: RelayOptions): Relay {
   const lose = (ending: Ending) => {
     const refused = !hello && !ending.error?.retryable;
     for (const [id, { tab, wants }] of lines) {
-      // A refusal is about what this tab asked for, by its headers. The others, and who came later, ask the next leader.
+      // The refusal concerns entries that this tab requested with its own headers. Other tabs' lines, and entries not
+      // yet requested, go to the next leader.
       const isAnswer = tab === options.tab && [...wants.keys()].some((key) => !waiting.has(key));
       if (!refused || isAnswer) say(SIGNAL.end, encodeEnding(ending), '', id);
     }
@@ -176,7 +180,7 @@ export function createRelay(options: RelayOptions): Relay {
 
   const hear = (event: string, data: string, id: string) => {
     if (!event.startsWith(CONTROL_PREFIX)) return say(event, data, id);
-    // oxlint-disable-next-line no-explicit-any -- what the frame is says what it carries
+    // oxlint-disable-next-line no-explicit-any -- the name of the frame decides its type
     const body: any = readControl(event.slice(CONTROL_PREFIX.length), data);
     const { key = '', address, n } = body;
     const wants = lines.get(key.slice(0, LINE_ID_LENGTH))?.wants;
@@ -193,7 +197,7 @@ export function createRelay(options: RelayOptions): Relay {
     } else if (event === FRAME.caughtup) {
       names.set(address, false);
     } else if (key) {
-      // Refused, or over.
+      // Refused, or ended.
       names.delete(wants?.get(key) ?? '');
       wants?.delete(key);
     }
@@ -222,9 +226,10 @@ export function createRelay(options: RelayOptions): Relay {
     receive({ line: id, tab, open, change }) {
       const line = lines.get(id);
       if (open) {
-        // It asked again before it heard the answer.
+        // The line repeated its opening before it received the answer.
         if (line) return;
-        // It comes back because it has found silence; a leader sets no timers, which a hidden page would hold back.
+        // A line reopens after it noticed silence. The leader has no liveness timer, because hidden pages run timers
+        // late.
         const limitMs = hello ? hello.pingMs + GRACE_MS : options.connectTimeoutMs;
         if (upstream && hello?.pingMs !== 0 && clock.now() - heardAt >= limitMs)
           fail('silence', 'The connection of all tabs is silent.');

@@ -1,4 +1,4 @@
-/** A client whose tabs share one connection. */
+/** A client that shares one connection with other tabs. */
 import type { AnyChannel } from '@linefeed/shared';
 import { invalidOption } from '@linefeed/shared/wire';
 import { createClient, type Client, type ClientOptions } from '../client.ts';
@@ -9,18 +9,18 @@ import { createTab, type Surroundings, type Tab } from './tab.ts';
 
 export interface SharedClientOptions extends ClientOptions {
   /**
-   * Whose connection it is: a user's id, for example. Tabs share one connection only where `url` and `identity` are the
-   * same. What the server lets one of them see, it lets all of them see: where a visitor can become another one while
-   * tabs are open, this must say which. Default: ''.
+   * The user of the connection, for example a user's id. Tabs share a connection only if their `url` and `identity` are
+   * equal. Everything that the server sends to one of these tabs, all of them can receive. If another user can sign in
+   * while tabs are open, each user must have a different `identity`. Default: ''.
    */
   readonly identity?: string | undefined;
 }
 
-/** A page, with Web Locks and BroadcastChannel: else `undefined`. */
+/** Returns the browser APIs of a page, or `undefined` without a document, Web Locks or BroadcastChannel. */
 function surroundings(): Surroundings | undefined {
   const { document, navigator, BroadcastChannel } = globalThis as Partial<typeof globalThis>;
   const locks = navigator?.locks;
-  // A server has no tabs, though it may have both.
+  // A server has no tabs, even if it has both APIs.
   if (!document || !locks || !BroadcastChannel) return undefined;
   return {
     locks,
@@ -34,10 +34,10 @@ function surroundings(): Surroundings | undefined {
 }
 
 /**
- * The same as `createClient`, with one connection for all tabs of an origin that give the same `url` and `identity`.
- * Where the browser cannot do that, it has a connection of its own.
+ * Creates a client like `createClient`. All tabs of an origin with the same `url` and `identity` share one connection.
+ * If the browser does not support that, each tab has its own connection.
  *
- * @throws LinefeedError `invalid_option` where `headers` or `fetch` are given without an `identity`
+ * @throws LinefeedError `invalid_option` if `headers` or `fetch` is given without `identity`
  */
 export function createSharedClient<C extends AnyChannel>(
   ...[first, second]: [options: SharedClientOptions] | [channel: C, options: SharedClientOptions]
@@ -65,7 +65,7 @@ export function createSharedClient<C extends AnyChannel>(
   let tab: Tab | undefined;
   if (around) {
     const place = new URL(url, document.baseURI).href;
-    // The 2 is the version of what tabs say to each other.
+    // The 2 is the version of the messages between tabs.
     const name = `linefeed ${JSON.stringify([2, place, identity ?? '', credentials])}`;
     tab = createTab({ base: transport, name, clock, connectTimeoutMs, surroundings: around });
   }

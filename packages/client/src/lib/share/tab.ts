@@ -1,4 +1,4 @@
-/** A tab among others: who leads, and what its lines and its relay say and hear. */
+/** A tab that shares a connection: leader election, its lines, and its relay while it leads. */
 import { soon, type Clock } from '../clock.ts';
 import { sendChange } from '../control.ts';
 import { networkError } from '../request.ts';
@@ -7,19 +7,19 @@ import { createLine, type Line } from './line.ts';
 import { LINE_ID_LENGTH, readMessage, type Message } from './messages.ts';
 import { createRelay, type Relay } from './relay.ts';
 
-/** What tabs need of a browser. */
+/** The browser APIs that tabs need. */
 export interface Surroundings {
   readonly locks: Pick<LockManager, 'request'>;
   readonly openChannel: (name: string) => BroadcastChannel;
   readonly isHidden: () => boolean;
-  /** Calls when the page is put away, or frozen; until the signal aborts. */
+  /** Calls `task` when the page is hidden for the back-forward cache, unloaded or frozen, until the signal aborts. */
   readonly onAway: (task: () => void, signal: AbortSignal) => void;
 }
 
 export interface TabOptions {
-  /** Carries the one connection. */
+  /** The transport of the shared connection. */
   readonly base: Transport;
-  /** Tabs of this name share one. */
+  /** Tabs with the same name share one connection. */
   readonly name: string;
   readonly clock: Clock;
   readonly connectTimeoutMs: number;
@@ -31,9 +31,9 @@ export interface Tab {
   readonly close: () => void;
 }
 
-/** A leader that is awake answers at once; a tab that sees it is silent takes its place. */
+/** A running leader answers at once. After this time without an answer, a visible tab takes over. */
 const STEAL_MS = 750;
-/** A hidden tab leaves that to one that is seen, if there is one. */
+/** A hidden tab waits longer, so that a visible one takes over first. */
 const STEAL_HIDDEN_MS = 2_750;
 /** Second part of the wait. */
 const STEAL_GRACE_MS = 250;
@@ -45,10 +45,10 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
   const lines = new Map<string, Line>();
   const logged = new Set<string>();
   let request: Opening;
-  /** Aborts when the tab leaves; none while it is away. */
+  /** Aborts when the tab leaves. `undefined` while it is away. */
   let stay: AbortController | undefined;
   let channel: BroadcastChannel | undefined;
-  /** Its lock is held: others see by it when the tab is gone. */
+  /** This tab holds its own lock. Other tabs watch that lock to notice when the tab is gone. */
   let isPresent = false;
   let refused = false;
   let relay: Relay | undefined;
@@ -57,12 +57,12 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
   const post = (message: Message) => {
     const to = channel;
     to?.postMessage(message);
-    // A channel tells everybody but itself.
+    // A BroadcastChannel does not deliver to its sender.
     soon(() => to === channel && receive(message));
   };
 
   const receive = (message: Message) => {
-    // What is not known to be there is taken for gone.
+    // Without its lock, this tab counts as gone.
     if (!isPresent) return;
     if ('leader' in message) {
       for (const line of lines.values()) line.receive(message);
@@ -78,7 +78,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
   let attended = new Set<string>();
   let leading = new AbortController();
 
-  /** Learns when a tab has gone, however it went: then its lock is free. */
+  /** Waits for another tab's lock. The lock is free when that tab is gone, for any reason. */
   const attend = (tab: string) => {
     if (tab === id || attended.has(tab)) return;
     attended.add(tab);
@@ -91,7 +91,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
   };
 
   const lead = (): Relay => {
-    // Taken from itself.
+    // A tab that steals the lock can already be the leader.
     depose();
     const own = crypto.randomUUID();
     const led = (relay = createRelay({
@@ -118,7 +118,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
     relay = undefined;
   };
 
-  /** Waits for the lock that makes a leader, or takes it from one that is silent. */
+  /** Campaigns for leadership: waits for the leader lock, or steals it from a silent leader. */
   const stand = (signal: AbortSignal, steal: boolean) => {
     let led: Relay | undefined;
     locks
@@ -130,13 +130,13 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
       .catch(() => {
         if (signal.aborted) return;
         if (!led) return refuse();
-        // Taken by another tab.
+        // Another tab stole the lock.
         if (led === relay) depose();
         if (!steal) stand(signal, false);
       });
   };
 
-  /** Shares nothing any more. */
+  /** Stops sharing permanently. */
   const refuse = (each = (line: Line) => line.part(base)) => {
     refused = true;
     leave(each);
@@ -152,7 +152,8 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
       });
     };
     wait(waitMs + clock.random() * STEAL_JITTER_MS, () =>
-      // A page that was busy runs a late timer before the answer that came meanwhile: a second one lets it be read.
+      // A page that was busy runs a late timer before the answer that has already arrived. A second timer lets it read
+      // the answer.
       wait(STEAL_GRACE_MS, () => {
         stand(stay!.signal, true);
         challenge();
@@ -160,7 +161,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
     );
   };
 
-  // Coming and going --------------------------------------------------------------------------------------------------
+  // Joining and leaving -----------------------------------------------------------------------------------------------
 
   const join = () => {
     const { signal } = (stay = new AbortController());
@@ -179,7 +180,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
     );
     locks
       .request(`${name} ${id}`, { signal }, () => {
-        // It left between the grant and this call.
+        // The tab left between the grant of the lock and this call.
         if (signal.aborted) return;
         isPresent = true;
         stand(signal, false);
@@ -214,7 +215,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
         onEnd: () => lines.delete(lineId),
       });
       lines.set(lineId, line);
-      // A transport calls nothing before it has returned.
+      // A transport must not call the sink before it returns.
       soon(() => {
         if (!lines.has(lineId)) return;
         if (!stay && !refused) join();

@@ -1,30 +1,30 @@
-/** A fixture of Playwright: the typed events that a page receives, and cuts of its connection. */
+/** A Playwright fixture: the typed events that a page receives, and a switch to cut its connection. */
 import type { AnyChannel, Payload, TopicName } from '@linefeed/shared';
 import { CONTROL_PREFIX, parseAddress } from '@linefeed/shared/wire';
 import type { Page } from '@playwright/test';
 import { installPageHook } from './page-hook.ts';
 
-/** One event that reached a page, before any handler saw it. */
+/** One event that arrived at a page, before any handler is called. */
 export type PageEvent<C extends AnyChannel> = {
   readonly [K in TopicName<C>]: {
     readonly topic: K;
     /** Logged: topic and params as one string. Stream: its event name. */
     readonly address: string;
     readonly payload: Payload<C, K>;
-    /** As the wire shows it; over EventSource the last event id. */
+    /** The id on the wire. With EventSource, the last event id. */
     readonly id: string;
   };
 }[TopicName<C>];
 
 /** The connection of the page under test. */
 export interface LinefeedPage<C extends AnyChannel> {
-  /** Every event that has arrived since the test began, over navigations too; a repeated one is here twice. */
+  /** Every event since the start of the test, across navigations. A duplicate is listed twice. */
   readonly events: () => ReadonlyArray<PageEvent<C>>;
-  /** The payloads of a topic, of all its addresses. */
+  /** The payloads of all addresses of a topic. */
   readonly payloads: <K extends TopicName<C>>(topic: K) => Array<Payload<C, K>>;
-  /** Cuts the page's event streams and refuses new ones, until `reconnect()`. Other requests are left alone. */
+  /** Cuts the page's event streams and refuses new ones until `reconnect()`. Other requests are not affected. */
   readonly disconnect: () => Promise<void>;
-  /** Lets event streams in again: the client comes back when its next attempt is due. */
+  /** Allows event streams again. The client reconnects at its next attempt. */
   readonly reconnect: () => Promise<void>;
 }
 
@@ -37,13 +37,13 @@ export interface LinefeedFixtureOptions {
   readonly path?: string | undefined;
 }
 
-/** What Playwright hands a fixture, and what a fixture hands back. */
+/** Playwright's signature of a fixture. */
 type Fixture<T> = (given: { readonly page: Page }, use: (value: T) => Promise<void>) => Promise<void>;
 
 const REPORT = '__linefeedReport';
 const CONNECT = '__linefeedConnect';
 
-/** What `test.extend` takes. The fixture is there from before the first page is loaded, if the test asks for it. */
+/** Creates the argument of `test.extend`. A test that uses the fixture has it before its first page is loaded. */
 export function linefeedFixtures<C extends AnyChannel>({ path = '/events' }: LinefeedFixtureOptions = {}): {
   readonly linefeed: Fixture<LinefeedPage<C>>;
 } {
@@ -52,7 +52,7 @@ export function linefeedFixtures<C extends AnyChannel>({ path = '/events' }: Lin
       const events: Array<PageEvent<C>> = [];
       await page.exposeFunction(REPORT, (event: string, data: string, id: string) => {
         if (event.startsWith(CONTROL_PREFIX)) return;
-        // The key of a stream's subscription stands behind a tilde, which no topic has.
+        // In the event name of a stream, the subscription's key follows a tilde. No topic contains a tilde.
         const topic = (parseAddress(event)?.topic ?? event).replace(/~.*/, '');
         events.push({ topic, address: event, payload: JSON.parse(data) as unknown, id } as PageEvent<C>);
       });

@@ -1,19 +1,22 @@
-/** What runs in a page under test before its own scripts: watches the event streams of one feed, and can cut them. */
+/** Runs in the page under test before its own scripts. Observes the event streams of one feed and can cut them. */
 
 export interface PageHookOptions {
   /** Path of the feed. */
   readonly path: string;
-  /** Name of the function that takes what was received: event, data, id. */
+  /** Name of the page function that is called with each received frame: event, data, id. */
   readonly report: string;
-  /** Name of the function that cuts (`false`) and lets in again (`true`), and of what this tab remembers of it. */
+  /** Name of the function that cuts (`false`) and allows (`true`) event streams, and of its `sessionStorage` key. */
   readonly connect: string;
 }
 
-/** Self-contained, without private fields, which a compiler would take to helpers: it travels to the page as text. */
+/**
+ * Sent to the page as source text. So it uses nothing from outside, and no private fields: compilers move those to
+ * helpers.
+ */
 export function installPageHook({ path, report, connect }: PageHookOptions): void {
   const page = globalThis as unknown as Record<string, unknown> & typeof globalThis;
   const cuts = new Set<() => void>();
-  // Each page of this tab begins as the one before it was left. `about:blank` has no storage.
+  // A page keeps the setting of the previous page in this tab. `about:blank` has no storage.
   let open = location.origin === 'null' || sessionStorage.getItem(connect) === null;
   page[connect] = (next: boolean) => {
     open = next;
@@ -64,7 +67,7 @@ export function installPageHook({ path, report, connect }: PageHookOptions): voi
         }
       }
     } catch {
-      // Cut: what is not whole was not received.
+      // The stream was cut. An incomplete frame was not received.
     }
   };
   const tellBlock = (block: string): void => {
@@ -96,7 +99,7 @@ export function installPageHook({ path, report, connect }: PageHookOptions): voi
         add(type, ...rest);
       };
       cuts.add(cut);
-      // As a browser does: never before the constructor has returned.
+      // Like a browser: never before the constructor has returned.
       if (!open) queueMicrotask(() => cuts.has(cut) && cut());
       return Object.assign(source, {
         addEventListener: listen,

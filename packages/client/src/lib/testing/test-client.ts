@@ -1,4 +1,4 @@
-/** The real client on a feed in memory, in the hands of a test. */
+/** The real client with a feed in memory, controlled by a test. */
 import {
   LinefeedError,
   type AnyChannel,
@@ -16,13 +16,13 @@ export interface TestClientOptions<C extends AnyChannel> extends Omit<
   ClientOptions,
   'url' | 'transport' | 'fetch' | 'clock' | 'headers' | 'credentials'
 > {
-  /** The topics that are streams. Needed where the channel is given as a type alone: a type says nothing at run time. */
+  /** The topics that are streams. Required if only the type of the channel is given: types do not exist at run time. */
   readonly streams?: ReadonlyArray<StreamName<C>> | undefined;
 }
 
 type Name<C extends AnyChannel> = { [N in TopicName<C>]: N }[TopicName<C>];
 
-/** What `emit` takes behind the topic: params as in `subscribe`, and a payload. */
+/** The arguments of `emit` after the topic: params as in `subscribe`, and a payload. */
 export type EmitArguments<C extends AnyChannel, K extends TopicName<C>> =
   ParamsInput<C, K> extends undefined
     ? [payload: Payload<C, K>]
@@ -30,7 +30,7 @@ export type EmitArguments<C extends AnyChannel, K extends TopicName<C>> =
       ? [payload: Payload<C, K>] | [params: ParamsInput<C, K>, payload: Payload<C, K>]
       : [params: ParamsInput<C, K>, payload: Payload<C, K>];
 
-/** What names an address behind its topic: params as in `subscribe`. */
+/** The arguments after a topic that select an address: params as in `subscribe`. */
 export type TopicArguments<C extends AnyChannel, K extends TopicName<C>> =
   ParamsInput<C, K> extends undefined
     ? []
@@ -39,24 +39,25 @@ export type TopicArguments<C extends AnyChannel, K extends TopicName<C>> =
       : [params: ParamsInput<C, K>];
 
 /**
- * A client and the feed it is on. Every function resolves once the handlers that it called have returned, save those
- * that wait for something of their own.
+ * A client and its feed. Every function resolves once the handlers it triggered have settled, except handlers that wait
+ * for something else.
  */
 export interface TestClient<C extends AnyChannel> {
-  /** What the code under test is given. */
+  /** The client for the code under test. */
   readonly client: Client<C>;
-  /** The client's time: retries and lingering wait for `clock.advance(ms)`. */
+  /** The client's time. Retries and lingering need `clock.advance(ms)`. */
   readonly clock: ManualClock;
   /**
-   * Publishes to an address, or yields to the runs of a stream. While disconnected, logged events wait in the log.
+   * Publishes to an address, or yields to the runs of a stream. While disconnected, logged events are stored in the
+   * log.
    *
-   * @throws LinefeedError (as a rejection) where the channel was given: `unknown_topic`, `invalid_params`,
+   * @throws LinefeedError (as a rejection) if the channel was given: `unknown_topic`, `invalid_params`,
    * `invalid_payload`
    */
   readonly emit: <K extends Name<C>>(topic: K, ...rest: EmitArguments<C, K>) => Promise<void>;
   /**
-   * Loses events of a logged address that nobody has seen: `onGap` is called, now or on the next connection, with the
-   * reason `trimmed`.
+   * Loses unseen events of a logged address. `onGap` is called with the reason `trimmed`, at once or on the next
+   * connection.
    */
   readonly gap: <K extends Exclude<Name<C>, StreamName<C>>>(
     topic: K,
@@ -64,17 +65,17 @@ export interface TestClient<C extends AnyChannel> {
   ) => Promise<void>;
   /** Ends the runs of a stream. */
   readonly end: <K extends StreamName<C>>(topic: K, ...rest: TopicArguments<C, K>) => Promise<void>;
-  /** Cuts the connection and refuses every other one, until `reconnect()`. */
+  /** Cuts the connection and refuses new ones until `reconnect()`. */
   readonly disconnect: () => Promise<void>;
-  /** Lets the client in again, without a wait. */
+  /** Allows connections again and reconnects without a wait. */
   readonly reconnect: () => Promise<void>;
-  /** Lets everything happen that waits for no time: call it after `subscribe`. */
+  /** Completes all work that needs no timer. Call it after `subscribe`. */
   readonly settle: () => Promise<void>;
 }
 
 /**
- * Makes a client for a test. As with `createClient`, the channel's value turns run-time validation on; the feed in memory
- * then knows params, `keep: 'latest'` and what to refuse, too.
+ * Creates a client for a test. As with `createClient`, the channel's value adds run-time validation. With it, the feed
+ * also checks params, applies `keep: 'latest'` and refuses as a server does.
  */
 export function createTestClient<C extends AnyChannel>(
   ...[first, second]: [options?: TestClientOptions<C>] | [channel: C, options?: TestClientOptions<C>]
@@ -94,7 +95,7 @@ export function createTestClient<C extends AnyChannel>(
   };
   const client = channel === undefined ? createClient<C>(all) : createClient<C>(channel, all);
   const settle = (): Promise<void> => clock.advance(0);
-  // What was subscribed in this very tick is on the feed before anything is emitted.
+  // Subscriptions of the current tick must be on the feed before anything is emitted.
   const act = async (task: () => void | Promise<void>): Promise<void> => {
     await settle();
     await task();

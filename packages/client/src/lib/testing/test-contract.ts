@@ -1,4 +1,4 @@
-/** What the channel's value says at run time, for a feed in memory: addresses, payloads and refusals as in production. */
+/** The run-time part of a channel for a feed in memory: addresses, payloads and refusals as in production. */
 import { LinefeedError, type AnyChannel } from '@linefeed/shared';
 import {
   describeIssues,
@@ -14,17 +14,17 @@ import {
 
 export interface TestContract {
   readonly isStream: (topic: string) => boolean;
-  /** Only the newest value is held. Known only where the channel's value was given. */
+  /** Whether the feed keeps only the newest value. Always false without the channel's value. */
   readonly isLatest: (topic: string) => boolean;
   /** @throws LinefeedError `unknown_topic`, `invalid_params` */
   readonly addressOf: (topic: string, params: unknown) => Promise<string>;
-  /** The JSON of the schema's output. @throws LinefeedError `unknown_topic`, `invalid_payload` */
+  /** Returns the JSON of the schema's output. @throws LinefeedError `unknown_topic`, `invalid_payload` */
   readonly encode: (topic: string, payload: unknown) => Promise<string>;
-  /** The address that a client means. @throws LinefeedError `unknown_topic`, `invalid_params` */
+  /** Returns the canonical address for a client's address. @throws LinefeedError `unknown_topic`, `invalid_params` */
   readonly resolve: (asked: string) => Promise<string>;
 }
 
-/** Without a channel everything is taken as it is. */
+/** Without a channel, nothing is checked. */
 export function createTestContract(
   channel: AnyChannel | undefined,
   streams: readonly string[],

@@ -1,4 +1,4 @@
-/** A feed in memory: the server's end of one client, as far as a client can tell. */
+/** A feed in memory. It behaves towards one client as a server does. */
 import {
   ERROR_STATUS,
   FRAME,
@@ -19,13 +19,13 @@ export interface TestFeed {
   readonly transport: Transport;
   /** Answers control requests. */
   readonly fetch: typeof fetch;
-  /** Whether it can be reached. */
+  /** Whether the feed is reachable. */
   online: boolean;
   readonly publish: (address: string, json: string) => void;
-  /** Loses everything of an address, and something more that nobody has seen. */
+  /** Loses all events of an address, and one more that was never delivered. */
   readonly lose: (address: string) => void;
   readonly end: (address: string) => void;
-  /** Ends the open response, as a network does. */
+  /** Ends the open response like a network failure. */
   readonly cut: () => void;
 }
 
@@ -37,7 +37,7 @@ interface LoggedEvent {
   readonly isLatest: boolean;
 }
 
-/** An entry, and the address that it means or why it is refused. */
+/** An entry with its canonical address, or with the reason for its refusal. */
 interface Resolved extends SubscriptionEntry {
   readonly event: string;
   readonly error?: LinefeedError;
@@ -47,9 +47,9 @@ interface Resolved extends SubscriptionEntry {
 interface Line {
   readonly id: string;
   readonly sink: TransportSink;
-  /** Where each subscribed address goes on behind. */
+  /** Per subscribed address: the position after which delivery continues. */
   readonly logged: Map<string, number>;
-  /** Event names of the runs of each stream's address. */
+  /** Per stream address: the event names of its runs. */
   readonly runs: Map<string, Set<string>>;
 }
 
@@ -57,7 +57,7 @@ const EPOCH = 'test';
 
 export function createTestFeed({ isStream, isLatest, resolve }: TestContract): TestFeed {
   const log: LoggedEvent[] = [];
-  /** By address: the last position that is lost. */
+  /** Per address: the last lost position. */
   const losses = new Map<string, number>();
   const newest = new Map<string, number>();
   let tail = 0;
@@ -77,11 +77,11 @@ export function createTestFeed({ isStream, isLatest, resolve }: TestContract): T
 
   const deliver = ({ address, position, prev, json, isLatest }: LoggedEvent): void => {
     line?.logged.set(address, position);
-    // A value that replaces the one before it says nothing of that.
+    // `keep: 'latest'`: the event has no previous position.
     send(address, json, isLatest ? cursor(position) : `${cursor(position)}.${prev.toString(36)}`);
   };
 
-  /** Now. Of `keep: 'latest'`, behind what was before the newest value. */
+  /** The start position of `now`. For `keep: 'latest'`, it is before the newest value. */
   const nowOf = (event: string): number => {
     const held = isLatest(topicOf(event)) && log.find(({ address }) => address === event);
     return held ? held.position - 1 : tail;
@@ -103,7 +103,9 @@ export function createTestFeed({ isStream, isLatest, resolve }: TestContract): T
       ),
     );
 
-  /** Accepts entries that share `shared`; what each has missed follows. */
+  /**
+   * Accepts entries that start at `shared` unless they have a start of their own. Then sends the events they missed.
+   */
   const accept = (entries: readonly Resolved[], shared: number | undefined, n?: number): void => {
     const echo = n === undefined ? {} : { n };
     const rewound: string[] = [];
@@ -198,7 +200,7 @@ export function createTestFeed({ isStream, isLatest, resolve }: TestContract): T
         line = { id, sink, logged: new Map(), runs: new Map() };
         const resumed = asked === undefined ? undefined : positionOf(asked);
         const starts = looked.map((entry) => startOf(entry, resumed));
-        // Silence proves nothing here: the clock moves only when the test moves it.
+        // No pings: the clock advances only when the test advances it.
         const hello = {
           protocol: PROTOCOL_VERSION,
           connection: id,
@@ -228,7 +230,7 @@ export function createTestFeed({ isStream, isLatest, resolve }: TestContract): T
           for (const events of line.runs.values()) events.delete(event);
           tell(FRAME.end, { address: event, n });
         }
-        // What is added is asked for in its own place: it stands where the connection does, or behind it.
+        // An added entry starts at the connection's position, which is `tail`, or before it.
         if (add.length > 0) accept(looked, tail, n);
       })();
       return new Response(null, { status: 202 });

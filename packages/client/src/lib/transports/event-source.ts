@@ -1,4 +1,4 @@
-/** The native transport: the browser's own EventSource, which never reconnects by itself here. */
+/** The native transport: the browser's EventSource, with its own reconnects disabled. */
 import { LinefeedError } from '@linefeed/shared';
 import { FRAME } from '@linefeed/shared/wire';
 import { soon } from '../clock.ts';
@@ -6,16 +6,16 @@ import { networkError, send, toEnding, toOpeningUrl, toRequestError } from '../r
 import type { Ending, Transport } from '../transport.ts';
 
 export interface EventSourceTransportOptions {
-  /** The class to use. Default: the global one. */
+  /** The class to use. Default: the global `EventSource`. */
   EventSource?: typeof EventSource | undefined;
 }
 
-// Half of what Node accepts as a whole head, and what nginx accepts as a request line.
+// Half of Node's limit for the whole head, and nginx's limit for a request line.
 const MAX_URL_LENGTH = 8_000;
 
 /**
- * Streams over `EventSource`: events show in the browser's tools, and no request needs a CORS preflight. No headers,
- * no POST, and no status: a connection that fails before hello is asked about by one HEAD request.
+ * Streams over `EventSource`: events are visible in the browser's tools, and no request needs a CORS preflight. It has
+ * no headers, no POST and no status. If a connection fails before `hello`, one HEAD request reads the status.
  */
 export function eventSourceTransport(options: EventSourceTransportOptions = {}): Transport {
   return (opening, sink) => {
@@ -45,17 +45,19 @@ export function eventSourceTransport(options: EventSourceTransportOptions = {}):
     };
     const onFrame = ({ type, data, lastEventId }: MessageEvent<string>) => {
       if (signal.aborted) return;
-      // The browser reconnected without a word, as it may after the back-forward cache: our cursor was not asked.
+      // The browser has reconnected silently, as it may after the back-forward cache. Its request did not use the
+      // client's cursor.
       if (type === FRAME.hello && greeted)
         return end({ error: networkError('The browser reconnected by itself.') });
       greeted ||= type === FRAME.hello;
       sink.onLife();
       sink.onFrame(type, data, lastEventId);
-      // Reading cannot be stopped, only ended.
+      // EventSource cannot pause reading. End the response.
       if (sink.full() !== undefined) end({ full: true });
     };
     const listen = (event: string) => source?.addEventListener(event, onFrame as EventListener);
-    // Firefox gives up for ever on one refused connection, every engine on one status that is not 200.
+    // The client does all retries: Firefox stops retrying after one refused connection, every engine after one status
+    // that is not 200.
     const onError = () => {
       source?.close();
       if (greeted) return end({ error: networkError('The connection was lost.') });
@@ -84,7 +86,7 @@ export function eventSourceTransport(options: EventSourceTransportOptions = {}):
         refuse(`EventSource refuses ${url}: ${String(cause)}`, cause);
       }
       for (const name of Object.values(FRAME)) listen(name);
-      // A server may send an event called `error`, which is no failure of the connection.
+      // A server can send an event named `error`, which is not a failure of the connection.
       source?.addEventListener('error', (event) => 'data' in event || onError());
     }
     return { close, listen, framesOnly: true };

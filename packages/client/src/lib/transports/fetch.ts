@@ -1,4 +1,4 @@
-/** The default transport: a streaming fetch through the event stream parser. */
+/** The default transport: a streaming fetch with the event stream parser. */
 import { LinefeedError } from '@linefeed/shared';
 import { invalidOption } from '@linefeed/shared/wire';
 import { createEventStreamParser } from '../event-stream-parser.ts';
@@ -6,7 +6,7 @@ import { needs, networkError, send, toEnding, toOpeningUrl, toRequestError } fro
 import type { Ending, Transport } from '../transport.ts';
 
 export interface FetchTransportOptions {
-  /** Longest frame that is accepted, in UTF-16 code units; a longer one fails the connection. Default: 4 Mi. */
+  /** Longest accepted frame, in UTF-16 code units. A longer one fails the connection. Default: 4 Mi. */
   maxFrameLength?: number | undefined;
 }
 
@@ -15,7 +15,10 @@ const MAX_GET_LENGTH = 2_000;
 const NO_STREAM =
   'This fetch does not stream: give one that does as the option fetch, or use eventSourceTransport().';
 
-/** Streams over `fetch`: headers, status codes and long subscription lists work, and every byte is a sign of life. */
+/**
+ * Streams over `fetch`: headers, status codes and long subscription lists work. Every byte shows that the connection is
+ * alive.
+ */
 export function fetchTransport({ maxFrameLength = 2 ** 22 }: FetchTransportOptions = {}): Transport {
   return (opening, sink) => {
     const controller = new AbortController();

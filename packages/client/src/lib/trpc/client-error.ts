@@ -1,9 +1,12 @@
-/** Errors of a subscription as tRPC's clients know them. */
+/** Converts the errors of a subscription to tRPC's client errors. */
 import { TRPCClientError } from '@trpc/client';
 import type { AnyTRPCRouter, TRPCCombinedDataTransformer } from '@trpc/server';
 import type { LinefeedError } from '@linefeed/shared';
 
-/** The router's own error where there is one, with shape and data; else the message, with the cause and its status. */
+/**
+ * Returns the router's own error with its shape and data, if there is one. Otherwise the message, with the cause and
+ * its status.
+ */
 export function toClientError<Router extends AnyTRPCRouter>(
   error: LinefeedError,
   transformer: TRPCCombinedDataTransformer,

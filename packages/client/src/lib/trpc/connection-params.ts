@@ -1,13 +1,16 @@
-/** tRPC's connection params: asked for anew for each request, sent in its URL. */
+/** tRPC's connection params: evaluated for each request and sent in its URL. */
 import { networkError } from '../request.ts';
 import type { Transport, TransportConnection } from '../transport.ts';
 
 type Params = Readonly<Record<string, string>> | null;
 
-/** An object of strings, or what makes one. */
+/** An object of strings, or a function that returns one. */
 export type ConnectionParams = Params | (() => Params | Promise<Params>);
 
-/** A transport and a fetch that add the params to their URLs: one for openings, the other for what follows them. */
+/**
+ * Returns a transport and a fetch that add the params to their URLs. The transport is for openings, the fetch for
+ * control requests.
+ */
 export function withConnectionParams(
   given: ConnectionParams | undefined,
   fetch: typeof globalThis.fetch | undefined,
@@ -42,7 +45,7 @@ export function withConnectionParams(
         listen: (event) => connection?.listen?.(event),
       };
     },
-    // Only ever called with a URL as text.
+    // The client calls `fetch` only with a URL as text.
     fetch: async (input, init) => (fetch ?? globalThis.fetch)(await addTo(input as string), init),
   };
 }

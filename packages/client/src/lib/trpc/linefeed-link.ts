@@ -1,4 +1,4 @@
-/** A terminating tRPC link: the subscriptions of a tRPC client as streams of one Linefeed connection. */
+/** A terminating tRPC link. The subscriptions of a tRPC client are streams of one Linefeed connection. */
 import { TRPCClientError, type TRPCLink } from '@trpc/client';
 import type { TransformerOptions, TRPCConnectionState } from '@trpc/client/unstable-internals';
 import type {
@@ -16,7 +16,7 @@ import { toClientError } from './client-error.ts';
 import { withConnectionParams, type ConnectionParams } from './connection-params.ts';
 import { refuseStockEndpoint } from './stock-endpoint.ts';
 
-/** Options of `linefeedLink`: those of the connection are those of `createClient`. */
+/** Options of `linefeedLink`. The connection options are those of `createClient`. */
 export type LinefeedLinkOptions<Router extends AnyTRPCRouter> = Pick<
   ClientOptions,
   | 'transport'
@@ -31,11 +31,11 @@ export type LinefeedLinkOptions<Router extends AnyTRPCRouter> = Pick<
   | 'clock'
 > &
   TransformerOptions<inferTRPCClientTypes<Router>> & {
-    /** Where `fromRouter` is mounted: relative to the page, or absolute. */
+    /** URL where `fromRouter` is mounted, relative to the page or absolute. */
     readonly url: string | URL;
     /**
-     * What `createContext` gets as `info.connectionParams`; a function is asked for each request. They travel in the
-     * URL, where logs see them: secrets belong into `headers`.
+     * `createContext` gets this as `info.connectionParams`. A function is called for each request. The params are sent
+     * in the URL, which logs record: send secrets in `headers`.
      */
     readonly connectionParams?: ConnectionParams | undefined;
   };
@@ -48,8 +48,8 @@ type Subscribe = (
 ) => Subscription;
 
 /**
- * Runs all subscriptions of a tRPC client over one connection to `fromRouter` of `@linefeed/server/trpc`. It stands
- * where `httpSubscriptionLink` stood; what a procedure yields, and all callbacks, stay what they were.
+ * Runs all subscriptions of a tRPC client over one connection to `fromRouter` of `@linefeed/server/trpc`. It replaces
+ * `httpSubscriptionLink`; the yields of a procedure and all callbacks are unchanged.
  *
  * The link throws LinefeedError `invalid_option` in a client of tRPC 10.
  */
@@ -59,7 +59,7 @@ export function linefeedLink<Router extends AnyTRPCRouter>(
   const { transport = fetchTransport(), fetch, connectionParams, transformer: given, ...rest } = options;
   const transformer = toTransformer(given as Transformer | undefined);
   return (runtime) => {
-    // Only clients before tRPC 11 tell their links of a transformer.
+    // Only clients before tRPC 11 pass a transformer to their links.
     if ('combinedTransformer' in runtime) {
       const message =
         'linefeedLink needs tRPC 11, and this client is older: update @trpc/client and @trpc/server.';
@@ -71,9 +71,9 @@ export function linefeedLink<Router extends AnyTRPCRouter>(
       fetch: params.fetch,
       transport: refuseStockEndpoint(params.transport(transport)),
       lingerMs: 0,
-      // Every error reaches the subscriptions that it is about.
+      // Each subscription gets the errors that concern it.
       onError: () => undefined,
-      // oxlint-disable-next-line no-console -- the default that is documented, and nobody else hears of it
+      // oxlint-disable-next-line no-console -- the documented default; no other callback gets this error
       onInvalid: options.onInvalid ?? ((error) => console.error(error)),
     });
     return ({ op: { type, path, input, signal } }) =>
@@ -91,7 +91,7 @@ export function linefeedLink<Router extends AnyTRPCRouter>(
           shown = state;
           observer.next({ result: state });
         };
-        // What a callback of the caller throws ends its subscription, as in tRPC.
+        // As in tRPC, an exception in a user's callback ends its subscription.
         const guarded = (call: () => void) => {
           try {
             call();
@@ -105,7 +105,7 @@ export function linefeedLink<Router extends AnyTRPCRouter>(
           if (done || status === 'ended' || status === 'failed') return;
           if (status === 'subscribed' && connection.state === 'connected') {
             if (shown.state === 'pending') return;
-            // Where tRPC's link has its EventSource.
+            // tRPC's link passes its EventSource here.
             observer.next({ result: { type: 'started' }, context: { connection: client.connection } });
             show({ type: 'state', state: 'pending', error: null });
           } else {
@@ -115,7 +115,7 @@ export function linefeedLink<Router extends AnyTRPCRouter>(
         };
         let lastCause: LinefeedError | undefined;
         let lastError: TRPCClientError<Router>;
-        // One cause is one error, so that a state that says nothing new is not shown.
+        // One error object per cause, so that an unchanged state is not emitted again.
         const toError = (cause: LinefeedError) => {
           if (cause !== lastCause) lastError = toClientError(cause, transformer);
           lastCause = cause;
@@ -143,8 +143,8 @@ export function linefeedLink<Router extends AnyTRPCRouter>(
 
         observer.next({ result: shown });
         const serialized: unknown = transformer.input.serialize(input);
-        // `now`: a run of its own from the start, whoever else asks for the same. `restart`: tRPC runs a subscription
-        // again behind a break whether or not its events have ids.
+        // `from: 'now'` gives each subscription a run of its own, from the start. `restart`: tRPC runs a subscription
+        // again after a disconnect, even if its events have no ids.
         const subscription = (client.subscribe as Subscribe)(
           path,
           serialized === undefined ? {} : { input: JSON.stringify(serialized) },

@@ -1,13 +1,13 @@
-/** Tells an endpoint of tRPC's own handler from one of ours, and says so once. */
+/** Detects an endpoint that is served by tRPC's own handler, and reports it once. */
 import { LinefeedError } from '@linefeed/shared';
 import type { Ending, Transport, TransportConnection } from '../transport.ts';
 
 /** First frame of tRPC's own event streams. */
 const STOCK_FRAME = 'connected';
-/** tRPC's error envelope has a JSON-RPC number in it. */
+/** tRPC's error envelope contains a JSON-RPC error number. */
 const STOCK_ERROR = /^\s*\[?\s*\{\s*"error"\s*:.*"code"\s*:\s*-32\d{3}\b/s;
 
-/** Fails for good where what answers is tRPC's own handler. */
+/** Wraps a transport: it fails permanently if tRPC's own handler answers. */
 export function refuseStockEndpoint(transport: Transport): Transport {
   return (opening, sink) => {
     const refusal = (): Ending => ({
