@@ -60,11 +60,11 @@ describe('subscribe', () => {
     client.subscribe('price', { symbol: 1 }, () => {});
     // @ts-expect-error -- a param is missing
     client.subscribe('price', {}, () => {});
-    // @ts-expect-error -- a topic without params
+    // @ts-expect-error -- the topic has no params
     client.subscribe('notice', { symbol: 'ACME' }, () => {});
     // @ts-expect-error -- no handler
     client.subscribe('notice');
-    // @ts-expect-error -- another payload
+    // @ts-expect-error -- the payload has another type
     client.subscribe('notice', (payload: { bid: number }) => payload);
     // @ts-expect-error -- no such option
     client.subscribe('notice', () => {}, { form: 'now' });

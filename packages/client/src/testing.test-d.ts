@@ -17,7 +17,7 @@ describe('createTestClient', () => {
   it('makes the client that the code under test takes', () => {
     expectTypeOf(client).toEqualTypeOf<Client<typeof board>>();
     expectTypeOf(createTestClient(board).client).toEqualTypeOf<Client<typeof board>>();
-    // @ts-expect-error -- a logged topic is no stream
+    // @ts-expect-error -- a logged topic is not a stream
     createTestClient<typeof board>({ streams: ['notice'] });
   });
 
@@ -26,7 +26,7 @@ describe('createTestClient', () => {
     void emit('price', { symbol: 'ACME' }, { bid: 1 });
     // @ts-expect-error -- no such topic
     void emit('notices', { text: 'one' });
-    // @ts-expect-error -- another payload
+    // @ts-expect-error -- the payload has another type
     void emit('notice', { text: 1 });
     // @ts-expect-error -- params are missing
     void emit('price', { bid: 1 });

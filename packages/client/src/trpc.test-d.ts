@@ -28,12 +28,12 @@ describe('linefeedLink', () => {
       { room: 'a' },
       { onData: (event) => expectTypeOf(event).toEqualTypeOf<{ id: string; data: { at: string } }>() },
     );
-    // @ts-expect-error -- the input has a room
+    // @ts-expect-error -- the input is missing `room`
     client.posts.subscribe({}, { onData: () => undefined });
   });
 
   it('asks for a transformer where the router has one', () => {
-    // @ts-expect-error -- without the transformer
+    // @ts-expect-error -- the transformer is missing
     createTRPCClient<typeof fancyRouter>({ links: [linefeedLink({ url: '/live' })] });
     const transformer = { serialize: (value: unknown) => value, deserialize: (value: unknown) => value };
     const client = createTRPCClient<typeof fancyRouter>({
@@ -46,7 +46,7 @@ describe('linefeedLink', () => {
 
   it('refuses a transformer where the router has none', () => {
     const transformer = { serialize: (value: unknown) => value, deserialize: (value: unknown) => value };
-    // @ts-expect-error -- the server would not know of it
+    // @ts-expect-error -- the router has no transformer
     createTRPCClient<typeof plainRouter>({ links: [linefeedLink({ url: '/live', transformer })] });
   });
 });

@@ -13,7 +13,9 @@ const BROKEN = {
   retryable: true,
 };
 
-/** A stream that is accepted each time and breaks after `livesMs`; gives the times at which it is asked for again. */
+/**
+ * Runs a stream that is accepted each time and fails after `livesMs`. Returns the waits before it is requested again.
+ */
 async function breakOften(livesMs: number, times: number, options: Partial<ClientOptions> = {}) {
   const script = createScript(options);
   const errors: unknown[] = [];

@@ -8,7 +8,7 @@ import type { ConnectionSnapshot } from './connection-state.ts';
 
 afterEach(() => vi.unstubAllGlobals());
 
-/** A client with one subscription, connected unless it says otherwise. */
+/** Creates a client with one subscription and connects it. */
 async function connect(options: Partial<ClientOptions> = {}): Promise<Script> {
   const script = createScript(options);
   script.client.subscribe('a', () => {});
@@ -308,7 +308,7 @@ describe('silence', () => {
   it('is no alarm where the wall clock is set forward, in whatever moment', async () => {
     for (let heldMs = 1_000; heldMs < 35_000; heldMs += 1_000) {
       const script = await connect();
-      // Pings at 15 s and at 30 s; the clock is set forward between them.
+      // Sends pings at 15 s and at 30 s. The clock is set forward between two of them.
       const pings = async (ms: number) => {
         for (let at = 1_000; at <= ms; at += 1_000) {
           await script.clock.advance(1_000);

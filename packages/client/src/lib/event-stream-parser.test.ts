@@ -7,7 +7,7 @@ type Reported = readonly [event: string, data: string, id: string] | readonly [r
 
 interface Reading {
   readonly reported: Reported[];
-  /** What each chunk was answered with. */
+  /** The return value of each chunk. */
   readonly taken: boolean[];
 }
 
@@ -23,7 +23,7 @@ function read(chunks: readonly (string | Uint8Array)[], maxFrameLength = 2 ** 22
   return { reported, taken };
 }
 
-/** The same by eventsource-parser, which hands out ids and frames apart. */
+/** Parses with eventsource-parser, which reports ids and frames separately. */
 function readByOracle(bytes: Uint8Array): Reported[] {
   const reported: Reported[] = [];
   let last = '';
@@ -32,7 +32,7 @@ function readByOracle(bytes: Uint8Array): Reported[] {
     onId: (id) => (last = id),
     onRetry: (retryMs) => reported.push([retryMs]),
   });
-  // Taken away by the decoder of UTF-8, as the standard says; the oracle would take a second one away as well.
+  // The decoder removes a byte order mark, as the standard requires. The oracle would remove a second one as well.
   const text = new TextDecoder().decode(bytes);
   parser.feed(text.startsWith('\uFEFF') ? `:\n${text}` : text);
   return reported;
@@ -158,14 +158,14 @@ describe('a frame', () => {
     const msFor = (times: number) => {
       const chunks = [...toTexts(times), '\n\n'].map((text) => new TextEncoder().encode(text));
       const parse = createEventStreamParser({ onFrame() {}, onRetry() {} }, 2 ** 30);
-      // CPU time of this process: other processes of a busy machine do not count.
+      // CPU time of this process, so that other processes of a busy machine do not count.
       const start = process.cpuUsage();
       for (const chunk of chunks) parse(chunk);
       const { user, system } = process.cpuUsage(start);
       return (user + system) / 1_000;
     };
     msFor(10_000);
-    // Sixteen times the bytes: sixteen times the work, where looking again at what came costs 256 times.
+    // 16 times the bytes need 16 times the work. Scanning earlier bytes again would need 256 times.
     const small = Math.min(...Array.from({ length: 5 }, () => msFor(10_000)));
     const large = Math.min(...Array.from({ length: 5 }, () => msFor(160_000)));
     expect(large / small).toBeLessThan(100);

@@ -14,12 +14,12 @@ afterEach(() => vi.unstubAllGlobals());
 interface Handling {
   readonly script: Script;
   readonly log: unknown[];
-  /** Ends the handler that runs. */
+  /** Ends the running handler. */
   finish: (error?: unknown) => void;
   readonly send: (...positions: number[]) => void;
 }
 
-/** A subscription whose handler ends when the test says so. */
+/** Creates a subscription whose handler ends when the test calls `finish`. */
 async function handle(
   options: SubscriptionOptions = {},
   client: Partial<ClientOptions> = {},
@@ -225,7 +225,7 @@ describe('a full queue', () => {
     const { script } = await handle();
     const send = (position: number) =>
       script.last().send('a', position, `e.${position.toString(36)}.${(position - 1).toString(36)}`);
-    // The first one is with the handler and waits no longer.
+    // The handler has the first event, so 999 are queued.
     for (let position = 1; position <= 1_000; position += 1) send(position);
     expect(script.last().sink.full()).toBeUndefined();
     send(1_001);
@@ -273,7 +273,7 @@ describe('a full queue', () => {
     send(1, 2);
     script.last().lose({ full: true });
     expect(script.client.connection.getSnapshot()).toMatchObject({ state: 'suspended', reason: 'queue' });
-    // Only the one that looks whether the handler goes on.
+    // Only the timer that checks for a stalled handler.
     expect(script.clock.pending).toBe(1);
     handling.finish();
     await script.settle();
@@ -716,7 +716,7 @@ describe('persist', () => {
       script.last().send('a', position, `e.${position.toString(36)}.${(position - 1).toString(36)}`);
       await script.clock.advance(100);
     }
-    // One commit each 100 ms, ten to a write: the 10th, the 20th, the 30th.
+    // One commit every 100 ms and one write per 10 commits: the 10th, the 20th and the 30th.
     expect(storage.written).toEqual(['e.a a', 'e.k a', 'e.u a']);
   });
 

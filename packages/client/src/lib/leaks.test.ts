@@ -8,10 +8,13 @@ setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
 const BATCHES = 10;
-/** The least that anything costs which is left behind once in each round. */
+/** A leak of one object per round costs at least this many bytes. */
 const LEAK_BYTES = 100;
 
-/** Bytes of heap that each round leaves behind: the slope over the later batches, the least of several looks at each. */
+/**
+ * Returns the heap bytes that each round leaves: the slope over the later batches. Each batch takes the lowest of three
+ * readings.
+ */
 async function measureGrowth(rounds: number, round: () => Promise<void> | void): Promise<number> {
   const heap: number[] = [];
   for (let batch = 0; batch < BATCHES; batch += 1) {
@@ -24,7 +27,7 @@ async function measureGrowth(rounds: number, round: () => Promise<void> | void):
     }
     heap.push(Math.min(...looks));
   }
-  // What is compiled and cached grows in the first half.
+  // Compiled code and caches grow in the first half.
   const half = heap.slice(BATCHES / 2);
   return (half.at(-1)! - half[0]!) / ((half.length - 1) * (rounds / BATCHES));
 }
@@ -71,7 +74,7 @@ it('leaves nothing behind 10,000 subscriptions that the server has accepted', as
     await script.clock.advance(1);
     script.last().send('linefeed.end', { address: 'a', n: (requests += 1) });
     await script.settle();
-    // What the double has noted is its own.
+    // The fake server's own record is not a leak of the client.
     script.controls.length = 0;
   });
   expect(growth).toBeLessThan(LEAK_BYTES);
@@ -98,7 +101,7 @@ it('holds one timer at a time, and no more heap, through 3,000 reconnections', a
     expect(former.closed).toBe(true);
     script.attempts.splice(0, script.attempts.length - 1);
   });
-  // A connection is more than one small object.
+  // A leaked connection consists of more than one small object.
   expect(growth).toBeLessThan(2 * LEAK_BYTES);
   expect(attempts).toBe(3_001);
   expect(script.client.connection.getSnapshot().connectionCount).toBe(3_000);
@@ -123,7 +126,7 @@ it('a handler that never returns costs no memory for what others have handled', 
   let position = 1;
   const send = async (count: number) => {
     for (let batch = 0; batch < count / 100; batch += 1) {
-      // Several at once, so that they settle behind one another.
+      // Several at once, so that one settles after another.
       for (let index = 0; index < 100; index += 1) {
         const prev = position === 1 ? 0 : position;
         position += 1;

@@ -3,7 +3,7 @@ import { hear, judge, probe, type Pulse } from './liveness.ts';
 
 const TIMINGS = { pingMs: 15_000, timeoutMs: 35_000 };
 
-/** Judges whenever it is due, each time `lateMs` late, until death or `untilMs`; gives the time of death. */
+/** Calls `judge` each time it is due, `lateMs` late, until death or `untilMs`. Returns the time of death. */
 function deathOf(start: Pulse, untilMs: number, lateMs = 0): number | undefined {
   let pulse: Pulse | undefined = start;
   for (let nowMs = pulse.dueAt + lateMs; nowMs <= untilMs; nowMs = pulse.dueAt + lateMs) {

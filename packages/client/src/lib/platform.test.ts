@@ -12,7 +12,7 @@ afterEach(() => {
 
 const HEAD = { status: 200, headers: { 'content-type': 'text/event-stream' } };
 
-/** The error of a client that has failed, and how often it has asked. */
+/** Returns the error of a failed client. Its `attempt` is the number of requests. */
 async function fail(options: Partial<ClientOptions> = {}): Promise<LinefeedError> {
   const client = createClient<AnyChannel>({
     url: 'http://localhost/events',
@@ -49,7 +49,7 @@ describe('a platform that lacks something', () => {
   });
 
   it('fails the client at once where fetch gives no stream', async () => {
-    // As fetch of React Native does, and the polyfill that pages load into jsdom.
+    // The fetch of React Native and the polyfill for jsdom return such a response.
     const answer = () =>
       Promise.resolve(Object.defineProperty(new Response('', HEAD), 'body', { value: undefined }));
     expect(await fail({ fetch: answer })).toMatchObject({
@@ -61,7 +61,7 @@ describe('a platform that lacks something', () => {
   });
 
   it.each([
-    // React Native before it had `canParse`, and its class that takes any text.
+    // React Native before `canParse`, and its class that accepts any text.
     ['without canParse', class extends URL {}, { canParse: undefined }],
     [
       'with a URL that takes any text',
@@ -105,7 +105,7 @@ it('a client opens a connection on an engine without Array.prototype.toSorted, a
 it('a client listens on a page that refuses the AbortSignal of another realm, and stops', async () => {
   const page = new EventTarget();
   let listeners = 0;
-  // As jsdom does, where a test environment has put the AbortController of Node in its place.
+  // jsdom throws this error in a test environment that uses Node's AbortController.
   const refuse = (options: unknown) => {
     if (typeof options === 'object' && options !== null && 'signal' in options)
       throw new TypeError("member signal is not of type 'AbortSignal'.");

@@ -4,7 +4,7 @@ import { FRAME, type SubscriptionError } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
 import { createScript, type Script } from '../../test/scripted-transport.ts';
 
-/** Subscribes to topics and brings the connection up, each topic accepted at position 5. */
+/** Subscribes to topics and connects; each topic is accepted at position 5. */
 async function connect(script: Script, ...topics: string[]): Promise<void> {
   for (const topic of topics) script.client.subscribe(topic, () => {});
   await script.settle();
@@ -145,7 +145,7 @@ describe('an address that is refused for now', () => {
       waitsMs.push(waitedMs);
       refuse(script, 'a', { ...LATER, n: script.controls.at(-1)!.n });
     }
-    // With chance at one half, half of a bound that doubles.
+    // The random number is 0.5, so each wait is half of a bound that doubles.
     expect(waitsMs).toEqual([500, 1_000, 2_000, 4_000, 8_000]);
   });
 });
@@ -305,7 +305,7 @@ describe('a server that sends its visitor away again and again', () => {
         const { retryInMs } = script.client.connection.getSnapshot();
         waitsMs.push(retryInMs!);
         await script.clock.advance(retryInMs!);
-        // Every other time it says so before hello.
+        // In every other round the server sends its `reconnect` before `hello`.
         if (round % 2 === 0) script.last().hello('e.5', { timeoutMs: 0 });
       }
       expect(waitsMs).toEqual([0, 500, 1_000, 2_000, 4_000, 8_000, 15_000]);

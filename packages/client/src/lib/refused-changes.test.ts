@@ -2,14 +2,14 @@ import { FRAME } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
 import { createScript, type Script } from '../../test/scripted-transport.ts';
 
-/** Open at position 5 with one address. */
+/** Connects at position 5 with one address. */
 async function connect(script: Script): Promise<void> {
   script.client.subscribe('a', () => {});
   await script.settle();
   open(script);
 }
 
-/** The attempt in progress succeeds: all that it asked for is accepted. */
+/** The latest attempt succeeds: all its entries are accepted. */
 function open(script: Script): void {
   script.last().hello('e.5', { timeoutMs: 0 });
   for (const { address } of script.last().opening.entries) script.last().subscribed(address, 5);
@@ -147,7 +147,7 @@ describe('a control request that is refused', () => {
 describe('a running stream without ids', () => {
   const STREAM = 'report~2';
 
-  /** Open with `a` and a stream that has given `id`; its answer to the next change is `status`. */
+  /** Connects with `a` and a stream that has sent the event id `id`. The next change is answered with `status`. */
   async function run(id: string | undefined, status: number): Promise<Script> {
     const script = createScript({ connectTimeoutMs: 1_000_000 });
     await connect(script);
@@ -168,7 +168,7 @@ describe('a running stream without ids', () => {
       await script.clock.advance(60_000);
       expect(script.attempts).toHaveLength(1);
       expect(script.errors).toHaveLength(1);
-      // Later and later: 12 in a minute would be one each 5 s.
+      // The waits grow: retries every 5 s would be 12 per minute.
       expect(script.controls.length).toBeLessThan(12);
       script.last().send(FRAME.end, { address: STREAM, key: '2' }, '~!');
       await script.clock.advance(31_000);

@@ -100,7 +100,7 @@ describe('the cursor of the connection', () => {
     script.last().hello();
     script.last().subscribed('b', 3);
     script.last().send(FRAME.gap, { address: 'b', from: 'old.1', to: 'e.3', reason: 'epoch' });
-    // Cut before the bookmark that says where the connection stands.
+    // The connection ends before the bookmark with its new position.
     await script.clock.advance(10_000);
     await breakOff(script);
     expect(script.last().opening).toMatchObject({
@@ -464,11 +464,11 @@ describe('gaps', () => {
     script.last().subscribed('a', 5, { key: '3' });
     script.last().subscribed('a', 5, { key: '4' });
     await breakOff(script);
-    // Cut in front of the gap, they ask in the same way again.
+    // The connection ended before the gap, so the entries send the same `from` again.
     expect(script.last().opening.entries.map(({ from }) => from)).toEqual(['f.9', 'e.3', '?', 'e.5']);
     script.last().hello();
     for (const key of ['1', '2', '3', '4']) script.last().subscribed('a', 0, { key });
-    // One for all of them.
+    // One gap for all entries.
     script.last().send(FRAME.gap, { address: 'a', from: 'f.9', to: 'e.0', reason: 'epoch' });
     await script.settle();
     expect(gaps).toEqual(['f.9 to e.0', '? to e.0']);
@@ -556,7 +556,7 @@ describe('gaps', () => {
     await script.settle();
     script.last().hello();
     script.last().subscribed('a', 0, { cursor: to, tail: 'e.5' });
-    // Lost before the gap came: it is still owed.
+    // The connection ends before the gap, so the gap is still pending.
     await breakOff(script);
     expect(script.last().opening.entries).toMatchObject([{ address: 'a', from }]);
     script.last().hello();
@@ -727,7 +727,7 @@ describe('keep: latest', () => {
     const script = createScript();
     listen(script, 'a');
     await connect(script, 'a');
-    // The first one behind a time in which the log had forgotten the address.
+    // The log had evicted the address, so the first event has no previous position.
     script.last().send('a', 'old', 'e.6');
     script.last().send('a', 'new', 'e.7.6');
     const second = listen(script, 'a');

@@ -29,7 +29,7 @@ describe('planRetry', () => {
       planRetry(NO_FAILURES, { ...neverConnected, retryMs }, {}, 0, 1).delayMs;
     expect(wait(4_000)).toBe(4_000);
     expect(wait(0)).toBe(500);
-    // The bound doubles from the floor, not from what is below it.
+    // The bound doubles from the floor, not from a lower `retry:`.
     expect(planRetry(failures(2), { ...neverConnected, retryMs: 1 }, {}, 0, 1).delayMs).toBe(2_000);
     expect(wait(9_999_999_999)).toBe(30_000);
   });

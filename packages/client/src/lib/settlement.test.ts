@@ -4,18 +4,18 @@ import { createSettlement, type Arrival, type Settlement } from './settlement.ts
 
 const at = (position: number): Cursor => parseCursor(`e.${position.toString(36)}`)!;
 
-/** How many arrivals are kept. */
+/** Returns the number of arrivals in the list. */
 function countKept(settlement: Settlement): number {
   const probe = settlement.arrive();
   let count = 0;
   for (let one = probe.next; one !== probe; one = one.next) count += 1;
   settlement.settle(probe);
-  // The start of the ring.
+  // Without the start of the list.
   return count - 1;
 }
 
 it('commits what a plain list would, whatever the order, and keeps the unsettled alone', () => {
-  // A small generator: the same orders in each run.
+  // A seeded generator: every run has the same orders.
   let seed = 7;
   const random = (below: number) => (seed = (seed * 48_271) % 2_147_483_647) % below;
   for (let round = 0; round < 200; round += 1) {

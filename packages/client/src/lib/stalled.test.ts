@@ -5,7 +5,7 @@ import { createScript, type Script } from '../../test/scripted-transport.ts';
 
 const toText = (position: number) => position.toString(36);
 
-/** Event `position` of an address whose events stand two apart. */
+/** Sends event `position` of an address whose positions are two apart. */
 function send(script: Script, topic: string, position: number): void {
   script.last().send(topic, position, `e.${toText(position)}.${toText(position - 2)}`);
 }
@@ -13,12 +13,15 @@ function send(script: Script, topic: string, position: number): void {
 interface Stall {
   readonly script: Script;
   readonly got: { a: number[]; b: number[] };
-  /** Ends the handler of `a` that runs, and each one after it at once. */
+  /** Ends the running handler of `a`, and lets later ones end at once. */
   readonly free: () => void;
   readonly snapshot: () => { readonly status: string; readonly stalled: boolean };
 }
 
-/** Open at 0; the handler of `a` does not settle, its queue of 2 is full, and reading is held up. `b` is another address. */
+/**
+ * Connects at position 0. The handler of `a` does not settle, its queue of 2 is full, and reading is paused. `b` is
+ * another address.
+ */
 async function stall(options: Parameters<typeof createScript>[0] = {}): Promise<Stall> {
   const script = createScript({ maxQueuedEvents: 2, ...options });
   const got: Stall['got'] = { a: [], b: [] };
@@ -87,7 +90,7 @@ describe('a handler that does not settle', () => {
     expect(got.a).toEqual([1, 3, 5]);
     expect(snapshot().stalled).toBe(false);
     expect(script.controls).toMatchObject([{ n: 1, add: [{ address: 'a', key: '1', from: 'e.5' }] }]);
-    // Live, before the answer: it comes again behind it.
+    // A live event before the answer. It arrives again after the answer.
     send(script, 'a', 11);
     script.last().subscribed('a', 5, { n: 1, rewind: true, tail: 'e.b' });
     for (const position of [7, 9, 11]) send(script, 'a', position);
@@ -117,7 +120,7 @@ describe('a handler that does not settle', () => {
     script.last().send('b', 8, 'e.8.0');
     script.last().lose();
     await script.clock.advance(500);
-    // Nothing of it could be taken in.
+    // The stalled subscription has no room, so its address is not requested.
     expect(script.last().opening).toMatchObject({ cursor: 'e.8', entries: [{ address: 'b' }] });
     script.last().hello('e.8', { timeoutMs: 0 });
     script.last().subscribed('b', 8);

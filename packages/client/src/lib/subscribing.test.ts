@@ -5,7 +5,7 @@ import { createScript, createScriptTransport, type Script } from '../../test/scr
 
 const FORBIDDEN = { code: 'forbidden', message: 'No.', retryable: false };
 
-/** Subscribes to topics and brings the connection up, each topic accepted at position 5. */
+/** Subscribes to topics and connects; each topic is accepted at position 5. */
 async function connect(script: Script, ...topics: string[]): Promise<Record<string, unknown[]>> {
   const got: Record<string, unknown[]> = {};
   for (const topic of topics) {
@@ -163,7 +163,7 @@ describe('changing an open connection', () => {
     const script = createScript();
     script.client.subscribe('a', () => {}, { from: 'old.1' });
     await script.settle();
-    // A gap is still to be announced, so hello bears no id.
+    // A gap is still to be announced, so `hello` has no id.
     script.last().hello();
     script.client.subscribe('b', () => {});
     await script.settle();
@@ -350,7 +350,7 @@ describe('changing an open connection', () => {
       expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
       await leave(script);
       expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
-      // What it rejects with says nothing about the connection that comes next.
+      // The aborted request's rejection does not affect the next connection.
       await script.clock.advance(600);
       expect(script.attempts.length).toBe(name === 'the client is closed' ? 1 : 2);
     });
@@ -398,7 +398,7 @@ describe('changing an open connection', () => {
 });
 
 describe('who comes back with a `from`', () => {
-  /** Open at `e.5`, with `a` held by somebody who left at `e.7`, and an event behind that. */
+  /** Connects at `e.5`. The only subscriber of `a` leaves at `e.7`, and one more event follows. */
   async function leave(script: Script) {
     script.client.subscribe('z', () => {});
     const stop = script.client.subscribe('a', () => {});
@@ -563,7 +563,7 @@ describe('who joins an address that is subscribed already', () => {
     await script.settle();
     expect(ready).toBe(true);
     for (const position of [7, 8]) script.last().send('a', position, `e.${position}.${position - 1}`);
-    // Broken off before anything new: what is replayed then is its own.
+    // The connection ends before a newer event. The events replayed later belong to this subscription.
     script.last().lose();
     await script.clock.advance(5_000);
     script.last().hello('e.8');
@@ -684,7 +684,7 @@ describe('answers', () => {
     await script.settle();
     script.client.subscribe('d', () => {});
     await script.settle();
-    // Again, as a server may whose request was repeated.
+    // A duplicate, as from a server that received the request twice.
     script.last().subscribed('b', 5, { n: 1 });
     await script.settle();
     expect(script.controls).toHaveLength(2);
@@ -861,7 +861,7 @@ describe('outcomes', () => {
       if (script.client.connection.getSnapshot().state === 'connecting') script.last().lose({ error });
       stop();
     }
-    // In 4 s: the first one, one at once, and one in each second behind that.
+    // In 4 s: the first attempt, one at once, and then one per second.
     expect(script.attempts).toHaveLength(5);
     const kept = script.client.subscribe('a', () => {});
     await script.clock.advance(1_000);

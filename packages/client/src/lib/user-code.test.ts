@@ -2,7 +2,7 @@ import { LinefeedError } from '@linefeed/shared';
 import { describe, expect, it } from 'vitest';
 import { createScript, type Script } from '../../test/scripted-transport.ts';
 
-/** Open at position 5, with `price` at its newest value 5 and nothing before it known. */
+/** Connects at position 5. The newest value of `price` is 5; its history is unknown. */
 async function connect(options: Parameters<typeof createScript>[0] = {}): Promise<Script> {
   const script = createScript(options);
   script.client.subscribe('price', () => {});

@@ -54,7 +54,7 @@ describe('useFollow', () => {
     useFollow(client, 'tusk', { query, reduce });
     // @ts-expect-error -- params are missing
     useFollow(client, 'room', { query, reduce });
-    // @ts-expect-error -- another state
+    // @ts-expect-error -- the state has another type
     useFollow(client, 'task', { query, reduce: () => ({ tasks: 1 }) });
     const cursorless = { queryKey: ['x'], queryFn: () => ({ tasks: [] }) };
     // @ts-expect-error -- the state has no cursor

@@ -33,7 +33,7 @@ interface Words {
 
 const reduce = ({ words }: Words, word: string) => ({ words: [...words, word] });
 
-// Else components hear of a change by a timer.
+// The default scheduler notifies components in a timer.
 notifyManager.setScheduler(queueMicrotask);
 
 const queryClients: QueryClient[] = [];
@@ -42,7 +42,7 @@ afterEach(() => {
   for (const queryClient of queryClients.splice(0)) queryClient.clear();
 });
 
-/** A query whose fetches are answered by the test, watched as a component watches it, and a scripted client. */
+/** Creates a query that is observed like in a component, with fetches that the test answers, and a scripted client. */
 function start() {
   const script = createScript();
   const client = script.client as Client<Board>;
@@ -144,7 +144,7 @@ describe('followQuery', () => {
     await script.settle();
     script.last().send('word', 'b', 'e.6.0');
     expect(words()).toBe('a b');
-    // It was read before the event, and comes behind it.
+    // The state was read before the event, and the response arrives after it.
     await answer('e.5', 'a');
     expect(words()).toBe('a');
     expect(script.controls).toEqual([
@@ -206,7 +206,7 @@ it('a state without a cursor is named once on the console, and nothing is subscr
 describe('several addresses that feed one state', () => {
   const froms = ({ last }: Script) => last().opening.entries.map(({ address, from }) => `${address} ${from}`);
 
-  /** Follows both from e.5, where the server knows of `word` at 6 and 8, and of the room at 7 and 9. */
+  /** Follows both addresses from e.5. The log has `word` at 6 and 8, and `room` at 7 and 9. */
   async function followBoth() {
     const scene = await follow();
     const { script, client, queryClient, query, end } = scene;
@@ -324,7 +324,7 @@ describe('several addresses that feed one state', () => {
     await script.settle();
     script.last().send('room?name=x', 'b', 'e.10.0');
     expect(words()).toBe('a b');
-    // Whoever fetches what is stale fetches this.
+    // The query is stale, so the next refetch of stale queries includes it.
     expect(queryClient.getQueryState(query.queryKey)).toMatchObject({ isInvalidated: true });
     void queryClient.refetchQueries({ queryKey: query.queryKey, stale: true });
     await answer('e.12', 'x');
@@ -341,7 +341,7 @@ it('an address with the name of something that every object has starts where the
   const { script, client, queryClient, query } = await follow();
   script.last().send('word', 'b', 'e.6.0');
   await script.settle();
-  // As a channel with such a topic would be followed.
+  // `constructor` stands for a topic of that name in a channel.
   const stop = followQuery(queryClient, client, 'constructor' as 'word', { query, reduce });
   await script.settle();
   expect(script.controls.at(-1)!.add).toMatchObject([{ address: 'constructor', from: 'e.5' }]);
@@ -362,7 +362,7 @@ describe('a gap', () => {
     expect(words()).toBe('a x');
     script.last().send('word', 'y', 'e.11.10');
     expect(words()).toBe('a x y');
-    // What came meanwhile was received already.
+    // The later events were already received.
     expect(script.controls).toEqual([]);
     expect(script.attempts).toHaveLength(1);
     end();
@@ -417,7 +417,7 @@ describe('a state behind a gap', () => {
     script.last().send(FRAME.gap, gap);
     script.last().send(FRAME.gap, { ...gap, address: 'room?name=x', to: 'e.8' });
     await script.settle();
-    // The first was begun before the second gap.
+    // The second fetch started before the second gap.
     expect(fetches.map(({ signal }) => signal.aborted)).toEqual([false, true, false]);
     await answer('zzz.1', 'a', 'x');
     expect(script.controls.slice(1)).toEqual([
@@ -472,7 +472,7 @@ describe('a state behind a gap', () => {
     await script.settle();
     script.last().hello('e.5');
     script.last().subscribed('word', 5);
-    // Nobody looks at the query: what is on its way is not cancelled.
+    // The query has no observer, so a running fetch is not cancelled.
     void queryClient.prefetchQuery({ ...query, staleTime: 0 });
     await script.settle();
     script.last().send(FRAME.gap, gap);
@@ -520,7 +520,7 @@ describe('useFollow', () => {
       script.last().send('word', 'c', 'e.7.6');
     });
     expect(page.text()).toBe('a b c');
-    // Twice for once: StrictMode.
+    // StrictMode renders twice.
     expect(renders).toBe(2);
     await page.show(wrap(false));
     await act(async () => await script.clock.advance(1_000));

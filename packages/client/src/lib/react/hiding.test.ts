@@ -13,7 +13,7 @@ const board = defineChannel({ notice: z.number(), report: stream({ data: z.numbe
 type Board = typeof board;
 const { Provider, useTopic }: Hooks<Board> = createHooks<Board>();
 
-/** Two ways to take a component from its subscription and give it back. */
+/** Two ways to unsubscribe a component and subscribe it again. */
 const ways: Record<string, (isShown: boolean, from: string | undefined) => ReactNode> = {
   'hidden by <Activity>': (isShown, from) =>
     h(Activity, {
@@ -128,7 +128,7 @@ describe.each(Object.keys(ways))('a component that is %s before its first event'
     await script.settle();
     await accept(script, 1);
     await send(script, 2, 3);
-    // It is a new component: the one before was never accepted.
+    // This is a new component: the previous one was never accepted.
     await show(true);
     await show(false);
     stop();

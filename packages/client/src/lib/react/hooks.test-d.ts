@@ -101,7 +101,7 @@ describe('useTopic', () => {
     useTopic('price', { params: { symbol: 1 } });
     // @ts-expect-error -- no such param
     useTopic('price', { params: { symbol, size: 1 } });
-    // @ts-expect-error -- a topic without params
+    // @ts-expect-error -- the topic has no params
     useTopic('notice', { params: { symbol } });
   });
 
@@ -110,13 +110,13 @@ describe('useTopic', () => {
     useTopic('notice', { initail: null });
     // @ts-expect-error -- no such option
     useTopic('notice', { enabled: true, form: 'now' });
-    // @ts-expect-error -- no payload
+    // @ts-expect-error -- the value is not a payload
     useTopic('notice', { initial: 0 });
-    // @ts-expect-error -- another state than the initial one
+    // @ts-expect-error -- `reduce` returns another type than `initial`
     useTopic('notice', { initial: 0, reduce: () => 'x' });
-    // @ts-expect-error -- nothing to start from
+    // @ts-expect-error -- `initial` is missing
     useTopic('notice', { reduce: (count: number) => count + 1 });
-    // @ts-expect-error -- no field of the payload
+    // @ts-expect-error -- the payload has no such field
     useTopic('price', { params: { symbol }, select: (price) => price.ask });
   });
 });

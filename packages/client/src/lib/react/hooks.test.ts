@@ -23,7 +23,7 @@ type Board = typeof board;
 
 const { Provider, useTopic, useConnectionState, useClient } = createHooks<Board>();
 
-/** Mounts a component below a client whose transport is in the hands of the test. */
+/** Mounts a component below a client whose transport the test controls. */
 async function start(
   Component: () => ReactNode,
   options?: PageOptions,
@@ -38,7 +38,7 @@ async function start(
   return { script, client, page, wrap, settle };
 }
 
-/** Brings the connection up, each address accepted at position 5. */
+/** Connects; each address is accepted at position 5. */
 async function accept(script: Script, ...addresses: string[]): Promise<void> {
   await act(async () => {
     script.last().hello('e.5');
@@ -283,7 +283,7 @@ describe('enabled: false', () => {
     };
     const { script, page, wrap } = await start(Component);
     await accept(script, 'notice');
-    // A server sends where it goes on after a gap.
+    // After a gap, a server sends the position at which it continues.
     const lose = async (to: string) =>
       await act(async () => {
         script.last().send(FRAME.gap, lost(to));

@@ -14,7 +14,7 @@ const NAME = 'ada';
 const uncaught: unknown[] = [];
 const note = (error: unknown) => void uncaught.push(error);
 
-// What a listener of a channel throws is reported to the process, to no caller.
+// An exception in a channel's listener reaches the process, not a caller.
 beforeEach(() => {
   uncaught.length = 0;
   process.on('uncaughtException', note);
@@ -25,7 +25,7 @@ afterEach(() => {
   process.off('unhandledRejection', note);
 });
 
-/** Two tabs that share a connection, and a script of the same origin that knows all that they tell each other. */
+/** Two tabs that share a connection, and a foreign script of the same origin that knows their messages. */
 async function start() {
   const clock = createManualClock(1_000_000);
   const browser = createBrowser();
@@ -102,7 +102,7 @@ it('nonsense on the channel of tabs is ignored, and everything goes on', async (
     try {
       foreign.postMessage(message);
     } catch {
-      // A function cannot be sent: the sender is told.
+      // A function cannot be cloned, so `postMessage` throws.
     }
   }
   await settle();

@@ -4,7 +4,7 @@ import { createScriptTransport } from '../../../test/scripted-transport.ts';
 import { createManualClock } from '../clock.ts';
 import { createSharedClient, type SharedClientOptions } from './shared-client.ts';
 
-/** Node's own locks and channels, and a document: what a page has. */
+/** Node's own locks and channels, and a document, as in a page. */
 const { locks } = navigator;
 let channels = 0;
 
@@ -45,7 +45,7 @@ function open(options: Partial<SharedClientOptions> = {}) {
   return { clock, attempts, client };
 }
 
-/** A connection of its own asks with the keys of the client, a leading tab with keys that begin like nobody else's. */
+/** A private connection sends the client's keys. A leading tab sends keys with a unique prefix. */
 const isAlone = ({ attempts }: ReturnType<typeof open>) => attempts[0]!.opening.entries[0]!.key === '1';
 
 const namesOf = async () => {

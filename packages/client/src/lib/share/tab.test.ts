@@ -88,12 +88,12 @@ function compareText(a: string | undefined, b: string | undefined): number {
   return String(a).localeCompare(String(b));
 }
 
-/** Of the nth event behind 5. */
+/** Returns the id of the nth event after position 5. */
 function idOf(n: number): string {
   return `e.${(n + 5).toString(36)}.${(n + 4).toString(36)}`;
 }
 
-/** Says hello, and accepts what was asked for in the opening. */
+/** Sends `hello` and accepts all entries of the opening. */
 function greet(attempt: Attempt, position = 5): void {
   attempt.hello(`e.${position}`);
   for (const { address, key } of attempt.opening.entries)
@@ -189,7 +189,7 @@ it("what is delivered again for one tab is dropped by those that have it, and ta
   };
   answer('earliest', 0, true);
   answer('now', 6);
-  // One that joins meanwhile is in the same order.
+  // A tab that joins now gets the same order.
   const third = world.open();
   await world.settle();
   upstream.subscribed('a', 6, { key: world.controls[1]!.add[0]!.key, n: 2, tail: 'e.6' });
@@ -202,7 +202,7 @@ it("what is delivered again for one tab is dropped by those that have it, and ta
   await world.settle();
   world.attempts[1]!.hello('e.3');
   await world.settle();
-  // The cursor of the connection, which has moved on, says nothing of the address meanwhile.
+  // The connection's cursor has advanced and does not cover the rewinding address.
   const asked = [world.attempts[1]!.opening.entries, ...world.controls.slice(2).map(({ add }) => add)].flat();
   expect(asked.map(({ from }) => from).toSorted(compareText)).toEqual(['e.3', 'e.6', 'e.6', 'e.6']);
   expect([first.got, got, third.got, past, errors.filter((code) => code !== 'network')]).toEqual([
@@ -266,7 +266,7 @@ it('an event name is not given up while an entry of the opening has no answer, w
   const [p, q] = upstream.opening.entries;
   upstream.subscribed('p', 5, { event: 'P', key: p!.key! });
   await world.settle();
-  // The line, not the tab, which leads.
+  // Closes the line, not the tab, because this tab leads.
   leaving.client.close();
   await world.settle();
   upstream.subscribed('q', 5, { event: 'P', key: q!.key! });
@@ -283,7 +283,7 @@ it('what a tab no longer wants when it is accepted is given up, and what was not
   greet(upstream);
   const leaving = world.open('ada', undefined, { topic: 'b' });
   await world.settle();
-  // While that is on its way.
+  // This tab joins while the request for `b` is in flight.
   const hasty = world.open('ada', undefined, { topic: 'c' });
   await world.settle();
   hasty.close();
@@ -332,7 +332,7 @@ describe('a refused opening', () => {
     world.attempts[1]!.send('a', 'one', 'e.6.5');
     await world.settle();
     expect([first.got, second.got]).toEqual([[], ['one']]);
-    // Who comes now is not refused with the first one's headers either.
+    // A new tab is not refused because of the first tab's headers either.
     const third = world.open();
     await world.settle();
     world.attempts[1]!.subscribed('a', 6, { key: world.controls[0]!.add[0]!.key, n: 1 });
@@ -445,7 +445,7 @@ describe('many entries', () => {
     for (const attempt of world.attempts) attempt.send('a', 'one', 'e.6.5');
     await world.settle();
     expect([first.got, crowded.got]).toEqual([['one'], ['one']]);
-    // Alone it is told what it asks for too much.
+    // On a private connection the tab gets the error itself.
     const { key: own } = world.attempts[1]!.opening.entries[0]!;
     world.attempts[1]!.send(FRAME.error, { address, key: own, ...refused });
     await world.settle();
@@ -488,7 +488,7 @@ it('the wait that the server asks for holds for all tabs, later ones too', async
   world.attempts[1]!.lose();
   await world.settle();
   const waits = [first, later].map(({ client }) => client.connection.getSnapshot().retryInMs);
-  // Half of what is allowed, by the clock's chance: of the first one's second failure, and the other one's first.
+  // Random number 0.5: half of the bound after the first tab's second failure, and after the other tab's first.
   expect(waits).toEqual([8_000, 4_000]);
 });
 
@@ -523,7 +523,7 @@ it('a change of one tab is answered by its own number, and once for each entry',
     for (const { address, key } of world.controls.at(-1)!.add) upstream.subscribed(address, 5, { key, n });
   };
   answer();
-  // Of other numbers than those upstream: the tab has asked for nothing but its opening.
+  // The tab's request numbers differ from those upstream: so far the tab has sent only its opening.
   for (const topic of ['b', 'c', 'd']) {
     const stop = client.subscribe(topic, () => {});
     await world.settle();
@@ -534,7 +534,7 @@ it('a change of one tab is answered by its own number, and once for each entry',
   await world.settle();
   expect(world.controls.at(-1)).toMatchObject({ add: [], remove: ['c'] });
   upstream.send(FRAME.end, { address: 'c', n: world.controls.length });
-  // No answer within 5 s would have been another connection.
+  // After 5 s without an answer, the client would have opened another connection.
   await world.clock.advance(6_000);
   await world.settle();
   const { state, connectionCount } = client.connection.getSnapshot();
@@ -614,7 +614,7 @@ it('a tab in which too much waits for an answer ends its line alone, and comes b
   await world.settle();
   const [a, b] = world.controls[0]!.add;
   upstream.subscribed('a', 5, { key: a!.key, n: 1 });
-  // The hello and the answer wait as well.
+  // `hello` and the answer are held as well.
   for (let n = 1; n <= 998; n += 1) upstream.send('a', n, idOf(n));
   await world.settle();
   expect(client.connection.getSnapshot().error).toBe(undefined);
@@ -663,7 +663,7 @@ it('a tab that was held up itself reads the answer that waits for it before it t
   second.tab.freeze();
   first.tab.thaw();
   await world.settle();
-  // A busy page runs a timer that is due before the message that came meanwhile.
+  // A busy page runs a due timer before a message that has already arrived.
   world.clock.sleep(2_000);
   await world.clock.advance(0);
   second.tab.thaw();

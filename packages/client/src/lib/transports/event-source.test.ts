@@ -27,7 +27,7 @@ class ScriptedEventSource extends EventTarget {
     this.closed = true;
   }
 
-  /** As a browser does: nothing once closed, and the last id stays for frames without one. */
+  /** Like a browser: no event after `close`, and a frame without an id keeps the last id. */
   send(event: string, payload: unknown, id = this.#lastEventId): void {
     if (this.closed) return;
     this.#lastEventId = id;
@@ -244,7 +244,7 @@ describe('eventSourceTransport', () => {
     scene.last().send(FRAME.hello, HELLO, 'e.5');
     for (const address of opened)
       scene.last().send(FRAME.subscribed, { address, event: address, cursor: 'e.5', tail: 'e.9' });
-    // It goes on while the rest is being added.
+    // An event arrives while the other entries are being added.
     scene.last().send('a', 2, 'e.9.5');
     await scene.clock.advance(0);
     expect(controls).toHaveLength(1);
@@ -252,7 +252,7 @@ describe('eventSourceTransport', () => {
     expect([...opened, ...added.map(({ address }) => address)].toSorted()).toEqual(
       ['a', 'never-accepted', ...topics].toSorted(),
     );
-    // Everything up to e.5 was received for them: not from e.9 on.
+    // Everything up to e.5 was received for them, so they do not start at e.9.
     expect(new Set(added.map(({ address, from }) => (address === 'never-accepted' ? 'new' : from)))).toEqual(
       new Set(['e.5', 'new']),
     );
@@ -288,7 +288,7 @@ describe('eventSourceTransport', () => {
     for (let round = 0; round < 5; round += 1) lives.push(await diedAfter());
     expect(lives).toEqual([35_000, 70_000, 140_000, 280_000, 280_000]);
     await scene.clock.advance(200_000);
-    // What came behind the opening is proof that frames get through: the next one has the usual time.
+    // An event after the opening proves that frames get through. The next frame has the usual timeout.
     scene.last().send('a', 'large', 'e.1.0');
     scene.last().fail();
     await scene.clock.advance(5_000);

@@ -9,7 +9,7 @@ import { fetchTransport } from './fetch.ts';
 
 const QUICK = { retry: { baseMs: 1, floorMs: 1, capMs: 5 } };
 
-/** A client of a scripted server, its payloads, and its first request. */
+/** Opens a client of a scripted server. Returns its payloads and its first request. */
 async function open(options: Partial<ClientOptions> = {}, topics: readonly string[] = ['a']) {
   const server = await createScriptedServer();
   const got: unknown[] = [];
@@ -27,7 +27,7 @@ async function open(options: Partial<ClientOptions> = {}, topics: readonly strin
   };
 }
 
-/** Settles once a snapshot of the connection passes. */
+/** Resolves once a snapshot of the connection satisfies `passes`. */
 function until(
   client: ReturnType<typeof createClient<AnyChannel>>,
   passes: (snapshot: ConnectionSnapshot) => boolean,
@@ -42,7 +42,7 @@ function until(
   });
 }
 
-/** Settles once so many payloads have come. */
+/** Resolves once `count` payloads have arrived. */
 async function received(got: readonly unknown[], count: number): Promise<void> {
   while (got.length < count) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -216,7 +216,7 @@ describe('the answer', () => {
     const text = JSON.stringify({ ...PROBLEM, issues });
     const { response } = scene.first;
     response.writeHead(404, { 'content-type': 'application/problem+json' });
-    // It comes in pieces: half of it has no code.
+    // The document arrives in two pieces. Half of it has no code.
     response.write(text.slice(0, 10));
     setTimeout(() => response.end(text.slice(10)), 20);
     const { error, reason } = await until(scene.client, ({ state }) => state === 'failed');
@@ -350,7 +350,7 @@ describe('the stream', () => {
     await using scene = await open();
     let exchange = scene.first;
     let position = 0;
-    // Three events, cut at one byte after the other; what did not come whole is asked for again.
+    // Three events per response, each cut one byte later. Events that did not arrive completely are requested again.
     const events = (from: number, to: number) =>
       Array.from({ length: to - from }, (_, index) => from + index + 1)
         .map((at) => frame('a', { text: `é😀 ${at}` }, `e.${at.toString(36)}.${(at - 1).toString(36)}`))
@@ -366,7 +366,7 @@ describe('the stream', () => {
       exchange = await scene.server.next();
       const { searchParams } = exchange.url;
       const asked = searchParams.get('last_event_id') ?? parseEntry(searchParams.get('topic')!)!.from ?? null;
-      // Nothing whole came: it asks as it did before.
+      // No complete event arrived: the request is the same as before.
       const from = asked === null ? position : Number.parseInt(asked.slice(2), 36);
       expect(from - position).toBeGreaterThanOrEqual(0);
       expect(from - position).toBeLessThanOrEqual(3);
@@ -473,12 +473,12 @@ describe('the stream', () => {
     exchange.stream(hello('e.0') + subscribed('a', 0));
     await until(client, ({ state }) => state === 'connected');
     const text = 'x'.repeat(64 * 1024);
-    // Far more than every buffer on the way takes.
+    // Far more than all buffers together can hold.
     const total = 512;
     for (let position = 1; position <= total; position += 1) {
       exchange.write(frame('a', text, `e.${position.toString(36)}.${(position - 1).toString(36)}`));
     }
-    // It takes what its buffers and the queue hold; then nothing moves.
+    // The client reads until its buffers and the queue are full. Then `bytes` no longer changes.
     let before = -1;
     while (before !== bytes || bytes < 10 * text.length) {
       before = bytes;

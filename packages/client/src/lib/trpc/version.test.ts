@@ -5,7 +5,7 @@ import { linefeedLink } from './linefeed-link.ts';
 const link = linefeedLink({ url: 'http://localhost/events' });
 
 test('linefeedLink refuses a client of tRPC 10, and says what to update', () => {
-  // What a client of @trpc/client 10.45 gives to each link.
+  // @trpc/client 10.45 passes this runtime to each link.
   const transformer = { serialize: String, deserialize: String };
   const runtime = { transformer, combinedTransformer: { input: transformer, output: transformer } };
   expect(() => link(runtime)).toThrow(
