@@ -1,4 +1,4 @@
-/** The tabs of one browser, controlled by a test: Web Locks, a broadcast channel, and ways in which a tab ends. */
+/** The tabs of one browser, controlled by a test: Web Locks, a broadcast channel, and crashes of tabs. */
 import type { Surroundings } from '../src/lib/share/tab.ts';
 
 interface Waiting {

@@ -37,8 +37,8 @@ export interface ClientOptions extends Omit<RequestOptions, 'url'> {
 }
 
 /**
- * Throws for options that are not an object, for an unknown option, and for a value in `functions` that is not a
- * function. Both lists are names separated by spaces.
+ * Throws if options are not an object or have an unknown name, or if a value in `functions` is not callable. Both lists
+ * are names separated by spaces.
  */
 function checkNames(owner: string, options: unknown, others: string, functions: string): void {
   if (typeof options !== 'object' || !options) {

@@ -57,7 +57,7 @@ export type ConnectionReason =
   | Reconnect['reason']
   | ErrorCode;
 
-// The rank of a state: 3 has a connection to resume, 2 is a first attempt, 1 rests, 0 is final.
+// The rank of a state: 3 can be resumed, 2 is a first attempt, 1 rests, 0 is final.
 const RANK: Readonly<Record<ConnectionState, 0 | 1 | 2 | 3>> = {
   connected: 3,
   reconnecting: 3,

@@ -57,7 +57,8 @@ export interface Connection extends Readable<ConnectionSnapshot> {
   readonly hint: (hint: PageHint) => void;
 }
 
-// A large frame on a slow link gets up to 8 timeouts. A connection that dies during its opening is noticed as late.
+// A large frame on a slow link gets up to 8 timeouts. The cost: a connection that dies in its opening is noticed that
+// late.
 const MAX_PATIENCE = 8;
 
 export function createConnection(context: ConnectionContext, handlers: ConnectionHandlers): Connection {

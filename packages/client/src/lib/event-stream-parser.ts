@@ -18,7 +18,7 @@ export function createEventStreamParser(
   // Node's decoder removes a second byte order mark if the first one is cut between chunks. So the parser removes it.
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   let unended = '';
-  /** A character to skip at the start of the next chunk: a byte order mark, or the LF of a CRLF. */
+  /** A character to skip in the next chunk: a byte order mark, or the LF of a CRLF. */
   let leftover = '\uFEFF';
   let type = '';
   let data: string | undefined;

@@ -26,8 +26,8 @@ export interface PersistContext {
 /** A persisted cursor. */
 export interface Persistence {
   /**
-   * Returns the stored cursor for an address that was subscribed then. Each address gets it once, and only until a
-   * newer committed cursor is written.
+   * Returns the stored cursor for an address that was subscribed before the reload. Each address gets it once, and only
+   * until a newer committed cursor is written.
    */
   readonly restored: (address: string) => string | undefined;
   /** Schedules a write within 1 s. Called at every commit. */

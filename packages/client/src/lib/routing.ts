@@ -34,7 +34,7 @@ export function createRouting(context: RoutingContext): Routing {
   const { clock, settlement, roster, connection } = context;
   const { entries, named } = roster;
 
-  /** Finds the entry that an answer belongs to: by its key, else by its requested address, else by its event name. */
+  /** Finds the entry of an answer: by its key, else by its requested address, else by its event name. */
   const answered = ({ key, address }: Subscribed | SubscriptionError): Entry | undefined => {
     const list = [...entries];
     return key === undefined
@@ -109,8 +109,7 @@ export function createRouting(context: RoutingContext): Routing {
     const arrival = settlement.arrive();
     const to = parseCursor(gap.to);
     for (const entry of named(gap.address)) {
-      // The gap belongs to another entry with this name: this one is not accepted yet, or is already at or past the
-      // gap's end.
+      // The gap belongs to another entry with this name. This one is not accepted yet, or is at or past its end.
       if (!isAccepted(entry)) continue;
       if (gap.reason !== 'rollback' && isAtOrBefore(to, entry.at)) continue;
       entry.at = to;
@@ -224,8 +223,8 @@ export function createRouting(context: RoutingContext): Routing {
         }
         if (own && isBehindHole(entry, own)) {
           if (fill(entry, event)) return;
-          // Requested again and still missing: announce a gap. An event without a previous position does not tell where
-          // the missing part ends.
+          // Requested again and still missing: announce a gap. An event of another epoch may have no previous position;
+          // then the gap ends at 0.
           const to = toText({ ...own, position: own.prev ?? '0' });
           onGap({ address: event, from: toText(entry.at)!, to, reason: 'unknown' });
         }

@@ -47,8 +47,8 @@ export interface SubscriptionOptions {
    */
   onError?: ((error: LinefeedError) => void) | undefined;
   /**
-   * Reaction to a handler that throws: `skip` continues with the next event, `retry` tries three more times and then
-   * skips, `stop` ends the subscription. Default: `skip`.
+   * Reaction to a handler that throws: `skip` continues with the next event. `retry` tries three more times and then
+   * skips. `stop` ends the subscription. Default: `skip`.
    */
   onHandlerError?: 'skip' | 'retry' | 'stop' | undefined;
   /** Runs a stream without ids again after a disconnect. Default: it ends with `not_resumable`. */
@@ -62,7 +62,7 @@ export interface SubscriptionSnapshot {
    * - `subscribing`: not accepted yet, or (with an error) a broken stream will be requested again
    * - `subscribed`: accepted
    * - `ended`: unsubscribed, or over
-   * - `failed`: refused; a later acceptance ends this state
+   * - `failed`: refused; becomes `subscribed` if the server accepts it later
    */
   readonly status: 'subscribing' | 'subscribed' | 'ended' | 'failed';
   readonly error: LinefeedError | undefined;
@@ -114,9 +114,9 @@ export interface Delivery {
   /** Refused or broken temporarily; it will be requested again. */
   readonly delay: (error: LinefeedError) => void;
   /**
-   * The subscription failed. With `here` it is requested again on the next connection, with `everywhere` when a
-   * connection opens. `everywhere`: all subscriptions fail with one error, and the caller reports it once to the
-   * client's `onError`.
+   * The subscription failed; without a scope, permanently. With `here` it is requested again on the next connection,
+   * with `everywhere` when a connection opens. `everywhere`: all subscriptions fail with one error, and the caller
+   * reports it once to the client's `onError`.
    */
   readonly fail: (error: LinefeedError, scope?: 'here' | 'everywhere') => void;
 }

@@ -57,7 +57,7 @@ export interface TransportConnection {
    */
   listen?(event: string): void;
   /**
-   * Sends a control request and resolves with the status of its response, for transports without a direct connection to
+   * Sends a control request and resolves with the status of its response. For transports without a direct connection to
    * the server.
    */
   control?(request: ControlRequest): Promise<number>;

@@ -150,7 +150,7 @@ function follow(
 
   const read = () => toPlace(queryClient.getQueryData<Followed>(queryKey));
 
-  /** Subscribes from the cached state's position; again if this subscription is past that position. */
+  /** Subscribes from the cached state's position. Subscribes again only if this subscription is past that position. */
   const update = (action?: { readonly type: string; readonly manual?: boolean }) => {
     const from = read();
     if (from === undefined && queryClient.getQueryData(queryKey) !== undefined) complain();

@@ -56,8 +56,8 @@ export function eventSourceTransport(options: EventSourceTransportOptions = {}):
       if (sink.full() !== undefined) end({ full: true });
     };
     const listen = (event: string) => source?.addEventListener(event, onFrame as EventListener);
-    // The client does all retries: Firefox stops retrying after one refused connection, every engine after one status
-    // that is not 200.
+    // The client does all retries. Firefox gives up after one refused connection, every engine after one status that is
+    // not 200.
     const onError = () => {
       source?.close();
       if (greeted) return end({ error: networkError('The connection was lost.') });
