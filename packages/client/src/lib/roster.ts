@@ -157,7 +157,7 @@ export function createRoster(context: RosterContext): Roster {
     send: (request, signal) => connection.control(request) ?? sendChange(context, request, signal),
     onRefused({ code, message, status }) {
       const cause = LIKELY_CAUSES[status!] ?? 'POST does not reach the feed';
-      // Any other code is of the feed itself, which says why.
+      // Any other code is from the feed, whose message has the cause.
       const likely = /^(http_status|wrong_content_type)$/.test(code) ? `Likely: ${cause}. ` : '';
       const text = `Each change needs another connection, because POST is refused. ${likely}${message}`;
       context.report(new LinefeedError(code, text, { status }));

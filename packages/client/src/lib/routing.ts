@@ -271,7 +271,7 @@ export function createRouting(context: RoutingContext): Routing {
       settlement.settle(arrival);
     },
     onOver(error) {
-      // A copy: a listener that reconnects lists all of them anew.
+      // Iterate over a copy: a listener that reconnects rebuilds the set.
       for (const entry of [...entries]) {
         const { state, deliveries, mark, event, at } = entry;
         // Subscribed while the response was in flight, or did not fit the opening: this end does not concern it.

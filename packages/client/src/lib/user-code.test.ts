@@ -153,7 +153,7 @@ describe('a listener of a subscription', () => {
       subscription.subscribe(() => {
         if (subscription.getSnapshot().status !== 'failed') return;
         failures += 1;
-        // Without a bound a fault would keep the test from ending.
+        // The bound ends the test even if the client has the fault.
         if (failures < 10) script.client.reconnect();
       });
     }
