@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import type { Traits } from './traits.ts';
 
 export interface Fault {
   readonly name: string;
@@ -10,6 +11,8 @@ export interface Fault {
   /** Stands in the file exactly once. */
   readonly find: string;
   readonly replace: string;
+  /** Traits without which it never shows: the worlds that hunt it have them, whatever their seeds draw. */
+  readonly needs?: Partial<Traits>;
   /** More changes, where one alone does nothing. Default: of the same file. */
   readonly and?: ReadonlyArray<{ readonly file?: string; readonly find: string; readonly replace: string }>;
 }
@@ -175,6 +178,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'client: keeps the linger and the retry of an address in one timer',
+    needs: { unsureAuthorize: true },
     file: 'client/src/lib/roster.ts',
     find: 'entry.cancelRetry = clock',
     replace: 'entry.cancelLinger = entry.cancelRetry = clock',
@@ -245,6 +249,7 @@ export const FAULTS: readonly Fault[] = [
     file: delivery,
     find: ' && !this.#main.hasStartAhead;',
     replace: ';',
+    needs: { slowLog: true, aheadStarts: true },
   },
   {
     name: 'does not leave a source that never settles',
@@ -269,6 +274,7 @@ export const FAULTS: readonly Fault[] = [
     file: feed,
     find: 'refused.find((entry) => entry.error.retryable) ?? ',
     replace: '',
+    needs: { unsureAuthorize: true },
   },
   {
     name: 'writes after the authority of the visitor has ended',

@@ -26,8 +26,8 @@ ${FAULTS.map(({ name }) => `    "${name}"`).join('\n')}`);
   process.exit(0);
 }
 
+const fault = FAULTS.find(({ name }) => name === values.fault);
 if (values.fault !== undefined) {
-  const fault = FAULTS.find(({ name }) => name === values.fault);
   if (fault === undefined) throw new Error(`There is no fault "${values.fault}"; see --help.`);
   plant(fault);
 }
@@ -52,13 +52,14 @@ for (let seed = first; seed <= last && performance.now() < until && !(values.bai
     seed,
     one === undefined ? undefined : (line) => console.log(line),
     values.tabs,
+    fault?.needs,
   );
   received += outcome.received;
   if (outcome.violations.length === 0) passed += 1;
   else {
     failed += 1;
     console.log(
-      `seed ${seed}: ${outcome.violations[0]} (${outcome.violations.length} in all); again: pnpm simulate${values.tabs ? ' --tabs' : ''} --seed ${seed}`,
+      `seed ${seed}: ${outcome.violations[0]} (${outcome.violations.length} in all); again: pnpm simulate${values.tabs ? ' --tabs' : ''}${fault ? ` --fault '${fault.name}'` : ''} --seed ${seed}`,
     );
   }
   if (performance.now() - toldAt > 10_000) {

@@ -23,11 +23,14 @@ const SHARES = {
   reloads: 0.3,
   /** Subscribers in the process of the server. */
   guests: 0.2,
+  /** Users start at the newest event of the log, which a process that lags does not know yet. */
+  aheadStarts: 0.15,
 };
 
 export type Traits = Readonly<Record<keyof typeof SHARES, boolean>>;
 
-export function drawTraits(chance: Chance): Traits {
+/** `needed` wins over what the seed draws. */
+export function drawTraits(chance: Chance, needed: Partial<Traits> = {}): Traits {
   const drawn = Object.entries(SHARES).map(([name, share]) => [name, chance.is(share)]);
-  return Object.fromEntries(drawn) as Traits;
+  return { ...(Object.fromEntries(drawn) as Traits), ...needed };
 }

@@ -306,7 +306,9 @@ export class User {
   }
 
   #chooseFrom({ address }: LoggedAddress): string | undefined {
-    const { chance, log } = this.#options;
+    const { chance, log, traits } = this.#options;
+    const newest = `${log.epoch}.${log.tip()}`;
+    if (traits.aheadStarts && chance.is(0.5)) return newest;
     if (chance.is(0.6)) return undefined;
     if (chance.is(0.3)) return 'earliest';
     const known = log.history.get(log.epoch)?.get(address) ?? [];
@@ -314,7 +316,7 @@ export class User {
     return chance.pick([
       'now',
       // A process that is behind does not know this place yet.
-      `${log.epoch}.${log.tip()}`,
+      newest,
       ...(old === undefined ? [] : [`${log.epoch}.${old.position.toString(36)}`]),
       `${log.epoch}.zzzz`,
       'anotherepoch.1a',

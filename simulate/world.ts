@@ -10,7 +10,7 @@ import { createNetwork, REQUEST_HEADER } from './network.ts';
 import { OUTLET_FAILURE } from './outlet.ts';
 import { PlainUser } from './plain-user.ts';
 import { createSteps, SOURCE_FAILURE, type RunBook } from './sources.ts';
-import { drawTraits } from './traits.ts';
+import { drawTraits, type Traits } from './traits.ts';
 import { User } from './user.ts';
 import { createWireChecker, type WireChecker } from './wire.ts';
 
@@ -38,6 +38,7 @@ export async function runWorld(
   seed: number,
   say: (line: string) => void = () => undefined,
   tabs: boolean = false,
+  needed: Partial<Traits> = {},
 ): Promise<Outcome> {
   const chance = createChance(seed);
   const clock = createSimClock(createChance(seed + 1));
@@ -46,7 +47,7 @@ export async function runWorld(
     violations.push(`at ${clock.now()} ms: ${what}`);
     say(violations.at(-1)!);
   };
-  const traits = drawTraits(createChance(seed + 2));
+  const traits = drawTraits(createChance(seed + 2), needed);
   const log = new SimLog(clock, chance, traits.slowLog);
   const wires = new Map<number, WireChecker>();
   const runs: RunBook = new Map();
