@@ -1,4 +1,4 @@
-/** Decides on each subscription asked for: is there such a topic, are its params right, may this context have it. */
+/** Decides on each requested subscription: the topic exists, the params are valid, and `authorize` allows it. */
 import { type AnyChannel, type TopicDefinition } from '@linefeed/shared';
 import {
   LinefeedError,
@@ -13,24 +13,24 @@ import { readAskedParams } from './params.ts';
 import { withoutParams } from './stream-refusal.ts';
 import type { Turns } from './turns.ts';
 
-/** A subscription that may start. */
+/** A subscription that is allowed to start. */
 export interface Admitted {
   readonly admitted: true;
   readonly definition: TopicDefinition;
   readonly topic: string;
   /** The schema's output; `undefined` for a topic without params. */
   readonly params: unknown;
-  /** Topic and params; of a logged topic the event name too. */
+  /** Topic and params. For a logged topic this is also the event name. */
   readonly address: string;
-  /** Name of its frames: the address, or of a stream topic and key. */
+  /** Event name of its frames. Logged topic: the address. Stream: made of topic and key. */
   readonly event: string;
-  /** How the client called it: what `subscribed` and `error` repeat. */
+  /** The name that the client used. `subscribed` and `error` frames repeat it. */
   readonly asked: string;
   readonly from: string | undefined;
   readonly key: string | undefined;
 }
 
-/** One that may not. */
+/** A subscription that is refused, with the reason. */
 export interface Refused {
   readonly admitted: false;
   readonly asked: string;
@@ -48,34 +48,34 @@ export type Authorize = (subject: {
 export interface AdmissionOptions {
   readonly channel: AnyChannel;
   readonly maxAddressBytes: number;
-  /** Of one connection. */
+  /** Limit per connection. */
   readonly maxSubscriptions: number;
   readonly authorize: Authorize | undefined;
-  /** Of all requests together: one for each entry that is looked at. */
+  /** Shared by all requests: each entry takes one turn, so that a long list does not block the event loop. */
   readonly turns: Turns;
   readonly onError: (error: unknown) => void;
 }
 
 type Awaitable<T> = T | Promise<T>;
 
-/** So many times `maxSubscriptions` are different addresses of one list looked at; the rest is refused. */
+/** A list may resolve this many times `maxSubscriptions` different addresses. The rest is refused. */
 const MAX_LOOKED_AT_FACTOR = 2;
 
-/** An entry with more of them counts as several, where entries are spread over turns. */
+/** Characters of an address that count as one entry in the throttle. A longer address counts as several. */
 const CHARACTERS_PER_TURN_SHARE = 512;
 
-/** The connection that a list is for. */
+/** The connection that a list belongs to. */
 export interface AdmissionSubject {
   readonly context: unknown;
-  /** Event names that it has already. */
+  /** Event names that the connection has already. */
   readonly taken: ReadonlySet<string>;
-  /** The list is one entry, and all that it will have: a stream needs no key. */
+  /** The list is the only entry that the connection will ever have, so a stream needs no key. */
   readonly alone: boolean;
 }
 
 /**
- * Decides on a list, side by side. What goes beyond the limit of a connection is refused, and the rest served; an event
- * name takes room once, however many entries are for it.
+ * Decides on all entries of a list concurrently. Entries past the connection's limit are refused; the others are
+ * served. Several entries for one event name count once.
  */
 export async function admitAll(
   entries: readonly AskedEntry[],
@@ -110,14 +110,17 @@ function tooManyError({ maxSubscriptions }: AdmissionOptions): LinefeedError {
   );
 }
 
-/** A list may be long and its schemas slow: others get their turn in between. */
+/**
+ * Resolves a list in several turns of the event loop. A long list with slow schemas would otherwise block other
+ * requests.
+ */
 async function resolveAll(
   entries: readonly AskedEntry[],
   alone: boolean,
   options: AdmissionOptions,
 ): Promise<Array<Admitted | Refused>> {
   const resolving: Array<Awaitable<Admitted | Refused>> = [];
-  /** What was asked in the same words is looked at once. */
+  /** Cache: entries with the same text are resolved once. */
   const known = new Map<string, Awaitable<Meaning>>();
   let lookedAt = 0;
   const meaningOf = (entry: AskedEntry, definition: TopicDefinition): Awaitable<Meaning> => {
@@ -127,12 +130,12 @@ async function resolveAll(
     lookedAt += 1;
     if (lookedAt > MAX_LOOKED_AT_FACTOR * options.maxSubscriptions) throw tooManyError(options);
     const meaning = resolveEntry(entry, definition, options);
-    // Two runs of a stream must not share an object.
+    // Not cached for streams: two runs must not share a params object.
     if (definition.kind === 'logged') known.set(words, meaning);
     return meaning;
   };
   for (const entry of entries) {
-    // The first of a request has had its turn at the door.
+    // `Door` has already taken a turn for the first entry of a request.
     const turn = resolving.length === 0 ? undefined : options.turns.take(costOf(entry));
     if (turn !== undefined) await turn;
     resolving.push(resolve(entry, alone, meaningOf, options));
@@ -140,17 +143,17 @@ async function resolveAll(
   return Promise.all(resolving.map(async (each) => each));
 }
 
-/** A schema may take as much longer as there is to look at. */
+/** The cost of an entry in the throttle: a schema may need time in proportion to the length of the address. */
 function costOf({ address = '' }: AskedEntry): number {
   return Math.max(1, Math.ceil(address.length / CHARACTERS_PER_TURN_SHARE));
 }
 
-/** What the address of an entry means. */
+/** The definition and the params that an address resolves to. */
 interface Meaning extends ResolvedParams {
   readonly definition: TopicDefinition;
 }
 
-/** Finds out what an entry asks for. `alone`: it is the only subscription of its connection, so a stream needs no key. */
+/** Resolves one entry. `alone`: it is the only subscription of its connection, so a stream needs no key. */
 function resolve(
   entry: AskedEntry,
   alone: boolean,
@@ -200,10 +203,13 @@ function resolveEntry(
     : { ...resolved, definition };
 }
 
-/** Those that gave something else than a verdict, and were reported. */
+/** The `authorize` functions that were reported for a result that is no boolean. */
 const reported = new WeakSet<Authorize>();
 
-/** Anything but `true` refuses. What is no boolean is reported: a `return` that was forgotten looks like a refusal. */
+/**
+ * Any result except `true` refuses. A result that is no boolean is reported: a forgotten `return` would look like a
+ * refusal.
+ */
 export function readVerdict(
   authorize: Authorize,
   verdict: unknown,
@@ -226,8 +232,8 @@ export function readVerdict(
 type Verdicts = (entry: Admitted) => Promise<boolean>;
 
 /**
- * Asks once for each logged address of a list, which is all that its subscribers see. Of a stream each entry is asked about:
- * its params are its own.
+ * Calls `authorize` once for each logged address of a list: all its subscribers see the same events. Each stream entry
+ * gets a call of its own, because its params are its own.
  */
 function createVerdicts({ authorize, onError }: AdmissionOptions, context: unknown): Verdicts | undefined {
   if (authorize === undefined) return undefined;
@@ -265,7 +271,7 @@ function refuse(
   return { admitted: false, asked, key, error: toReportedRefusal(error, onError) };
 }
 
-/** Of a stream not even a refusal repeats the params. */
+/** The name of a stream contains no params, not even in a refusal. */
 function nameAsked({ topic, key, address }: AskedEntry, isStream: boolean): string {
   return isStream ? streamEventName(topic, key) : (address ?? topic);
 }

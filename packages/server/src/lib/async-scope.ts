@@ -1,12 +1,12 @@
-/** The async context of a request (AsyncLocalStorage), on hosts that have one. */
+/** Captures and restores the async context of a request (AsyncLocalStorage), on hosts that have one. */
 
-/** What was current when it was captured. */
+/** The async context that was current at the time of the capture. */
 export interface AsyncScope {
-  /** Calls with that current again. */
+  /** Calls `call` in that context. */
   run<T>(call: () => T): T;
 }
 
-/** The part of `AsyncResource` that is used. A snapshot of AsyncLocalStorage weighs twenty times as much. */
+/** The used part of `AsyncResource`. A snapshot of AsyncLocalStorage takes twenty times as much memory. */
 interface Resource {
   runInAsyncScope<T>(call: () => T): T;
 }
@@ -35,7 +35,7 @@ class ResourceScope implements AsyncScope {
   }
 }
 
-/** The scope that is current. It retains the stores of its request. */
+/** Captures the current context. The result retains the stores of its request. */
 export function captureScope(): AsyncScope {
   return AsyncResource === undefined ? NONE : new ResourceScope(new AsyncResource('LinefeedScope'));
 }
@@ -43,8 +43,8 @@ export function captureScope(): AsyncScope {
 const outside = captureScope();
 
 /**
- * Calls outside of every request. A timer that is set in a request retains its stores, and what the timer calls would
- * see them.
+ * Calls `call` outside of every request's context. A timer set in a request would retain its stores, and its callback
+ * would see them.
  */
 export function runOutside<T>(call: () => T): T {
   return outside.run(call);

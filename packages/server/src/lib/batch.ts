@@ -1,24 +1,24 @@
 /**
- * What one tick has to say to each connection, shared: connections that get the same frames in the same order walk
- * the same path of nodes, and the bytes of a path are joined once.
+ * The frames that one tick writes to each connection, as a trie. Connections that get the same frames in the same order
+ * share a path of nodes. The bytes of a path are joined once.
  */
 
 import type { Position } from '@linefeed/shared/wire';
 
-/** A frame ready to be sent, encoded once for everybody. */
+/** A frame ready to be sent, encoded once for all connections. */
 export interface Frame {
-  /** Where its event stands, which is what its id says. */
+  /** Position of its event, which is also in its id. */
   readonly position: Position;
   readonly bytes: Uint8Array;
 }
 
-/** The frames from the root to here. */
+/** A node of the trie: the frames from the root to this node. */
 export class Batch {
   readonly frame: Frame | undefined;
   readonly parent: Batch | undefined;
   readonly length: number;
   readonly byteLength: number;
-  /** Most ticks bring every connection the same next frame: one slot before the map. */
+  /** Cache of the first child. In most ticks every connection gets the same next frame, and the map is not needed. */
   #next: Batch | undefined;
   #others: Map<Frame, Batch> | undefined;
   #bytes: Uint8Array | undefined;
@@ -30,7 +30,7 @@ export class Batch {
     this.byteLength = parent === undefined ? 0 : parent.byteLength + (frame?.bytes.byteLength ?? 0);
   }
 
-  /** The path that goes on with this frame. */
+  /** The path extended by this frame. */
   with(frame: Frame): Batch {
     const next = this.#next;
     if (next === undefined) return (this.#next = new Batch(this, frame));
@@ -41,7 +41,7 @@ export class Batch {
     return other;
   }
 
-  /** All frames of the path in one piece; the same piece for everybody who asks. */
+  /** All frames of the path, joined. All callers get the same array. */
   get bytes(): Uint8Array {
     return (this.#bytes ??= this.#join());
   }

@@ -1,4 +1,4 @@
-/** Time and chance: the only file of the server that touches a timer or a random number. */
+/** Time and randomness. No other file of the server uses a timer or a random number. */
 import { runOutside } from './async-scope.ts';
 
 /** A timer that can be cleared. */
@@ -7,19 +7,22 @@ export interface Timer {
 }
 
 export interface AfterOptions {
-  /** For a wait that a caller awaits: without it the process could end before. */
+  /**
+   * Keeps the process alive until the timer fires. Needed for a wait that a caller awaits: the process could exit
+   * first.
+   */
   readonly keepsAlive?: boolean | undefined;
 }
 
-/** What the server needs of its surroundings; tests bring their own. */
+/** The time source of the server. Tests pass their own. */
 export interface Clock {
-  /** Milliseconds that never go back, from any start. */
+  /** Monotonic milliseconds, from an arbitrary start. */
   now(): number;
-  /** Milliseconds since 1970, for what is compared with the outside world. */
+  /** Milliseconds since 1970, for comparison with times from outside. */
   wallNow(): number;
-  /** Calls once, in `ms` milliseconds. Does not keep a process alive, unless it is asked to. */
+  /** Calls `call` once after `ms` milliseconds. Does not keep the process alive, except with `keepsAlive`. */
   after(ms: number, call: () => void, options?: AfterOptions): Timer;
-  /** Calls once, when the input of this tick has been worked through. */
+  /** Calls `call` once, after the input of this tick has been processed. */
   defer(call: () => void): void;
   /** A number in [0, 1). */
   random(): number;
@@ -29,12 +32,12 @@ interface Unreferenced {
   unref?(): void;
 }
 
-/** Longest delay that a timer of any runtime takes; beyond it they fire at once. */
+/** Longest delay that the timers of all runtimes accept. A longer delay fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const immediate = (globalThis as { setImmediate?: (call: () => void) => unknown }).setImmediate;
 
-/** The real one. */
+/** The real clock. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallNow: () => Date.now(),
@@ -44,7 +47,7 @@ export const systemClock: Clock = {
     return { clear: () => clearTimeout(handle) };
   },
   defer(call) {
-    // Runtimes without setImmediate (workers) clamp neither the first timers of a chain.
+    // Runtimes without setImmediate (workers) do not clamp the first timers of a chain.
     runOutside(() => (immediate === undefined ? setTimeout(call, 0) : immediate(call)));
   },
   random: () => Math.random(),

@@ -1,4 +1,4 @@
-/** One open response of a feed: says hello, writes what its subscriptions bring, breaks silence, ends. */
+/** One open response of a feed: writes hello, the frames of its subscriptions and pings, and ends the response. */
 import {
   encodeFrame,
   FRAME,
@@ -25,11 +25,11 @@ import type { LoggedStart } from './start.ts';
 import { Writer, type WriterCounters, type WriterListener } from './writer.ts';
 
 const encoder = new TextEncoder();
-/** What a control request waits for where no other one is open. */
+/** Initial value of `controlled`: no control request is open. */
 export const NOTHING_APPLIED: Promise<void> = Promise.resolve();
 const PING: Uint8Array = encoder.encode(encodeFrame({ event: FRAME.ping, data: '{}' }));
 
-/** Why a connection ended, as hooks and statistics see it. */
+/** Why a connection ended, for hooks and statistics. */
 export type CloseReason = 'client' | 'finished' | 'stalled' | Reconnect['reason'];
 
 export interface ConnectionHost {
@@ -37,16 +37,16 @@ export interface ConnectionHost {
   readonly clock: Clock;
   readonly limits: FeedLimits;
   readonly counters: ConnectionCounters;
-  /** Nothing more is said on it; bytes may still wait to be taken. */
+  /** Called when no more frames will be written. Written bytes may still wait in the outlet. */
   onClose(connection: Connection, reason: CloseReason): void;
-  /** Its response is over. */
+  /** Called when the response is over. */
   onGone(connection: Connection): void;
   onGap(connection: Connection, gap: Gap): void;
   onError(error: unknown): void;
 }
 
 export interface ConnectionCounters extends DeliveryCounters, WriterCounters {
-  /** Readers cut because they took nothing. */
+  /** Connections cut because the reader took no bytes. */
   stalled: number;
 }
 
@@ -66,14 +66,14 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
   readonly id: string;
   readonly context: unknown;
   readonly principal: string | undefined;
-  /** Control requests are applied one after the other. */
+  /** Settles when the newest control request is applied. Control requests are applied one after the other. */
   controlled: Promise<void> = NOTHING_APPLIED;
-  /** Control requests that wait or are decided on. */
+  /** Number of control requests that are queued or being decided on. */
   openControls = 0;
   lastControl = 0;
   readonly logged: LoggedDelivery;
 
-  /** Of the request that opened it: its hooks and its streams run there, whatever ends them. */
+  /** The async context of the request that opened the connection. Hooks and streams run in it, whatever ends them. */
   readonly scope: AsyncScope = captureScope();
 
   readonly #host: ConnectionHost;
@@ -81,7 +81,10 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
   readonly #writer: Writer;
   readonly #endAt: number;
   readonly #expiry: Expiry;
-  /** By event name. Most connections have none, and an empty map is a tenth of what a connection weighs. */
+  /**
+   * Streams by event name. Created on demand: an empty map is a tenth of a connection's memory, and most have no
+   * stream.
+   */
   #streams: Map<string, RunningStream> | undefined;
   #closed = false;
 
@@ -95,13 +98,13 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
     this.principal = identity.principal;
     const now = host.clock.now();
     const { maxDurationMs } = host.limits;
-    // Spread, so that connections opened together do not come back together.
+    // Jitter: connections opened together do not reconnect together.
     this.#endAt = maxDurationMs === 0 ? Infinity : now + maxDurationMs * (0.8 + 0.2 * host.clock.random());
     this.#expiry = identity.expiry;
   }
 
   get closed(): boolean {
-    // An outlet may be closed before it tells: what waits for room there would ask for it without end.
+    // The outlet may be closed before it calls `onClose`. A loop that waits for room would spin until then.
     return this.#closed || this.#outlet.closed;
   }
 
@@ -116,8 +119,8 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
   }
 
   /**
-   * Says hello and starts the logged addresses. `resumed`: the position of a connection cursor that can be used.
-   * Nothing but `greet` frames goes out between hello and the gaps.
+   * Writes hello and starts the logged addresses. `resumed`: the position of a connection cursor that can be used.
+   * Between hello and the gaps, only the frames of `greet` are written.
    */
   open(resumed: Position | undefined, asked: readonly LoggedStart[], greet: () => void): void {
     const { pingMs, timeoutMs, maxDurationMs, retryMs } = this.#host.limits;
@@ -135,11 +138,11 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
     this.logged.accept(asked);
     greet();
     this.logged.start();
-    // The head leaves with it.
+    // The response head is sent with the first bytes.
     this.#writer.flush();
   }
 
-  /** Drops a subscription. */
+  /** Removes a subscription. */
   remove(event: string): void {
     this.#streams?.get(event)?.cancel();
     this.#streams?.delete(event);
@@ -157,13 +160,16 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
     this.#streams.set(event, stream);
   }
 
-  /** Writes an event of a stream, which has waited for room; `streamId` undefined: it has none. */
+  /** Writes an event of a stream, which has waited for room. `streamId`: `undefined` if the event has none. */
   sendStreamEvent(event: string, json: string, streamId: string | undefined): void {
     this.#host.counters.framesOut += 1;
     this.#send({ event, data: json, id: formatStreamId(this.#streamIdPrefix(), streamId) });
   }
 
-  /** Says that a stream is over, for good unless the error can be retried; alone and without a key, that ends the response. */
+  /**
+   * Writes the end of a stream. It is final unless the error is retryable. If the stream was alone and had no key, the
+   * response ends too.
+   */
   endStream(event: string, key: string | undefined, error: SubscriptionError | undefined): void {
     if (this.#streams?.delete(event) !== true) return;
     const mark = error?.retryable === true ? undefined : this.endMark();
@@ -172,12 +178,12 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
     if (this.subscriptionCount === 0 && key === undefined) this.end('finished');
   }
 
-  /** The id that says of a stream that it is over. */
+  /** The id that marks a stream as over. */
   endMark(): string {
     return formatEndMark(this.#streamIdPrefix());
   }
 
-  /** The connection's cursor as the first part of a stream's id; empty where nothing logged is subscribed. */
+  /** The connection's cursor, the first part of a stream's id. Empty if no logged topic is subscribed. */
   #streamIdPrefix(): string {
     if (!this.logged.hasCursor) return '';
     this.logged.flush();
@@ -186,7 +192,7 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
 
   // Writing -----------------------------------------------------------------------------------------------------------
 
-  /** Writes a control frame, behind everything that is pending. */
+  /** Writes a control frame after all pending frames. */
   control(event: string, payload: object, id?: string): void {
     this.#send({ event, data: JSON.stringify(payload), id });
   }
@@ -212,7 +218,7 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
     return this.#writer.hasRoom;
   }
 
-  /** Calls a stream when it may write, in its turn. Returns how to leave the line. */
+  /** Queues a stream's call until there is room (FIFO). Returns a function that removes it from the queue. */
   line(call: () => void): () => void {
     return this.#writer.line(call);
   }
@@ -237,7 +243,7 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
 
   beat(now: number): void {
     if (this.#closed) {
-      // The last bytes are on their way; a reader that never takes them would hold its socket for ever.
+      // The last bytes are still in the outlet. A reader that never takes them would hold its socket forever.
       if (this.#writer.look(now) === 'stalled') this.#writer.destroy();
       return;
     }
@@ -256,20 +262,23 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
 
   // Ending ------------------------------------------------------------------------------------------------------------
 
-  /** Ends it where its authority or its time is over. Returns whether it is closed. `now` is the clock's. */
+  /**
+   * Ends the connection if its context has expired or its maximum duration is over. Returns whether it is closed.
+   * `now`: time of the feed's clock.
+   */
   endIfOver(now: number): boolean {
     if (this.#expiry.isOver) this.reconnect('expired', 0);
     else if (now >= this.#endAt) this.reconnect('lifetime', 0);
     return this.#closed;
   }
 
-  /** Asks the client to come back, and ends the response. */
+  /** Tells the client to reconnect, and ends the response. */
   reconnect(reason: Reconnect['reason'], afterMs: number): void {
     if (this.#closed) return;
     this.#send({
       event: FRAME.reconnect,
       data: JSON.stringify({ afterMs, reason } satisfies Reconnect),
-      // An EventSource that is closed by its server waits this long.
+      // A native EventSource waits this long before it reconnects.
       retryMs: Math.round(Math.max(afterMs, this.#host.limits.retryMs)),
     });
     this.end(reason);

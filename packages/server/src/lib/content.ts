@@ -1,19 +1,19 @@
-/** What an event stream may be made of, turned into something to iterate. */
+/** The content of an event stream, converted into something that can be iterated. */
 import { LinefeedError } from '@linefeed/shared/wire';
 import type { SSEData } from './message.ts';
 import { endIterator, isThenable, type SourceContent } from './source.ts';
 
 type Awaitable<T> = T | PromiseLike<T>;
 
-/** What a function or class given as content is called with. */
+/** The argument of a function or class that is given as content. */
 export interface ContentContext {
-  /** Aborts when nobody receives any more. */
+  /** Aborts when the client has left or the stream has ended. */
   readonly signal: AbortSignal;
-  /** The id of the last event that the client has, where it comes back: go on behind it. */
+  /** If the client reconnects: the id of the last event that it received. Continue after it. */
   readonly lastEventId: string | undefined;
 }
 
-/** What can be sent as it stands: text and bytes are one event each, everything else is iterated. */
+/** Content that needs no call. Text and bytes are one event each; everything else is iterated. */
 export type IterableContent<T> =
   | string
   | Uint8Array
@@ -24,22 +24,22 @@ export type IterableContent<T> =
   | AsyncIterator<SSEData<T>>
   | ReadableStream<SSEData<T>>;
 
-/** The content of an event stream, or a function or class that gives it. */
+/** The content of an event stream, or a function or class that returns it. */
 export type EventStreamContent<T> =
   | IterableContent<T>
   | ((context: ContentContext) => Awaitable<IterableContent<T>>)
   | (new (context: ContentContext) => IterableContent<T>);
 
-/** Content at hand, not started yet. */
+/** Content that is available but not started. */
 export interface OpenContent {
   readonly content: SourceContent;
-  /** Ends it where it is never to be started. Its failures go to `onError`. */
+  /** Closes content that is never started. Failures go to `onError`. */
   readonly discard: (onError: (error: unknown) => void) => void;
 }
 
 type AnyIterator = Iterator<unknown> | AsyncIterator<unknown>;
 
-/** Whether content is to be called; what can be iterated never is. */
+/** Whether content must be called. Something that can be iterated is never called. */
 export function isCallable(content: unknown): content is CallableContent {
   return typeof content === 'function' && !isIterable(content) && !isIterator(content);
 }
@@ -49,9 +49,9 @@ export type CallableContent =
   | (new (context: ContentContext) => unknown);
 
 /**
- * Calls a function, or makes an instance of a class.
+ * Calls a function, or creates an instance of a class.
  *
- * @throws whatever it throws, and LinefeedError `invalid_content` for what cannot be iterated.
+ * @throws whatever it throws, and LinefeedError `invalid_content` for content that cannot be iterated.
  */
 export function callContent(
   callable: CallableContent,
@@ -71,7 +71,7 @@ export function openContent(content: unknown): OpenContent {
     if (isNodeReadable(content)) return fromNodeReadable(content);
     if (isIterable(content)) return { content, discard: (onError) => discardIterator(content, onError) };
     if (isIterator(content)) {
-      // Whether it answers with promises shows only when it is asked.
+      // Only a call shows whether `next` returns promises, so the iterator is treated as asynchronous.
       const iterator = content as AsyncIterator<unknown>;
       return {
         content: { [Symbol.asyncIterator]: () => iterator },
@@ -85,7 +85,7 @@ export function openContent(content: unknown): OpenContent {
   );
 }
 
-/** Text in any of the forms bytes come in; by tag, because each realm has classes of its own. */
+/** Whether a value is text as bytes. Checks the tag, because each realm has classes of its own. */
 export function isBytes(value: unknown): value is Uint8Array | ArrayBuffer {
   const tag = Object.prototype.toString.call(value);
   return tag === '[object Uint8Array]' || tag === '[object ArrayBuffer]';
@@ -106,7 +106,7 @@ function isIterator(value: object): value is AnyIterator {
   return 'next' in value && typeof value.next === 'function';
 }
 
-// Only of a class is `prototype` read-only; calling one without `new` throws.
+// Only a class has a read-only `prototype`. Calling a class without `new` throws.
 function isClass(callable: CallableContent): callable is new (context: ContentContext) => unknown {
   return Object.getOwnPropertyDescriptor(callable, 'prototype')?.writable === false;
 }
@@ -115,7 +115,7 @@ function isReadableStream(value: object): value is ReadableStream<unknown> {
   return 'getReader' in value && typeof value.getReader === 'function';
 }
 
-/** Node's own streams, as far as they must be known to be ended. */
+/** The parts of Node's own streams that are needed to recognise and end one. */
 interface NodeReadable extends AsyncIterable<unknown> {
   pipe(): unknown;
   destroy(): unknown;
@@ -131,7 +131,7 @@ function isNodeReadable(value: object): value is NodeReadable {
   );
 }
 
-/** An unstarted generator ends without running; an iterable that is no iterator holds nothing yet. */
+/** An unstarted generator ends without running. An iterable that is no iterator holds no resources yet. */
 function discardIterator(content: object, onError: (error: unknown) => void): void {
   if (isIterator(content)) endIterator(content, onError);
 }
@@ -143,7 +143,7 @@ function fromReadableStream(stream: ReadableStream<unknown>): OpenContent {
       'The ReadableStream is locked: somebody else reads it already.',
     );
   }
-  // Not the stream's own iterator: its return() waits for the read in flight, which may never end.
+  // The stream's own iterator is not used: its return() waits for the read in flight, which may never end.
   const iterate = (): AsyncIterator<unknown> => {
     const reader = stream.getReader();
     let failed = false;
@@ -166,7 +166,7 @@ function fromReadableStream(stream: ReadableStream<unknown>): OpenContent {
 }
 
 function fromNodeReadable(stream: NodeReadable): OpenContent {
-  // As above: while it waits for data, its iterator cannot be returned.
+  // The iterator's own return() is not used: it waits while the stream waits for data.
   const iterate = (): AsyncIterator<unknown> => {
     const iterator = stream[Symbol.asyncIterator]();
     return {

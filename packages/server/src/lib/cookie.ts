@@ -4,9 +4,9 @@ import { LinefeedError } from '@linefeed/shared/wire';
 export interface Cookie {
   /** A token: letters, digits and ``!#$%&'*+-.^_`|~``. */
   readonly name: string;
-  /** Any text; percent-encoded on the wire, as most servers read it. */
+  /** Any text. Percent-encoded on the wire; most servers decode it. */
   readonly value: string;
-  /** Seconds from now; 0 deletes it. */
+  /** Seconds from now; 0 deletes the cookie. */
   readonly maxAgeSeconds?: number | undefined;
   readonly expires?: Date | undefined;
   readonly domain?: string | undefined;
@@ -14,11 +14,11 @@ export interface Cookie {
   readonly secure?: boolean | undefined;
   readonly httpOnly?: boolean | undefined;
   readonly sameSite?: 'strict' | 'lax' | 'none' | undefined;
-  /** One jar for each top-level site (CHIPS); needs `secure`. */
+  /** Separate cookies for each top-level site (CHIPS). Needs `secure`. */
   readonly partitioned?: boolean | undefined;
 }
 
-/** Cookies one by one, or names and values where no attributes are needed. */
+/** A list of cookies, or names and values if no attributes are needed. */
 export type Cookies = readonly Cookie[] | Readonly<Record<string, string>>;
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -26,7 +26,7 @@ const ATTRIBUTE = /^[\x20-\x3a\x3c-\x7e]*$/;
 const SAME_SITE = { strict: 'Strict', lax: 'Lax', none: 'None' } as const;
 
 /**
- * The values of the `Set-Cookie` headers.
+ * Formats the values of the `Set-Cookie` headers.
  *
  * @throws LinefeedError `invalid_option` for a cookie that would break the header, or that every browser drops.
  */
@@ -71,7 +71,7 @@ function formatCookie(cookie: Cookie): string {
   return line;
 }
 
-/** What browsers drop without a word. */
+/** Refuses cookies that browsers drop silently. */
 function checkKept({ name, secure, domain, path, sameSite, partitioned }: Cookie): void {
   if (secure !== true) {
     if (/^__(Secure|Host)-/i.test(name)) throw refused(name, 'this prefix needs secure: true');

@@ -1,4 +1,4 @@
-/** Puts a feed together: the typed face, the core, the default log, the fetch adapter. */
+/** Composition root of a feed: the typed interface, the core, the default log, the fetch adapter. */
 import type { AnyChannel, StreamName } from '@linefeed/shared';
 import { formatCursor, invalidOption, LinefeedError } from '@linefeed/shared/wire';
 import { toIncomingRequest, toResponse } from './adapters/fetch.ts';
@@ -29,10 +29,10 @@ interface UntypedSubscribeOptions extends FollowOptions {
   readonly params?: unknown;
 }
 
-/** How many feeds of a channel are open: two in one process are most often a dev server's reload. */
+/** Number of open feeds per channel. Two in one process are usually caused by a dev server's reload. */
 const openFeeds = new WeakMap<AnyChannel, number>();
 
-/** Only a channel without streams needs no options. */
+/** Only a channel without streams can omit the options. */
 type ChannelWithoutStreams<C extends AnyChannel> = [StreamName<C>] extends [never]
   ? C
   : { readonly 'its streams need sources: createFeed(channel, { streams: { ... } })': never };
@@ -40,7 +40,7 @@ type ChannelWithoutStreams<C extends AnyChannel> = [StreamName<C>] extends [neve
 /**
  * Opens the server end of a channel.
  *
- * @throws LinefeedError `invalid_option` for an option that no feed has or that cannot be, and for a stream without a
+ * @throws LinefeedError `invalid_option` for an unknown option, for an invalid value, and for a stream without a
  * source.
  */
 export function createFeed<C extends AnyChannel>(channel: C & ChannelWithoutStreams<C>): Feed<C, undefined>;
@@ -59,12 +59,12 @@ export function createFeed<C extends AnyChannel, Context>(
     throw new LinefeedError('invalid_option', `path must be like "/events", not ${JSON.stringify(path)}.`);
   }
   const feed = openFeed(channel, { path }, options as unknown as UntypedFeedOptions, () => forget(channel));
-  // Behind what may throw: a feed that was never made is not open.
+  // After the calls that may throw: a feed that was not created must not count as open.
   warnIfOpen(channel);
   return feed as unknown as Feed<C, Context>;
 }
 
-/** What `createFeed` and `defineStream` share. */
+/** Shared by `createFeed` and `defineStream`. */
 export function openFeed(
   channel: AnyChannel,
   mount: FeedCoreOptions['mount'],
@@ -83,7 +83,7 @@ export function openFeed(
     mount,
     identify: options.context,
     authorize: options.authorize,
-    // Not copied: those of a router are found when they are asked for.
+    // Not copied: the sources of a router are looked up on each request.
     sources: options.sources ?? own,
     contextPerRequest: options.contextPerRequest,
     log,
@@ -93,10 +93,10 @@ export function openFeed(
     clock: options.clock ?? systemClock,
     handlers: toHandlers(options),
   });
-  // Sources of a router are procedures: its own middlewares decide.
+  // The sources of a router are procedures: the router's own middlewares authorise them.
   const isPublic = 'path' in mount && !options.authorize && !options.sources;
   const answer = (request: IncomingRequest): Promise<Answer | undefined> => {
-    // At the first request: a build creates feeds as well, and serves none.
+    // Warns at the first request: a build also creates feeds, but serves no request.
     if (isPublic) warnIfPublic(channel, mount.path);
     return core.answer(request);
   };
@@ -155,7 +155,7 @@ function warnIfOpen(channel: AnyChannel): void {
   );
 }
 
-/** Paths that were warned of, by channel: a dev server's reload makes a new feed and no new warning. */
+/** Paths already warned about, by channel. A dev server's reload creates a new feed and must not repeat the warning. */
 const warnedPaths = new WeakMap<AnyChannel, Set<string>>();
 
 function warnIfPublic(channel: AnyChannel, path: string): void {
@@ -179,7 +179,7 @@ function readSources(
   const sources = new Map<string, UntypedSource>();
   for (const [topic, { kind }] of channel.topics) {
     if (kind !== 'stream') continue;
-    // A topic may have the name of something that every object has.
+    // A topic may have the name of a property that every object inherits.
     const given = streams !== undefined && Object.hasOwn(streams, topic) ? streams[topic] : undefined;
     const source = typeof given === 'object' ? given.source : given;
     if (typeof source !== 'function') {
@@ -205,7 +205,7 @@ function checkLog(log: unknown): void {
   );
 }
 
-/** A hidden option of ours, with a name that users expect. @throws LinefeedError `invalid_option` */
+/** `sources` is an internal option with a name that users may try. @throws LinefeedError `invalid_option` */
 function checkSources(sources: unknown): void {
   if (sources === undefined || typeof (sources as Partial<Map<string, unknown>>).get === 'function') return;
   throw invalidOption('A feed has no option "sources"; the sources of its streams go into streams.');
@@ -223,7 +223,7 @@ function toInfo(connection: Identified): ConnectionInfo {
     id,
     context,
     principal,
-    // A getter: most hooks never look, and a connection may have hundreds.
+    // A getter: most hooks never read it, and a connection may have hundreds of events.
     get events() {
       return [...(connection.events?.() ?? [])];
     },
@@ -231,9 +231,9 @@ function toInfo(connection: Identified): ConnectionInfo {
 }
 
 /**
- * User hooks: a hook that throws must not break what it watches. They are called in a microtask: a hook that disconnects,
- * publishes or closes the feed would otherwise do so in the middle of a change of state that goes on afterwards. The
- * async context is that of the request that opened the connection, not of whoever publishes or disconnects.
+ * Wraps the user's hooks: an exception in a hook must not break the connection. Hooks are called in a microtask. Called
+ * directly, a hook that disconnects, publishes or closes the feed would re-enter a state change in progress. The async
+ * context is that of the request that opened the connection, not of the caller that publishes or disconnects.
  */
 function toHandlers(hooks: FeedHooks<unknown>): FeedHandlers {
   const onError = createReporter(hooks.onError);
@@ -255,7 +255,7 @@ function toHandlers(hooks: FeedHooks<unknown>): FeedHandlers {
     onSubscribe: (connection, address) =>
       hooks.onSubscribe &&
       later(connection, () => {
-        // Another hook may have ended it.
+        // An earlier hook may have ended the connection.
         if (!connection.closed) hooks.onSubscribe?.(toInfo(connection), address);
       }),
     onGap: (connection, gap) =>

@@ -1,4 +1,4 @@
-/** A stream's source in a file of its own, which is an endpoint of its own as well. */
+/** Defines the source of a stream in a file of its own. The result is also an endpoint of its own. */
 import type { AnyChannel, StreamName, TopicDefinition } from '@linefeed/shared';
 import { invalidOption, LinefeedError } from '@linefeed/shared/wire';
 import { openFeed } from './create-feed.ts';
@@ -12,7 +12,7 @@ import type { UntypedSource } from './stream-run.ts';
 /**
  * Defines the source of a stream topic.
  *
- * @throws LinefeedError `unknown_topic` where the channel has no such stream; `invalid_option`.
+ * @throws LinefeedError `unknown_topic` if the channel has no such stream; `invalid_option`.
  */
 export function defineStream<C extends AnyChannel, K extends StreamName<C>, Context = unknown>(
   channel: C,
@@ -29,12 +29,12 @@ export function defineStream<C extends AnyChannel, K extends StreamName<C>, Cont
     throw invalidOption(`The source of the stream "${topic}" must be a function, not ${typeof source}.`);
   }
   checkFeedOptions(options);
-  // Now: the endpoint is opened by its first request, and a mistake must not wait for it.
+  // Checked now: the endpoint is opened by its first request, and a mistake must not stay hidden until then.
   checkCorsOptions(options.cors);
   createHostCheck(options.hosts);
   resolveLimits(options);
   const topics = new Map([[topic as string, definition]]);
-  // Opened by the first request: in a feed it is never an endpoint.
+  // Opened by the first request. A definition that is only used in a feed never opens an endpoint.
   let endpoint: Feed<AnyChannel> | undefined;
   const open = (): Feed<AnyChannel> =>
     (endpoint ??= openFeed(

@@ -1,34 +1,37 @@
-/** What the logged addresses of a connection are delivered to: what is written, what is counted, who is told. */
+/** The interface that logged delivery writes to: frames, counters and callbacks. */
 import { FRAME, type Gap } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import type { Hub } from './hub.ts';
 import type { FoundGap } from './track.ts';
 
-/** What a delivery writes to, and whom it tells. */
+/** The connection as logged delivery sees it. */
 export interface DeliveryPort {
   readonly closed: boolean;
-  /** Ends it where its authority or its time is over. Returns whether it is closed. `now` is the clock's. */
+  /**
+   * Ends the connection if its context has expired or its maximum duration is over. Returns whether it is closed.
+   * `now`: time of the feed's clock.
+   */
   endIfOver(now: number): boolean;
-  /** Bytes that wait for the reader, and whether it takes more. */
+  /** Bytes written that the reader has not taken. `writable`: whether the outlet has room for more. */
   readonly bufferedBytes: number;
   readonly writable: boolean;
-  /** Resolves when it does, or is gone. */
+  /** Resolves when the outlet has room or is closed. */
   drained(): Promise<void>;
   write(bytes: Uint8Array, now?: number): void;
-  /** Writes a control frame, behind what is pending. */
+  /** Writes a control frame after all pending frames. */
   control(event: string, payload: object, id?: string): void;
   onGap(gap: Gap): void;
-  /** The log cannot be read. */
+  /** Called when the log cannot be read. */
   onFailure(error: unknown): void;
 }
 
 export interface DeliveryCounters {
   framesOut: number;
-  /** Times a reader fell behind its bound. */
+  /** Times a reader exceeded its buffer bound and returned to replay. */
   fallbacks: number;
   gaps: number;
   replayed: number;
-  /** Replays that reached the tail, of one event or more. */
+  /** Replays of at least one event that reached the tail. */
   replays: number;
   largestReplay: number;
 }
@@ -40,14 +43,14 @@ export interface DeliveryOptions {
   readonly limits: { readonly maxBufferedBytes: number };
 }
 
-/** Says what is lost, with the cursors of the log as it is numbered now. */
+/** Writes gap frames. Positions become cursors of the log's current numbering. */
 export function announceGaps(
   gaps: readonly FoundGap[],
   port: DeliveryPort,
   { hub, counters }: DeliveryOptions,
 ): void {
   for (const { address, from, to, reason } of gaps) {
-    // The frame before may have ended it.
+    // Writing the previous frame may have ended the connection.
     if (port.closed) return;
     const start = 'cursor' in from ? from.cursor : hub.cursorAt(from.position);
     const gap: Gap = { address, from: start, to: hub.cursorAt(to), reason };

@@ -1,4 +1,7 @@
-/** The logged addresses of one connection: replayed by pulled pages, then live, and back when the reader falls behind. */
+/**
+ * Delivers the logged addresses of one connection: replays pages of the log, then delivers live events. A slow reader
+ * returns to replay.
+ */
 import {
   BEGINNING,
   comparePositions,
@@ -16,20 +19,20 @@ import { mergeStarts, positionOf, type LoggedStart } from './start.ts';
 import { earlierOf, laterOf, Track, type FoundGap, type PendingGap } from './track.ts';
 import { Tracks } from './tracks.ts';
 
-/** Where delivery stands. */
+/** The state of delivery. */
 type Place =
   | {
       /** Pages are read from the main track's position on. */
       readonly state: 'replaying';
       /**
-       * From a reset of the log until its gaps are announced: the cursor that the client had. A cursor of the new
-       * numbering would outlive the gaps: a client that resumes from it would never be told of them.
+       * Set from a reset of the log until its gaps are announced: the cursor that the client had. A cursor of the new
+       * numbering must not reach the client before the gaps: a resume from it would skip them.
        */
       readonly heldCursor: string | undefined;
     }
   | {
       readonly state: 'live';
-      /** Live events up to here were already replayed: the log was ahead of this process's tail. */
+      /** Live events up to this position were already replayed, because the log was ahead of this process's tail. */
       readonly skipThrough: Position | undefined;
     }
   | { readonly state: 'closed' };
@@ -43,16 +46,16 @@ export class LoggedDelivery implements Member {
   readonly #port: DeliveryPort;
   readonly #tracks: Tracks;
   #place: Place = REPLAYING;
-  /** Live events of this tick; what comes before them was written. */
+  /** Live events of this tick that are not written yet. All earlier events are written. */
   #pending: Batch | undefined;
   #pendingFrom: Position = BEGINNING;
-  /** The last position that an id has told the client. */
+  /** The position of the last id that was sent to the client. */
   #lastId: Position | undefined;
   #pulling = false;
   #latest: Set<string> | undefined;
-  /** What waits until the gaps of the opening are announced. */
+  /** Callbacks that wait until the opening's gaps are announced. */
   #afterGaps: Array<() => void> = [];
-  /** Events since the last time it left the live ones. */
+  /** Events replayed since delivery last left the live state. */
   #replayed = 0;
 
   constructor(options: DeliveryOptions, port: DeliveryPort) {
@@ -70,7 +73,7 @@ export class LoggedDelivery implements Member {
     return this.#tracks.size;
   }
 
-  /** Whether anything shares the connection's cursor. */
+  /** Whether any address shares the connection's cursor. */
   get hasCursor(): boolean {
     return this.#main.addresses.size > 0;
   }
@@ -79,18 +82,18 @@ export class LoggedDelivery implements Member {
     return this.#tracks.addresses();
   }
 
-  /** The connection's cursor now: everything up to it was written or is about to be, in front of what comes next. */
+  /** The connection's current cursor. All events up to it are written, or are pending and precede the next frame. */
   get position(): Position {
     return this.#positionAt(this.#options.hub.position);
   }
 
-  /** The same where the tail has told everything up to `told`. */
+  /** The connection's position if the tail has delivered everything up to `told`. */
   #positionAt(told: Position): Position {
     if (this.#place.state !== 'live') return this.#main.position;
     return laterOf(told, this.#place.skipThrough ?? BEGINNING);
   }
 
-  /** The connection's cursor as ids tell it. */
+  /** The connection's cursor for use in ids. */
   get cursor(): string {
     const place = this.#place;
     const held = place.state === 'replaying' ? place.heldCursor : undefined;
@@ -104,45 +107,46 @@ export class LoggedDelivery implements Member {
   // Opening and changing ------------------------------------------------------------------------------------------------
 
   /**
-   * Decides where the connection's cursor starts. `resumed`: the position of a cursor that can be used. Who gives an entry
-   * a key keeps its place. Anybody else has the ids alone: they must not pass what an earlier start is still owed.
+   * Decides where the connection's cursor starts. `resumed`: the position of a cursor that can be used. A client that
+   * gives an entry a key stores that entry's position itself. Other clients have only the ids, so the cursor must not
+   * pass the earliest of their starts.
    *
-   * @returns the id of hello, if one can be given.
+   * @returns the id of hello, or `undefined` if none can be given.
    */
   begin(resumed: Position | undefined, asked: readonly LoggedStart[]): string | undefined {
     const { hub } = this.#options;
     const sharing = resumed === undefined ? asked : asked.filter(({ key }) => key === undefined);
     const positions = sharing.map((start) => positionOf(start, hub.position));
     this.#tracks.replace(new Track(positions.reduce(earlierOf, resumed ?? positions[0] ?? hub.position)));
-    // Bookmarks tell of what moved since.
+    // Bookmarks are sent only for positions after this one.
     this.#lastId = this.#main.position;
-    // An id would outlive the gap that is still to be announced.
+    // No id while a gap is unannounced: a client that resumes from it would miss the gap.
     const usable = asked.length > 0 && !asked.some(({ gap }) => gap !== undefined);
     return usable ? hub.cursorAt(this.#main.position) : undefined;
   }
 
-  /** Accepts what is asked, and starts each event name once. */
+  /** Writes a `subscribed` frame for each entry, and starts each event name once. */
   accept(asked: readonly LoggedStart[]): void {
     const merged = [...mergeStarts(asked, this.#options.hub.position)];
     for (const start of asked) {
-      // Its gap leads to where the event name starts, not to now.
+      // The gap ends where the event name starts, so `subscribed` gives that position.
       const first = start.gap && merged.find(({ event }) => event === start.event);
       this.#answer(start, undefined, this.#startOf(first ?? start));
     }
     for (const start of merged) this.#follow(start);
   }
 
-  /** Goes live, or begins to pull. */
+  /** Goes live, or begins to pull pages. */
   start(): void {
-    // What was written before may have ended the connection.
+    // A previous write may have ended the connection.
     if (this.#place.state === 'closed') return;
     this.#options.hub.add(this);
     this.#advance();
   }
 
   /**
-   * Adds a logged address, as control request `n` asked. Two addresses as asked may be one event name. It is delivered
-   * once: all of it again from an earlier start, which the answer then tells the truth about.
+   * Adds a logged address, as control request `n` asked. Two requested addresses may have one event name. Its events
+   * are delivered once. An earlier start replays all of them from there, and `subscribed` then states that start.
    */
   add(start: LoggedStart, n: number): void {
     if (this.#place.state === 'closed') return;
@@ -158,7 +162,7 @@ export class LoggedDelivery implements Member {
       this.#answer(start, n);
       return this.#follow({ ...start, gap: pending ?? gap });
     }
-    // A gap leads to where delivery stands, which is behind now on a connection that replays.
+    // The gap ends at the current delivery position. On a replaying connection this is earlier than the tail.
     this.#answer(start, n, gap && position);
     if (gap !== undefined) {
       this.#announce([{ address: event, from: { cursor: gap.from }, to: position, reason: gap.reason }]);
@@ -184,7 +188,7 @@ export class LoggedDelivery implements Member {
   }
 
   #follow(logged: LoggedStart): void {
-    // What was written before may have ended the connection.
+    // A previous write may have ended the connection.
     if (this.#place.state === 'closed') return;
     const { event, gap, isLatest } = logged;
     if (isLatest) (this.#latest ??= new Set()).add(event);
@@ -196,16 +200,16 @@ export class LoggedDelivery implements Member {
     }
     this.#main.add(event, start, gap);
     if (!this.#isLive) return;
-    // A start ahead of what this process has seen of the log.
+    // The start is ahead of this process's tail: read from the log.
     if (comparePositions(start, this.position) > 0) return this.#fallBack();
     this.#options.hub.join(event, this);
     if (gap !== undefined) this.#announce(this.#main.takeGaps());
   }
 
   /**
-   * Nothing of the address is written after this returns, but what is on its way.
+   * Writes the pending events and stops delivery of the address. No frame of it is written after the return.
    *
-   * @returns its gap that was still to be announced.
+   * @returns its gap, if it was not announced yet.
    */
   remove(event: string): PendingGap | undefined {
     this.flush();
@@ -216,7 +220,7 @@ export class LoggedDelivery implements Member {
     return gap;
   }
 
-  /** Ends it with its connection. */
+  /** Stops delivery when the connection closes. */
   close(): void {
     const { hub } = this.#options;
     this.#place = CLOSED;
@@ -248,7 +252,7 @@ export class LoggedDelivery implements Member {
     this.#pending = undefined;
     const waiting = this.#port.bufferedBytes;
     const { maxBufferedBytes } = this.#options.limits;
-    // One frame may be larger than the bound; it must still get through once nothing else waits.
+    // A single frame may be larger than the bound. It must still be sent when no other bytes wait.
     if (waiting + pending.byteLength > maxBufferedBytes && (waiting > 0 || pending.length > 1)) {
       this.#options.counters.fallbacks += 1;
       this.#fallBack(this.#pendingFrom);
@@ -260,7 +264,7 @@ export class LoggedDelivery implements Member {
   }
 
   reset(reason: 'rollback' | 'epoch', left: Cursor): void {
-    // What it has got is written: the log may no longer hold it.
+    // Write the pending events now: the log may no longer hold them.
     this.flush();
     if (this.#place.state === 'closed') return;
     const { hub } = this.#options;
@@ -273,7 +277,7 @@ export class LoggedDelivery implements Member {
       this.#latest?.has(address) === true ? BEGINNING : position;
     const addresses = [...this.#tracks.addresses()];
     const rewinding = [...this.#tracks.rewinding()];
-    // Without an address there is nothing to read before now.
+    // Without an address there is no older event to read.
     const next = new Track(
       addresses.length === 0 ? hub.position : addresses.map(floorOf).reduce(earlierOf, position),
     );
@@ -292,12 +296,12 @@ export class LoggedDelivery implements Member {
   }
 
   fallBehind(): void {
-    // What it has got is written: read again, it may be gone.
+    // Write the pending events now: a later read may find them evicted.
     this.flush();
     if (this.#isLive) this.#fallBack();
   }
 
-  /** Leaves the live events; what was queued is dropped and read again from the log. */
+  /** Leaves the live state. Pending events are dropped and read again from the log. */
   #fallBack(position: Position = this.#pending === undefined ? this.position : this.#pendingFrom): void {
     if (this.#isLive) {
       this.#leaveHub();
@@ -315,7 +319,7 @@ export class LoggedDelivery implements Member {
 
   // Replay ------------------------------------------------------------------------------------------------------------
 
-  /** Goes live where the main track has reached the tail, else pulls pages. */
+  /** Goes live if the main track has reached the tail; otherwise pulls pages. */
   #advance(): void {
     const place = this.#place;
     if (place.state === 'closed') return;
@@ -340,23 +344,23 @@ export class LoggedDelivery implements Member {
     this.#announceMain(gaps);
   }
 
-  /** Calls, in a microtask, once no gap of what was asked for is waiting to be announced. */
+  /** Calls `call` in a microtask, once all gaps of the requested addresses are announced. */
   afterGaps(call: () => void): void {
     this.#afterGaps.push(call);
     this.#callAfterGaps();
   }
 
-  /** In microtasks: they run code of the application, which may end the connection. */
+  /** Uses microtasks because the calls run user code, which may end the connection. */
   #callAfterGaps(): void {
     if (this.#afterGaps.length === 0 || this.#tracks.awaitsGaps) return;
     for (const call of this.#afterGaps.splice(0)) queueMicrotask(call);
   }
 
-  /** Announces gaps of the main track; from then on ids say where delivery goes on. */
+  /** Announces gaps of the main track. After them, ids carry the current cursor again. */
   #announceMain(gaps: readonly FoundGap[]): void {
     this.#announce(gaps);
     if (this.#place.state === 'replaying') this.#place = REPLAYING;
-    // A client that comes back from here is not told again.
+    // The bookmark is past the gaps, so a client that resumes from it does not get them again.
     if (gaps.length > 0) this.#bookmark();
   }
 
@@ -372,7 +376,7 @@ export class LoggedDelivery implements Member {
     if (this.#pulling) return;
     this.#pulling = true;
     try {
-      // A caller that is still opening writes its frames first.
+      // A caller that is still opening the connection must write its frames first.
       await Promise.resolve();
       while (!this.#port.closed) {
         const track = this.#tracks.next(this.#isLive);
@@ -393,18 +397,20 @@ export class LoggedDelivery implements Member {
     if (track.addresses.size > 0) {
       const { additions } = track;
       const page = await hub.pages.read(before, track.ask());
-      // While the page was read: closed, reset, unsubscribed, or one more was subscribed, of which it has nothing.
+      // During the read the connection may have closed, or the log may have been reset. An address may have been
+      // removed or added: the page has no events of an added address.
       if (this.#port.closed || !this.#tracks.includes(track) || track.additions !== additions) return;
-      // The heartbeat may come late, after a suspend for example.
+      // The heartbeat may be late, for example after a suspend.
       if (this.#port.endIfOver(this.#options.clock.now())) return;
-      // The log has another numbering already; the tail is about to tell.
+      // The log has a new numbering already. The tail will report the reset; wait for it.
       if (page.epoch !== hub.epoch) return await hub.changed();
       this.flush();
       const isMain = track === this.#main;
       const gaps = track.takeGaps(page);
       if (isMain) this.#announceMain(gaps);
       else this.#announce(gaps);
-      // A rewind must not overtake what it is to be merged into: its ids would say that the rest was written too.
+      // A rewind must not pass the main track: the id of its events would cover main-track events that are not written
+      // yet.
       const end = isMain ? page.through : earlierOf(page.through, this.position);
       const events = track.owedOf(page, end);
       track.position = laterOf(track.position, end);
@@ -417,7 +423,8 @@ export class LoggedDelivery implements Member {
     }
     if (track === this.#main) this.#advance();
     else this.#merge(track);
-    // Pages are older than what the tail has told, as those of a replica: they come further when it does.
+    // No progress: the page is older than the tail, as on a lagging replica. Wait for the tail instead of polling in a
+    // loop.
     if (track.position === before && this.#isReading(track)) await hub.changed();
   }
 
@@ -433,7 +440,7 @@ export class LoggedDelivery implements Member {
     this.#port.write(hub.pages.encode(events));
   }
 
-  /** A rewind that reached the main track becomes part of it. */
+  /** Merges a rewind into the main track if it has caught up. */
   #merge(track: Track): void {
     if (this.#place.state === 'closed') return;
     if (comparePositions(track.position, this.position) < 0) this.#tracks.putBack(track);
@@ -452,7 +459,7 @@ export class LoggedDelivery implements Member {
     announceGaps(gaps, this.#port, this.#options);
   }
 
-  /** Tells the client where it stands, if that moved though nothing matched. */
+  /** Sends a bookmark if the position has moved without a matching event. Returns whether it did. */
   bookmarkIfMoved(): boolean {
     const moved = this.hasCursor && this.#isLive && this.#lastId !== this.#options.hub.position;
     if (moved) this.#bookmark();

@@ -1,4 +1,7 @@
-/** The door of a feed: from a request to who asks for what, and the answers to those who stay outside. */
+/**
+ * The request pipeline before a connection exists: from a request to an identity and a subscribe request, and all
+ * refusals.
+ */
 import { encodeFrame, FRAME, LinefeedError, refusal, type Reconnect } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import {
@@ -31,7 +34,7 @@ const METHODS = ['GET', 'HEAD', 'POST', 'OPTIONS'];
 
 const encoder = new TextEncoder();
 
-/** What a POST is told. */
+/** The messages that a POST gets with each code. */
 const SENT_AWAY = {
   too_many_connections: 'The server takes no more connections now.',
   draining: 'The server is about to stop.',
@@ -40,26 +43,31 @@ const SENT_AWAY = {
   busy: 'This connection has too much to answer already; send the same request later, or open a new connection.',
 };
 
-/** Why somebody is sent away, and after how long to come back: give or take as much. */
+/** Tells a client to retry later. The delay is `baseMs` plus a random part of up to `baseMs`. */
 export interface WayBack {
   readonly reason: Reconnect['reason'];
-  /** What a POST is told. */
+  /** The error code that a POST gets. */
   readonly code: keyof typeof SENT_AWAY;
   readonly baseMs: number;
 }
 
 export const BUSY: WayBack = { reason: 'busy', code: 'too_many_connections', baseMs: 5_000 };
-/** After a break everybody comes back at once: so many are let in before live events get their turn. */
+/**
+ * Throttle: after an outage all clients reconnect at once. This many requests start per event-loop turn; live events
+ * run between.
+ */
 const REQUESTS_PER_TURN = 64;
-/** How long a sender that goes on has after its answer. Cut at once, it might not get the answer. */
+/**
+ * How long a sender may go on with its body after the answer. If it were cut at once, it might not receive the answer.
+ */
 const LINGER_MS = 2_000;
 const UNDECIDED: WayBack = { ...BUSY, code: 'timeout' };
 const BEHIND: WayBack = { ...BUSY, code: 'busy' };
-/** An answer is opened at once, if ever: its adapter failed, or never meant to. */
+/** For a body that was not opened within `authorizeTimeoutMs`. An adapter opens a body at once or never. */
 const FORGOTTEN = BUSY;
 
 export interface DoorOptions {
-  /** Where the feed is mounted; or the topic of an endpoint that is one stream, wherever it is mounted. */
+  /** The path of the feed, or the topic of an endpoint that serves one stream at any path. */
   readonly mount: { readonly path: string } | { readonly topic: string };
   readonly identify: Identify | undefined;
   readonly cors: CorsOptions | undefined;
@@ -69,7 +77,7 @@ export interface DoorOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** A request that got in. */
+/** A request that was accepted and identified. */
 export interface Guest {
   readonly method: string;
   readonly visitor: Visitor;
@@ -83,9 +91,9 @@ export class Door {
   readonly #checkHost: HostCheck;
   readonly #checkOrigin: OriginCheck;
   #isBodyReported = false;
-  /** Those who are known and have no connection yet. */
+  /** Identified requests that have no connection yet. */
   readonly #visitors = new Set<Visitor>();
-  /** Of those, who is not to get one any more. */
+  /** Visitors that were disconnected before their connection was opened. */
   readonly #turnedAway = new WeakMap<Visitor, WayBack>();
 
   constructor(options: DoorOptions) {
@@ -96,7 +104,7 @@ export class Door {
     this.#turns = new Turns(options.clock, REQUESTS_PER_TURN);
   }
 
-  /** `serve` answers those that get in. `undefined`: not under this feed's path. */
+  /** Answers a request; `serve` answers the accepted ones. `undefined`: the path is not under this feed's path. */
   async answer(
     request: IncomingRequest,
     serve: (guest: Guest) => Promise<Answer>,
@@ -113,13 +121,13 @@ export class Door {
     } catch (error) {
       return toProblem(toReportedRefusal(error, this.#options.onError), headers);
     } finally {
-      // What was not read would hold its socket: its sender writes on, and never comes to the answer.
+      // Discard the unread body: its sender would keep writing, hold the socket, and never read the answer.
       const { clock, limits } = this.#options;
       request.discard(limits.maxRequestBytes, (call) => clock.after(LINGER_MS, call));
     }
   }
 
-  /** What stands behind the path. */
+  /** The part of the path after the feed's path. */
   #restOf(pathname: string): string | undefined {
     const { mount } = this.#options;
     if ('topic' in mount || pathname === mount.path) return '';
@@ -146,7 +154,7 @@ export class Door {
       readSession: this.readSession,
       onError: this.#options.onError,
     });
-    // A timer and its promises only where there is something to wait for.
+    // A synchronous result needs no timer and no promises.
     const visitor = identified instanceof Promise ? await this.#inTime(identified) : identified;
     if (visitor === undefined) return this.sendAway(method, UNDECIDED, cors);
     if (visitor.error !== undefined) return toProblem(visitor.error, visitor.headers);
@@ -157,7 +165,7 @@ export class Door {
       answer = await serve({ method, visitor, asked });
       return typeof answer.body === 'function' ? this.#untilOpened(answer, answer.body, visitor) : answer;
     } catch (error) {
-      // Neither is a failure of the server's that anybody should be told of.
+      // Timeout and busy are no failures of the server, so `onError` is not called.
       if (isCode(error, 'timeout')) return this.sendAway(method, UNDECIDED, visitor.headers);
       if (isCode(error, 'busy')) return this.sendAway(method, BEHIND, visitor.headers);
       return toProblem(toReportedRefusal(error, this.#options.onError), visitor.headers);
@@ -166,7 +174,7 @@ export class Door {
     }
   }
 
-  /** `undefined`: it takes too long. */
+  /** `undefined`: deciding took longer than `authorizeTimeoutMs`. */
   #inTime<T>(deciding: Promise<T>): Promise<T | undefined> {
     return this.withinTime(deciding).catch((error: unknown) => {
       if (isCode(error, 'timeout')) return undefined;
@@ -174,7 +182,7 @@ export class Door {
     });
   }
 
-  /** The answer of somebody who is a visitor until it is opened, or for as long as deciding on anything may take. */
+  /** Keeps the visitor in `#visitors` until the body is opened, or for at most `authorizeTimeoutMs`. */
   #untilOpened(answer: Answer, open: (outlet: Outlet) => void, visitor: Visitor): Answer {
     const { clock, limits } = this.#options;
     const timer = clock.after(limits.authorizeTimeoutMs, () => {
@@ -189,7 +197,10 @@ export class Door {
     return { ...answer, body };
   }
 
-  /** Has those visitors that the predicate names sent away instead of opening anything. Returns how many. */
+  /**
+   * Marks the visitors that match the predicate: they are told to reconnect instead of getting a connection. Returns
+   * how many.
+   */
   turnAway(predicate: (visitor: Visitor) => boolean): number {
     const named = [...this.#visitors].filter(predicate);
     const wayBack = {
@@ -204,7 +215,7 @@ export class Door {
     return named.length;
   }
 
-  /** Set where a visitor was turned away. */
+  /** Set if the visitor was turned away. */
   wayBackOf(visitor: Visitor): WayBack | undefined {
     return this.#turnedAway.get(visitor);
   }
@@ -223,7 +234,7 @@ export class Door {
     return 'topic' in mount ? readEndpointGet(request, mount.topic, bounds) : readGet(request, rest, bounds);
   }
 
-  /** Every POST fails in the same way, so the first one is reported. */
+  /** Reports only the first such POST: all later ones fail in the same way. */
   #bodyIsGone({ remedy }: BodyIsGone): LinefeedError {
     const error = refusal(
       'bad_request',
@@ -234,7 +245,7 @@ export class Door {
     return error;
   }
 
-  /** For each thing that is waited for. @throws LinefeedError `timeout` where it takes longer than `authorizeTimeoutMs`. */
+  /** Limits one wait to `authorizeTimeoutMs`. @throws LinefeedError `timeout` if it takes longer. */
   withinTime<T>(deciding: Promise<T>): Promise<T> {
     const { clock, limits } = this.#options;
     const { authorizeTimeoutMs } = limits;
@@ -255,7 +266,9 @@ export class Door {
     });
   }
 
-  /** To a GET as an event stream: a 503 would end a plain EventSource for ever (WHATWG HTML §9.2.3). */
+  /**
+   * A GET gets an event stream with `reconnect`: a 503 would end a plain EventSource permanently (WHATWG HTML §9.2.3).
+   */
   sendAway(method: string, wayBack: WayBack, headers: HeaderList): Answer {
     if (method === 'POST') {
       const error = refusal(wayBack.code, SENT_AWAY[wayBack.code]);
@@ -266,7 +279,7 @@ export class Door {
     return { status: 200, headers: eventStreamHeaders(headers), body: method === 'HEAD' ? undefined : body };
   }
 
-  /** The same, on a response of which the head has been sent. */
+  /** Writes `reconnect` on a response whose head was already sent. */
   sayComeBack(outlet: Outlet, { reason, baseMs }: WayBack): void {
     if (outlet.closed) return;
     const afterMs = this.#spread(baseMs);
@@ -278,7 +291,7 @@ export class Door {
     outlet.end(encoder.encode(frame));
   }
 
-  /** No two that are sent away together come back together. */
+  /** Adds jitter: clients sent away together do not reconnect together. */
   #spread(baseMs: number): number {
     return Math.round(baseMs * (1 + this.#options.clock.random()));
   }

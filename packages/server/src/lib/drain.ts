@@ -1,4 +1,4 @@
-/** Asks open connections to come back, one after the other over a grace. */
+/** Tells open connections to reconnect, one after the other over a grace period. */
 import type { Clock, Timer } from './clock.ts';
 
 export interface Draining {
@@ -21,7 +21,7 @@ export class Drain {
     return Math.max(0, this.#endAt - this.#clock.now());
   }
 
-  /** Resolves when `emptied` is called, which is at the latest behind the last one's turn. */
+  /** Resolves when `emptied` is called, at the latest after the last connection was told to reconnect. */
   async run(connections: readonly Draining[]): Promise<void> {
     if (connections.length === 0) return;
     const emptied = new Promise<void>((resolve) => (this.#emptied = resolve));
@@ -30,7 +30,7 @@ export class Drain {
     await emptied;
   }
 
-  /** Evenly over the grace: no two come back to the next server together. */
+  /** Spreads the connections evenly over the grace period, so that no two reconnect to the next server together. */
   #takeTurns(connections: readonly Draining[]): void {
     const startedAt = this.#clock.now();
     const stepMs = this.leftMs / connections.length;
@@ -39,13 +39,13 @@ export class Drain {
       const next = index + 1;
       if (this.#isOver || next === connections.length) return;
       const waitMs = Math.max(0, startedAt + next * stepMs - this.#clock.now());
-      // Whoever awaits the end must see it, though nothing else may keep the process alive.
+      // A caller awaits the end. Without this the process could exit first.
       this.#timer = this.#clock.after(waitMs, () => turn(next), { keepsAlive: true });
     };
     turn(0);
   }
 
-  /** To be called when the last connection has gone. */
+  /** Must be called when the last connection has closed. */
   emptied(): void {
     this.#isOver = true;
     this.#timer?.clear();

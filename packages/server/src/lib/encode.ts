@@ -1,29 +1,29 @@
-/** What a source yields, as the text of one frame. */
+/** Encodes the values that a source yields, one frame each. */
 import { encodeFrame, findJsonFault, LinefeedError } from '@linefeed/shared/wire';
 import { isBytes } from './content.ts';
 import { isMessage, toId, type MessageFields } from './message.ts';
 
 export interface EncodingOptions {
-  /** Event type of every yield that does not give one. */
+  /** Event type of each value that has none of its own. */
   readonly event?: string | undefined;
-  /** Id of every yield that does not give one. */
+  /** Id of each value that has none of its own. */
   readonly id?: string | number | undefined;
   /**
-   * Turns what JSON does not carry (a Date, a bigint, a Map, an instance of a class) into what it does. Called for each
-   * such value, however deep; `undefined` says that this encoder does not know it. Without one, such a value is an error.
+   * Converts a value that JSON cannot represent: a Date, a bigint, a Map, a class instance. Called for each such value
+   * at any depth. `undefined` means that this encoder does not handle it. Without an encoder, such a value is an error.
    */
   readonly encode?: ((value: unknown) => unknown) | undefined;
-  /** How bytes are written, by the labels of the Encoding Standard. The wire is always UTF-8. Default `utf-8`. */
+  /** How to decode bytes: a label of the Encoding Standard. The wire is always UTF-8. Default `utf-8`. */
   readonly encoding?: string | undefined;
 }
 
-/** What an encoder gives may have to be encoded again, but not for ever. */
+/** The result of an encoder may need encoding again. This bounds the recursion. */
 const MAX_ENCODE_DEPTH = 16;
 
-/** One frame for one yield. Throws LinefeedError `invalid_content` or `invalid_frame`. */
+/** Encodes one value as one frame. Throws LinefeedError `invalid_content` or `invalid_frame`. */
 export type YieldEncoder = (value: unknown) => string;
 
-/** @throws LinefeedError `invalid_frame` or `invalid_option` for defaults that no frame can bear. */
+/** @throws LinefeedError `invalid_frame` or `invalid_option` for defaults that no frame can have. */
 export function createYieldEncoder({ event, id, encode, encoding = 'utf-8' }: EncodingOptions): YieldEncoder {
   const decoder = createDecoder(encoding);
   const defaults = { event, id: toId(id) };
@@ -53,7 +53,7 @@ export function createYieldEncoder({ event, id, encode, encoding = 'utf-8' }: En
 
 function createDecoder(encoding: string): TextDecoder {
   try {
-    // A byte order mark is text like the rest: "as it is".
+    // A byte order mark is kept as text.
     return new TextDecoder(encoding, { ignoreBOM: true });
   } catch (error) {
     throw new LinefeedError(
@@ -64,7 +64,7 @@ function createDecoder(encoding: string): TextDecoder {
   }
 }
 
-// Anything else that has the methods of a string could bring line breaks in behind the check.
+// Only strings: another value with string methods could return line breaks after the check.
 export function toComment(comment: string | undefined): string | undefined {
   if (comment === undefined || typeof comment === 'string') return comment;
   throw new LinefeedError(

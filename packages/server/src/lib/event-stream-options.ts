@@ -1,4 +1,4 @@
-/** The options of an event stream: what they mean, their defaults, and their check. */
+/** The options of an event stream: meaning, defaults and checks. */
 import { checkOptions, encodeFrame, FRAME, LinefeedError } from '@linefeed/shared/wire';
 import { systemClock, type Clock } from './clock.ts';
 import { createYieldEncoder, toComment, type EncodingOptions, type YieldEncoder } from './encode.ts';
@@ -8,31 +8,37 @@ import { createReporter } from './report.ts';
 /** How an event stream ended. */
 export interface StreamEnd {
   /**
-   * `finished`: the source was through (or the request was a HEAD) · `client`: the client left · `failed`: the source
-   * threw, or the stream could not be sent · `stalled`: the client took nothing for `stallTimeoutMs` · `refused`: the request did not accept an event stream.
+   * `finished`: the source ended, or the request was a HEAD · `client`: the client left · `failed`: the source threw,
+   * or the stream could not be sent · `stalled`: the client took no bytes for `stallTimeoutMs` · `refused`: the request
+   * did not accept an event stream.
    */
   readonly reason: 'finished' | 'client' | 'failed' | 'stalled' | 'refused';
-  /** Why it `failed`. */
+  /** The error, if the reason is `failed`. */
   readonly error?: unknown;
 }
 
-/** Called once when an event stream is over, whatever ended it. A promise is awaited before the next one is called. */
+/** Called once when an event stream is over, whatever ended it. A promise is awaited before the next hook is called. */
 export type StreamEndHook = (end: StreamEnd) => unknown;
 
 export interface EventStreamOptions extends EncodingOptions, HeadOptions {
-  /** Reconnection time, sent once at the opening. Whole milliseconds. Default: none, which leaves it to the client. */
+  /** Reconnection time, sent once at the start. Whole milliseconds. Default: none; the client then uses its own. */
   readonly retryMs?: number | undefined;
-  /** Text of the comment at the opening. Default: empty. */
+  /** Text of the comment at the start. Default: empty. */
   readonly comment?: string | undefined;
-  /** After so long a silence a ping is sent. Milliseconds; default `false`: none. */
+  /** A ping is sent after a silence of this length. Milliseconds; default `false`: no pings. */
   readonly pingMs?: number | false | undefined;
-  /** What a ping is: the comment `: ping`, or the event `linefeed.ping`, which a browser's page sees. Default `comment`. */
+  /**
+   * The form of a ping: the comment `: ping`, or the event `linefeed.ping`, which the page can see. Default `comment`.
+   */
   readonly ping?: 'comment' | 'event' | undefined;
-  /** A reader that takes nothing for so long while bytes wait is cut. Milliseconds; default 30,000; `false`: never. */
+  /**
+   * The response is cut if the reader takes no bytes for this long while bytes wait. Milliseconds; default 30,000;
+   * `false`: never.
+   */
   readonly stallTimeoutMs?: number | false | undefined;
-  /** Work for afterwards. Its own failures go to `onError`. */
+  /** Called after the end. Its own failures go to `onError`. */
   readonly onClose?: StreamEndHook | readonly StreamEndHook[] | undefined;
-  /** The source or a hook of `onClose` failed. Default: `console.error`. */
+  /** Called when the source or an `onClose` hook failed. Default: `console.error`. */
   readonly onError?: ((error: unknown) => void) | undefined;
   /** @internal */
   readonly clock?: Clock | undefined;
@@ -67,7 +73,7 @@ const PINGS = {
   event: encoder.encode(encodeFrame({ event: FRAME.ping, data: '{}' })),
 } as const;
 
-/** Options, read and checked. */
+/** Options after the checks, with defaults filled in. */
 export interface Settings {
   readonly encodeYield: YieldEncoder;
   readonly opening: Uint8Array;
@@ -106,7 +112,7 @@ export function readSettings(options: EventStreamOptions): Settings {
   };
 }
 
-/** Whom to tell how it ends. Read before anything that may throw, because it always ends. */
+/** Reads the hooks. Must run before anything that may throw, because `settle` is called in every case. */
 export function readHooks({ onClose = [], onError }: EventStreamOptions): EndHooks {
   const report = createReporter(onError);
   const hooks = typeof onClose === 'function' ? [onClose] : [...onClose];

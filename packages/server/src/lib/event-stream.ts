@@ -1,4 +1,4 @@
-/** One event stream for one request: head, opening, frames of a source, pings, and an end that always comes. */
+/** One event stream for one request: head, opening, frames of a source, pings, and a guaranteed end. */
 import { encodeFrame, FRAME, LinefeedError, refusal } from '@linefeed/shared/wire';
 import { captureScope, type AsyncScope } from './async-scope.ts';
 import {
@@ -24,30 +24,31 @@ import type { Outlet } from './outlet.ts';
 import { runSource, type RunEnd } from './source.ts';
 import { Writer, type WriterListener } from './writer.ts';
 
-/** What an event stream looks at in its request. */
+/** The parts of a request that an event stream uses. */
 export interface StreamRequest {
   readonly method: string;
   header(name: string): string | undefined;
-  /** The client left before the request got here. */
+  /** The client left before the request was handled. */
   readonly gone: boolean;
-  /** Its response has begun, and takes no head any more. */
+  /** The head of the response was already sent. */
   readonly headSent?: boolean | undefined;
 }
 
 type Head = Pick<Answer, 'status' | 'headers'>;
 
 const encoder = new TextEncoder();
-/** A failure without its cause. */
+/** Encodes a failure without its cause. */
 function encodeFailure(error: unknown): Uint8Array {
   const failure = { code: 'source_failed', message: 'The source failed.', retryable: asksForRetry(error) };
   return encoder.encode(encodeFrame({ event: FRAME.error, data: JSON.stringify(failure) }));
 }
 
 /**
- * Answers a request with an event stream: 406 where it does not accept one, the head alone for HEAD, 500 where a
- * function given as content throws. The source starts when the body is taken over.
+ * Answers a request with an event stream. Status 406: the request does not accept one. Status 500: a function given as
+ * content throws. HEAD gets the head alone. The source starts when the adapter opens the body.
  *
- * @throws LinefeedError `invalid_content`, `invalid_option`, `invalid_frame` for what could never be sent.
+ * @throws LinefeedError `invalid_content`, `invalid_option`, `invalid_frame` for content or options that could never be
+ * sent.
  */
 export function answerEventStream(
   content: EventStreamContent<unknown>,
@@ -58,7 +59,7 @@ export function answerEventStream(
   const { settle, report } = hooks;
   let given: OpenContent | undefined;
   try {
-    // Everything that may be wrong is looked at before a function is called or a source starts.
+    // All checks run before a function is called or a source starts.
     given = isCallable(content) ? undefined : openContent(content);
     const head = readHead(options);
     const settings = { ...readSettings(options), ...hooks };
@@ -96,7 +97,7 @@ function answerWithoutBody(
   return undefined;
 }
 
-/** Calls the function that is the content. `given`: the content where it is no function. */
+/** Calls the content if it is a function. `given`: the content if it is no function. */
 function openBody(
   content: EventStreamContent<unknown>,
   given: OpenContent | undefined,
@@ -117,7 +118,7 @@ function openBody(
       settings.settle({ reason: 'failed', error });
       return toProblem(refusal('source_failed', 'The server failed.', { cause: error }));
     }
-    // It is looked at a turn later; until then its rejection must not count as unhandled.
+    // It is awaited one turn later. Until then a rejection must not count as unhandled.
     if (opened instanceof Promise) opened.catch(ignore);
   } else opened = given!;
   let stream: EventStream | undefined;
@@ -175,7 +176,7 @@ class EventStream implements Beating, WriterListener {
 
   async #run(): Promise<void> {
     const { clock, report, settle } = this.#settings;
-    // A source that thinks before its first yield would hold the head back.
+    // Flushes the head first: a source that is slow before its first value would delay it.
     await new Promise<void>((resolve) => clock.defer(resolve));
     const opened = this.#opened;
     if (this.#outlet.closed || this.#controller.signal.aborted) discard(opened, report);
@@ -208,7 +209,7 @@ class EventStream implements Beating, WriterListener {
     this.#writer.end();
   }
 
-  /** Ends it because its response cannot be sent. */
+  /** Ends the stream because its response cannot be sent. */
   fail(error: unknown): void {
     this.#end ??= { reason: 'failed', error };
     this.#outlet.destroy();
@@ -229,7 +230,7 @@ class EventStream implements Beating, WriterListener {
   onClose(): void {
     this.#heartbeat.remove(this);
     this.#end ??= { reason: 'client' };
-    // The source ends in the scope of its request. This call may come from the end of another one.
+    // The source ends in the async context of its request. This call may come from another request's end.
     this.#scope.run(() => this.#controller.abort());
     this.#writer.wake();
     this.#resolveClosed();
@@ -247,7 +248,7 @@ function discard(opened: OpenContent | Promise<OpenContent>, onError: (error: un
   else opened.discard(onError);
 }
 
-/** Browsers send an id as UTF-8 (WHATWG HTML §9.2.3), servers hand each of its bytes over as a character. */
+/** Browsers send an id as UTF-8 (WHATWG HTML §9.2.3). Servers decode each of its bytes as one character. */
 export function readLastEventId(header: string | undefined): string | undefined {
   if (header === undefined || header === '') return undefined;
   if (!/[\u0080-\u00ff]/.test(header)) return header;

@@ -1,4 +1,6 @@
-/** A request and its answer in the least common form of all runtimes. Adapters translate; the core never sees theirs. */
+/**
+ * A request and its answer, independent of the runtime. Adapters translate; the core never uses a runtime's own types.
+ */
 import { CODE_HEADER, LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { Timer } from './clock.ts';
 import type { Outlet } from './outlet.ts';
@@ -8,26 +10,24 @@ export type StartTimer = (call: () => void) => Timer;
 export interface IncomingRequest {
   readonly method: string;
   readonly url: URL;
-  /** A header's value by its lower-case name; several of one name joined by `, `. */
+  /** A header's value by its lower-case name. Several headers of one name are joined by `, `. */
   header(name: string): string | undefined;
-  /**
-   * The body as text, at most `maxBytes` of it. Rejects with `payload_too_large`, leaving the rest unread.
-   */
+  /** The body as text, at most `maxBytes` of it. Rejects with `payload_too_large` and leaves the rest unread. */
   text(maxBytes: number): Promise<string | BodyIsGone>;
   /**
-   * Lets go of a body that nobody reads on. At most `maxBytes` more are thrown away, until some time after the answer, which
-   * `startTimer` measures. Then its sender is cut off.
+   * Discards the rest of the body. At most `maxBytes` more are read, until the timer started with `startTimer` after
+   * the answer fires. Then the sender is cut off.
    */
   discard(maxBytes: number, startTimer: StartTimer): void;
   /** The request without its body, for `context`. */
   toRequest(): Request;
-  /** The runtime's own request, where that is of another kind: for `context`. */
+  /** The runtime's own request object, if it is of another kind. Passed to `context`. */
   readonly req?: unknown;
 }
 
-/** Other code of this server has read the body. */
+/** The body was already read by other code of this server. */
 export interface BodyIsGone {
-  /** What its developer can do in this runtime. */
+  /** The remedy for the developer in this runtime. */
   readonly remedy: string;
 }
 
@@ -36,33 +36,36 @@ export type HeaderList = ReadonlyArray<readonly [name: string, value: string]>;
 export interface Answer {
   readonly status: number;
   readonly headers: HeaderList;
-  /** The whole body, or what takes the open response over. */
+  /** The whole body, or a function that takes over the open response. */
   readonly body: string | ((outlet: Outlet) => void) | undefined;
-  /** To be called where the answer could not be sent. */
+  /** Must be called if the answer could not be sent. */
   readonly abandon?: ((error: unknown) => void) | undefined;
 }
 
-/** Something that answers requests: a feed, or a stream as an endpoint of its own. */
+/** An object that answers requests: a feed, or a stream as an endpoint of its own. */
 export interface Answerer {
-  /** @internal `undefined`: the request is for somebody else. */
+  /** @internal Resolves with `undefined` if the request is not for this object. */
   '~answer'(request: IncomingRequest): Promise<Answer | undefined>;
 }
 
-/** What an event stream must say of itself (WHATWG HTML §9.2.2, RFC 9111 §5.2.2). Never `Connection` or `Transfer-Encoding`: HTTP/2 forbids both. */
+/**
+ * Headers of every event stream (WHATWG HTML §9.2.2, RFC 9111 §5.2.2). Never `Connection` or `Transfer-Encoding`:
+ * HTTP/2 forbids both.
+ */
 const EVENT_STREAM_HEADERS: HeaderList = [
   ['content-type', 'text/event-stream; charset=utf-8'],
-  // no-transform keeps compressing middleware and proxies from holding events back.
+  // no-transform stops compressing middleware and proxies from buffering events.
   ['cache-control', 'no-store, no-transform'],
-  // nginx buffers a response until told not to.
+  // nginx buffers a response unless this header turns it off.
   ['x-accel-buffering', 'no'],
 ];
 
-/** The head of an event stream with headers of its own, which win by name. */
+/** The headers of an event stream, merged with `own` headers. `own` headers win by name. */
 export function eventStreamHeaders(own: HeaderList): HeaderList {
   return own.length === 0 ? EVENT_STREAM_HEADERS : mergeHeaders(EVENT_STREAM_HEADERS, own);
 }
 
-/** Later headers win by name, without case; `set-cookie` accumulates, `vary` is joined. */
+/** Merges headers: later ones win by case-insensitive name, `set-cookie` accumulates, `vary` is joined. */
 export function mergeHeaders(...lists: readonly HeaderList[]): HeaderList {
   const merged = new Map<string, string>();
   const cookies: Array<readonly [string, string]> = [];
@@ -74,20 +77,20 @@ export function mergeHeaders(...lists: readonly HeaderList[]): HeaderList {
   return [...merged, ...cookies];
 }
 
-/** Field names of both, each once. */
+/** The field names of both values, each once. */
 export function joinVary(present: string | undefined, added: string): string {
   const names = [present, added].flatMap((list) => list?.split(',') ?? []).map((name) => name.trim());
   const known = new Set<string>();
   return names.filter((name) => name !== '' && known.size < known.add(name.toLowerCase()).size).join(', ');
 }
 
-/** The answer where no feed is. The query is left out: it may hold a token. */
+/** The answer for a path without a feed. The message omits the query, which may contain a token. */
 export function notFound(target: string): Answer {
   const [path] = target.split('?');
   return toProblem(refusal('not_found', `There is nothing at ${path}. Is it the path of the feed?`));
 }
 
-/** A refusal as JSON (RFC 9457), with the code and, for bad params, what the schema said. Causes stay here. */
+/** A refusal as JSON (RFC 9457), with the code and, for invalid params, the schema's issues. Causes are not sent. */
 export function toProblem(error: unknown, headers: HeaderList = []): Answer {
   const known = toRefusal(error);
   const { status = 500, code, message, issues } = known;
@@ -97,7 +100,7 @@ export function toProblem(error: unknown, headers: HeaderList = []): Answer {
       [
         ['content-type', 'application/problem+json'],
         ['cache-control', 'no-store'],
-        // The answer to a HEAD has no body that could tell it.
+        // The answer to a HEAD has no body, so the code is also a header.
         [CODE_HEADER, code],
       ],
       headers,
@@ -115,9 +118,10 @@ export function toProblem(error: unknown, headers: HeaderList = []): Answer {
 }
 
 /**
- * Anything thrown by user code as a refusal: with its own status where it has one from 400 to 599, else 500. Its message
- * goes out only from a LinefeedError or, below 500, where it says `expose: true`, because errors of other libraries have a status too
- * and tell in their message what is nobody's business. `failure`: what is said of everything else.
+ * Converts anything thrown by user code into a refusal. Status: its own if that is 400 to 599, else 500. A
+ * LinefeedError with a status is returned as it is. Another error's message is sent only with a status below 500 and
+ * `expose: true`: errors of other libraries have a status too, and their message may be confidential. `failure`: the
+ * code for everything else.
  */
 export function toRefusal(
   error: unknown,
@@ -138,20 +142,21 @@ export function toRefusal(
   return refusal(failure, 'The server failed.', { cause: error });
 }
 
-/** Whether an error asks to be tried again. A status alone does not: a source that failed may be a paid call. */
+/** Whether an error permits a retry. A status alone does not: the failed source may be a paid call. */
 export function asksForRetry(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'retryable' in error && error.retryable === true;
 }
 
 /**
- * The same, for errors that user code threw: `onError` is told of a failure here and nowhere else, and not of a refusal.
- * The message of a failure stays on the server, a LinefeedError's too.
+ * Converts an error of user code like `toRefusal`. Calls `onError` for a failure (status 500 or more), not for a
+ * refusal. This is the only place that reports it. The message of a failure is not sent, not even that of a
+ * LinefeedError.
  */
 export function toReportedRefusal(error: unknown, onError: (error: unknown) => void): LinefeedError {
   const known = toRefusal(error);
   const { code, status = 500, retryable } = known;
   if (status < 500) return known;
-  // `throw undefined` says nothing by itself.
+  // `throw undefined` gives no error to report.
   onError(error ?? known);
   if (known !== error) return known;
   return new LinefeedError(code, `Refused with status ${status}.`, { status, retryable, cause: error });

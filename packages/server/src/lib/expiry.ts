@@ -1,16 +1,16 @@
-/** Until when a context holds. */
+/** How long a context is valid. */
 import { LinefeedError } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 
 export interface Expiry {
-  /** It was over when its request arrived. */
+  /** Whether it had expired when its request arrived. */
   readonly wasOver: boolean;
   readonly isOver: boolean;
-  /** When it will be over, as the feed's clock counts; `now` is that clock's. */
+  /** When it expires, in the time of the feed's clock. `now`: time of that clock. */
   dueAt(now: number): number;
 }
 
-/** Of a context without `expiresAt`. */
+/** The expiry of a context without `expiresAt`. */
 export const NEVER: Expiry = { wasOver: false, isOver: false, dueAt: () => Infinity };
 
 /** `wallMs`: milliseconds since 1970; `Infinity`: never. */
@@ -19,8 +19,8 @@ export function createExpiry(clock: Clock, wallMs: number): Expiry {
 }
 
 /**
- * Both clocks count, and the earlier one decides. The wall clock goes on while the machine is suspended. The other clock
- * goes on where the wall clock is set back.
+ * Uses both clocks; the earlier deadline decides. The wall clock continues while the machine is suspended. The
+ * monotonic clock continues if the wall clock is set back.
  */
 class TimedExpiry implements Expiry {
   readonly wasOver: boolean;
@@ -50,7 +50,7 @@ type Cause = 'seconds' | 'skew' | 'old';
 const YEAR_MS = 365 * 24 * 3_600_000;
 const MAX_SKEW_MS = 5 * 60_000;
 
-/** Reports a context that is over when it arrives, once for each likely cause: its clients come back again and again. */
+/** Reports a context that had expired when it arrived, once per likely cause: its clients reconnect again and again. */
 export function createExpiredReporter(
   clock: Clock,
   onError: (error: unknown) => void,

@@ -1,4 +1,4 @@
-/** The options of a feed, looked at: a misspelt `authorize` would let in everybody, in silence. */
+/** Checks the options of a feed. An unchecked misspelt `authorize` would silently make everything public. */
 import type { AnyChannel } from '@linefeed/shared';
 import { checkOptions, invalidOption, type OptionTypes } from '@linefeed/shared/wire';
 import type { FeedCoreOptions } from './feed.ts';
@@ -6,10 +6,10 @@ import type { BaseFeedOptions, FeedSubscribeOptions } from './feed-types.ts';
 import { LIMIT_NAMES, type FeedLimits } from './limits.ts';
 import type { UntypedSource } from './stream-run.ts';
 
-/** Options of a feed, types taken off. */
+/** Options of a feed without the types of its channel. */
 export interface UntypedFeedOptions extends BaseFeedOptions<AnyChannel, unknown> {
   readonly streams?: Readonly<Record<string, UntypedSource | { readonly source: UntypedSource }>> | undefined;
-  /** Takes the place of `streams`. */
+  /** Used in place of `streams`. */
   readonly sources?: FeedCoreOptions['sources'] | undefined;
   readonly contextPerRequest?: boolean | undefined;
 }

@@ -1,4 +1,4 @@
-/** What users of a feed write and get: the typed face of `createFeed`. */
+/** The public types of a feed: the typed interface of `createFeed`. */
 import type {
   AnyChannel,
   Channel,
@@ -23,16 +23,16 @@ import type { Gap } from '@linefeed/shared/wire';
 
 type Awaitable<T> = T | PromiseLike<T>;
 
-/** What a source may return: anything that can be iterated. */
+/** The return value of a source: anything that can be iterated. */
 export type StreamContent<T> =
   | AsyncIterable<SSEData<T> | TrackedYield<T>>
   | Iterable<SSEData<T> | TrackedYield<T>>;
 
 /**
- * The source of a stream topic: called once for each subscription. What it yields is validated like a publish. What it
- * throws ends the subscription with `linefeed.error`, of the error's `status` if that is 400 to 499, else 500. The message
- * goes along only with such a status, and only from a LinefeedError or an error that says `expose: true`. A source that
- * failed is run again only where its error has `retryable: true`.
+ * The source of a stream topic, called once for each subscription. Its values are validated like published payloads. An
+ * error that it throws ends the subscription with `linefeed.error`. The status is the error's own `status` if that is
+ * 400 to 499, else 500. The message is sent only with such a status of its own, and only from a LinefeedError or with
+ * `expose: true`. A source that failed runs again only if its error has `retryable: true`.
  */
 export type StreamSource<C extends AnyChannel, K extends StreamName<C>, Context = unknown> = (
   context: StreamContext<Params<C, K>, Context>,
@@ -41,8 +41,8 @@ export type StreamSource<C extends AnyChannel, K extends StreamName<C>, Context 
 type TopicsOf<C> = C extends Channel<infer T> ? T : never;
 
 /**
- * A stream topic with its source. It goes into `streams` of a feed, it is an endpoint alone (wherever it is mounted,
- * with the params as query), and `createClient<typeof it>` reads its type.
+ * A stream topic with its source. It can be used in `streams` of a feed. Alone it is an endpoint at any path, with the
+ * params in the query. `createClient<typeof it>` reads its type.
  */
 export interface StreamDefinition<C extends AnyChannel, K extends StreamName<C>, Context = unknown>
   extends Channel<Pick<TopicsOf<C>, K>>, Answerer {
@@ -52,18 +52,18 @@ export interface StreamDefinition<C extends AnyChannel, K extends StreamName<C>,
   handle(request: Request): Promise<Response>;
 }
 
-/** Options of the endpoint that a stream alone is; in a feed, those of the feed hold. */
+/** Options of a stream that is used as an endpoint of its own. In a feed, the feed's options apply instead. */
 export type StreamEndpointOptions<C extends AnyChannel, Context> = Omit<
   BaseFeedOptions<C, Context>,
   'path' | 'log'
 >;
 
-/** Sources by the name of their topic: none may be missing. */
+/** The sources by topic name. Every stream topic needs one. */
 export type StreamSources<C extends AnyChannel, Context> = {
   readonly [K in StreamName<C>]: StreamSource<C, K, Context> | StreamDefinition<C, K, Context>;
 };
 
-/** What `authorize` decides on: one address of one connection. */
+/** The subject of an `authorize` call: one address of one connection. */
 export type AuthorizeSubject<C extends AnyChannel, Context> = {
   readonly [K in TopicName<C>]: {
     readonly context: Context;
@@ -73,33 +73,37 @@ export type AuthorizeSubject<C extends AnyChannel, Context> = {
   };
 }[TopicName<C>];
 
-/** Set by `context`, sent with the response whatever it is. */
+/** Headers set by `context`. They are sent with the response, whatever it is. */
 export interface ContextReply {
   /** Response headers; `set-cookie` may be appended several times. */
   readonly headers: Headers;
 }
 
-/** What a runtime has besides a `Request`. */
+/** Objects that a runtime provides besides a `Request`. */
 export interface ContextRuntime {
   /**
-   * Where `toNodeHandler` serves the feed: Node's own request, with what middleware has put on it. Write its type there:
-   * `context: (request, reply, { req }: { req: express.Request }) => …`. In fetch-style runtimes: `undefined`.
+   * If `toNodeHandler` serves the feed: Node's own request, with the properties added by middleware. Declare its type
+   * there: `context: (request, reply, { req }: { req: express.Request }) => …`. In fetch-style runtimes: `undefined`.
    */
   readonly req: unknown;
 }
 
-/** As a method, so that a function may take a more exact type of `req`. */
+/** Declared as a method, so that a function may declare a more exact type of `req`. */
 type ContextFunction<Context> = {
   context(request: Request, reply: ContextReply, runtime: ContextRuntime): Awaitable<Context>;
 }['context'];
 
-/** Fields of a context that mean something to the feed. */
+/** Fields of a context that the feed reads. */
 export interface ContextFields {
-  /** Who this is: control requests of a connection are taken from the same principal alone. Another type is refused with 500. */
+  /**
+   * The user's identity. Control requests of a connection are accepted only from the same principal. A value that is
+   * not a string is refused with 500.
+   */
   readonly principal?: string | undefined;
   /**
-   * At this time the connection ends and asks its client to come back. Milliseconds since 1970, or a Date; anything else
-   * is refused with 500. A context that is over when it arrives opens nothing, and `onError` is told once.
+   * The connection ends at this time, and its client is told to reconnect. Milliseconds since 1970, or a Date; any
+   * other value is refused with 500. A context that has expired on arrival opens no connection, and `onError` is called
+   * once.
    */
   readonly expiresAt?: number | Date | undefined;
 }
@@ -113,54 +117,57 @@ export interface ConnectionInfo<Context = unknown> {
   readonly events: readonly string[];
 }
 
-/** Each is called in a microtask after what it tells of. It may publish, disconnect and close the feed. */
-/** Called with the `AsyncLocalStorage` store of the request that opened the connection, whatever ends it. */
+/**
+ * Each hook is called in a microtask after the change that it reports. It may publish, disconnect and close the feed.
+ * It runs with the `AsyncLocalStorage` store of the request that opened the connection, whatever ends the connection.
+ */
 export interface FeedHooks<Context> {
   readonly onOpen?: ((connection: ConnectionInfo<Context>) => void) | undefined;
   readonly onClose?: ((connection: ConnectionInfo<Context>, reason: CloseReason) => void) | undefined;
-  /** A subscription was accepted. */
+  /** Called when a subscription was accepted. */
   readonly onSubscribe?: ((connection: ConnectionInfo<Context>, address: string) => void) | undefined;
-  /** A gap was announced. */
+  /** Called when a gap was announced. */
   readonly onGap?: ((connection: ConnectionInfo<Context>, gap: Gap) => void) | undefined;
   /**
-   * Something failed that no caller of the feed hears of: a source, `context` or `authorize`, the log, a hook.
+   * Called for a failure that no caller of the feed gets: of a source, `context`, `authorize`, the log or a hook.
    * Default: `console.error`.
    */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
 export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimitOptions, FeedHooks<Context> {
-  /** Where the feed is mounted. Default `/events`. */
+  /** The path of the feed. Default `/events`. */
   readonly path?: string | undefined;
   /**
-   * Who asks. Called once for each request that passed the origin check, before its body is read: the `Request` has
-   * its method, URL and headers, and no body. What it returns goes to `authorize` and to sources. What it throws refuses
-   * the request, with the error's `status` if that is 400 to 599, else 500. Its message goes out only below 500, and only
-   * from a LinefeedError or an error that says `expose: true`. Of the result, `ContextFields` mean something to the feed.
+   * Identifies the caller. Called once for each request that passed the origin check, before its body is read. The
+   * `Request` has its method, URL and headers, and no body. The result is passed to `authorize` and to sources; the
+   * feed itself reads its `ContextFields`. An error that it throws refuses the request. The status is the error's own
+   * `status` if that is 400 to 599, else 500. The message is sent only with a status below 500, and only from a
+   * LinefeedError or an error with `expose: true`.
    */
   readonly context?: ContextFunction<Context> | undefined;
   /**
-   * Whether this context may subscribe to this address; called for each address and connection before its first
-   * event, replayed ones included. Anything but `true` refuses. Without it everything in the channel is public.
+   * Whether this context may subscribe to this address. Called for each address and connection before its first event,
+   * replayed ones included. Any result except `true` refuses. Without it everything in the channel is public.
    */
   readonly authorize?:
     | ((subject: AuthorizeSubject<C, Context>) => boolean | PromiseLike<boolean>)
     | undefined;
-  /** Where published events are kept. Default: `memoryLog()`. */
+  /** Where published events are stored. Default: `memoryLog()`. */
   readonly log?: Log | undefined;
   /** Other origins whose pages may subscribe. Default: none. */
   readonly cors?: CorsOptions | undefined;
   /**
-   * The hosts that this feed answers for: `app.example.com`, or `localhost:3000` for that port alone. A request for any
-   * other is refused before `context` runs. Guards a server on localhost or in a private network, which has no other
-   * check of who asks, against DNS rebinding. Default: any host.
+   * The hosts that this feed answers for: `app.example.com`, or `localhost:3000` for that port only. A request for
+   * another host is refused before `context` runs. This protects a server on localhost or in a private network, without
+   * other authentication, from DNS rebinding. Default: any host.
    */
   readonly hosts?: readonly string[] | undefined;
   /** @internal */
   readonly clock?: Clock | undefined;
 }
 
-/** Options of `createFeed`; `streams` is required where the channel has streams. */
+/** Options of `createFeed`. `streams` is required if the channel has streams. */
 export type FeedOptions<C extends AnyChannel, Context> = BaseFeedOptions<C, Context> &
   ([StreamName<C>] extends [never]
     ? { readonly streams?: undefined }
@@ -171,11 +178,11 @@ export interface PublishOptions extends AppendOptions {}
 export interface Published {
   /** The cursor of the event. */
   readonly cursor: string;
-  /** The idempotency key had been used; nothing was appended. */
+  /** The idempotency key was already used, and no event was appended. */
   readonly duplicate: boolean;
 }
 
-/** `[payload]`, or `[params, payload]` where the topic has params; options behind. */
+/** `[payload]`, or `[params, payload]` if the topic has params; then the options. */
 export type PublishArguments<C extends AnyChannel, K extends LoggedName<C>> = [ParamsInput<C, K>] extends [
   undefined,
 ]
@@ -184,7 +191,7 @@ export type PublishArguments<C extends AnyChannel, K extends LoggedName<C>> = [P
 
 export interface FeedEvent<T> {
   readonly data: T;
-  /** The cursor of this event: `from` this one, the next is the first to come. */
+  /** The cursor of this event. Subscribing `from` it starts with the next event. */
   readonly cursor: string;
   readonly address: string;
 }
@@ -192,13 +199,16 @@ export interface FeedEvent<T> {
 export interface FeedSubscribeOptions {
   /** `now`, `earliest` or a cursor. Default `now`. */
   readonly from?: string | undefined;
-  /** Ends the iteration. */
+  /** Aborting it ends the iteration. */
   readonly signal?: AbortSignal | undefined;
-  /** Events that cannot be replayed any more. Without it the iteration throws. */
+  /** Called for events that can no longer be replayed. Without it the iteration throws. */
   readonly onGap?: ((gap: Gap) => void) | undefined;
 }
 
-/** What `subscribe` takes behind the topic: `params` where the topic has any, and they may be left out where all may. */
+/**
+ * The arguments of `subscribe` after the topic. `params` is present if the topic has params, and optional if all of
+ * them are.
+ */
 export type FeedSubscribeArguments<C extends AnyChannel, K extends LoggedName<C>> =
   ParamsInput<C, K> extends undefined
     ? [options?: FeedSubscribeOptions & { readonly params?: undefined }]
@@ -211,81 +221,83 @@ export interface FeedStats {
   readonly connectionsHighWater: number;
   /** Open subscriptions by topic. */
   readonly subscriptions: Readonly<Record<string, number>>;
-  /** Events that came back from the log. */
+  /** Events that arrived from the log's tail. */
   readonly eventsIn: number;
-  /** Events written, over all connections. */
+  /** Events written, summed over all connections. */
   readonly eventsOut: number;
   readonly bytesOut: number;
-  /** Of `eventsOut`, those that were replayed from the log. */
+  /** The part of `eventsOut` that was replayed from the log. */
   readonly replayed: number;
-  /** Replays that reached the tail, and the events of the largest one. */
+  /** Replays that reached the tail. `largestReplay`: the number of events of the largest one. */
   readonly replays: number;
   readonly largestReplay: number;
   /** Most bytes that waited for one reader at a time. */
   readonly bufferedHighWaterBytes: number;
-  /** Times a reader fell behind its bound and went back to pulled replay. */
+  /** Times a reader exceeded its buffer bound and returned to replay. */
   readonly fallbacks: number;
-  /** Readers cut because they took nothing. */
+  /** Connections cut because the reader took no bytes. */
   readonly stalled: number;
-  /** Gaps announced. */
+  /** Number of gaps announced. */
   readonly gaps: number;
 }
 
 export interface CloseOptions {
-  /** Over how long the connections are asked to come back. Milliseconds; default 0: at once. */
+  /** Period over which the connections are told to reconnect. Milliseconds; default 0: all at once. */
   readonly graceMs?: number | undefined;
 }
 
 /** The server end of a channel. */
 export interface Feed<C extends AnyChannel, Context = unknown> extends Answerer {
-  /** The contract it serves. */
+  /** The contract that it serves. */
   readonly channel: C;
-  /** @internal What it is made of, for adapters. */
+  /** @internal Its core, for adapters. */
   readonly '~core': FeedCore;
   /**
-   * Appends an event to the log, from where every subscriber of its address gets it. Calls append in call order.
+   * Appends an event to the log, which delivers it to every subscriber of its address. Appends take effect in call
+   * order.
    *
-   * @returns the cursor of the event.
+   * @returns the cursor of the event, and whether it was a duplicate.
    * @throws LinefeedError (as a rejection) `invalid_payload` or `invalid_params` with the schema's issues,
    * `payload_too_large`, `address_too_long`, `idempotency_conflict`, `invalid_option` for an idempotency key, `closed`.
    */
   publish<K extends LoggedName<C>>(topic: K, ...rest: PublishArguments<C, K>): Promise<Published>;
   /**
-   * The cursor of everything that subscribers have been sent so far. Give it out with the state it belongs to: read
-   * the cursor first, then the state.
+   * The cursor of everything that subscribers have been sent so far. Return it together with the state it belongs to:
+   * read the cursor first, then the state.
    */
   cursor(): string;
   /**
-   * Follows a topic on the server. In a source give it the source's `signal`: a generator that waits for the next event
-   * cannot be ended in any other way when its client leaves.
+   * Follows a topic on the server. In a source, pass the source's `signal`. A generator that waits for the next event
+   * can only be ended by it when its client leaves.
    *
-   * @throws LinefeedError `unknown_topic`, `invalid_params`, `address_too_long` (from the iteration, where the schema is
-   * asynchronous), `invalid_option`; from the iteration `hole`, where events cannot be replayed any more and there is no
+   * @throws LinefeedError `unknown_topic`, `invalid_params`, `address_too_long` (from the iteration if the schema is
+   * asynchronous), `invalid_option`; from the iteration `hole`, if events can no longer be replayed and there is no
    * `onGap`.
    */
   subscribe<K extends LoggedName<C>>(
     topic: K,
     ...rest: FeedSubscribeArguments<C, K>
   ): AsyncIterable<FeedEvent<Payload<C, K>>>;
-  /** Answers a request of a fetch-style runtime; 404 for what is not under `path`. */
+  /** Answers a request of a fetch-style runtime; 404 for a path not under `path`. */
   handle(request: Request): Promise<Response>;
   /**
-   * Ends every connection that the predicate names, asking it to come back (and so to be authorised anew). Requests that
-   * are still decided on count: the predicate sees them as connections without events, and they open nothing. Returns how
-   * many there were of both.
+   * Ends every connection that the predicate matches and tells its client to reconnect, which authorises it anew.
+   * Requests that are not decided yet count too. The predicate sees them as connections without events, and a match
+   * opens no connection. Returns the number of both.
    */
   disconnect(predicate: (connection: ConnectionInfo<Context>) => boolean): number;
   stats(): FeedStats;
   /**
-   * Replaces the sources of all streams. A run that has started keeps its source. It is for a feed that is kept on
+   * Replaces the sources of all streams. A run that has started keeps its source. Use it for a feed that is kept on
    * `globalThis` while a dev server reloads the modules of its sources.
    *
-   * @throws LinefeedError `invalid_option` for a stream without a source, and a source without a stream.
+   * @throws LinefeedError `invalid_option` for a stream without a source, and for a source without a stream.
    */
   setStreams(streams: StreamSources<C, Context>): void;
   /**
-   * Refuses new connections and asks those open to come back, spread over the grace; those still open get what is
-   * published meanwhile. When the last has gone, it refuses publishes, and waits for those in flight. The log is closed by who opened it; the default one ends with the feed.
+   * Refuses new connections and tells the open ones to reconnect, spread over the grace period. Connections that are
+   * still open receive the events published meanwhile. After the last connection has closed, it refuses publishes and
+   * waits for those in flight. The log must be closed by the code that opened it; the default log closes with the feed.
    */
   close(options?: CloseOptions): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** The core of a feed: who has a place, what an opening comes to, and how it all ends. */
+/** The core of a feed: connection slots, the opening of connections, control requests and shutdown. */
 import type { AnyChannel } from '@linefeed/shared';
 import { refusal, type Gap } from '@linefeed/shared/wire';
 import type { Admitted, Authorize } from './admission.ts';
@@ -29,7 +29,10 @@ import type { Identified, ReadSession, Visitor } from './visitor.ts';
 
 const NOTHING: ReadonlySet<string> = new Set();
 
-/** Of one connection. A client has one in flight; each that waits holds its body, and its time is that of all before it. */
+/**
+ * Limit per connection. A client has one control request in flight. Each queued one holds its body, and waits for all
+ * before it.
+ */
 const MAX_OPEN_CONTROLS = 4;
 
 export interface FeedHandlers {
@@ -40,12 +43,12 @@ export interface FeedHandlers {
   onError(error: unknown): void;
 }
 
-/** Options of a feed with everything resolved and nothing typed. */
+/** Options of a feed, with defaults resolved and without the types of its channel. */
 export interface FeedCoreOptions extends Omit<DoorOptions, 'onError'> {
   readonly channel: AnyChannel;
   readonly authorize: Authorize | undefined;
   readonly sources: ReadonlyMap<string, UntypedSource>;
-  /** A stream added later runs in the context of the request that added it, not of the one that opened the connection. */
+  /** A stream added later gets the context of the request that added it, not that of the connection. */
   readonly contextPerRequest?: boolean | undefined;
   readonly log: Log;
   readonly handlers: FeedHandlers;
@@ -61,7 +64,7 @@ export class FeedCore implements ConnectionHost {
   readonly limits: FeedLimits;
   readonly publisher: Publisher;
   readonly connections: Map<string, Connection> = new Map();
-  /** Subscriptions that do not come over the wire. */
+  /** Subscriptions without a connection: those of a tRPC router. */
   readonly guests: Guests;
   readonly counters: ConnectionCounters = {
     framesOut: 0,
@@ -80,9 +83,9 @@ export class FeedCore implements ConnectionHost {
   readonly #subscriptions: Subscriptions;
   readonly #heartbeat: Heartbeat;
   readonly #places: Places;
-  /** The place of each open connection. */
+  /** The slot of each open connection. */
   readonly #taken = new Map<Connection, Place>();
-  /** Set from the moment the feed is closed. */
+  /** Set once the feed is closing. */
   #drain: Drain | undefined;
 
   constructor(options: FeedCoreOptions) {
@@ -106,7 +109,7 @@ export class FeedCore implements ConnectionHost {
     this.guests = new Guests(this.#heartbeat);
   }
 
-  /** For subscriptions that do not come over the wire. */
+  /** For subscriptions without a connection. */
   get serving(): Pick<FeedCoreOptions, 'authorize' | 'sources'> {
     return this.#options;
   }
@@ -115,7 +118,7 @@ export class FeedCore implements ConnectionHost {
     return this.#door.readSession(context);
   }
 
-  /** `undefined`: not under this feed's path. */
+  /** `undefined`: the path is not under this feed's path. */
   answer(request: IncomingRequest): Promise<Answer | undefined> {
     const answering = this.#door.answer(request, (guest) =>
       'connection' in guest.asked
@@ -137,7 +140,8 @@ export class FeedCore implements ConnectionHost {
           : ' If a client sent this as a POST, a redirect (301, 302, 303) turned it into a GET: give the client the URL that the redirect leads to.';
       throw refusal('bad_request', `Name at least one topic: …/<address> or ?topic=<address>.${hint}`);
     }
-    // While it is decided on, it counts. No longer: an adapter that never opens its answer could not give it back.
+    // The request holds a slot while it is decided on, and no longer: an adapter that never opens the body could not
+    // release it.
     const place = this.#places.take(visitor.principal);
     if (place === undefined) return this.#door.sendAway(method, BUSY, visitor.headers);
     try {
@@ -149,18 +153,21 @@ export class FeedCore implements ConnectionHost {
     }
   }
 
-  /** Why somebody gets no connection any more. To be asked after each wait, for it comes about meanwhile. */
+  /**
+   * Why this visitor gets no connection any more. Must be called after each await, because the state may have changed
+   * meanwhile.
+   */
   #wayBack(visitor: Visitor): WayBack | undefined {
     const { retryMs } = this.limits;
     if (this.#drain !== undefined)
       return { reason: 'drain', code: 'draining', baseMs: this.#drain.leftMs + retryMs };
     const { isOver, wasOver } = visitor.expiry;
-    // A context that is over when it arrives may be over again the next time.
+    // A context that had expired on arrival may be expired on the next attempt too.
     if (isOver) return { reason: 'expired', code: 'disconnected', baseMs: wasOver ? BUSY.baseMs : retryMs };
     return this.#door.wayBackOf(visitor);
   }
 
-  /** Decides on an opening, and where each of its entries starts. */
+  /** Decides on a subscribe request, and where each of its entries starts. */
   async #prepare(opening: Opening, visitor: Visitor, method: string): Promise<Answer> {
     const { entries, lastEventId } = opening;
     const alone = entries.length === 1;
@@ -175,12 +182,13 @@ export class FeedCore implements ConnectionHost {
       alone,
     });
     if (admitted.length === 0) {
-      // A client gives up at a status that is final, and with it every entry.
+      // A client gives up all its entries after a final status. A retryable refusal takes precedence.
       const { error } = refused.find((entry) => entry.error.retryable) ?? refused[0]!;
       return toProblem(error, visitor.headers);
     }
     const streams = admitted.filter(({ definition }) => definition.kind === 'stream');
-    // Alone, data without ids cannot be gone on with: nothing to run, nothing to come back for.
+    // A single stream that sent data without ids cannot be resumed. There is nothing to run, and no reason to
+    // reconnect.
     if (alone && streams.length === 1 && readStreamResume(streamFrom(streams[0]!)).type === 'begun') {
       return { status: 204, headers: visitor.headers, body: undefined };
     }
@@ -190,11 +198,11 @@ export class FeedCore implements ConnectionHost {
     if (method === 'HEAD') return { ...head, body: undefined };
     const body = (outlet: Outlet): void => {
       const away = this.#wayBack(visitor);
-      // Since it was decided on, the last place may have been taken.
+      // The last slot may have been taken since the decision.
       const place = away === undefined ? this.#places.take(visitor.principal) : undefined;
       if (place === undefined) return this.#door.sayComeBack(outlet, away ?? BUSY);
       const connection = this.#connect(outlet, visitor, place);
-      // Not before: the log's numbering may have changed since the cursors came.
+      // Resolved only now: the log's numbering may have changed since the request arrived.
       const shared = resolveShared(this.hub, lastEventId, reach);
       const starts = logged.map((entry) => resolveStart(this.hub, entry, shared, reach));
       connection.open(shared.resumed, starts, () => {
@@ -211,8 +219,8 @@ export class FeedCore implements ConnectionHost {
   }
 
   /**
-   * Where a stream without a `from` of its own goes on. A native EventSource that comes back repeats its URL, and one id
-   * cannot tell where each of several streams stood: those are taken for begun, and not run twice.
+   * Where a stream without a `from` of its own resumes. A native EventSource repeats its URL when it reconnects. One id
+   * cannot give the positions of several streams. Those are treated as begun, and do not run twice.
    */
   #streamFrom({ entries, lastEventId, isNativeReturn }: Opening): string | undefined {
     if (entries.length === 1) return lastEventId;
@@ -232,7 +240,7 @@ export class FeedCore implements ConnectionHost {
     return connection;
   }
 
-  /** A stream of which the client has everything. */
+  /** A stream that the client has received completely. */
   #isOver(topic: string, from: string | undefined): boolean {
     return (
       this.#options.channel.topics.get(topic)?.kind === 'stream' && readStreamResume(from).type === 'ended'
@@ -249,7 +257,7 @@ export class FeedCore implements ConnectionHost {
     if (connection.principal !== visitor.principal) {
       throw refusal('forbidden', 'This connection was opened by somebody else.');
     }
-    // The principal is the same, but what it may have is decided by who opened the connection.
+    // The principal is the same, but the connection's context decides what it may have.
     const context = this.#options.contextPerRequest === true ? visitor.context : connection.context;
     const isLeaving = (): boolean => this.#isLeaving(connection) || this.#wayBack(visitor) !== undefined;
     if (connection.openControls >= MAX_OPEN_CONTROLS) {
@@ -263,7 +271,7 @@ export class FeedCore implements ConnectionHost {
         // The promise of a request retains its async context.
         if (connection.openControls === 0) connection.controlled = NOTHING_APPLIED;
       });
-    // The next one is applied whatever becomes of this one, which is awaited below.
+    // The next request is applied whatever the result of this one. This one is awaited below.
     connection.controlled = applying.catch(() => undefined);
     await applying;
     const away = this.#wayBack(visitor);
@@ -272,10 +280,10 @@ export class FeedCore implements ConnectionHost {
       : this.#door.sendAway('POST', away, visitor.headers);
   }
 
-  /** Nothing new begins on a connection that is to be drained: who asks for something is asked to come back now. */
+  /** No subscription starts on a connection that is to be drained: its client is told to reconnect now. */
   #isLeaving(connection: Connection): boolean {
     if (this.#drain !== undefined) connection.reconnect('drain', 0);
-    // Its authority is looked at now: the heartbeat may come late, after a suspend for example.
+    // Expiry is checked now: the heartbeat may be late, for example after a suspend.
     return connection.endIfOver(this.clock.now());
   }
 
@@ -283,7 +291,7 @@ export class FeedCore implements ConnectionHost {
 
   disconnect(predicate: (connection: Identified) => boolean): number {
     const named = [...this.connections.values()].filter(predicate);
-    // Whoever is still decided on would open with what it was allowed before.
+    // A request that is still being decided on would open with its previous authorisation.
     const turnedAway = this.#door.turnAway(predicate);
     for (const connection of named) connection.reconnect('disconnected', 0);
     return named.length + turnedAway + this.guests.end(predicate);
@@ -293,7 +301,7 @@ export class FeedCore implements ConnectionHost {
     this.#drain ??= new Drain(this.clock, graceMs);
     this.guests.close();
     await this.#drain.run([...this.connections.values()]);
-    // Those who are still open get what is published meanwhile.
+    // Connections that are still open receive the events published meanwhile.
     await this.publisher.close();
     this.guests.end(() => true);
     this.hub.close();

@@ -1,4 +1,4 @@
-/** Follows an address on the server: the same pages and gaps as a connection, as an async iterable. */
+/** Follows an address on the server as an async iterable, with the same replay and gaps as a connection. */
 import {
   BEGINNING,
   comparePositions,
@@ -24,19 +24,19 @@ export interface FollowOptions {
 }
 
 interface Followed extends FollowOptions {
-  /** `keep: 'latest'`: who starts now gets the newest value first. */
+  /** `keep: 'latest'`: a subscription from `now` gets the newest value first. */
   readonly isLatest: boolean;
 }
 
-/** Whoever has left: a generator that waits inside hears of its `return` only when it goes on. */
+/** Set when the consumer calls `return`: a generator suspended in an await handles `return` only when it continues. */
 interface Exit {
   left: boolean;
   wake(): void;
 }
 
 /**
- * Events of one address from a cursor on, until the feed is closed. Nothing is queued: a slow reader reads on from the
- * log.
+ * Events of one address from a cursor on, until the feed is closed. No events are queued: a slow reader reads them from
+ * the log later.
  *
  * @throws LinefeedError `invalid_option`
  */
@@ -51,9 +51,9 @@ export function followLog(
       `from must be "now", "earliest" or a cursor, all strings, not ${String(from)}.`,
     );
   }
-  // Whoever asks for the first event hears of it; until then nobody does.
+  // The first `next` reports the rejection. Until then it must not count as unhandled.
   if (address instanceof Promise) address.catch(() => undefined);
-  // Now is when it was asked for, not when the first event is.
+  // `now` is the time of this call, not of the first `next`.
   const now = options.isLatest ? 'earliest' : hub.cursor;
   const exit: Exit = { left: false, wake: () => undefined };
   const events = follow(hub, address, from === 'now' ? now : from, options, exit);
@@ -108,7 +108,7 @@ async function* follow(
       if (page === undefined) return;
       if (resetReason !== undefined) continue;
       if (page.epoch !== epoch) {
-        // The log has another numbering already; the tail is about to tell.
+        // The log has a new numbering already. The tail will report the reset; wait for it.
         await Promise.race([woken, hub.changed()]);
         continue;
       }
@@ -117,14 +117,14 @@ async function* follow(
       for (const event of page.events) {
         track.position = event.position;
         yield { data: JSON.parse(event.data), cursor: formatCursor(epoch, event.position), address };
-        // While its reader had it: what follows on this page may have been taken back.
+        // The reader may have waited long: a rollback may have removed the rest of this page.
         if (isOver() || hasReset()) break;
       }
       if (isOver() || hasReset()) continue;
       const hasMoved = page.events.length > 0 || comparePositions(page.through, track.position) > 0;
       track.position = laterOf(page.through, track.position);
       if (comparePositions(track.position, hub.position) >= 0) await woken;
-      // The page is older than what the tail has told, as one of a replica.
+      // The page is older than the tail, as on a lagging replica. Wait for the tail instead of polling in a loop.
       else if (!hasMoved) await Promise.race([woken, hub.changed()]);
     }
   } finally {
@@ -133,7 +133,7 @@ async function* follow(
     hub.remove(member);
   }
 
-  // Calls, because between two reads of a variable somebody else may have changed it.
+  // Functions, because other code may change these variables between two reads, and TypeScript would narrow them.
   function isOver(): boolean {
     return hub.closed || exit.left || signal?.aborted === true;
   }
@@ -142,7 +142,7 @@ async function* follow(
     return resetReason !== undefined;
   }
 
-  /** `undefined`: it is over, and with it, it may be, the log. */
+  /** `undefined`: the iteration is over, and the log may be closed too. */
   async function readPage({ position, addresses }: Track): Promise<ReadPage | undefined> {
     try {
       const query = { after: position, addresses, limit: PAGE_EVENTS, maxBytes: PAGE_BYTES };
@@ -157,7 +157,7 @@ async function* follow(
   async function openTrack(): Promise<{ track: Track; epoch: string }> {
     if (from === 'earliest') return startTrack(BEGINNING, undefined);
     const reach = await readReach(hub, [from]);
-    // A reset until now is part of what the cursor comes to.
+    // The cursor below is resolved after any reset so far, so an earlier reset needs no handling.
     resetReason = undefined;
     const { position, gap } = resolveCursor(hub, from, reach);
     return startTrack(position === 'now' ? (isLatest ? BEGINNING : hub.position) : position, gap);

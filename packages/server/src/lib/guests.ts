@@ -1,11 +1,14 @@
-/** Subscriptions that do not come over the wire: they end with their session and with the feed, as connections do. */
+/**
+ * Subscriptions without a connection of their own (tRPC). Like connections, they end with their session and with the
+ * feed.
+ */
 import type { Expiry } from './expiry.ts';
 import type { Beating, Heartbeat } from './heartbeat.ts';
 import type { Identified } from './visitor.ts';
 
 export interface Guest extends Identified {
   readonly expiry: Expiry;
-  /** Ends it; its client may come back, and is asked who it is. */
+  /** Ends the subscription. Its client may reconnect and is identified again. */
   end(): void;
 }
 
@@ -18,7 +21,10 @@ export class Guests {
     this.#heartbeat = heartbeat;
   }
 
-  /** Looks after a guest until the returned function is called; ends one at once whose time is over, as is the feed's. */
+  /**
+   * Registers a guest until the returned function is called. Ends it immediately if it has expired or the feed is
+   * closed.
+   */
   receive(guest: Guest): () => void {
     const { expiry } = guest;
     if (this.#isClosed || expiry.isOver) guest.end();
@@ -36,7 +42,7 @@ export class Guests {
     };
   }
 
-  /** Nobody is received any more; those who are here stay for now. */
+  /** Later guests are ended on arrival. Present ones continue for now. */
   close(): void {
     this.#isClosed = true;
   }

@@ -1,26 +1,26 @@
-/** Status, headers and cookies of an event stream, read from its options. */
+/** Reads the status, headers and cookies of an event stream from its options. */
 import { LinefeedError } from '@linefeed/shared/wire';
 import { formatCookies, type Cookies } from './cookie.ts';
 import { eventStreamHeaders, type HeaderList } from './exchange.ts';
 
 type HeaderValue = string | number | readonly string[] | undefined;
 
-/** Headers in any of the usual forms. `undefined` leaves one out; of a list each value is sent. */
+/** Headers in any of the usual forms. `undefined` omits one; each value of a list becomes a header. */
 export type HeaderOptions =
   | Headers
   | Iterable<readonly [name: string, value: string]>
   | Readonly<Record<string, HeaderValue>>;
 
 export interface HeadOptions {
-  /** Default 200. A browser's EventSource takes nothing else. */
+  /** Default 200. A browser's EventSource accepts no other status. */
   readonly status?: number | undefined;
-  /** They win over those of an event stream and those already on the response, by name, without case. */
+  /** They replace the headers of an event stream and those already on the response. Names are compared without case. */
   readonly headers?: HeaderOptions | undefined;
-  /** Each becomes a `Set-Cookie` of its own. */
+  /** Each cookie becomes a `Set-Cookie` header. */
   readonly cookies?: Cookies | undefined;
 }
 
-/** Why an event stream cannot bear a header. */
+/** Headers that an event stream cannot have, with the reason. */
 const REFUSED = new Map([
   ['content-type', 'an event stream is text/event-stream; charset=utf-8, or no client reads it'],
   ['content-length', 'the length of an event stream is not known before its end'],
@@ -33,10 +33,10 @@ const REFUSED = new Map([
   ['te', 'HTTP/2 forbids it in a response'],
 ]);
 
-/** What Node takes (RFC 9110 §5.5). The class Headers takes more control characters. */
+/** The characters that Node accepts (RFC 9110 §5.5). The class Headers accepts more control characters. */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-/** Why an event stream cannot have this header; `undefined`: it can. */
+/** Why an event stream cannot have this header; `undefined` if it can. */
 export function whyNoHeader(name: string, value: string): string | undefined {
   const why = REFUSED.get(name.toLowerCase());
   if (why !== undefined) return `${name} cannot be set: ${why}`;
@@ -77,7 +77,7 @@ function* pairs(headers: HeaderOptions): Generator<readonly [string, string]> {
   }
 }
 
-/** As the Headers class reads it, so that no adapter throws in the middle of a head. */
+/** Checks a header with the Headers class, so that no adapter throws while it writes the head. */
 function checked(name: string, value: string): readonly [string, string] {
   const refused = whyNoHeader(name, value);
   if (refused !== undefined) throw new LinefeedError('invalid_option', `headers: ${refused}.`);

@@ -1,19 +1,28 @@
-/** One timer for all connections: breaks silences, cuts stalled readers, ends what has lived long enough. */
+/**
+ * One timer for all connections: sends pings, cuts stalled readers, ends connections that are past their maximum
+ * duration or expiry.
+ */
 import type { Clock, Timer } from './clock.ts';
 
-/** What the heartbeat looks after. */
+/** An object that the heartbeat calls. */
 export interface Beating {
-  /** Called every `stepMs` or so; `now` is the clock's. */
+  /** Called about every `stepMs`. `now`: time of the clock. */
   beat(now: number): void;
-  /** When it is to be called on time, if nothing changes; `Infinity`: the steps are enough. `now` is the clock's. */
+  /**
+   * When `beat` must be called on time, if nothing changes. `Infinity`: the regular steps are enough. `now`: time of
+   * the clock.
+   */
   dueAt?(now: number): number;
 }
 
 const MAX_STEP_MS = 1_000;
 const MIN_STEP_MS = 5;
-/** A timer is set for what is due within so many steps: few of many connections have one, though none ends late. */
+/**
+ * A timer of its own is set only if the due time is within this many steps. So only a few connections have a timer, and
+ * none ends late.
+ */
 const STEPS_AHEAD = 2;
-/** After a broadcast everybody is silent at once: so many are looked at before others get their turn. */
+/** After a broadcast all connections become silent at the same time. This many are checked before other work runs. */
 const MAX_BEATS_PER_SLICE = 500;
 
 export class Heartbeat {
@@ -21,15 +30,15 @@ export class Heartbeat {
   readonly #beating = new Set<Beating>();
   readonly #stepMs: number;
   readonly #due = new Map<Beating, Timer>();
-  /** None of them is due before. */
+  /** No entry of `#due` is due earlier. */
   #nextDueAt = Infinity;
-  /** When the last step came, and how far the wall clock was ahead of the other one then. */
+  /** Time of the last step. `#wallAhead`: wall clock minus monotonic clock at that time. */
   #steppedAt = 0;
   #wallAhead = 0;
   #timer: Timer | undefined;
   #sweeping: Iterator<Beating> | undefined;
 
-  /** `shortestMs`: the shortest time that anything it looks after is to be noticed in; it comes by five times as often. */
+  /** `shortestMs`: the shortest interval that must be noticed. A step takes at most a fifth of it. */
   constructor(clock: Clock, shortestMs: number) {
     this.#clock = clock;
     this.#stepMs = Math.max(MIN_STEP_MS, Math.min(MAX_STEP_MS, shortestMs / 5));
@@ -52,8 +61,8 @@ export class Heartbeat {
   }
 
   /**
-   * Ends what is overdue before others use it, where no timer has noticed: the machine was suspended, the event loop was
-   * blocked, or the wall clock was set.
+   * Ends overdue connections before they are used, if no timer has fired: after a suspend, a blocked event loop, or a
+   * change of the wall clock.
    */
   catchUp(): void {
     const now = this.#clock.now();
@@ -81,7 +90,7 @@ export class Heartbeat {
   #sweep(): void {
     this.#noteStep(this.#clock.now());
     this.#timer = this.#beating.size === 0 ? undefined : this.#clock.after(this.#stepMs, () => this.#sweep());
-    // A sweep that is still under way looks at everybody anyhow.
+    // A sweep that is still running covers all connections.
     if (this.#sweeping === undefined) this.#slice(this.#beating.values());
   }
 
@@ -100,7 +109,10 @@ export class Heartbeat {
     this.#clock.defer(() => this.#slice(rest));
   }
 
-  /** Sets a timer for what is due before the next steps. What is overdue is left to them: no timer fires in a loop. */
+  /**
+   * Sets a timer if the due time is before the next steps. An overdue one waits for the next step, so that no timer
+   * fires in a loop.
+   */
   #lookAhead(beating: Beating, now: number): void {
     const waitMs = (beating.dueAt?.(now) ?? Infinity) - now;
     if (!(waitMs > 0 && waitMs <= STEPS_AHEAD * this.#stepMs)) return;
@@ -118,11 +130,11 @@ export class Heartbeat {
 
 const heartbeats = new WeakMap<Clock, Map<number, Heartbeat>>();
 
-/** The heartbeat of everything on this clock that is to be noticed in about the same time: one timer for all of it. */
+/** The heartbeat shared by everything on this clock with about the same shortest interval: one timer for all of it. */
 export function sharedHeartbeat(clock: Clock, shortestMs: number): Heartbeat {
   let ofClock = heartbeats.get(clock);
   if (ofClock === undefined) heartbeats.set(clock, (ofClock = new Map()));
-  // At most 1,000 of them: beyond, the step is the same.
+  // Bounded to 1,000 heartbeats: for longer intervals the step is the same.
   const rounded = Math.min(Math.ceil(shortestMs / MIN_STEP_MS), MAX_STEP_MS) * MIN_STEP_MS;
   let heartbeat = ofClock.get(rounded);
   if (heartbeat === undefined) ofClock.set(rounded, (heartbeat = new Heartbeat(clock, rounded)));

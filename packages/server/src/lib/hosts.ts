@@ -1,4 +1,6 @@
-/** The hosts that a feed answers for: a name that an attacker points at this server (DNS rebinding) is none of them. */
+/**
+ * The hosts that a feed answers for. A name that an attacker points at this server (DNS rebinding) is not among them.
+ */
 import { LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { IncomingRequest } from './exchange.ts';
 
@@ -7,11 +9,11 @@ export type HostCheck = (request: IncomingRequest) => void;
 
 interface Host {
   readonly name: string;
-  /** Absent: any. */
+  /** `undefined`: any port. */
   readonly port: string | undefined;
 }
 
-/** A Host header has no port where it is the default one, and behind a proxy that ends TLS this server sees http. */
+/** A Host header omits the default port. After a proxy that terminates TLS, this server receives http. */
 const DEFAULT_PORTS = ['80', '443'];
 
 /** @throws LinefeedError `invalid_option` */

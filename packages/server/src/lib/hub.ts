@@ -1,4 +1,4 @@
-/** Fan-out: follows the log's tail and hands each event to the connections that are live at its address. */
+/** Fan-out: follows the log's tail and passes each event to the connections that are live at its address. */
 import { encodeCleanFrame, formatCursor, type Cursor, type Position } from '@linefeed/shared/wire';
 import { Batch, type Frame } from './batch.ts';
 import type { Clock, Timer } from './clock.ts';
@@ -7,23 +7,25 @@ import { Pages } from './pages.ts';
 
 const encoder = new TextEncoder();
 
-/** Where the log and its tail differ and the tail is silent, one looks again after so long. */
+/** Poll interval while the log and its tail differ and the tail reports nothing. */
 const RECHECK_MS = 10;
 
 export interface Flushable {
-  /** Writes what this tick brought; `now` is the clock's. */
+  /** Writes the pending frames of this tick. `now`: time of the clock. */
   flush(now: number): void;
 }
 
-/** What a live connection is to the hub. */
+/** A subscriber of the hub. */
 export interface Member extends Flushable {
   /** A live event. It is written when the hub flushes. */
   deliver(event: LogEvent, frame: Frame): void;
-  /** The log's numbering changed. `left`: what the tail had told before, in the old numbering. */
+  /** The log's numbering changed. `left`: the last position that the tail reported, in the old numbering. */
   reset(reason: 'rollback' | 'epoch', left: Cursor): void;
-  /** Events were evicted before the tail saw them: what is owed is read from the log, and pages say what is gone. */
+  /**
+   * Events were evicted before the tail saw them. The missing events are read from the log; its pages report the gaps.
+   */
   fallBehind(): void;
-  /** The feed is closed: nothing comes any more. */
+  /** The feed is closed: no more calls follow. */
   close(): void;
 }
 
@@ -31,7 +33,7 @@ export interface HubOptions {
   readonly log: Log;
   readonly clock: Clock;
   readonly onError: (error: unknown) => void;
-  /** Called before new events go to the connections: it ends those that may not have them any more. */
+  /** Called before new events are delivered. It ends connections that may no longer receive them. */
   readonly beforeEvents?: (() => void) | undefined;
 }
 
@@ -45,18 +47,18 @@ export class Hub {
   readonly #members = new Set<Member>();
   #dirty: Flushable[] = [];
   #flushing = false;
-  /** What waits for the tail, all on one promise and one timer. */
+  /** All readers that wait for the tail share one promise and one timer. */
   #change:
     | { readonly promise: Promise<void>; readonly resolve: () => void; readonly timer: Timer }
     | undefined;
-  /** Where the paths of this tick begin. */
+  /** The root of this tick's frame paths. */
   root: Batch = new Batch();
   /** The numbering that `position` belongs to. */
   epoch: string;
-  /** Everything up to here was handed to the live connections. */
+  /** Everything up to here was delivered to the live connections. */
   position: Position;
   closed = false;
-  /** Events that came back from the log, since the start. */
+  /** Events that arrived from the log's tail since the start. */
   eventsIn = 0;
 
   constructor({ log, clock, onError, beforeEvents }: HubOptions) {
@@ -74,7 +76,7 @@ export class Hub {
     this.epoch = log.epoch;
   }
 
-  /** The cursor of everything dispatched so far. */
+  /** The cursor of everything delivered so far. */
   get cursor(): string {
     return this.cursorAt(this.position);
   }
@@ -87,17 +89,17 @@ export class Hub {
     return this.#members.size;
   }
 
-  /** Number of addresses that somebody is live at. */
+  /** Number of addresses that have a live member. */
   get routeCount(): number {
     return this.#routes.size;
   }
 
   /**
-   * Resolves when the tail has told something, or after a moment. For a reader that finds the log in another state than
-   * the tail: asking again at once would be a loop without progress.
+   * Resolves when the tail has reported something, or after `RECHECK_MS`. For a reader whose page disagrees with the
+   * tail: reading again at once would be a loop without progress.
    */
   changed(): Promise<void> {
-    // The page that disagrees with the tail must not be what the next look finds.
+    // The next read must not find the cached page that disagrees with the tail.
     this.pages.forget();
     if (this.#change === undefined) {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -114,7 +116,7 @@ export class Hub {
     change?.resolve();
   }
 
-  /** Members hear of a reset, live or not. */
+  /** Registers a member for resets, whether it is live or not. */
   add(member: Member): void {
     this.#members.add(member);
   }
@@ -138,7 +140,7 @@ export class Hub {
     return encodeCleanFrame(event.address, event.data, formatCursor(this.epoch, event.position, event.prev));
   }
 
-  /** Has `flush` called at the end of this tick. */
+  /** Schedules a `flush` at the end of this tick. */
   schedule(one: Flushable): void {
     this.#dirty.push(one);
     if (this.#flushing) return;
@@ -163,7 +165,7 @@ export class Hub {
         const frame: Frame = { position: event.position, bytes: encoder.encode(this.#encode(event)) };
         for (const member of route) member.deliver(event, frame);
       }
-      // Behind the loop: a connection that gets its first event of this tick notes where it stood before.
+      // Set after the inner loop: a member that gets its first event of this tick reads the position before it.
       this.position = event.position;
     }
     this.position = through;
@@ -181,13 +183,13 @@ export class Hub {
 
   #reset(reason: 'rollback' | 'epoch' | 'trimmed', position: Position): void {
     if (reason === 'trimmed') {
-      // Before the position moves: each goes on from where it stood.
+      // Called before the position moves: each member continues from the old position.
       for (const member of this.#members) member.fallBehind();
       this.position = position;
       return this.#tellChange();
     }
     const left: Cursor = { epoch: this.epoch, position: this.position };
-    // They bear ids of the old numbering.
+    // The cached pages have ids of the old numbering.
     this.pages.forget();
     this.position = position;
     this.epoch = this.log.epoch;

@@ -1,25 +1,27 @@
-/** Every bound and interval of a feed: one place for meaning, unit, default and check. */
+/** All bounds and intervals of a feed: meaning, unit, default and check. */
 import { LinefeedError, MAX_ADDRESS_BYTES, MAX_SUBSCRIPTIONS } from '@linefeed/shared/wire';
 
 export interface FeedLimits {
-  /** A connection that was silent for so long gets a ping. Milliseconds; default 15,000. */
+  /** A connection gets a ping after a silence of this length. Milliseconds; default 15,000. */
   readonly pingMs: number;
-  /** Announced to clients: silence of so long means a dead connection. Milliseconds; default 2 × `pingMs` + 5,000. */
+  /**
+   * Announced to clients: a silence of this length means a dead connection. Milliseconds; default 2 × `pingMs` + 5,000.
+   */
   readonly timeoutMs: number;
-  /** A connection is asked to come back at 80 to 100 % of this. Milliseconds; default 1,800,000 (30 min); 0: never. */
+  /** A client is told to reconnect at 80 to 100 % of this. Milliseconds; default 1,800,000 (30 min); 0: never. */
   readonly maxDurationMs: number;
   /** Reconnection time announced to clients. Milliseconds; default 1,000. */
   readonly retryMs: number;
   /**
-   * Longest that `context`, the body of a POST and `authorize` may each take before the client is asked to come back.
-   * Milliseconds; default 10,000.
+   * Longest time that `context`, the body of a POST and `authorize` may each take. After it the client is told to
+   * retry. Milliseconds; default 10,000.
    */
   readonly authorizeTimeoutMs: number;
-  /** Bytes that may wait for one reader; beyond, it goes back to pulled replay. Default 1,048,576 (1 MiB). */
+  /** Bytes that may wait for one reader. Past this bound it returns to replay. Default 1,048,576 (1 MiB). */
   readonly maxBufferedBytes: number;
-  /** A reader that took nothing for so long while bytes wait is cut. Milliseconds; default 30,000. */
+  /** A connection is cut if its reader takes no bytes for this long while bytes wait. Milliseconds; default 30,000. */
   readonly stallTimeoutMs: number;
-  /** Event names of one connection, however many entries asked for each. Default 256. */
+  /** Event names of one connection, however many entries requested each. Default 256. */
   readonly maxSubscriptions: number;
   /** Open connections of this feed. Default: no limit. */
   readonly maxConnections: number;

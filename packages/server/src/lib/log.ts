@@ -1,29 +1,33 @@
 /** The ordered, bounded history of logged events: the interface that every log implements. */
 import type { Position } from '@linefeed/shared/wire';
 
-/** What is appended. */
+/** One entry to append. */
 export interface LogEntry {
   readonly address: string;
   /** The payload as JSON. */
   readonly data: string;
-  /** `latest`: an older entry of the same address is superseded and need not be held. */
+  /** `latest`: a newer entry of the same address supersedes this one, which then need not be held. */
   readonly keep: 'all' | 'latest';
 }
 
-/** What comes back. */
+/** An event that the log returns. */
 export interface LogEvent {
   readonly address: string;
   readonly data: string;
   readonly position: Position;
-  /** Position of the previous event of this address, `0` if there never was one; absent: unknown, or `keep: 'latest'`. */
+  /**
+   * Position of the previous event of this address, `0` if there never was one.
+   * Absent if unknown, or with `keep: 'latest'`.
+   */
   readonly prev?: Position | undefined;
 }
 
 export interface AppendOptions {
   /**
-   * A second append with the same key and address changes nothing and gives the first one's position. Remembered as
-   * long as the event is held, and counted with it. 1 to 256 bytes as UTF-8, else rejected with `invalid_option`. With another payload: rejected with `idempotency_conflict`. Goes with one entry only:
-   * with more, rejected with `invalid_option`.
+   * A second append with the same key and address appends nothing and returns the first one's position. The key is
+   * remembered as long as the event is held, and counts with it. It has 1 to 256 bytes as UTF-8, else the append is
+   * rejected with `invalid_option`. With another payload the append is rejected with `idempotency_conflict`. A key
+   * needs exactly one entry: with more, the append is rejected with `invalid_option`.
    */
   readonly idempotencyKey?: string | undefined;
 }
@@ -33,79 +37,78 @@ export interface Appended {
   readonly epoch: string;
   /** Position of the last entry. */
   readonly position: Position;
-  /** Nothing was appended: the idempotency key had been used. */
+  /** The idempotency key was already used, and no entry was appended. */
   readonly duplicate: boolean;
 }
 
 export interface ReadQuery {
-  /** Only events behind this position. */
+  /** Only events past this position. */
   readonly after: Position;
   /**
-   * Only these addresses, each only behind a position of its own (which counts where it is greater than `after`). The map
-   * is the log's own while it reads: nobody changes it.
+   * Only these addresses, each only past a position of its own. That position counts if it is greater than `after`. The
+   * caller must not change the map during the read.
    */
   readonly addresses: ReadonlyMap<string, Position>;
-  /** At most so many events. */
+  /** Most events to return. */
   readonly limit: number;
-  /** At most so much data, in UTF-16 code units, but at least one event. */
+  /** Most data to return, in UTF-16 code units, but at least one event. */
   readonly maxBytes: number;
 }
 
-/** Most of one page that a connection or a follower reads: what a reader may make the server hold for it at once. */
+/** Most data in one page of a connection or follower. It bounds the memory that one reader can use. */
 export const PAGE_BYTES: number = 256 * 1024;
 
 export interface ReadPage {
-  /** The numbering these positions belong to. */
+  /** The numbering of these positions. */
   readonly epoch: string;
   /** In position order. */
   readonly events: readonly LogEvent[];
-  /** Everything that matched up to here is in this page or was evicted. */
+  /** All matching events up to here are in this page or were evicted. */
   readonly through: Position;
   /**
-   * Of each queried address of which something behind its query position was evicted: position of the newest one
-   * evicted. Taken together with the page, so that nothing can be trimmed in between. A superseded value of
-   * `keep: 'latest'` does not count as evicted.
+   * For each queried address with an evicted event past its query position: the position of the newest evicted one.
+   * Read atomically with the page, so that no event can be trimmed in between. A superseded value of `keep: 'latest'`
+   * does not count as evicted.
    */
   readonly evictedThrough: ReadonlyMap<string, Position>;
 }
 
 export interface TailListener {
-  /** New events in position order, and the position up to which that is all. */
+  /** New events in position order. `through`: there are no other events up to this position. */
   onEvents(events: readonly LogEvent[], through: Position): void;
   /**
-   * Readers cannot simply go on; `onEvents` does, behind `position`. `trimmed`: events were evicted before this tail saw
-   * them, and pages say which. The others change the numbering, and the log's `epoch` is the new one already.
-   * `rollback`: the newest events were taken back; `epoch`: the log started anew. After a rollback that took back what
-   * others may have seen, the epoch is another one too, so that no older cursor can be mistaken for a place in what
-   * comes now.
+   * Readers cannot simply continue; `onEvents` continues past `position`. `trimmed`: events were evicted before this
+   * tail saw them, and pages report which. The other reasons change the numbering, and the log's `epoch` is already the
+   * new one. `rollback`: the newest events were removed. `epoch`: the log started anew. If a rollback removed events
+   * that others may have seen, the epoch changes too. An older cursor then cannot match a position of later events.
    */
   onReset(reason: 'rollback' | 'epoch' | 'trimmed', position: Position): void;
-  /** The log cannot be read at the moment; it goes on by itself when it can. */
+  /** The log cannot be read at the moment. It recovers by itself. */
   onError(error: unknown): void;
 }
 
 type Awaitable<T> = T | PromiseLike<T>;
 
 /**
- * Assigns every event its position and keeps as many as its bounds allow. All methods may be called from several
- * feeds and processes at once; those that return a value at once where they can spare their callers a tick.
+ * Assigns every event its position and keeps as many as its bounds allow. Several feeds and processes may call all
+ * methods concurrently. A method that returns a plain value instead of a promise saves its callers a tick.
  */
 export interface Log {
   /** Identity of the numbering, `[0-9a-z]`, at most 25 characters. */
   readonly epoch: string;
-  /** Appends entries in order, all or none. Calls of one handle take effect in the order in which they were made. */
+  /** Appends entries in order, all or none. Calls on one handle take effect in call order. */
   append(entries: readonly LogEntry[], options?: AppendOptions): Awaitable<Appended>;
   read(query: ReadQuery): Awaitable<ReadPage>;
   /**
-   * Position of the newest event ever appended; `0` before the first. It belongs to the numbering of `epoch`, if that is
-   * the same before the call and when the answer comes.
+   * Position of the newest event ever appended; `0` before the first. It belongs to the numbering of `epoch` only if
+   * `epoch` is the same before the call and after the answer.
    */
   position(): Awaitable<Position>;
   /**
-   * Follows the log from its newest event on; tells at once where that is. `close` ends it; the listener is not
-   * called any more.
+   * Follows the log from its newest event on, and returns that position at once. After `close` the listener is not
+   * called again.
    */
   tail(listener: TailListener): { readonly position: Position; close(): void };
-  /** Gives up what the log holds open. Appends made before are finished; later calls are refused with `closed`. */
+  /** Releases the log's resources. Earlier appends are finished; later calls are refused with `closed`. */
   close?(): Awaitable<void>;
 }

@@ -1,8 +1,8 @@
-/** What a source may yield: a payload as it is, or one with fields of its frame. */
+/** The values that a source may yield: a plain payload, or a payload with fields of its frame. */
 import { checkOptions, LinefeedError } from '@linefeed/shared/wire';
 
 export interface MessageFields {
-  /** Last event id. In a stream of a feed: where the source goes on when the client comes back. */
+  /** Last event id. In a stream of a feed: where the source continues when the client reconnects. */
   readonly id?: string | number | undefined;
   /** Event type. Not in a feed, where the address names the event. */
   readonly event?: string | undefined;
@@ -14,14 +14,14 @@ export interface MessageFields {
 
 const BRAND = Symbol.for('linefeed.message');
 
-/** A payload with frame fields; made by `message()`, told from a payload by its brand and never by its shape. */
+/** A payload with frame fields, made by `message()`. It is recognised by its brand, never by its shape. */
 export interface Message<T> extends MessageFields {
   readonly data: T;
   /** @internal */
   readonly [BRAND]: true;
 }
 
-/** What a source may yield for payload `T`: the payload itself, or `message(payload, { id, … })`. */
+/** A value that a source may yield for payload `T`: the payload itself, or `message(payload, { id, … })`. */
 export type SSEData<T> = T | Message<T>;
 
 /** The values are checked where the frame is written. */
@@ -43,8 +43,8 @@ export function message<T>(data: T, fields: MessageFields = {}): Message<T> {
 }
 
 /**
- * A payload with an id as tRPC's `tracked(id, payload)` makes it. No JSON has a symbol in it, so no payload looks like
- * this.
+ * A payload with an id, as made by tRPC's `tracked(id, payload)`. JSON contains no symbols, so no payload has this
+ * form.
  */
 export type TrackedYield<T> = readonly [id: string, data: T, tag: symbol];
 
@@ -58,7 +58,7 @@ export function isMessage(value: unknown): value is Message<unknown> {
   return typeof value === 'object' && value !== null && BRAND in value;
 }
 
-/** @throws LinefeedError `invalid_frame` for an id that a client could not send back as it was meant */
+/** @throws LinefeedError `invalid_frame` for an id that a client could not send back unchanged */
 export function toId(id: string | number | undefined): string | undefined {
   if (id === undefined || typeof id === 'string') return id;
   if (Number.isFinite(id)) return String(id);

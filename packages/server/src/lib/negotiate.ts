@@ -1,9 +1,9 @@
 /** Whether a client accepts an event stream (RFC 9110 §12.5.1). */
 import { refusal } from '@linefeed/shared/wire';
 
-/** Quality of `text/event-stream` in an `Accept` header, 0 to 1: the most specific range that matches decides. */
+/** Quality of `text/event-stream` in an `Accept` header, 0 to 1. The most specific matching range decides. */
 export function eventStreamQuality(accept: string | undefined): number {
-  // As every EventSource has it.
+  // Fast path: every EventSource sends this.
   if (accept === undefined || accept === 'text/event-stream' || accept.trim() === '') return 1;
   let best = { specificity: -1, quality: 0 };
   for (const range of splitOutsideQuotes(accept, ',')) {
@@ -15,7 +15,7 @@ export function eventStreamQuality(accept: string | undefined): number {
   return best.quality;
 }
 
-/** @throws LinefeedError `not_acceptable` (406) where the `Accept` header rules an event stream out. */
+/** @throws LinefeedError `not_acceptable` (406) if the `Accept` header excludes an event stream. */
 export function assertAcceptable(accept: string | undefined): void {
   if (eventStreamQuality(accept) > 0) return;
   throw refusal('not_acceptable', 'This is text/event-stream, which the Accept header rules out.');
@@ -26,7 +26,7 @@ function rangeSpecificity(type: string, parameters: readonly string[]): number {
   if (type === 'text/*') return 1;
   if (type !== 'text/event-stream') return -1;
   const own = parameters.filter((parameter) => !/^q\s*=/i.test(parameter));
-  // Our one parameter is charset=utf-8; a range that asks for another one does not match.
+  // Our one parameter is charset=utf-8; a range with another one does not match.
   return own.every((parameter) => /^charset\s*=\s*"?utf-?8"?$/i.test(parameter)) ? 2 + own.length : -1;
 }
 

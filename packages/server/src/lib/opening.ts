@@ -1,4 +1,4 @@
-/** Reads what a request asks for: the subscriptions and the cursor it comes with (PROTOCOL §1). */
+/** Parses the subscriptions and the cursor of a request (PROTOCOL §1). */
 import {
   parseAddress,
   parseEntry,
@@ -10,15 +10,18 @@ import {
 import type { IncomingRequest } from './exchange.ts';
 import { tooLong } from './params.ts';
 
-/** One subscription as asked, nothing of it checked. */
+/** One requested subscription, parsed but not validated. */
 export interface AskedEntry {
-  /** As it was written; absent in the path form, where unknown query keys stand beside the params. */
+  /**
+   * The address as the client wrote it. Absent in the path form, where the query may contain other keys besides the
+   * params.
+   */
   readonly address?: string | undefined;
   readonly topic: string;
   readonly params: ReadonlyArray<readonly [name: string, text: string]>;
   readonly from?: string | undefined;
   readonly key?: string | undefined;
-  /** Why it is refused before anything of it is looked at. */
+  /** Refuse the entry with this error before any other check. */
   readonly fault?: LinefeedError | undefined;
 }
 
@@ -26,7 +29,7 @@ export interface Opening {
   readonly entries: readonly AskedEntry[];
   /** Last event id, as received. */
   readonly lastEventId: string | undefined;
-  /** It came as a header: a native EventSource repeats the URL that it was opened with. */
+  /** The id came as a header: a native EventSource reconnects with the URL that it was opened with. */
   readonly isNativeReturn: boolean;
 }
 
@@ -37,28 +40,34 @@ export interface Control {
   readonly remove: readonly string[];
 }
 
-/** So many times `maxSubscriptions` are looked at: who asks for a few too many is served the rest, and a flood is not. */
+/**
+ * Cap on the names of one request: this many times `maxSubscriptions`. Up to it, surplus entries are refused one by
+ * one.
+ */
 export const MAX_NAMES_FACTOR = 4;
 
-/** What is looked at of a request. */
+/** Bounds for the parsing of a request. */
 export interface ReadBounds {
   /** Entries of a list. */
   readonly maxNames: number;
-  /** Characters of an address as it is asked for. */
+  /** Characters of an address in the request. */
   readonly maxTextLength: number;
 }
 
-/** Every query of so many characters is read. Node takes a head of 16 KiB; others take more, and decoding it takes time. */
+/**
+ * A query up to this length is always read. Node accepts a head of 16 KiB; other runtimes accept more, and decoding
+ * takes time.
+ */
 const MIN_QUERY_LENGTH = 65_536;
 
-/** Of a body, for each entry that a list may have: its object, its members and its comma make four. */
+/** Values of a body per allowed list entry. One entry has four: its object, two commas inside, and its own comma. */
 const VALUES_PER_ENTRY = 8;
 
-/** Most have none, and to look for one costs more than the rest of the reading. */
+/** Most requests have no query, and a look-up in it costs more than the rest of the parsing. */
 const NO_QUERY = new URLSearchParams();
 
 /**
- * Reads a GET or HEAD. `rest` is what stands after the feed's path, without its slash and percent-encoded.
+ * Reads a GET or HEAD. `rest`: the path after the feed's path, without its slash and percent-encoded.
  *
  * @throws LinefeedError `bad_request`
  */
@@ -69,7 +78,7 @@ export function readGet(request: IncomingRequest, rest: string, bounds: ReadBoun
   const given = takeOnce(query, 'last_event_id');
   const lastEventId = header !== undefined && header !== '' ? header : given;
   const entries = rest === '' ? readTopicList(query, bounds) : [readPath(rest, query, bounds)];
-  // A native reconnect repeats the URL it was opened with: its `from` is older than its Last-Event-ID.
+  // A native EventSource reconnects with its first URL, so its `from` is older than its Last-Event-ID.
   const ownFrom = header === undefined || header === '';
   return {
     entries: ownFrom ? entries : entries.map((entry) => ({ ...entry, from: undefined })),
@@ -78,13 +87,13 @@ export function readGet(request: IncomingRequest, rest: string, bounds: ReadBoun
   };
 }
 
-/** An endpoint that has one topic: the params stand in the query, whatever the path is. */
+/** Reads a GET of an endpoint with one topic: the params are in the query, whatever the path is. */
 export function readEndpointGet(request: IncomingRequest, topic: string, bounds: ReadBounds): Opening {
   checkQuery(request.url, bounds);
   return readGet(request, request.url.searchParams.has('topic') ? '' : encodeURIComponent(topic), bounds);
 }
 
-/** Before anything of it is decoded. @throws LinefeedError `bad_request` */
+/** Checks the length before the query is decoded. @throws LinefeedError `bad_request` */
 function checkQuery({ search }: URL, { maxTextLength }: ReadBounds): void {
   const longest = Math.max(MIN_QUERY_LENGTH, 2 * maxTextLength);
   if (search.length <= longest) return;
@@ -94,7 +103,7 @@ function checkQuery({ search }: URL, { maxTextLength }: ReadBounds): void {
   );
 }
 
-/** The value of a query key of the request. @throws LinefeedError `bad_request` where there are two. */
+/** The value of a query key of the request. @throws LinefeedError `bad_request` if there are two. */
 function takeOnce(query: URLSearchParams, name: string): string | undefined {
   const values = query.getAll(name);
   if (values.length > 1)
@@ -152,7 +161,7 @@ function toFaulty(address: string, from?: string, key?: string): AskedEntry {
   return { address, topic: topicOf(address), params: [], from, key, fault: malformed(address) };
 }
 
-/** Its answer repeats no more of it than an address may have. */
+/** The answer repeats at most as many characters as an address may have. */
 function toTooLong(
   address: string,
   from: string | undefined,
@@ -173,7 +182,7 @@ function topicOf(address: string): string {
   }
 }
 
-/** Without the params: of a stream they are for the source alone. */
+/** The message omits the params: those of a stream are for its source only. */
 function malformed(address: string): LinefeedError {
   return refusal(
     'bad_request',
@@ -182,10 +191,10 @@ function malformed(address: string): LinefeedError {
 }
 
 /**
- * Reads the body of a POST: an opening, or a change of an open connection.
+ * Reads the body of a POST: a subscribe request, or a change of an open connection.
  *
- * @throws LinefeedError `bad_request`; `too_many_subscriptions` where a list is too long; `payload_too_large` where it is
- * far too long to be parsed
+ * @throws LinefeedError `bad_request`; `too_many_subscriptions` for a list that is too long; `payload_too_large` for one
+ * that is far too long to be parsed
  */
 export function readPost(body: string, bounds: ReadBounds): Opening | Control {
   const maxValues = VALUES_PER_ENTRY * bounds.maxNames;
@@ -212,7 +221,7 @@ export function readPost(body: string, bounds: ReadBounds): Opening | Control {
 }
 
 /**
- * Whether a JSON text has more than `max` commas and opening brackets outside of its strings. To parse a megabyte of them
+ * Whether a JSON text has more than `max` commas and opening brackets outside of its strings. Parsing a megabyte of them
  * takes up to 200 ms.
  */
 function hasMoreValues(json: string, max: number): boolean {
@@ -228,7 +237,7 @@ function hasMoreValues(json: string, max: number): boolean {
   return false;
 }
 
-/** Where the string that begins at `start` has its closing quote, or where the text ends. */
+/** The index of the closing quote of the string that begins at `start`, or the end of the text. */
 function endOfString(json: string, start: number): number {
   for (let end = start; ;) {
     end = json.indexOf('"', end + 1);
@@ -257,7 +266,7 @@ function readControl(value: Record<string, unknown>, bounds: ReadBounds): Contro
   };
 }
 
-/** Each name is answered: unbounded, one request would hold the event loop, and its answers the memory. */
+/** Each name gets an answer. Without this bound one request could block the event loop and fill the memory. */
 function checkCount(count: number, field: string, maxNames: number): void {
   if (count <= maxNames) return;
   throw refusal(

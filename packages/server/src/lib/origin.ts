@@ -1,20 +1,20 @@
-/** Who may ask from a browser: the origin check of every request, and the CORS headers of those allowed. */
+/** The origin check of every request from a browser, and the CORS headers for allowed origins. */
 import { CODE_HEADER, LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { Answer, HeaderList, IncomingRequest } from './exchange.ts';
 import { isProduction, warn } from './report.ts';
 
 export interface CorsOptions {
   /**
-   * Exact origins besides the server's own: `https://app.example.com`, or of another scheme, such as
+   * Allowed origins besides the server's own, exact: `https://app.example.com`, or another scheme, such as
    * `capacitor://localhost` or `chrome-extension://<id>`.
    */
   readonly origins: readonly string[];
   /**
-   * Request headers that their pages may send, besides `authorization`, `content-type` and `last-event-id`. Exact
-   * names. A browser does not send a request with any other header, and does not tell the page why.
+   * Request headers that pages of these origins may send, besides `authorization`, `content-type` and `last-event-id`.
+   * Exact names. A browser does not send a request with any other header, and does not tell the page why.
    */
   readonly headers?: readonly string[] | undefined;
-  /** Whether they may send cookies. Default false. */
+  /** Whether these pages may send cookies. Default false. */
   readonly credentials?: boolean | undefined;
 }
 
@@ -22,22 +22,22 @@ export interface CorsOptions {
 const EXPOSED = `Retry-After, ${CODE_HEADER}`;
 const PREFLIGHT_MAX_AGE_S = 600;
 const ALLOWED_HEADERS = ['authorization', 'content-type', 'last-event-id'];
-/** A crowd of foreign pages must not fill the console or the memory. */
+/** Bounds the warnings: many foreign pages must not fill the console or the memory. */
 const MAX_NAMED_ORIGINS = 20;
 const MAX_NAMED_LENGTH = 200;
 
-/** Throws `forbidden_origin`, or gives the CORS headers of the answer to this request. */
+/** Throws `forbidden_origin`, or returns the CORS headers of the answer. */
 export type OriginCheck = (request: IncomingRequest) => HeaderList;
 
 /**
- * The check of one feed.
+ * Creates the origin check of one feed.
  *
- * A GET counts too: one from a foreign page would start a paid run, though the page never reads the answer.
+ * A GET is checked too: one from a foreign page would start a paid run, although the page cannot read the answer.
  */
 export function createOriginCheck(cors: CorsOptions | undefined): OriginCheck {
   const named = new Set<string>();
   return (request) => {
-    // <img>, <script>, <iframe> and links send the visitor's cookies, and need no permission of the server.
+    // <img>, <script>, <iframe> and links send the user's cookies, and need no permission of the server.
     const dest = request.header('sec-fetch-dest');
     if (dest !== undefined && dest !== 'empty') {
       throw refusal(
@@ -59,23 +59,23 @@ export function createOriginCheck(cors: CorsOptions | undefined): OriginCheck {
   };
 }
 
-/** A browser that sends Sec-Fetch-Site knows more than hosts tell: a proxy may have changed the Host. */
+/** Sec-Fetch-Site is more reliable than a comparison of hosts: a proxy may have changed the Host. */
 function isForeign(site: string | undefined, origin: string | undefined, request: IncomingRequest): boolean {
   if (site === 'same-origin') return false;
-  // A sibling subdomain is another origin. An <img> of it has the cookies of this one, and no Origin.
+  // A sibling subdomain is another origin. Its <img> sends the cookies of this one, and no Origin.
   if (site !== undefined && site !== 'none') return true;
   return origin !== undefined && !isOwnOrigin(origin, request);
 }
 
-// By host, not by origin: behind a proxy that ends TLS this server sees http.
+// Compares hosts, not origins: after a proxy that terminates TLS, this server receives http.
 function isOwnOrigin(origin: string, { url }: IncomingRequest): boolean {
   const asked = URL.parse(origin);
   if (asked === null || !/^https?:$/.test(asked.protocol)) return false;
-  // In the scheme of the origin, so that its default port may be written out in Host.
+  // Parsed with the scheme of the origin, because Host may contain that scheme's default port.
   return URL.parse(`${asked.protocol}//${url.host}`)?.host === asked.host;
 }
 
-/** The page learns nothing of a failed preflight, so the server tells its developer. */
+/** A failed preflight gives the page no reason, so the server warns its developer. */
 function nameOnce(origin: string | undefined, named: Set<string>): void {
   if (origin === undefined || named.has(origin) || named.size >= MAX_NAMED_ORIGINS || isProduction()) return;
   if (origin.length > MAX_NAMED_LENGTH || toOrigin(origin) !== origin) return;
@@ -135,11 +135,11 @@ function checkHeader(name: unknown): void {
   if (!/^[\w!#$%&'+.^`|~-]+$/.test(name)) throw invalid(`${wanted}, not ${quote(name)}.`);
 }
 
-/** As a browser sends it. `undefined`: it has no host, so none does. */
+/** The origin as a browser sends it. `undefined`: the URL has no host, so no origin has this form. */
 function toOrigin(text: string): string | undefined {
   const url = URL.parse(text);
   if (url === null || url.host === '') return undefined;
-  // Of a scheme that is not of the web, `origin` is "null"; apps and extensions send scheme and host all the same.
+  // For a non-web scheme, `origin` is "null". Apps and extensions send scheme and host nevertheless.
   return url.origin === 'null' ? `${url.protocol}//${url.host}` : url.origin;
 }
 

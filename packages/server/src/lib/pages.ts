@@ -1,4 +1,7 @@
-/** Pages of replays: read once and encoded once for all who want the same one, tick after tick, as those do who come back together. */
+/**
+ * Cache of replay pages. Clients that reconnect together want the same page, which is read and encoded once for all of
+ * them.
+ */
 import { comparePositions, type Position } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import { PAGE_BYTES, type Log, type LogEvent, type ReadPage } from './log.ts';
@@ -12,7 +15,7 @@ const encoder = new TextEncoder();
 export interface PagesOptions {
   readonly log: Log;
   readonly clock: Clock;
-  /** An event as the text of its frame. */
+  /** Encodes an event as the text of its frame. */
   readonly encode: (event: LogEvent) => string;
 }
 
@@ -20,7 +23,7 @@ export class Pages {
   readonly #options: PagesOptions;
   #read: { readonly key: string; readonly page: ReadPage | PromiseLike<ReadPage> } | undefined;
   #encoded: { readonly events: readonly LogEvent[]; readonly bytes: Uint8Array } | undefined;
-  /** Somebody has wanted one in this tick. */
+  /** Whether a page was requested in this tick. */
   #isWanted = false;
   #isWatching = false;
 
@@ -28,12 +31,12 @@ export class Pages {
     this.#options = options;
   }
 
-  /** What is behind `after` of these addresses, each only behind its own position. */
+  /** A page of events past `after` at these addresses, each only past its own position. */
   read(after: Position, addresses: ReadonlyMap<string, Position>): ReadPage | PromiseLike<ReadPage> {
     const key = `${after}\n${[...addresses].join('\n')}`;
     this.#keep();
     if (this.#read?.key === key) return this.#read.page;
-    // A log may take time before it looks at them, and by then who asked first may want something else.
+    // Copied: the log may read the map later, and the first caller may have changed it by then.
     const asked = new Map(addresses);
     const page = this.#options.log.read({
       after,
@@ -45,7 +48,7 @@ export class Pages {
     const drop = (): void => {
       if (this.#read === read) this.#read = undefined;
     };
-    // Of a page that leads nowhere only another one can tell what has come since: its reader would ask for ever.
+    // Do not cache a page that makes no progress: its reader would read the same page in a loop.
     const check = ({ through }: ReadPage): void => {
       if (comparePositions(through, after) <= 0) drop();
     };
@@ -54,18 +57,18 @@ export class Pages {
     return page;
   }
 
-  /** Events of a page as bytes: for the same events the same ones. */
+  /** The events of a page as bytes. Equal events return the same array. */
   encode(events: readonly LogEvent[]): Uint8Array {
     const last = this.#encoded;
     if (last !== undefined && isSame(events, last.events)) return last.bytes;
-    // In one piece: a frame of its own for each event costs five times as much.
+    // Encoded in one call: one call per event costs five times as much.
     const bytes = encoder.encode(events.map((event) => this.#options.encode(event)).join(''));
     this.#encoded = { events, bytes };
     this.#keep();
     return bytes;
   }
 
-  /** To be called when the log has moved on: who reads now is to get what is new in the same page. */
+  /** Must be called after the log has changed, so that the next read includes the new events. */
   forget(): void {
     this.#read = undefined;
     this.#encoded = undefined;
@@ -78,7 +81,7 @@ export class Pages {
     this.#options.clock.defer(() => this.#watch());
   }
 
-  /** Once a tick, for as long as each tick wants something. */
+  /** Runs once per tick. Drops the cache after a tick without a request. */
   #watch(): void {
     if (this.#isWanted) {
       this.#isWanted = false;

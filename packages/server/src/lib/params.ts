@@ -1,4 +1,4 @@
-/** Params of a feed: from what a caller gives or a request asks to an address that is not too long. */
+/** Params of a feed: resolves and validates them, and bounds the length of the address. */
 import {
   LinefeedError,
   paramNames,
@@ -11,15 +11,18 @@ import {
 
 type Awaitable<T> = T | Promise<T>;
 
-/** An address as a request asks for it, in part. */
+/** The parts of a requested address. */
 export interface AskedParams {
   readonly topic: string;
   readonly params: ReadonlyArray<readonly [name: string, text: string]>;
-  /** As it was written, if that is known to be no longer than it may be. */
+  /** The address as written. Present only if its length was already checked. */
   readonly address?: string | undefined;
 }
 
-/** So many times the bytes of an address may its text in a request have: three for each one that is percent-encoded. */
+/**
+ * The text of an address in a request may have this many times its bytes: percent-encoding takes three characters for
+ * each byte.
+ */
 const MAX_TEXT_FACTOR = 4;
 
 /**
@@ -42,7 +45,7 @@ export function resolveAddress(
 }
 
 /**
- * The params that a request asks for: the same errors, with the status of a refusal.
+ * The params of a request: the same errors, with the status of a refusal.
  *
  * @throws LinefeedError `bad_request`, `invalid_params`, `address_too_long`
  */
@@ -64,7 +67,7 @@ export function readAskedParams(
   }
 }
 
-/** In the path form the query may have much more in it, which is the application's. */
+/** Counts only the names of the schema: in the path form the query may contain other keys of the application. */
 function checkTextSize(
   { topic, params, address }: AskedParams,
   schema: Schema,
@@ -90,11 +93,11 @@ function refuse(error: unknown): never {
 
 /** @throws LinefeedError `address_too_long` */
 export function checkAddressSize(address: string, maxAddressBytes: number): void {
-  // Percent-encoded, an address is ASCII: its length is its bytes.
+  // A percent-encoded address is ASCII: its length is its number of bytes.
   if (address.length > maxAddressBytes) throw tooLong(address, address.length, maxAddressBytes);
 }
 
-/** Without the params: they may be as long as a request, and those of a stream are for its source alone. */
+/** The message omits the params: they may be as long as a request, and those of a stream are for its source only. */
 export function tooLong(address: string, length: number, allowed: number): LinefeedError {
   return refusal(
     'address_too_long',

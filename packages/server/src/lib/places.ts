@@ -1,7 +1,10 @@
-/** How many connections there may be, of all and of each principal: a place is taken in the step that finds it free. */
+/**
+ * Connection quota, in total and per principal. The check and the reservation are one synchronous step, so there is no
+ * race.
+ */
 
 export interface Place {
-  /** Gives it back; once is enough. */
+  /** Releases the slot. Repeated calls have no effect. */
   leave(): void;
 }
 
@@ -19,7 +22,7 @@ export class Places {
     this.#limits = limits;
   }
 
-  /** `undefined`: there is none. */
+  /** `undefined`: no slot is free. */
   take(principal: string | undefined): Place | undefined {
     const { maxConnections, maxConnectionsPerPrincipal } = this.#limits;
     if (this.#taken >= maxConnections || this.#crowdOf(principal) >= maxConnectionsPerPrincipal)
@@ -34,7 +37,7 @@ export class Places {
     };
   }
 
-  /** How many principals are remembered. */
+  /** Number of principals with an entry in the map. */
   get principals(): number {
     return this.#crowds.size;
   }
@@ -47,7 +50,7 @@ export class Places {
     this.#taken += change;
     if (principal === undefined) return;
     const crowd = this.#crowdOf(principal) + change;
-    // A map that remembered everybody would grow with the number of visitors.
+    // Delete empty entries: otherwise the map would grow with the number of visitors.
     if (crowd === 0) this.#crowds.delete(principal);
     else this.#crowds.set(principal, crowd);
   }

@@ -1,4 +1,4 @@
-/** From a payload to the log: validated once, encoded once, appended in the order of the calls. */
+/** Publishes payloads: validates and encodes each once, and appends them to the log in call order. */
 import type { AnyChannel, TopicDefinition } from '@linefeed/shared';
 import {
   checkOptions,
@@ -26,7 +26,7 @@ const PUBLISH_OPTIONS = { idempotencyKey: 'any' } satisfies Record<keyof AppendO
 
 export class Publisher {
   readonly #options: PublisherOptions;
-  /** Set while a call waits for an asynchronous schema: later calls reach the log behind it. */
+  /** Set while a call waits for an asynchronous schema. Later calls are appended after it. */
   #preparing: Promise<void> | undefined;
   /** Appends that the log has not settled. */
   readonly #appending = new Set<Promise<unknown>>();
@@ -36,7 +36,7 @@ export class Publisher {
     this.#options = options;
   }
 
-  /** Takes nothing more. Resolves when everything published before has been appended or refused. */
+  /** Refuses later publishes. Resolves when all earlier ones have been appended or refused. */
   async close(): Promise<void> {
     this.#closed = true;
     while (this.#preparing !== undefined || this.#appending.size > 0) {
@@ -62,11 +62,13 @@ export class Publisher {
     }
   }
 
-  /** Calls `append` once everything published before has been handed to the log; it is not waited for there. */
+  /**
+   * Calls `append` after all earlier publishes were passed to the log. It does not wait until the log has settled them.
+   */
   #inTurn(entry: Awaitable<LogEntry>, append: (prepared: LogEntry) => Promise<Appended>): Promise<Appended> {
-    // A schema that rejects while this call still waits is not unhandled.
+    // If the schema rejects while this call still waits, the rejection must not count as unhandled.
     if (entry instanceof Promise) entry.catch(ignore);
-    // In an object, because a promise for a promise would wait for the log.
+    // Wrapped in an object, because a promise resolved with a promise would wait for the log.
     const handed = (this.#preparing ?? Promise.resolve())
       .then(() => entry)
       .then((prepared) => ({ appending: append(prepared) }));
@@ -78,7 +80,7 @@ export class Publisher {
   }
 
   /**
-   * The address of a logged topic with these params: a promise where the schema is asynchronous.
+   * The address of a logged topic with these params: a promise if the schema is asynchronous.
    *
    * @throws LinefeedError `unknown_topic`, `not_publishable`, `invalid_params`, `address_too_long`
    */
@@ -173,7 +175,7 @@ export function encodePayload(
 
 /** @throws LinefeedError `payload_too_large` */
 export function checkPayloadSize(topic: string, json: string, maxBytes: number): void {
-  // A UTF-16 code unit is at most three bytes of UTF-8, so most payloads need no count.
+  // Fast path: a UTF-16 code unit has at most three bytes of UTF-8, so most payloads are not encoded to count.
   if (json.length * 3 <= maxBytes) return;
   const bytes = new TextEncoder().encode(json).byteLength;
   if (bytes <= maxBytes) return;

@@ -1,7 +1,10 @@
-/** What is said when nobody asked to be told: the only file of the server that writes to the console. */
+/** Console output. No other file of the server writes to the console. */
 import { LinefeedError } from '@linefeed/shared/wire';
 
-/** Hands errors to `onError`, or to the console where there is none. Never throws: a hook that does is told of too. */
+/**
+ * Passes errors to `onError`, or to the console if there is none. Never throws: an error of `onError` goes to the
+ * console.
+ */
 export function createReporter(onError: ((error: unknown) => void) | undefined): (error: unknown) => void {
   return (error) => {
     try {
@@ -13,7 +16,7 @@ export function createReporter(onError: ((error: unknown) => void) | undefined):
   };
 }
 
-/** Whether hints for developers are out of place. */
+/** Whether hints for developers must be omitted. */
 export function isProduction(): boolean {
   return nodeEnv() === 'production';
 }
@@ -23,12 +26,12 @@ export function nodeEnv(): string | undefined {
   return process?.env?.NODE_ENV;
 }
 
-/** The stack of a refusal points into this package: it helps nobody, and floods a terminal. */
+/** The stack of a refusal points only into this package. It does not help, and fills the terminal. */
 function isExpected(error: unknown): boolean {
   return LinefeedError.is(error) && error.cause === undefined && (error.status ?? 500) < 500;
 }
 
-/** Warns of what works, but most likely not as it was meant. */
+/** Warns of a use that works, but is probably a mistake. */
 export function warn(message: string): void {
   console.warn(`linefeed: ${message}`);
 }

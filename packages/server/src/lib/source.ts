@@ -1,7 +1,7 @@
-/** Runs a source for one receiver: pulls it no faster than it is taken, and always ends it. */
+/** Runs a source for one receiver: pulls it with back-pressure, and always ends it. */
 import type { Clock } from './clock.ts';
 
-/** What a source may be iterated as. */
+/** The forms of a source that can be iterated. */
 export type SourceContent = AsyncIterable<unknown> | Iterable<unknown>;
 
 /** How a run ended. */
@@ -13,22 +13,22 @@ export type RunEnd =
 export interface RunOptions {
   /** Opens the source. Its errors end the run as `failed`. */
   readonly open: () => SourceContent | PromiseLike<SourceContent>;
-  /** Takes one value; a promise holds the source until there is room again. Must settle once `signal` aborts. */
+  /** Takes one value. A returned promise pauses the source until it settles. Must settle once `signal` aborts. */
   readonly take: (value: unknown) => void | Promise<void>;
-  /** Aborting it cancels the run: the source is returned, wherever it stands. */
+  /** Aborting it cancels the run and calls the source's `return()` in any state. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
-  /** What `return()` of the source throws. */
+  /** Receives errors thrown by the source's `return()`. */
   readonly onCleanupError: (error: unknown) => void;
 }
 
-/** A source that never waits would keep every other connection from being served. */
+/** A source that never waits would block all other connections. After this time the loop yields to the event loop. */
 const SLICE_MS = 8;
 
-/** A source and whether it is still to be returned. */
+/** A source, and whether `return()` must still be called. */
 interface Run {
   iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined;
-  /** It has ended, or was returned: `return` is not its business any more. */
+  /** The iterator has ended, or `return()` was called. It must not be called again. */
   isOver: boolean;
 }
 
@@ -42,14 +42,14 @@ export function runSource(options: RunOptions): Promise<RunEnd> {
     endIterator(run.iterator, onCleanupError);
   };
   return new Promise((resolve) => {
-    // Beside the loop, which may be waiting for a source that is deaf: to race each step against the abort costs three
-    // promises for every event.
+    // Separate from the loop, which may wait for a source that ignores its signal. Racing each step against the abort
+    // would cost three promises per event.
     const cancel = (): void => {
       end();
       resolve({ type: 'cancelled' });
     };
-    // Whoever listens hears of the abort first. By then the source is not in the middle of a `next` of its own either,
-    // from which it could not be returned.
+    // Deferred, so that other listeners of the signal run first. Also, a generator that is inside its own `next` at the
+    // abort could not be returned.
     const onAbort = (): void => queueMicrotask(cancel);
     signal.addEventListener('abort', onAbort, { once: true });
     void pull(run, options).then((ended) => {
@@ -60,12 +60,12 @@ export function runSource(options: RunOptions): Promise<RunEnd> {
   });
 }
 
-/** Pulls values until the source is over or fails, or the run is cancelled. */
+/** Pulls values until the source ends or fails, or the run is cancelled. */
 async function pull(run: Run, { open, take, signal, clock }: RunOptions): Promise<RunEnd> {
   try {
     if (signal.aborted) return { type: 'cancelled' };
     const opening = open();
-    // Where it comes when the run was cancelled, it still has to be ended.
+    // A source that opens after the run was cancelled must still be ended.
     run.iterator = toIterator(isThenable(opening) ? await opening : opening);
     let sliceStart = clock.now();
     while (!signal.aborted) {
@@ -82,7 +82,7 @@ async function pull(run: Run, { open, take, signal, clock }: RunOptions): Promis
         run.isOver = true;
         return { type: 'finished' };
       }
-      // As `for await` has it: a sync iterable may hold promises.
+      // Same as `for await`: a sync iterable may contain promises.
       const value: unknown = isThenable(step.value) ? await step.value : step.value;
       if (signal.aborted) break;
       const taking = take(value);
@@ -94,19 +94,19 @@ async function pull(run: Run, { open, take, signal, clock }: RunOptions): Promis
     }
     return { type: 'cancelled' };
   } catch (error) {
-    // What a source throws because its signal aborted is its way to end.
+    // An error after the abort is the source's way to end.
     return signal.aborted ? { type: 'cancelled' } : { type: 'failed', error };
   }
 }
 
 export interface PullOptions extends Omit<RunOptions, 'take' | 'open'> {
-  /** Opens the source. Its signal aborts when the iteration is over, too. */
+  /** Opens the source. Its signal also aborts when the iteration is over. */
   readonly open: (signal: AbortSignal) => SourceContent | PromiseLike<SourceContent>;
 }
 
 /**
- * The same run for a receiver that pulls: the source is asked for a value when the iteration is. The iteration ends when
- * the signal aborts, even where the source never settles.
+ * The same run for a receiver that pulls: each step of the iteration takes one value of the source. The iteration ends
+ * when the signal aborts, even if the source never settles.
  */
 export async function* pullSource({
   open,
@@ -154,7 +154,7 @@ export async function* pullSource({
   }
 }
 
-/** What a promise settles to, or a rejection as soon as the signal aborts. */
+/** The result of a promise, or a rejection as soon as the signal aborts. */
 export function untilAborted<T>(signal: AbortSignal, awaited: T | PromiseLike<T>): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason as Error);
@@ -170,13 +170,13 @@ function toIterator(content: SourceContent): Iterator<unknown> | AsyncIterator<u
   return Symbol.asyncIterator in content ? content[Symbol.asyncIterator]() : content[Symbol.iterator]();
 }
 
-/** Not awaited: a generator that waits for something deaf to its signal answers only when that comes. */
+/** Not awaited: a generator handles `return` only after its current await, which may ignore the signal. */
 export function endIterator(
   iterator: Iterator<unknown> | AsyncIterator<unknown>,
   onError: (error: unknown) => void,
 ): void {
   const report = (error: unknown): void => {
-    // The abort that ended it, coming back.
+    // This is the error of the abort that ended the source.
     if (!(error instanceof Error && error.name === 'AbortError')) onError(error);
   };
   try {

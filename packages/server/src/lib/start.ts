@@ -1,4 +1,4 @@
-/** Where a subscription starts: turns `from` and the connection's cursor into a position, or into a gap (PROTOCOL §5). */
+/** Resolves `from` and the connection's cursor into a start position or a gap (PROTOCOL §5). */
 import { BEGINNING, comparePositions, parseEventId, type Cursor, type Position } from '@linefeed/shared/wire';
 import type { Admitted } from './admission.ts';
 import type { Hub } from './hub.ts';
@@ -10,34 +10,36 @@ export interface Start {
   readonly gap?: PendingGap | undefined;
 }
 
-/** A logged address to be delivered on a connection. */
+/** A logged address to deliver on a connection. */
 export interface LoggedStart extends Start {
   /** Its address, which is its event name. */
   readonly event: string;
   readonly asked: string;
-  /** Echoed, so that a client that asks twice for one address knows which is answered. */
+  /** Repeated in the answer. A client that requests one address twice uses it to match the answers. */
   readonly key: string | undefined;
-  /** `keep: 'latest'`: whatever it starts from, the newest value is worth having. */
+  /** `keep: 'latest'`: the newest value is delivered, whatever the start. */
   readonly isLatest: boolean;
-  /** It has a start of its own, apart from the connection's cursor. */
+  /** The entry has a start of its own, independent of the connection's cursor. */
   readonly own: boolean;
 }
 
-/** What the connection's own cursor comes to. */
+/** The start that the connection's own cursor resolves to. */
 export interface SharedStart extends Start {
-  /** The cursor can be used: delivery goes on behind it. */
+  /** Set if the cursor can be used. Delivery continues past this position. */
   readonly resumed: Position | undefined;
 }
 
-/** What a log answered when it was asked how far it goes, with the numbering of this position. */
+/** The log's newest position when it was read, with the numbering of that position. */
 export type Reach = Pick<Cursor, 'epoch' | 'position'>;
 
-/** A log and a tail that still disagree after so many looks are not waited for: the cursor becomes a gap. */
+/**
+ * Retry limit. A log and a tail that still disagree after this many reads are not waited for: the cursor becomes a gap.
+ */
 const MAX_LOOKS = 100;
 
 /**
- * Asks the log how far it goes, where one of these cursors is ahead of this process's tail: another process may be
- * further. The answer waits; nothing else about a cursor is decided here, because the numbering may change meanwhile.
+ * Reads the log's newest position if one of these cursors is ahead of this process's tail: another process may be
+ * further. It decides nothing else about a cursor, because the numbering may change during the wait.
  */
 export async function readReach(
   hub: Hub,
@@ -51,18 +53,18 @@ export async function readReach(
     );
     if (isAhead) {
       const position = await log.position();
-      // Only then is it certain which numbering the position belongs to.
+      // Only if both epochs are unchanged is it certain which numbering the position belongs to.
       if (log.epoch === epoch && hub.epoch === epoch) return { epoch, position };
     } else if (log.epoch === epoch || !cursors.some((cursor) => cursor.epoch === log.epoch)) return undefined;
-    // The log has another numbering already, and the tail is about to tell.
+    // The log has a new numbering already, and the tail will report it.
     if (log.epoch !== hub.epoch) await hub.changed();
   }
   return undefined;
 }
 
 /**
- * Decides on a cursor with what the hub knows at this moment: nothing may be awaited between this and the use of its
- * result. A cursor comes from outside: one that cannot be used becomes a gap, never an error.
+ * Resolves a cursor against the current state of the hub. The caller must use the result before its next await. A
+ * cursor comes from outside: one that cannot be used becomes a gap, never an error.
  */
 export function resolveCursor(hub: Hub, text: string, reach: Reach | undefined): SharedStart {
   const { cursor } = parseEventId(text);
@@ -76,18 +78,18 @@ export function resolveCursor(hub: Hub, text: string, reach: Reach | undefined):
   if (cursor.epoch !== hub.epoch) return gapAt(BEGINNING, 'epoch');
   const { position } = cursor;
   const newest = reach?.epoch === hub.epoch ? laterOf(reach.position, hub.position) : hub.position;
-  // Another node may be ahead of this one's tail; the log itself decides.
+  // Past the newest position of the tail and of the log: no event has this position yet.
   if (comparePositions(position, newest) > 0) return gapAt('now', 'future');
   return { resumed: position, position };
 }
 
-/** Where the entries without a `from` of their own start. */
+/** The start of entries without a `from` of their own. */
 export function resolveShared(
   hub: Hub,
   lastEventId: string | undefined,
   reach: Reach | undefined,
 ): SharedStart {
-  // A bare stream mark has no cursor in front, and asks nothing of the log.
+  // A bare stream mark contains no cursor, so nothing is resolved in the log.
   if (lastEventId === undefined || lastEventId.startsWith('~'))
     return { resumed: undefined, position: 'now' };
   return resolveCursor(hub, lastEventId, reach);
@@ -103,7 +105,7 @@ export function resolveStart(
   const { event, asked, key, from, definition } = entry;
   const isLatest = definition.keep === 'latest';
   const base = { event, asked, key, isLatest };
-  // Of `keep: 'latest'`, whoever starts now gets the newest value first, after a gap too.
+  // With `keep: 'latest'`, a start at `now` delivers the newest value first, after a gap too.
   const fromNow = isLatest ? BEGINNING : 'now';
   if (from === 'now') return { ...base, position: fromNow, own: true };
   if (from === 'earliest') return { ...base, position: BEGINNING, own: true };
@@ -113,8 +115,8 @@ export function resolveStart(
 }
 
 /**
- * Entries that come to one event name are delivered once, from the earliest of their starts. Their order makes no
- * difference: a proxy may have changed it.
+ * Entries with the same event name are delivered once, from the earliest of their starts. The result does not depend on
+ * their order: a proxy may have changed it.
  */
 export function mergeStarts(asked: readonly LoggedStart[], tail: Position): Iterable<LoggedStart> {
   const merged = new Map<string, LoggedStart>();
@@ -128,7 +130,8 @@ export function mergeStarts(asked: readonly LoggedStart[], tail: Position): Iter
 function merge(a: LoggedStart, b: LoggedStart, tail: Position): LoggedStart {
   const order = comparePositions(positionOf(a, tail), positionOf(b, tail));
   const { position } = order < 0 ? a : b;
-  // A start of its own is delivered from there. Any other waits for the connection's cursor, if that is later.
+  // An entry with a start of its own is delivered from there. Any other starts at the connection's cursor, if that is
+  // later.
   const own = order === 0 ? a.own || b.own : (order < 0 ? a : b).own;
   return { ...a, position, own, gap: firstGap(a.gap, b.gap) };
 }

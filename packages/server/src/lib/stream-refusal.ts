@@ -1,8 +1,8 @@
-/** Takes the params of a stream out of what its schema complains of: they are for the source alone. */
+/** Removes a stream's params from the issues of its schema: the params are for the source only. */
 import { describeIssues, LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { AskedEntry } from './opening.ts';
 
-/** The same error, with no issue that quotes a param. */
+/** The same error. An issue whose message quotes a param gets a neutral message. */
 export function withoutParams(error: unknown, { topic, params }: AskedEntry): unknown {
   if (!LinefeedError.is(error) || error.issues === undefined) return error;
   const secrets = params.flatMap(([, text]) => [text, ...leavesOf(text)]).filter((text) => text !== '');
@@ -13,7 +13,7 @@ export function withoutParams(error: unknown, { topic, params }: AskedEntry): un
   return refusal(error.code, `The params of ${topic} are not valid: ${describeIssues(issues)}`, { issues });
 }
 
-/** What stands in a param that is JSON. */
+/** The strings and numbers inside a param that is JSON. */
 function leavesOf(text: string): string[] {
   const leaves: string[] = [];
   try {
@@ -21,8 +21,8 @@ function leavesOf(text: string): string[] {
       if (typeof value === 'string' || typeof value === 'number') leaves.push(String(value));
     });
   } catch {
-    // A string as it is.
+    // The param is no JSON: a plain string.
   }
-  // As schemas quote a string.
+  // Schemas quote a string with JSON escapes.
   return [...leaves, text].flatMap((leaf) => [leaf, JSON.stringify(leaf).slice(1, -1)]);
 }

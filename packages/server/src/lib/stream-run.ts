@@ -15,19 +15,19 @@ import { isMessage, isTracked, toId } from './message.ts';
 import { checkPayloadSize, encodePayload } from './publisher.ts';
 import { runSource, type SourceContent } from './source.ts';
 
-/** What a source of a stream topic is called with. */
+/** The argument of a stream topic's source. */
 export interface StreamContext<Params, Context> {
   /** The schema's output. */
   readonly params: Params;
-  /** What `context` of the feed returned for this connection. */
+  /** The result of the feed's `context` for this connection. */
   readonly context: Context;
-  /** The id of the last event that the client has, where it comes back: go on behind it. */
+  /** If the client reconnects: the id of the last event that it received. Continue after it. */
   readonly lastEventId: string | undefined;
-  /** Aborts when nobody receives any more. */
+  /** Aborts when the client has left or the subscription has ended. */
   readonly signal: AbortSignal;
 }
 
-/** A yield that is JSON text already: of a source that writes its payloads itself. */
+/** A yielded value that is JSON text already, for a source that encodes its payloads itself. */
 export class EncodedYield {
   readonly json: string;
   readonly id: string | undefined;
@@ -38,7 +38,7 @@ export class EncodedYield {
   }
 }
 
-/** What a source throws that puts its failures into its own words: sent as it is, `cause` left out. */
+/** Thrown by a source that describes its failure itself. The payload is sent unchanged, without `cause`. */
 export class DescribedFailure extends Error {
   readonly payload: Pick<SubscriptionError, 'code' | 'message' | 'retryable' | 'detail'>;
 
@@ -53,15 +53,15 @@ export type UntypedSource = (
   context: StreamContext<unknown, unknown>,
 ) => SourceContent | PromiseLike<SourceContent>;
 
-/** Where a client stands in a stream. */
+/** The client's state in a stream. */
 export type StreamResume =
   | { readonly type: 'fresh' }
   | { readonly type: 'behind'; readonly id: string }
-  /** It got data without ids: it cannot be resumed. */
+  /** The client received data without ids, so the stream cannot be resumed. */
   | { readonly type: 'begun' }
   | { readonly type: 'ended' };
 
-/** Reads what a stream's subscription comes with: a `~…` mark, a whole id, or an id as the source gave it. */
+/** Parses a stream subscription's start: a `~…` mark, a whole id, or an id of the source. */
 export function readStreamResume(from: string | undefined): StreamResume {
   if (from === undefined || from === 'now' || from === 'earliest') return { type: 'fresh' };
   if (!from.includes('~')) return { type: 'behind', id: from };
@@ -83,12 +83,12 @@ export interface StreamRunOptions {
   readonly lastEventId: string | undefined;
   readonly maxPayloadBytes: number;
   readonly clock: Clock;
-  /** Where the source runs. */
+  /** The async context that the source runs in. */
   readonly scope: AsyncScope;
   readonly onError: (error: unknown) => void;
 }
 
-/** Starts a run; it ends with its source, with the connection, or when the connection cancels it. */
+/** Starts a run. It ends with its source, with the connection, or when the connection cancels it. */
 export function startStream(connection: Connection, options: StreamRunOptions): void {
   const { topic, event, key, definition, clock, source, scope, onError } = options;
   const controller = new AbortController();
@@ -97,9 +97,9 @@ export function startStream(connection: Connection, options: StreamRunOptions): 
 
   let stopWaiting: (() => void) | undefined;
 
-  /** Each waits for room of its own: what all of them have would otherwise be written at once. */
+  /** Each call waits for room of its own. Otherwise all waiting streams would write at once when there is room. */
   const whenRoom = (call: () => void | Promise<void>): void | Promise<void> => {
-    // Nobody would ever call who joins the line behind the end.
+    // After the abort, a waiter would never be resumed.
     if (controller.signal.aborted) return undefined;
     if (connection.hasRoom) return call();
     return new Promise((resolve, reject) => {
@@ -119,12 +119,12 @@ export function startStream(connection: Connection, options: StreamRunOptions): 
   };
   const send = (json: string, id: string | undefined): void | Promise<void> => {
     if (controller.signal.aborted) return undefined;
-    // The heartbeat may come late, after a suspend for example.
+    // The heartbeat may be late, for example after a suspend.
     if (connection.endIfOver(clock.now())) return undefined;
     lastId = id ?? lastId;
     delivered = true;
     connection.sendStreamEvent(event, json, lastId);
-    // The source rests until there is room for what it makes next.
+    // Back-pressure: the source pauses until there is room for its next value.
     return connection.hasRoom ? undefined : whenRoom(() => undefined);
   };
   const encode = (value: unknown): void | Promise<void> => {
@@ -137,12 +137,12 @@ export function startStream(connection: Connection, options: StreamRunOptions): 
     if (json instanceof Promise) return json.then((encoded) => whenRoom(() => send(encoded, id)));
     return send(json, id);
   };
-  // What waits is what the source has made, not yet what is sent of it.
+  // Values wait unencoded, before validation.
   const take = (value: unknown): void | Promise<void> =>
     connection.hasRoom ? encode(value) : whenRoom(() => encode(value));
 
   const cancel = (): void => {
-    // Listeners of the signal and the source's `finally` run in the source's own scope, whoever cancels.
+    // Listeners of the signal and the source's `finally` run in the source's own async context, whatever the cause.
     scope.run(() => controller.abort());
     stopWaiting?.();
   };
@@ -176,13 +176,16 @@ export function startStream(connection: Connection, options: StreamRunOptions): 
       ...keyed,
       code,
       message: status >= 500 ? `The source of "${topic}" failed.` : message,
-      // A second run must not repeat what was delivered without an id.
+      // A second run must not repeat data that was delivered without an id.
       retryable: asksForRetry(end.error) && (lastId !== undefined || !delivered),
     });
   });
 }
 
-/** @throws LinefeedError `invalid_content` for an empty id or fields that a feed writes itself, `invalid_frame` for an id that is no text. */
+/**
+ * @throws LinefeedError `invalid_content` for an empty id or fields that a feed writes itself, `invalid_frame` for an
+ * id that is no text.
+ */
 export function readYield(topic: string, value: unknown): { data: unknown; id: string | undefined } {
   if (isTracked(value)) return { data: value[1], id: value[0] };
   if (!isMessage(value)) return { data: value, id: undefined };

@@ -1,4 +1,6 @@
-/** Subscriptions of a connection: decides on those asked for, starts them, and changes them while it is open. */
+/**
+ * Subscriptions of a connection: decides on requested ones, starts them, and changes them while the connection is open.
+ */
 import type { AnyChannel } from '@linefeed/shared';
 import { FRAME, refusal, type End, type Subscribed, type SubscriptionError } from '@linefeed/shared/wire';
 import {
@@ -32,13 +34,16 @@ export interface SubscriptionsOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** A schema takes some microseconds for an entry, and up to a millisecond: so many are looked at before others go on. */
+/**
+ * A schema takes some microseconds for an entry, up to a millisecond. This many entries are checked per event-loop
+ * turn.
+ */
 const ENTRIES_PER_TURN = 32;
 
-/** How a stream is asked for. */
+/** How a stream subscription is started. */
 export interface StreamRequest {
   readonly from: string | undefined;
-  /** The control request that asks. */
+  /** The number of the control request, if it came by one. */
   readonly n?: number | undefined;
   readonly context: unknown;
 }
@@ -60,9 +65,9 @@ export class Subscriptions {
   }
 
   /**
-   * Applies a control request whole, or not at all. `isLeaving`: nothing new may begin on it any more.
+   * Applies a control request completely or not at all. `isLeaving`: whether nothing new may start on the connection.
    *
-   * @throws LinefeedError `busy`, `timeout`; the same `n` may come again.
+   * @throws LinefeedError `busy`, `timeout`; the client may send the same `n` again.
    */
   async change(
     connection: Connection,
@@ -70,9 +75,9 @@ export class Subscriptions {
     context: unknown,
     isLeaving: () => boolean,
   ): Promise<void> {
-    // A repeated request changes nothing: its outcomes were sent.
+    // A repeated request changes nothing: its answers were sent.
     if (isLeaving() || n <= connection.lastControl) return;
-    // Its reader takes nothing: answers would pile up in front of it, request by request.
+    // The reader takes no bytes. Without this bound the answers of further requests would accumulate in memory.
     if (connection.bufferedBytes > this.#options.limits.maxBufferedBytes) {
       throw refusal('busy', 'The reader of this connection is behind its bound.');
     }
@@ -82,7 +87,7 @@ export class Subscriptions {
     const { refused, admitted, reach } = await withinTime(
       this.#decideOnAdded(add, { context, taken, alone: false }),
     );
-    // From here on nothing is awaited: the connection and the log are looked at as they are now.
+    // No await from here on: the connection and the log are used in their current state.
     if (isLeaving()) return;
     connection.lastControl = n;
     for (const event of remove) {
@@ -95,7 +100,7 @@ export class Subscriptions {
         this.startStream(connection, entry, { from: entry.from, n, context });
       else {
         const { position, hasCursor } = connection.logged;
-        // Nothing logged was subscribed: there is no cursor to go on from.
+        // No logged topic was subscribed, so there is no cursor to continue from.
         const shared = hasCursor
           ? { resumed: position, position }
           : { resumed: undefined, position: 'now' as const };
@@ -105,7 +110,9 @@ export class Subscriptions {
     }
   }
 
-  /** What may be added, and how far the log goes where one of these starts is ahead. Nothing of it is applied. */
+  /**
+   * Decides on added entries, and reads the log's newest position if one of their cursors is ahead. Applies nothing.
+   */
   async #decideOnAdded(
     add: readonly AskedEntry[],
     subject: AdmissionSubject,
@@ -116,11 +123,11 @@ export class Subscriptions {
     return { refused, admitted, reach: await readReach(this.#options.hub, cursors) };
   }
 
-  /** Answers for one stream entry, and runs its source where there is something to run. */
+  /** Answers one stream entry, and runs its source if there is something to run. */
   startStream(connection: Connection, entry: Admitted, { from, n, context }: StreamRequest): void {
     const { topic, event, key, definition, params } = entry;
     const { sources, limits, clock, onSubscribe, onError } = this.#options;
-    // A hook may have ended it: nothing would ever cancel this run.
+    // A hook may have ended the connection, and then nothing would cancel this run.
     if (connection.closed) return;
     const resume = readStreamResume(from);
     const numbered = n === undefined ? {} : { n };
@@ -145,7 +152,7 @@ export class Subscriptions {
       ...keyed,
       ...numbered,
     } satisfies Subscribed);
-    // Ids of a stream bear the connection's cursor, which must not pass a gap that is still to be announced.
+    // Ids of a stream contain the connection's cursor, which must not pass a gap that is not announced yet.
     const { logged } = connection;
     if (resume.type === 'ended') {
       const payload: End = { address: event, ...keyed, ...numbered };
@@ -154,10 +161,10 @@ export class Subscriptions {
     const lastEventId = resume.type === 'behind' ? resume.id : undefined;
     const source = sources.get(topic)!;
     const { maxPayloadBytes } = limits;
-    // A stream with the context of a later request runs in its scope, too.
+    // A stream with the context of a later request also runs in that request's async context.
     const scope = context === connection.context ? connection.scope : captureScope();
     const run = { topic, event, key, definition, params, context, source, scope, lastEventId };
-    // Until then it has its place: it can be removed, and nobody else gets its key.
+    // Placeholder until the run starts: the stream can be removed, and no other stream can take its key.
     let cancelled = false;
     connection.addStream(event, { cancel: () => void (cancelled = true) });
     onSubscribe(connection, event);

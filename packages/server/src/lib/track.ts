@@ -4,7 +4,7 @@ import type { LogEvent, ReadPage } from './log.ts';
 
 /** A gap that is known before the first page: its cursor could not be used. */
 export interface PendingGap {
-  /** The cursor as it came; empty where it could not be read. */
+  /** The cursor as received; empty if it could not be parsed. */
   readonly from: string;
   readonly reason: GapReason;
 }
@@ -12,7 +12,7 @@ export interface PendingGap {
 /** A gap to announce. */
 export interface FoundGap {
   readonly address: string;
-  /** The cursor as it came from outside, or the position that delivery had reached. */
+  /** The cursor as received, or the position that delivery had reached. */
   readonly from: { readonly cursor: string } | { readonly position: Position };
   readonly to: Position;
   readonly reason: GapReason;
@@ -21,11 +21,11 @@ export interface FoundGap {
 export class Track {
   /** Everything up to here was written for every address. */
   position: Position;
-  /** Each address with the position behind which it is to be delivered; matters where it is greater than `position`. */
+  /** Each address with its floor: only events past it are delivered. It matters if it is greater than `position`. */
   readonly addresses: Map<string, Position> = new Map();
-  /** Goes up with each address that is added: a page that was asked for before has nothing of it. */
+  /** Incremented with each added address: a page that was requested earlier has no events of it. */
   additions = 0;
-  /** Nothing has changed since a page was asked for. */
+  /** No address or floor has changed since the page was requested. */
   #isAsAsked = false;
   #pendingGaps: Map<string, PendingGap> | undefined;
   #isChecked = false;
@@ -34,7 +34,7 @@ export class Track {
     this.position = position;
   }
 
-  /** A gap may still have to be announced: one is pending, or it was not yet compared with what the log holds. */
+  /** Whether a gap may still be announced: one is pending, or the addresses were not compared with a page yet. */
   get awaitsGaps(): boolean {
     return !this.#isChecked || (this.#pendingGaps !== undefined && this.#pendingGaps.size > 0);
   }
@@ -43,7 +43,7 @@ export class Track {
     return this.#pendingGaps?.get(address);
   }
 
-  /** An address starts ahead of `position`: going live now would bring it what lies before its start. */
+  /** Whether an address starts ahead of `position`. Going live now would deliver events before its start. */
   get hasStartAhead(): boolean {
     for (const floor of this.addresses.values()) if (comparePositions(floor, this.position) > 0) return true;
     return false;
@@ -55,7 +55,7 @@ export class Track {
     if (gap !== undefined) (this.#pendingGaps ??= new Map()).set(address, gap);
   }
 
-  /** @returns its gap that was still to be announced. */
+  /** @returns its gap, if it was not announced yet. */
   remove(address: string): PendingGap | undefined {
     this.addresses.delete(address);
     this.#isAsAsked = false;
@@ -64,19 +64,22 @@ export class Track {
     return gap;
   }
 
-  /** Where an address stands: behind this, it is owed every event. */
+  /** The position of an address: every later event must still be delivered. */
   positionOf(address: string): Position {
     const floor = this.addresses.get(address) ?? BEGINNING;
     return comparePositions(floor, this.position) > 0 ? floor : this.position;
   }
 
-  /** What a page is to be asked for. */
+  /** The addresses to request a page for. */
   ask(): ReadonlyMap<string, Position> {
     this.#isAsAsked = true;
     return this.addresses;
   }
 
-  /** The events of a page up to `end` that are still to be delivered: an address may have come or gone meanwhile. */
+  /**
+   * The events of a page up to `end` that must still be delivered. Addresses may have been added or removed since the
+   * request.
+   */
   owedOf({ events, through }: ReadPage, end: Position): readonly LogEvent[] {
     if (this.#isAsAsked && end === through) return events;
     return events.filter(({ address, position }) => {
@@ -88,8 +91,8 @@ export class Track {
   }
 
   /**
-   * The gaps that must be written before anything of a page (or before going live, without one). Each address then
-   * goes on behind its gap, so that the next page does not find it again.
+   * Takes the gaps that must be written before the events of a page, or, without a page, before going live. Each
+   * address then continues past its gap, so that the next page does not find it again.
    */
   takeGaps(page?: ReadPage): FoundGap[] {
     const gaps: FoundGap[] = [];

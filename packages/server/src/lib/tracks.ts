@@ -3,9 +3,9 @@ import type { Position } from '@linefeed/shared/wire';
 import { Track, type PendingGap } from './track.ts';
 
 export class Tracks {
-  /** Everything that shares the connection's cursor. */
+  /** All addresses that share the connection's cursor. */
   main: Track;
-  /** Addresses that started before it, each to be merged into it when it has caught up. */
+  /** Addresses that started before it. Each is merged into it when it has caught up. */
   #rewinds: Track[] = [];
   #isMainsTurn = false;
 
@@ -22,7 +22,7 @@ export class Tracks {
     return this.#rewinds.length > 0;
   }
 
-  /** One of them may still have a gap to announce. */
+  /** Whether one of the tracks may still have a gap to announce. */
   get awaitsGaps(): boolean {
     return this.main.awaitsGaps || this.#rewinds.some(({ awaitsGaps }) => awaitsGaps);
   }
@@ -32,7 +32,7 @@ export class Tracks {
     yield* this.rewinding();
   }
 
-  /** Those that have not caught up. */
+  /** The addresses that have not caught up. */
   *rewinding(): Generator<string> {
     for (const { addresses } of this.#rewinds) yield* addresses.keys();
   }
@@ -41,14 +41,14 @@ export class Tracks {
     return this.of(address) !== undefined;
   }
 
-  /** The one that an address is in. */
+  /** The track that contains an address. */
   of(address: string): Track | undefined {
     return this.main.addresses.has(address)
       ? this.main
       : this.#rewinds.find(({ addresses }) => addresses.has(address));
   }
 
-  /** Whether a track is one of these: while a page of it was read, it may have been dropped. */
+  /** Whether a track is still in use: it may have been dropped while a page of it was read. */
   includes(track: Track): boolean {
     return track === this.main || this.#rewinds.includes(track);
   }
@@ -59,27 +59,30 @@ export class Tracks {
     this.#rewinds.push(track);
   }
 
-  /** @returns its gap that was still to be announced. */
+  /** @returns its gap, if it was not announced yet. */
   remove(address: string): PendingGap | undefined {
     const gap = this.of(address)?.remove(address);
     this.#rewinds = this.#rewinds.filter(({ addresses }) => addresses.size > 0);
     return gap;
   }
 
-  /** All begin again with this one. */
+  /** Replaces all tracks with this one. */
   replace(main: Track): void {
     this.main = main;
     this.#rewinds = [];
   }
 
-  /** The track whose turn it is: rewinds alternate with the main one, which a slow reader may never bring to the tail. */
+  /**
+   * The next track to read. Rewinds alternate with the main track: a slow reader may never bring the main track to the
+   * tail.
+   */
   next(isMainLive: boolean): Track | undefined {
     if (isMainLive) return this.#rewinds[0];
     this.#isMainsTurn = !this.#isMainsTurn;
     return this.#isMainsTurn ? this.main : (this.#rewinds[0] ?? this.main);
   }
 
-  /** To the end of the line. */
+  /** Moves a rewind to the end of the queue. */
   putBack(rewind: Track): void {
     this.drop(rewind);
     this.#rewinds.push(rewind);

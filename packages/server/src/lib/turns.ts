@@ -1,4 +1,4 @@
-/** Spreads work that comes all at once over turns of the event loop, in its order, so that what is live goes on between. */
+/** FIFO throttle: spreads a burst of work over turns of the event loop, so that live events run in between. */
 import type { Clock } from './clock.ts';
 
 export class Turns {
@@ -8,7 +8,7 @@ export class Turns {
   readonly #waiting: Array<{ readonly cost: number; readonly resolve: () => void }> = [];
   #scheduled = false;
 
-  /** `perTurn`: so many are let through in one turn. */
+  /** `perTurn`: the number of calls that pass in one turn. */
   constructor(clock: Clock, perTurn: number) {
     this.#clock = clock;
     this.#perTurn = perTurn;
@@ -16,8 +16,8 @@ export class Turns {
   }
 
   /**
-   * `undefined`: go on at once. Else resolves in a later turn, after those who came before. `cost`: as how many it counts;
-   * the last one of a turn may cost more than is left of it.
+   * `undefined`: continue at once. Else a promise that resolves in a later turn, after all earlier calls. `cost`: the
+   * number of calls that this one counts as. The last call of a turn may cost more than the turn has left.
    */
   take(cost = 1): Promise<void> | undefined {
     this.#schedule();

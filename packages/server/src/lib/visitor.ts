@@ -1,4 +1,4 @@
-/** Who asks: runs `context`, and reads from its result what concerns the feed. */
+/** Identifies a request: runs `context`, and reads the fields of its result that concern the feed. */
 import { LinefeedError } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 import { createExpiredReporter, createExpiry, NEVER, type Expiry } from './expiry.ts';
@@ -13,23 +13,23 @@ export type Identify = (
   runtime: { readonly req: unknown },
 ) => unknown;
 
-/** What is known of a connection by who opened it. */
+/** The identity of a connection: the result of its request's `context`. */
 export interface Identified {
   readonly id: string;
   readonly context: unknown;
   readonly principal: string | undefined;
-  /** Event names of its subscriptions; a visitor has none yet. */
+  /** Event names of its subscriptions. A request without a connection has none. */
   events?(): Iterable<string>;
 }
 
 export interface Visitor extends Identified {
-  /** Of the connection that it may come to. */
+  /** The id of the connection that it may open. */
   readonly id: string;
   readonly context: unknown;
   readonly principal: string | undefined;
-  /** When the context expires: deciding takes time, too. */
+  /** When the context expires. It may expire while the request is decided on. */
   readonly expiry: Expiry;
-  /** What the answer must bear: CORS, and what `context` set. */
+  /** Headers that the answer must have: CORS, and those set by `context`. */
   readonly headers: HeaderList;
 }
 
@@ -41,8 +41,8 @@ export interface IdentifyOptions {
 type MaybeRefused = Visitor & { readonly error?: unknown };
 
 /**
- * `error` is set where `context` refused; the headers it set before count all the same (a challenge, a cookie). A promise
- * only where `context` returns one.
+ * `error` is set if `context` refused. The headers that it set before are still sent (a challenge, a cookie). Returns a
+ * promise only if `context` does.
  */
 export function identify(
   request: IncomingRequest,
@@ -70,7 +70,7 @@ export function identify(
   };
   const refuse = (error: unknown): MaybeRefused => ({
     ...nobody,
-    // One that cannot be sent would take the refusal with it.
+    // Omit headers that cannot be sent: they would make the refusal itself fail.
     headers: [
       ...cors,
       ...[...reply.headers].filter(([name, value]) => whyNoHeader(name, value) === undefined),
@@ -85,7 +85,7 @@ export function identify(
   }
 }
 
-/** Reads what a context says of who it is, and until when. @throws LinefeedError `invalid_option` */
+/** Reads the principal and the expiry of a context. @throws LinefeedError `invalid_option` */
 export type ReadSession = (context: unknown) => Session;
 
 interface Session {
@@ -93,7 +93,7 @@ interface Session {
   readonly expiry: Expiry;
 }
 
-/** `onError` is told of contexts that are over when they arrive. */
+/** Calls `onError` for a context that had expired when it arrived. */
 export function createSessionReader({
   clock,
   onError,
@@ -114,7 +114,9 @@ export function createSessionReader({
   };
 }
 
-/** Taken for none, a wrong one would share connections and lift the limit of each principal. */
+/**
+ * Reject a non-string principal: treating it as undefined would merge users and bypass `maxConnectionsPerPrincipal`.
+ */
 function readPrincipal(principal: unknown): string | undefined {
   if (principal === undefined || typeof principal === 'string') return principal;
   throw new LinefeedError(
@@ -123,7 +125,7 @@ function readPrincipal(principal: unknown): string | undefined {
   );
 }
 
-/** Taken for none, a wrong one would let a session live on. */
+/** Reject an invalid expiry: treating it as undefined would keep the session alive without limit. */
 function readExpiry(expiresAt: unknown = Infinity): number {
   const expiry = expiresAt instanceof Date ? expiresAt.getTime() : expiresAt;
   if (typeof expiry === 'number' && !Number.isNaN(expiry)) return expiry;
@@ -133,7 +135,7 @@ function readExpiry(expiresAt: unknown = Infinity): number {
   );
 }
 
-/** By its kind: a value may be a secret. */
+/** Describes only the type: the value may be a secret. */
 function describe(value: unknown): string {
   if (value instanceof Date) return 'an Invalid Date';
   return value === null || Number.isNaN(value) ? String(value) : `of the type ${typeof value}`;
@@ -141,12 +143,12 @@ function describe(value: unknown): string {
 
 const HEX_DIGITS = new TextEncoder().encode('0123456789abcdef');
 const ID_BYTES = 16;
-/** Drawing random bytes takes 2 to 5 µs, however few they are: they are drawn for so many ids at once. */
+/** Drawing random bytes takes 2 to 5 µs for any number. Bytes for this many ids are drawn at once. */
 const IDS_PER_DRAW = 64;
 const drawn = new Uint8Array(IDS_PER_DRAW * ID_BYTES);
 let used = drawn.byteLength;
 
-/** 128 random bits: whoever has the id of a connection may change what is subscribed on it. */
+/** 128 random bits. Anyone who knows a connection's id can change its subscriptions, so ids must not be guessable. */
 export function randomId(): string {
   if (used === drawn.byteLength) {
     crypto.getRandomValues(drawn);
@@ -157,7 +159,7 @@ export function randomId(): string {
     const byte = drawn[used]!;
     digits.push(HEX_DIGITS[byte >> 4]!, HEX_DIGITS[byte & 15]!);
   }
-  // In one piece: a string put together from pieces keeps them, 800 bytes of them.
+  // Created in one call: a string built from parts keeps the parts in memory, 800 bytes.
   return String.fromCharCode(...digits);
 }
 

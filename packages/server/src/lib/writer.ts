@@ -1,12 +1,12 @@
-/** Writes to one open response and watches it: knows silence, room, and a reader that takes nothing. */
+/** Writes to one open response and watches it: silence, room, and stalled readers. */
 import type { Clock } from './clock.ts';
 import type { Flushable } from './hub.ts';
 import type { Outlet, OutletListener } from './outlet.ts';
 
 export interface WriterOptions {
-  /** So long without a write is a silence. Milliseconds; `Infinity`: never. */
+  /** A silence is this long without a write. Milliseconds; `Infinity`: never. */
   readonly pingMs: number;
-  /** So long without progress while bytes wait is a stall. Milliseconds; `Infinity`: never. */
+  /** A stall is this long without progress while bytes wait. Milliseconds; `Infinity`: never. */
   readonly stallTimeoutMs: number;
 }
 
@@ -18,11 +18,11 @@ export interface WriterCounters {
 
 /** The owner of the response. */
 export interface WriterListener extends OutletListener {
-  /** The outlet threw. Nothing is written any more, and `onClose` may never come. Called once. */
+  /** The outlet threw. Nothing is written any more, and `onClose` may never be called. Called once. */
   onBroken(error: unknown): void;
 }
 
-/** What is said in one tick leaves in one write, or in writes of about this size. UTF-16 code units. */
+/** The text of one tick is coalesced into one write, or into writes of about this size. UTF-16 code units. */
 const MAX_UNWRITTEN = 16 * 1024;
 
 const encoder = new TextEncoder();
@@ -34,7 +34,7 @@ export class Writer implements Flushable {
   readonly #counters: WriterCounters | undefined;
   readonly #listener: WriterListener;
   #isBroken = false;
-  /** Text said in this tick, and how much of it there is room for. */
+  /** Text of this tick that is not written yet. `#maxUnwritten`: how much of it there is room for. */
   #unwritten = '';
   #maxUnwritten = 0;
   #waiting: Array<() => void> | undefined;
@@ -59,7 +59,7 @@ export class Writer implements Flushable {
     this.#lastWriteAt = Math.floor(clock.now());
   }
 
-  /** Writes text with what else this tick says. Returns whether a flush is to be scheduled for its end. */
+  /** Appends text to this tick's write. Returns whether the caller must schedule a flush for the end of the tick. */
   say(text: string): boolean {
     const isFirst = this.#unwritten === '';
     if (isFirst) this.#maxUnwritten = Math.min(MAX_UNWRITTEN, this.#outlet.roomBytes);
@@ -69,7 +69,7 @@ export class Writer implements Flushable {
     return false;
   }
 
-  /** Writes what was said and still waits. `now`: the clock's, from who writes to many at once. */
+  /** Writes the collected text. `now`: time of the clock, passed by callers that write to many connections. */
   flush(now?: number): void {
     const bytes = this.#takeUnwritten();
     if (bytes !== undefined) this.#write(bytes, now);
@@ -82,7 +82,7 @@ export class Writer implements Flushable {
 
   #write(bytes: Uint8Array, now: number = this.#clock.now()): void {
     if (this.#outlet.closed || this.#isBroken) return;
-    // Whole milliseconds: V8 keeps a fraction apart from its object, one more miss of the cache for each event.
+    // Whole milliseconds: V8 stores a fraction outside of its object, which costs a cache miss for each event.
     this.#lastWriteAt = Math.floor(now);
     this.#count(bytes);
     try {
@@ -112,7 +112,7 @@ export class Writer implements Flushable {
     return this.#outlet.bufferedBytes + this.#unwritten.length;
   }
 
-  /** Ends the response behind what was said. */
+  /** Ends the response after the collected text. */
   end(): void {
     const last = this.#takeUnwritten();
     if (this.#isBroken) return;
@@ -124,7 +124,7 @@ export class Writer implements Flushable {
     }
   }
 
-  /** Begins to listen to the response. */
+  /** Starts to listen to the response. */
   listen(): void {
     try {
       this.#outlet.listen(this.#listener);
@@ -140,7 +140,7 @@ export class Writer implements Flushable {
     try {
       this.destroy();
     } catch {
-      // The first error is the one to report.
+      // Only the first error is reported.
     }
   }
 
@@ -150,24 +150,27 @@ export class Writer implements Flushable {
     this.#outlet.destroy();
   }
 
-  /** Drops what was said and is not written: there is nobody left to read it. */
+  /** Drops the collected text: no reader is left. */
   forget(): void {
     this.#unwritten = '';
   }
 
-  /** Resolves when there is room, or nobody to wait for. */
+  /** Resolves when there is room, or when the outlet is closed. */
   drained(): Promise<void> {
     if (this.#outlet.closed || this.#outlet.roomBytes > 0) return Promise.resolve();
     return new Promise((resolve) => (this.#waiting ??= []).push(resolve));
   }
 
-  /** Whether there is room, and nobody in line for it. */
+  /** Whether there is room and the queue is empty. */
   get hasRoom(): boolean {
-    // What is collected is less than there is room for.
+    // The collected text is shorter than the room.
     return this.#line === undefined && (this.#unwritten !== '' || this.#outlet.roomBytes > 0);
   }
 
-  /** Calls when there is room, behind those who came before: each finds what the one before has left. Returns how to leave. */
+  /**
+   * Queues `call` until there is room (FIFO). Each call gets the room that earlier calls have left. Returns a function
+   * that removes it from the queue.
+   */
   line(call: () => void): () => void {
     const line = (this.#line ??= new Set());
     line.add(call);
@@ -177,17 +180,18 @@ export class Writer implements Flushable {
     };
   }
 
-  /** To be called when the outlet drains and when it closes. */
+  /** Must be called when the outlet drains and when it closes. */
   wake(): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     for (const resolve of waiting ?? []) resolve();
-    // Behind those who were just told: a replay that finds no room whenever it looks would never go on.
+    // The queue is served after the waiters of `drained()`: a replay that finds no room on each attempt would never
+    // continue.
     if (this.#line !== undefined) queueMicrotask(() => this.#serveLine());
   }
 
   #serveLine(): void {
-    // A reader that is gone is nobody to wait for; a line is left by who is cancelled.
+    // Closed outlets have no room. Cancelled streams remove their own entry.
     for (const call of this.#line ?? []) {
       if (this.#outlet.roomBytes <= 0) return;
       this.#line?.delete(call);
@@ -196,12 +200,15 @@ export class Writer implements Flushable {
     }
   }
 
-  /** What has come to pass: a reader with nothing to wait for heard nothing, or one with bytes waiting took none. */
+  /**
+   * `silent`: no bytes wait, and nothing was written for `pingMs`. `stalled`: bytes wait, and the reader took none for
+   * `stallTimeoutMs`.
+   */
   look(now: number): 'silent' | 'stalled' | undefined {
     const { pingMs, stallTimeoutMs } = this.#options;
     const bufferedBytes = this.#outlet.bufferedBytes;
     const taken = this.#writtenBytes - bufferedBytes;
-    // What is taken, not what waits: a slow reader of a busy stream takes while its queue grows.
+    // Compares taken bytes, not waiting bytes: on a busy stream a slow reader takes bytes while its queue grows.
     const progressed = taken > this.#takenBytes;
     this.#takenBytes = taken;
     if (bufferedBytes === 0 && this.#outlet.roomBytes > 0) {
