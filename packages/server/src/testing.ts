@@ -1,4 +1,4 @@
-/** For tests: the contract that every log keeps, and a clock that stands still. Needs Node. */
+/** For tests: the contract suite for logs, and a manual clock. Needs Node. */
 export { logContract } from './lib/testing/log-suite.ts';
 export { createManualClock } from './lib/testing/manual-clock.ts';
 export type { LogCase } from './lib/testing/log-suite.ts';

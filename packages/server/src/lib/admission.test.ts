@@ -1,4 +1,4 @@
-/** What a request costs before it is decided on: bounds on its text, and on what is looked at in one turn. */
+/** The cost of a request before it is decided on: bounds on its text, and on the entries checked per turn. */
 import { defineChannel, topic } from '@linefeed/shared';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
@@ -10,7 +10,7 @@ const post = (body: object): Request =>
   new Request('http://feed.test/events', { method: 'POST', body: JSON.stringify(body) });
 const get = (target: string): Request => new Request(`http://feed.test/events${target}`);
 
-/** A feed whose schema counts how often it is run, and does something each time. */
+/** A feed whose schema counts its runs, and calls `onRun` each time. */
 function createCounted(clock: Clock, onRun: () => void = () => undefined) {
   const counted = { runs: 0 };
   const params = z.object({
@@ -26,7 +26,7 @@ function createCounted(clock: Clock, onRun: () => void = () => undefined) {
   return { feed, counted };
 }
 
-/** Answers on a clock that stands still. */
+/** Waits for the result of a promise that needs a manual clock and real ticks. */
 async function settle<T>(clock: ReturnType<typeof createManualClock>, waiting: Promise<T>): Promise<T> {
   let isDone = false;
   void waiting.then(() => (isDone = true));
@@ -160,7 +160,7 @@ describe('the schema of a list', () => {
     for (const response of await Promise.all(requests)) expect(response.status).toBe(400);
     isOver = true;
     const total = performance.now() - start;
-    // All in one turn would be one gap as long as the whole. Most of them are a thirtieth of it.
+    // One turn for all of them would be one gap as long as the total. Most gaps are a thirtieth of it.
     const busy = gaps.filter((gap) => gap > 1).toSorted((a, b) => a - b);
     expect(busy.length).toBeGreaterThanOrEqual(20);
     expect(busy[Math.floor(busy.length / 2)]! / total).toBeLessThan(0.1);

@@ -22,7 +22,7 @@ const as = <T>(user: string, call: () => T): T => storage.run({ user }, call);
 const user = (): string | undefined => storage.getStore()?.user;
 const count = defineChannel({ count: stream({ data: z.number() }) });
 
-/** A source that waits until its signal aborts, and notes whose store its end sees. */
+/** A source that waits until its signal aborts, and records the store that is visible at its end. */
 async function* waiting(seen: unknown[], { signal }: { signal: AbortSignal }): AsyncGenerator<number> {
   const started = user();
   signal.addEventListener('abort', () => seen.push([started, 'abort', user()]));
@@ -34,7 +34,7 @@ async function* waiting(seen: unknown[], { signal }: { signal: AbortSignal }): A
   }
 }
 
-/** The same by hand: a generator that waits for what never settles cannot be returned. */
+/** The same as an object: a generator that waits for a promise that never settles cannot be returned. */
 function deaf(seen: unknown[]): AsyncIterable<number> {
   const started = user();
   return {
@@ -192,7 +192,7 @@ describe('the async context', () => {
 
 it.each<[string, string[]]>([
   ['by its frames', []],
-  // As Node did until version 24.
+  // The behaviour of Node before version 24.
   ['by its promises', ['--no-async-context-frame']],
 ])('a feed retains no store of a request that is over, where Node keeps it %s', (_name, flags) => {
   const script = fileURLToPath(new URL('../../test-kit/retention.ts', import.meta.url));

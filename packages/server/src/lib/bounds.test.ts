@@ -70,7 +70,7 @@ describe('a request', () => {
     expect(waiting).toBeGreaterThan(2_000);
     const refused = await ask('/events', post({ connection: idOf(tap), n: 2, remove }));
     expect([refused.status, problemOf(refused).code, tap.bufferedBytes]).toEqual([503, 'busy', waiting]);
-    // It is nobody's failure.
+    // `onError` is not called: this is no failure.
     expect(errors).toEqual([]);
     tap.drain();
     expect((await ask('/events', post({ connection: idOf(tap), n: 2, remove }))).status).toBe(202);
@@ -99,7 +99,7 @@ describe('control requests of one connection', () => {
     expect(refused.status).toBe(503);
     expect(refused.headers.get('retry-after')).toMatch(/^\d+$/);
     expect(await refused.json()).toMatchObject({ code: 'busy' });
-    // One is decided on, and the others wait for it.
+    // One is being decided on, and the others wait for it.
     expect(decisions).toHaveLength(1);
     for (let decided = 0; decided < 4; decided += 1) {
       decisions[decided]!(true);
@@ -156,7 +156,7 @@ describe('streams of one reader', () => {
     tap.leave();
     await clock.settle();
     expect(ended).toBe(20);
-    // Each has at most the one it could not get rid of.
+    // Each source has made at most one value that could not be written.
     expect(yielded - tap.payloads.length).toBeLessThanOrEqual(20);
   });
 
@@ -199,7 +199,7 @@ describe('streams of one reader', () => {
       seen.push(made);
       tap.drain();
     }
-    // One before it is known that there is no room, and the next behind it: what comes out goes out at once.
+    // The first value is made before the lack of room is known. The next one is made after the first was written.
     expect([seen, tap.payloads]).toEqual([
       [1, 1, 2],
       [1, 2],
@@ -245,7 +245,7 @@ describe('streams of one reader', () => {
       tap.drain();
       await clock.settle();
     };
-    // Two pages, while each stream waits for the turns of nine others.
+    // Two pages, while each stream waits for nine others.
     for (let round = 0; round < 4; round += 1) await drain();
     expect(tap.of('other')).toHaveLength(1_000);
     for (let round = 0; round < 40; round += 1) await drain();

@@ -10,7 +10,7 @@ type Step = 'listen' | 'write' | 'end';
 
 const BROKEN = new Error('The adapter is broken.');
 
-/** The outlet of an adapter that throws in one of its methods, as soon as `breaks` is set. It never calls `onClose`. */
+/** The outlet of an adapter that throws in one of its methods once `breaks` is set. It never calls `onClose`. */
 class BrokenTap extends Tap {
   breaks: boolean;
   readonly #step: Step;

@@ -76,7 +76,7 @@ describe('a connection', () => {
     });
     const tap = await open('/events?topic=notice&topic=tick%3Fkey%3Da', {}, { roomBytes: 10_000 });
     const before = feed.cursor();
-    // With what waits already this is beyond the bound: it is dropped, and read again when there is room.
+    // Together with the waiting bytes this exceeds the bound. It is dropped, and read again when there is room.
     await feed.publish('notice', { text: 'x'.repeat(900) });
     yieldNow();
     for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
@@ -108,7 +108,7 @@ describe('a connection', () => {
     expect(tap.writes).toHaveLength(1);
     await feed.publish('notice', { text: 'first' });
     yieldNow();
-    // Within the tick.
+    // Still within the same tick.
     for (let turn = 0; turn < 60; turn += 1) await Promise.resolve();
     await clock.settle();
     expect(tap.payloads).toEqual([{ text: 'first' }, 1, 2, 3]);
@@ -124,7 +124,7 @@ describe('a connection', () => {
     Object.defineProperty(tap, 'roomBytes', {
       get() {
         asked += 1;
-        // A loop without progress would never give the test its turn.
+        // A loop without progress would block the test forever.
         if (asked > 1_000) throw new Error('asked for room without end');
         return tap.closed ? 0 : Infinity;
       },
@@ -150,7 +150,7 @@ describe('a connection', () => {
     };
     const writes = await openWith(Infinity);
     expect(writes.reduce((sum, bytes) => sum + bytes)).toBeGreaterThan(50_000);
-    // The opening is a piece of its own: it does not wait for a source.
+    // The opening is a write of its own: it does not wait for a source.
     expect(writes.length).toBeLessThan(7);
     expect(Math.max(...writes)).toBeLessThan(16 * 1024 + 50);
     const [opening = 0, first = 0, ...others] = await openWith(2_000);

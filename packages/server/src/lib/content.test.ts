@@ -28,7 +28,7 @@ class NumbersLater {
     yield* generate();
   }
 }
-/** An iterator that cannot be iterated. */
+/** An iterator that is not iterable. */
 class Counter {
   #n = 0;
   next(): IteratorResult<number> {

@@ -7,7 +7,7 @@ import { memoryLog } from './logs/memory.ts';
 
 const positionOf = ({ id }: TappedFrame): string => parseCursor(id!)!.position;
 
-/** Takes page after page until nothing comes any more. */
+/** Takes page after page until no more bytes are written. */
 async function takeAll(tap: Tap, settle: () => Promise<void>): Promise<void> {
   for (let before = -1; tap.writes.length > before; await settle()) {
     before = tap.writes.length;
@@ -20,7 +20,7 @@ it('keeps a rewind behind what it is to be merged into, which a reader takes pag
   const { feed, open, clock } = createBench();
   await feed.publish('other', { n: 0 });
   const cursor = feed.cursor();
-  // Two pages of the one, and less than a page of the other on all their length.
+  // Two pages of one topic, and less than a page of the other spread over the same positions.
   for (let n = 1; n <= 900; n += 1) {
     await feed.publish('notice', { text: `${n}` });
     if (n % 10 === 0) await feed.publish('other', { n });

@@ -3,7 +3,7 @@ import { createBench } from '../../test-kit/feed-bench.ts';
 import { toIncomingRequest } from './adapters/fetch.ts';
 
 const turns = async (): Promise<void> => {
-  // A body comes by real ticks, which no manual clock drives.
+  // A body arrives by real ticks, which no manual clock drives.
   for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
@@ -43,7 +43,7 @@ describe('before the head', () => {
     const response = await answering;
     expect([response.status, await response.json()]).toMatchObject([503, { code: 'timeout' }]);
     expect(Number(response.headers.get('retry-after'))).toBeGreaterThanOrEqual(5);
-    // Not at once: in some runtimes that would cut the answer off.
+    // The body is not cancelled at once: in some runtimes that would cut off the answer.
     expect(cancelled).not.toHaveBeenCalled();
     await clock.advance(2_001);
     expect(cancelled).toHaveBeenCalledOnce();

@@ -5,7 +5,7 @@ import { createBench } from '../../test-kit/feed-bench.ts';
 import { Tap } from '../../test-kit/tap.ts';
 import type { Answer } from './exchange.ts';
 
-/** Holds whoever asks until it is let go. */
+/** Holds every caller until `open` is called. */
 function createGate(): { wait: () => Promise<true>; open: () => void } {
   let open: () => void = () => undefined;
   const opened = new Promise<true>((resolve) => (open = () => resolve(true)));

@@ -5,7 +5,7 @@ import { createSpecParser, type Dispatched } from '../../test-kit/spec-parser.ts
 import { createYieldEncoder, type EncodingOptions } from './encode.ts';
 import { message } from './message.ts';
 
-/** The first 100,000 are for every run; more on demand. */
+/** Every run covers the first 100,000 cases; more on demand. */
 const CASES = Number(process.env['LINEFEED_FRAME_CASES'] ?? 100_000);
 
 const frame = (value: unknown, options: EncodingOptions = {}): string => createYieldEncoder(options)(value);
@@ -199,7 +199,7 @@ describe('injection', () => {
   });
 });
 
-// Every piece that means something to a parser, and what surrounds it.
+// Every character sequence with a meaning for a parser, and ordinary text around it.
 const piece = fc.constantFrom(
   '\n',
   '\r',
@@ -244,7 +244,7 @@ const sent = fc.record({
 });
 type Sent = typeof sent extends fc.Arbitrary<infer T> ? T : never;
 
-/** What of a sequence must arrive; undefined where one of it must be refused. */
+/** The events that must arrive for a sequence. `undefined` if a message of it must be refused. */
 function expected(messages: readonly Sent[]): {
   events: Dispatched[];
   retries: number[];
@@ -319,7 +319,7 @@ function expectReadBack(messages: readonly Sent[], sizes: readonly number[]): vo
       JSON.stringify([wanted.events, wanted.retries, wanted.lastEventId]) &&
     JSON.stringify(events.map((event) => [event.event, event.data])) ===
       JSON.stringify(wanted.events.map((event) => [event.event, event.data]));
-  // The long form for a failure alone: it is what makes 100,000 of these affordable.
+  // The detailed comparison runs only after a failure, so that 100,000 cases stay affordable.
   if (!same) {
     expect({ events: spec.events, retries: spec.retries, lastEventId: spec.lastEventId }).toEqual(wanted);
     expect(events.map((event) => [event.event, event.data])).toEqual(

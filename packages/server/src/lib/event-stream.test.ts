@@ -60,7 +60,7 @@ async function run(
   return started;
 }
 
-/** A source that waits until it is told, and notes how it ended. */
+/** A source that waits until a value is emitted, and records how it ended. */
 function createSource(): {
   content: (given: { signal: AbortSignal; lastEventId: string | undefined }) => AsyncGenerator;
   emit: (value: unknown) => void;
@@ -379,7 +379,7 @@ describe('a source always ends', () => {
       {},
       { tap: { roomBytes: 40 } },
     );
-    // The opening's 4 bytes, then 9 for each item.
+    // The opening has 4 bytes, and each item 9.
     expect(taken).toBe(4);
     tap.drain();
     await clock.settle();
@@ -441,7 +441,7 @@ describe('a source always ends', () => {
     );
     const began = performance.now();
     for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setTimeout(resolve, 1));
-    // Five turns of a loop that is given away every 8 ms.
+    // Five turns of a loop that yields to the event loop every 8 ms.
     expect(performance.now() - began).toBeLessThan(1_000);
     expect(tap.writes.length).toBeGreaterThan(100);
     tap.leave();

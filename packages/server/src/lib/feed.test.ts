@@ -329,7 +329,7 @@ describe('resuming', () => {
   it('waits for a tail that lags behind the cursor, and delivers nothing twice', async () => {
     const log = memoryLog();
     const ahead = createBench({ log });
-    // This node hears later of what the other appended.
+    // This node receives the other node's appends later.
     const late: Array<() => void> = [];
     const behind = createBench({
       log: {
@@ -399,7 +399,7 @@ describe('resuming', () => {
     ]);
     for (let end = 1; end <= whole.length; end += 1) {
       const got = whole.slice(0, end);
-      // What a browser does: the same URL, and the last id in a header.
+      // A browser reconnects in this way: the same URL, and the last id in a header.
       const id = got.findLast((frame) => frame.id !== undefined)!.id!;
       const rest = (await open(url, { headers: { 'last-event-id': id } })).frames;
       expect(
@@ -1130,7 +1130,7 @@ describe('refusals', () => {
     const answering = feed.handle(new Request('http://feed.test/events/notice'));
     await clock.advance(1_001);
     const response = await answering;
-    // A 503 would end a plain EventSource for ever.
+    // A 503 would end a plain EventSource permanently.
     expect(response.status).toBe(200);
     expect(await response.text()).toMatch(/event: linefeed.reconnect/);
   });

@@ -134,7 +134,7 @@ describe('following a topic on the server', () => {
     const waiting = next();
     await feed.publish('other', { n: 4 });
     await waiting;
-    // 2 and 3 are on the page that was read before they were taken back.
+    // 2 and 3 are on the page that was read before the rollback removed them.
     expect(seen).toMatchObject([{ data: { n: 1 } }, 'rollback', { data: { n: 4 } }]);
   });
 
@@ -190,7 +190,7 @@ describe('following a topic on the server', () => {
     const channel = defineChannel({ room: topic({ params, data: z.string() }) });
     const feed = createFeed(channel, {});
     const events = iterate(feed.subscribe('room', { params: { name: 'bad' } }));
-    // A rejection that nobody has looked at by now is reported as unhandled, and fails this file.
+    // A rejection without a handler is reported as unhandled by now, and fails this file.
     await new Promise((resolve) => setImmediate(resolve));
     await expect(events.next()).rejects.toMatchObject({ code: 'invalid_params' });
     await feed.close();
@@ -243,7 +243,7 @@ describe('following a topic on the server', () => {
     const gaps: unknown[] = [];
     const events = iterate(feed.subscribe('other', { from: 'earliest', onGap: (gap) => gaps.push(gap) }));
     expect(await events.next()).toMatchObject({ value: { cursor: old } });
-    // The log is another one already, and the tail has not told yet.
+    // The log has a new numbering already, and the tail has not reported it yet.
     current = logs[1];
     await current.append([{ address: 'other', data: '{"n":2}', keep: 'all' }]);
     const next = events.next();

@@ -23,7 +23,7 @@ function createScene(options: (end: () => void) => Partial<FeedOptions<Board, un
   return { log, bench, end };
 }
 
-/** Fails where a connection that was ended is still known to any part of the feed. */
+/** Fails if any part of the feed still refers to a connection that was ended. */
 async function expectNoTrace({ bench }: Scene, tap: Tap): Promise<void> {
   const { feed, clock } = bench;
   expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'disconnected' } }]);
@@ -37,12 +37,12 @@ async function expectNoTrace({ bench }: Scene, tap: Tap): Promise<void> {
   expect(tap.writes).toHaveLength(before);
   expect(feed.stats().connections).toBe(0);
   expect(clock.pendingTimers).toBe(0);
-  // The only place is free again.
+  // The only connection slot is free again.
   const next = await bench.open('/events?topic=notice&topic=other');
   expect(next.frames[0]!.event).toBe('linefeed.hello');
 }
 
-/** Ends the connection at the first call. */
+/** Calls `call` at the first call only. */
 function once(call: () => void): () => void {
   let isDone = false;
   return () => {
@@ -84,7 +84,7 @@ describe('a connection that is ended leaves no trace, where the one who ends it 
 
   it('onGap of an opening that goes live at once', async () => {
     const scene = createScene((end) => ({ onGap: once(end) }));
-    // Nothing to read: the cursor is ahead of the log.
+    // No page is read: the cursor is ahead of the log.
     const tap = await scene.bench.open(
       `/events?topic=other&topic=notice&last_event_id=${scene.log.epoch}.99`,
     );

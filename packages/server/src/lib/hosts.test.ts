@@ -75,7 +75,7 @@ it('a Host that is none does not pass for localhost', async () => {
   expect(await statusOf(`localhost:${port}`)).toBe(404);
   expect(await statusOf('evil test')).toBe(403);
   expect(await statusOf('evil.test')).toBe(403);
-  // A URL with a user makes no Request for context.
+  // A URL with a user cannot be made into a Request for `context`.
   expect(await statusOf('user@localhost')).toBe(403);
   expect(await statusOf('localhost', 'http://user:word@localhost/events/nope')).toBe(404);
   expect(errors).toEqual([]);

@@ -9,7 +9,7 @@ const idOf = (tap: Tap): string => (tap.frames[0]!.data as { connection: string 
 const numbersOf = (tap: Tap, topic = 'other'): number[] =>
   tap.of(topic).map(({ data }) => (data as { n: number }).n);
 
-/** A source that writes when the test wants it to. */
+/** A source that yields when the test calls `tick`. */
 function createTicks(): { source: () => AsyncGenerator<number>; tick: () => void } {
   let yieldNow: () => void = () => undefined;
   return {
@@ -74,7 +74,7 @@ describe('a page that makes no progress', () => {
     const { feed, open, clock, errors } = createBench({ log });
     for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
     const read = log.read.bind(log);
-    // A replica that is late: it has nothing of what the tail has told.
+    // A lagging replica: it has none of the events that the tail has reported.
     let isLate = true;
     log.read = async (query) => {
       const page = await read(query);

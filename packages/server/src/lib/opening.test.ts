@@ -1,4 +1,4 @@
-/** How a request names its subscriptions. */
+/** The forms in which a request names its subscriptions. */
 import { encodeEntry, type SubscriptionEntry } from '@linefeed/shared/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -98,7 +98,7 @@ describe('the order of a query', () => {
       for (const { event, id, data } of tap.frames.slice(1)) {
         (byName[event] ??= []).push(JSON.stringify({ id, data }));
       }
-      // Answers come in the order of the request, events of one name in the order of the log.
+      // Answers are in the order of the request, and events of one name in the order of the log.
       for (const [event, list] of Object.entries(byName)) if (/^(linefeed|report)/.test(event)) list.sort();
       return [tap.frames[0]!.id, byName];
     };

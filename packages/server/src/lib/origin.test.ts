@@ -11,7 +11,7 @@ it.each([
   ['an allowed one', { origin: 'https://app.test' }],
 ])('says that the answer depends on the origin, with %s', async (_name, headers) => {
   const { ask } = createBench({ cors });
-  // A cache that kept the answer to one would give it to the other.
+  // Without `vary`, a cache would give the answer for one origin to another.
   const answer = await ask('/events/notice', { method: 'HEAD', headers });
   expect(Object.fromEntries(answer.headers)['vary']).toBe('Origin');
 });

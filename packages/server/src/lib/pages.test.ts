@@ -32,7 +32,7 @@ it('a page is read once for those who want the same of it, tick after tick, and 
   const again = read(BEGINNING, ['a', BEGINNING]);
   expect(again).toEqual(page);
   expect(asked).toHaveLength(2);
-  // Another place, another floor, another address: each is a page of its own.
+  // Another position, another floor, another address: each is a page of its own.
   expect(read('1', ['a', BEGINNING])).toMatchObject({ events: [{ address: 'a', position: '3' }] });
   expect(read(BEGINNING, ['a', '1'])).toMatchObject({ events: [{ address: 'a', position: '3' }] });
   const both = read(BEGINNING, ['a', BEGINNING], ['b', BEGINNING]);

@@ -1,4 +1,4 @@
-/** Params as they come from a request or a publisher: what is refused, and what makes an address. */
+/** Params of a request or a publisher: the refused ones, and the address that they resolve to. */
 import { defineChannel, stream, topic, type Schema } from '@linefeed/shared';
 import { type } from 'arktype';
 import { describe, expect, it } from 'vitest';
@@ -24,7 +24,7 @@ function openFeed(params: Schema, options: Partial<UntypedFeedOptions> = {}): Op
   const errors: unknown[] = [];
   const clock = createManualClock();
   const data = z.string();
-  // For contracts that the compiler would refuse, too.
+  // The cast also permits contracts that the compiler would refuse.
   const typed = params as z.ZodObject<{ any: z.ZodString }>;
   const channel = defineChannel({
     event: topic({ params: typed, data }),
@@ -180,7 +180,7 @@ describe('params that no address can hold', () => {
 });
 
 describe('a param of which two values are one text', () => {
-  // Nothing shows it beforehand: of numbers, only those of four digits are taken as strings too.
+  // The schema does not reveal it in advance: only numbers of four digits are also valid as strings.
   const code = z.object({ code: z.union([z.number(), z.string().length(4)]) });
 
   it('is refused of a publisher, and a subscriber gets the string', async () => {
@@ -203,7 +203,7 @@ describe('a param of which two values are one text', () => {
     const { publish } = openFeed(counted);
     runs = 0;
     for (let n = 0; n < 10; n += 1) await publish({ code: 50 }, 'x');
-    // One for each publish, and one for the text.
+    // One run for each publish, and one for the text.
     expect(runs).toBe(11);
   });
 

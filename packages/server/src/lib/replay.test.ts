@@ -10,7 +10,7 @@ import { createFeed } from './create-feed.ts';
 import { memoryLog } from './logs/memory.ts';
 
 const BEHIND = 100_000;
-/** A page, and what the socket had room for when it was asked for. */
+/** A page, and the room of the socket when the page was requested. */
 const PAGE_BYTES = 256 * 1024;
 const PAGE_EVENTS = 500;
 const ROOM_BYTES = 64 * 1024;
@@ -40,7 +40,7 @@ describe('a replay of 100,000 events', () => {
     const publishing = setInterval(() => {
       for (let count = 0; count < 20; count += 1) void feed.publish('other', { n: (published += 1) });
     }, 10);
-    // Turns of the event loop, which a busy machine makes longer but not fewer.
+    // Counts turns of the event loop. A busy machine makes them longer, but not fewer.
     let turns = 0;
     let counting = setImmediate(function count() {
       turns += 1;
@@ -62,7 +62,7 @@ describe('a replay of 100,000 events', () => {
     const decoder = new TextDecoder();
     for await (const chunk of response as AsyncIterable<Buffer>) {
       parser.feed(decoder.decode(chunk, { stream: true }));
-      // Caught up: what was published while it read is all there, and only the last ticks are on their way.
+      // Caught up: all events published during the replay have arrived, except those of the last ticks.
       if (received > BEHIND + 1_000 && published - received < 200) break;
     }
     clearImmediate(counting);
@@ -71,7 +71,7 @@ describe('a replay of 100,000 events', () => {
     await feed.close();
     server.close();
     expect(broken).toBeUndefined();
-    // Everybody else gets a turn at least between two pages.
+    // At least one event-loop turn passes between two pages, so other connections are served.
     expect(turns).toBeGreaterThan(BEHIND / PAGE_EVENTS);
   });
 });

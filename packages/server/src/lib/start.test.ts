@@ -8,7 +8,7 @@ const idOf = (tap: Tap): string => (tap.frames[0]!.data as { connection: string 
 const numbersOf = (tap: Tap): number[] => tap.of('other').map(({ data }) => (data as { n: number }).n);
 const upTo = (last: number): number[] => Array.from({ length: last }, (_, index) => index + 1);
 
-/** A log of which this process has seen nothing of the last events, and a cursor that is among those. */
+/** A log whose last events this process has not seen, and a cursor among those events. */
 async function createLate(): Promise<{ log: ScriptedLog; bench: Bench<undefined>; ahead: string }> {
   const log = new ScriptedLog();
   const bench = createBench({ log });
@@ -22,12 +22,12 @@ async function publish({ feed }: Bench<undefined>, from: number, to: number): Pr
   for (let n = from; n <= to; n += 1) await feed.publish('other', { n });
 }
 
-/** Resets the log while it is asked how far it goes, and only then lets it answer. */
+/** Resets the log during a call of `position()`, before it answers. */
 function resetWhileAsked(log: ScriptedLog): void {
   log.beforeAnswer = async (asked) => {
     if (asked !== 'position') return;
     log.beforeAnswer = () => undefined;
-    // Asked in the old numbering; the answer comes in the new one.
+    // The call started in the old numbering, and the answer arrives in the new one.
     await Promise.resolve();
     log.startAnew();
     log.releaseTails();

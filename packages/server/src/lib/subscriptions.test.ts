@@ -9,7 +9,10 @@ const post = (body: object): RequestInit => ({
   body: JSON.stringify(body),
 });
 
-/** A bench whose report runs until it is ended, and a connection on which it waits behind a gap that has no room. */
+/**
+ * A bench with a report that runs until it is ended. On the connection, the report waits until a gap is announced, and
+ * the gap waits for room.
+ */
 async function openBehindGap(): Promise<{
   readonly bench: Bench<undefined>;
   readonly tap: Tap;

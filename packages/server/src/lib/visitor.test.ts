@@ -8,7 +8,7 @@ import type { ManualClock } from './testing/manual-clock.ts';
 
 const STARTED_AT = Date.UTC(2026, 0, 1);
 
-/** Holds whoever asks until it is let go. */
+/** Holds every caller until `open` is called. */
 function createGate(): { wait: () => Promise<true>; open: () => void } {
   let open: () => void = () => undefined;
   const opened = new Promise<true>((resolve) => (open = () => resolve(true)));
@@ -24,7 +24,7 @@ function connect(answer: Answer): Tap {
   return tap;
 }
 
-/** A body of a POST arrives by real ticks. */
+/** The body of a POST arrives by real ticks. */
 async function arrive(clock: { settle(): Promise<void> }): Promise<void> {
   for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   await clock.settle();
