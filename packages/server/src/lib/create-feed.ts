@@ -164,7 +164,7 @@ function warnIfPublic(channel: AnyChannel, path: string): void {
   if (paths.has(path)) return;
   warnedPaths.set(channel, paths.add(path));
   warn(
-    `the feed at ${path} has no \`authorize\`: whoever reaches it may subscribe to everything in its channel.`,
+    `the feed at ${path} has no \`authorize\`: everybody who reaches it may subscribe to everything in its channel. If that is meant, say authorize: () => true.`,
   );
 }
 
