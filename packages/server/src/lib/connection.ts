@@ -138,7 +138,7 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
     this.logged.accept(asked);
     greet();
     this.logged.start();
-    // The response head is sent with the first bytes.
+    // Flush now: the response head is sent with the first bytes.
     this.#writer.flush();
   }
 

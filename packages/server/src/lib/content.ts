@@ -7,7 +7,7 @@ type Awaitable<T> = T | PromiseLike<T>;
 
 /** The argument of a function or class that is given as content. */
 export interface ContentContext {
-  /** Aborts when the client has left or the stream has ended. */
+  /** Aborts when the response is over, for example because the client left. */
   readonly signal: AbortSignal;
   /** If the client reconnects: the id of the last event that it received. Continue after it. */
   readonly lastEventId: string | undefined;

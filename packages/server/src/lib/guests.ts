@@ -42,7 +42,7 @@ export class Guests {
     };
   }
 
-  /** Later guests are ended on arrival. Present ones continue for now. */
+  /** Ends later guests when they register. Registered ones continue until `end`. */
   close(): void {
     this.#isClosed = true;
   }

@@ -13,7 +13,7 @@ interface Host {
   readonly port: string | undefined;
 }
 
-/** A Host header omits the default port. After a proxy that terminates TLS, this server receives http. */
+/** A Host header omits the default port. With a TLS-terminating proxy in front, this server receives http. */
 const DEFAULT_PORTS = ['80', '443'];
 
 /** @throws LinefeedError `invalid_option` */

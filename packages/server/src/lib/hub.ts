@@ -25,7 +25,7 @@ export interface Member extends Flushable {
    * Events were evicted before the tail saw them. The missing events are read from the log; its pages report the gaps.
    */
   fallBehind(): void;
-  /** The feed is closed: no more calls follow. */
+  /** The feed is closed: no more events follow. */
   close(): void;
 }
 

@@ -67,7 +67,7 @@ function isForeign(site: string | undefined, origin: string | undefined, request
   return origin !== undefined && !isOwnOrigin(origin, request);
 }
 
-// Compares hosts, not origins: after a proxy that terminates TLS, this server receives http.
+// Compares hosts, not origins: with a TLS-terminating proxy in front, this server receives http.
 function isOwnOrigin(origin: string, { url }: IncomingRequest): boolean {
   const asked = URL.parse(origin);
   if (asked === null || !/^https?:$/.test(asked.protocol)) return false;

@@ -3,7 +3,7 @@
 export interface OutletListener {
   /** The transport took waiting bytes: there is room again. */
   onDrain(): void;
-  /** The response is over, by either side. Called once. */
+  /** The response was ended by either side. Called once. */
   onClose(): void;
 }
 

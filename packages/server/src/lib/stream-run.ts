@@ -23,7 +23,7 @@ export interface StreamContext<Params, Context> {
   readonly context: Context;
   /** If the client reconnects: the id of the last event that it received. Continue after it. */
   readonly lastEventId: string | undefined;
-  /** Aborts when the client has left or the subscription has ended. */
+  /** Aborts when the subscription is removed or its connection ends. */
   readonly signal: AbortSignal;
 }
 

@@ -13,7 +13,7 @@ export type Identify = (
   runtime: { readonly req: unknown },
 ) => unknown;
 
-/** The identity of a connection: the result of its request's `context`. */
+/** The identity of a connection or request: its id, context and principal. */
 export interface Identified {
   readonly id: string;
   readonly context: unknown;
