@@ -24,10 +24,10 @@ export interface ControlOptions {
   /** Called for a refusal that a new connection does not fix; at most once until a request succeeds. */
   readonly onRefused?: (error: LinefeedError) => void;
   /**
-   * Called when a request failed. `error` is set if the server refused `change` and applied none of it. Returns true to
-   * keep this connection, false if a new one opens with the new list.
+   * Called when a request failed. `error` is set if the server refused it. Returns true to send it again, false to drop
+   * it and keep this connection, `undefined` if a new connection opens with the new list.
    */
-  readonly onFailure: (change: Change, error: LinefeedError | undefined) => boolean;
+  readonly onFailure: (change: Change, error: LinefeedError | undefined) => boolean | undefined;
 }
 
 export interface Control {
@@ -60,28 +60,35 @@ export function createControl({ clock, take, send, onRefused, onFailure }: Contr
   const flush = () => {
     if (connection === undefined || open > 0) return;
     const change = take();
-    const outcomes = change.add.length + change.remove.length;
-    if (outcomes === 0) return;
+    open = change.add.length + change.remove.length;
+    if (open === 0) return;
     // One answer per change, and one for the status.
-    open = outcomes + 1;
-    n += 1;
-    const sent = n;
+    open += 1;
+    attempt({ connection, n: (n += 1), ...change });
+  };
+
+  const attempt = (request: ControlRequest & Change) => {
+    controller = new AbortController();
     const { signal } = controller;
-    let failed = false;
+    let isTaken = false;
     const fail = (cause?: unknown) => {
-      if (signal.aborted || failed) return;
-      failed = true;
+      if (signal.aborted) return;
+      controller.abort();
       const error = LinefeedError.is(cause) && cause.status !== undefined ? cause : undefined;
-      const plan = planRetry(history, { connectedMs: undefined }, undefined, clock.now(), clock.random());
+      const plan = planRetry(history, {}, undefined, clock.now(), clock.random());
       history = plan;
       if (error && !error.retryable && !reported && (plan.failures > 1 || !MENDED.includes(error.code))) {
         reported = true;
         onRefused?.(error);
       }
       const goOn = () => {
-        if (!onFailure(change, error)) return;
-        open = 0;
-        flush();
+        const isAgain = onFailure(request, error);
+        // It may have been applied all the same: the server applies a number once.
+        if (isAgain && !isTaken) attempt(request);
+        else if (isAgain !== undefined) {
+          open = 0;
+          flush();
+        }
       };
       cancelTimer();
       // After the second failure in a row, gather changes during a wait. Otherwise each change would cost a new
@@ -90,10 +97,11 @@ export function createControl({ clock, take, send, onRefused, onFailure }: Contr
       else goOn();
     };
     cancelTimer = clock.after(OUTCOME_TIMEOUT_MS, fail);
-    send({ connection, n, ...change }, signal).then(
-      (status) => (status === 202 ? signal.aborted || outcome(sent) : fail()),
-      fail,
-    );
+    send(request, signal).then((status) => {
+      isTaken = status === 202;
+      if (!isTaken) fail();
+      else if (!signal.aborted) outcome(request.n);
+    }, fail);
   };
 
   const outcome = (of: number | undefined) => {
@@ -112,7 +120,6 @@ export function createControl({ clock, take, send, onRefused, onFailure }: Contr
     reset(next) {
       cancelTimer();
       controller.abort();
-      controller = new AbortController();
       connection = next;
       n = open = 0;
       flush();

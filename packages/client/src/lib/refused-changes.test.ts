@@ -1,4 +1,4 @@
-import { FRAME } from '@linefeed/shared/wire';
+import { FRAME, type ControlRequest } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
 import { createScript, type Script } from '../../test/scripted-transport.ts';
 
@@ -189,6 +189,39 @@ describe('a running stream without ids', () => {
     expect(script.attempts).toHaveLength(1);
     expect(script.errors).toEqual([]);
   });
+
+  for (const [name, lose] of [
+    ['fails on its way', () => Promise.reject(new TypeError('fetch failed'))],
+    ['is never answered', () => new Promise<Response>(() => {})],
+  ] as const) {
+    it(`keeps the connection, and a change that ${name} is sent again with its number`, async () => {
+      const bodies: ControlRequest[] = [];
+      let isLost = false;
+      const script = createScript({
+        connectTimeoutMs: 1_000_000,
+        fetch: (_url, init) => {
+          bodies.push(JSON.parse(init!.body as string) as ControlRequest);
+          return isLost ? lose() : Promise.resolve(new Response('', { status: 202 }));
+        },
+      });
+      await connect(script);
+      await subscribe(script, 'report');
+      script.last().send(FRAME.subscribed, { address: STREAM, event: STREAM, key: '2', n: 1 });
+      isLost = true;
+      await subscribe(script, 'b');
+      isLost = false;
+      await script.clock.advance(10_000);
+      const [, first, ...again] = bodies;
+      expect(first).toMatchObject({ n: 2, add: [{ address: 'b', key: '3' }] });
+      expect(again.length).toBeGreaterThan(0);
+      for (const body of again) expect(body).toEqual(first);
+      script.last().subscribed('b', 5, { n: 2 });
+      await subscribe(script, 'c');
+      expect(bodies.at(-1)).toMatchObject({ n: 3, add: [{ address: 'c' }] });
+      expect(script.attempts).toHaveLength(1);
+      expect(script.errors).toEqual([]);
+    });
+  }
 
   it('keeps the connection while an answer is late, and nothing is asked for twice', async () => {
     const script = await run('e.5~', 202);

@@ -27,7 +27,7 @@ export const NO_FAILURES: RetryHistory = { failures: 0, quickAt: -Infinity };
 /** How an attempt ended. */
 export interface Loss {
   /** How long the connection was `connected`, in milliseconds. `undefined`: never. */
-  readonly connectedMs: number | undefined;
+  readonly connectedMs?: number | undefined;
   /**
    * A planned end and its wait in milliseconds: requested by the server, or 0 for a reopen by the client. Not a
    * failure.

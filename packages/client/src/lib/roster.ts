@@ -98,8 +98,7 @@ const LIKELY_CAUSES: Readonly<Record<number, string>> = {
 };
 
 /** A running stream without an event id so far. */
-const isUnresumable = ({ state, event, at, mark = '~' }: Entry) =>
-  state === 'accepted' && event !== undefined && !at && mark === '~';
+const isUnresumable = ({ state, at, mark = '~' }: Entry) => state === 'accepted' && !at && mark === '~';
 
 const give = (entry: Entry, sent: SubscriptionEntry, shared?: Cursor) => {
   entry.given = parseCursor(sent.from ?? '') ?? (entry.at && shared);
@@ -162,16 +161,11 @@ export function createRoster(context: RosterContext): Roster {
       const text = `Each change needs another connection, because POST is refused. ${likely}${message}`;
       context.report(new LinefeedError(code, text, { status }));
     },
-    onFailure({ add, remove }, error) {
-      // A new connection would run a stream without ids again, or fail it. Keep this one; refused changes are sent
-      // again.
-      const isKept = [...entries].some(isUnresumable);
-      if (!isKept) connection.reopen('changed');
-      else if (error) {
-        for (const entry of entries) if (add.some(({ key }) => key === entry.key)) entry.state = 'unasked';
-        for (const event of remove) removals.add(event);
-      }
-      return isKept;
+    onFailure() {
+      // A new connection would run a stream without ids again, or fail it.
+      if ([...entries].some(isUnresumable)) return true;
+      connection.reopen('changed');
+      return undefined;
     },
   });
 

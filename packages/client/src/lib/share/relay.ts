@@ -120,10 +120,12 @@ export function createRelay(options: RelayOptions): Relay {
     onFailure({ add }, error) {
       // A new shared connection would get the same refusal. The requesting lines continue alone; the others keep this
       // one.
-      const isKept = error !== undefined && !error.retryable && error.code !== 'unknown_connection';
-      if (!isKept) lose({ error: networkError('A change of the subscriptions was not answered.') });
-      else for (const { key } of add) say(SIGNAL.alone, error.message, '', key!.slice(0, LINE_ID_LENGTH));
-      return isKept;
+      if (error && !error.retryable && error.code !== 'unknown_connection') {
+        for (const { key } of add) say(SIGNAL.alone, error.message, '', key!.slice(0, LINE_ID_LENGTH));
+        return false;
+      }
+      lose({ error: networkError('A change of the subscriptions was not answered.') });
+      return undefined;
     },
   });
 
