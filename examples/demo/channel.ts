@@ -3,7 +3,7 @@ import { defineChannel, stream, topic } from '@linefeed/shared';
 import { z } from 'zod';
 import { symbols } from './symbols.ts';
 
-/** On every event: who numbered it, its number there, and when it was published (ms since 1970). */
+/** On every event: the run that numbered it, its number in that run, and its time of publication (ms since 1970). */
 const stamp = { run: z.string(), n: z.int().positive(), at: z.number() };
 
 const RoomName = z.string().regex(/^[a-z0-9-]{1,24}$/, 'a room name is 1 to 24 of a–z, 0–9 and "-"');
@@ -46,7 +46,7 @@ export const board = defineChannel({
 
 export type Board = typeof board;
 
-/** What `POST /say` takes. Users send with fetch: the feed goes one way. */
+/** The body of `POST /say`. Users send with fetch, because the feed has only one direction. */
 export const Said = z.object({
   room: RoomName,
   author: z.string().trim().min(1).max(32),

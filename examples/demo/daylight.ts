@@ -1,8 +1,8 @@
-/** How long a day is: the sum that the server works on day by day, and the page does again to check the report. */
+/** Computes the length of a day. The server does it day by day, and the page repeats it to check the report. */
 
 const dayMs = 24 * 60 * 60_000;
 const latitude = (51.5 * Math.PI) / 180;
-/** The sun's edge, lifted by the air, is at the horizon when its middle is this far below. */
+/** Refraction lifts the sun's edge: it is at the horizon when the sun's centre is this far below. */
 const horizon = (-0.833 * Math.PI) / 180;
 
 export interface Day {

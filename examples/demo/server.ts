@@ -1,4 +1,4 @@
-/** Starts the control room, and starts it again whenever it asks to be killed: "restart the server" is a real restart. */
+/** Starts the control room, and starts it again when it asks to be killed: "restart the server" is a real restart. */
 import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ if (!Number.isInteger(port) || port < 1 || port > 65535) {
   process.exit(1);
 }
 
-/** Of this visit alone: it outlives the server that is killed, and goes with the demo. */
+/** Log of this visit only: it outlives the killed server, and is deleted with the demo. */
 const logDirectory = mkdtempSync(join(tmpdir(), 'linefeed-demo-'));
 process.on('exit', () => rmSync(logDirectory, { recursive: true, force: true }));
 

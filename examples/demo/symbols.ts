@@ -1,2 +1,2 @@
-/** What the quote board lists. Apart from the contract, whose value the page does not import. */
+/** The symbols of the quote board. Separate from the contract, because the page imports only the type of that. */
 export const symbols = ['ACME', 'BOLT', 'CRUX', 'DYNE'] as const;

@@ -22,13 +22,13 @@ export type Line = z.infer<typeof Line>;
 export const board = defineChannel({
   /** An order that is new or has changed: the whole order, as it is now. */
   order: Order,
-  /** Something said in a room. */
+  /** A message in a room. */
   chat: topic({ params: z.object({ room: Room }), data: Line }),
-  /** Tomorrow's plan, step by step, made for whoever asks. */
+  /** Tomorrow's plan, step by step, made for each subscriber. */
   plan: stream({ data: z.object({ time: z.string(), text: z.string() }) }),
 });
 
-/** What `GET /api/orders` answers: the state, and the cursor from which to follow it. */
+/** The answer of `GET /api/orders`: the state, and the cursor from which to follow it. */
 export interface Orders {
   readonly cursor: string;
   readonly orders: readonly Order[];

@@ -7,7 +7,7 @@ import { createFeed, message } from '@linefeed/server';
 import { toNodeHandler } from '@linefeed/server/node';
 import { board, Line, Order, Room, type Orders } from './channel.ts';
 
-// Stands for your database.
+// Replaces your database.
 const orders = new Map<string, Order>(
   [
     { id: '1', what: '12 rye loaves, Hotel Anker', baked: true },
@@ -24,7 +24,7 @@ const feed = createFeed(board, {
     async *plan({ lastEventId, signal }) {
       const open = [...orders.values()].filter(({ baked }) => !baked);
       const steps = ['Heat the ovens', ...open.map(({ what }) => what), 'Clean the tables', 'Open the shop'];
-      // Who comes back after a break has seen the steps up to `lastEventId`.
+      // A client that resumes after a break has received the steps up to `lastEventId`.
       for (let n = Number(lastEventId ?? 0); n < steps.length; n += 1) {
         await sleep(500, undefined, { signal });
         yield message({ time: toTime(n), text: steps[n]! }, { id: n + 1 });
@@ -48,13 +48,13 @@ async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> 
   const chat = /^\/api\/chat\/(\w+)$/.exec(pathname);
   if (req.method === 'GET' && pathname === '/api/orders') return sendJson(res, 200, readOrders());
   if (req.method === 'GET') return await sendPage(res, pathname);
-  // A page of another origin can post a form without asking, but not this type.
+  // A page of another origin can post a form without a preflight, but not this type.
   if (req.headers['content-type'] !== 'application/json') return sendJson(res, 415, {});
 
   if (req.method === 'PUT' && pathname === '/api/orders') {
     const order = Order.safeParse(await readJson(req));
     if (!order.success) return sendJson(res, 400, {});
-    // The state first: who has been sent the event finds it in the state.
+    // The state first: a client that has received the event finds it in the state.
     orders.set(order.data.id, order.data);
     await feed.publish('order', order.data);
     return sendJson(res, 200, {});

@@ -2,7 +2,7 @@
 import { handle } from './fetch.ts';
 import { announce, port } from './life.ts';
 
-// What of Bun is used here; a project on Bun has its types.
+// The parts of Bun that are used here; a project on Bun has its types.
 declare const Bun: {
   serve(options: { port: number; idleTimeout: number; fetch: typeof handle }): { port: number; stop(): void };
 };

@@ -1,4 +1,4 @@
-/** The contract: what these servers tell their clients. */
+/** The contract between these servers and their clients. */
 import { defineChannel, topic, type Channel } from '@linefeed/shared';
 import * as z from 'zod';
 

@@ -2,7 +2,7 @@
 import { message, type ContentContext, type Message } from '@linefeed/server';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Counts from 3 to 1, and goes on behind the last number that the client has. */
+/** Counts from 3 to 1, and resumes after the last number that the client has. */
 export async function* countdown({
   signal,
   lastEventId,

@@ -12,7 +12,7 @@ afterEach(() => {
   child = undefined;
 });
 
-/** Starts a server and gives the origin that it says it is at. */
+/** Starts a server and returns the origin that it prints. */
 async function start(file: string): Promise<string> {
   child = spawn(process.execPath, [file], {
     cwd: import.meta.dirname,
@@ -40,7 +40,7 @@ async function expectToServe(ask: Ask): Promise<EventReader> {
 
 type Fetch = typeof fetch;
 
-/** What a client needs of a server beside a GET: changes of an open connection, and lists too long for a URL. */
+/** Requests of a client other than GET: changes of an open connection, and lists too long for a URL. */
 async function expectToServeClient(url: string, fetch: Fetch): Promise<void> {
   const asked: Array<readonly [method: string | undefined, status: number]> = [];
   const options: ClientOptions = {

@@ -8,7 +8,7 @@ import { announce, port } from './life.ts';
 
 const app = express();
 app.get('/countdown', (req, res) => sendEventStream(req, res, countdown, { retryMs: 2_000 }));
-// Middleware: what is not under the path of the feed goes on to the next.
+// Middleware: requests outside of the feed's path go to the next handler.
 app.use(toNodeHandler(feed));
 
 const server = app.listen(port, () => announce((server.address() as AddressInfo).port, () => server.close()));

@@ -9,13 +9,13 @@ import { announce, port } from './life.ts';
 const app = fastify();
 const events = toNodeHandler(feed);
 
-// As plugins set headers: CORS, security headers, rate limits.
+// Plugins set headers like this: CORS, security headers, rate limits.
 app.addHook('onRequest', async (_request, reply) => {
   reply.header('x-content-type-options', 'nosniff');
 });
 
 app.get('/countdown', (request, reply) => {
-  // The response is ours from here on; what hooks set on the reply is handed over.
+  // The feed owns the response from here on; headers that hooks set on the reply are passed to it.
   reply.hijack();
   sendEventStream(request.raw, reply.raw, countdown, { retryMs: 2_000, headers: reply.getHeaders() });
 });

@@ -2,8 +2,8 @@
 import { createFeed, type Feed } from '@linefeed/server';
 import { board } from './channel.ts';
 
-// A dev server that reloads this module would open a second feed, and what the new code publishes would not reach
-// those who are connected to the old one. `globalThis` outlives the module.
+// A dev server that reloads this module would create a second feed. Events published by the new code would not reach
+// the clients of the old feed. `globalThis` outlives the module.
 const kept = globalThis as typeof globalThis & { linefeed?: Feed<typeof board> };
 
 export const feed: Feed<typeof board> = (kept.linefeed ??= createFeed(board, {

@@ -1,4 +1,4 @@
-/** Linefeed in a bare fetch handler: as it stands for Bun, Deno and workers, by method for a route of Next or Nitro. */
+/** Linefeed in a bare fetch handler: unchanged for Bun, Deno and workers, by method for a route of Next or Nitro. */
 import { eventStream } from '@linefeed/server';
 import { countdown } from './countdown.ts';
 import { feed } from './feed.ts';
@@ -9,5 +9,7 @@ export function handle(request: Request): Response | Promise<Response> {
   return feed.handle(request);
 }
 
-/** A route handler, as in `app/events/[[...address]]/route.ts`: every method, for the feed itself and what is below it. */
+/**
+ * A route handler, as in `app/events/[[...address]]/route.ts`: every method, for the feed itself and paths below it.
+ */
 export { handle as GET, handle as HEAD, handle as OPTIONS, handle as POST };

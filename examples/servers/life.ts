@@ -1,4 +1,4 @@
-/** What every server here does beside answering: says where it is, publishes, ends when it is told to. */
+/** Common to every server here: it prints its URL, publishes, and ends on a signal. */
 import { feed } from './feed.ts';
 
 /** Where to listen; 0 for any free port. */
@@ -14,7 +14,7 @@ export function announce(listeningPort: number, close: () => void): void {
   }, 250);
   process.once('SIGTERM', () => {
     clearInterval(timer);
-    // Asks the clients to come back, to this server's successor.
+    // Tells the clients to reconnect, to this server's successor.
     void feed.close().then(close);
   });
 }

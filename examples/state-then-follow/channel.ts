@@ -1,4 +1,4 @@
-/** The contract: tasks that many people change at once. An event carries the whole task as it is now. */
+/** The contract: tasks that many people change at once. An event carries the whole present task. */
 import { defineChannel } from '@linefeed/shared';
 import { z } from 'zod';
 
@@ -7,7 +7,7 @@ export type Task = z.infer<typeof Task>;
 
 export const board = defineChannel({ task: Task });
 
-/** What `GET /tasks` answers: the state, and the cursor from which to follow it. */
+/** The answer of `GET /tasks`: the state, and the cursor from which to follow it. */
 export interface Snapshot {
   readonly cursor: string;
   readonly state: readonly Task[];

@@ -1,4 +1,4 @@
-/** The reader: the state once, then every change behind its cursor; the state again where changes are lost. */
+/** The reader: the state once, then every change after its cursor; the state again after lost changes. */
 import { createClient } from '@linefeed/client';
 import type { board, Snapshot, Task } from './channel.ts';
 
@@ -11,7 +11,7 @@ export async function readSnapshot(origin: string): Promise<Snapshot> {
 /**
  * Follows the tasks from a snapshot on. `onChange` is called with all of them, at once and after every change.
  *
- * @returns what ends it.
+ * @returns the function that ends it.
  */
 export function followTasks(
   origin: string,
@@ -37,7 +37,7 @@ export function followTasks(
     },
     {
       from: fill(snapshot),
-      // Later events wait for this promise; those up to the cursor that it gives are dropped.
+      // Later events wait for this promise; those up to the returned cursor are dropped.
       onGap: async () => fill(await readSnapshot(origin)),
     },
   );

@@ -29,7 +29,7 @@ async function post(task: Task): Promise<number> {
 
 const task = (id: string, done: boolean): Task => ({ id, title: `task ${id}`, done });
 
-/** Follows until the tasks are as given; gives how often they changed. */
+/** Follows until the tasks are as given; returns the number of changes. */
 async function followUntil(
   snapshot: Snapshot,
   wanted: readonly Task[],
@@ -62,7 +62,7 @@ describe('state, then follow', () => {
     const { cursor } = await readSnapshot(origin);
     await post(task('a', true));
     const { state } = await readSnapshot(origin);
-    // As if the change had come between the two reads of one snapshot: it is in the state, and is delivered too.
+    // As if the change had happened between the two reads of one snapshot: it is in the state, and is delivered too.
     const views: string[] = [];
     const delivered = Promise.withResolvers<void>();
     const stop = followTasks(origin, { cursor, state }, (now) => {
@@ -83,7 +83,7 @@ describe('state, then follow', () => {
     const changes = await followUntil(snapshot, later, (now) => {
       if (now.size === held.length) void post(task('f', true));
     });
-    // The old state, the new one, the change behind it: those that the new state holds were dropped.
+    // The old state, the new one, the change after it: events that the new state includes were dropped.
     expect(changes).toBe(3);
   });
 

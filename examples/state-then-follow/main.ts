@@ -19,7 +19,7 @@ await post({ id: 'a', title: 'Read the cursor', done: true });
 const snapshot = await readSnapshot(origin);
 console.log('state', JSON.stringify(snapshot));
 
-// Between the state and the first byte of the feed: this is what the cursor is for.
+// Between the state and the first byte of the feed: the cursor exists for this case.
 await post({ id: 'b', title: 'Read the state', done: false });
 
 const stop = followTasks(origin, snapshot, (tasks) => {

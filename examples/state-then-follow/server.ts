@@ -10,23 +10,23 @@ export interface TaskServer {
   readonly feed: Feed<typeof board>;
 }
 
-/** `log`: where changes are kept; what it no longer holds, a reader that comes back reads as state. */
+/** `log`: storage of changes. A reader that resumes after an evicted change reads the state instead. */
 export function createTaskServer(log: Log = memoryLog()): TaskServer {
-  // Stands for your database.
+  // Replaces your database.
   const tasks = new Map<string, Task>();
   const feed = createFeed(board, { log, authorize: () => true });
   const events = toNodeHandler(feed);
 
   function readSnapshot(): Snapshot {
-    // The cursor first: a change that comes between these two lines is in the state, and is delivered as well.
-    // The other way round it would be in neither.
+    // The cursor first: a change between these two lines is in the state, and is delivered as well. In the opposite
+    // order it would be in neither.
     const cursor = feed.cursor();
     const state = [...tasks.values()];
     return { cursor, state };
   }
 
   async function changeTask(task: Task): Promise<void> {
-    // The state first: who has been sent the event finds it in the state.
+    // The state first: a client that has received the event finds it in the state.
     tasks.set(task.id, task);
     await feed.publish('task', task);
   }
@@ -64,7 +64,7 @@ async function readJson(req: IncomingMessage): Promise<unknown> {
 }
 
 function sendJson(res: ServerResponse, status: number, body: object): void {
-  // A cached snapshot would pair an old cursor with an old state; a cached one of somebody else, worse.
+  // A cached snapshot would pair an old cursor with an old state; one cached for another user would leak data.
   res.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
   res.end(JSON.stringify(body));
 }

@@ -1,10 +1,10 @@
-/** The app's router: plain tRPC, nothing of it knows what carries its subscriptions. */
+/** The app's router: plain tRPC, independent of the transport of its subscriptions. */
 import { initTRPC, tracked } from '@trpc/server';
 import * as z from 'zod';
 
 const t = initTRPC.create();
 
-/** Resolves after `ms`, or as soon as nobody waits any more. */
+/** Resolves after `ms`, or as soon as the signal aborts. */
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);

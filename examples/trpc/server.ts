@@ -1,4 +1,4 @@
-/** Serves the page, tRPC as it was, and the subscriptions once more over Linefeed. */
+/** Serves the page, tRPC as before, and the subscriptions a second time over Linefeed. */
 import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { extname, join, normalize } from 'node:path';
@@ -7,7 +7,7 @@ import { fromRouter } from '@linefeed/server/trpc';
 import { createHTTPHandler } from '@trpc/server/adapters/standalone';
 import { appRouter } from './router.ts';
 
-// The one route that is new.
+// The only new route.
 const live = toNodeHandler(fromRouter(appRouter, { path: '/live' }));
 const trpc = createHTTPHandler({ router: appRouter, basePath: '/trpc/' });
 

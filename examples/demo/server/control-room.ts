@@ -1,4 +1,4 @@
-/** The feed of the control room and everything that is published to it, numbered so that a reader can check it. */
+/** The feed of the control room and every event it publishes, numbered so that a reader can check for losses. */
 import { randomBytes } from 'node:crypto';
 import { createFeed, type Log } from '@linefeed/server';
 import { sqliteLog } from '@linefeed/server/sqlite';
@@ -16,13 +16,13 @@ export interface ControlRoom {
   stop(): void;
 }
 
-/** Shorter than the second between two readings, so that there are pings to see. */
+/** Shorter than the second between two readings, so that some pings are sent. */
 const pingMs = 750;
 /** Short, so that the page notices "go silent" while its visitor still watches. */
 const timeoutMs = 6_000;
-/** At most one notice of a guest in this time. */
+/** At most one notice about a guest in this time. */
 const guestMs = 1_000;
-/** A page that opens is shown this much of the past. */
+/** A page that opens gets this much history. */
 const rememberedMs = 15 * 60_000;
 
 function createBoardFeed(log: Log, onGuest: (address: string) => void) {
@@ -41,7 +41,7 @@ function createBoardFeed(log: Log, onGuest: (address: string) => void) {
   });
 }
 
-/** The newest bid of each symbol that was ever quoted: the log keeps it for whoever subscribes next. */
+/** The newest bid of each symbol that was ever quoted: the log keeps it for later subscribers. */
 async function readLastBids(log: Log): Promise<ReadonlyArray<[Symbol, number]>> {
   const addresses = new Map(symbols.map((symbol) => [toAddress(symbol), '0'] as const));
   const { events } = await log.read({ after: '0', addresses, limit: symbols.length, maxBytes: 65_536 });
@@ -62,7 +62,7 @@ export async function createControlRoom(logPath: string): Promise<ControlRoom> {
     const since = Date.now() - guestAt;
     if (since < guestMs) return;
     guestAt = Date.now();
-    // Whoever reads the notices by curl is shown one at once.
+    // A curl of the notices gets one event at once.
     notice(`Somebody reads ${address} without our client.`);
   });
   let guestAt = 0;

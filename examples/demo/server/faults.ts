@@ -1,9 +1,11 @@
-/** Breaks the connections of one visitor on its own request. Sits before the feed; its routes answer on loopback only. */
+/**
+ * Breaks the connections of one visitor at its own request. Runs before the feed; its routes answer on loopback only.
+ */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { pathOf, queryOf, readJson, sendJson, type Handler } from './http.ts';
 
-/** A tab with a connection of its own, or all tabs of a browser that share one. */
+/** A tab with a private connection, or all tabs of a browser that share one. */
 interface Visitor {
   readonly responses: Set<ServerResponse>;
   refusedUntil: number;
@@ -16,11 +18,11 @@ export interface FaultsOptions {
   restart(): void;
 }
 
-/** What the routes for one visitor take. */
+/** The body of the routes for one visitor. */
 const Ask = z.object({ visitor: z.string() });
 
 const refuseMs = 5_000;
-/** A visitor that has been away for so long has left. */
+/** A visitor that has been away for this long has left. */
 const awayMs = 45_000;
 const maxVisitors = 1_000;
 
@@ -39,7 +41,7 @@ export function createFaults({ notice, restart }: FaultsOptions): Handler {
     },
     '/faults/silence'(visitor) {
       notice('A visitor asked its connection to go silent.', 'warn');
-      // Corked, a socket takes what is written and sends none of it; it stays open and is still read.
+      // A corked socket accepts writes and sends none of them; it stays open and is still read.
       for (const response of visitor.responses) response.socket?.cork();
     },
   };
@@ -123,7 +125,7 @@ function sayPresent(count: number): string {
 }
 
 function isLoopback(req: IncomingMessage): boolean {
-  // Behind a reverse proxy every visitor has a loopback address.
+  // With a reverse proxy in front, every visitor has a loopback address.
   if (req.headers['x-forwarded-for'] !== undefined || req.headers['forwarded'] !== undefined) return false;
   const address = req.socket.remoteAddress ?? '';
   return address === '::1' || /^(::ffff:)?127\./.test(address);

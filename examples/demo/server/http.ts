@@ -1,4 +1,4 @@
-/** What the small routes share: reading a JSON body, answering with JSON. */
+/** Shared by the small routes: reading a JSON body, answering with JSON. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 export type Handler = (req: IncomingMessage, res: ServerResponse, next: () => void) => void;
@@ -19,9 +19,9 @@ export function sendJson(res: ServerResponse, status: number, body: object): voi
   res.end(JSON.stringify(body));
 }
 
-/** Reads a JSON body; answers 415, 413 or 400 itself and then gives `undefined`. */
+/** Reads a JSON body. For an invalid one it answers 415, 413 or 400 itself and returns `undefined`. */
 export async function readJson(req: IncomingMessage, res: ServerResponse): Promise<unknown> {
-  // A page of another origin can post text to localhost without asking, but not this type.
+  // A page of another origin can post text to localhost without a preflight, but not this type.
   if (!req.headers['content-type']?.startsWith('application/json')) {
     sendJson(res, 415, { message: 'Send application/json.' });
     return undefined;

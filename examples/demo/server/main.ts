@@ -1,4 +1,4 @@
-/** One life of the server: readings, rooms, faults and pages behind one port. Forked by `../server.ts`. */
+/** One run of the server: readings, rooms, faults and pages on one port. Forked by `../server.ts`. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { toNodeHandler } from '@linefeed/server/node';
 import { createControlRoom } from './control-room.ts';
@@ -34,7 +34,7 @@ server.listen(port, () => {
   room.start();
 });
 
-// Without its parent nobody would end this process.
+// Without its parent, nothing would end this process.
 process.on('disconnect', () => process.exit(0));
 
 let ending = false;

@@ -33,7 +33,7 @@ export async function createPages({ dev, server }: { dev: boolean; server: Serve
 }
 
 async function createDevPages(server: Server): Promise<Pages> {
-  // Vite's page script reloads the page when its server was away, so "restart the server" starts a new page here.
+  // Vite's page script reloads the page after its server was away, so "restart the server" opens a new page here.
   const { createServer } = await import('vite');
   const vite = await createServer({ root, server: { middlewareMode: true, hmr: { server } } });
   return (req, res) => vite.middlewares(req, res);

@@ -1,8 +1,8 @@
-/** Tests of the quotes: where a walk begins, and where a later life of the server takes it up. */
+/** Tests of the quotes: the start of a walk, and its continuation in a later run of the server. */
 import { expect, it } from 'vitest';
 import { createQuotes } from './quotes.ts';
 
-/** The middle of everything: each bid moves when asked, by its pull alone. */
+/** Always the middle value: each bid moves when asked, by its pull alone. */
 const even = () => 0.5;
 
 it('opens every symbol at its opening bid', () => {

@@ -1,4 +1,4 @@
-/** Quotes of invented companies: a walk by chance, pulled back to where it began. */
+/** Quotes of invented companies: a random walk, pulled back to its start. */
 import { symbols } from '../symbols.ts';
 
 export type Symbol = (typeof symbols)[number];
@@ -6,18 +6,21 @@ export type Symbol = (typeof symbols)[number];
 export interface Quote {
   readonly symbol: Symbol;
   readonly bid: number;
-  /** The bid at which the walk began, in the first life of the server. */
+  /** The bid at the start of the walk, in the first run of the server. */
   readonly open: number;
 }
 
 const opening: Record<Symbol, number> = { ACME: 41.2, BOLT: 128.75, CRUX: 9.04, DYNE: 73.5 };
-/** Of the bid, for one move. */
+/** Size of one move, as a part of the bid. */
 const widestMove = 0.006;
 const pull = 0.02;
-/** How likely a bid moves when asked. */
+/** Probability that a bid moves when asked. */
 const restlessness = 0.6;
 
-/** Returns a function that gives the quotes that moved. A symbol that is not among `last` is given first as it opens. */
+/**
+ * Returns a function that gives the quotes that moved. A symbol that is not in `last` is returned first, with its
+ * opening bid.
+ */
 export function createQuotes(
   last: Iterable<readonly [Symbol, number]> = [],
   random: () => number = Math.random,

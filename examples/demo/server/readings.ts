@@ -13,7 +13,7 @@ export interface Reading {
 
 const resolutionMs = 10;
 
-/** Returns a function that reads what happened since it was last called. */
+/** Returns a function that measures the time since its last call. */
 export function createReadings(): () => Reading {
   const loop = monitorEventLoopDelay({ resolution: resolutionMs });
   loop.enable();
@@ -24,7 +24,7 @@ export function createReadings(): () => Reading {
     const total = now.total - before.total;
     const busy = now.busy - before.busy;
     before = now;
-    // The histogram holds the distance between two ticks of its timer, so an idle loop reads as the resolution.
+    // The histogram records the distance between two ticks of its timer, so an idle loop shows the resolution.
     const loopDelayMs = Math.max(0, loop.max / 1e6 - resolutionMs);
     loop.reset();
     const memoryTotalBytes = totalmem();

@@ -1,11 +1,11 @@
-/** The long job: a report on a year, a day at a time. Its ids say where it was, so it goes on from there. */
+/** The long job: a report on a year, a day at a time. Its ids contain the position, so it resumes from there. */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defineStream, message } from '@linefeed/server';
 import { board } from '../channel.ts';
 import { daysOf, readDay } from '../daylight.ts';
 
-/** For a visitor to have time to hurt the connection meanwhile. */
+/** Slow enough for a visitor to break the connection in between. */
 const stepMs = 90;
 
 export const report = defineStream(board, 'report', async function* ({ params, lastEventId, signal }) {

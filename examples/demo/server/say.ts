@@ -1,4 +1,4 @@
-/** `POST /say`: what a visitor says goes to the room it names. */
+/** `POST /say`: publishes a visitor's text to the room that it names. */
 import { z } from 'zod';
 import { Said } from '../channel.ts';
 import type { ControlRoom } from './control-room.ts';

@@ -1,4 +1,4 @@
-/** Owns what outlives a change of what carries the channel: the client of the moment, the account, the history of the line. */
+/** Owns the state that outlives a change of transport: the present client, the account, the history of the line. */
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'react';
 import { ControlRoom } from './components/ControlRoom.tsx';
 import { book, emptyAccount } from './lib/account.ts';

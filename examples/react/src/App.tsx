@@ -1,4 +1,4 @@
-/** The page: three live things over one connection, and how that is. */
+/** The page: three live things over one connection, and the state of that connection. */
 import { Chat } from './Chat.tsx';
 import { useConnectionState } from './live.ts';
 import { Orders } from './Orders.tsx';

@@ -1,4 +1,4 @@
-/** A topic with params: what is said in a room, from the oldest line that the log holds. */
+/** A topic with params: the messages of a room, from the oldest one that the log holds. */
 import { useMutation } from '@tanstack/react-query';
 import { useEffect, useRef, useState } from 'react';
 import type { Line, Room } from '../channel.ts';
@@ -64,7 +64,7 @@ export function Chat() {
 function Lines({ lines, room }: { readonly lines: readonly Line[]; readonly room: Room }) {
   const list = useRef<HTMLOListElement>(null);
   useEffect(() => {
-    // Returned, its promise would be taken for a clean-up.
+    // If the promise were returned, React would take it for a clean-up function.
     list.current?.scrollTo(0, list.current.scrollHeight);
   }, [lines]);
   return (

@@ -1,4 +1,4 @@
-/** State by REST, then followed: the orders, each change of them, and all of them again where changes are lost. */
+/** State by REST, then followed: the orders, each change of them, and all of them again after lost changes. */
 import { useFollow } from '@linefeed/client/query';
 import { queryOptions, useMutation, useQuery } from '@tanstack/react-query';
 import type { Order, Orders as State } from '../channel.ts';
@@ -57,7 +57,7 @@ export function Orders() {
   );
 }
 
-/** The orders with this one in its place, or at the end. Done twice, it changes nothing more. */
+/** The orders with this one replaced, or added at the end. Idempotent. */
 function put(orders: readonly Order[], order: Order): readonly Order[] {
   return orders.some(({ id }) => id === order.id)
     ? orders.map((old) => (old.id === order.id ? order : old))

@@ -1,4 +1,4 @@
-/** A stream: made for whoever asks, and gone on with after a break, because its steps bear ids. */
+/** A stream: made for each subscriber, and resumed after a break, because its steps have ids. */
 import { useState } from 'react';
 import type { Payload } from '@linefeed/shared';
 import type { board } from '../channel.ts';

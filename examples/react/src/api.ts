@@ -1,4 +1,4 @@
-/** The other direction: what the page reads and sends by `fetch`. */
+/** The other direction: the page's reads and writes by `fetch`. */
 
 export async function read<T>(path: string, signal: AbortSignal): Promise<T> {
   const response = await fetch(path, { signal });

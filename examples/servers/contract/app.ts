@@ -1,4 +1,4 @@
-/** What every server serves in the contract tests: event streams of all kinds, and a feed. */
+/** Served by every server in the contract tests: event streams of all kinds, and a feed. */
 import { randomBytes } from 'node:crypto';
 import { createFeed, eventStream, type Feed, type StreamEnd } from '@linefeed/server';
 import { sendEventStream, toNodeHandler, type NodeRequest, type NodeResponse } from '@linefeed/server/node';
@@ -8,7 +8,7 @@ import * as z from 'zod';
 const topics = { notice: z.object({ text: z.string() }) };
 const board: Channel<typeof topics> = defineChannel(topics);
 
-/** What a test sees of one run of a source, by the `run` of its query. */
+/** State of one run of a source, by the `run` of its query. */
 export interface Run {
   readonly log: string[];
   readonly ends: StreamEnd[];
@@ -20,7 +20,7 @@ export interface Run {
 
 export interface App {
   readonly feed: Feed<typeof board>;
-  /** What event streams say in `cache-control`. */
+  /** The `cache-control` of event streams. */
   cacheControl: string;
   run(name: string): Run;
   /** A request listener of Node's http and http2 servers. */

@@ -36,7 +36,7 @@ describe('the published packages on Bun', () => {
       cwd: folder,
       env: { ...process.env, PORT: '0' },
       stdio: ['ignore', 'pipe', 'inherit'],
-      // It may be a shell around it: both are told to end.
+      // It may be a shell around the program: both get the signal.
       detached: true,
     });
     const exited = once(bun, 'exit');

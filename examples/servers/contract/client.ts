@@ -8,21 +8,21 @@ import { createParser } from 'eventsource-parser';
 export interface Asked {
   readonly method?: string | undefined;
   readonly headers?: Record<string, string> | undefined;
-  /** Sent over HTTP/2 alone. */
+  /** Sent over HTTP/2 only. */
   readonly body?: string | undefined;
 }
 
-/** An answer that is being read; nothing is taken that is not asked for. */
+/** An answer that is being read; bytes are read only on request. */
 export interface Reading {
   readonly status: number;
   readonly headers: ReadonlyMap<string, string | readonly string[]>;
   /** The next piece of the body; undefined at its end. */
   next(): Promise<Uint8Array | undefined>;
-  /** Goes away, as a browser whose tab is closed. */
+  /** Leaves, like a browser whose tab is closed. */
   leave(): void;
 }
 
-/** How a server is asked. `undefined` where the client left before an answer came. */
+/** Sends a request to a server. `undefined` if the client left before an answer came. */
 export type Ask = (path: string, asked?: Asked, signal?: AbortSignal) => Promise<Reading | undefined>;
 
 export interface ReadEvent {
@@ -34,14 +34,14 @@ export interface ReadEvent {
 export function askOver1(origin: string): Ask {
   return (path, { method = 'GET', headers = {} } = {}, signal) =>
     new Promise((resolve, reject) => {
-      // No agent: a kept connection would hide that the server closed or kept one.
+      // No agent: a kept-alive connection would hide whether the server closed it.
       const request = http.request(new URL(path, origin), { method, headers, agent: false });
       signal?.addEventListener('abort', () => request.destroy());
       request.on('error', (error) => (signal?.aborted === true ? resolve(undefined) : reject(error)));
       request.on('response', (response) => {
         const isPacked = method !== 'HEAD' && response.headers['content-encoding'] === 'gzip';
         const body = isPacked ? response.pipe(createGunzip()) : response;
-        // Torn off in the middle, as every stream that a client leaves.
+        // Cut in the middle, like every stream that a client leaves.
         body.on('error', () => undefined);
         resolve(toReading(body, response.statusCode ?? 0, response.headers, () => request.destroy()));
       });
@@ -49,14 +49,14 @@ export function askOver1(origin: string): Ask {
     });
 }
 
-/** As browsers ask: with compression, where the server offers it. */
+/** Like browsers: with compression, if the server offers it. */
 export function askForGzip(origin: string): Ask {
   const ask = askOver1(origin);
   return (path, asked = {}, signal) =>
     ask(path, { ...asked, headers: { 'accept-encoding': 'gzip', ...asked.headers } }, signal);
 }
 
-/** Each on a session of its own, so that leaving closes it. */
+/** Each on its own session, so that leaving closes it. */
 export function askOver2(origin: string): Ask {
   return (path, { method = 'GET', headers = {}, body } = {}, signal) =>
     new Promise((resolve, reject) => {
@@ -64,7 +64,7 @@ export function askOver2(origin: string): Ask {
       const stream = session.request({ ':path': path, ':method': method, ...headers });
       const leave = (): void => {
         stream.close(http2.constants.NGHTTP2_CANCEL);
-        // Its close() would wait for the stream, and the stream for somebody to read the rest.
+        // Its close() would wait for the stream, and the stream would wait for a read of the rest.
         session.destroy();
       };
       signal?.addEventListener('abort', leave);
@@ -81,7 +81,7 @@ export function askOver2(origin: string): Ask {
     });
 }
 
-/** For a server without TLS, which the global `fetch` asks over HTTP/1.1 alone. */
+/** For a server without TLS, which the global `fetch` reaches only over HTTP/1.1. */
 export async function fetchOver2(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
   const request = new Request(input, init);
   const { pathname, search, origin } = new URL(request.url);
@@ -169,7 +169,7 @@ export class EventReader {
     this.reading = reading;
   }
 
-  /** Reads on until it holds; rejects where the body ends before. */
+  /** Reads until the condition holds; rejects if the body ends before. */
   async until(holds: (reader: EventReader) => boolean): Promise<void> {
     while (!holds(this)) {
       const chunk = await this.reading.next();

@@ -4,7 +4,7 @@ import { describeServer, originOf } from './suite.ts';
 
 describeServer('Koa 3', async (app) => {
   const koa = new Koa();
-  // It logs every client that leaves.
+  // Koa logs every client that leaves.
   koa.silent = true;
   const server = koa
     .use((ctx) => {

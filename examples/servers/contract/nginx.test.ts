@@ -11,7 +11,7 @@ import type { App } from './app.ts';
 import { askForGzip, type Ask } from './client.ts';
 import { describeServer, originOf, type Served } from './suite.ts';
 
-/** Every directive that matters to a stream at its default, and compression on. */
+/** Every directive that affects a stream at its default, and compression on. */
 function configure(folder: string, port: number, origin: string): string {
   return `
 daemon off;

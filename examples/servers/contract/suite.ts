@@ -1,4 +1,4 @@
-/** What every server must do with an event stream and with a feed. */
+/** Requirements on every server with an event stream and a feed. */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createApp, ITEM_BYTES, type App, type Run } from './app.ts';
 import { askOver1, EventReader, type Ask } from './client.ts';
@@ -10,7 +10,10 @@ export interface Served {
   readonly close: () => unknown;
 }
 
-/** Most that transports on the way take in for a reader that reads nothing: both kernels' buffers, and a window of HTTP/2. */
+/**
+ * Upper bound of the bytes that transports buffer for a reader that reads nothing: both kernels' buffers, and a window
+ * of HTTP/2.
+ */
 const TRANSPORT_BYTES = 24 * 1024 * 1024;
 
 let runs = 0;
@@ -49,7 +52,7 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
         times.push(performance.now() - began);
         reader.reading.leave();
       }
-      // The machine may be busy once; what holds a response back does so each time.
+      // The machine may be busy once; a server that delays the response does so each time.
       expect(Math.min(...times)).toBeLessThan(100);
     });
 
@@ -174,7 +177,7 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
       vi.spyOn(console, 'error').mockImplementation(() => undefined);
       const { run, reader } = await open('/flood?stallTimeoutMs=400');
       let produced = -1;
-      // Its buffers fill in bursts; what stands still for 100 ms is full.
+      // Its buffers fill in bursts; if nothing moves for 100 ms, they are full.
       while (produced !== run.produced) {
         produced = run.produced;
         await new Promise((resolve) => setTimeout(resolve, 100));
@@ -199,7 +202,7 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
   });
 }
 
-/** Where a Node server listens. */
+/** URL at which a Node server listens. */
 export function originOf(server: { address(): unknown }): string {
   return `http://127.0.0.1:${(server.address() as { port: number }).port}`;
 }

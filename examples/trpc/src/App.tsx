@@ -1,4 +1,4 @@
-/** Twenty subscriptions side by side. */
+/** Twenty concurrent subscriptions. */
 import { useQuery } from '@tanstack/react-query';
 import { useSubscription } from '@trpc/tanstack-react-query';
 import { isStock, trpc } from './trpc.ts';

@@ -11,7 +11,7 @@ const client = createTRPCClient<AppRouter>({
   links: [
     splitLink({
       condition: ({ type }) => type === 'subscription',
-      // The one line that changes.
+      // The only line that changes.
       true: isStock ? httpSubscriptionLink({ url: '/trpc' }) : linefeedLink({ url: '/live' }),
       false: httpBatchLink({ url: '/trpc' }),
     }),

@@ -1,4 +1,4 @@
-/** With the published packages: both links on one router side by side, and what is pointed at the wrong endpoint. */
+/** With the published packages: both links on one router, and links with the wrong endpoint. */
 import { EventEmitter, on } from 'node:events';
 import { createTRPCClient, httpBatchLink, splitLink } from '@trpc/client';
 import { eventSourceTransport } from '@linefeed/client';

@@ -1,4 +1,4 @@
-/** A node server with a router on both of its routes, and a client for each: what the interop tests stand on. */
+/** A node server with a router on both of its routes, and a client for each: the base of the interop tests. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
@@ -11,7 +11,7 @@ import { createHTTPHandler } from '@trpc/server/adapters/standalone';
 import { EventSource } from 'eventsource';
 import { vi } from 'vitest';
 
-/** Answers a request itself, and says so; the routes are not asked. */
+/** Answers a request itself and returns true; the routes are not called then. */
 export type Intercept = (req: IncomingMessage, res: ServerResponse) => boolean;
 
 export interface Served<Router extends AnyTRPCRouter> {
@@ -137,7 +137,7 @@ export async function serve<Router extends AnyTRPCRouter>(
   };
 }
 
-/** Everything that the callbacks of a subscription were called with. */
+/** The arguments of all callbacks of a subscription. */
 export interface Log<T> {
   readonly data: T[];
   readonly errors: Array<{ message: string; data?: unknown; meta?: unknown; shape?: unknown }>;
@@ -147,7 +147,7 @@ export interface Log<T> {
   readonly states: string[];
 }
 
-/** Callbacks that keep what they are called with. */
+/** Callbacks that record their arguments. */
 export function record<T = unknown>() {
   const log: Log<T> = { data: [], errors: [], calls: [], states: [] };
   return {
@@ -166,7 +166,7 @@ export function record<T = unknown>() {
 
 export const until = vi.waitFor;
 
-/** Real time, for what must not happen in it. */
+/** Waits in real time, to check that something does not happen in it. */
 export function pass(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }

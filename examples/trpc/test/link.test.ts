@@ -1,4 +1,4 @@
-/** What a subscription over linefeedLink does: the behaviours that tRPC's own tests of its link check, and a few more. */
+/** A subscription over linefeedLink: the behaviours that tRPC's own tests of its link check, and a few more. */
 import { EventEmitter, on } from 'node:events';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -26,7 +26,7 @@ async function serve<Router extends AnyTRPCRouter>(
   return served;
 }
 
-/** Counts up from behind the last id, a step each time `next` is emitted. */
+/** Counts up from the last id, a step each time `next` is emitted. */
 function createCounter() {
   const emitter = new EventEmitter();
   const aborted: number[] = [];

@@ -35,7 +35,7 @@ const numbers = (values: readonly unknown[]): unknown[] =>
   values.map((value) => (value as { data: unknown }).data);
 const isStock = (req: IncomingMessage): boolean => req.url!.startsWith('/trpc/');
 
-/** Has tRPC's event stream ask for a reconnect after 50 ms; by itself it says nothing, which means 3 s. */
+/** Makes tRPC's event stream request a reconnect after 50 ms; by default it sends no time, which means 3 s. */
 function quicken(req: IncomingMessage, res: ServerResponse): void {
   if (!isStock(req)) return;
   const write = res.write.bind(res) as (chunk: string | Uint8Array, ...rest: never[]) => boolean;

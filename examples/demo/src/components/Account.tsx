@@ -1,4 +1,4 @@
-/** The account: what arrived, what is missing and whether that was said, what came twice. */
+/** The account: received events, missing events (announced or not), and duplicates. */
 import type { Account as Books } from '../lib/account.ts';
 import { toCount } from '../lib/format.ts';
 import { Panel } from './Panel.tsx';

@@ -1,4 +1,4 @@
-/** One of a few: radio buttons in one bar. */
+/** A choice of one of a few: radio buttons in one bar. */
 import { useId } from 'react';
 
 interface ChoiceProps<T extends string> {

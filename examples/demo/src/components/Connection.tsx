@@ -1,4 +1,4 @@
-/** The connection: its state and why, how it is carried, where it stands, and how it fared in the last minutes. */
+/** The connection: its state and cause, its transport, its position, and its history over the last minutes. */
 import { useDesk } from '../lib/desk.ts';
 import { toClock, toDuration } from '../lib/format.ts';
 import { useNow } from '../lib/hooks.ts';

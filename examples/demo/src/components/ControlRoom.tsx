@@ -1,4 +1,4 @@
-/** The panels in their places, and what several of them look at. */
+/** The layout of the panels, and the state that several of them show. */
 import { useCallback, useState } from 'react';
 import type { Account as Books } from '../lib/account.ts';
 import type { Mark, Span } from '../lib/line.ts';

@@ -1,4 +1,4 @@
-/** The buttons that hurt, and how the line took the last one. */
+/** The fault buttons, and the line's recovery after the last one. */
 import { useState } from 'react';
 import type { Account } from '../lib/account.ts';
 import { useDesk } from '../lib/desk.ts';
@@ -38,7 +38,7 @@ interface FaultsProps {
   readonly marks: readonly Mark[];
   readonly spans: readonly Span[];
   readonly account: Account;
-  /** Notes that a fault was asked for; what it returns takes that back. */
+  /** Records that a fault was requested; the returned function removes the record. */
   readonly onMark: (name: string) => () => void;
 }
 

@@ -1,4 +1,4 @@
-/** The top of the desk: the name, and what one wants to see while scrolled anywhere. */
+/** The top of the desk: the name, and the facts that stay visible at every scroll position. */
 import type { Account } from '../lib/account.ts';
 import { toCount } from '../lib/format.ts';
 import { useConnectionState } from '../lib/link.ts';

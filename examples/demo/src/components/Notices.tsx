@@ -1,4 +1,4 @@
-/** What the server has to say, newest first. */
+/** The server's notices, newest first. */
 import type { Payload } from '@linefeed/shared';
 import type { Board } from '../../channel.ts';
 import { useFollowing } from '../lib/desk.ts';

@@ -12,7 +12,7 @@ type Quote = Payload<Board, 'price'>;
 
 const none: readonly Quote[] = [];
 const keptQuotes = 40;
-/** Of a bid: what the height of a trace stands for at least. */
+/** Minimum range of a trace's height, as a part of the bid. */
 const leastRange = 0.02;
 const width = 120;
 const height = 32;
@@ -73,7 +73,7 @@ function Row({ symbol }: { readonly symbol: (typeof symbols)[number] }) {
   );
 }
 
-/** The quotes that came, evenly spaced, on a scale on which a small move looks small. */
+/** The received quotes, evenly spaced, on a scale on which a small move looks small. */
 function toTrace(quotes: readonly Quote[]): string {
   const bids = quotes.map(({ bid }) => bid);
   const low = Math.min(...bids);

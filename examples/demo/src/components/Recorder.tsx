@@ -1,4 +1,4 @@
-/** The strip chart: four pens on one paper that moves with time, and the moments at which the line was down. */
+/** The strip chart: four pens on one paper that moves with time, and the times at which the line was down. */
 import { useState } from 'react';
 import { useNow } from '../lib/hooks.ts';
 import { toStretches, type Mark, type Span } from '../lib/line.ts';
@@ -10,7 +10,7 @@ import { Trace, type Pen, type Sheet } from './Trace.tsx';
 
 const gibibyte = 1024 ** 3;
 
-/** The paper ends a little in the past, so that a reading is there before its place comes into view. */
+/** The paper ends a little in the past, so that a reading arrives before its place becomes visible. */
 const lagMs = 1_200;
 
 const windows = { '60': '1 min', '300': '5 min' } as const;
@@ -70,7 +70,7 @@ export function Recorder({ readings, spans, marks }: RecorderProps) {
   const now = useNow(1_000);
 
   const shown = readings.filter(({ time }) => time >= toEdge(now) - windowMs - 2_000);
-  // Before the first hello the line was not down yet.
+  // Before the first hello the line does not count as down.
   const since = spans.findIndex(({ state }) => state === 'connected');
   const outages = toStretches(
     since === -1 ? [] : spans.slice(since),

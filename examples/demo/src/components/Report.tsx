@@ -1,4 +1,4 @@
-/** The long job: a stream whose steps bear ids, so that its drawing keeps its place through a reconnect. */
+/** The long job: a stream whose steps have ids, so that its drawing continues after a reconnect. */
 import { useRef, useState } from 'react';
 import type { Payload } from '@linefeed/shared';
 import type { Board } from '../../channel.ts';
@@ -178,7 +178,7 @@ export function Report() {
   );
 }
 
-/** A day lost, doubled or out of place would not agree with what this page reckons by itself. */
+/** A lost, duplicated or misplaced day would differ from this page's own calculation. */
 function Verdict({ done, year }: { readonly done: readonly Step[]; readonly year: number }) {
   const expected = Array.from({ length: daysOf(year) }, (_, i) => readDay(year, i + 1));
   const wrong = expected.findIndex(
@@ -199,7 +199,7 @@ function toY(minutes: number): number {
   return height - (minutes / dayMinutes) * height;
 }
 
-/** One outline for all days: 366 bars of their own would show seams. */
+/** One outline for all days: 366 separate bars would show seams. */
 function toSilhouette(done: readonly Step[]): string {
   const first = done[0];
   const last = done.at(-1);

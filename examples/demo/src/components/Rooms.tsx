@@ -1,4 +1,4 @@
-/** The rooms: what is said comes through the feed, one's own words too. */
+/** The rooms: all messages come through the feed, including the visitor's own. */
 import { useEffect, useMemo, useRef, useState, type FormEvent } from 'react';
 import type { Payload } from '@linefeed/shared';
 import type { Board } from '../../channel.ts';
@@ -11,7 +11,7 @@ import { Panel } from './Panel.tsx';
 const rooms = ['lobby', 'workshop', 'night-shift'] as const;
 type Room = (typeof rooms)[number];
 type Line = Payload<Board, 'room'>;
-/** What stands in a room: something said, or where something may be missing. */
+/** An entry of a room: a message, or a place where messages may be missing. */
 type Item = Line | { readonly gapAt: number };
 
 const none: readonly Line[] = [];
@@ -54,7 +54,7 @@ export function Rooms() {
   );
 }
 
-/** What was said in a room, and where something may be missing. */
+/** The messages of a room, and the places where some may be missing. */
 function useTalk(name: Room): readonly Item[] {
   const { start, pass } = useFollowing(`room?name=${name}`, none, 'earliest');
   const [gaps, setGaps] = useState<readonly number[]>([]);
@@ -68,7 +68,7 @@ function useTalk(name: Room): readonly Item[] {
     },
   });
   return useMemo(() => {
-    // A room in which nothing was said has nothing to miss.
+    // A room without messages cannot miss one.
     const since = lines[0]?.at ?? Infinity;
     const missing = gaps.filter((gapAt) => gapAt > since).map((gapAt) => ({ gapAt }));
     return [...lines, ...missing].toSorted((a, b) => toTime(a) - toTime(b));

@@ -1,4 +1,4 @@
-/** The sign of a state: every state has its own shape, so that colour is never alone in telling. */
+/** The mark of a state. Every state has its own shape, so that colour is never the only difference. */
 import type { LineState } from '../lib/line.ts';
 
 const shapes: Record<LineState, React.ReactNode> = {

@@ -1,4 +1,4 @@
-/** The clock times along the foot of the paper. */
+/** The clock times along the bottom of the paper. */
 import { useRef } from 'react';
 import { toClock, toShortClock } from '../lib/format.ts';
 import { useFrame, useSize } from '../lib/hooks.ts';

@@ -1,4 +1,4 @@
-/** The last minutes of the line, drawn: a stretch per state, each with its own height and pattern. */
+/** The last minutes of the line as a drawing: one segment per state, each with its own height and pattern. */
 import { toClock, toDuration } from '../lib/format.ts';
 import { toStretches, type Mark, type Span } from '../lib/line.ts';
 import { stateWords } from '../lib/words.ts';

@@ -13,9 +13,9 @@ export interface Pen {
   readonly read: (reading: Reading) => number;
   /** The top of the axis, from the highest value shown and the newest reading. */
   readonly ceiling: (max: number, reading: Reading) => number;
-  /** A level worth a line of its own. */
+  /** A level that gets its own line. */
   readonly level?: (reading: Reading) => number;
-  /** What to know about the figure. */
+  /** An explanation of the figure. */
   readonly note: (reading: Reading) => string;
 }
 
@@ -24,7 +24,7 @@ export interface Sheet {
   readonly outages: readonly Stretch[];
   readonly marks: readonly Mark[];
   readonly windowMs: number;
-  /** The time that is x = 0 on a strip. */
+  /** The time at x = 0 of a strip. */
   readonly origin: number;
   /** The time at the right edge of the paper. */
   readonly toEdge: (now: number) => number;
@@ -36,7 +36,7 @@ interface TraceProps {
   readonly first: boolean;
 }
 
-/** Room above the top of the axis and below its foot, px. */
+/** Room above the top of the axis and below its bottom, px. */
 const margin = 8;
 const divisions = [0, 0.25, 0.5, 0.75, 1];
 
@@ -183,7 +183,7 @@ interface UprightsProps extends Pick<Sheet, 'windowMs' | 'origin'> {
   readonly height: number;
 }
 
-/** The upright lines of the paper; they move with it. */
+/** The vertical lines of the paper; they move with it. */
 function Uprights({ windowMs, origin, toX, height }: UprightsProps) {
   const stepMs = windowMs / 12;
   const end = Math.ceil(origin / stepMs) * stepMs + stepMs * 12;

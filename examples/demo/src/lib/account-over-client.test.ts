@@ -1,4 +1,4 @@
-/** Tests of the account on a real client: what the page would say after a cut and a gap. */
+/** Tests of the account on a real client: the page's report after a cut and a gap. */
 import { createTestClient } from '@linefeed/client/testing';
 import { expect, it } from 'vitest';
 import type { Board } from '../../channel.ts';

@@ -1,4 +1,4 @@
-/** Keeps account of numbered events per address: what arrived, what is missing and whether that was said, what came twice. */
+/** Counts numbered events per address: received, missing (announced or not), and duplicates. */
 
 export type Entry =
   | {
@@ -6,15 +6,15 @@ export type Entry =
       readonly address: string;
       readonly run: string;
       readonly n: number;
-      /** Of `keep: 'latest'`: numbers may be passed over, never repeated. */
+      /** With `keep: 'latest'` numbers may be skipped, never repeated. */
       readonly skips?: boolean;
     }
   | { readonly kind: 'gap'; readonly address: string };
 
 interface Line {
-  /** The run that numbers now. */
+  /** The run whose numbers are current. */
   readonly run: string | undefined;
-  /** The highest number seen of each run. */
+  /** The highest number received from each run. */
   readonly seen: Readonly<Record<string, number>>;
   /** A gap was announced since the last event. */
   readonly announced: boolean;
@@ -57,7 +57,7 @@ export function book(account: Account, entry: Entry): Account {
     const { doubled } = account;
     return { ...account, received, doubled: doubled + 1, ...withLine(account, entry.address, counted(line)) };
   }
-  // The first event ever of an address says where we came in. A run that follows another one starts at 1.
+  // The first event of an address defines the start. A run that follows another one starts at 1.
   const missing = skips || (line.run === undefined && last === undefined) ? 0 : n - (last ?? 0) - 1;
   return {
     ...account,

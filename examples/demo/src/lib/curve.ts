@@ -1,4 +1,4 @@
-/** A smooth path through points that never swings past them. */
+/** A smooth path through points that never overshoots them. */
 
 export interface Point {
   readonly x: number;

@@ -1,4 +1,4 @@
-/** What the panels share: the link of the moment, the account, and from where to go on when that link is another one. */
+/** Shared by the panels: the present link, the account, and the start position for the next link. */
 import { createContext, useContext, useMemo, type Dispatch } from 'react';
 import type { Gap } from '@linefeed/client';
 import type { Entry } from './account.ts';
@@ -10,7 +10,7 @@ export interface Desk extends Link {
   readonly places: Map<string, Place>;
 }
 
-/** Where an address stands: the id of the last event handled, and what was made of all of them. */
+/** Position of an address: the id of the last handled event, and the reduced state after it. */
 interface Place {
   readonly id: string | undefined;
   readonly state: unknown;
@@ -25,13 +25,13 @@ export function useDesk(): Desk {
 }
 
 interface Following<S> {
-  /** Options of `useTopic`: another client goes on behind the last event, with what there was. */
+  /** Options of `useTopic`: another client continues after the last event, with the same state. */
   readonly start: {
     readonly from: string | undefined;
     readonly initial: S;
     readonly onGap: (gap: Gap) => void;
   };
-  /** For its `reduce`: books an event, and gives the state that it led to. */
+  /** For its `reduce`: records an event and the resulting state. */
   readonly pass: (
     numbered: { readonly run: string; readonly n: number },
     event: { readonly id?: string | undefined },
@@ -40,7 +40,7 @@ interface Following<S> {
   ) => S;
 }
 
-/** What every panel that follows a topic does: booking its events and gaps, and keeping its place. */
+/** Common to every panel that follows a topic: it records events and gaps, and keeps its position. */
 export function useFollowing<S>(address: string, empty: S, from?: 'earliest'): Following<S> {
   const { client, book, places } = useDesk();
   return useMemo(() => {
@@ -62,6 +62,6 @@ export function useFollowing<S>(address: string, empty: S, from?: 'earliest'): F
       },
     };
     return following;
-    // `empty` may be written anew at each render; it counts once, and a client is one life of a place.
+    // `empty` may be a new object at each render; only the first one counts. A client is one life of a position.
   }, [client, address, book, places, from]);
 }

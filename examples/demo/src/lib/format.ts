@@ -1,4 +1,4 @@
-/** Numbers and times in words, the same everywhere on the page. */
+/** Formats numbers and times, the same everywhere on the page. */
 
 const clock = new Intl.DateTimeFormat(undefined, {
   hour: '2-digit',
@@ -36,7 +36,7 @@ export function toSigned(value: number): string {
   return signed.format(value).replace('-', '−');
 }
 
-/** A length of time: `4 ms`, `1.2 s`, `12 s`, `3 min 04 s`. */
+/** A duration: `4 ms`, `1.2 s`, `12 s`, `3 min 04 s`. */
 export function toDuration(ms: number): string {
   if (ms < 0) return '0 ms';
   if (ms < 1_000) return `${Math.round(ms)} ms`;

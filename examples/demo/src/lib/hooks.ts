@@ -1,4 +1,4 @@
-/** The few hooks of this page: a run that lives as long as its component, the time, the size of an element. */
+/** The few hooks of this page: a run with the lifetime of its component, the time, the size of an element. */
 import { useEffect, useLayoutEffect, useRef, useState, type RefObject } from 'react';
 import type { BoardClient } from './link.ts';
 
@@ -15,7 +15,7 @@ export function useSubscription(
   useEffect(() => latest.current(client), [client, key]);
 }
 
-/** The time, told anew every `everyMs`. */
+/** The present time, updated every `everyMs`. */
 export function useNow(everyMs: number): number {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
@@ -45,7 +45,7 @@ export function useSize(element: RefObject<HTMLElement | null>): Size {
   return size;
 }
 
-/** Runs for every frame; once a second for people who want less motion. */
+/** Runs for every frame; once a second for people who prefer reduced motion. */
 export function useFrame(draw: (now: number) => void): void {
   const latest = useRef(draw);
   useLayoutEffect(() => {

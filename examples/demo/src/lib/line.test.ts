@@ -1,4 +1,4 @@
-/** Tests of the line's history: stretches, and how a fault was taken. */
+/** Tests of the line's history: spans, and the recovery after a fault. */
 import { describe, expect, it } from 'vitest';
 import { addSpan, toDrill, toStretches, type Span } from './line.ts';
 

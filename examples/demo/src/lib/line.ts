@@ -1,4 +1,4 @@
-/** The line's history: which state the connection was in, since when and why. */
+/** The line's history: the states of the connection, with their start and cause. */
 import type { ConnectionSnapshot } from './link.ts';
 
 export type LineState = ConnectionSnapshot['state'];
@@ -9,7 +9,7 @@ export interface Span {
   readonly why: string;
 }
 
-/** A fault asked for on this page. */
+/** A fault requested on this page. */
 export interface Mark {
   readonly at: number;
   readonly name: string;
@@ -42,7 +42,7 @@ export interface Drill {
   readonly backAfterMs: number | undefined;
 }
 
-/** How the newest fault went: when the line left `connected`, and when it was back. */
+/** Course of the newest fault: when the line left `connected`, and when it was back. */
 export function toDrill(marks: readonly Mark[], spans: readonly Span[]): Drill | undefined {
   const mark = marks.at(-1);
   if (mark === undefined) return undefined;

@@ -1,4 +1,4 @@
-/** This page's end of the channel: what carries it, its client and hooks, and what the server calls it. */
+/** This page's end of the channel: its transport, client and hooks, and the server's name for it. */
 import { createClient, eventSourceTransport, fetchTransport, type Transport } from '@linefeed/client';
 import { createHooks } from '@linefeed/client/react';
 import { createSharedClient } from '@linefeed/client/share';
@@ -13,13 +13,13 @@ export type Carrier = (typeof carriers)[number];
 const ownName = toName();
 
 export function openClient(carrier: Carrier) {
-  // The server knows visitors by their connections, so that the faults they ask for hit nobody else.
+  // The server identifies visitors by their connections, so that a requested fault affects no other visitor.
   const visitor = carrier === 'shared' ? readSharedName() : ownName;
   const watched = watch(carrier === 'eventsource' ? eventSourceTransport() : fetchTransport());
   const options = {
     url: `/events?visitor=${visitor}`,
     transport: watched.transport,
-    // Whoever presses a button here waits for what follows.
+    // A visitor who presses a button here waits for the effect.
     retry: { capMs: 3_000 },
   };
   const client = carrier === 'shared' ? createSharedClient<Board>(options) : createClient<Board>(options);
@@ -27,8 +27,8 @@ export function openClient(carrier: Carrier) {
 }
 
 /**
- * A transport that tells what the client keeps to itself: pings, which are signs of life and nothing else, and whether
- * it is this tab that has a connection open. Of tabs that share one, only the leading tab uses its transport.
+ * A transport that reports facts that the client does not expose: pings, which are only signs of life, and whether this
+ * tab has a connection open. If tabs share a connection, only the leading tab uses its transport.
  */
 function watch(transport: Transport) {
   const open = new Set<object>();

@@ -1,4 +1,4 @@
-/** The readings of the host as they come in. */
+/** The received readings of the host. */
 import { useRef } from 'react';
 import { useFollowing } from './desk.ts';
 import { useTopic } from './link.ts';
@@ -15,7 +15,7 @@ export function useReadings(): readonly Reading[] {
     ...start,
     reduce(before, reading, event) {
       const delayMs = Date.now() - reading.at;
-      // The smallest distance seen between the server's clock and ours; below zero, theirs is ahead.
+      // The smallest observed difference between the server's clock and ours; below zero, the server's is ahead.
       skewMs.current = Math.min(skewMs.current, delayMs);
       const added = addReading(before, {
         ...reading,

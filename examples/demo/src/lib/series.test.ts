@@ -1,4 +1,4 @@
-/** Tests of the recorder's arithmetic: what is kept, where a trace breaks, where an axis ends. */
+/** Tests of the recorder's arithmetic: retention, breaks of a trace, ends of an axis. */
 import { describe, expect, it } from 'vitest';
 import { addReading, keptMs, niceCeiling, toFigures, toPieces, valueAt, type Reading } from './series.ts';
 

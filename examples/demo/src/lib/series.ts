@@ -1,4 +1,4 @@
-/** Readings as the recorder keeps them: in order, bounded, with the figures beside each trace. */
+/** The recorder's readings: in order, bounded, with the figures beside each trace. */
 import type { Payload } from '@linefeed/shared';
 import type { Board } from '../../channel.ts';
 
@@ -8,7 +8,7 @@ export interface Reading extends Payload<Board, 'host'> {
   readonly recovered: boolean;
   /** From publish to the handler, server's clock to ours, ms. */
   readonly delayMs: number;
-  /** When it was published, by this page's clock. */
+  /** Time of publication, by this page's clock. */
   readonly time: number;
 }
 
@@ -35,7 +35,7 @@ export function toPieces(readings: readonly Reading[], maxStepMs = 3_500): reado
   return pieces;
 }
 
-/** The value between the two readings around a time; none where the trace is broken or has not come so far. */
+/** The value between the two readings around a time; none where the trace is broken or not drawn yet. */
 export function valueAt(
   readings: readonly Reading[],
   read: (reading: Reading) => number,

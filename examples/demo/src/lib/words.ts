@@ -30,7 +30,7 @@ const reasonWords: Partial<Record<ConnectionSnapshot['reason'], string>> = {
   silence: 'Nothing came for too long: taken for dead.',
 };
 
-/** Why the connection is in its state, as a sentence or two. */
+/** The cause of the connection's state, as a sentence or two. */
 export function toWhy(
   { state, reason, error, attempt, retryInMs, connectionCount }: ConnectionSnapshot,
   carrier: Carrier,
@@ -46,7 +46,7 @@ export function toWhy(
   return (reasonWords[reason] ?? error?.message ?? `${reason}.`) + wait;
 }
 
-/** What an answer said of itself: the message of a JSON problem, where it is one. */
+/** The message of an answer that is a JSON problem document, if it is one. */
 function toExcerpt(body: string | undefined): string {
   const message = /"message":\s*"([^"]+)"/.exec(body ?? '')?.[1];
   return message === undefined ? '' : ` It says: “${message}”`;
