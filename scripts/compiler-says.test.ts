@@ -1,4 +1,4 @@
-/** What the compiler prints: errors that name topic and field, and types as their schemas have them. */
+/** Tests of the compiler's output: errors name topic and field, and types are displayed as in their schemas. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';

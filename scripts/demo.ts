@@ -39,7 +39,7 @@ function start(): void {
   const server = spawn(process.execPath, ['server.ts', ...(values.dev ? ['--dev'] : [])], {
     cwd: FOLDER,
     stdio: 'inherit',
-    // In a group of its own: a terminal's Ctrl-C then reaches it once, from here, and not a second time by itself.
+    // In its own process group: a terminal's Ctrl-C then reaches it once, from here, and not a second time directly.
     detached: true,
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -50,7 +50,7 @@ function start(): void {
     process.exitCode = 1;
   });
   server.on('exit', (code) => {
-    // Ended by the signal that was passed on: that is how a demo ends.
+    // Ended by the signal that was passed on: the normal end of a demo.
     process.exit(code ?? 0);
   });
 }

@@ -1,4 +1,4 @@
-/** Every rule that this repository leans on catches a planted fault, and lets its neighbour pass. */
+/** Each important lint rule reports a planted fault, and accepts valid code beside it. */
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';

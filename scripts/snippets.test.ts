@@ -1,4 +1,4 @@
-/** The programs in the documents compile: each block of code that opens with its file's name. */
+/** The programs in the documents compile. A program is a code block whose first line names its file. */
 import {
   mkdirSync,
   mkdtempSync,
@@ -13,7 +13,7 @@ import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { ROOT, runCommand } from './lib/command.ts';
 
-/** Documents whose programs import each other's files: the first gives the contract. */
+/** Documents whose programs import each other's files; the first one has the contract. */
 const SETS = [
   { documents: ['README.md', 'docs/client.md'] },
   { documents: ['README.md', 'docs/react.md', 'docs/tabs.md', 'docs/state-then-follow.md'] },
@@ -23,7 +23,7 @@ const SETS = [
   { documents: ['packages/server/README.md'] },
 ];
 
-/** What the documents leave to their reader. */
+/** Modules that the documents leave to their reader. */
 const YOURS = join(ROOT, 'scripts/fixtures/snippets');
 
 /** By the example that has them installed. */
@@ -32,7 +32,7 @@ const PEERS = {
   trpc: ['@trpc/server', '@trpc/client'],
 };
 
-/** A block without a name fails: nobody would compile it. */
+/** A block without a name fails: it would never be compiled. */
 function readPrograms(document: string): Map<string, string> {
   const text = readFileSync(join(ROOT, document), 'utf8');
   const blocks = [...text.matchAll(/^```tsx?\n(?:\/\/ ([\w.-]+\.tsx?).*\n)?([\s\S]*?)^```$/gm)];
@@ -42,7 +42,7 @@ function readPrograms(document: string): Map<string, string> {
 }
 
 test.for(SETS)('$documents', { timeout: 70_000 }, async ({ documents }) => {
-  // Inside the repository, for its node_modules to be found.
+  // Inside the repository, so that its node_modules are found.
   mkdirSync(join(ROOT, '.cache'), { recursive: true });
   const folder = mkdtempSync(join(ROOT, '.cache/snippets-'));
   try {
@@ -69,7 +69,7 @@ test.for(SETS)('$documents', { timeout: 70_000 }, async ({ documents }) => {
   }
 });
 
-/** What users bring themselves is no dependency of the root. */
+/** Links the packages that users install themselves, which are not dependencies of the root. */
 function linkPeers(folder: string): void {
   for (const [example, names] of Object.entries(PEERS)) {
     for (const name of names) {

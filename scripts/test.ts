@@ -31,7 +31,7 @@ interface Tally {
 
 function readArguments(): { steps: readonly Step[]; verbose: boolean; update: boolean } {
   const { values } = parseArgs({
-    // `pnpm test -- --only x` hands over the two dashes as well.
+    // `pnpm test -- --only x` passes the two dashes as well.
     args: process.argv.slice(2).filter((arg) => arg !== '--'),
     options: {
       only: { type: 'string', multiple: true },

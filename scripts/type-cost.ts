@@ -1,4 +1,4 @@
-/** Measures what the compiler does for a channel and for the same topics in tRPC, and fails where ours costs too much. */
+/** Measures the compiler's work for a channel and for the same topics in tRPC, and fails if ours costs too much. */
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { ROOT, runCommand } from './lib/command.ts';
 
 // The compiler takes over a minute for 500 procedures with output schemas.
 const TOPIC_COUNTS = process.argv.includes('--full') ? [100, 500] : [100];
-/** Of tRPC's instantiations for the same topics. */
+/** As a part of tRPC's instantiations for the same topics. */
 const BUDGET = 1 / 3;
 
 const MODULES = {
@@ -56,8 +56,8 @@ ${numbers.map((n) => `client.subscribe('topic${n}', { id: 'a', page${n}: 1 }, (e
 }
 
 /**
- * The same as procedures. A channel validates what is sent; in tRPC that is `output` with the schema of an iterable,
- * in the form that tRPC's documentation gives for it.
+ * The same as procedures. A channel validates published events; the equivalent in tRPC is `output` with the schema of
+ * an iterable, in the form of tRPC's documentation.
  */
 function writeRouter(count: number, { validated }: { validated: boolean }): Record<string, string> {
   const numbers = Array.from({ length: count }, (_, n) => n);
@@ -107,7 +107,7 @@ interface Cost {
   readonly seconds: number;
 }
 
-/** @throws Error with the compiler's output where the files do not compile. */
+/** @throws Error with the compiler's output if the files do not compile. */
 async function measure(files: Record<string, string>): Promise<Cost> {
   const folder = mkdtempSync(join(tmpdir(), 'linefeed-types-'));
   try {
@@ -119,7 +119,7 @@ async function measure(files: Record<string, string>): Promise<Cost> {
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(TSCONFIG));
     for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-    // Several checkers would count what they share several times.
+    // Several checkers would count shared types several times.
     const { ok, output } = await runCommand(
       'tsc',
       ['-p', folder, '--singleThreaded', '--extendedDiagnostics'],

@@ -1,14 +1,14 @@
 /**
- * Fails a test file that leaves a socket, a server or a timer behind, or that adds listeners without end. Lets `vi.waitFor`
- * wait as long as a busy machine needs.
+ * Fails a test file that leaves a socket, a server or a timer open, or that adds listeners without end. Makes
+ * `vi.waitFor` wait as long as a busy machine needs.
  */
 import diagnostics from 'node:diagnostics_channel';
 import type { Server, Socket } from 'node:net';
 import { afterAll, expect, vi } from 'vitest';
 
-/** How long a closing socket or a timer that is about to fire may take to be gone. */
+/** Time for a closing socket or a due timer to end. */
 const GRACE_MS = 10_000;
-/** Least limit of `vi.waitFor`. Its default of 1 s is too short beside other work. */
+/** Minimum timeout of `vi.waitFor`. Its default of 1 s is too short beside other work. */
 const WAIT_MS = 30_000;
 
 interface Handle {
@@ -20,7 +20,7 @@ interface Handle {
 const waitFor = vi.waitFor.bind(vi);
 vi.waitFor = (callback, options = {}) => {
   const { timeout = 0, ...rest } = typeof options === 'number' ? { timeout: options } : options;
-  // Each look at fake timers moves them on by the interval: there the default stays.
+  // With fake timers each poll advances them by the interval: there the default interval stays.
   const interval = vi.isFakeTimers() ? undefined : 10;
   return waitFor(callback, { ...(interval && { interval }), ...rest, timeout: Math.max(timeout, WAIT_MS) });
 };
@@ -52,7 +52,7 @@ diagnostics.subscribe('tracing:net.server.listen:asyncEnd', (message) => {
   handles.add({ what: () => 'a listening server', test: currentTest(), isOpen: () => server.listening });
 });
 
-// Node's own timers do not pass here, nor do those of vitest, which took its functions before this file ran.
+// Node's own timers do not use these functions. vitest took its references before this file ran.
 const real = { setTimeout, setInterval, clearTimeout, clearInterval };
 
 function watchTimer(handle: unknown, what: string): void {
@@ -86,7 +86,7 @@ process.on('warning', (warning) => {
   if (warning.name === 'MaxListenersExceededWarning') warnings.push(warning.message);
 });
 
-/** What is still open, after a moment in which what is closing may close. */
+/** The handles that are still open, after a grace in which closing ones may close. */
 export async function findLeaks(graceMs: number = GRACE_MS): Promise<string[]> {
   const until = performance.now() + graceMs;
   for (;;) {
@@ -98,14 +98,14 @@ export async function findLeaks(graceMs: number = GRACE_MS): Promise<string[]> {
   }
 }
 
-/** Forgets what is open now: for the tests of this very file. */
+/** Clears the records: for the tests of this very file. */
 export function forgetLeaks(): void {
   handles.clear();
   timers.clear();
   warnings.length = 0;
 }
 
-// Setup files register first, so this runs behind every afterAll of the test file itself.
+// Setup files register first, so this runs after every afterAll of the test file itself.
 afterAll(async () => {
   const leaks = await findLeaks();
   if (leaks.length > 0) throw new Error(`Left behind by this file:\n  ${leaks.join('\n  ')}`);

@@ -22,7 +22,7 @@ test('a program that hangs is killed at its limit, with what it started', async 
   const result = await node(script, 1000);
   expect(result.ok).toBe(false);
   expect(result.output).toContain('did not end within 1 s and was killed');
-  // The grandchild holds the output open for as long as it lives.
+  // The grandchild keeps the output open for as long as it runs.
   expect(performance.now() - start).toBeLessThan(5000);
 });
 

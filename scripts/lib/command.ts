@@ -1,4 +1,4 @@
-/** Runs a program to its end: output kept, time limited, whole process group ended with it. */
+/** Runs a program to its end: records its output, limits its time, ends its whole process group. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { delimiter, dirname, join } from 'node:path';
 
@@ -9,20 +9,20 @@ export interface CommandOptions {
   readonly timeoutMs: number;
   readonly cwd?: string | undefined;
   readonly env?: Record<string, string> | undefined;
-  /** Gets the output as it comes. */
+  /** Called with each piece of output. */
   readonly onOutput?: ((text: string) => void) | undefined;
 }
 
 export interface CommandResult {
   readonly ok: boolean;
-  /** Both streams in the order they came, and why it ended where that was not by itself. */
+  /** Both streams in order of arrival, and the cause of an end that was not the program's own. */
   readonly output: string;
   readonly stdout: string;
 }
 
 const running = new Set<ChildProcess>();
 
-/** Never rejects: a program that cannot be started has failed, and its output says so. */
+/** Never rejects: if a program cannot be started, the result is a failure whose output has the cause. */
 export function runCommand(
   program: string,
   args: readonly string[],
@@ -33,7 +33,7 @@ export function runCommand(
       cwd: options.cwd ?? ROOT,
       env: { ...process.env, PATH: `${BIN}${delimiter}${process.env['PATH'] ?? ''}`, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
-      // A group of its own, so that workers and browsers end with a runner that hangs.
+      // Its own process group, so that workers and browsers end with a runner that hangs.
       detached: true,
     });
     running.add(child);
@@ -63,7 +63,7 @@ export function runCommand(
       end = `${program} could not be started: ${error.message}\n`;
       finish(false);
     });
-    // A grandchild that outlives the program keeps the pipes open, and `close` would never come.
+    // A grandchild that outlives the program keeps the pipes open, and `close` would never be emitted.
     child.on('exit', (code, signal) => {
       if (signal !== null && end === '') end = `${program} was ended by ${signal}.\n`;
       const stragglers = setTimeout(() => killGroup(child, 'SIGKILL'), 2000);
@@ -75,7 +75,7 @@ export function runCommand(
   });
 }
 
-/** Ends everything that is still running, for a run that is interrupted. */
+/** Ends all programs that are still running, when a run is interrupted. */
 export function stopAll(): void {
   for (const child of running) killGroup(child, 'SIGKILL');
 }

@@ -3,10 +3,10 @@ import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { ROOT } from './command.ts';
 
-/** Where the packages come from: `repository` of every manifest names it. */
+/** The source of the packages: `repository` of every manifest names it. */
 export const REPOSITORY = 'https://github.com/linefeed/linefeed';
 
-/** Paths below the root, as in the tarball below `dist`. */
+/** Paths below the root, and in the tarball below `dist`. */
 export function readDocuments(): readonly string[] {
   return ['PROTOCOL.md', ...globSync('docs/*.md', { cwd: ROOT }).toSorted()];
 }
@@ -20,7 +20,7 @@ export function copyDocuments(dist: string): void {
   }
 }
 
-/** A link of `path` to a document of `published` stays as it is; one to another file leads to the repository. */
+/** A link of `path` to a document of `published` stays unchanged; a link to another file leads to the repository. */
 export function toPublished(text: string, path: string, published: readonly string[]): string {
   return text.replaceAll(/\]\((?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?\)/g, (link, to: string, hash = '') => {
     const target = posix.join(posix.dirname(path), to);

@@ -1,4 +1,4 @@
-/** The names that packages export, values and types, compared with the list that is kept in the repository. */
+/** Compares the exported names of the packages, values and types, with the list in the repository. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './command.ts';
@@ -32,7 +32,7 @@ export function readExportNames(packages: readonly Package[], { folder }: Instal
     for (const [key, target] of Object.entries(published)) {
       if (typeof target !== 'object' || target === null || !('types' in target)) continue;
       const path = join(folder, 'node_modules', name, String(target.types));
-      // publint says that it is missing.
+      // publint reports that it is missing.
       if (!existsSync(path)) continue;
       all[name + key.slice(1)] = exportedNames(readFileSync(path, 'utf8'));
     }
@@ -40,7 +40,7 @@ export function readExportNames(packages: readonly Package[], { folder }: Instal
   return all;
 }
 
-/** Lines that say what differs from the kept list; none: nothing does. */
+/** Lines that describe the differences from the stored list; empty if there are none. */
 export function compareExportNames(actual: ExportNames, kept: ExportNames = readKept()): string[] {
   const lines: string[] = [];
   for (const entry of new Set([...Object.keys(kept), ...Object.keys(actual)])) {

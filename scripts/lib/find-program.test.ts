@@ -14,7 +14,7 @@ const program: Program = {
 };
 
 interface Fake extends Machine {
-  /** Programs that are there, and whether they run. */
+  /** Available programs, and whether they run. */
   readonly files: Map<string, boolean>;
   readonly log: string[];
 }

@@ -1,31 +1,33 @@
-/** Finds a program that the tests need, or installs it where that is allowed, saying so first. */
+/** Finds a program that the tests need, or announces and installs it where that is allowed. */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
 
 export interface Program {
-  /** As a person calls it: `Chromium`. */
+  /** Its common name: `Chromium`. */
   readonly title: string;
-  /** Environment variable that names its path and ends the search. */
+  /** Environment variable with its path; if set, there is no further search. */
   readonly variable: string;
-  /** Names on the PATH, or whole paths, the best first. */
+  /** Names on the PATH, or whole paths, in order of preference. */
   readonly names: readonly string[];
-  /** Arguments with which it answers and exits with 0: some systems have a stub that only tells what to install. */
+  /**
+   * Arguments with which it answers and exits with 0: some systems have a stub that only names the package to install.
+   */
   readonly probe: readonly string[];
   /** Package of Debian. */
   readonly apt?: string | undefined;
   /** Package of npm with the program's version; npx keeps it in its cache. */
   readonly npm?: string | undefined;
-  /** Name for Playwright's installer, and where that puts the program. */
+  /** Name for Playwright's installer, and the folder of its installation. */
   readonly playwright?: { readonly name: string; readonly path: () => string } | undefined;
 }
 
-/** The machine, as far as the search sees it. */
+/** The machine, as far as the search uses it. */
 export interface Machine {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly isRoot: boolean;
-  /** Text of /etc/os-release; empty where there is none. */
+  /** Text of /etc/os-release; empty if there is none. */
   readonly osRelease: string;
   readonly isExecutable: (path: string) => boolean;
   readonly run: (program: string, args: readonly string[], options: RunOptions) => Run;
@@ -42,10 +44,10 @@ interface Run {
   readonly output: string;
 }
 
-/** Thrown when a program is nowhere and could not be installed; its message is one line that says what to do. */
+/** Thrown when a program is not found and could not be installed; its message is one line with a remedy. */
 export class ProgramMissing extends Error {}
 
-/** Thrown when the variable of a program names nothing that runs: a mistake, and not a machine without it. */
+/** Thrown when the variable of a program names nothing that runs: a mistake, and not a machine without the program. */
 class VariableWrong extends ProgramMissing {}
 
 const INSTALL_TIMEOUT_MS = 5 * 60_000;
@@ -53,8 +55,8 @@ const PROBE_TIMEOUT_MS = 30_000;
 const APT_LOCK = join(tmpdir(), 'linefeed-apt.lock');
 
 /**
- * Returns the path of a program: from its environment variable, the PATH, or Playwright's folder; else installs it with
- * npx, apt-get (root on Debian or what is like it) or Playwright's installer. `LINEFEED_NO_INSTALL=1` forbids that.
+ * Returns the path of a program: from its environment variable, the PATH, or Playwright's folder. Otherwise installs it
+ * with npx, apt-get (root on Debian or a derivative) or Playwright's installer. `LINEFEED_NO_INSTALL=1` forbids that.
  *
  * @throws ProgramMissing
  */
@@ -91,8 +93,8 @@ export function findProgram(program: Program, machine: Machine = thisMachine()):
 }
 
 /**
- * The same for a program that only some tests need. Where it cannot be had they are not run, and one line says so:
- * neither passed nor failed.
+ * The same for a program that only some tests need. If it is not available, those tests are not run, and one line
+ * reports it: they count as neither passed nor failed.
  *
  * @throws ProgramMissing only if its variable names nothing that runs.
  */
@@ -132,7 +134,8 @@ function installWithApt({ title, apt }: Program, machine: Machine): string | und
   const options = { timeoutMs: INSTALL_TIMEOUT_MS, env: { DEBIAN_FRONTEND: 'noninteractive' } };
   // Without an update, a container's empty package lists make every install fail.
   const install = 'apt-get update && apt-get install -y --no-install-recommends "$0"';
-  // Two steps may install at the same time: apt-get fails where another one holds its lock, so the second waits.
+  // Two steps may install at the same time: apt-get fails while another process holds its lock, so the second one
+  // waits.
   const { ok, output } = machine.run('flock', [APT_LOCK, 'sh', '-c', install, apt], options);
   return ok ? undefined : `apt-get failed (${lastLine(output)})`;
 }

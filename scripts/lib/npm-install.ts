@@ -1,4 +1,4 @@
-/** Whether npm installs the packages beside what a user has already. */
+/** Checks that npm installs the packages beside packages that a user already has. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand } from './command.ts';
@@ -7,7 +7,7 @@ import type { StepContext } from './step.ts';
 
 const TIMEOUT_MS = 60_000;
 
-/** Old and unreleased versions of what single entries need: the other entries are of use beside them, too. */
+/** Old and unreleased versions of packages that single entries need: the other entries must work beside them, too. */
 const PROJECTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'React 18 and tRPC 10': {
     react: '18.3.1',
@@ -25,7 +25,10 @@ interface Published {
   readonly dependencies?: Readonly<Record<string, string>>;
 }
 
-/** npm refuses a peer of the wrong version though it is optional. Asks no registry: stand-ins have a name and a version alone. */
+/**
+ * npm refuses a peer of the wrong version even if it is optional. Sends no request to a registry: stand-ins have only a
+ * name and a version.
+ */
 export async function checkNpmInstall(
   { folder, tarballs }: Installation,
   { log, check }: StepContext,

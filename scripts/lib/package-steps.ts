@@ -1,4 +1,4 @@
-/** The steps that look at the packages as they would be published. */
+/** The steps that check the packages in their published form. */
 import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { ROOT, runCommand } from './command.ts';
@@ -19,16 +19,19 @@ const SIZE_PRESET = '@size-limit/preset-small-lib';
 
 interface SizeLimit {
   readonly name: string;
-  /** By entry, what is imported of it. */
+  /** By entry, the imported names. */
   readonly import: Readonly<Record<string, string>>;
   readonly limitBytes: number;
-  /** The limit is for what comes on top of that one. */
+  /** The limit applies to the size on top of this other one. */
   readonly over?: string;
-  /** What a page that uses it has already. */
+  /** Packages that a page with this entry already has. */
   readonly ignore?: readonly string[];
 }
 
-/** What the client may cost a page: gzip, minified, with everything it imports. A little above what is reached: only down. */
+/**
+ * Size limits of the client in a page: gzip, minified, with all imports. Slightly above the reached size, and only ever
+ * lowered.
+ */
 const SIZE_LIMITS: readonly SizeLimit[] = [
   {
     name: 'client with fetch',
@@ -73,7 +76,7 @@ export async function packageStep(context: StepContext): Promise<void> {
 }
 
 export async function sizeStep(context: StepContext): Promise<void> {
-  // The package step counts the builds; here only one that fails is news.
+  // The package step counts the builds; this step reports only a failed one.
   const check = (name: string, ok: boolean) => {
     if (!ok) context.check(name, ok);
   };
@@ -87,7 +90,7 @@ export async function sizeStep(context: StepContext): Promise<void> {
       gzip: true,
     }));
     writeFileSync(join(folder, '.size-limit.json'), JSON.stringify(limits));
-    // size-limit takes its plugins from the dependencies of the project it looks at.
+    // size-limit takes its plugins from the dependencies of the project that it checks.
     writeFileSync(join(folder, 'package.json'), JSON.stringify({ devDependencies: { [SIZE_PRESET]: '*' } }));
     linkFromRoot(SIZE_PRESET, folder);
     const { output, stdout } = await runCommand('size-limit', ['--json'], {
@@ -165,7 +168,7 @@ async function checkTarball(
   }
 }
 
-/** Imports each entry in a Node process of its own, which ends by itself: an import must start nothing. */
+/** Imports each entry in a separate Node process, which must exit by itself: an import must start nothing. */
 async function checkImports(
   packages: readonly Package[],
   { folder }: Installation,
@@ -195,7 +198,7 @@ async function checkDeclarations(
     .map((entry, n) => `export * as e${n} from '${entry}';`);
   writeFileSync(join(folder, 'user.ts'), `${lines.join('\n')}\n`);
   for (const name of ['@types/node', 'zod']) linkFromRoot(name, folder);
-  // Without it the compiler takes the files for CommonJS, and names types that no user could.
+  // Without it the compiler takes the files for CommonJS, and names types that no user could name.
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
   for (const path of ['exported-values/values.ts', 'loose-contract/contract.ts'])
     copyFileSync(join(ROOT, 'scripts/fixtures', path), join(folder, basename(path)));

@@ -18,12 +18,12 @@ export interface Package {
   readonly name: string;
   readonly folder: string;
   readonly manifest: Manifest;
-  /** What a user can import: `@linefeed/server`, `@linefeed/server/node`, … */
+  /** Import paths for users: `@linefeed/server`, `@linefeed/server/node`, … */
   readonly entries: readonly string[];
 }
 
 export interface Installation {
-  /** A folder whose `node_modules` holds the packages as a user would get them. */
+  /** A folder whose `node_modules` contains the packages as after an installation. */
   readonly folder: string;
   readonly tarballs: ReadonlyMap<Package, string>;
   readonly remove: () => void;
@@ -46,10 +46,10 @@ export function readPackages(root: string = ROOT): Package[] {
     .filter(({ manifest }) => manifest.private !== true);
 }
 
-/** The package that every user of another one has, too. */
+/** The package on which all others depend. */
 const COMMON_PACKAGE = '@linefeed/shared';
 
-/** Compiles a package into `dist`, from nothing: a file that lost its source must not be published. */
+/** Compiles a package into an empty `dist`: a file that lost its source must not be published. */
 export async function buildPackage({ name, folder }: Package): Promise<CommandResult> {
   const dist = join(folder, 'dist');
   rmSync(dist, { recursive: true, force: true });
@@ -59,7 +59,7 @@ export async function buildPackage({ name, folder }: Package): Promise<CommandRe
   return result;
 }
 
-/** Documents that a tarball must have in it. */
+/** Documents that a tarball must contain. */
 export function documentsOf({ name }: Package): readonly string[] {
   const copied = name === COMMON_PACKAGE ? readDocuments().map((path) => `dist/${path}`) : [];
   return ['README.md', 'LICENSE', ...copied];
@@ -105,7 +105,7 @@ function linkDependency({ folder }: Package, name: string, into: string): void {
 
 function pnpm(args: readonly string[], cwd: string): Promise<CommandResult> {
   const options = { cwd, timeoutMs: PACK_TIMEOUT_MS };
-  // Set by pnpm for its scripts; a script started without pnpm fetches it.
+  // pnpm sets it for its scripts; a script that was started without pnpm downloads pnpm.
   return process.env['npm_config_user_agent']?.startsWith('pnpm/') === true
     ? runCommand('pnpm', args, options)
     : runCommand('npx', ['--yes', 'pnpm@12', ...args], options);

@@ -14,7 +14,7 @@ export const CHROMIUM: Program = {
 export const NGINX: Program = {
   title: 'nginx',
   variable: 'LINEFEED_NGINX',
-  // Debian puts it where only root's PATH looks.
+  // Debian puts it into a folder that is only on root's PATH.
   names: ['nginx', '/usr/sbin/nginx', '/usr/local/sbin/nginx'],
   probe: ['-v'],
   apt: 'nginx-light',
@@ -30,11 +30,11 @@ export const BUN: Program = {
 
 interface Need {
   readonly program: Program;
-  /** The test file that is left out where the program cannot be had. */
+  /** The test file that is left out if the program is not available. */
   readonly file: string;
 }
 
-/** What only some tests of a runner need. */
+/** Programs that only some tests of a runner need. */
 const NEEDS: Readonly<Record<'unit' | 'e2e', readonly Need[]>> = {
   unit: [
     { program: NGINX, file: 'examples/servers/contract/nginx.test.ts' },
@@ -43,7 +43,10 @@ const NEEDS: Readonly<Record<'unit' | 'e2e', readonly Need[]>> = {
   e2e: [{ program: NGINX, file: 'e2e/rolling-restart.test.ts' }],
 };
 
-/** Looks for all that, and says what is not tested. Gives what is there by its variable, for the runner's environment. */
+/**
+ * Finds these programs, and reports tests that are left out. Returns the found paths by variable, for the runner's
+ * environment.
+ */
 export function findNeeds(runner: 'unit' | 'e2e', machine: Machine): Record<string, string> {
   const found: Record<string, string> = {};
   for (const { program, file } of NEEDS[runner]) {
@@ -54,8 +57,8 @@ export function findNeeds(runner: 'unit' | 'e2e', machine: Machine): Record<stri
 }
 
 /**
- * For the configuration of a runner: the test files to leave out. Installs nothing: the test run has done that, and hands
- * over what it found.
+ * Returns the test files that the configuration of a runner leaves out. Installs nothing: the test run has done that,
+ * and passes the found paths on.
  */
 export function leftOut(runner: 'unit' | 'e2e'): string[] {
   const machine = thisMachine();

@@ -1,4 +1,4 @@
-/** Counts what a test runner reports as JSON. */
+/** Counts the results in a test runner's JSON report. */
 import { readFileSync } from 'node:fs';
 
 export interface Count {
@@ -18,7 +18,7 @@ interface PlaywrightReport {
   readonly errors: readonly unknown[];
 }
 
-/** A test that was skipped proved nothing, so it counts as failed; so does a file that failed outside of its tests. */
+/** A skipped test proved nothing, so it counts as failed; so does a file that failed outside of its tests. */
 export function countVitest(report: VitestReport): Count {
   let passed = 0;
   let failed = 0;
@@ -31,12 +31,14 @@ export function countVitest(report: VitestReport): Count {
   return { passed, failed };
 }
 
-/** A test that passed only on a second try is a failed one. */
+/** A test that passed only on a second try counts as failed. */
 export function countPlaywright({ stats, errors }: PlaywrightReport): Count {
   return { passed: stats.expected, failed: stats.unexpected + stats.flaky + stats.skipped + errors.length };
 }
 
-/** What a runner reported. One that wrote no report, or that failed though its report knows of nothing, is a failure. */
+/**
+ * The counts of a runner. If it wrote no report, or failed while its report has no failure, that counts as a failure.
+ */
 export function countReport(path: string, ok: boolean, count: (report: never) => Count): Count {
   let counted: Count;
   try {

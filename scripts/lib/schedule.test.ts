@@ -7,7 +7,7 @@ interface Named extends Task {
 
 const task = (name: string, cores: number, writes?: string): Named => ({ name, cores, writes });
 
-/** Runs tasks that end when the test says so; `running` are those that have started and not ended. */
+/** Runs tasks that the test ends explicitly; `running` are those that have started and not ended. */
 function start(tasks: readonly Named[], cores: number) {
   const running = new Map<string, PromiseWithResolvers<void>>();
   const done = runSideBySide(tasks, cores, ({ name }) => {

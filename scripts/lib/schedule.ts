@@ -1,15 +1,15 @@
-/** Runs tasks side by side, as many as the cores of the machine allow. */
+/** Runs tasks in parallel, within the number of cores of the machine. */
 
 export interface Task {
-  /** Cores that it keeps busy. A task that wants more than there are runs alone. */
+  /** Cores that it keeps busy. A task that needs more than there are runs alone. */
   readonly cores: number;
-  /** Two tasks that write the same thing never run at the same time. */
+  /** Two tasks that write the same files never run at the same time. */
   readonly writes?: string | undefined;
 }
 
 /**
- * Starts each task as soon as its cores are free. Earlier tasks have precedence, but one that does not fit yet lets later
- * ones start. Resolves when all have ended; rejects with the first error, when what runs by then has ended.
+ * Starts each task as soon as its cores are free. Earlier tasks have precedence, but a task that does not fit yet does
+ * not block later ones. Resolves when all have ended. Rejects with the first error, after the running tasks have ended.
  */
 export async function runSideBySide<T extends Task>(
   tasks: readonly T[],
@@ -44,8 +44,8 @@ export async function runSideBySide<T extends Task>(
 }
 
 /**
- * Gives what tasks say in the order of the tasks, whatever the order in which they end: what a later task says is kept
- * until all earlier ones have ended.
+ * Prints the output of tasks in the order of the tasks, whatever the order in which they end. The output of a later
+ * task is held until all earlier ones have ended.
  */
 export function createOrderedOutput(
   count: number,

@@ -1,8 +1,8 @@
-/** What a step of the test run is, and what it tells while it runs. */
+/** Types of a step of the test run and of its reports. */
 import type { Count } from './report.ts';
 import type { Task } from './schedule.ts';
 
-/** What a step tells while it runs. */
+/** Reports of a running step. */
 export interface StepContext {
   /** Output that is shown if the step fails. */
   readonly log: (text: string) => void;
@@ -10,15 +10,15 @@ export interface StepContext {
   readonly say: (line: string) => void;
   /** One check of the step ended. */
   readonly check: (name: string, ok: boolean) => void;
-  /** A runner ended that counts its own tests. */
+  /** A runner with its own test count ended. */
   readonly count: (count: Count) => void;
-  /** Write what is kept in the repository instead of comparing with it. */
+  /** Write the files in the repository instead of comparing with them. */
   readonly update: boolean;
 }
 
 export interface Step extends Task {
   readonly name: string;
-  /** What it looks at, for the help. */
+  /** The subject of the step, for the help. */
   readonly about: string;
   readonly run: (context: StepContext) => Promise<void>;
 }

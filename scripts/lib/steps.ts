@@ -138,11 +138,14 @@ async function e2eStep(context: StepContext): Promise<void> {
   }, context);
 }
 
-/** How long worlds are run; `pnpm simulate` runs more. */
+/** Duration of the simulated worlds in a test run; `pnpm simulate` runs more. */
 const SIMULATE_SECONDS = 60;
-/** Of these, for worlds whose users are tabs that share a connection. */
+/** The part of it for worlds whose users are tabs that share a connection. */
 const TABS_SECONDS = 20;
-/** A fault that no world of these shows is not caught. The shyest of them shows in one of fifty. */
+/**
+ * Worlds to try for each planted fault; a fault that none of them shows counts as not caught. The rarest one shows in
+ * one of fifty worlds.
+ */
 const WORLDS_FOR_A_FAULT = 500;
 
 async function simulateStep({ log, check }: StepContext): Promise<void> {
@@ -171,7 +174,7 @@ async function simulateStep({ log, check }: StepContext): Promise<void> {
       check(`caught: ${fault.name}`, caught);
     }),
   ];
-  // Two at a time: each is one process, and a test machine has two cores at least.
+  // Two at a time: each is one process, and a test machine has at least two cores.
   const work = async (): Promise<void> => {
     for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) await job();
   };
@@ -183,7 +186,7 @@ async function benchStep({ log, check }: StepContext): Promise<void> {
   log(output);
   const checks = [...output.matchAll(/^(ok|FAILED): (.+)$/gm)];
   for (const [, verdict, what] of checks) check(what!, verdict === 'ok');
-  // One that broke off has said nothing of what was to come.
+  // A bench that broke off has not reported its remaining checks.
   if (!ok && !checks.some(([, verdict]) => verdict === 'FAILED')) check('the short bench ends', false);
 }
 
