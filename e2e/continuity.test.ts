@@ -1,4 +1,7 @@
-/** What a page sees while its connection is cut, silenced, refused, and its server dies: everything, once, in order. */
+/**
+ * Continuity of a page while its connection is cut, silenced and refused, and its server dies: each event once, in
+ * order.
+ */
 import { linefeedFixtures, type LinefeedFixtures } from '@linefeed/client/testing/playwright';
 import type { TransportName } from './kit/app.ts';
 import type { Board } from './kit/board.ts';
@@ -19,7 +22,7 @@ for (const transport of transports) {
       const { notice, errors } = await recorded(page);
       expect(notice).toEqual(numbers(1, 3));
       expect(errors).toEqual([]);
-      // The handlers got what came, and nothing came that they did not get.
+      // The handlers got every event of the connection, and no others.
       expect(linefeed.payloads('notice')).toEqual(notice);
       expect(linefeed.payloads('report').map(({ step }) => step)).toEqual([1, 2, 3, 4, 5]);
       // Streams and logged topics share the one connection; only a change of the list may have opened another.
@@ -123,7 +126,7 @@ for (const transport of transports) {
         const silentAt = Date.now();
         await scene.server.publish(6, 10);
         await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 10));
-        // Announced: 2 pings and 5 s.
+        // The announced timeout: 2 pings and 5 s.
         const silentMs = Date.now() - silentAt;
         expect(silentMs).toBeGreaterThan(4_500);
         expect(silentMs).toBeLessThan(9_000 * slowness());

@@ -1,4 +1,4 @@
-/** The demo as a visitor has it: the README's addresses without our client, and the buttons that hurt. */
+/** The demo from a visitor's view: the README's addresses without our client, and the fault buttons. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -78,7 +78,7 @@ function figure(page: Page, name: string) {
   return page.locator('.figure').filter({ hasText: name }).locator('b');
 }
 
-/** Presses a button that hurts, and waits until the page says that it is over it. */
+/** Presses a fault button, and waits until the page reports its recovery. */
 async function hurt(page: Page, name: string, mark: string): Promise<void> {
   await page.getByRole('button', { name }).click();
   const outcome = new RegExp(`^${mark} noticed .*Nothing lost in silence, nothing twice\\.$`);
@@ -99,7 +99,10 @@ for (const transport of ['fetch', 'eventsource']) {
   });
 }
 
-/** Of two tabs the one whose connection it is, and the other one. A leader that is slow to answer loses its place. */
+/**
+ * Returns the tab that owns the connection, and the other one. A leader that answers too slowly loses the lead, so it
+ * polls.
+ */
 async function rolesOf(tabs: readonly Page[]): Promise<readonly [leader: Page, follower: Page]> {
   const isIn = async (tab: Page): Promise<string | undefined> =>
     /is open in (this|another) tab/.exec((await tab.locator('.facts').textContent()) ?? '')?.[1];
@@ -115,7 +118,7 @@ async function rolesOf(tabs: readonly Page[]): Promise<readonly [leader: Page, f
 }
 
 test('two tabs lose and double nothing over one connection', async ({ context, origin }) => {
-  /** Streams that are open in both tabs. */
+  /** Event streams that are open in both tabs. */
   const open = new Set<Request>();
   context.on('request', (request) => {
     if (request.method() === 'GET' && new URL(request.url()).pathname === '/events') open.add(request);
@@ -146,15 +149,15 @@ test('two tabs lose and double nothing over one connection', async ({ context, o
   }
   const resumed = async () =>
     Number(/Resumed\s*(\d+)/.exec((await starter.locator('.report-figures').textContent()) ?? '')?.[1]);
-  // Once more for each time that the connection moved to the other tab.
+  // Once more for each move of the connection to the other tab.
   await expect.poll(resumed).toBeGreaterThanOrEqual(2);
-  // The tab that leads goes: the other one opens the connection, and goes on after its own last event.
+  // The leading tab is closed: the other one opens the connection, and resumes after its own last event.
   const [leader, follower] = await rolesOf(tabs);
   const before = await received(follower);
   await leader.close();
   await expect(follower.locator('.facts')).toContainText('is open in this tab');
   await expect.poll(() => received(follower)).toBeGreaterThan(before + 5);
-  // And it goes on from there over a connection of its own.
+  // Then it continues over a private connection.
   const shared = await received(follower);
   await follower.getByRole('radio', { name: 'fetch' }).check();
   await expect.poll(() => received(follower)).toBeGreaterThan(shared + 5);

@@ -1,4 +1,4 @@
-/** What a page can ask of a feed without a script: nothing. */
+/** A page without a script gets nothing from a feed. */
 import { expect, test } from './kit/test.ts';
 
 test('an image, a script, a frame and a navigation are refused, and fetch and EventSource are served', async ({

@@ -1,4 +1,4 @@
-/** What a page misses while it is offline: nothing. */
+/** A page misses no event while it is offline. */
 import type { TransportName } from './kit/app.ts';
 import { expect, numbers, recorded, startRecording, stateOf, test } from './kit/test.ts';
 

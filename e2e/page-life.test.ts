@@ -1,4 +1,4 @@
-/** What a page sees that comes back: from the back-forward cache, which freezes it, from being hidden, by a reload. */
+/** Continuity of a page after the back-forward cache (which freezes it), after being hidden, and after a reload. */
 import type { Page } from '@playwright/test';
 import type { TransportName } from './kit/app.ts';
 import { test, visibilityOf } from './kit/background-tabs.ts';
@@ -6,7 +6,7 @@ import { expect, numbers, recorded, startRecording, stateOf } from './kit/test.t
 
 const transports: readonly TransportName[] = ['fetch', 'EventSource'];
 
-// Playwright turns it off for the sake of its own bookkeeping.
+// Playwright turns it off for its own bookkeeping.
 test.use({
   launchOptions: [
     async ({ launchOptions }, use) => {
@@ -20,7 +20,7 @@ async function connectionsOf(origin: string): Promise<number> {
   return Number(await (await fetch(`${origin}/connections`)).text());
 }
 
-/** To another page of the origin: this one is frozen, with its connection. */
+/** Navigates to another page of the origin: this one is frozen, with its connection. */
 async function leave(page: Page, origin: string): Promise<void> {
   await page.evaluate(() => {
     window.addEventListener('pageshow', ({ persisted }) => (document.title = `persisted ${persisted}`));
@@ -28,13 +28,13 @@ async function leave(page: Page, origin: string): Promise<void> {
   await page.goto(`${origin}/plain`);
 }
 
-/** To the same page, script and all: a new one would have another title and no recorder. */
+/** Checks that it is the same page, script included: a new one would have another title and no recorder. */
 async function comeBack(page: Page): Promise<void> {
   await page.goBack({ waitUntil: 'commit' });
   await expect.poll(() => page.title()).toBe('persisted true');
 }
 
-/** Everything from 1 on, once, in order, at both topics; nothing that went wrong. */
+/** Checks that everything from 1 on arrived, once, in order, on both topics, without errors. */
 async function expectAll(page: Page, to: number): Promise<void> {
   await expect.poll(async () => (await recorded(page)).room.length).toBe(to);
   await expect.poll(async () => (await recorded(page)).notice.length).toBe(to);

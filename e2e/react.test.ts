@@ -9,7 +9,7 @@ const APP = resolve('examples/react');
 
 interface App {
   readonly origin: string;
-  /** Kills the server and starts it anew on its port: what it held is gone, its log too. */
+  /** Kills the server and starts it again on its port: its memory is lost, its log too. */
   readonly restart: () => Promise<void>;
 }
 
@@ -60,7 +60,7 @@ const test = base.extend<{ readonly app: App }, { readonly pages: string }>({
   },
 });
 
-/** Opens the page; gives it with the feed's responses and the state's requests that it asked for. */
+/** Opens the page; returns it with its responses of the feed and its requests for the state. */
 async function open(page: Page, { origin }: App) {
   const feeds: string[] = [];
   const reads: string[] = [];
@@ -116,7 +116,7 @@ test('orders are fetched anew behind a gap, and followed from there', async ({ a
   await expect(page.getByLabel('Plum cake, Mrs Lindqvist')).toBeChecked();
   const before = reads.length;
   await app.restart();
-  // The new server knows nothing of the change.
+  // The new server does not have the change.
   await expect(page.getByLabel('Plum cake, Mrs Lindqvist')).not.toBeChecked();
   expect(reads.length).toBe(before + 1);
   await page.getByLabel('40 rolls, school kitchen').click();

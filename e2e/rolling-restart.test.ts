@@ -1,4 +1,4 @@
-/** Two servers behind a real nginx that are replaced one after the other, and killed, under steady publishing. */
+/** Two servers with a real nginx in front are replaced one after the other, and killed, under steady publishing. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,12 +12,12 @@ const transports: readonly TransportName[] = ['fetch', 'EventSource'];
 interface Cluster {
   readonly origin: string;
   readonly servers: ServerProcess[];
-  /** Puts a new server in the place of one that has ended. */
+  /** Replaces an ended server by a new one. */
   replace(index: number, options?: ServerOptions): Promise<void>;
 }
 
 interface Fixtures {
-  /** What `log` the servers have: one file for both, or each its own memory. */
+  /** The servers' `log`: one file for both, or a separate memory for each. */
   readonly log: 'sqlite' | 'memory';
   readonly cluster: Cluster;
 }
@@ -91,7 +91,7 @@ for (const transport of transports) {
       test('whatever a restart loses is announced', async ({ page, cluster }) => {
         const { servers } = cluster;
         await startRecording(page, cluster.origin, { transport });
-        // Both publish the same, each to its own.
+        // Both publish the same, each to its own log.
         const publishing = Promise.all(
           servers.map((server) => server.publish(1, 300, 10).catch(() => 'killed')),
         );
@@ -114,7 +114,7 @@ for (const transport of transports) {
   });
 }
 
-/** Events that do not follow the one before them, with no gap between. */
+/** Events that do not follow the previous one, without a gap in between. */
 function unannounced(seen: readonly Seen[]): Seen[] {
   return seen.filter((entry, index) => {
     const before = seen[index - 1];

@@ -1,15 +1,17 @@
-/** A leading tab that the browser puts away or freezes, and one that hangs: the others go on, and it comes back. */
+/**
+ * A leading tab that the browser puts away or freezes, and one that hangs: the others continue, and it resumes later.
+ */
 import { freeze, lifeOf, test, visibilityOf, watchLife } from './kit/background-tabs.ts';
 import { watchSlowness } from './kit/slowness.ts';
 import { expectWhole, findLeader, longestSilenceMs, openTabs } from './kit/tabs.ts';
 import { expect, recorded } from './kit/test.ts';
 
 const TIMEOUT_MS = 1_500;
-/** Behind the timeout: coming back (0.5 s), the wait for an answer of who leads (1.25 s), and opening. */
+/** After the timeout: the reconnect (0.5 s), the wait for the leader's answer (1.25 s), and the opening. */
 const TAKEOVER_MS = TIMEOUT_MS + 2_750;
-/** Longer than that: who waits for its end alone is too late. */
+/** Longer than that: a tab that waits for the end of the hang is too late. */
 const HANG_MS = TAKEOVER_MS + 1_500;
-/** What needs no timeout to pass. */
+/** For takeovers that need no timeout. */
 const AT_ONCE_MS = 1_500;
 const EVENTS = 450;
 const FROZEN_MS = 2_000;
@@ -64,7 +66,7 @@ test('a leader that is frozen is replaced within the timeout, and comes back whe
   const tabs = await openTabs(userWindow, `http://127.0.0.1:${scene.server.port}`, 3);
   const leader = tabs[await findLeader(tabs)]!;
   const others = tabs.filter((tab) => tab !== leader);
-  // A browser freezes no tab that is seen.
+  // A browser does not freeze a visible tab.
   await expect.poll(() => visibilityOf(leader)).toBe('hidden');
   await watchLife(leader);
   const slowness = watchSlowness();
@@ -88,7 +90,7 @@ test('a leader that is frozen is replaced within the timeout, and comes back whe
   for (const tab of others) expect(await longestSilenceMs(tab)).toBeLessThan(AT_ONCE_MS * factor);
   const { told, longestGapMs } = await lifeOf(leader);
   expect(told).toEqual(['freeze', 'resume']);
-  // Timers of a hidden tab that runs are a second apart.
+  // Timers of a running hidden tab are a second apart.
   expect(longestGapMs).toBeGreaterThan(FROZEN_MS);
 });
 

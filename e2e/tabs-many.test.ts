@@ -1,14 +1,14 @@
-/** Many tabs that want much: the same addresses take no more room for each tab, and a slow network loses none of them. */
+/** Many tabs with many addresses: equal addresses count once for all tabs, and a slow network loses none of them. */
 import type { Page } from '@playwright/test';
 import { expectWhole, findLeader, openTabs } from './kit/tabs.ts';
 import { expect, recorded, test } from './kit/test.ts';
 
 const TABS = 10;
 const ROOMS = 30;
-/** Of each request: control requests gather what ten tabs ask for meanwhile. */
+/** Delay of each request: control requests collect the subscriptions that ten tabs add in that time. */
 const DELAY_MS = 150;
 
-/** Subscribes to so many rooms; the two that the recorder has come on top. */
+/** Subscribes to this number of rooms, in addition to the recorder's two subscriptions. */
 async function enterRooms(tab: Page, count: number): Promise<void> {
   await tab.evaluate((rooms) => {
     const { client } = window.recorder;

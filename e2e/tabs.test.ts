@@ -1,4 +1,4 @@
-/** Many tabs and one connection: a leader that is closed or crashes, an origin that plain EventSources hang. */
+/** Many tabs and one connection: a leader that is closed or crashes, and an origin that plain EventSources block. */
 import type { Page } from '@playwright/test';
 import { test, visibilityOf } from './kit/background-tabs.ts';
 import { expectWhole, findLeader, longestSilenceMs, openTabs } from './kit/tabs.ts';
@@ -21,7 +21,7 @@ async function connectionsOf(origin: string): Promise<string> {
   return await (await fetch(`${origin}/connections`)).text();
 }
 
-/** The origin's six connections per host are used up: a request waits behind them. */
+/** The origin's six connections per host are in use: a further request waits for one of them. */
 async function answersWithin(page: Page, ms: number): Promise<boolean> {
   return await page.evaluate(
     (limitMs) =>
@@ -41,7 +41,7 @@ test('ten tabs are live through one connection, where seven plain EventSources h
   const plain: Page[] = [];
   for (let n = 0; n < 7; n += 1) {
     const page = await context.newPage();
-    // The seventh does not even load: its request waits behind the six streams.
+    // The seventh does not even load: its request waits for one of the six streams.
     if (n < 6) {
       await page.goto(`${origin}/plain`);
       await expect.poll(() => connectionsOf(origin)).toBe(String(n + 1));
@@ -49,7 +49,7 @@ test('ten tabs are live through one connection, where seven plain EventSources h
     plain.push(page);
   }
   expect(await answersWithin(plain[0]!, 1_000)).toBe(false);
-  // The one that still waits goes first: it must not be answered while it is being closed.
+  // The waiting one is closed first: it must not be answered while it is being closed.
   for (const page of plain.toReversed()) await page.close();
 
   const tabs = await openTabs(context, origin, 10);
@@ -80,7 +80,7 @@ test('a leader that is closed or crashes, twenty times in a row, costs nobody an
     await endTab(leader, ENDS[kill % 2]!);
     tabs = tabs.filter((tab) => tab !== leader);
     await publishing;
-    // While nobody leads, or the next one opens.
+    // While there is no leader, or the next one opens its connection.
     await scene.server.publish(published + 21, published + 40, 10);
     published += 40;
     for (const tab of tabs) {
@@ -88,18 +88,18 @@ test('a leader that is closed or crashes, twenty times in a row, costs nobody an
       await expect.poll(async () => (await recorded(tab)).notice.length).toBe(want.length);
     }
     takeovers.push(performance.now() - killedAt);
-    // Another tab joins between two kills, and starts behind what was published.
+    // Another tab joins between two kills, and starts after the published events.
     const joined = await context.newPage();
     await startRecording(joined, origin, { transport: 'fetch', identity: 'ada' });
     starts.set(joined, published + 1);
     tabs.push(joined);
   }
   for (const tab of tabs) await expectWhole(tab, starts.get(tab)!, published);
-  // From the kill until every tab has everything, the 0.4 s of publishing included.
+  // From the kill until every tab has everything, including the 0.4 s of publishing.
   expect(Math.max(...takeovers)).toBeLessThan(2_000 * slowness());
 });
 
-/** Ends who leads under publishing: the others miss nothing, and wait no longer than 2 s. */
+/** Ends the leader under publishing: the others miss nothing, and wait no longer than 2 s. */
 async function expectReplaced(
   tabs: readonly Page[],
   leader: Page,

@@ -1,4 +1,6 @@
-/** A tRPC app with twenty subscriptions over HTTP/1.1: all live over linefeedLink, six over the link that tRPC ships. */
+/**
+ * A tRPC app with twenty subscriptions over HTTP/1.1: all live over linefeedLink, six over the link that tRPC ships.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
@@ -41,7 +43,7 @@ test('twenty subscriptions mounted over HTTP/1.1 are all live, where one connect
     await expect.poll(() => countLive(ours)).toBe(20);
     await expect(ours.locator('li[data-status="pending"]')).toHaveCount(20);
     await expect(ours.getByText('A query, over tRPC as ever.')).toBeVisible();
-    // Live, not just once.
+    // Live, not only once.
     await expect.poll(() => ours.locator('li').last().getAttribute('data-n').then(Number)).toBeGreaterThan(3);
     await ours.close();
 

@@ -1,4 +1,4 @@
-/** Checks that the guide tells every deviation that the tables assert. */
+/** Checks that the guide mentions every deviation that the tables assert. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { PARSING } from './conformance/parsing.ts';

@@ -1,4 +1,4 @@
-/** The page's script: what an engine is asked to do in it. */
+/** The page's script: the functions that the tests call in an engine. */
 import { report, start } from './chaos/recorder.ts';
 import { run } from './conformance/readers.ts';
 import { share, shared } from './tabs/page.ts';

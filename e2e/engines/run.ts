@@ -1,4 +1,4 @@
-/** The proof in real engines: the conformance tables and a chaos run; ends with one line: `N passed, N failed`. */
+/** The tests in real engines: the conformance tables and a chaos run; ends with one line: `N passed, N failed`. */
 import { parseArgs } from 'node:util';
 import { ProgramMissing } from '../../scripts/lib/find-program.ts';
 import { bundle } from '../kit/bundle.ts';
@@ -133,5 +133,5 @@ async function main(): Promise<boolean> {
   return failed === 0;
 }
 
-// What an ended engine may have left half-open is not waited for.
+// Does not wait for handles that an ended engine may have left half-open.
 process.exit((await main()) ? 0 : 1);

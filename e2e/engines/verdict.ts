@@ -1,8 +1,8 @@
-/** What came of one comparison. */
+/** The result of one comparison. */
 export interface Verdict {
   readonly name: string;
-  /** What is wrong, if anything. */
+  /** The fault, if there is one. */
   readonly fault: string | undefined;
-  /** The engine is known to differ, and does. */
+  /** The engine has a known deviation, and shows it. */
   readonly deviates: boolean;
 }

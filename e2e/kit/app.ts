@@ -1,4 +1,4 @@
-/** The page's script: subscribes as it is told and keeps what it sees. */
+/** The page's script: subscribes as configured and records its events. */
 import {
   createClient,
   eventSourceTransport,
@@ -13,7 +13,7 @@ import type { Board } from './board.ts';
 
 export type TransportName = 'fetch' | 'EventSource';
 
-/** One thing that happened to a subscription, in order. */
+/** One event of a subscription, in order. */
 export type Seen = { readonly run: string; readonly n: number } | { readonly gap: Gap };
 
 export interface Recorder {
@@ -22,7 +22,7 @@ export interface Recorder {
   readonly steps: number[];
   readonly errors: string[];
   readonly states: string[];
-  /** When each notice came, in milliseconds of the page's life. */
+  /** Arrival time of each notice, in milliseconds since the page's start. */
   readonly noticeAt: number[];
   readonly client: Client<Board>;
 }
@@ -31,9 +31,9 @@ export interface RecordOptions {
   readonly transport: TransportName;
   /** Share the connection with other tabs of this identity. */
   readonly identity?: string;
-  /** Wait between attempts as a client does by default. */
+  /** Wait between attempts like a client with default options. */
   readonly patient?: boolean;
-  /** Also run the stream, with so many steps. */
+  /** Also run the stream, with this number of steps. */
   readonly steps?: number;
   /** Keep the cursor over a reload. */
   readonly persist?: boolean;

@@ -1,16 +1,16 @@
-/** Tabs as a user has them: those behind the one in front are hidden and throttled, and freeze where they are told to. */
+/** Tabs of a real user: tabs in the background are hidden and throttled, and freeze on request. */
 import type { BrowserContext, Page } from '@playwright/test';
 import { freePort } from './free-port.ts';
 import { expect, test as base } from './test.ts';
 
-/** Playwright keeps tabs awake that nobody sees. */
+/** Playwright keeps background tabs awake with these flags. */
 const KEEPS_AWAKE = [
   '--disable-background-timer-throttling',
   '--disable-backgrounding-occluded-windows',
   '--disable-renderer-backgrounding',
 ];
 
-/** What a page that is watched was told, and when a timer of 50 ms ran, in milliseconds of the page's life. */
+/** The lifecycle events of a watched page, and the times of a 50 ms timer, in milliseconds since the page's start. */
 interface Life {
   readonly told: { readonly type: string; readonly at: number }[];
   readonly ticks: number[];
@@ -23,7 +23,7 @@ declare global {
 }
 
 export const test = base.extend<{
-  /** One window of a browser of its own: the tab that was opened last is in front. */
+  /** One window of a separate browser: the tab that was opened last is in front. */
   readonly userWindow: BrowserContext;
 }>({
   async userWindow({ playwright, launchOptions }, use) {
@@ -34,10 +34,10 @@ export const test = base.extend<{
       args: [...(launchOptions.args ?? []), `--remote-debugging-port=${port}`],
       ignoreDefaultArgs: KEEPS_AWAKE,
     });
-    // Chromium opens the port beside the pipe that Playwright has waited for.
+    // Chromium opens the port in addition to the pipe for which Playwright has waited.
     const isOpen = async (): Promise<boolean> => (await fetch(`${origin}/json/version`)).ok;
     await expect.poll(() => isOpen().catch(() => false)).toBe(true);
-    // In what Playwright launches, each page has the focus, and with it is visible.
+    // In a browser that Playwright launches, each page has the focus, and is therefore visible.
     const user = await playwright.chromium.connectOverCDP(origin, { noDefaults: true });
     await use(user.contexts()[0]!);
     await user.close();
@@ -54,7 +54,7 @@ export async function watchLife(tab: Page): Promise<void> {
   });
 }
 
-/** What happened to it in order, the longest time without a timer, and how long ago the last event was. */
+/** Its lifecycle events in order, the longest time without a timer, and the time since the last event. */
 export async function lifeOf(
   tab: Page,
 ): Promise<{ readonly told: string[]; readonly longestGapMs: number; readonly sinceMs: number }> {
@@ -66,7 +66,7 @@ export async function lifeOf(
   };
 }
 
-/** As a browser does it with a hidden tab; resolves with what lets it run again. */
+/** Freezes a hidden tab as a browser does; resolves with a function that resumes it. */
 export async function freeze(tab: Page): Promise<() => Promise<void>> {
   const session = await tab.context().newCDPSession(tab);
   await session.send('Page.setWebLifecycleState', { state: 'frozen' });

@@ -2,7 +2,7 @@
 import { defineChannel, stream, topic } from '@linefeed/shared';
 import * as z from 'zod';
 
-/** What a checker needs of an event: who published it, and its number there. */
+/** The data that a checker needs from an event: its publisher, and its number there. */
 const Numbered = z.object({ run: z.string(), n: z.number() });
 
 export const board = defineChannel({

@@ -1,9 +1,9 @@
-/** The script of a page, built as an application would build it. */
+/** Builds the script of a page like an application would. */
 import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { build } from 'vite';
 
-/** Builds an entry of this folder and gives the path of the script. `place`: nobody else may build there meanwhile. */
+/** Builds an entry of this folder and returns the path of the script. `place`: a folder for this build alone. */
 export async function bundle(entry: string, place: string): Promise<string> {
   const outDir = resolve('.cache/e2e', place);
   await mkdir(outDir, { recursive: true });

@@ -1,19 +1,19 @@
-/** A proxy on loopback that does to event streams what networks do: cuts, silence, refusals, bad gateways. */
+/** A proxy on loopback that simulates network faults on event streams: cuts, silence, refusals, bad gateways. */
 import { connect, createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
 
-/** What happens to the event streams that are opened from now on. `bytes` is asked for each of them. */
+/** The fault for event streams that are opened from now on. `bytes` is called for each of them. */
 export type Fault =
   | { readonly type: 'none' }
-  /** Reset after so many bytes of the response. */
+  /** Reset after this number of bytes of the response. */
   | { readonly type: 'cut'; readonly bytes: () => number }
-  /** Closed in order after so many bytes, in the middle of the chunked body. */
+  /** Closed in order after this number of bytes, in the middle of the chunked body. */
   | { readonly type: 'truncate'; readonly bytes: () => number }
-  /** Nothing passes after so many bytes, and nothing closes. */
+  /** Nothing passes after this number of bytes, and nothing closes. */
   | { readonly type: 'silence'; readonly bytes: () => number }
   /** Passes a few bytes at a time, then resets. */
   | { readonly type: 'trickle'; readonly bytes: () => number; readonly everyMs: number }
-  /** Keeps what comes until so many bytes are together or so much time has passed, then resets. */
+  /** Holds bytes until there are `holdBytes` or `holdMs` have passed, then resets. */
   | {
       readonly type: 'buffer';
       readonly bytes: () => number;
@@ -22,28 +22,28 @@ export type Fault =
     }
   /** A 502 of the proxy's own. */
   | { readonly type: 'bad-gateway' }
-  /** The connection is reset before anything is said. */
+  /** The connection is reset before any answer. */
   | { readonly type: 'reset' };
 
 export interface ChaosProxy {
   readonly origin: string;
   /** Event streams that were opened, refused ones included. */
   readonly opened: number;
-  /** How many were cut, silenced or refused so far. */
+  /** Number of event streams that were cut, silenced or refused so far. */
   readonly faults: number;
-  /** A function is asked for each event stream, with its path and query. */
+  /** A function is called for each event stream, with its path and query. */
   set(fault: Fault | ((url: string) => Fault)): void;
-  /** The open event streams go silent: nothing more passes, and nothing closes. New ones are served. */
+  /** The open event streams become silent: nothing more passes, and nothing closes. New ones are served. */
   silence(): void;
   /** Cuts the open event streams now. */
   cut(): void;
   close(): Promise<void>;
 }
 
-/** Longest drip of a trickle. */
+/** Maximum size of one write of a trickle. */
 const DRIP_BYTES = 37;
 
-/** How the bytes of one response reach the client. */
+/** Passes the bytes of one response to the client. */
 interface Lane {
   silent: boolean;
   readonly pass: (chunk: Buffer) => void;
@@ -61,7 +61,7 @@ export async function startChaosProxy(upstreamPort: number): Promise<ChaosProxy>
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.setNoDelay(true);
-      // A peer that goes away is what this is about.
+      // Errors of a peer that leaves are expected here.
       socket.on('error', () => undefined);
       socket.on('close', () => {
         sockets.delete(socket);
@@ -131,7 +131,7 @@ function toLane(
   onFault: () => void,
 ): Lane {
   if (fault.type === 'none') return { silent: false, pass: (chunk) => void client.write(chunk) };
-  /** Bytes that still pass. */
+  /** Bytes that may still pass. */
   let left = fault.bytes();
   let held: Buffer[] = [];
   let timer: NodeJS.Timeout | undefined;
@@ -141,7 +141,7 @@ function toLane(
       const passing = chunk.subarray(0, left);
       left -= passing.byteLength;
       const isLast = left === 0;
-      // Nothing behind the fault passes, whatever becomes of the connection.
+      // No bytes after the fault pass, even if the connection stays open.
       if (isLast) lane.silent = true;
       if (fault.type === 'trickle' || fault.type === 'buffer') hold(passing);
       else client.write(passing, () => isLast && end());

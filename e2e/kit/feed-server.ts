@@ -1,4 +1,4 @@
-/** A real server in a process of its own: page, feed, and a publisher that its parent drives over IPC. */
+/** A real server in a separate process: page, feed, and a publisher that its parent controls over IPC. */
 import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { createFeed, memoryLog, message } from '@linefeed/server';
@@ -6,13 +6,13 @@ import { toNodeHandler } from '@linefeed/server/node';
 import { sqliteLog } from '@linefeed/server/sqlite';
 import { board } from './board.ts';
 
-/** What the parent may ask for. */
+/** Commands of the parent. */
 export type Command =
   | { readonly type: 'publish'; readonly from: number; readonly to: number; readonly everyMs: number }
-  /** Asks everybody to come back over the grace, then ends. */
+  /** Tells all clients to reconnect over the grace, then ends. */
   | { readonly type: 'drain'; readonly graceMs: number };
 
-/** What the child tells. */
+/** Messages of the child. */
 export type Report =
   | { readonly type: 'listening'; readonly port: number }
   | { readonly type: 'published'; readonly to: number };
@@ -67,7 +67,7 @@ function report(message: Report): void {
 
 async function publish({ from, to, everyMs }: Extract<Command, { type: 'publish' }>): Promise<void> {
   for (let n = from; n <= to; n += 1) {
-    // Numbers that a killed server was told to publish may be published again: each is in the log once.
+    // The parent may repeat numbers after it killed a server: each is in the log once.
     await Promise.all([
       feed.publish('notice', { run, n }, { idempotencyKey: `notice ${run} ${n}` }),
       feed.publish('room', { name: 'a' }, { run, n }, { idempotencyKey: `room ${run} ${n}` }),

@@ -1,10 +1,10 @@
-/** A port of this machine on which nothing listens. */
+/** Finds a port of this machine on which nothing listens. */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 /**
- * Systems give connections ports from 32,768 on. A server that starts again on a port below finds it free, though others
- * connect meanwhile.
+ * Systems assign ports from 32,768 on to connections. A server that starts again on a lower port finds it free, even if
+ * other processes connect in between.
  */
 const [LOWEST, HIGHEST] = [20_000, 32_000];
 

@@ -1,4 +1,4 @@
-/** A real nginx in front of several servers, with the settings that a deployment has. */
+/** A real nginx in front of several servers, with the settings of a deployment. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';

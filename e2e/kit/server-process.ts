@@ -8,9 +8,9 @@ export interface ServerProcess {
   readonly port: number;
   /** Publishes the numbers of a range to `notice` and to `room?name=a`; resolves when the last was published. */
   publish(from: number, to: number, everyMs?: number): Promise<void>;
-  /** Asks its clients to come back over the grace, and ends. */
+  /** Tells its clients to reconnect over the grace, and ends. */
   drain(graceMs: number): Promise<void>;
-  /** As a machine that loses power: nothing is said to anybody. */
+  /** Like a machine that loses power: no client gets a frame. */
   kill(): Promise<void>;
 }
 
@@ -19,10 +19,10 @@ export interface ServerOptions {
   readonly port?: number;
   /** Path of the page's script. */
   readonly bundle?: string;
-  /** Goes into every payload. */
+  /** Included in every payload. */
   readonly run?: string;
   readonly pingMs?: number;
-  /** Announced silence that means death. Default: 2 pings and 5 s. */
+  /** The announced timeout. Default: 2 pings and 5 s. */
   readonly timeoutMs?: number;
   /** File of a `sqliteLog`. Default: a `memoryLog`. */
   readonly logPath?: string;
@@ -50,7 +50,7 @@ export async function startServer({
     async publish(from, to, everyMs = 0) {
       if (!child.connected) throw new Error('The server has ended.');
       const published = report(child, 'published', (message) => message.to === to);
-      // Where it ends meanwhile, its exit is what is reported.
+      // If the process ends in that time, its exit is reported instead.
       child.send({ type: 'publish', from, to, everyMs } satisfies Command, () => undefined);
       await published;
     },

@@ -1,12 +1,12 @@
-/** How slow the machine is at present, for bounds in real time. */
+/** Measures how slow the machine is at present, for bounds in real time. */
 
 /** CPU time of one sample, and the time between two: a twentieth of a core. */
 const SAMPLE_MS = 20;
 const EVERY_MS = 400;
 
 /**
- * Starts to measure how much longer work takes here than on a machine at rest. The function that it returns stops that and
- * gives the factor, 1 at least: a bound that holds at rest holds here times the factor.
+ * Starts to measure how much longer work takes here than on a machine at rest. The returned function stops the
+ * measurement and returns the factor, at least 1. A test multiplies its time bound by this factor.
  */
 export function watchSlowness(): () => number {
   let wallMs = 0;

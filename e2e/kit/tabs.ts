@@ -1,4 +1,4 @@
-/** Tabs that share a connection: opened together, and which of them leads. */
+/** Opens tabs that share a connection, and finds the leader. */
 import type { BrowserContext, Page } from '@playwright/test';
 import type { RecordOptions } from './app.ts';
 import { expect, numbers, recorded, startRecording } from './test.ts';
@@ -18,7 +18,7 @@ export async function openTabs(
   return tabs;
 }
 
-/** Which tab holds the lock that makes a leader. */
+/** Index of the tab that holds the leader's lock. */
 export async function findLeader(tabs: readonly Page[]): Promise<number> {
   for (let tries = 0; tries < 200; tries += 1) {
     for (const [index, tab] of tabs.entries()) {
@@ -26,7 +26,7 @@ export async function findLeader(tabs: readonly Page[]): Promise<number> {
         const { held = [] } = await navigator.locks.query();
         const leader = held.find(({ name }) => name!.endsWith(']'));
         const own = held.filter(({ clientId }) => clientId === leader?.clientId);
-        // Only a tab's own locks tell its client id: ask for one and look.
+        // The only source of a tab's client id is one of its own locks: request one and read it.
         const mine = await navigator.locks.request(
           `probe ${Math.random()}`,
           async (lock) =>
@@ -40,7 +40,7 @@ export async function findLeader(tabs: readonly Page[]): Promise<number> {
   throw new Error('Nobody leads.');
 }
 
-/** What a tab has seen, which may have come into the middle: from its first to its last number nothing missing. */
+/** Checks the events of a tab that may have joined late: none is missing between its first and its last number. */
 export async function expectWhole(tab: Page, from: number, to?: number): Promise<void> {
   const { notice, room, errors } = await recorded(tab);
   const wholeTo = (list: readonly unknown[]): number => to ?? from + list.length - 1;
@@ -51,7 +51,7 @@ export async function expectWhole(tab: Page, from: number, to?: number): Promise
   });
 }
 
-/** The longest time without a notice, from the first one on: while one is published every few milliseconds. */
+/** The longest time without a notice after the first one, while one is published every few milliseconds. */
 export async function longestSilenceMs(tab: Page): Promise<number> {
   const { noticeAt } = await recorded(tab);
   return Math.max(...noticeAt.slice(1).map((at, index) => at - noticeAt[index]!));

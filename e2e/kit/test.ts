@@ -1,4 +1,4 @@
-/** `test` with what every scenario stands on: a server, a proxy in front of it, a page that records. */
+/** `test` with the base of every scenario: a server, a proxy in front of it, a page that records. */
 import { expect, test as base, type Page } from '@playwright/test';
 import type { Recorder, RecordOptions, Seen } from './app.ts';
 import { bundle } from './bundle.ts';
@@ -6,10 +6,10 @@ import { startChaosProxy, type ChaosProxy } from './chaos-proxy.ts';
 import { startServer, type ServerOptions, type ServerProcess } from './server-process.ts';
 
 export interface Scene {
-  /** The server at the moment; `restart` puts another one in its place. */
+  /** The present server; `restart` replaces it. */
   server: ServerProcess;
   readonly proxy: ChaosProxy;
-  /** Kills the server without a word and starts another one on its port. */
+  /** Kills the server without a shutdown and starts another one on its port. */
   restart(options?: ServerOptions): Promise<void>;
 }
 
@@ -60,7 +60,7 @@ export async function startRecording(page: Page, origin: string, options: Record
   await expect.poll(() => stateOf(page)).toBe('connected');
 }
 
-/** What the page has seen so far. */
+/** The page's recorded events so far. */
 export async function recorded(page: Page): Promise<Omit<Recorder, 'client'>> {
   return await page.evaluate(() => {
     const { notice, room, steps, errors, states, noticeAt } = window.recorder;
@@ -72,7 +72,7 @@ export async function stateOf(page: Page): Promise<string> {
   return await page.evaluate(() => window.recorder.client.connection.getSnapshot().state);
 }
 
-/** The numbers from `from` to `to`, as a handler sees them that misses nothing. */
+/** The numbers from `from` to `to`, as the handler of a complete subscription receives them. */
 export function numbers(from: number, to: number, run = 'first'): Seen[] {
   return Array.from({ length: to - from + 1 }, (_, index) => ({ run, n: from + index }));
 }

@@ -4,10 +4,10 @@ import type { Board } from '../../kit/board.ts';
 
 export type Via = 'fetch' | 'EventSource';
 
-/** What came of one subscription that should see 1, 2, 3, … */
+/** The received numbers of one subscription; the expected ones are 1, 2, 3, … */
 export interface Counter {
   last: number;
-  /** The first few numbers that were not the next one. */
+  /** The first few numbers out of sequence. */
   readonly wrong: string[];
 }
 
@@ -18,14 +18,14 @@ export interface ChaosReport {
   /** Gaps and errors: there should be none. */
   readonly trouble: readonly string[];
   readonly connections: number;
-  /** Every topic was accepted: what is published from now on is its to see. */
+  /** Every topic was accepted: all later events must arrive. */
   readonly ready: boolean;
 }
 
 const reports: Array<() => ChaosReport> = [];
 const MAX_KEPT = 20;
 
-/** Starts a client, whose requests say by which transport they come. */
+/** Starts a client whose requests name their transport. */
 export function start(via: Via): void {
   const trouble: string[] = [];
   const keep = (list: string[], line: string): void => void (list.length < MAX_KEPT && list.push(line));

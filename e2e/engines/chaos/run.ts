@@ -1,4 +1,7 @@
-/** A chaos run in one engine: both transports behind a proxy that spoils every connection, on a server that is killed. */
+/**
+ * A chaos run in one engine: both transports, a proxy that breaks every connection, and a server that is killed
+ * repeatedly.
+ */
 import { join } from 'node:path';
 import { startChaosProxy, type Fault } from '../../kit/chaos-proxy.ts';
 import { startServer, type ServerProcess } from '../../kit/server-process.ts';
@@ -17,11 +20,11 @@ export interface ChaosOptions {
 const VIAS: readonly Via[] = ['fetch', 'EventSource'];
 const BATCH = 20;
 const EVERY_MS = 10;
-/** A client that is cut all the time must not fall behind what the log holds: 10,000 events, of two addresses. */
+/** Limit of the lead over the slowest client: at 10,000 events of two addresses, the log would evict unread ones. */
 const MAX_AHEAD = 2_000;
 /** Lost connections between two kills of the server. */
 const KILL_EVERY = 12;
-/** Firefox repeats a request that was reset about ten times by itself: all of them are one fault. */
+/** Firefox repeats a request that was reset about ten times by itself: all of them count as one fault. */
 const RESET_MS = 700;
 /** Multibyte, so that cuts fall into characters. */
 const RUN = 'é€😀 chaos '.repeat(8);
@@ -55,7 +58,8 @@ export async function runChaos(engine: Engine, { bundle, faults, seed }: ChaosOp
     );
   const publish = async (): Promise<void> => {
     for (; !stopped; published += BATCH) {
-      // A killed server may have published some of them: the same numbers again, until its successor says that it has.
+      // A killed server may have published some of them: publish the same numbers again, until its successor confirms
+      // them.
       for (let tries = 1; !(await publishBatch()); tries += 1) {
         if (tries === 400) throw new Error('The server is gone, and nobody has killed it.');
         await pause(50);
@@ -90,7 +94,7 @@ export async function runChaos(engine: Engine, { bundle, faults, seed }: ChaosOp
     stopped = true;
     await publishing;
     proxy.set({ type: 'none' });
-    // Half-open ones are noticed by the watchdog; what trickles is spoilt to its end.
+    // The watchdog detects half-open connections; trickling ones are reset at their end.
     const reports = await settled(
       engine,
       ({ notice, room }) => notice.last === published && room.last === published,
@@ -116,7 +120,7 @@ async function leastSeen(engine: Engine): Promise<number> {
   return Math.min(...reports.flatMap(({ notice, room }) => [notice.last, room.last]));
 }
 
-/** What the page has counted, once every client is where it should be, or has had the time for it. */
+/** The page's counts, as soon as every client meets the condition, or after the time limit. */
 async function settled(engine: Engine, isThere: (report: ChaosReport) => boolean): Promise<ChaosReport[]> {
   for (let tries = 1; ; tries += 1) {
     const reports = await engine.evaluate<ChaosReport[]>('window.linefeed.report()');
@@ -166,7 +170,7 @@ function judge(
   ];
 }
 
-/** Each kind comes before one comes again too often: silence costs a timeout each. */
+/** Draws each fault once before any is repeated: each silence costs a timeout. */
 function deck(random: () => number): () => Fault {
   const some = (least: number, most: number) => () => least + Math.floor(random() * (most - least));
   const any = some(1, 6_000);
@@ -193,7 +197,7 @@ function deck(random: () => number): () => Fault {
   };
 }
 
-/** Kinds of fault, and how many connections meet all of them. */
+/** The kinds of fault, and the number of connections that meet all of them. */
 const KINDS = new Set<string>();
 const DECK = 13;
 

@@ -1,9 +1,9 @@
-/** The connection table: what a server does, and what a client with one subscription makes of it. */
+/** The connection table: the behaviour of a server, and the resulting behaviour of a client with one subscription. */
 import { encodeFrame, FRAME } from '@linefeed/shared/wire';
 import type { Answer, ConnectionRow } from './table.ts';
 
 const QUICK = { baseMs: 20, floorMs: 20, capMs: 200 };
-/** The least that a connection may cost twice in 5 s: its quick return is at most this late. */
+/** Upper bound of the quick reconnect, which each client may do once in 5 s. */
 const QUICK_RETURN_MS = 500;
 
 function frame(event: string, payload: unknown, id?: string): string {
@@ -25,7 +25,7 @@ function opened(position: number, timeoutMs?: number): string {
   );
 }
 
-/** An event of the one address there is, so that `prev` is the position before. */
+/** An event of the only address, so `prev` is the position before. */
 function event(position: number, payload: unknown = position): string {
   return frame('a', payload, `e.${position}.${position - 1}`);
 }
@@ -34,7 +34,7 @@ const fine = (position: number, ...positions: number[]): Answer => ({
   body: [opened(position) + positions.map((each) => event(each)).join('')],
 });
 
-/** Refused so, then served. */
+/** Refused with this status, then served. */
 const outlived = (status: number, headers: Answer['headers'] = {}): readonly Answer[] => [
   { status, headers, contentType: 'text/html', body: ['<h1>no</h1>'], after: 'end' },
   fine(0, 1),
@@ -82,7 +82,7 @@ export const CONNECTION: readonly ConnectionRow[] = [
     client: { retry: QUICK, until: { payloads: 1 }, crossOrigin: true },
     expected: { payloads: [1] },
   },
-  // What opens a stream
+  // Opening a stream
   {
     name: 'is connected by hello, before any event',
     clause: 'Linefeed: hello comes with the head',
@@ -184,7 +184,7 @@ export const CONNECTION: readonly ConnectionRow[] = [
     name: `comes back with its cursor behind ${{ end: 'a clean end', truncate: 'a body without its end', reset: 'a reset' }[after]}, in the middle of a frame too`,
     clause: REESTABLISH,
     answers: [
-      // The pause lets what came before the reset be read: a reset may take back what is not.
+      // The pause lets earlier bytes be read: a reset may discard unread ones.
       { body: [opened(0), event(1) + event(2), event(3).slice(0, -1)], after },
       { body: [opened(2), event(3).slice(0, 7)], after },
       fine(2, 3, 4),
@@ -269,7 +269,7 @@ export const CONNECTION: readonly ConnectionRow[] = [
     client: { retry: QUICK, until: { payloads: 3 } },
     expected: { payloads: [1, 2, 3] },
   },
-  // When to come back
+  // The time of a reconnect
   {
     name: 'comes back when reconnect says, with its cursor',
     clause: 'Linefeed: reconnect',

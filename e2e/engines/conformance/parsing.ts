@@ -1,4 +1,4 @@
-/** The parsing table: bytes and cuts, and the frames that a reader sees. */
+/** The parsing table: bytes and cuts, and the frames that a reader must produce. */
 import type { Frame, ParsingRow } from './table.ts';
 
 /** Event names that every reader listens for. */

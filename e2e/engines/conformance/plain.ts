@@ -1,4 +1,4 @@
-/** The table of the plain EventSource: what an engine does where none of our code runs. */
+/** The table of the plain EventSource: an engine's behaviour without any of our code. */
 import type { Answer, PlainRow } from './table.ts';
 
 const retry = 'retry: 100\n\n';

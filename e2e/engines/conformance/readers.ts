@@ -1,4 +1,4 @@
-/** Reads what a row's server sends, in a page or in Node, and tells what it saw. */
+/** Reads the stream of a row's server, in a page or in Node, and returns the observed outcome. */
 import {
   createClient,
   eventSourceTransport,
@@ -9,14 +9,14 @@ import {
 import type { AnyChannel } from '@linefeed/shared';
 import type { ClientOutcome, ClientScript, Frame, PlainOutcome } from './table.ts';
 
-/** What a page is asked to do; all of it travels as JSON. */
+/** A task for a page; all of it is sent as JSON. */
 export type Job =
   | {
       readonly type: 'parse';
       readonly url: string;
       readonly reader: 'fetch' | 'EventSource';
       readonly listened: readonly string[];
-      /** The response stays open: it is left when so many frames were seen. */
+      /** The response stays open: the reader leaves after this number of frames. */
       readonly open: number | undefined;
     }
   | {
@@ -28,7 +28,7 @@ export type Job =
   | {
       readonly type: 'watch';
       readonly url: string;
-      /** At least so long, and until the rest is so. */
+      /** Watch at least this long, and until the other fields are met. */
       readonly watchMs: number;
       readonly events: number;
       readonly readyState: number | undefined;
@@ -39,12 +39,12 @@ export interface ParsingOutcome {
   readonly retryMs: readonly number[];
 }
 
-/** Ends what never comes; a busy machine may take long. */
+/** Ends a wait that would never end; a busy machine may take long. */
 const PATIENCE_MS = 60_000;
 /** Browsers open six connections to one server of HTTP/1.1; a probe may need one beside the stream. */
 const AT_ONCE = 5;
 
-/** Does many jobs, a few at a time, and gives their outcomes in their order. */
+/** Runs many jobs, a few at a time, and returns their outcomes in their order. */
 export async function run(jobs: readonly Job[]): Promise<unknown[]> {
   const outcomes: unknown[] = [];
   const waiting = [...jobs.entries()];
@@ -97,7 +97,7 @@ function parse({ url, reader, listened, open }: Extract<Job, { type: 'parse' }>)
   });
 }
 
-/** Lets a whole client subscribe, until what the row waits for is so. */
+/** Lets a whole client subscribe, until the row's condition is met. */
 async function follow({ url, reader, script }: Extract<Job, { type: 'follow' }>): Promise<ClientOutcome> {
   const { until, closeOn, retry, connectTimeoutMs } = script;
   const payloads: unknown[] = [];

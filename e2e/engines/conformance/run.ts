@@ -1,4 +1,4 @@
-/** Runs the tables in one place and compares. */
+/** Runs the tables in one engine or in Node, and compares the outcomes. */
 import { isDeepStrictEqual } from 'node:util';
 import { CONNECTION } from './connection.ts';
 import { LISTENED, PARSING } from './parsing.ts';
@@ -150,7 +150,7 @@ async function plain(
   };
 }
 
-/** A known deviation must be seen: one that is gone is a line to take out of the table and of the guide. */
+/** A known deviation must be observed: if it is gone, its line must leave the table and the guide. */
 function judge(
   what: string,
   seen: unknown,

@@ -1,4 +1,4 @@
-/** The server of the tables: answers as a row says, and remembers what it was asked. */
+/** The server of the tables: sends a row's answers, and records its requests. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -14,11 +14,11 @@ export interface Asked {
   readonly headers: IncomingMessage['headers'];
   /** `Last-Event-ID` as UTF-8. */
   readonly lastEventId: string | undefined;
-  /** The client went before the response was over. */
+  /** The client left before the response was over. */
   left: boolean;
 }
 
-/** A row's answers under a path of their own. */
+/** A row's answers under a separate path. */
 export interface Script {
   readonly origin: string;
   readonly path: string;
@@ -30,15 +30,15 @@ export interface ConformanceServer {
   /** The same server under another origin. */
   readonly otherOrigin: string;
   readonly play: (answers: readonly Answer[]) => Script;
-  /** The same on a port of its own that nobody listens on for `refusedMs` behind the first response. */
+  /** The same on a separate port that refuses connections for `refusedMs` after the first response. */
   readonly playRefusing: (answers: readonly Answer[], refusedMs: number) => Promise<Script>;
   readonly close: () => Promise<void>;
 }
 
-// Nagle is off: each write is a packet, and what comes in packets this far apart is read in pieces.
+// Nagle is off, so each write is a packet. Packets this far apart are read separately.
 const BETWEEN_CHUNKS_MS = 4;
 const SIGN_OF_LIFE_MS = 100;
-/** So many pieces are a row's bytes cut into at most: a long row would take its time otherwise. */
+/** Maximum number of pieces of a row's bytes: a long row would take too long otherwise. */
 const MAX_PIECES = 64;
 
 export async function startConformanceServer(bundle: string): Promise<ConformanceServer> {
@@ -49,7 +49,7 @@ export async function startConformanceServer(bundle: string): Promise<Conformanc
   >();
 
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
-    // A connection that is used again makes engines repeat a request by themselves.
+    // On a reused connection, engines repeat a request by themselves.
     res.shouldKeepAlive = false;
     const url = new URL(req.url ?? '', 'http://server');
     const [, kind, name, chunking] = url.pathname.split('/');
@@ -147,7 +147,7 @@ async function answer(
   if (after === 'end') res.end();
   else if (after === 'truncate') res.socket?.end();
   else if (after === 'reset') {
-    // A reset takes back what was not read yet.
+    // A reset discards bytes that were not read yet.
     await pause(100);
     res.socket?.resetAndDestroy();
   } else if (after !== 'hold') {

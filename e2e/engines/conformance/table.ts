@@ -1,30 +1,30 @@
-/** What the rows of the conformance tables are made of. */
+/** Types of the rows of the conformance tables. */
 import type { ConnectionState } from '@linefeed/client';
 import type { EngineName } from '../drivers/engine.ts';
 
-/** Where it reads. */
+/** The reader's environment. */
 export type Place = EngineName | 'node';
 
-/** How a row's bytes are cut: as the row says, not at all, or behind each byte (a long row into 64 pieces). */
+/** Chunks of a row's bytes: as given in the row, one chunk, or one chunk for each byte (a long row in 64 pieces). */
 export type Chunking = 'as given' | 'whole' | 'bytes';
 
-/** A frame as it was seen: event, data, and the last event id. */
+/** An observed frame: event, data, and the last event id. */
 export type Frame = readonly [event: string, data: string, lastEventId: string];
 
 /** One row of the parsing table. */
 export interface ParsingRow {
   readonly name: string;
-  /** The clause that rules. */
+  /** The clause of the standard. */
   readonly clause: string;
-  /** The body; where the cuts matter, in the chunks that matter. */
+  /** The body, in its chunks if the cuts matter. */
   readonly body: ReadonlyArray<string | Uint8Array>;
   readonly contentType?: string;
-  /** The response stays open behind the last byte: everything is due before it ends. */
+  /** The response stays open after the last byte: all frames are due before it ends. */
   readonly open?: boolean;
   readonly frames: readonly Frame[];
-  /** Reconnection times that were taken over; EventSource shows them to nobody. */
+  /** Accepted reconnection times; EventSource does not expose them. */
   readonly retryMs?: readonly number[];
-  /** What the EventSource of an engine makes of it instead, on which chunkings. */
+  /** The different frames of an engine's EventSource, and the chunkings that cause them. */
   readonly deviates?: Partial<Record<EngineName, ParsingDeviation>>;
 }
 
@@ -35,7 +35,7 @@ interface ParsingDeviation {
   readonly chunkings?: readonly Chunking[];
 }
 
-/** What the server does with one request that opens a stream. */
+/** The server's answer to one request that opens a stream. */
 export interface Answer {
   /** Default: 200. */
   readonly status?: number;
@@ -44,16 +44,16 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: ReadonlyArray<string | Uint8Array>;
   /**
-   * What happens behind the body. `end`: a clean end; `truncate`: the TCP connection is closed in order, without the
-   * last chunk; `reset`: it is reset; `hold`: nothing; `mute`: not even the head is sent; `ping`: a ping every 100 ms;
+   * The action after the body. `end`: a clean end; `truncate`: the TCP connection is closed in order, without the last
+   * chunk; `reset`: it is reset; `hold`: nothing; `mute`: not even the head is sent; `ping`: a ping every 100 ms;
    * `comment`: a comment every 100 ms. Default: `hold`.
    */
   readonly after?: 'end' | 'truncate' | 'reset' | 'hold' | 'mute' | 'ping' | 'comment';
-  /** Given again for so long before the next answer's turn comes: an engine may repeat a request by itself. */
+  /** Repeat this answer for this time before the next one is used: an engine may repeat a request by itself. */
   readonly forMs?: number;
 }
 
-/** What the client is told, and until when the run goes on: all that is given must hold. */
+/** The client's options, and the end of the run: all given conditions must hold. */
 export interface ClientScript {
   readonly connectTimeoutMs?: number;
   readonly retry?: { readonly baseMs?: number; readonly floorMs?: number; readonly capMs?: number };
@@ -61,7 +61,7 @@ export interface ClientScript {
     readonly payloads?: number;
     readonly state?: ConnectionState;
     readonly connections?: number;
-    /** At least so long. */
+    /** At least this long. */
     readonly ms?: number;
   };
   /** Close the client when this state is reached, and watch for this long. */
@@ -70,7 +70,7 @@ export interface ClientScript {
   readonly crossOrigin?: boolean;
 }
 
-/** What a run of the client came to. */
+/** The observed outcome of a run of the client. */
 export interface ClientOutcome {
   readonly payloads: readonly unknown[];
   readonly state: ConnectionState;
@@ -82,35 +82,37 @@ export interface ClientOutcome {
 export interface ConnectionRow {
   readonly name: string;
   readonly clause: string;
-  /** What the n-th request gets; the last answer is given again and again. */
+  /** The answers to the requests in their order; the last one is repeated. */
   readonly answers: readonly Answer[];
   readonly client: ClientScript;
-  /** Readers that it is about; default: both of our transports. */
+  /** Readers for which the row applies; default: both of our transports. */
   readonly readers?: ReadonlyArray<'fetch' | 'EventSource'>;
   readonly expected: Partial<ClientOutcome> & {
-    /** Cursors that were asked for, request by request; `undefined`: none. */
+    /** The requested cursors, request by request; `undefined`: none. */
     readonly cursors?: ReadonlyArray<string | undefined>;
     /** Milliseconds between the first two requests, at least and at most. */
     readonly pauseMs?: readonly [atLeast: number, atMost: number];
-    /** Requests at most. */
+    /** Maximum number of requests. */
     readonly atMost?: number;
     /** Headers of the first request; `undefined`: not sent. */
     readonly headers?: Readonly<Record<string, string | undefined>>;
     /** Every method that was used. */
     readonly methods?: Partial<Record<'fetch' | 'EventSource', readonly string[]>>;
-    /** The server saw the client go. */
+    /** The server observed that the client left. */
     readonly left?: boolean;
   };
 }
 
-/** One row of the table of the plain EventSource: what Linefeed's server may rely on where none of our code runs. */
+/**
+ * One row of the table of the plain EventSource: behaviour on which Linefeed's server may rely without any of our code.
+ */
 export interface PlainRow {
   readonly name: string;
   readonly clause: string;
   readonly answers: readonly Answer[];
-  /** Behind the first response nobody listens for so long: connections are refused. */
+  /** After the first response, connections are refused for this time. */
   readonly refusedMs?: number;
-  /** How long the page watches. */
+  /** Duration of the observation. */
   readonly watchMs: number;
   readonly expected: PlainOutcome;
   readonly deviates?: Partial<Record<EngineName, { readonly why: string; readonly outcome: PlainOutcome }>>;
@@ -121,6 +123,6 @@ export interface PlainOutcome {
   readonly readyState?: number;
   /** `Last-Event-ID` of each request as UTF-8; `undefined`: none. */
   readonly lastEventIds?: ReadonlyArray<string | undefined>;
-  /** The URL of each request: the one that was given, or the one that a redirect named. */
+  /** The URL of each request: the given one, or the target of a redirect. */
   readonly paths?: readonly string[];
 }

@@ -1,4 +1,4 @@
-/** A program that runs until it is told to end, with everything that it started. */
+/** A program that runs until it is told to end, with all the processes that it started. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -6,14 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export interface Child {
-  /** Resolves with the first match in what it writes, on whatever pipe. */
+  /** Resolves with the first match in its output, on any pipe. */
   readonly says: (pattern: RegExp) => Promise<RegExpExecArray>;
   readonly end: () => Promise<void>;
 }
 
 export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>;
-  /** Also opens this one for what it writes. */
+  /** Also opens this pipe for its output. */
   readonly descriptor?: 3;
 }
 
@@ -23,7 +23,7 @@ export function startChild(program: string, args: readonly string[], options: Ch
   const child = spawn(program, args, {
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe', ...(options.descriptor === undefined ? [] : ['pipe' as const])],
-    // A group of its own: browsers are many processes.
+    // Its own process group: browsers are many processes.
     detached: true,
   });
   running.add(child);
@@ -32,7 +32,7 @@ export function startChild(program: string, args: readonly string[], options: Ch
   let check = (): void => {};
   for (const pipe of child.stdio.slice(1)) {
     pipe?.on('data', (chunk: Buffer) => {
-      // Firefox in a busy container writes a lot that nobody reads.
+      // Firefox in a busy container writes a lot of output that is not needed.
       output = (output + chunk.toString()).slice(-20_000);
       check();
     });
@@ -63,7 +63,7 @@ export function startChild(program: string, args: readonly string[], options: Ch
   };
 }
 
-/** A folder for the time that something runs. */
+/** A folder that exists for the lifetime of a run. */
 export async function temporaryFolder(name: string): Promise<AsyncDisposable & { readonly path: string }> {
   const path = await mkdtemp(join(tmpdir(), `linefeed-${name}-`));
   return {
@@ -76,7 +76,7 @@ export async function temporaryFolder(name: string): Promise<AsyncDisposable & {
 
 const running = new Set<ChildProcess>();
 
-// A run that is broken off must leave no browsers behind.
+// An interrupted run must leave no browsers running.
 process.once('exit', () => {
   for (const child of running) killGroup(child, 'SIGKILL');
 });

@@ -7,7 +7,7 @@ import type { Engine, Tab } from './engine.ts';
 export async function openChromium(): Promise<Engine> {
   const browser = await chromium.launch({
     executablePath: findProgram(CHROMIUM),
-    // Chromium's sandbox does not run as root, which is what containers are.
+    // Chromium's sandbox does not run as root, and containers run as root.
     args: [
       ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
       '--disable-gpu',

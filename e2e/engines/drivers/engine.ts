@@ -1,21 +1,21 @@
-/** A browser engine behind the smallest interface that the proof needs. */
+/** The smallest interface that the tests need from a browser engine. */
 
 export type EngineName = 'chromium' | 'firefox' | 'webkit';
 
-/** A page in a window of its own. */
+/** A page in its own window. */
 export interface Tab {
-  /** Leaves the page for another one; resolves once that is loaded. */
+  /** Navigates the page to another one; resolves when that is loaded. */
   open(url: string): Promise<void>;
-  /** Evaluates an expression in the page, waits for its promise, and gives its value as JSON carries it. */
+  /** Evaluates an expression in the page, awaits its promise, and returns its value as JSON carries it. */
   evaluate<T>(expression: string): Promise<T>;
-  /** As its user would. */
+  /** Closes it like a user. */
   close(): Promise<void>;
 }
 
-/** An engine is its first page, and goes with it. */
+/** An engine is its first page, and closes with it. */
 export interface Engine extends Tab {
   readonly name: EngineName;
-  /** As it calls itself: `Firefox 153.7`. */
+  /** Name and version that it reports: `Firefox 153.7`. */
   readonly version: string;
   /** Opens another page, which shares storage, locks and channels with the first. */
   newTab(): Promise<Tab>;

@@ -6,7 +6,7 @@ import { FIREFOX } from '../../../scripts/lib/programs.ts';
 import { startChild, temporaryFolder } from './child.ts';
 import type { Engine, Tab } from './engine.ts';
 
-/** What it would otherwise ask the network or the user by itself. */
+/** Requests to the network or the user that it would otherwise make by itself. */
 const PREFERENCES: Readonly<Record<string, boolean | number | string>> = {
   'app.normandy.enabled': false,
   'app.update.enabled': false,
@@ -46,7 +46,7 @@ export async function openFirefox(): Promise<Engine> {
   const firefox = startChild(
     program,
     ['--headless', '--no-remote', '--remote-debugging-port', '0', '--profile', profile.path, 'about:blank'],
-    // Firefox refuses a home that belongs to somebody else, as root's often does in a container.
+    // Firefox refuses a home that belongs to another user, as root's often does in a container.
     { env: { HOME: profile.path } },
   );
   const [, endpoint] = await firefox.says(/WebDriver BiDi listening on (ws:\S+)/);

@@ -1,4 +1,4 @@
-/** WebKit: WebKitGTK's MiniBrowser on a display of its own, by W3C WebDriver over fetch. */
+/** WebKit: WebKitGTK's MiniBrowser on a separate display, by W3C WebDriver over fetch. */
 import { findProgram } from '../../../scripts/lib/find-program.ts';
 import { WEBKIT, XVFB } from '../../../scripts/lib/programs.ts';
 import { freePort } from '../../kit/free-port.ts';
@@ -23,7 +23,7 @@ export async function openWebKit(): Promise<Engine> {
       DISPLAY: `:${number}`,
       HOME: home.path,
       XDG_RUNTIME_DIR: home.path,
-      // bubblewrap needs namespaces that root in a container has not.
+      // bubblewrap needs namespaces that root in a container does not have.
       ...(process.getuid?.() === 0 && { WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: '1' }),
     },
   });
@@ -45,7 +45,7 @@ export async function openWebKit(): Promise<Engine> {
     capabilities: { alwaysMatch: { timeouts: { script: SCRIPT_TIMEOUT_MS } } },
   });
   const session = `/session/${sessionId}`;
-  // The session is at one window at a time.
+  // The session works on one window at a time.
   let turn: Promise<unknown> = Promise.resolve();
   const at = <T>(handle: string, act: () => Promise<T>): Promise<T> => {
     const result = turn.then(async () => {

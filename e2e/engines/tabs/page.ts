@@ -1,8 +1,8 @@
-/** The page's part of the proof of tabs: a shared client that counts. */
+/** The page's part of the tab tests: a shared client that counts. */
 import { createSharedClient } from '@linefeed/client/share';
 import type { Board } from '../../kit/board.ts';
 
-/** Numbers that one tab has seen, and what went wrong. */
+/** Received numbers of one tab, and its errors. */
 export interface TabReport {
   readonly seen: readonly number[];
   readonly trouble: readonly string[];
@@ -11,7 +11,7 @@ export interface TabReport {
 const seen: number[] = [];
 const trouble: string[] = [];
 
-/** Subscribes; resolves when that is accepted. */
+/** Subscribes; resolves when the subscription is accepted. */
 export async function share(): Promise<void> {
   const client = createSharedClient<Board>({
     url: '/events',

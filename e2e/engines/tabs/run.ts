@@ -16,7 +16,10 @@ export async function runTabs(engine: Engine, bundle: string): Promise<Verdict[]
     const fault = isDeepStrictEqual(got, expected) ? undefined : JSON.stringify(got).slice(0, 500);
     verdicts.push({ name: `tabs: ${name}`, fault, deviates: false });
   };
-  /** Once there is one, or none of them has gone in time: a leader that was slow may have left one that ends. */
+  /**
+   * The server's connection count, as soon as it is 1 or the time is over: a slow former leader may have left a
+   * connection that is ending.
+   */
   const connections = async (): Promise<string> => {
     for (let tries = 1; ; tries += 1) {
       const count = await (await fetch(`http://127.0.0.1:${server.port}/connections`)).text();
@@ -25,7 +28,7 @@ export async function runTabs(engine: Engine, bundle: string): Promise<Verdict[]
     }
   };
   try {
-    // The one that was opened first leads.
+    // The tab that was opened first leads.
     const tabs: Array<{ readonly tab: Tab; readonly from: number }> = [];
     const open = async (from: number): Promise<void> => {
       const tab = await engine.newTab();
