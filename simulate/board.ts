@@ -1,21 +1,21 @@
-/** The contract of the simulated world. Every payload names itself, so that two are never the same. */
+/** The contract of the simulated world. Every payload has a unique number, so that two are never the same. */
 import { defineChannel, stream, topic } from '@linefeed/shared';
 import type { Feed } from '@linefeed/server';
 import * as z from 'zod';
 
-/** How a source behaves. */
+/** Behaviour of a source. */
 export const MOODS = [
-  /** Each step takes some time; it may throw at each, and goes on from its last id. */
+  /** Each step takes some time. It may throw at each step, and resumes after its last id. */
   'steady',
-  /** Everything is written in the first step. */
+  /** It yields everything in its first step. */
   'sync',
-  /** It stops somewhere, and does not hear its signal. */
+  /** It stops at some step, and ignores its signal. */
   'deaf',
-  /** It never opens. */
+  /** It never starts. */
   'pending',
   /** It throws before its first value. */
   'broken',
-  /** It fails at times, and asks for a retry. */
+  /** It fails at times, with a retryable error. */
   'retryable',
 ] as const;
 
@@ -52,7 +52,7 @@ export const ADDRESSES: readonly LoggedAddress[] = [
   { topic: 'price', params: { symbol: 'Y' }, address: 'price?symbol=Y', keep: 'latest' },
 ];
 
-/** What `context` makes of a request. */
+/** The result of `context` for a request. */
 export interface Visitor {
   readonly request: number;
   readonly user: string;

@@ -1,7 +1,7 @@
-/** Reads what a handler saw, and says what of it breaks a promise. */
+/** Checks the events of a handler, and reports each broken promise. */
 import type { Published, SimLog } from './log.ts';
 
-/** A place in the history of one address. */
+/** A position in the history of one address. */
 export interface Place {
   readonly epoch: string;
   readonly position: number;
@@ -11,20 +11,20 @@ export interface CheckerOptions {
   readonly log: SimLog;
   readonly address: string;
   readonly keep: 'all' | 'latest';
-  /** `exact`: each event once, in order. `atLeast`: a plain EventSource may see some again. */
+  /** `exact`: each event once, in order. `atLeast`: a plain EventSource may receive some again. */
   readonly rule: 'exact' | 'atLeast';
-  /** Where the subscription was asked to start: `earliest` or a cursor. Whatever else it comes to is a gap. */
+  /** The requested start of the subscription: `earliest` or a cursor. Another start needs a gap. */
   readonly from?: string | undefined;
   readonly fail: (what: string) => void;
 }
 
 /** Follows one subscription to a logged address. */
 export interface Checker {
-  /** Delivery starts behind here: nothing later may be missing. */
+  /** Delivery starts after this cursor: no later event may be missing. */
   start(cursor: string): void;
   event(id: string | undefined, data: string): void;
   gap(gap: { readonly from: string; readonly to: string }): void;
-  /** Whether the newest event of the address has come. */
+  /** Whether the newest event of the address has arrived. */
   isCurrent(): boolean;
   readonly count: number;
 }
@@ -32,7 +32,7 @@ export interface Checker {
 export function createChecker({ log, address, keep, rule, from, fail }: CheckerOptions): Checker {
   let at: Place | undefined;
   const asked = from === undefined ? undefined : toPlace(from);
-  /** Before the first event: what comes behind here may not be missing, what comes up to here may come. */
+  /** Before the first event: events after this position may not be missing, events up to it may arrive. */
   let owedBehind: Place | undefined;
   let count = 0;
   const seen = new Set<string>();
@@ -90,7 +90,7 @@ export function createChecker({ log, address, keep, rule, from, fail }: CheckerO
   };
 }
 
-/** Follows one response whose addresses share one cursor: their events come in the order of the log. */
+/** Follows one response whose addresses share one cursor: their events must arrive in the order of the log. */
 export interface OrderChecker {
   event(address: string, id: string): void;
 }

@@ -1,4 +1,4 @@
-/** One time for everything in a simulated world: it moves only when all that could happen has happened. */
+/** The only clock of a simulated world: time advances only after all pending work has run. */
 import type { Clock as ClientClock } from '../packages/client/src/lib/clock.ts';
 import type { Clock as ServerClock } from '../packages/server/src/lib/clock.ts';
 
@@ -8,13 +8,16 @@ export interface SimClock {
   readonly client: ClientClock;
   after(ms: number, call: () => void): () => void;
   sleep(ms: number): Promise<void>;
-  /** Lets time pass, running what falls due. */
+  /** Advances the time, and runs due timers. */
   advance(ms: number): Promise<void>;
-  /** Timers that are set. */
+  /** Number of timers that are set. */
   readonly pending: number;
-  /** To be called with each look at the world. @throws where nothing else happens: somebody loops without progress. */
+  /**
+   * Called with each read of the log or of a socket's room. @throws if there are too many in one turn: some loop makes
+   * no progress.
+   */
   look(): void;
-  /** Told of what a timer or a deferred call throws. In a real process it would be the end. */
+  /** Called with errors of timers and deferred calls. In a real process such an error would end it. */
   onStray: (error: unknown) => void;
 }
 
@@ -25,9 +28,9 @@ interface Alarm {
 }
 
 const START_MS = Date.UTC(2026, 0, 1);
-/** Looks in one turn of the event loop. The busiest turn of an honest world has some thousands. */
+/** Calls of `look` in one turn of the event loop. The busiest turn of a correct world has some thousands. */
 const MAX_LOOKS = 20_000;
-/** Turns without time passing. */
+/** Turns of the event loop at the same time. */
 const MAX_TURNS = 5_000;
 
 export function createSimClock(random: () => number): SimClock {
@@ -61,7 +64,7 @@ export function createSimClock(random: () => number): SimClock {
     }
   };
 
-  /** Nothing here does real I/O, so one turn of the event loop settles every promise there is. */
+  /** Nothing here does real I/O, so one turn of the event loop settles every promise. */
   async function settle(): Promise<void> {
     let turns = 0;
     do {
@@ -110,7 +113,7 @@ export function createSimClock(random: () => number): SimClock {
   return sim;
 }
 
-/** Numbers in [0, 1) that a seed decides, with what is drawn from them. */
+/** Random numbers in [0, 1) from a seed, and values drawn with them. */
 export interface Chance {
   (): number;
   /** A whole number from `low` to `high`. */

@@ -1,4 +1,4 @@
-/** A subscriber in the process of the server, by a tRPC router of the feed: it must always be able to leave. */
+/** A subscriber in the server's process, through a tRPC router of the feed: it must always be able to leave. */
 import { toRouter } from '@linefeed/server/trpc';
 import { MOODS, type WorldFeed } from './board.ts';
 import type { Chance, SimClock } from './clock.ts';
@@ -12,7 +12,7 @@ export interface GuestOptions {
   readonly fail: (what: string) => void;
 }
 
-/** How long leaving may take. */
+/** Time limit for leaving. */
 const LEAVE_MS = 1_000;
 
 export class Guest {
@@ -26,7 +26,7 @@ export class Guest {
     void this.#run();
   }
 
-  /** It leaves, as tRPC has it: by its signal, then by `return()`. */
+  /** It leaves as tRPC does: by its signal, then by `return()`. */
   act(): void {
     const { clock, fail } = this.#options;
     if (this.#isOver) return;
@@ -40,7 +40,7 @@ export class Guest {
     this.act();
   }
 
-  /** It is owed nothing: what it gets is checked at the other subscribers. */
+  /** Nothing to check: other subscribers check the same events. */
   checkEnd(): void {}
 
   get isOver(): boolean {
@@ -58,7 +58,7 @@ export class Guest {
       this.#iterator = events[Symbol.asyncIterator]();
       while (!this.#isOver) if ((await this.#iterator.next()).done === true) break;
     } catch {
-      // The session ends, the source fails: its client comes back.
+      // The session ended or the source failed: a real client would subscribe again.
     }
     this.#isOver = true;
   }

@@ -1,8 +1,8 @@
-/** Counts what the server holds for its connections. After they are gone, nothing may be left. */
+/** Counts the server's objects for its connections. After their end, none may be left. */
 import { Places } from '../packages/server/src/lib/places.ts';
 import type { WorldFeed } from './board.ts';
 
-/** Connection slots that are taken in this world. */
+/** Connection slots in use in this world. */
 let taken = new Set<object>();
 
 const { take } = Places.prototype;
@@ -18,12 +18,12 @@ Places.prototype.take = function (principal) {
   };
 };
 
-/** Forgets what another world left. */
+/** Resets the count of another world. */
 export function startCounting(): void {
   taken = new Set();
 }
 
-/** What is held now, in words; `undefined`: nothing. */
+/** Describes the objects in use; `undefined`: none. */
 export function leftovers(feeds: readonly WorldFeed[]): string | undefined {
   const hubs = feeds.map((feed) => feed['~core'].hub);
   const members = hubs.reduce((sum, { memberCount }) => sum + memberCount, 0);

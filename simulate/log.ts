@@ -1,4 +1,4 @@
-/** The log of a simulated world: a real memoryLog that also lags, forgets, rolls back and starts anew. */
+/** The log of a simulated world: a real memoryLog that also lags, evicts, rolls back and starts anew. */
 import { memoryLog } from '@linefeed/server';
 import type {
   Appended,
@@ -12,7 +12,7 @@ import type {
 } from '@linefeed/server';
 import type { Chance, SimClock } from './clock.ts';
 
-/** An event as it was published, for the checker. */
+/** A published event, for the checker. */
 export interface Published {
   readonly address: string;
   readonly position: number;
@@ -23,20 +23,20 @@ export interface Published {
 interface Tail {
   readonly listener: TailListener;
   readonly lagMs: number;
-  /** The numbering that it knows of. */
+  /** The epoch that this tail knows. */
   epoch: string;
-  /** Batches on their way; one that was overtaken by a reset never arrives. */
+  /** Incremented by each reset: older pending batches are dropped. */
   generation: number;
   busyUntil: number;
   waiting: number;
   closed: boolean;
 }
 
-/** What a log that cannot be read throws. */
+/** Error of a log that cannot be read. */
 export const LOG_FAILURE = 'the log cannot be read';
 
 export class SimLog implements Log {
-  /** Everything ever appended, by epoch and address, in order. */
+  /** Every appended event, by epoch and address, in order. */
   readonly history: Map<string, Map<string, Published[]>> = new Map();
   readonly #clock: SimClock;
   readonly #chance: Chance;
@@ -47,7 +47,7 @@ export class SimLog implements Log {
   #inner: Log;
   #entries: LogEntry[] = [];
 
-  /** The end of the world is near: it does not fail any more. */
+  /** The end of the world is near: the log no longer fails. */
   calm = false;
 
   constructor(clock: SimClock, chance: Chance, isSlow: boolean) {
@@ -66,7 +66,7 @@ export class SimLog implements Log {
   async append(entries: readonly LogEntry[], options?: AppendOptions): Promise<Appended> {
     if (this.#chance.is(0.3)) await this.#clock.sleep(this.#chance.between(1, 20));
     const appended = await this.#inner.append(entries, options);
-    // What it says was true when it was appended. The log may start anew before its caller knows.
+    // The result was true at the time of the append. The log may start anew before its caller gets it.
     if (this.#isSlow) await this.#pause();
     return appended;
   }
@@ -79,12 +79,12 @@ export class SimLog implements Log {
     const isPrompt = this.#replicaLagMs > 0;
     if (!isPrompt && this.#chance.is(0.5)) await this.#clock.sleep(this.#chance.between(1, 30));
     const page = this.#cut(await this.#inner.read({ ...query, limit }), query.after);
-    // What a page says was true when it was read; it may arrive later.
+    // A page was true when it was read; it may arrive later.
     if (!isPrompt && this.#chance.is(0.3)) await this.#clock.sleep(this.#chance.between(1, 30));
     return page;
   }
 
-  /** A page of a replica: it does not hold the newest events yet. */
+  /** A page of a replica: it does not have the newest events yet. */
   #cut(page: ReadPage, after: string): ReadPage {
     if (this.#replicaLagMs === 0 || page.epoch !== this.epoch) return page;
     const known = this.#clock.now() - this.#replicaLagMs;
@@ -109,7 +109,7 @@ export class SimLog implements Log {
     return position;
   }
 
-  /** Where the log stands now, for those who look at the world from outside. */
+  /** The present position of the log, for checks from outside of the world. */
   tip(): string {
     return this.#inner.position() as string;
   }
@@ -142,12 +142,12 @@ export class SimLog implements Log {
     };
   }
 
-  /** Where an address stands now: the position of its newest event, 0 if it has none in this epoch. */
+  /** The position of an address's newest event, 0 if it has none in this epoch. */
   newestOf(address: string): number {
     return this.history.get(this.epoch)?.get(address)?.at(-1)?.position ?? 0;
   }
 
-  /** Whether this was published there. */
+  /** Whether this event was published at this cursor. */
   holds(cursor: string, address: string, data: string): boolean {
     const [epoch, position] = cursor.split('.');
     const published = this.history.get(epoch!)?.get(address) ?? [];
@@ -160,21 +160,23 @@ export class SimLog implements Log {
     return Math.max(0, ...lists.map((list) => list.at(-1)?.position ?? 0));
   }
 
-  /** Another log takes this one's place, as after a lost disk. */
+  /** Another log replaces this one, as after a lost disk. */
   startAnew(): void {
     this.#replace([], 'epoch');
   }
 
-  /** The newest events are taken back, as after a failover to a replica that was behind. */
+  /** The newest events are removed, as after a failover to a replica that lags. */
   rollBack(count: number): void {
     this.#replace(this.#entries.slice(0, Math.max(0, this.#entries.length - count)), 'rollback');
   }
 
-  /** A tail does not get what is on its way to it, as one that was away while the log trimmed; what is held can be read. */
+  /**
+   * Tails lose their pending batches, like a tail that was away while the log evicted events. Held events can be read.
+   */
   overrun(): void {
     const position = this.tip();
     for (const tail of this.#tails) {
-      // It is about to hear of another numbering, which says more.
+      // A pending reset reports another epoch, which is the stronger message.
       if (tail.epoch !== this.epoch) continue;
       tail.generation += 1;
       this.#after(tail, this.#chance.between(0, 20), () => tail.listener.onReset('trimmed', position));
@@ -221,7 +223,7 @@ export class SimLog implements Log {
     }
   }
 
-  /** In order, however long each takes. */
+  /** Calls in order, whatever the delay of each. */
   #after(tail: Tail, ms: number, call: () => void): void {
     const { generation } = tail;
     const run = (): void => {

@@ -1,4 +1,4 @@
-/** A network in memory: splits, delays, stalls and cuts at any byte, and feeds that come and go behind it. */
+/** A network in memory: splits, delays, stalls and cuts at any byte, and feeds that stop and start. */
 import { parseEntry } from '@linefeed/shared/wire';
 import type { Answer, Answerer, IncomingRequest } from '../packages/server/src/lib/exchange.ts';
 import type { Outlet } from '../packages/server/src/lib/outlet.ts';
@@ -7,16 +7,16 @@ import { OUTLET_FAILURE, SimOutlet } from './outlet.ts';
 import type { WireChecker } from './wire.ts';
 
 export interface Line {
-  /** Ends it: `reset` as an error, `eof` as if the server had finished, `half` without a word to either end. */
+  /** Ends it: `reset` as an error, `eof` as if the server had finished, `half` without a signal to either end. */
   cut(how: 'reset' | 'eof' | 'half'): void;
-  /** Nothing passes for so long. */
+  /** No bytes pass for this time. */
   stall(ms: number): void;
 }
 
 export interface Network {
   /** Open event streams. */
   readonly lines: ReadonlySet<Line>;
-  /** While false, every request is refused and every line stays silent. */
+  /** While false, requests and streams may fail; set to true when the network heals. */
   calm: boolean;
   readonly fetch: typeof globalThis.fetch;
 }
@@ -24,19 +24,19 @@ export interface Network {
 interface NetworkOptions {
   readonly clock: SimClock;
   readonly chance: Chance;
-  /** The node that answers, if one is up. */
+  /** The node that answers, if one is running. */
   readonly route: () => Answerer | undefined;
-  /** After each line is opened and whenever anything is written: how much waits. */
+  /** Called after each stream is opened and on every write, with the number of waiting bytes. */
   readonly onBuffered: (bytes: number) => void;
-  /** Some outlets are of an adapter that throws. */
+  /** Some outlets simulate an adapter that throws. */
   readonly outletsThrow: boolean;
-  /** What looks at the frames of the response to a request. */
+  /** Returns the checker for the frames of a response. */
   readonly watch: (request: number) => WireChecker;
-  /** Told of requests and of bytes as they arrive, for whoever looks into one world. */
+  /** Called with requests and received bytes, to trace a single world. */
   readonly trace: (what: string) => void;
 }
 
-/** Tells the application which request it has before it. */
+/** Header that gives the application the number of its request. */
 export const REQUEST_HEADER = 'x-request';
 
 export function createNetwork({
@@ -66,14 +66,14 @@ export function createNetwork({
       if (!network.calm && chance.is(0.05)) return toResponse(502, 'bad gateway', target);
       const answerer = route();
       if (answerer === undefined) throw new Error('nobody listens');
-      // Some proxies sort a query, group it by name, or build it anew.
+      // Some proxies sort a query, group it by name, or build it again.
       const changed = shuffleQuery(target, chance);
       const answer = (await answerer['~answer'](toRequest(changed, { ...init, headers }))) ?? {
         status: 404,
         headers: [],
         body: '',
       };
-      // An answer that got lost on its way was acted on all the same.
+      // The server has acted on the request even if its answer is lost.
       if (!network.calm && typeof answer.body !== 'function' && chance.is(0.05))
         throw new Error('answer lost');
       if (typeof answer.body !== 'function') return toResponse(answer.status, answer.body ?? '', target);
@@ -91,7 +91,8 @@ export function createNetwork({
     who: string,
   ): Response {
     const outlet = new SimOutlet(onBuffered, wire, clock.look);
-    // It throws at one of its first calls, and from then on. What is before it finds out some time later, or never.
+    // It throws at one of its first calls, and from then on. The server may learn of the close some time later, or
+    // never.
     if (outletsThrow && !network.calm && chance.is(0.3)) {
       outlet.throwsAfter = chance.pick([0, 1, 2, 3, 10]);
       outlet.onThrow = () => {
@@ -128,7 +129,7 @@ export function createNetwork({
       if (!isUntold) outlet.leave();
       serve();
     };
-    /** Moves some bytes, some time later. A reader that takes none makes them wait. */
+    /** Moves some bytes after a delay. They wait if the reader takes none. */
     const pump = (): void => {
       if (pumping || ending !== undefined || halfOpen) return;
       pumping = true;
@@ -145,7 +146,7 @@ export function createNetwork({
           }
           serve();
         }
-        // A reader that takes nothing, as in a tab that crashed, pumps when it reads again.
+        // After a reader pauses, as in a crashed tab, its next read pumps again.
         if (outlet.bufferedBytes > 0) {
           if (arrived.length < 3) pump();
         } else if (outlet.ended) finish('eof');
@@ -175,7 +176,7 @@ export function createNetwork({
     try {
       (answer.body as (outlet: Outlet) => void)(outlet);
     } catch (error) {
-      // As an adapter does: the response is cut.
+      // Like an adapter: it cuts the response.
       if (!(error instanceof Error && error.message === OUTLET_FAILURE)) throw error;
       finish('reset', true);
     }
@@ -195,7 +196,7 @@ export function createNetwork({
   return network;
 }
 
-// Real ones would bring real ticks of the event loop with them.
+// Real responses would bring real turns of the event loop with them.
 function toResponse(status: number, body: unknown, url: string, type = 'text/plain'): Response {
   const text = typeof body === 'string' ? body : undefined;
   const once = [new TextEncoder().encode(text ?? '')];
@@ -203,7 +204,7 @@ function toResponse(status: number, body: unknown, url: string, type = 'text/pla
     text === undefined
       ? body
       : {
-          // A control request reads no body: it only lets go of it.
+          // The body of a control request is only cancelled, never read.
           cancel: async () => undefined,
           getReader: () => ({
             read: async () => ({ done: once.length === 0, value: once.shift() }),
@@ -235,12 +236,12 @@ function shuffleQuery(target: string, chance: Chance): string {
   return `${path}?${shuffled.join('&')}`;
 }
 
-/** The client under test sends text alone. */
+/** The client under test sends only text. */
 function textOf({ body }: RequestInit): string {
   return typeof body === 'string' ? body : '';
 }
 
-/** The cursors that a request for an opening gives. */
+/** The cursors in a request for an opening. */
 function cursorsOf(target: string, init: RequestInit): Set<string> {
   const { searchParams } = new URL(target, 'http://sim.test');
   const { topics = [], last_event_id: posted } = JSON.parse(textOf(init) || '{}') as {

@@ -2,10 +2,10 @@
 import type { Outlet, OutletListener } from '../packages/server/src/lib/outlet.ts';
 import type { WireChecker } from './wire.ts';
 
-/** Bytes that a socket takes before it counts as full. */
+/** Bytes that a socket accepts before it counts as full. */
 const HIGH_WATER_BYTES = 1_500;
 
-/** What an outlet of a broken adapter throws. */
+/** Error of an outlet whose adapter is broken. */
 export const OUTLET_FAILURE = 'an outlet that throws';
 
 export class SimOutlet implements Outlet {
@@ -16,7 +16,7 @@ export class SimOutlet implements Outlet {
   readonly #onBuffered: (bytes: number) => void;
   readonly #wire: WireChecker;
   readonly #look: () => void;
-  /** Calls until it begins to throw. */
+  /** Number of calls before it begins to throw. */
   throwsAfter = Infinity;
   onThrow: () => void = () => undefined;
   #listener: OutletListener | undefined;
@@ -77,7 +77,7 @@ export class SimOutlet implements Outlet {
     if (this.closed) listener.onClose();
   }
 
-  /** Up to `most` of the bytes that wait. */
+  /** Removes up to `most` of the waiting bytes. */
   take(most: number): Uint8Array {
     const first = this.#queue[0];
     if (first === undefined) return new Uint8Array();
@@ -92,7 +92,7 @@ export class SimOutlet implements Outlet {
     return taken;
   }
 
-  /** The client is gone, as the server sees it. */
+  /** The client is gone, from the server's view. */
   leave(): void {
     if (this.closed) return;
     this.closed = true;

@@ -1,4 +1,4 @@
-/** A page with nothing but EventSource, as the standard has it: it may see events again, and must miss none. */
+/** A page with only EventSource, as in the standard: it may receive events again, and must miss none. */
 import { createParser } from 'eventsource-parser';
 import { encodeEntry } from '@linefeed/shared/wire';
 import { ADDRESSES } from './board.ts';
@@ -21,7 +21,7 @@ export class PlainUser {
   #lastEventId = '';
   #retryMs = 3_000;
   #controller = new AbortController();
-  /** Of this response: it has one cursor, and no address rewinds. */
+  /** Checks the order within this response: it has one cursor, and no address rewinds. */
   #order: OrderChecker | undefined;
   #closed = false;
 
@@ -46,7 +46,7 @@ export class PlainUser {
     this.#checkers.set(address, createChecker({ log, address, keep, rule: 'atLeast', fail: report }));
   }
 
-  /** A page that was rendered with the cursor of its state opens behind it. */
+  /** A page that was rendered with the cursor of its state opens after that cursor. */
   #chooseCursor(): string {
     const { chance, log } = this.#options;
     if (!chance.is(0.5)) return '';
@@ -71,10 +71,10 @@ export class PlainUser {
       try {
         const headers = this.#lastEventId === '' ? {} : { 'last-event-id': this.#lastEventId };
         const response = await fetch(this.#url, { headers, signal: this.#controller.signal });
-        // A browser would give up here; a page that wants to stay opens another one with what it has.
+        // A browser would stop here; a page that must stay subscribed opens another EventSource with its last event id.
         if (response.status === 200) await this.#read(response);
       } catch {
-        // The standard's network error: wait, and come again.
+        // A network error in the sense of the standard: wait, and reconnect.
       }
       await clock.sleep(this.#retryMs);
     }
@@ -90,7 +90,7 @@ export class PlainUser {
       onRetry: (retryMs) => (this.#retryMs = retryMs),
     });
     const reader = response.body!.getReader();
-    // No EventSource notices silence: somebody reloads the page in the end.
+    // No EventSource detects silence: in the end a user reloads the page.
     const cancel = clock.after(90_000, () => this.#controller.abort());
     try {
       for (;;) {
@@ -115,7 +115,8 @@ export class PlainUser {
       const gap = JSON.parse(data) as { address: string; from: string; to: string };
       this.#checkers.get(gap.address)?.gap(gap);
     } else if (event === 'linefeed.error') {
-      // Refused for now. The cursor of the others passes what this address is owed, so it begins anew.
+      // Refused temporarily. The shared cursor passes events that this address has not received, so its check starts
+      // again.
       this.#follow((JSON.parse(data) as { address: string }).address);
       this.#controller.abort();
     } else if (event === 'linefeed.subscribed') {

@@ -1,4 +1,4 @@
-/** Runs worlds: `--seeds 10000` so many, `--seed 7` one, `--for 120` as many as fit in so many seconds. */
+/** Runs worlds: `--seeds 10000` that many, `--seed 7` one, `--for 120` as many as fit into that many seconds. */
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { FAULTS, plant } from './faults.ts';
@@ -31,7 +31,7 @@ if (values.fault !== undefined) {
   if (fault === undefined) throw new Error(`There is no fault "${values.fault}"; see --help.`);
   plant(fault);
 }
-// Behind the planting: a module that is loaded is not loaded again.
+// After the fault was planted: a loaded module is not loaded again.
 const { runWorld } = await import('./world.ts');
 
 const running = new Int32Array(new SharedArrayBuffer(4));

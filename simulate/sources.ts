@@ -1,15 +1,15 @@
-/** The sources of the simulated streams, each with the mood that its subscriber asked for. */
+/** The sources of the simulated streams, each with the mood that its subscriber requested. */
 import { message, type Message } from '@linefeed/server';
 import type { Mood, Visitor } from './board.ts';
 import type { Chance, SimClock } from './clock.ts';
 
-/** What a source of these throws. */
+/** Error of these sources. */
 export const SOURCE_FAILURE = 'a source that throws';
 
-/** One subscription to a stream, however often its source is run. */
+/** One subscription to a stream, with any number of runs of its source. */
 export interface Run {
   readonly mood: Mood;
-  /** The source failed for good. */
+  /** The source failed permanently. */
   hasFailed?: boolean;
 }
 
@@ -21,7 +21,7 @@ export interface SourceOptions {
   readonly chance: Chance;
   readonly runs: RunBook;
   readonly isCalm: () => boolean;
-  /** A source of the connection of a request fails, and asks for another run. */
+  /** Called when a source of this request's connection fails with a retryable error. */
   readonly onRetryable: (request: number) => void;
 }
 
@@ -35,7 +35,7 @@ interface StepsContext {
 type Step = Message<{ step: number }>;
 type Steps = (context: StepsContext) => Iterable<Step> | AsyncIterable<Step> | Promise<AsyncIterable<Step>>;
 
-/** `steps`, as `streams` of a feed takes it. */
+/** `steps`, in the form that `streams` of a feed takes. */
 export function createSteps({ clock, chance, runs, isCalm, onRetryable }: SourceOptions): Steps {
   const toStep = (step: number): Step => message({ step }, { id: step });
 

@@ -1,21 +1,21 @@
-/** What may happen in a world beside the network's faults. The seed draws it. */
+/** Events that may happen in a world besides network faults. The seed draws them. */
 import type { Chance } from './clock.ts';
 
-/** Each of these is on in a part of the worlds only. So the others still show what the rest does without it. */
+/** Each trait is active in only some of the worlds. So the others still show faults that occur without it. */
 const SHARES = {
-  /** Hooks of the server and handlers of the client act: they disconnect, publish, subscribe, unsubscribe. */
+  /** Hooks of the server and handlers of the client call back: they disconnect, publish, subscribe, unsubscribe. */
   actingHooks: 0.3,
   /** The application disconnects clients at any time. */
   disconnects: 0.3,
-  /** Sources write in their first step, never settle, fail before their first value, or ask for a retry. */
+  /** Sources write in their first step, never settle, fail before their first value, or throw retryable errors. */
   wildSources: 0.4,
-  /** `authorize` is slow, or refuses for now. */
+  /** `authorize` is slow, or refuses temporarily. */
   unsureAuthorize: 0.3,
-  /** Users begin with streams alone, and the log starts anew meanwhile. */
+  /** Users begin with streams only, and the log starts anew in that time. */
   streamsFirst: 0.25,
-  /** The log answers later, and may fail. What it says was true in between. */
+  /** The log answers later, and may fail. Its answers were true at some time in between. */
   slowLog: 0.4,
-  /** A custom adapter throws where it is written to. */
+  /** A custom adapter throws on writes. */
   throwingOutlets: 0.25,
   /** Sessions end after some seconds. */
   shortSessions: 0.25,

@@ -1,4 +1,4 @@
-/** One page with the real client: it subscribes, changes its mind, handles slowly, and is checked on all it sees. */
+/** One page with the real client: it subscribes, unsubscribes and handles slowly, and all its events are checked. */
 import { createClient, fetchTransport, persistCursor, type Client } from '@linefeed/client';
 import { LinefeedError } from '@linefeed/shared';
 import { createTab, type Tab } from '../packages/client/src/lib/share/tab.ts';
@@ -20,30 +20,30 @@ export interface UserOptions {
   readonly runs: RunBook;
   readonly fetch: typeof globalThis.fetch;
   readonly fail: (what: string) => void;
-  /** It shares a connection with others of its identity, in a tab of one browser. */
+  /** Set if it shares a connection with users of the same identity, in a tab of one browser. */
   readonly shared?: { readonly identity: string; readonly tab: BrowserTab } | undefined;
 }
 
-/** A subscription that is to have everything in the end. */
+/** A subscription that must be complete in the end. */
 interface Following {
   readonly checker: Checker;
   readonly address: string;
   readonly stop: () => void;
 }
 
-/** A stream that is read. */
+/** A stream that is being read. */
 interface Reading {
   readonly name: string;
   readonly mood: Mood;
   readonly leave: () => void;
 }
 
-/** How long a reader that leaves may take. */
+/** Time limit for a reader that leaves. */
 const LEAVE_MS = 1_000;
-/** Streams that a user reads at a time. */
+/** Maximum number of streams that a user reads at a time. */
 const MAX_STREAMS = 2;
 
-/** How long an event may have been in the log before a subscription that starts now, and still reach it. */
+/** Maximum age of an event in the log that may still reach a subscription that starts now. */
 const NOW_SLACK_MS = 2_000;
 
 export class User {
@@ -56,7 +56,7 @@ export class User {
   readonly #following = new Set<Following>();
   readonly #leftAt = new Map<string, number>();
   readonly #reading = new Set<Reading>();
-  /** What a reload leaves. */
+  /** Storage that survives a reload. */
   readonly #stored = new Map<string, string>();
   #subscriptions = 0;
   #acts = 0;
@@ -73,7 +73,7 @@ export class User {
       ? {
           ...clock.client,
           after(ms: number, task: () => void) {
-            // A timer that is due waits for a frozen tab, and can still be cancelled.
+            // In a frozen tab a due timer waits, and can still be cancelled.
             let isSet = true;
             const cancel = clock.after(ms, () => tab.run(() => isSet && task()));
             return () => {
@@ -116,7 +116,7 @@ export class User {
           })
         : undefined,
       onError: (error) => {
-        // The server's own promise: whatever is missing was announced.
+        // A promise of the server: every missing event was announced.
         if (error.code === 'hole') this.#fail(`the client found a hole: ${error.message}`);
         if (error.code === 'protocol' || error.code === 'invalid_json')
           this.#fail(`${error.code}: ${error.message}`);
@@ -128,7 +128,7 @@ export class User {
     return [...this.#following].reduce((sum, { checker }) => sum + checker.count, 0);
   }
 
-  /** Does something that a page may do. */
+  /** Performs one random action of a page. */
   act(): void {
     const { chance, traits } = this.#options;
     this.#acts += 1;
@@ -139,7 +139,7 @@ export class User {
     const roll = chance();
     if (this.#following.size === 0 || roll < 0.45) {
       this.#subscribe();
-      // A page subscribes to several addresses at once.
+      // A page may subscribe to several addresses at once.
       if (chance.is(0.2)) this.#subscribe();
     } else if (roll < 0.72) this.#stop(chance.pick([...this.#following]));
     else if (roll < 0.86) {
@@ -157,7 +157,7 @@ export class User {
     this.#following.clear();
   }
 
-  /** What is still owed to this user. */
+  /** Checks that nothing is missing in the end. */
   checkEnd(): void {
     const { state, reason } = this.#client.connection.getSnapshot();
     for (const { checker, address } of this.#following) {
@@ -170,7 +170,7 @@ export class User {
     }
   }
 
-  /** Its handlers and hooks do something with the client that calls them. */
+  /** A handler or hook calls the client that called it. */
   #meddle(stop: () => void): void {
     const { chance, log, traits } = this.#options;
     if (this.closed || log.calm || !traits.actingHooks || !chance.is(0.05)) return;
@@ -182,7 +182,7 @@ export class User {
     ])();
   }
 
-  /** It leaves an address. Some come back to it a moment later, most often over another connection. */
+  /** It unsubscribes an address. Some subscribe again a moment later, most often over another connection. */
   #stop({ address, stop }: Following): void {
     const { chance, clock, traits } = this.#options;
     stop();
@@ -193,7 +193,7 @@ export class User {
     });
   }
 
-  /** The page is loaded again: it subscribes in one tick to what it had. */
+  /** The page is reloaded: it subscribes in one tick to its former addresses. */
   #reload(): void {
     const { chance } = this.#options;
     if (this.tab) return;
@@ -203,7 +203,7 @@ export class User {
     this.#client = this.#openClient();
     const [kept, ...addresses] = [...this.#stored.values()].join().split(' ');
     for (const target of ADDRESSES.filter(({ address }) => addresses.includes(address))) {
-      // One that says by itself where it starts leaves the kept cursor to the next one.
+      // A subscription with its own `from` leaves the kept cursor to the next one.
       if (chance.is(0.3)) this.#subscribe(target, { from: chance.pick(['now', 'earliest']) });
       this.#subscribe(target, { kept });
     }
@@ -225,12 +225,12 @@ export class User {
     const kept = start?.kept;
     const checker = createChecker({ log, address, keep, rule: 'exact', from: kept ?? from, fail });
     const startedAt = clock.now();
-    // Who joins an address that this page has, or had a moment ago, gets what the others get.
+    // A subscription that joins a present or lingering address of this page may get the events of the others.
     const isJoining =
       [...this.#following].some((other) => other.address === address) ||
       (this.#leftAt.get(address) ?? -Infinity) > startedAt - NOW_SLACK_MS;
     let gaps = 0;
-    // By its end and its beginning: an epoch is made by chance, and may have such letters in it.
+    // Matches the end and the beginning: a random epoch may contain these letters.
     const isUseless = from !== undefined && /\.zzzz$|^anotherepoch\./.test(from);
     const slowMs = chance.pick([0, 0, 0, 5, 200]);
 
@@ -247,7 +247,7 @@ export class User {
       if (
         from === undefined &&
         kept === undefined &&
-        // Who shares a connection starts where that stands.
+        // On a shared connection, `now` is the position of that connection.
         !this.tab &&
         !isJoining &&
         gaps === 0 &&
@@ -294,7 +294,7 @@ export class User {
     this.#following.add(following);
     stop.ready.then(
       () => {
-        // From here on nothing may be missing; where it starts earlier, not from there either.
+        // From here on no event may be missing, even if delivery starts earlier.
         if (from === undefined && keep === 'all') checker.start(`${log.epoch}.${log.tip()}`);
       },
       (error: LinefeedError) => {
@@ -315,7 +315,7 @@ export class User {
     const old = known.length === 0 ? undefined : chance.pick(known);
     return chance.pick([
       'now',
-      // A process that is behind does not know this place yet.
+      // A process whose tail lags does not know this position yet.
       newest,
       ...(old === undefined ? [] : [`${log.epoch}.${old.position.toString(36)}`]),
       `${log.epoch}.zzzz`,

@@ -1,11 +1,11 @@
-/** A thread that ends the process where one world makes no progress: a busy loop lets no timer of its own thread run. */
+/** A thread that ends the process if one world makes no progress: a busy loop blocks all timers of its own thread. */
 import { writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 
-/** The longest worlds take a second. A busy machine takes some more. */
+/** The longest worlds take a second. A busy machine takes longer. */
 const LIMIT_MS = 60_000;
 
-/** The seed of the world that runs. */
+/** The seed of the running world. */
 const running = workerData as Int32Array;
 let seen = 0;
 

@@ -1,4 +1,4 @@
-/** Reads what a server writes to one connection, and reports each broken rule of PROTOCOL.md. */
+/** Reads the bytes that a server writes to one connection, and reports each broken rule of PROTOCOL.md. */
 import { FRAME, type Gap, type Subscribed, type SubscriptionError } from '@linefeed/shared/wire';
 import { ADDRESSES } from './board.ts';
 import { toPlace, toText, type Place } from './checker.ts';
@@ -11,17 +11,17 @@ export interface WireOptions {
 }
 
 export interface WireChecker {
-  /** To be called with each piece of bytes that the server writes. */
+  /** Called with each piece of bytes that the server writes. */
   write(bytes: Uint8Array): void;
-  /** The cursors that the request gave: a gap from one of them belongs to the opening. */
+  /** The cursors of the request: a gap from one of them belongs to the opening. */
   asked: ReadonlySet<string>;
-  /** The authority of its visitor ends then. */
+  /** The time at which the authorization of its visitor ends. */
   expiresAt: number;
-  /** The application disconnected it: nothing may follow but one `reconnect`. */
+  /** The application disconnected it: only one `reconnect` may follow. */
   disconnected: boolean;
-  /** Sources of this connection that failed and asked for another run, and of which the client is not told yet. */
+  /** Sources of this connection that failed with a retryable error which the client has not received yet. */
   retryableFailures: number;
-  /** Event names that are subscribed now, streams included. */
+  /** The subscribed event names, streams included. */
   readonly names: Iterable<string>;
 }
 
@@ -30,7 +30,7 @@ interface Delivered {
   /** Everything up to here was written, or announced as a gap. */
   at: Place;
   rewinding: boolean;
-  /** It is as the opening left it: no control request has added it again, and it did not catch up. */
+  /** Unchanged since the opening: no control request has added it again, and it has not caught up. */
   isOfOpening: boolean;
 }
 
@@ -41,7 +41,7 @@ interface Frame {
 }
 
 const keepsAll = new Set(ADDRESSES.filter(({ keep }) => keep === 'all').map(({ address }) => address));
-/** What may stand between hello and the end of the opening's answers, in this order. */
+/** Order of the frames between hello and the end of the opening's answers. */
 const RANK = { logged: 0, refused: 1, stream: 2 };
 
 export function createWireChecker({ log, now, fail }: WireOptions): WireChecker {
@@ -50,7 +50,7 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
   const streams = new Set<string>();
   let state: 'new' | 'opening' | 'open' | 'over' = 'new';
   let rank = RANK.logged;
-  /** An id was written that a client keeps: what is lost may not be announced after it. */
+  /** An id was written that a client keeps: losses may not be announced after it. */
   let hasTold = false;
   let lastShared: Place | undefined;
 
@@ -62,7 +62,7 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
     return count;
   };
 
-  /** An id means: everything up to it was written, for each address that shares the connection's cursor. */
+  /** An id asserts: everything up to it was written, for each address that shares the connection's cursor. */
   const checkId = (id: string, frame: string): void => {
     const place = toPlace(id);
     if (place === undefined) return;
@@ -84,9 +84,9 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
     if (place === undefined) return void streams.add(event);
     const known = addresses.get(event);
     if (known !== undefined && n !== undefined) known.isOfOpening = false;
-    // Entries of one event name are delivered once, from the earliest start. Only a rewind begins again.
+    // Entries of one event name are delivered once, from the earliest start. Only a rewind starts again.
     const isAgain = rewind === true && n !== undefined;
-    // In another epoch its gap is still to come.
+    // In another epoch its gap is still pending.
     const isGapDue = known !== undefined && known.at.epoch !== place.epoch;
     if (!isAgain && known !== undefined && (isGapDue || known.at.position <= place.position)) return;
     addresses.set(event, { at: place, rewinding: rewind === true, isOfOpening: n === undefined });
@@ -106,7 +106,7 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
 
   const onCaughtUp = (known: Delivered): void => {
     known.rewinding = false;
-    // A reset ends a rewind. The gap of its cursor then comes with the gaps of the reset.
+    // A reset ends a rewind. The gap of its cursor is then sent with the gaps of the reset.
     known.isOfOpening = false;
   };
 
@@ -115,10 +115,10 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
     const end = toPlace(to);
     if (known === undefined || end === undefined) return fail(`a gap of ${address}, which has no place`);
     const start = toPlace(from);
-    // A client that fetches what is missing since `from` never gets what stands before it.
+    // A client that fetches the events since `from` never gets earlier ones.
     const isHere = start?.epoch === known.at.epoch;
     const isOfCursor = reason === 'unknown' || reason === 'future' || (checker.asked.has(from) && !isHere);
-    // A cursor ahead of the log can only be one that a client gave.
+    // A cursor ahead of the log can only come from a client.
     const isAhead = start !== undefined && start.position > log.endOf(start.epoch);
     if (isHere && keepsAll.has(address) && !isOfCursor && !isAhead) {
       const count = missing(address, known.at, start.position);

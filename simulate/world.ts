@@ -1,4 +1,4 @@
-/** A world from a seed: nodes on one log, a bad network, users, publishers; and what it did wrong. */
+/** A world from a seed: nodes on one log, a bad network, users, publishers; and the violations found. */
 import { createFeed, type ConnectionInfo } from '@linefeed/server';
 import { createBrowser } from '../packages/client/test/browser.ts';
 import { ADDRESSES, board, type Visitor, type WorldFeed } from './board.ts';
@@ -16,7 +16,7 @@ import { createWireChecker, type WireChecker } from './wire.ts';
 
 export interface Outcome {
   readonly seed: number;
-  /** What broke a promise; empty where nothing did. */
+  /** The broken promises; empty if there are none. */
   readonly violations: readonly string[];
   readonly published: number;
   readonly received: number;
@@ -30,10 +30,10 @@ const MAX_LIST_BYTES = 3_600;
 const STEPS = 140;
 const MAX_USERS = 4;
 const AUTHORIZE_FAILURE = 'authorize cannot decide now';
-/** What the application and its log throw, and `onError` is told of. */
+/** Errors that the application and its log throw, and that `onError` may receive. */
 const KNOWN_FAILURES: readonly string[] = [AUTHORIZE_FAILURE, LOG_FAILURE, OUTLET_FAILURE, SOURCE_FAILURE];
 
-/** Runs a world to its end. The same seed runs the same. */
+/** Runs a world to its end. The same seed gives the same run. */
 export async function runWorld(
   seed: number,
   say: (line: string) => void = () => undefined,
@@ -51,7 +51,7 @@ export async function runWorld(
   const log = new SimLog(clock, chance, traits.slowLog);
   const wires = new Map<number, WireChecker>();
   const runs: RunBook = new Map();
-  /** Every node that ever was. */
+  /** All nodes, including closed ones. */
   const opened: WorldFeed[] = [];
   startCounting();
   const nodes: Array<WorldFeed | undefined> = Array.from({ length: NODES }, openNode);
@@ -66,7 +66,7 @@ export async function runWorld(
     outletsThrow: traits.throwingOutlets,
     trace: (what) => say(`${Math.round(clock.now())} ${what}`),
     onBuffered: (bytes) => {
-      // Tabs that share a connection may ask for all their lists at once.
+      // Tabs that share a connection may request all their lists at once.
       const lists = tabs ? MAX_USERS : 1;
       if (bytes > MAX_BUFFERED_BYTES + MAX_PAGE_BYTES + lists * MAX_LIST_BYTES)
         fail(`${bytes} bytes wait for one reader`);
@@ -96,7 +96,7 @@ export async function runWorld(
     const onRetryable = (request: number): void => {
       wireOf(request).retryableFailures += 1;
     };
-    /** A hook that acts. */
+    /** A hook that calls back into the feed. */
     const act = ({ id }: ConnectionInfo<Visitor>): void => {
       if (!traits.actingHooks || isCalm() || !chance.is(0.15)) return;
       const target = chance.pick(ADDRESSES);
@@ -191,11 +191,11 @@ export async function runWorld(
     } catch (error) {
       if (!String(error).includes('closed')) fail(`publish: ${String(error)}`);
     }
-    // A publisher that never heard back tries again.
+    // A publisher without an answer retries.
     if (idempotencyKey !== undefined && chance.is(0.5)) await send().catch(() => undefined);
   }
 
-  /** What a trait of this world adds. */
+  /** Performs the actions of this world's traits. */
   function stepOfTraits(): void {
     const up = nodes.filter((node) => node !== undefined);
     if (traits.disconnects && chance.is(0.05) && up.length > 0) {
@@ -268,7 +268,7 @@ export async function runWorld(
     else log.overrun();
   }
 
-  // A promise that nobody caught is a fault wherever it came from.
+  // An unhandled rejection is a fault in every case.
   const onStray = (error: unknown): void =>
     fail(`unhandled: ${error instanceof Error ? error.stack : String(error)}`);
   clock.onStray = onStray;
@@ -279,7 +279,7 @@ export async function runWorld(
       step();
       await clock.advance(chance.pick([0, 5, 30, 100, 1_000]));
     }
-    // The network heals, everybody comes back, and one more event at each address must reach all.
+    // The network heals, all clients reconnect, and one more event at each address must reach all of them.
     network.calm = true;
     log.calm = true;
     for (const [index, node] of nodes.entries()) nodes[index] = node ?? openNode();
@@ -290,7 +290,7 @@ export async function runWorld(
     for (const user of users) user.checkEnd();
     const received = [...users].reduce((sum, user) => sum + (user instanceof User ? user.received : 0), 0);
     for (const user of users) user.close();
-    // Until the last silent line is found out.
+    // Until the last silent connection is detected.
     await clock.advance(100_000);
     const held = leftovers(opened);
     if (held !== undefined) fail(`left behind by connections that are gone: ${held}`);
