@@ -1,4 +1,7 @@
-/** The short form for the test run: ratios of the first four cases, failing at twice the cost that is wanted (the client: see there). */
+/**
+ * The short form for the test run: ratios of the first four cases. It fails at twice the wanted cost (for the client:
+ * see below).
+ */
 import { client } from './cases/client.ts';
 import { measurePings } from './cases/idle.ts';
 import { ratios, runsOf, type Settings } from './lib/case.ts';
@@ -18,7 +21,7 @@ const SETTINGS: Settings = {
   say: () => undefined,
 };
 
-/** CPU that Linefeed spends on one event, of that of the bare loop. */
+/** Linefeed's CPU for one event, relative to the bare loop's. */
 async function compareFanOut(count: number): Promise<number> {
   const { measurements, missing } = await measureFanOut(
     {
@@ -48,7 +51,7 @@ async function compareMemory(): Promise<number> {
   return median(values);
 }
 
-/** Percent of one core for pings to 10,000 every 15 s, from fewer and more often. */
+/** Percent of one core for pings to 10,000 every 15 s, extrapolated from fewer connections and more frequent pings. */
 async function comparePings(): Promise<number> {
   const [connections, pingMs] = [1_000, 1_000];
   const cpuUs = await measurePings(connections, pingMs, 3);
@@ -92,6 +95,7 @@ for (const [count, limit] of [
 }
 await check('RSS of an idle connection, against a bare response', compareMemory, 'at most', 2.5);
 await check('pings to 10,000 connections every 15 s, % of a core', comparePings, 'at most', 6);
-// Twice the cost wanted would be 0.35, and what the client reaches is 0.29 to 0.36: the nearest limit that does not flake.
+// Twice the wanted cost would be 0.35, and the client reaches 0.29 to 0.36: this is the nearest limit that does not
+// flake.
 await check('events of the client for its CPU, against a parser alone', compareClient, 'at least', 0.25);
 if (failed > 0) process.exitCode = 1;

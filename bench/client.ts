@@ -8,7 +8,7 @@ import { makePayload } from './lib/contender.ts';
 const CHUNK_BYTES = 64 * 1_024;
 const EPOCH = '0123456789abcdef';
 
-/** A whole response: hello, what is subscribed, events. */
+/** A whole response: hello, subscribed, events. */
 function encodeResponse(events: number, bytes: number): Uint8Array {
   const hello = { protocol: 1, connection: 'c', pingMs: 15_000, timeoutMs: 35_000, maxDurationMs: 0 };
   const subscribed = { address: 'news', event: 'news', cursor: `${EPOCH}.0`, tail: `${EPOCH}.0` };
@@ -26,7 +26,7 @@ function encodeResponse(events: number, bytes: number): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-/** As a socket would bring it: a chunk whenever one is asked for. It stays open, as event streams do. */
+/** Like a socket: one chunk for each read. It stays open, as event streams do. */
 function toResponse(body: Uint8Array): Response {
   let at = 0;
   const readable = new ReadableStream<Uint8Array>({

@@ -1,4 +1,4 @@
-/** The server process of a measurement: starts one contender, publishes when the load says so, tells what it cost. */
+/** The server process of a measurement: starts one contender, publishes on the load's ticks, reports its cost. */
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ function publish(count: number): void {
   contender.publish(payloads);
 }
 
-// The load ticks it over a socket of its own: a line is a number of events.
+// The load sends ticks over a separate socket: a line is a number of events.
 const control = createServer((socket) => {
   socket.setNoDelay(true);
   let rest = '';

@@ -1,4 +1,6 @@
-/** The load process of a measurement: many clients over bare sockets, which count marks, and the clock of every tick. */
+/**
+ * The load process of a measurement: many clients over bare sockets, which count marks, and the clock of every tick.
+ */
 import { connect as connectSocket, type Socket } from 'node:net';
 import { answerCalls } from './lib/calls.ts';
 import { MARK_BYTE } from './lib/contender.ts';
@@ -7,12 +9,12 @@ import { summarize, type Latencies } from './lib/stats.ts';
 
 interface Client {
   readonly socket: Socket;
-  /** Marks it received since the last reset. */
+  /** Received marks since the last reset. */
   marks: number;
   open: boolean;
 }
 
-/** What is waited for. */
+/** A pending wait for marks. */
 interface Arrival {
   readonly total: number;
   readonly resolve: () => void;
@@ -30,7 +32,7 @@ let arrival: Arrival | undefined;
 let onClientMarks: ((client: Client, found: number) => void) | undefined;
 let control: Socket | undefined;
 
-// One buffer for all: it is worked through before the next read.
+// One buffer for all sockets: it is processed before the next read.
 const buffer = Buffer.allocUnsafeSlow(256 * 1024);
 
 function read(client: Client, length: number): void {
@@ -49,7 +51,7 @@ function read(client: Client, length: number): void {
   if (arrival !== undefined && marks >= arrival.total) arrival.resolve();
 }
 
-/** Resolves when so many marks more have arrived than now, in the turn in which the last one did. */
+/** Resolves when `count` more marks have arrived, in the same turn as the last one. */
 async function arrive(count: number, timeoutMs: number): Promise<void> {
   const before = marks;
   let timer: NodeJS.Timeout | undefined;
@@ -90,7 +92,7 @@ function headOf({ method, path, body, lastEventId }: Endpoint['request']): strin
   return `${method} ${path} HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n${id}${length}\r\n${body ?? ''}`;
 }
 
-/** Ticks until `ms` have passed, each when the one before has arrived everywhere. */
+/** Sends ticks until `ms` have passed, each when the previous one has arrived everywhere. */
 async function tickClosed({
   count = 1,
   ms = 700,
@@ -103,8 +105,8 @@ async function tickClosed({
   const start = performance.now();
   const before = marks;
   let running = true;
-  // A load that sleeps between two reads is woken by each write, and the server pays: up to 1 µs, the more the slower it
-  // is. One that never sleeps costs every contender the same.
+  // A load that sleeps between two reads is woken by each write, at the server's cost: up to 1 µs, more for slower
+  // servers. A load that never sleeps costs every contender the same.
   const stayAwake = (): void => {
     if (running) setImmediate(stayAwake);
   };
@@ -121,7 +123,7 @@ async function tickClosed({
   }
 }
 
-/** Ticks at fixed times, whatever has arrived; an event's latency runs from the time its tick was due. */
+/** Ticks at fixed times, independent of arrivals; an event's latency starts at the due time of its tick. */
 async function tickOpen({
   count = 1,
   ticks,
@@ -147,7 +149,7 @@ async function tickOpen({
       while (performance.now() < due) {
         const left = due - performance.now();
         await new Promise<void>((resolve) => {
-          // Timers are late by up to a millisecond or two; the rest is spun.
+          // Timers are late by up to a millisecond or two; the rest is a busy wait.
           if (left > 3) setTimeout(resolve, left - 3);
           else setImmediate(resolve);
         });
@@ -187,14 +189,15 @@ answerCalls({
         one(first + index + k),
       );
       await Promise.all(batch);
-      // The kernel has a connection before the server does; most servers answer at once, and some with their first event.
+      // The kernel accepts a connection before the server does. Most servers answer at once, some only with their first
+      // event.
       const deadline = performance.now() + 100;
       while (opened < clients.length && performance.now() < deadline) {
         await new Promise((resolve) => setTimeout(resolve, 1));
       }
     }
   },
-  /** Opens all at once; milliseconds until each has so many events. */
+  /** Opens all at once; returns the milliseconds until each has received `events` events. */
   flood: async ({ endpoint, count, events }: { endpoint: Endpoint; count: number; events: number }) => {
     const start = performance.now();
     const arrived = arrive(count * events, FLOOD_TIMEOUT_MS).then(() => performance.now() - start);
@@ -202,11 +205,11 @@ answerCalls({
     const [ms] = await Promise.all([arrived, connected]);
     return ms;
   },
-  /** Bytes since the start. */
+  /** Received bytes since the start. */
   received: () => bytes,
   closed: tickClosed,
   open: tickOpen,
-  /** Lets one client read nothing more; it counts no longer. */
+  /** Stops reading on one client; it is no longer counted. */
   stall: () => {
     const client = clients.pop()!;
     client.socket.pause();

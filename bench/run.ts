@@ -104,12 +104,12 @@ function secondsSince(began: number): number {
   return Math.round((performance.now() - began) / 1_000);
 }
 
-/** As the format step of the test run wants it. */
+/** In the format that the format step of the test run requires. */
 async function format(): Promise<void> {
   await runCommand('oxfmt', ['README.md', 'bench/RESULTS.md', 'bench/results'], { timeoutMs: 60_000 });
 }
 
-/** The libraries compared; never part of the project's own installation. */
+/** The compared libraries; never part of the project's own installation. */
 function install(): void {
   if (existsSync(join(import.meta.dirname, 'node_modules/.modules.yaml'))) return;
   console.log('Installing the libraries to compare with into bench/node_modules …');

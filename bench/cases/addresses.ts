@@ -6,7 +6,7 @@ const EACH = 20;
 const PUBLISHED = 5;
 const ADDRESSES = 2_000;
 
-/** The paths of all connections: neighbours of one block, so that every address has as many of them. */
+/** The paths of all connections: adjacent addresses, so that every address has the same number of connections. */
 export function addressPaths(
   contender: string,
   connections: number,
@@ -21,7 +21,7 @@ export function addressPaths(
   );
 }
 
-/** The path of a connection with an address at which nothing is published. */
+/** The path of a connection with an address to which nothing is published. */
 export function quietPath(contender: string): string {
   return pathOf(contender, ['quiet']);
 }

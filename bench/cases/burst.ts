@@ -2,7 +2,7 @@
 import { many, ratios, runsOf, type Case, type Measurement, type Missing, type Target } from '../lib/case.ts';
 import { measureFanOut } from '../lib/fan-out.ts';
 
-/** What costs over 20 µs for an event would need seconds for one tick of 100. */
+/** A contender that needs over 20 µs for an event would need seconds for one tick of 100. */
 const QUICK_ONES = ['linefeed', 'floor', 'res-write', 'nchan', 'fastify-sse', 'better-sse'];
 
 export const burst: Case = {

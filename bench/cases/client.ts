@@ -1,4 +1,4 @@
-/** Case 4: what the client does with the bytes of a response. */
+/** Case 4: the client's cost for the bytes of a response. */
 import { join } from 'node:path';
 import { Remote } from '../lib/calls.ts';
 import { ratios, runsOf, type Case, type Measurement } from '../lib/case.ts';
@@ -13,7 +13,7 @@ export const client: Case = {
   usesPeers: false,
   async run(settings) {
     const { bytes = 100 } = settings;
-    // Fewer would measure the compiler: what is young costs half as much again, on both sides.
+    // Fewer events would measure the compiler: unoptimised code costs half as much again, on both sides.
     const events = settings.quick ? 100_000 : 400_000;
     const variant = `${events.toLocaleString('en')} events, ${bytes} B`;
     const kinds = ['linefeed', 'parser'] as const;

@@ -3,7 +3,7 @@ import { many, ratios, runsOf, type Case, type Measurement, type Missing, type T
 import { BROADCASTER_NAMES } from '../lib/contenders.ts';
 import { measureFanOut } from '../lib/fan-out.ts';
 
-/** The pace at which latencies are taken: less than half of what a bare loop can do here. */
+/** The pace at which latencies are measured: less than half of a bare loop's maximum here. */
 const EVENTS_PER_SECOND = 50_000;
 
 export const fanout: Case = {

@@ -16,7 +16,10 @@ import { addressPaths, quietPath } from './addresses.ts';
 
 const CONNECTIONS = [100, 1_000, 10_000];
 const ADDRESSES = [10, 100, 1_000, 10_000];
-/** Of all numbers of addresses: a connection has at most 256 subscriptions, and 10,000 addresses are 200 for each. */
+/**
+ * The same for all numbers of addresses: a connection has at most 256 subscriptions, and 10,000 addresses are 200 for
+ * each.
+ */
 const SUBSCRIBERS = 1_000;
 /** Connections at each address. */
 const RECEIVERS = 20;
@@ -117,7 +120,7 @@ async function weigh(settings: Settings, measurements: Measurement[], missing: M
   });
 }
 
-/** Each size against the first. Of medians: the sizes are not measured in one turn. */
+/** Each size against the first. Uses medians: the sizes are not measured in one turn. */
 function compareSizes(what: string, [first, ...others]: readonly Size[]): Target[] {
   return others.map(({ name, runs }) => ({
     text: `${what} at ${name} against that at ${first!.name}`,

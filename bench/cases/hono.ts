@@ -1,4 +1,4 @@
-/** Case 10: the same feed where a framework hands out Request and takes Response. */
+/** Case 10: the same feed in a framework that passes Request and takes Response. */
 import { many, ratios, runsOf, type Case } from '../lib/case.ts';
 import { measureFanOut } from '../lib/fan-out.ts';
 

@@ -1,4 +1,4 @@
-/** Case 3: connections that only stay open, and the pings that keep them so. */
+/** Case 3: idle connections, and the pings that keep them open. */
 import {
   many,
   ratios,
@@ -24,7 +24,7 @@ const NAMES = [
   'orpc',
   'trpc',
 ];
-/** Opened before the first look at the memory, or half of them: what is made once is not counted. */
+/** Opened before the first memory measurement, or half of them: one-time allocations are not counted. */
 const FIRST = 1_000;
 const PING_MS = 15_000;
 
@@ -115,7 +115,7 @@ async function weighInTurns(
   );
 }
 
-/** Microseconds of CPU for the pings of one interval, less what the same connections take without pings. */
+/** Microseconds of CPU for the pings of one interval, minus the cost of the same connections without pings. */
 export async function measurePings(connections: number, pingMs: number, rounds: number): Promise<number[]> {
   const pairs: Pair[] = [];
   try {

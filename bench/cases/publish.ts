@@ -1,4 +1,4 @@
-/** Case 11: what publishing costs, by log. */
+/** Case 11: the cost of publishing, by log. */
 import { join } from 'node:path';
 import type { Case, Measurement } from '../lib/case.ts';
 import { note } from '../lib/fan-out.ts';

@@ -1,9 +1,9 @@
-/** Case 8: a reader that takes nothing, among many that do. */
+/** Case 8: one reader that takes nothing, among many that do. */
 import { many, ratios, type Case, type Measurement } from '../lib/case.ts';
 import { note } from '../lib/fan-out.ts';
 import { Pair } from '../lib/pair.ts';
 
-/** It has to be there to the last run; a feed cuts it after 30 s by default. */
+/** The stalled reader must stay connected to the last run; a feed cuts it after 30 s by default. */
 const STALL_TIMEOUT_MS = 1_800_000;
 
 export const stalled: Case = {
@@ -28,13 +28,13 @@ export const stalled: Case = {
         await pair.cost({ ms: settings.runMs });
       }
       await pairs[1]!.load.call('stall');
-      // Beyond what the kernel and the connection's bound hold for it; the other server is to be as warm.
+      // More than the kernel and the connection's bound can buffer for it; the other server gets the same warm-up.
       for (const pair of pairs) await pair.cost({ ms: 10_000, minTicks: 2, maxTicks: 1_500, count: 10 });
       for (let round = 0; round < settings.rounds; round += 1) {
         const turn = [...pairs.entries()];
         for (const [index, pair] of round % 2 === 0 ? turn : turn.toReversed()) {
           const latency = await pair.latency({ ticks: settings.quick ? 20 : 100, intervalMs: 25 });
-          // The stalled one among them.
+          // Including the stalled one.
           const open = await pair.server.call<number>('subscribers');
           if (open !== connections + 1) throw new Error(`${open} of ${connections + 1} streams are open.`);
           for (const metric of ['p50', 'p99', 'p999'] as const)

@@ -1,4 +1,4 @@
-/** Cases 12 and 13: what needs no clock, measured by the project's own checks. */
+/** Cases 12 and 13: figures that need no clock, measured by the project's own checks. */
 import { ROOT, runCommand } from '../../scripts/lib/command.ts';
 import type { Case, Measurement, Target } from '../lib/case.ts';
 

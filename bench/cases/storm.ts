@@ -1,4 +1,4 @@
-/** Cases 6 and 7: clients that come back for what they missed. */
+/** Cases 6 and 7: clients that reconnect for missed events. */
 import { many, ratios, runsOf, type Case } from '../lib/case.ts';
 import { measureFlood } from '../lib/flood.ts';
 

@@ -1,4 +1,7 @@
-/** The floors of a replay: bytes that were encoded and chunked before, or as they go, written as the socket takes them. */
+/**
+ * The floors of a replay: bytes that are encoded and chunked in advance, or page by page, written as the socket takes
+ * them.
+ */
 import { createServer } from 'node:http';
 import { encodeJsonFrame, makePayload, type Contender, type ContenderOptions } from '../lib/contender.ts';
 import { chunkOf, listen } from '../lib/listen.ts';
@@ -8,9 +11,9 @@ const PAGE = 500;
 
 export async function start({ bytes, ...options }: ContenderOptions): Promise<Contender> {
   const events = Number(options['events']);
-  /** Makes the bytes for each client, from JSON, as a log holds it. */
+  /** Encodes the bytes for each client, from JSON, as a log holds it. */
   const encodes = options['encodes'] === true;
-  /** Reads the client's cursor, and greets it with frames of its own, as a feed has to. */
+  /** Reads the client's cursor, and sends hello frames to it, as a feed has to. */
   const answers = options['answers'] === true;
   const payloads = Array.from({ length: events }, (_, n) => JSON.stringify(makePayload(n, bytes)));
   const pages = Math.ceil(events / PAGE);

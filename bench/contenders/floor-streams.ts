@@ -21,7 +21,7 @@ export async function start({ bytes, ...options }: ContenderOptions): Promise<Co
     }
     for (let n = 0; n < Number(options['streamEvents']); n += 1) yield makePayload(n, bytes);
   }
-  // What sources yield in one turn leaves in one write, as Linefeed does it.
+  // Values that a source yields in one turn are sent in one write, as in Linefeed.
   const writeAll = async (socket: Socket, signal: AbortSignal): Promise<void> => {
     let waiting = '';
     const flush = (): void => {
@@ -47,7 +47,7 @@ export async function start({ bytes, ...options }: ContenderOptions): Promise<Co
       open -= 1;
       abort.abort();
     });
-    // Its end is the abort of a client that has gone.
+    // Rejects only with the abort after the client has left.
     writeAll(res.socket!, abort.signal).catch(() => undefined);
   });
   return {

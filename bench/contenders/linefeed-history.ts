@@ -1,4 +1,4 @@
-/** Linefeed with a history that clients come back for. */
+/** Linefeed with a history that reconnecting clients read. */
 import { createServer } from 'node:http';
 import { createFeed, memoryLog } from '@linefeed/server';
 import { toNodeHandler } from '@linefeed/server/node';

@@ -20,7 +20,7 @@ export async function start({ bytes, ...options }: ContenderOptions): Promise<Co
     subscribers: () => 0,
     publish: () => undefined,
     actions: {
-      /** Publishes for so long, `atOnce` of them under way at a time. */
+      /** Publishes for this time, with `atOnce` concurrent publishes. */
       async publishFor({ ms, atOnce }: { ms: number; atOnce: number }) {
         const start = performance.now();
         let count = 0;

@@ -51,7 +51,7 @@ http {
       stdio: 'ignore',
     },
   );
-  // Before its folder goes; its worker goes with it.
+  // Before its folder is deleted; its worker ends with it.
   process.prependListener('exit', () => child.kill('SIGTERM'));
   const workers = (): number[] => {
     const path = `/proc/${child.pid}/task/${child.pid}/children`;

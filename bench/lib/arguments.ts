@@ -1,4 +1,4 @@
-/** What the command line asks of the bench. */
+/** Parses the command line of the bench. */
 import { parseArgs } from 'node:util';
 import type { Settings } from './case.ts';
 
@@ -7,7 +7,7 @@ export interface Arguments {
   readonly report: boolean;
   /** Nothing is stored. */
   readonly dry: boolean;
-  /** The options that make a part of a case of it, which does not replace the stored whole. */
+  /** The options that run only a part of a case; such a run does not replace the stored results. */
   readonly narrowedBy: readonly string[];
   /** Empty: all. */
   readonly cases: readonly string[];

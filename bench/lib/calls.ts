@@ -1,4 +1,4 @@
-/** Calls between processes over Node's own channel: a name and an argument there, a result back. */
+/** Calls between processes over Node's own channel: a name and an argument in one direction, a result back. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { exitOnSignals } from './folder.ts';
 
@@ -14,7 +14,7 @@ interface Reply {
   readonly error?: string;
 }
 
-/** Longest that one call may take, in milliseconds: a bench never hangs. */
+/** Timeout of one call, in milliseconds: a bench never hangs. */
 const CALL_TIMEOUT_MS = 60_000;
 
 /** A process of the bench that answers calls. */

@@ -1,4 +1,4 @@
-/** What a case of the bench is, and what it gives back. */
+/** Types of a case of the bench and of its results. */
 
 export interface Settings {
   /** Runs of each contender, interleaved. */
@@ -27,24 +27,24 @@ export interface Missing {
   readonly why: string;
 }
 
-/** What is to be reached: a ratio, per round, and its limit. */
+/** A target: a ratio, per round, and its limit. */
 export interface Target {
   readonly text: string;
   /** Empty: not measured. */
   readonly runs: readonly number[];
-  /** For `within`: how far from 1, to both sides. */
+  /** For `within`: the distance from 1, to both sides. */
   readonly limit: number;
   readonly direction: 'at most' | 'at least' | 'within';
-  /** The same of a bare server: how near to the limit one in Node gets at all. */
+  /** The same value of a bare server: the closest that a server in Node gets to the limit. */
   readonly floor?: readonly number[];
-  /** What the project's README calls it, if it names it. */
+  /** The name of the target in the project's README, if it is listed there. */
   readonly headline?: string;
   /** `×` for a ratio; else the unit of the value. */
   readonly unit?: string;
 }
 
 export interface CaseResult {
-  /** Where the sizes that were run belong into the heading. */
+  /** Set if the heading has to show the measured sizes. */
   readonly title?: string;
   readonly measurements: readonly Measurement[];
   readonly targets: readonly Target[];
@@ -54,9 +54,9 @@ export interface CaseResult {
 export interface Case {
   readonly name: string;
   readonly title: string;
-  /** What is done and counted, in a sentence or two. */
+  /** The method and the figure, in a sentence or two. */
   readonly about: string;
-  /** Metrics of the table, and of the plot where there is one. */
+  /** Metrics of the table, and of the plot if there is one. */
   readonly columns: readonly string[];
   readonly plot?: string;
   readonly usesPeers: boolean;
@@ -83,7 +83,7 @@ export const METRICS: Readonly<Record<string, { readonly title: string; readonly
   gzip: { title: 'minified, gzip', unit: 'bytes' },
 };
 
-/** The runs of one metric of one contender; empty where it was not measured. */
+/** The runs of one metric of one contender; empty if it was not measured. */
 export function runsOf(
   measurements: readonly Measurement[],
   variant: string,
@@ -95,12 +95,12 @@ export function runsOf(
   );
 }
 
-/** The ratio of two contenders in each round; empty where one of them is missing. */
+/** The ratio of two contenders in each round; empty if one of them is missing. */
 export function ratios(top: readonly number[], bottom: readonly number[]): number[] {
   return top.flatMap((value, round) => (bottom[round] === undefined ? [] : [value / bottom[round]]));
 }
 
-/** A number of something, as headings and tables write it. */
+/** Formats a count for headings and tables. */
 export function many(count: number): string {
   return count.toLocaleString('en');
 }

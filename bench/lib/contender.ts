@@ -1,4 +1,4 @@
-/** What a server of the bench is, whatever library it is made with. */
+/** The interface of a server of the bench, for any library. */
 
 export interface Payload {
   readonly n: number;
@@ -6,14 +6,14 @@ export interface Payload {
   readonly text: string;
 }
 
-/** Stands once in every payload and nowhere else: the load counts received events by it, wherever a chunk is cut. */
+/** Occurs once in every payload and nowhere else: the load counts events by it, wherever a chunk is cut. */
 export const MARK = '@';
 export const MARK_BYTE = 0x40;
 
 export interface ContenderOptions {
   /** Bytes of a payload as JSON. */
   readonly bytes: number;
-  /** What else a case wants of its contender. */
+  /** Further options of a case for its contender. */
   readonly [option: string]: unknown;
 }
 
@@ -25,39 +25,39 @@ export interface Cpu {
 
 export interface Contender {
   readonly port: number;
-  /** What a client sends to open its stream. */
+  /** The request of a client that opens its stream. */
   readonly request: {
     readonly method: 'GET' | 'POST';
     readonly path: string;
     readonly body?: string;
     readonly lastEventId?: string;
   };
-  /** Streams that are open and get what is published. */
+  /** Number of open streams that get published events. */
   subscribers(): number | Promise<number>;
   /** Publishes events in one tick. */
   publish(payloads: readonly Payload[]): unknown;
-  /** Where another process does the work. */
+  /** CPU of another process, if that one does the work. */
   cpu?(): Cpu;
-  /** Bytes of memory, where another process does the work. */
+  /** Bytes of memory of another process, if that one does the work. */
   rss?(): number;
-  /** What single cases call. */
+  /** Functions that single cases call. */
   readonly actions?: Readonly<Record<string, (argument: never) => unknown>>;
 }
 
 export type StartContender = (options: ContenderOptions) => Promise<Contender>;
 
-/** A payload of so many bytes as JSON. */
+/** A payload whose JSON has this number of bytes. */
 export function makePayload(n: number, bytes: number): Payload {
   const bare = JSON.stringify({ n, text: MARK }).length;
   return { n, text: 'x'.repeat(Math.max(0, bytes - bare)) + MARK };
 }
 
-/** The address of an event where there are many: all in turn, no two neighbours one after the other. */
+/** The address of the n-th event: all addresses in turn, never two adjacent ones in succession. */
 export function addressAt(n: number, addresses: number): number {
   return (n * 7_919) % addresses;
 }
 
-/** What the bare servers write, as Linefeed would frame it. */
+/** The frames of the bare servers, in Linefeed's format. */
 export function encodeBareFrame(payload: Payload, event = 'news'): string {
   return encodeJsonFrame(JSON.stringify(payload), payload.n, event);
 }

@@ -1,4 +1,4 @@
-/** Everything that is measured side by side, in the order of its turns: who is compared stands side by side. */
+/** All contenders in the order of their turns; compared ones are adjacent. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { findNchan } from './nchan.ts';
@@ -8,7 +8,7 @@ export interface ContenderEntry {
   readonly title: string;
   readonly file: string;
   readonly options?: Readonly<Record<string, unknown>>;
-  /** Why it cannot be measured here; `undefined`: it can. */
+  /** The reason why it cannot be measured here; `undefined` if it can. */
   missing(): string | undefined;
 }
 
@@ -16,7 +16,7 @@ const here = (): undefined => undefined;
 const peer = (): string | undefined =>
   existsSync(join(import.meta.dirname, '../node_modules')) ? undefined : 'not installed';
 
-/** Those of the broadcast. */
+/** Contenders of the broadcast. */
 const BROADCASTERS: readonly ContenderEntry[] = [
   { name: 'res-write', title: 'bare `res.write` loop', file: 'contenders/res-write.ts', missing: here },
   { name: 'floor', title: 'bare `socket.write` loop', file: 'contenders/floor.ts', missing: here },
@@ -36,7 +36,7 @@ const BROADCASTERS: readonly ContenderEntry[] = [
   { name: 'trpc', title: 'tRPC', file: 'peers/trpc.ts', missing: peer },
 ];
 
-/** Those of single cases. */
+/** Contenders of single cases. */
 const OTHERS: readonly ContenderEntry[] = [
   {
     name: 'linefeed-addresses',

@@ -1,4 +1,4 @@
-/** How contenders are measured side by side: in turns, and most of them with all their connections open. */
+/** Measures contenders side by side: in turns, and most of them with all their connections open. */
 import type { Measurement, Missing, Settings } from './case.ts';
 import { CONTENDERS, type ContenderEntry } from './contenders.ts';
 import { Pair, type Ticks } from './pair.ts';
@@ -13,13 +13,13 @@ export interface Turns<T extends { end(): Promise<void> }> {
   readonly contenders: readonly string[];
   /** The metric that is printed after each round. */
   readonly shown: string;
-  /** Starts one and warms it; it stays for all its runs. */
+  /** Starts one and warms it up; it stays for all its runs. */
   readonly start: (entry: ContenderEntry) => Promise<T>;
   /** One run: a value for each metric. */
   readonly measure: (started: T) => Promise<Readonly<Record<string, number>>>;
 }
 
-/** Those of them that may be measured, in the order of `CONTENDERS`, and why the others may not. */
+/** The contenders that can be measured, in the order of `CONTENDERS`, and the reasons for the others. */
 function chooseContenders(
   variant: string,
   names: readonly string[],
@@ -35,7 +35,7 @@ function chooseContenders(
   return { chosen, missing };
 }
 
-/** Runs them A B C C B A A B C …: who comes after whom is not always the same. One that fails is named and left out. */
+/** Runs them A B C C B A A B C …, so that their order changes. A contender that fails is named and left out. */
 export async function takeTurns<T extends { end(): Promise<void> }>(
   { variant, contenders, shown, start, measure }: Turns<T>,
   { rounds, only, say }: Settings,
@@ -86,19 +86,19 @@ export interface FanOut {
   readonly count?: number;
   readonly minTicks?: number;
   readonly marksPerTick?: number;
-  /** Longest that one tick may take. */
+  /** Timeout of one tick. */
   readonly timeoutMs?: number;
-  /** Ticks at fixed times, for latencies; without, none are measured. */
+  /** Ticks at fixed times, for latencies; without it, none are measured. */
   readonly open?: { readonly ticks: number; readonly intervalMs: number };
   readonly options?: Readonly<Record<string, unknown>>;
   /** How the load opens its connections. */
   readonly connect?: (contender: string) => object;
 }
 
-/** A server that is near its bound shows its queue, not its latency, and takes minutes for it. */
+/** A server near its limit would show its queue instead of its latency, and take minutes for it. */
 const HEADROOM = 1.2;
 
-/** What an event costs to everybody who is connected. */
+/** The cost of an event for all connected clients. */
 export async function measureFanOut(fanOut: FanOut, settings: Settings): Promise<Measured> {
   const { variant, connections, bytes, contenders, count = 1, minTicks = 3, open, options, connect } = fanOut;
   const { marksPerTick, timeoutMs } = fanOut;
@@ -124,7 +124,7 @@ export async function measureFanOut(fanOut: FanOut, settings: Settings): Promise
           await pair.connect(connections, connect?.(name));
           await pair.cost(ticks);
           const { cpuUsPerEvent } = await pair.cost(ticks);
-          // By its CPU: events per second of a short run tell what else the machine does.
+          // By its CPU: events per second of a short run depend on other work of the machine.
           if (cpuUsPerEvent * pace * HEADROOM <= 1e6) holdsPace.add(pair);
           return pair;
         } catch (error) {

@@ -1,4 +1,4 @@
-/** The measurement of clients that all come at once, each for a known number of events, and leave. */
+/** The measurement of clients that connect all at once, each for a known number of events, and leave. */
 import type { Settings } from './case.ts';
 import { takeTurns, type Measured } from './fan-out.ts';
 import { Pair } from './pair.ts';
@@ -7,7 +7,7 @@ export interface Flood {
   readonly variant: string;
   readonly contenders: readonly string[];
   readonly clients: number;
-  /** Events that each of them gets. */
+  /** Events for each of them. */
   readonly events: number;
   readonly options: { readonly bytes: number; readonly [option: string]: unknown };
 }
@@ -19,7 +19,7 @@ export async function measureFlood(flood: Flood, settings: Settings): Promise<Me
     await pair.server.call('gc');
     await pair.server.call('watchLoop');
     const before = await pair.cpu();
-    // Taken where the last event arrives: a poll from here would tell its own interval of a short replay.
+    // Measured where the last event arrives: polling from here would show its own interval for a short replay.
     const ms = await pair.load.call<number>('flood', { endpoint: pair.endpoint, count: clients, events });
     const after = await pair.cpu();
     const stall = await pair.server.call<number>('longestStall');

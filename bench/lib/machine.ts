@@ -1,4 +1,4 @@
-/** What the figures were measured on, and of which versions. */
+/** The machine and the versions of a measurement. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
@@ -45,7 +45,7 @@ function nginxVersions(): Record<string, string> {
   const found = findNchan();
   if (found === undefined) return {};
   const nginx = /nginx\/(\S+)/.exec(outputOf(found.nginx, ['-v']))?.[1] ?? 'unknown';
-  // The module does not tell its own; the package it came with does.
+  // The module does not report its own version; its Debian package does.
   const nchan = outputOf('dpkg-query', ['-W', '-f', '${Version}', 'libnginx-mod-nchan']).trim();
   return { nginx, nchan: nchan === '' ? 'unknown' : nchan };
 }

@@ -1,21 +1,23 @@
-/** What idle connections weigh: in a process of their own, by the difference between many and few. */
+/** Measures the memory of idle connections: in a separate process, by the difference between many and few. */
 import { Pair } from './pair.ts';
 
 export interface Weight {
   /** kB of the process for each connection. */
   readonly rss: number;
-  /** Of these, what is not in V8's young generation, and what is on its heap; `undefined` where another process serves. */
+  /**
+   * The part outside of V8's young generation, and the part on its heap; `undefined` if another process is the server.
+   */
   readonly rssLessYoung: number | undefined;
   readonly heap: number | undefined;
   /** Microseconds of CPU to open one. */
   readonly connectCpu: number;
 }
 
-/** Keeps V8's young generation at its least, before and after: what is left of the difference is held. */
+/** Keeps V8's young generation at its minimum, before and after: the rest of the difference is retained memory. */
 export const SMALL_YOUNG = ['--max-semi-space-size=1'];
 export const NO_PINGS_MS = 3_600_000;
 
-/** At each of the sizes but the first, which stands for what is made once: the weight of each connection since. */
+/** For each size but the first, which covers one-time allocations: the weight of each connection since then. */
 export async function weighConnections(
   { name, file }: { readonly name: string; readonly file: string },
   [first = 0, ...sizes]: readonly number[],
@@ -50,7 +52,7 @@ export async function weighConnections(
   }
 }
 
-/** The metrics that there are, for a table. */
+/** The available metrics, for a table. */
 export function metricsOf(weight: Weight): Record<string, number> {
   return Object.fromEntries(
     Object.entries(weight).filter((entry): entry is [string, number] => entry[1] !== undefined),

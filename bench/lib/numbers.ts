@@ -1,4 +1,4 @@
-/** Numbers as tables and plots write them. */
+/** Formats numbers for tables and plots. */
 import { median } from './stats.ts';
 
 export function formatNumber(value: number, like: number = value): string {
@@ -9,7 +9,7 @@ export function formatNumber(value: number, like: number = value): string {
   return value.toFixed(size > 0 && size < 0.095 ? 3 : 2);
 }
 
-/** The median, and the lowest and the highest behind it, with as many digits as it has. */
+/** The median, followed by the lowest and the highest, with as many digits as it has. */
 export function formatSpread(runs: readonly number[], unit = ''): string {
   const middle = median(runs);
   const text = `${formatNumber(middle)}${unit === '' ? '' : ` ${unit}`}`;

@@ -1,4 +1,4 @@
-/** One contender under load: its server process, its load process, and the measurements that both make together. */
+/** One contender under load: its server process, its load process, and their common measurements. */
 import { join } from 'node:path';
 import { Remote } from './calls.ts';
 import type { Contender, ContenderOptions, Cpu } from './contender.ts';
@@ -6,15 +6,15 @@ import type { Latencies } from './stats.ts';
 
 const FOLDER = join(import.meta.dirname, '..');
 
-/** Where a contender listens, and how it is asked. */
+/** The address of a contender, and the request for its stream. */
 export interface Endpoint {
   readonly port: number;
-  /** Where the load ticks it. */
+  /** Port on which the load sends ticks. */
   readonly control: number;
   readonly request: Contender['request'];
 }
 
-/** What a run of closed ticks cost. */
+/** The cost of a run of closed ticks. */
 export interface Cost {
   readonly cpuUsPerEvent: number;
   readonly systemUsPerEvent: number;
@@ -23,10 +23,10 @@ export interface Cost {
 
 export interface Memory {
   readonly rss: number;
-  /** Of the server's own heap; `undefined` where another process serves. */
+  /** The server's own heap; `undefined` if another process is the server. */
   readonly v8?: {
     readonly heapUsed: number;
-    /** What its young generation takes, whatever is held. */
+    /** Size of its young generation, with or without retained objects. */
     readonly young: number;
   };
 }
@@ -37,9 +37,9 @@ export interface Ticks {
   readonly ms?: number;
   readonly minTicks?: number;
   readonly maxTicks?: number;
-  /** Events that a tick brings to all clients together; default: each event to every client. */
+  /** Number of events that a tick brings to all clients together; default: each event to every client. */
   readonly marksPerTick?: number;
-  /** Longest that one tick may take. */
+  /** Timeout of one tick. */
   readonly timeoutMs?: number;
 }
 
@@ -98,7 +98,7 @@ export class Pair {
     return await this.server.call<Memory>('memory');
   }
 
-  /** Ticks that wait for each other: what an event costs the server. */
+  /** Ticks that wait for each other: the server's cost of an event. */
   async cost(ticks: Ticks): Promise<Cost> {
     await this.server.call('gc');
     const before = await this.cpu();
@@ -113,7 +113,7 @@ export class Pair {
     };
   }
 
-  /** Ticks at fixed times: how late events are. */
+  /** Ticks at fixed times: the latency of events. */
   async latency(options: { count?: number; ticks: number; intervalMs: number }): Promise<Latencies> {
     return await this.load.call<Latencies>('open', options);
   }

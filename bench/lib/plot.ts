@@ -20,7 +20,7 @@ const VALUE = 90;
 const ROW = 20;
 const HEAD = 26;
 
-/** `unit` stands behind every value. Bars of a group share a linear scale. */
+/** `unit` follows every value. Bars of a group share a linear scale. */
 export function drawBars(title: string, unit: string, groups: readonly Group[]): string {
   let y = 34;
   const parts: string[] = [];

@@ -74,7 +74,7 @@ function mark({ quick }: CaseRun): string {
   return quick ? ' (quick)' : '';
 }
 
-/** How often it was run: what was, not what was asked for. */
+/** The actual number of runs, not the requested one. */
 function describeCount({ columns }: Case, { measurements, quick }: CaseRun): string {
   const counts = measurements.flatMap(({ metrics }) => Object.values(metrics).map(({ length }) => length));
   const isCounted = counts.length > 0 && !columns.includes('instantiations') && !columns.includes('gzip');
@@ -93,7 +93,7 @@ function targetTable(measured: readonly Measured[]): string[] {
   return ['| case | what | wanted | measured | |', '| --- | --- | --- | --- | --- |', ...rows];
 }
 
-/** One after another, with the variants of a contender that was measured in others. */
+/** One line for each, with the variants if the contender was measured in others. */
 export function describeMissing(missing: readonly Missing[], measured: readonly string[]): string[] {
   const all = new Set([...measured, ...missing.map(({ variant }) => variant)]);
   const groups = Map.groupBy(missing, ({ contender, why }) => `${titleOf(contender)} (${why})`);
@@ -152,7 +152,7 @@ function draw(one: Case, heading: string, { measurements }: CaseRun): boolean {
   return true;
 }
 
-/** The costs that the project's README names, between two comments there: misses too. */
+/** Writes the costs in the project's README, between two comments there: missed targets too. */
 function writeReadme(measured: readonly Measured[]): void {
   const path = join(FOLDER, '../README.md');
   const text = readFileSync(path, 'utf8');
@@ -168,11 +168,11 @@ function writeReadme(measured: readonly Measured[]): void {
 export function costTable(measured: ReadonlyArray<readonly [Pick<Case, 'name'>, CaseRun]>): string[] {
   const rows = measured.flatMap(([, result]) => {
     const named = result.targets.filter(({ headline }) => headline !== undefined);
-    // Every case with a target stands there, so that none is left out for what came of it.
+    // Every case with a target is listed, so that no bad result is left out.
     return (named.length > 0 ? named : result.targets.slice(0, 1)).map((target) => {
       const value =
         target.runs.length === 0 ? '' : describeMeasured({ ...target, runs: [median(target.runs)] });
-      // What a bare server reaches is in RESULTS.md.
+      // The value of a bare server is in RESULTS.md.
       const [stands] = verdict(target).split(';');
       return `| ${target.headline ?? target.text}${mark(result)} | ${value} | ${describeWanted(target)} | ${stands} |`;
     });

@@ -1,4 +1,4 @@
-/** The results that are stored: each case with where, when and how it was run. */
+/** The stored results: each case with the place, time and conditions of its run. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CaseResult } from './case.ts';
@@ -27,7 +27,7 @@ export function storeResults(results: Results): void {
   writeFileSync(FILE, `${JSON.stringify(results, undefined, 1)}\n`);
 }
 
-/** Five digits tell all that a measurement knows; verdicts are of what is stored. */
+/** Five digits are the precision of a measurement; verdicts use the stored values. */
 export function roundOff(result: CaseRun): CaseRun {
   return JSON.parse(
     JSON.stringify(result, (_key, value: unknown) =>

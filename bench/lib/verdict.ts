@@ -1,11 +1,11 @@
-/** How a target stands. */
+/** Describes whether a target is reached. */
 import type { Target } from './case.ts';
 import { formatNumber, formatSpread } from './numbers.ts';
 import { median } from './stats.ts';
 
 export const NOT_MEASURED = 'not measured';
 
-/** A miss that some run did not show is named as such; beside a miss stands what a bare server reaches. */
+/** A miss that some run reached is named as such; a miss also shows the value of a bare server. */
 export function verdict(target: Target): string {
   const { runs, limit, direction, floor = [] } = target;
   if (runs.length === 0) return NOT_MEASURED;
@@ -39,7 +39,7 @@ function isMet(value: number, { limit, direction }: Target): boolean {
     case 'at least':
       return value >= limit;
     case 'within':
-      // What the table writes as 0.90 is 0.90.
+      // A value that the table shows as 0.90 counts as 0.90.
       return Math.abs(value - 1) <= limit + Number.EPSILON;
   }
 }

@@ -1,4 +1,4 @@
-/** @fastify/sse: replies that are kept alive, and sent to. */
+/** @fastify/sse: replies that are kept open, and written to. */
 import fastifySse from '@fastify/sse';
 import fastify, { type FastifyReply } from 'fastify';
 import type { AddressInfo } from 'node:net';

@@ -1,4 +1,4 @@
-/** h3: event streams that are kept, and pushed to. */
+/** h3: event streams that are stored, and pushed to. */
 import { createServer } from 'node:http';
 import { createEventStream, H3, type EventStream } from 'h3';
 import { toNodeHandler } from 'h3/node';

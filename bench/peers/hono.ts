@@ -1,4 +1,4 @@
-/** Hono's streamSSE on its Node server: each stream is kept, and written to. */
+/** Hono's streamSSE on its Node server: each stream is stored, and written to. */
 import { createAdaptorServer } from '@hono/node-server';
 import { Hono } from 'hono';
 import { streamSSE, type SSEStreamingApi } from 'hono/streaming';

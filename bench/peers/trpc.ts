@@ -21,7 +21,7 @@ export async function start({ bytes, streamEvents }: ContenderOptions): Promise<
         open -= 1;
       }
     }),
-    /** For the case of streams: a run of its own for each client. */
+    /** For the case of streams: a separate run for each client. */
     steps: t.procedure.subscription(async function* () {
       for (let n = 0; n < Number(streamEvents); n += 1) yield tracked(String(n), makePayload(n, bytes));
     }),
