@@ -176,7 +176,7 @@ export function createClient<C extends AnyChannel>(
       } catch (cause) {
         // No request can carry these params or this `from`. Report a refused subscription: an exception would interrupt
         // a render.
-        const error = LinefeedError.is(cause) ? cause : invalidOption(`from: ${String(cause)}`);
+        const error = LinefeedError.is(cause) ? cause : invalidOption(`${topic}: ${String(cause)}`);
         queueMicrotask(() => delivery.fail(error));
       }
     }

@@ -124,7 +124,7 @@ export async function toError({ status, headers, url, body }: Response): Promise
   const advice = isOk
     ? 'Is this the url of a feed?'
     : isRetryableStatus(status)
-      ? 'Look at the server, or what stands before it:'
+      ? 'Look at the server or its proxy:'
       : 'Look at url, headers and credentials:';
   return new LinefeedError(
     isOk ? 'wrong_content_type' : 'http_status',
@@ -134,9 +134,10 @@ export async function toError({ status, headers, url, body }: Response): Promise
 }
 
 /** Returns seconds. A date is compared with the response's `Date` header: the local clock may be wrong by hours. */
-function readRetryAfter(headers: Headers): string | undefined {
-  const value = headers.get('retry-after');
-  if (!value || Number(value) >= 0) return value ?? undefined;
+function readRetryAfter(headers: Headers): string {
+  const value = headers.get('retry-after') ?? '';
+  // An absent header is 0.
+  if (Number(value) >= 0) return value;
   const untilMs = Date.parse(value);
   const waitMs = untilMs - Date.parse(headers.get('date') ?? '');
   return String((isNaN(waitMs) ? Math.min(untilMs - systemClock.now(), MAX_SKEWED_MS) : waitMs) / 1_000);

@@ -157,8 +157,8 @@ export function createRoster(context: RosterContext): Roster {
     onRefused({ code, message, status }) {
       const cause = LIKELY_CAUSES[status!] ?? 'POST does not reach the feed';
       // Any other code is from the feed, whose message has the cause.
-      const likely = /^(http_status|wrong_content_type)$/.test(code) ? `Likely: ${cause}. ` : '';
-      const text = `Each change needs another connection, because POST is refused. ${likely}${message}`;
+      const likely = /^(http_|wrong)/.test(code) ? `Likely: ${cause}. ` : '';
+      const text = `POST is refused: each change opens a connection. ${likely}${message}`;
       context.report(new LinefeedError(code, text, { status }));
     },
     onFailure() {
@@ -203,6 +203,8 @@ export function createRoster(context: RosterContext): Roster {
     },
     add(delivery, { from }) {
       const address = encodeAddress(delivery.topic, delivery.params as object | undefined);
+      // Throws for a lone surrogate, as it would in each request.
+      encodeURIComponent(address);
       const own = from !== undefined;
       const asked = own ? toFrom(from) : restored(address);
       const start = parseCursor(from ?? '');

@@ -112,6 +112,16 @@ describe('the opening list', () => {
   });
 });
 
+it('a topic with a lone surrogate is a refused subscription, and the others go on', async () => {
+  const script = createScript();
+  const errors: LinefeedError[] = [];
+  script.client.subscribe('a', () => {});
+  script.client.subscribe('\ud800', () => {}, { onError: (error) => errors.push(error) });
+  await script.settle();
+  expect(errors).toMatchObject([{ code: 'invalid_option', retryable: false }]);
+  expect(script.last().opening.entries).toMatchObject([{ address: 'a' }]);
+});
+
 describe('what no request can carry', () => {
   const cyclic: Record<string, unknown> = {};
   cyclic['self'] = cyclic;
