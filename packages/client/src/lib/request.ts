@@ -58,7 +58,7 @@ export async function send(
 ): Promise<Response> {
   needs({ fetch, Headers: globalThis.Headers });
   if (fetch === globalThis.fetch && !globalThis.location && !isAbsolute(base)) {
-    const message = `${base} is relative, and here is no page: give an absolute url.`;
+    const message = `${base} is relative, without a page: give an absolute url.`;
     throw invalidOption(message);
   }
   let sent: Headers;

@@ -911,7 +911,7 @@ describe('outcomes', () => {
     script.last().lose({ over: true });
     await expect(waiting.ready).rejects.toMatchObject({
       code: 'closed',
-      message: 'The server says that b is over, before it has accepted it.',
+      message: 'b was over before it was accepted.',
     });
     await script.settle();
     expect(accepted.getSnapshot().status).toBe('ended');

@@ -393,9 +393,7 @@ export function createDelivery(
     },
     end(finished) {
       const task = () => {
-        reject(
-          new LinefeedError('closed', `The server says that ${topic} is over, before it has accepted it.`),
-        );
+        reject(new LinefeedError('closed', `${topic} was over before it was accepted.`));
         stop();
         return finished && onEnd?.();
       };

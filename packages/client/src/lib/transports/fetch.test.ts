@@ -147,7 +147,7 @@ describe('the request', () => {
     client.subscribe('a', () => {});
     const { error } = await until(client, ({ state }) => state === 'failed');
     expect(error).toMatchObject({ code: 'invalid_option' });
-    expect(error!.message).toBe('/events is relative, and here is no page: give an absolute url.');
+    expect(error!.message).toBe('/events is relative, without a page: give an absolute url.');
     await received(errors, 1);
     expect(errors).toEqual([error]);
     client.close();

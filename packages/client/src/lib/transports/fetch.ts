@@ -13,7 +13,7 @@ export interface FetchTransportOptions {
 // Some proxies and servers refuse a longer request line.
 const MAX_GET_LENGTH = 2_000;
 const NO_STREAM =
-  'This fetch does not stream: give one that does as the option fetch, or use eventSourceTransport().';
+  'This fetch does not stream: give another fetch as an option, or use eventSourceTransport().';
 
 /**
  * Streams over `fetch`: headers, status codes and long subscription lists work. Every byte shows that the connection is
