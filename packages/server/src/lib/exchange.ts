@@ -65,14 +65,23 @@ export function eventStreamHeaders(own: HeaderList): HeaderList {
   return own.length === 0 ? EVENT_STREAM_HEADERS : mergeHeaders(EVENT_STREAM_HEADERS, own);
 }
 
-/** Merges headers: later ones win by case-insensitive name, `set-cookie` accumulates, `vary` is joined. */
+/**
+ * Merges headers: those of a later list win by case-insensitive name, `set-cookie` accumulates, `vary` is joined. Values
+ * that one list gives under one name become one value, separated by commas (RFC 9110 §5.3).
+ */
 export function mergeHeaders(...lists: readonly HeaderList[]): HeaderList {
   const merged = new Map<string, string>();
   const cookies: Array<readonly [string, string]> = [];
-  for (const [name, value] of lists.flat()) {
-    const key = name.toLowerCase();
-    if (key === 'set-cookie') cookies.push([key, value]);
-    else merged.set(key, key === 'vary' ? joinVary(merged.get(key), value) : value);
+  for (const list of lists) {
+    const own = new Map<string, string>();
+    for (const [name, value] of list) {
+      const key = name.toLowerCase();
+      const before = own.get(key);
+      if (key === 'set-cookie') cookies.push([key, value]);
+      else own.set(key, before === undefined ? value : `${before}, ${value}`);
+    }
+    for (const [key, value] of own)
+      merged.set(key, key === 'vary' ? joinVary(merged.get(key), value) : value);
   }
   return [...merged, ...cookies];
 }

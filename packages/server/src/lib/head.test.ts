@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { joinVary } from './exchange.ts';
-import { readHead } from './head.ts';
+import { readHead, type HeadOptions } from './head.ts';
 
 const headersOf = (options: Parameters<typeof readHead>[0]): Record<string, string> =>
   Object.fromEntries(readHead(options).headers);
@@ -101,4 +101,17 @@ describe('the head of an event stream', () => {
     expect(readHead({ status: 201 }).status).toBe(201);
     expect(readHead({ status: 503 }).status).toBe(503);
   });
+});
+
+it.each<[string, HeadOptions['headers']]>([
+  [
+    'pairs',
+    [
+      ['Link', '</a>'],
+      ['link', '</b>'],
+    ],
+  ],
+  ['an array', { link: ['</a>', '</b>'] }],
+])('a header that is given twice, as %s, is sent with both values', (_, headers) => {
+  expect(headersOf({ headers })['link']).toBe('</a>, </b>');
 });

@@ -5,7 +5,7 @@ import { eventStreamHeaders, type HeaderList } from './exchange.ts';
 
 type HeaderValue = string | number | readonly string[] | undefined;
 
-/** Headers in any of the usual forms. `undefined` omits one; each value of a list becomes a header. */
+/** Headers in any of the usual forms. `undefined` omits one; values of one name are joined by commas. */
 export type HeaderOptions =
   | Headers
   | Iterable<readonly [name: string, value: string]>
