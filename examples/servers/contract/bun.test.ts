@@ -66,7 +66,7 @@ describe('the published packages on Bun', () => {
   });
 
   it('answer 406 and HEAD', async () => {
-    const refused = (await askOver1(origin)('/countdown', { headers: { accept: 'text/html' } }))!;
+    const refused = (await askOver1(origin)('/countdown', { headers: { accept: 'text/html, */*;q=0' } }))!;
     expect(refused.status).toBe(406);
     refused.leave();
     const head = (await askOver1(origin)('/countdown', { method: 'HEAD' }))!;

@@ -115,6 +115,12 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
       expect(run.log).toEqual([]);
     });
 
+    it('answers a request whose Accept does not name an event stream', async () => {
+      const { reader } = await open('/count', { headers: { accept: 'application/json' } });
+      expect(reader.reading.status).toBe(200);
+      expect(await reader.rest()).toContain('data: 1');
+    });
+
     it('answers 500 without internals where the function throws', async () => {
       const { reader, run } = await open('/throws');
       expect(reader.reading.status).toBe(500);

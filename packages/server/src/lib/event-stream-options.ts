@@ -10,7 +10,7 @@ export interface StreamEnd {
   /**
    * `finished`: the source ended, or the request was a HEAD · `client`: the client left · `failed`: the source threw,
    * or the stream could not be sent · `stalled`: the client took no bytes for `stallTimeoutMs` · `refused`: the request
-   * did not accept an event stream.
+   * gave an event stream the quality 0 in its `Accept` header.
    */
   readonly reason: 'finished' | 'client' | 'failed' | 'stalled' | 'refused';
   /** The error, if the reason is `failed`. */

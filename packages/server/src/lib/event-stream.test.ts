@@ -154,12 +154,17 @@ describe('the opening', () => {
 });
 
 describe('the request', () => {
-  it('is answered 406 where it rules an event stream out; the content is let go of', async () => {
+  it('gets 406 if Accept gives an event stream the quality 0, and the content is cancelled', async () => {
     const log: string[] = [];
     const content = new ReadableStream({ cancel: () => void log.push('cancelled') });
-    const { answer, ends } = await run(content, {}, { headers: { accept: 'application/json' } });
+    const { answer, ends } = await run(content, {}, { headers: { accept: 'text/*;q=0, */*' } });
     expect(answer).toMatchObject({ status: 406, body: expect.stringContaining('"code":"not_acceptable"') });
     expect([log, ends]).toEqual([['cancelled'], [{ reason: 'refused' }]]);
+  });
+
+  it('gets the event stream if its Accept does not name one', async () => {
+    const { answer, tap } = await run(['a'], {}, { headers: { accept: 'application/json' } });
+    expect([answer.status, tap.text]).toEqual([200, ': \n\ndata: a\n\n']);
   });
 
   it('is answered with the head alone for HEAD; the source is never started', async () => {

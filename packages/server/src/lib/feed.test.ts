@@ -949,9 +949,9 @@ describe('refusals', () => {
     ['no topic', '/events', {}, 400, 'bad_request'],
     ['a path elsewhere', '/eventsource', {}, 404, undefined],
     [
-      'a client that takes no event stream',
+      'a client that refuses event streams',
       '/events/notice',
-      { headers: { accept: 'application/json' } },
+      { headers: { accept: 'application/json, text/event-stream;q=0' } },
       406,
       'not_acceptable',
     ],

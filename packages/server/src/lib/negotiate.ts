@@ -1,11 +1,14 @@
-/** Whether a client accepts an event stream (RFC 9110 §12.5.1). */
+/** Whether a client refuses an event stream. It does so only with a quality of 0 (RFC 9110 §12.5.1). */
 import { refusal } from '@linefeed/shared/wire';
 
-/** Quality of `text/event-stream` in an `Accept` header, 0 to 1. The most specific matching range decides. */
+/**
+ * Quality of `text/event-stream` in an `Accept` header, 0 to 1. The most specific matching range decides. Without a
+ * matching range it is 1: clients of language models send `accept: application/json` and read an event stream.
+ */
 export function eventStreamQuality(accept: string | undefined): number {
   // Fast path: every EventSource sends this.
   if (accept === undefined || accept === 'text/event-stream' || accept.trim() === '') return 1;
-  let best = { specificity: -1, quality: 0 };
+  let best = { specificity: -1, quality: 1 };
   for (const range of splitOutsideQuotes(accept, ',')) {
     const [type = '', ...parameters] = splitOutsideQuotes(range, ';').map((part) => part.trim());
     const specificity = rangeSpecificity(type.toLowerCase(), parameters);
@@ -15,10 +18,13 @@ export function eventStreamQuality(accept: string | undefined): number {
   return best.quality;
 }
 
-/** @throws LinefeedError `not_acceptable` (406) if the `Accept` header excludes an event stream. */
+/** @throws LinefeedError `not_acceptable` (406) if the `Accept` header gives an event stream the quality 0. */
 export function assertAcceptable(accept: string | undefined): void {
   if (eventStreamQuality(accept) > 0) return;
-  throw refusal('not_acceptable', 'This is text/event-stream, which the Accept header rules out.');
+  throw refusal(
+    'not_acceptable',
+    'The answer is text/event-stream, to which the Accept header gives the quality 0.',
+  );
 }
 
 function rangeSpecificity(type: string, parameters: readonly string[]): number {
@@ -34,7 +40,7 @@ function qualityOf(parameters: readonly string[]): number {
   const parameter = parameters.find((candidate) => /^q\s*=/i.test(candidate));
   if (parameter === undefined) return 1;
   const quality = Number(parameter.slice(parameter.indexOf('=') + 1).trim());
-  return Number.isFinite(quality) ? Math.min(Math.max(quality, 0), 1) : 0;
+  return Number.isFinite(quality) ? Math.min(Math.max(quality, 0), 1) : 1;
 }
 
 function splitOutsideQuotes(text: string, separator: string): string[] {

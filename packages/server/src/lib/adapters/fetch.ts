@@ -24,7 +24,7 @@ export interface FetchEventStreamOptions extends EventStreamOptions {
  * Responds to a request of a fetch-style runtime with an event stream. The head and an opening comment are sent
  * immediately, however long the content takes to yield. Errors after that are sent as frames.
  *
- * @returns 406 if the request does not accept an event stream, 500 if a function given as content throws.
+ * @returns 406 if the `Accept` header gives an event stream the quality 0, 500 if a function given as content throws.
  * @throws LinefeedError `invalid_content`, `invalid_option`, `invalid_frame` for content that could never be sent.
  */
 export function eventStream<T = unknown>(
