@@ -14,6 +14,8 @@ export interface Run {
   readonly ends: StreamEnd[];
   readonly errors: unknown[];
   produced: number;
+  /** The handler has the request. */
+  asked: boolean;
   /** Lets the source yield; undefined while it does not wait. */
   emit: ((value: unknown) => void) | undefined;
 }
@@ -56,7 +58,7 @@ export function createApp(): App {
   function run(name: string): Run {
     let found = runs.get(name);
     if (found === undefined)
-      runs.set(name, (found = { log: [], ends: [], errors: [], produced: 0, emit: undefined }));
+      runs.set(name, (found = { log: [], ends: [], errors: [], produced: 0, asked: false, emit: undefined }));
     return found;
   }
 
@@ -148,7 +150,11 @@ export function createApp(): App {
   }
 
   const isFeed = (url: URL): boolean => url.pathname.startsWith('/events');
-  const delayMs = (url: URL): number => Number(url.searchParams.get('delayMs') ?? 0);
+  /** Whether the handler starts only when its client has left. */
+  const startsLate = (url: URL): boolean => {
+    run(url.searchParams.get('run') ?? '').asked = true;
+    return url.searchParams.has('late');
+  };
 
   const app: App = {
     feed,
@@ -160,13 +166,13 @@ export function createApp(): App {
       if (isFeed(url)) return feedHandler(req, res);
       const { content, options } = route(url);
       const send = (): void => sendEventStream(req, res, content, options);
-      if (delayMs(url) > 0) setTimeout(send, delayMs(url));
+      if (startsLate(url)) res.once('close', send);
       else send();
     },
     async fetch(request) {
       const url = new URL(request.url);
       if (isFeed(url)) return await feed.handle(request);
-      if (delayMs(url) > 0) await new Promise((resolve) => setTimeout(resolve, delayMs(url)));
+      if (startsLate(url)) await new Promise((resolve) => request.signal.addEventListener('abort', resolve));
       const { content, options } = route(url);
       return eventStream(content, { request, ...options });
     },

@@ -169,8 +169,8 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
     it('calls no source for a client that left before the handler got to it', async () => {
       const leaving = new AbortController();
       const name = `${(runs += 1)}`;
-      const asking = ask(`/told?delayMs=60&run=${name}`, {}, leaving.signal);
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      const asking = ask(`/told?late=1&run=${name}`, {}, leaving.signal);
+      await expect.poll(() => app.run(name).asked).toBe(true);
       leaving.abort();
       (await asking)?.leave();
       const run = app.run(name);

@@ -192,7 +192,13 @@ export class Door {
     const body = (outlet: Outlet): void => {
       timer.clear();
       this.#visitors.delete(visitor);
-      open(outlet);
+      try {
+        open(outlet);
+      } catch (error) {
+        // The adapter answers with a bare 500, and its caller is not the application.
+        this.#options.onError(error);
+        throw error;
+      }
     };
     return { ...answer, body };
   }

@@ -170,3 +170,19 @@ describe('a failure that no caller hears of is told to onError once', () => {
     expect(errors).toEqual([]);
   });
 });
+
+it('an error while an answer is opened reaches onError once, and the adapter', async () => {
+  const boom = new Error('boom');
+  const { ask, errors } = createBench();
+  const { body } = await ask('/events/notice');
+  const outlet = new Proxy(
+    {},
+    {
+      get() {
+        throw boom;
+      },
+    },
+  );
+  expect(() => (body as (outlet: unknown) => void)(outlet)).toThrow(boom);
+  expect(errors).toEqual([boom]);
+});

@@ -46,17 +46,18 @@ export class SqliteHandle {
 
   /**
    * Opens the file at the path if it is not the open one: no other process sees writes to a file that was moved away.
-   * Does not wait for a lock.
+   * Does not wait for a lock. Looks at most once a second, except with `isLast`.
    *
    * @returns whether this call opened another file.
    * @throws the error of SQLite if another process holds the new file; LinefeedError `log_failed` if there is no file.
    */
-  check(): boolean {
+  check(isLast = false): boolean {
     const now = this.#clock.now();
-    if (now < this.#checkFileAt) return false;
+    if (!isLast && now < this.#checkFileAt) return false;
     const { path } = this.#file;
     const inode = inodeOf(path);
     if (inode === undefined) {
+      if (isLast) return false;
       throw new LinefeedError(
         'log_failed',
         `The file of the log ${path} is gone; put it back, or restart to begin a new log. Nothing is written until then.`,

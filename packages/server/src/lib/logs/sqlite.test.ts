@@ -347,6 +347,20 @@ describe('a file that changes underneath', () => {
   });
 });
 
+test('a file that is replaced just before the log closes gets a new epoch', async () => {
+  const log = open();
+  const { epoch } = log;
+  await log.append([entry('a', 'both')]);
+  const copy = join(directory, 'copy.db');
+  copyFiles(path, copy);
+  await log.append([entry('a', 'lost')]);
+  removeFiles(path);
+  for (const suffix of ['', '-wal', '-shm'])
+    if (existsSync(copy + suffix)) renameSync(copy + suffix, path + suffix);
+  await log.close!();
+  expect(open().epoch).not.toBe(epoch);
+});
+
 describe('a replaced file that another process holds', () => {
   /** Follows a log of one event. Then it replaces the file with an older copy that another connection holds. */
   async function replace(log: Log): Promise<DatabaseSync> {

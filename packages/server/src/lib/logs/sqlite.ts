@@ -352,8 +352,8 @@ class SqliteLog implements Log {
     this.#tailers.reset(reason, toPosition(meta.sequence));
   }
 
-  #checkFile(): void {
-    if (!this.#handle.check()) return;
+  #checkFile(isLast = false): void {
+    if (!this.#handle.check(isLast)) return;
     this.#version = -1;
     this.#replaced = true;
   }
@@ -371,7 +371,10 @@ class SqliteLog implements Log {
     await this.#queue.drain();
     try {
       // Otherwise cursors of this process would name events of another history in the same epoch.
-      if (this.#replaced) await this.#untilFree(() => this.#renumber());
+      await this.#untilFree(() => {
+        this.#checkFile(true);
+        if (this.#replaced) this.#renumber();
+      });
     } finally {
       this.#closed = true;
       this.#handle.close();
