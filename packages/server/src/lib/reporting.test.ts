@@ -1,7 +1,9 @@
 import { LinefeedError } from '@linefeed/shared';
 import { describe, expect, it, vi } from 'vitest';
 import { createBench } from '../../test-kit/feed-bench.ts';
+import { Tap } from '../../test-kit/tap.ts';
 import { memoryLog } from './logs/memory.ts';
+import type { Outlet } from './outlet.ts';
 import { createReporter } from './report.ts';
 
 const codeOf = (answer: { body: unknown }): unknown =>
@@ -173,16 +175,13 @@ describe('a failure that no caller hears of is told to onError once', () => {
 
 it('an error while an answer is opened reaches onError once, and the adapter', async () => {
   const boom = new Error('boom');
-  const { ask, errors } = createBench();
+  const { ask, clock, errors } = createBench();
   const { body } = await ask('/events/notice');
-  const outlet = new Proxy(
-    {},
-    {
-      get() {
-        throw boom;
-      },
+  Object.assign(clock, {
+    random() {
+      throw boom;
     },
-  );
-  expect(() => (body as (outlet: unknown) => void)(outlet)).toThrow(boom);
+  });
+  expect(() => (body as (outlet: Outlet) => void)(new Tap())).toThrow(boom);
   expect(errors).toEqual([boom]);
 });
