@@ -37,6 +37,8 @@ export interface ConnectionHost {
   readonly clock: Clock;
   readonly limits: FeedLimits;
   readonly counters: ConnectionCounters;
+  /** Whether the feed is closing. */
+  readonly isClosing: boolean;
   /** Called when no more frames will be written. Written bytes may still wait in the outlet. */
   onClose(connection: Connection, reason: CloseReason): void;
   /** Called when the response is over. */
@@ -288,7 +290,7 @@ export class Connection implements Beating, WriterListener, DeliveryPort {
     if (this.#closed) return;
     this.logged.flush();
     this.#close(reason);
-    this.#writer.end();
+    this.#writer.end(this.#host.isClosing ? 'closing' : reason === 'finished' ? undefined : 'reconnect');
   }
 
   onClose(): void {

@@ -25,7 +25,7 @@ import {
   type Opening,
 } from './opening.ts';
 import { answerPreflight, createOriginCheck, type CorsOptions, type OriginCheck } from './origin.ts';
-import type { Outlet } from './outlet.ts';
+import type { Departure, Outlet } from './outlet.ts';
 import { maxTextLength } from './params.ts';
 import { Turns } from './turns.ts';
 import { createSessionReader, identify, type Identify, type ReadSession, type Visitor } from './visitor.ts';
@@ -276,17 +276,24 @@ export class Door {
    * A GET gets an event stream with `reconnect`: a 503 would end a plain EventSource permanently (WHATWG HTML §9.2.3).
    */
   sendAway(method: string, wayBack: WayBack, headers: HeaderList): Answer {
+    const departure = departureOf(wayBack);
     if (method === 'POST') {
       const error = refusal(wayBack.code, SENT_AWAY[wayBack.code]);
       const afterS = Math.ceil(this.#spread(wayBack.baseMs) / 1000);
-      return toProblem(error, [...headers, ['retry-after', String(afterS)]]);
+      return { ...toProblem(error, [...headers, ['retry-after', String(afterS)]]), departure };
     }
     const body = (outlet: Outlet): void => this.sayComeBack(outlet, wayBack);
-    return { status: 200, headers: eventStreamHeaders(headers), body: method === 'HEAD' ? undefined : body };
+    return {
+      status: 200,
+      headers: eventStreamHeaders(headers),
+      body: method === 'HEAD' ? undefined : body,
+      departure,
+    };
   }
 
   /** Writes `reconnect` on a response whose head was already sent. */
-  sayComeBack(outlet: Outlet, { reason, baseMs }: WayBack): void {
+  sayComeBack(outlet: Outlet, wayBack: WayBack): void {
+    const { reason, baseMs } = wayBack;
     if (outlet.closed) return;
     const afterMs = this.#spread(baseMs);
     const frame = encodeFrame({
@@ -294,13 +301,17 @@ export class Door {
       event: FRAME.reconnect,
       data: JSON.stringify({ afterMs, reason } satisfies Reconnect),
     });
-    outlet.end(encoder.encode(frame));
+    outlet.end(encoder.encode(frame), departureOf(wayBack));
   }
 
   /** Adds jitter: clients sent away together do not reconnect together. */
   #spread(baseMs: number): number {
     return Math.round(baseMs * (1 + this.#options.clock.random()));
   }
+}
+
+function departureOf({ code }: WayBack): Departure {
+  return code === 'draining' ? 'closing' : 'reconnect';
 }
 
 function isCode(error: unknown, code: WayBack['code']): boolean {

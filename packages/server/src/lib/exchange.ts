@@ -3,7 +3,7 @@
  */
 import { CODE_HEADER, LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { Timer } from './clock.ts';
-import type { Outlet } from './outlet.ts';
+import type { Departure, Outlet } from './outlet.ts';
 
 export type StartTimer = (call: () => void) => Timer;
 
@@ -38,6 +38,8 @@ export interface Answer {
   readonly headers: HeaderList;
   /** The whole body, or a function that takes over the open response. */
   readonly body: string | ((outlet: Outlet) => void) | undefined;
+  /** Set if the connection must end after this answer. */
+  readonly departure?: Departure | undefined;
   /** Must be called if the answer could not be sent. */
   readonly abandon?: ((error: unknown) => void) | undefined;
 }

@@ -54,10 +54,6 @@ export interface FeedCoreOptions extends Omit<DoorOptions, 'onError'> {
   readonly handlers: FeedHandlers;
 }
 
-function withoutBody(answer: Answer | undefined): Answer | undefined {
-  return answer === undefined ? undefined : { ...answer, body: undefined };
-}
-
 export class FeedCore implements ConnectionHost {
   readonly hub: Hub;
   readonly clock: Clock;
@@ -125,7 +121,16 @@ export class FeedCore implements ConnectionHost {
         ? this.#control(guest.asked, guest.visitor)
         : this.#open(guest.asked, guest.visitor, guest.method),
     );
-    return request.method === 'HEAD' ? answering.then(withoutBody) : answering;
+    return answering.then((answer) => {
+      if (answer === undefined) return undefined;
+      const sent = request.method === 'HEAD' ? { ...answer, body: undefined } : answer;
+      // A kept connection would bring the client's next request here again.
+      return this.isClosing ? { ...sent, departure: 'closing' } : sent;
+    });
+  }
+
+  get isClosing(): boolean {
+    return this.#drain !== undefined;
   }
 
   // Opening -----------------------------------------------------------------------------------------------------------

@@ -1,5 +1,12 @@
 /** The writable body of an open response, independent of the runtime. */
 
+/**
+ * Why the client must leave its connection. `reconnect`: it was told to reconnect, elsewhere or later. `closing`: the
+ * feed is closing, so that nothing more is served here. On HTTP/1.1 both end the connection after the response. Over
+ * HTTP/2 only `closing` ends the session, because other requests share it.
+ */
+export type Departure = 'reconnect' | 'closing';
+
 export interface OutletListener {
   /** The transport took waiting bytes: there is room again. */
   onDrain(): void;
@@ -16,8 +23,8 @@ export interface Outlet {
   readonly closed: boolean;
   /** Writes bytes. They are kept by reference and must not change. Does nothing after the outlet is closed. */
   write(bytes: Uint8Array): void;
-  /** Ends the body after all written bytes and these last ones. */
-  end(last?: Uint8Array): void;
+  /** Ends the body after all written bytes and these last ones. `departure`: ends the connection too. */
+  end(last?: Uint8Array, departure?: Departure): void;
   /** Cuts the connection. */
   destroy(): void;
   /** Sets the only listener. If the outlet is already closed, `onClose` follows at once. */

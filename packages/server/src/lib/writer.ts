@@ -1,7 +1,7 @@
 /** Writes to one open response and watches it: silence, room, and stalled readers. */
 import type { Clock } from './clock.ts';
 import type { Flushable } from './hub.ts';
-import type { Outlet, OutletListener } from './outlet.ts';
+import type { Departure, Outlet, OutletListener } from './outlet.ts';
 
 export interface WriterOptions {
   /** A silence is this long without a write. Milliseconds; `Infinity`: never. */
@@ -112,13 +112,13 @@ export class Writer implements Flushable {
     return this.#outlet.bufferedBytes + this.#unwritten.length;
   }
 
-  /** Ends the response after the collected text. */
-  end(): void {
+  /** Ends the response after the collected text. `departure`: ends the connection too. */
+  end(departure?: Departure): void {
     const last = this.#takeUnwritten();
     if (this.#isBroken) return;
     if (last !== undefined) this.#count(last);
     try {
-      this.#outlet.end(last);
+      this.#outlet.end(last, departure);
     } catch (error) {
       this.#break(error);
     }

@@ -10,7 +10,7 @@ import {
   type IncomingRequest,
   type StartTimer,
 } from '../exchange.ts';
-import type { Outlet, OutletListener } from '../outlet.ts';
+import type { Departure, Outlet, OutletListener } from '../outlet.ts';
 
 /** Bytes that a response body buffers before it counts as full. */
 const HIGH_WATER_BYTES = 64 * 1024;
@@ -66,18 +66,27 @@ export function toIncomingRequest(request: Request): IncomingRequest {
 
 /** Some runtimes do not cancel the body when the client disconnects. There, `signal` aborts instead. */
 export function toResponse(answer: Answer, signal: AbortSignal | undefined): Response {
-  const { status, body } = answer;
+  const { status, body, departure } = answer;
   const headers = new Headers();
   for (const [name, value] of mergeHeaders(answer.headers)) headers.append(name, value);
+  if (departure !== undefined) endConnection(headers);
   if (typeof body !== 'function')
     return new Response(status === 204 ? null : (body ?? null), { status, headers });
   const outlet = new StreamOutlet(signal);
   body(outlet);
+  if (outlet.departure !== undefined) endConnection(headers);
   return new Response(outlet.readable, { status, headers });
+}
+
+/** Servers of HTTP/1.1 end the connection after this response. Servers of HTTP/2 drop the header. */
+function endConnection(headers: Headers): void {
+  headers.set('connection', 'close');
 }
 
 class StreamOutlet implements Outlet {
   readonly readable: ReadableStream<Uint8Array>;
+  /** Set by `end`. After the `Response` is made, nothing can end its connection. */
+  departure: Departure | undefined;
   #controller!: ReadableStreamDefaultController<Uint8Array>;
   #listener: OutletListener | undefined;
   #closed = false;
@@ -117,8 +126,9 @@ class StreamOutlet implements Outlet {
     if (!this.#closed) this.#controller.enqueue(bytes);
   }
 
-  end(last?: Uint8Array): void {
+  end(last?: Uint8Array, departure?: Departure): void {
     if (this.#closed) return;
+    this.departure = departure;
     if (last !== undefined) this.write(last);
     this.#controller.close();
     this.#close();

@@ -7,9 +7,9 @@ import type { EventStreamContent } from '../content.ts';
 import { answerEventStream } from '../event-stream.ts';
 import { checkStreamOptions, type EventStreamOptions } from '../event-stream-options.ts';
 import { joinVary, notFound, toProblem, type Answer, type Answerer } from '../exchange.ts';
-import type { Outlet, OutletListener } from '../outlet.ts';
+import type { Departure, Outlet, OutletListener } from '../outlet.ts';
 import { readHeader, toIncomingRequest, type NodeRequest, type NodeResponse } from './node-request.ts';
-import { rawSocketOf, turnNow, writeRaw } from './raw-writes.ts';
+import { endConnectionAfter, rawSocketOf, turnNow, writeRaw } from './raw-writes.ts';
 
 export type { NodeRequest, NodeResponse };
 
@@ -121,6 +121,7 @@ function sendAnswer(answer: Answer, response: NodeResponse, outlet: NodeOutlet):
     else if (name === 'vary') res.setHeader(name, joinVary(res.getHeader(name)?.toString(), value));
     else res.setHeader(name, value);
   }
+  if (answer.departure !== undefined) outlet.depart(answer.departure);
   if (typeof answer.body === 'function') {
     // Middleware may have set a length for the response that it expected.
     res.removeHeader('content-length');
@@ -224,8 +225,9 @@ class NodeOutlet implements Outlet {
     this.#writable.flush?.();
   }
 
-  end(last?: Uint8Array): void {
+  end(last?: Uint8Array, departure?: Departure): void {
     if (this.#closed || this.#ended) return;
+    if (departure !== undefined) this.depart(departure);
     // Send the last bytes and the chunk that ends the body together: one system call.
     const socket = last === undefined ? undefined : this.#socket;
     socket?.cork();
@@ -233,6 +235,17 @@ class NodeOutlet implements Outlet {
     this.#ended = true;
     this.#writable.end();
     socket?.uncork();
+  }
+
+  /** Ends the connection after the response. Over HTTP/2, `closing` ends the session after its open streams (GOAWAY). */
+  depart(departure: Departure): void {
+    const { res } = this;
+    if ('createPushResponse' in res) {
+      if (departure === 'closing') res.stream?.session?.close();
+      return;
+    }
+    // If the body is still arriving, ending the socket now would reset it, and the client might not get the answer.
+    if (res.req?.complete !== false) endConnectionAfter(res);
   }
 
   destroy(): void {

@@ -12,6 +12,7 @@ interface Internals {
   readonly _header?: string | null;
   readonly _headerSent?: boolean;
   readonly _hasBody?: boolean;
+  _last?: boolean;
 }
 
 const STATUS_LINE = /^HTTP\/1\.1 /;
@@ -37,6 +38,24 @@ export function rawSocketOf(res: ServerResponse): Socket | 'later' | 'never' {
   // Bytes buffered in the response itself would be overtaken.
   if (res.writableLength !== socket.writableLength) return 'later';
   return socket;
+}
+
+/**
+ * Ends the connection of a response after its body, also if its head has announced keep-alive. Must be called before
+ * the response ends.
+ */
+export function endConnectionAfter(res: ServerResponse): void {
+  if (!res.headersSent) {
+    res.setHeader('connection', 'close');
+    return;
+  }
+  const internals = res as Internals;
+  // Node reads it when the response is finished. It also keeps Node from answering a pipelined request.
+  if (typeof internals._last === 'boolean') internals._last = true;
+  else {
+    const { socket } = res;
+    res.once('finish', () => socket?.end());
+  }
 }
 
 // Turns: one turn lasts until the next process.nextTick. -----------------------------------------------------------------

@@ -1,0 +1,27 @@
+/** A server that ends on a signal, in a separate process. It prints its port, and then each step of its end. */
+import { createServer, type RequestListener } from 'node:http';
+import http2 from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import type { Writable } from 'node:stream';
+import { defineChannel } from '@linefeed/shared';
+import * as z from 'zod';
+import { createFeed } from '../src/index.ts';
+import { closeOnSignal, toNodeHandler, type NodeRequest, type NodeResponse } from '../src/node.ts';
+
+const [kind = 'http', graceMs = '0'] = process.argv.slice(2);
+const feed = createFeed(defineChannel({ notice: z.string() }), { authorize: () => true });
+const events = toNodeHandler(feed);
+
+const listener = (req: NodeRequest, res: NodeResponse): void => {
+  if (req.url === '/hang') (res as Writable).write('a');
+  else events(req, res, () => res.end('page'));
+};
+
+const server =
+  kind === 'http2' ? http2.createServer(listener) : createServer(listener satisfies RequestListener);
+closeOnSignal(server, feed, {
+  graceMs: Number(graceMs),
+  onSignal: (signal) => console.log(signal),
+  onClosed: () => console.log('closed'),
+});
+server.listen(0, '127.0.0.1', () => console.log((server.address() as AddressInfo).port));
