@@ -57,6 +57,10 @@ export class SimOutlet implements Outlet {
     this.onWork();
   }
 
+  breakOff(): void {
+    throw new Error('A feed never breaks a response off.');
+  }
+
   destroy(): void {
     this.destroyed = true;
     this.#queue = [];

@@ -106,8 +106,9 @@ export function createApp(): App {
       yield* [1, { two: 'zwei ☂' }, 'drei\nvier'];
     },
     echo: ({ lastEventId }) => [lastEventId ?? 'none'],
-    *midway() {
+    async *midway(_, current) {
       yield 1;
+      await new Promise((resolve) => (current.emit = resolve));
       throw new Error('internal detail');
     },
     throws() {
@@ -137,6 +138,7 @@ export function createApp(): App {
         pingMs: number('pingMs'),
         stallTimeoutMs: number('stallTimeoutMs'),
         status: number('status'),
+        failure: url.searchParams.get('failure') ?? undefined,
         comment: 'open',
         headers: { 'X-Option': 'set', 'cache-control': app.cacheControl },
         cookies: [

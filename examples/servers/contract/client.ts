@@ -43,6 +43,8 @@ export function askOver1(origin: string): Ask {
         const body = isPacked ? response.pipe(createGunzip()) : response;
         // Cut in the middle, like every stream that a client leaves.
         body.on('error', () => undefined);
+        // A pipe does not pass errors on.
+        if (isPacked) response.on('error', (error) => body.destroy(error));
         resolve(toReading(body, response.statusCode ?? 0, response.headers, () => request.destroy()));
       });
       request.end();

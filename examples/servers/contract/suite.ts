@@ -128,8 +128,20 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
       expect(run.errors).toEqual([new Error('internal detail')]);
     });
 
-    it('sends an error frame where the source throws midway, and goes on serving', async () => {
+    it('breaks the body off if the source throws midway, and goes on serving', async () => {
       const { reader, run } = await open('/midway');
+      await reader.event();
+      run.emit!(undefined);
+      await expect(reader.rest()).rejects.toThrow();
+      expect(reader.text).toBe(': open\n\ndata: 1\n\n');
+      await expect.poll(() => run.ends).toEqual([{ reason: 'failed', error: new Error('internal detail') }]);
+      expect(await (await open('/count')).reader.rest()).toContain('data: 1');
+    });
+
+    it("sends an error frame if the source throws midway with failure: 'frame'", async () => {
+      const { reader, run } = await open('/midway?failure=frame');
+      await reader.event();
+      run.emit!(undefined);
       const text = await reader.rest();
       expect(reader.events.map(({ event }) => event)).toEqual(['message', 'linefeed.error']);
       expect(text).not.toContain('internal detail');

@@ -23,6 +23,8 @@ export class Tap implements Outlet {
   closed = false;
   ended = false;
   destroyed = false;
+  /** The error of `breakOff`. */
+  broken: Error | undefined;
   #listener: OutletListener | undefined;
   #roomBytes: number;
   #taken = 0;
@@ -55,6 +57,11 @@ export class Tap implements Outlet {
     if (last !== undefined) this.write(last);
     this.ended = true;
     if (!this.#endsWhenDrained) this.leave();
+  }
+
+  breakOff(error: Error): void {
+    this.broken = error;
+    this.end();
   }
 
   destroy(): void {

@@ -2,7 +2,9 @@
 import { checkOptions, encodeFrame, FRAME, LinefeedError } from '@linefeed/shared/wire';
 import { systemClock, type Clock } from './clock.ts';
 import { createYieldEncoder, toComment, type EncodingOptions, type YieldEncoder } from './encode.ts';
+import { isThenable } from './source.ts';
 import type { HeadOptions } from './head.ts';
+import { asksForRetry } from './exchange.ts';
 import { createReporter } from './report.ts';
 
 /** How an event stream ended. */
@@ -36,9 +38,17 @@ export interface EventStreamOptions extends EncodingOptions, HeadOptions {
    * `false`: never.
    */
   readonly stallTimeoutMs?: number | false | undefined;
+  /**
+   * What the reader gets when the source fails. Default `break`.
+   *
+   * `break`: the response breaks off, so that no reader takes a part for the whole. `frame`: the event `linefeed.error`,
+   * without the error's message, and then the end of the body. A function gets the error. Its result is sent like a yield,
+   * and then the body ends. If it returns `undefined` or throws, the response breaks off.
+   */
+  readonly failure?: 'break' | 'frame' | ((error: unknown) => unknown) | undefined;
   /** Called after the end. Its own failures go to `onError`. */
   readonly onClose?: StreamEndHook | readonly StreamEndHook[] | undefined;
-  /** Called when the source or an `onClose` hook failed. Default: `console.error`. */
+  /** Called when the source, the function `failure` or an `onClose` hook failed. Default: `console.error`. */
   readonly onError?: ((error: unknown) => void) | undefined;
   /** @internal */
   readonly clock?: Clock | undefined;
@@ -58,6 +68,7 @@ const OPTIONS = {
   pingMs: 'any',
   ping: 'any',
   stallTimeoutMs: 'any',
+  failure: 'any',
   onClose: 'function|object',
   onError: 'function',
   clock: 'hidden',
@@ -73,9 +84,13 @@ const PINGS = {
   event: encoder.encode(encodeFrame({ event: FRAME.ping, data: '{}' })),
 } as const;
 
+/** Encodes the frame for a failed source. `undefined`: the response breaks off. */
+type FailureEncoder = (error: unknown) => string | undefined;
+
 /** Options after the checks, with defaults filled in. */
 export interface Settings {
   readonly encodeYield: YieldEncoder;
+  readonly encodeFailure: FailureEncoder;
   readonly opening: Uint8Array;
   readonly ping: Uint8Array;
   readonly pingMs: number;
@@ -102,14 +117,46 @@ export function readSettings(options: EventStreamOptions): Settings {
       `ping must be "comment" or "event", not ${JSON.stringify(ping)}.`,
     );
   }
+  const encodeYield = createYieldEncoder(options);
   return {
-    encodeYield: createYieldEncoder(options),
+    encodeYield,
+    encodeFailure: createFailureEncoder(options.failure ?? 'break', encodeYield),
     opening: encoder.encode(encodeFrame({ comment: toComment(comment), retryMs })),
     ping: PINGS[ping],
     pingMs: readInterval('pingMs', pingMs ?? false),
     stallTimeoutMs: readInterval('stallTimeoutMs', stallTimeoutMs ?? DEFAULT_STALL_TIMEOUT_MS),
     clock: options.clock ?? systemClock,
   };
+}
+
+/** @throws LinefeedError `invalid_option` */
+function createFailureEncoder(failure: unknown, encodeYield: YieldEncoder): FailureEncoder {
+  if (failure === 'break') return () => undefined;
+  if (failure === 'frame') return encodeFailureFrame;
+  if (typeof failure !== 'function') {
+    throw new LinefeedError(
+      'invalid_option',
+      `failure must be "break", "frame" or a function, not ${JSON.stringify(failure)}.`,
+    );
+  }
+  return (error) => {
+    const last: unknown = failure(error);
+    if (last === undefined) return undefined;
+    if (isThenable(last)) {
+      Promise.resolve(last).catch(() => undefined);
+      throw new LinefeedError(
+        'invalid_content',
+        'The function failure returned a promise; return the value itself.',
+      );
+    }
+    return encodeYield(last);
+  };
+}
+
+/** The message of the error may be confidential, so it is not sent. */
+function encodeFailureFrame(error: unknown): string {
+  const failure = { code: 'source_failed', message: 'The source failed.', retryable: asksForRetry(error) };
+  return encodeFrame({ event: FRAME.error, data: JSON.stringify(failure) });
 }
 
 /** Reads the hooks. Must run before anything that may throw, because `settle` is called in every case. */

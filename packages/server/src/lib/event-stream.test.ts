@@ -501,8 +501,8 @@ describe('failures', () => {
         { highWaterMark: 0 },
       ),
     ],
-  ])('of %s midway are a frame without internals, and the end', async (_, content) => {
-    const { tap, read, ends, errors } = await run(content);
+  ])("of %s midway are a frame without internals, and the end, with failure: 'frame'", async (_, content) => {
+    const { tap, read, ends, errors } = await run(content, { failure: 'frame' });
     expect(read().events.at(-1)).toEqual({
       event: 'linefeed.error',
       data: '{"code":"source_failed","message":"The source failed.","retryable":false}',
@@ -512,24 +512,17 @@ describe('failures', () => {
     expect([tap.ended, ends, errors]).toEqual([true, [{ reason: 'failed', error: secret }], [secret]]);
   });
 
-  it('say that they are worth a retry where the error says so', async () => {
-    const { read } = await run(async () => {
-      throw Object.assign(new Error('busy'), { retryable: true });
-    });
-    expect(JSON.parse(read().events[0]!.data)).toMatchObject({ code: 'source_failed', retryable: true });
-  });
-
-  it('of an async function come as a frame, because the head has left', async () => {
-    const { read, errors } = await run(async () => {
+  it('of an async function break the response off, because the head was sent', async () => {
+    const { tap, errors } = await run(async () => {
       throw secret;
     });
-    expect(read().events.map(({ event }) => event)).toEqual(['linefeed.error']);
+    expect([tap.text, tap.broken?.name]).toEqual([': \n\n', 'LinefeedError']);
     expect(errors).toEqual([secret]);
   });
 
   it('of a yield that cannot be sent end the source', async () => {
     const log: string[] = [];
-    const { read, errors } = await run(
+    const { tap, errors } = await run(
       (function* () {
         try {
           yield { when: new Date(0) };
@@ -538,7 +531,7 @@ describe('failures', () => {
         }
       })(),
     );
-    expect(read().events.map(({ event }) => event)).toEqual(['linefeed.error']);
+    expect([tap.text, tap.broken?.name]).toEqual([': \n\n', 'LinefeedError']);
     expect(log).toEqual(['finally']);
     expect(errors).toEqual([
       expect.objectContaining({ code: 'invalid_content', message: expect.stringContaining('"when"') }),

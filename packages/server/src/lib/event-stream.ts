@@ -1,5 +1,5 @@
 /** One event stream for one request: head, opening, frames of a source, pings, and a guaranteed end. */
-import { encodeFrame, FRAME, LinefeedError, refusal } from '@linefeed/shared/wire';
+import { LinefeedError, refusal } from '@linefeed/shared/wire';
 import { captureScope, type AsyncScope } from './async-scope.ts';
 import {
   callContent,
@@ -8,7 +8,7 @@ import {
   type EventStreamContent,
   type OpenContent,
 } from './content.ts';
-import { asksForRetry, toProblem, type Answer } from './exchange.ts';
+import { toProblem, type Answer } from './exchange.ts';
 import {
   readHooks,
   readSettings,
@@ -37,11 +37,6 @@ export interface StreamRequest {
 type Head = Pick<Answer, 'status' | 'headers'>;
 
 const encoder = new TextEncoder();
-/** Encodes a failure without its cause. */
-function encodeFailure(error: unknown): Uint8Array {
-  const failure = { code: 'source_failed', message: 'The source failed.', retryable: asksForRetry(error) };
-  return encoder.encode(encodeFrame({ event: FRAME.error, data: JSON.stringify(failure) }));
-}
 
 /**
  * Answers a request with an event stream. Status 406: the `Accept` header gives it the quality 0. Status 500: a function given as
@@ -203,10 +198,26 @@ class EventStream implements Beating, WriterListener {
     if (end.type === 'failed') {
       this.#settings.report(end.error);
       this.#end ??= { reason: 'failed', error: end.error };
-      this.#writer.write(encodeFailure(end.error));
+      const last = this.#encodeFailure(end.error);
+      if (last === undefined) {
+        // The reader may be in this process, so the error does not have the cause.
+        return this.#writer.breakOff(
+          new LinefeedError('source_failed', 'The source of the event stream failed.'),
+        );
+      }
+      this.#writer.write(encoder.encode(last));
     }
     if (end.type === 'finished') this.#end ??= { reason: 'finished' };
     this.#writer.end();
+  }
+
+  #encodeFailure(error: unknown): string | undefined {
+    try {
+      return this.#settings.encodeFailure(error);
+    } catch (failure) {
+      this.#settings.report(failure);
+      return undefined;
+    }
   }
 
   /** Ends the stream because its response cannot be sent. */

@@ -25,7 +25,12 @@ export interface Outlet {
   write(bytes: Uint8Array): void;
   /** Ends the body after all written bytes and these last ones. `departure`: ends the connection too. */
   end(last?: Uint8Array, departure?: Departure): void;
-  /** Cuts the connection. */
+  /**
+   * Ends the body after all written bytes, so that its reader sees that it is incomplete. `error`: for runtimes that pass
+   * one on. The time that the reader takes is unbounded; `destroy` ends it.
+   */
+  breakOff(error: Error): void;
+  /** Cuts the response now, so that its reader sees that it is incomplete. */
   destroy(): void;
   /** Sets the only listener. If the outlet is already closed, `onClose` follows at once. */
   listen(listener: OutletListener): void;

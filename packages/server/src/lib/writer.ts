@@ -124,6 +124,17 @@ export class Writer implements Flushable {
     }
   }
 
+  /** Ends the response after the collected text, so that its reader sees that it is incomplete. */
+  breakOff(error: Error): void {
+    this.flush();
+    if (this.#isBroken) return;
+    try {
+      this.#outlet.breakOff(error);
+    } catch (failure) {
+      this.#break(failure);
+    }
+  }
+
   /** Starts to listen to the response. */
   listen(): void {
     try {

@@ -59,10 +59,14 @@ describe('eventStream', () => {
     }
   });
 
-  it('sends a rejection that came before anybody looked as a frame, and leaves none unhandled', async () => {
+  it('sends a rejection that came before anybody looked, and leaves none unhandled', async () => {
     const onError = vi.fn();
     const failure = new Error('internal detail');
-    const response = eventStream(() => Promise.reject(failure), { request: ask(), onError });
+    const response = eventStream(() => Promise.reject(failure), {
+      request: ask(),
+      onError,
+      failure: 'frame',
+    });
     expect(await response.text()).toMatch(/^: \n\nevent: linefeed\.error\ndata: \{"code":"source_failed"/);
     expect(onError.mock.calls).toEqual([[failure]]);
   });

@@ -1,5 +1,6 @@
 /** Adapter for fetch-style runtimes: `Request` in, `Response` out. */
 import { LinefeedError, refusal } from '@linefeed/shared/wire';
+import { systemClock } from '../clock.ts';
 import type { EventStreamContent } from '../content.ts';
 import { answerEventStream } from '../event-stream.ts';
 import { checkStreamOptions, type EventStreamOptions } from '../event-stream-options.ts';
@@ -22,7 +23,8 @@ export interface FetchEventStreamOptions extends EventStreamOptions {
 
 /**
  * Responds to a request of a fetch-style runtime with an event stream. The head and an opening comment are sent
- * immediately, however long the content takes to yield. Errors after that are sent as frames.
+ * immediately, however long the content takes to yield. A source that fails after that makes the body fail, or ends it
+ * as the option `failure` states.
  *
  * @returns 406 if the `Accept` header gives an event stream the quality 0, 500 if a function given as content throws.
  * @throws LinefeedError `invalid_content`, `invalid_option`, `invalid_frame` for content that could never be sent.
@@ -90,9 +92,11 @@ class StreamOutlet implements Outlet {
   #controller!: ReadableStreamDefaultController<Uint8Array>;
   #listener: OutletListener | undefined;
   #closed = false;
+  /** The error with which the body ends once the written bytes are taken. */
+  #error: Error | undefined;
   readonly #signal: AbortSignal | undefined;
   // End the body without an error: servers would log the error as their own, and no client is left to receive it.
-  readonly #onAbort = (): void => this.end();
+  readonly #onAbort = (): void => this.#finish();
 
   constructor(signal: AbortSignal | undefined) {
     this.readable = new ReadableStream<Uint8Array>(
@@ -100,13 +104,14 @@ class StreamOutlet implements Outlet {
         start: (controller) => {
           this.#controller = controller;
         },
-        pull: () => this.#listener?.onDrain(),
+        pull: () =>
+          this.#error === undefined ? this.#listener?.onDrain() : this.#failWhenTaken(this.#error),
         cancel: () => this.#close(),
       },
       new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_BYTES }),
     );
     this.#signal = signal;
-    if (signal?.aborted === true) this.end();
+    if (signal?.aborted === true) this.#finish();
     else signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
@@ -115,34 +120,60 @@ class StreamOutlet implements Outlet {
   }
 
   get roomBytes(): number {
-    return this.#closed ? 0 : Math.max(0, this.#controller.desiredSize ?? 0);
+    return this.#isOver ? 0 : Math.max(0, this.#controller.desiredSize ?? 0);
   }
 
   get closed(): boolean {
     return this.#closed;
   }
 
+  get #isOver(): boolean {
+    return this.#closed || this.#error !== undefined;
+  }
+
   write(bytes: Uint8Array): void {
-    if (!this.#closed) this.#controller.enqueue(bytes);
+    if (!this.#isOver) this.#controller.enqueue(bytes);
   }
 
   end(last?: Uint8Array, departure?: Departure): void {
-    if (this.#closed) return;
+    if (this.#isOver) return;
     this.departure = departure;
     if (last !== undefined) this.write(last);
-    this.#controller.close();
-    this.#close();
+    this.#finish();
+  }
+
+  breakOff(error: Error): void {
+    if (this.#isOver) return;
+    this.#error = error;
+    this.#failWhenTaken(error);
   }
 
   destroy(): void {
-    if (this.#closed) return;
-    this.#controller.error(new DOMException('The event stream was cut.', 'AbortError'));
-    this.#close();
+    this.#fail(new DOMException('The event stream was cut.', 'AbortError'));
   }
 
   listen(listener: OutletListener): void {
     this.#listener = listener;
     if (this.#closed) listener.onClose();
+  }
+
+  /** An error drops the bytes that were not taken. */
+  #failWhenTaken(error: Error): void {
+    if (this.bufferedBytes > 0) return;
+    // A server destroys its response with the error. It gets a turn first, to write the last bytes.
+    systemClock.defer(() => this.#fail(error));
+  }
+
+  #fail(error: Error): void {
+    if (this.#closed) return;
+    this.#controller.error(error);
+    this.#close();
+  }
+
+  #finish(): void {
+    if (this.#closed) return;
+    this.#controller.close();
+    this.#close();
   }
 
   #close(): void {

@@ -8,6 +8,7 @@ import { answerEventStream } from '../event-stream.ts';
 import { checkStreamOptions, type EventStreamOptions } from '../event-stream-options.ts';
 import { joinVary, notFound, toProblem, type Answer, type Answerer } from '../exchange.ts';
 import type { Departure, Outlet, OutletListener } from '../outlet.ts';
+import { breakOff, cut } from './break-off.ts';
 import { readHeader, toIncomingRequest, type NodeRequest, type NodeResponse } from './node-request.ts';
 import { endConnectionAfter, rawSocketOf, turnNow, writeRaw } from './raw-writes.ts';
 
@@ -49,8 +50,8 @@ export function toNodeHandler(answerer: Answerer, options: NodeOptions = {}): No
 
 /**
  * Responds to a request with an event stream, on Node's http and http2 servers and every framework on them. Headers
- * already set on the response are kept. The head and an opening comment are sent immediately. Errors after that are
- * sent as frames.
+ * already set on the response are kept. The head and an opening comment are sent immediately. A source that fails after
+ * that breaks the connection, or ends it as the option `failure` states.
  *
  * @throws LinefeedError `invalid_content`, `invalid_option`, `invalid_frame` for content that could never be sent.
  */
@@ -136,7 +137,6 @@ function sendAnswer(answer: Answer, response: NodeResponse, outlet: NodeOutlet):
 interface Writable {
   write(bytes: Uint8Array): boolean;
   end(): void;
-  destroy(): void;
   readonly writableLength?: number;
   readonly writableHighWaterMark?: number;
   readonly writableEnded?: boolean;
@@ -248,11 +248,15 @@ class NodeOutlet implements Outlet {
     if (res.req?.complete !== false) endConnectionAfter(res);
   }
 
+  breakOff(): void {
+    if (this.#closed || this.#ended) return;
+    this.#ended = true;
+    breakOff(this.res);
+  }
+
   destroy(): void {
     this.#ended = true;
-    this.#writable.destroy();
-    // An HTTP/2 response has no socket to destroy, so destroy its stream.
-    (this.res as { stream?: { destroy(): void } }).stream?.destroy();
+    cut(this.res);
   }
 
   listen(listener: OutletListener): void {
