@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { createFeed, memoryLog, message } from '@linefeed/server';
-import { toNodeHandler } from '@linefeed/server/node';
+import { closeOnSignal, toNodeHandler } from '@linefeed/server/node';
 import { sqliteLog } from '@linefeed/server/sqlite';
 import { board } from './board.ts';
 
@@ -10,12 +10,15 @@ import { board } from './board.ts';
 export type Command =
   | { readonly type: 'publish'; readonly from: number; readonly to: number; readonly everyMs: number }
   /** Tells all clients to reconnect over the grace, then ends. */
-  | { readonly type: 'drain'; readonly graceMs: number };
+  | { readonly type: 'drain'; readonly graceMs: number }
+  /** Stops listening and tells all clients to reconnect. The process stays. */
+  | { readonly type: 'close' };
 
 /** Messages of the child. */
 export type Report =
   | { readonly type: 'listening'; readonly port: number }
-  | { readonly type: 'published'; readonly to: number };
+  | { readonly type: 'published'; readonly to: number }
+  | { readonly type: 'closed' };
 
 const [port = '0', bundle = '', run = 'run', pingMs = '15000', logPath = '', timeoutMs = ''] =
   process.argv.slice(2);
@@ -77,9 +80,16 @@ async function publish({ from, to, everyMs }: Extract<Command, { type: 'publish'
   report({ type: 'published', to });
 }
 
+closeOnSignal(server, feed, { graceMs: 200, onClosed: () => process.exit(0) });
+
 process.on('message', (command: Command) => {
   if (command.type === 'publish') void publish(command);
-  else void feed.close({ graceMs: command.graceMs }).then(() => process.exit(0));
+  else if (command.type === 'drain')
+    void feed.close({ graceMs: command.graceMs }).then(() => process.exit(0));
+  else {
+    server.close();
+    void feed.close().then(() => report({ type: 'closed' }));
+  }
 });
 process.on('disconnect', () => process.exit(0));
 

@@ -10,6 +10,10 @@ export interface ServerProcess {
   publish(from: number, to: number, everyMs?: number): Promise<void>;
   /** Tells its clients to reconnect over the grace, and ends. */
   drain(graceMs: number): Promise<void>;
+  /** Stops listening and tells its clients to reconnect. The process stays, with the connections that clients keep. */
+  close(): Promise<void>;
+  /** Like a process manager: sends the signal and resolves when the process has ended. */
+  terminate(signal: NodeJS.Signals): Promise<void>;
   /** Like a machine that loses power: no client gets a frame. */
   kill(): Promise<void>;
 }
@@ -57,6 +61,16 @@ export async function startServer({
     async drain(graceMs) {
       const gone = once(child, 'exit');
       child.send({ type: 'drain', graceMs } satisfies Command);
+      await gone;
+    },
+    async close() {
+      const closed = report(child, 'closed');
+      child.send({ type: 'close' } satisfies Command);
+      await closed;
+    },
+    async terminate(signal) {
+      const gone = once(child, 'exit');
+      child.kill(signal);
       await gone;
     },
     async kill() {

@@ -1,6 +1,7 @@
 /** Linefeed on Bun. */
+import { feed } from './feed.ts';
 import { handle } from './fetch.ts';
-import { announce, port } from './life.ts';
+import { announce, port, stop } from './life.ts';
 
 // The parts of Bun that are used here; a project on Bun has its types.
 declare const Bun: {
@@ -10,4 +11,8 @@ declare const Bun: {
 // Bun closes a connection after 10 s of silence; a feed's ping comes after 15.
 const server = Bun.serve({ port, idleTimeout: 0, fetch: handle });
 
-announce(server.port, () => server.stop());
+announce(server.port);
+process.once('SIGTERM', () => {
+  stop();
+  void feed.close().then(() => server.stop());
+});

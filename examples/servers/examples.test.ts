@@ -13,10 +13,10 @@ afterEach(() => {
 });
 
 /** Starts a server and returns the origin that it prints. */
-async function start(file: string): Promise<string> {
+async function start(file: string, port = '0'): Promise<string> {
   child = spawn(process.execPath, [file], {
     cwd: import.meta.dirname,
-    env: { ...process.env, PORT: '0' },
+    env: { ...process.env, PORT: port },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [line] = (await once(child.stdout!.setEncoding('utf8'), 'data')) as [string];
@@ -92,6 +92,32 @@ describe('the example for', () => {
     expect(reader.events.at(-1)!.event).toBe('linefeed.reconnect');
     reader.reading.leave();
     expect(await exited).toEqual([0, null]);
+  });
+
+  it.each(SERVERS)('%s hands its clients to the next server on its port', async (_, file, _ask, fetch) => {
+    const origin = await start(file);
+    let answers = 0;
+    const client = createClient<typeof board>({
+      url: `${origin}/events`,
+      retry: { baseMs: 20, floorMs: 10, capMs: 100 },
+      async fetch(input, init) {
+        const response = await fetch(input, init);
+        answers += 1;
+        return response;
+      },
+    });
+    await client.subscribe('notice', () => undefined, { onGap: () => undefined }).ready;
+    const exited = once(child!, 'exit');
+    child!.kill('SIGTERM');
+    expect(await exited).toEqual([0, null]);
+    // The closed server answered the first request, and at most one that reached it before it stopped listening.
+    expect(answers).toBeLessThanOrEqual(2);
+    await start(file, new URL(origin).port);
+    await vi.waitFor(() => expect(client.connection.getSnapshot().state).toBe('connected'), {
+      timeout: 30_000,
+    });
+    await client.subscribe('room', { name: 'next' }, () => undefined).ready;
+    client.close();
   });
 
   it('a fetch handler serves a stream, a feed and our client', async () => {

@@ -1,10 +1,10 @@
 /** Linefeed on Fastify 5. */
 import type { AddressInfo } from 'node:net';
-import { sendEventStream, toNodeHandler } from '@linefeed/server/node';
+import { closeOnSignal, sendEventStream, toNodeHandler } from '@linefeed/server/node';
 import { fastify } from 'fastify';
 import { countdown } from './countdown.ts';
 import { feed } from './feed.ts';
-import { announce, port } from './life.ts';
+import { announce, port, stop } from './life.ts';
 
 const app = fastify();
 const events = toNodeHandler(feed);
@@ -34,4 +34,6 @@ await app.register(async (scope) => {
 });
 
 await app.listen({ port });
-announce((app.server.address() as AddressInfo).port, () => void app.close());
+announce((app.server.address() as AddressInfo).port);
+// Fastify's own hooks run once the server is closed.
+closeOnSignal(app.server, feed, { onSignal: stop, onClosed: () => void app.close() });

@@ -1,10 +1,10 @@
 /** Linefeed on Koa 3. */
 import type { AddressInfo } from 'node:net';
-import { sendEventStream, toNodeHandler } from '@linefeed/server/node';
+import { closeOnSignal, sendEventStream, toNodeHandler } from '@linefeed/server/node';
 import Koa from 'koa';
 import { countdown } from './countdown.ts';
 import { feed } from './feed.ts';
-import { announce, port } from './life.ts';
+import { announce, port, stop } from './life.ts';
 
 const events = toNodeHandler(feed);
 
@@ -15,4 +15,5 @@ const app = new Koa().use((ctx) => {
   else events(ctx.req, ctx.res);
 });
 
-const server = app.listen(port, () => announce((server.address() as AddressInfo).port, () => server.close()));
+const server = app.listen(port, () => announce((server.address() as AddressInfo).port));
+closeOnSignal(server, feed, { onSignal: stop });

@@ -1,10 +1,10 @@
 /** Linefeed on `node:http`. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { sendEventStream, toNodeHandler } from '@linefeed/server/node';
+import { closeOnSignal, sendEventStream, toNodeHandler } from '@linefeed/server/node';
 import { countdown } from './countdown.ts';
 import { feed } from './feed.ts';
-import { announce, port } from './life.ts';
+import { announce, port, stop } from './life.ts';
 
 const events = toNodeHandler(feed);
 
@@ -13,4 +13,5 @@ const server = createServer((req, res) => {
   else events(req, res);
 });
 
-server.listen(port, () => announce((server.address() as AddressInfo).port, () => server.close()));
+server.listen(port, () => announce((server.address() as AddressInfo).port));
+closeOnSignal(server, feed, { onSignal: stop });

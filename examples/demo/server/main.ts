@@ -1,6 +1,6 @@
 /** One run of the server: readings, rooms, faults and pages on one port. Forked by `../server.ts`. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { toNodeHandler } from '@linefeed/server/node';
+import { closeOnSignal, toNodeHandler } from '@linefeed/server/node';
 import { createControlRoom } from './control-room.ts';
 import { createFaults } from './faults.ts';
 import { createPages } from './pages.ts';
@@ -37,14 +37,8 @@ server.listen(port, () => {
 // Without its parent, nothing would end this process.
 process.on('disconnect', () => process.exit(0));
 
-let ending = false;
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, async () => {
-    if (ending) return;
-    ending = true;
-    room.stop();
-    server.close();
-    await room.feed.close({ graceMs: 200 });
-    process.exit(0);
-  });
-}
+closeOnSignal(server, room.feed, {
+  graceMs: 200,
+  onSignal: () => room.stop(),
+  onClosed: () => process.exit(0),
+});
