@@ -136,6 +136,28 @@ describe.each([true, false])('over HTTP/1.1 with rawWrites: %j, a source that fa
     await expect.poll(() => ends).toEqual([{ reason: 'failed', error: secret }]);
   });
 
+  it('breaks off in its turn if an earlier request of its connection is still being answered', async () => {
+    const failed = Promise.withResolvers<unknown>();
+    async function* untilFailed(): AsyncGenerator<string> {
+      await failed.promise;
+      yield 'whole';
+    }
+    const server = createServer((req, res) => {
+      if (req.url === '/slow') sendEventStream(req, res, untilFailed, { rawWrites });
+      else sendEventStream(req, res, failing, { rawWrites, onError: failed.resolve });
+    }).listen(0, '127.0.0.1');
+    cleanups.push(() => {
+      server.close();
+      server.closeAllConnections();
+    });
+    await once(server, 'listening');
+    const { text } = await exchange(
+      (server.address() as AddressInfo).port,
+      'GET /slow HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n',
+    );
+    expect(text).toMatch(/data: whole\n\n\r\n0\r\n\r\nHTTP\/1\.1 200[^]*data: half\n\n\r\n$/);
+  });
+
   it('resets the connection of an HTTP/1.0 request, whose body has no other end', async () => {
     const { port } = await serve1({ rawWrites });
     const { text, code } = await exchange(port, 'GET / HTTP/1.0\r\n\r\n');
@@ -159,6 +181,10 @@ describe('over HTTP/2', () => {
     ends: StreamEnd[];
   }> {
     const { ends, listener } = createApp(...app);
+    return { ends, session: await connect2(listener) };
+  }
+
+  async function connect2(listener: Served['listener']): Promise<ClientHttp2Session> {
     const server = http2.createServer(listener).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
@@ -166,7 +192,7 @@ describe('over HTTP/2', () => {
       session.destroy();
       server.close();
     });
-    return { session, ends };
+    return session;
   }
 
   async function get2(
@@ -198,6 +224,26 @@ describe('over HTTP/2', () => {
     await expect.poll(() => ends).toEqual([{ reason: 'failed', error: secret }]);
     // Other requests of the session go on.
     expect(await get2(session, '/whole')).toMatchObject({ text: ': \n\ndata: whole\n\n', rstCode: 0 });
+  });
+
+  it('a source that fails resets its stream only after a slow reader has taken the events before it', async () => {
+    const failed = Promise.withResolvers<unknown>();
+    const session = await connect2((req, res) => {
+      async function* largeAndSmall(): AsyncGenerator<string> {
+        yield 'x'.repeat(60_000);
+        // The window of the reader has 65,535 bytes: a part of the second event waits in the server.
+        const { stream } = res as http2.Http2ServerResponse;
+        while (stream.writableLength > 0) await new Promise((resolve) => setImmediate(resolve));
+        yield 'y'.repeat(10_000);
+        throw secret;
+      }
+      sendEventStream(req, res, largeAndSmall, { onError: failed.resolve });
+    });
+    expect(await get2(session, '/', failed.promise)).toEqual({
+      text: `: \n\ndata: ${'x'.repeat(60_000)}\n\ndata: ${'y'.repeat(10_000)}\n\n`,
+      rstCode: http2.constants.NGHTTP2_INTERNAL_ERROR,
+      code: 'ERR_HTTP2_STREAM_ERROR',
+    });
   });
 
   it('a reader that is cut because it takes nothing sees a reset, not the end of a complete body', async () => {
