@@ -1,4 +1,5 @@
 /** A server that ends on a signal, in a separate process. It prints its port, and then each step of its end. */
+import cluster from 'node:cluster';
 import { createServer, type RequestListener } from 'node:http';
 import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
@@ -17,11 +18,19 @@ const listener = (req: NodeRequest, res: NodeResponse): void => {
   else events(req, res, () => res.end('page'));
 };
 
-const server =
-  kind === 'http2' ? http2.createServer(listener) : createServer(listener satisfies RequestListener);
-closeOnSignal(server, feed, {
-  graceMs: Number(graceMs),
-  onSignal: (signal) => console.log(signal),
-  onClosed: () => console.log('closed'),
-});
-server.listen(0, '127.0.0.1', () => console.log((server.address() as AddressInfo).port));
+if (kind === 'cluster' && cluster.isPrimary) {
+  const worker = cluster.fork();
+  process.on('SIGTERM', () => worker.process.kill('SIGTERM'));
+  worker.on('exit', (code) => process.exit(code));
+} else serve();
+
+function serve(): void {
+  const server =
+    kind === 'http2' ? http2.createServer(listener) : createServer(listener satisfies RequestListener);
+  closeOnSignal(server, feed, {
+    graceMs: Number(graceMs),
+    onSignal: (signal) => console.log(signal),
+    onClosed: () => console.log('closed'),
+  });
+  server.listen(0, '127.0.0.1', () => console.log((server.address() as AddressInfo).port));
+}

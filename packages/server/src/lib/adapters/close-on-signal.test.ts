@@ -24,7 +24,7 @@ interface Started {
   readonly output: () => string;
 }
 
-async function start(kind: 'http' | 'http2', graceMs: number): Promise<Started> {
+async function start(kind: 'http' | 'http2' | 'cluster', graceMs: number): Promise<Started> {
   const started = spawn(process.execPath, [script, kind, String(graceMs)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -89,6 +89,17 @@ describe('a process with closeOnSignal', () => {
     expect(await text(stream)).toContain('"reason":"drain"');
     expect(await exited).toEqual([0, null]);
     await closed;
+  });
+
+  it('ends as a worker of a cluster', async () => {
+    const { port, exited, output } = await start('cluster', 60_000);
+    const agent = new Agent({ keepAlive: true });
+    const stream = await open(port, agent);
+    child!.kill('SIGTERM');
+    expect(await text(stream)).toContain('"reason":"drain"');
+    expect(await exited).toEqual([0, null]);
+    expect(output()).toBe('SIGTERM\nclosed\n');
+    agent.destroy();
   });
 
   it('ends immediately on a second signal', async () => {

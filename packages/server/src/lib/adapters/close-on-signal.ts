@@ -1,4 +1,5 @@
 /** Ends a Node server and its feeds on a signal of the process manager. */
+import cluster from 'node:cluster';
 import type { ServerResponse } from 'node:http';
 import type { Http2Session } from 'node:http2';
 import type { Server, Socket } from 'node:net';
@@ -48,7 +49,8 @@ const SAME_SIGNAL_MS = 500;
  *
  * 1. The server accepts no more connections, and idle ones are closed.
  * 2. The feed is closed over the grace. Each response ends its connection.
- * 3. What is still open after the grace is cut. The process ends if nothing else keeps it alive.
+ * 3. What is still open after the grace is cut. The process ends if nothing else keeps it alive. A worker of `node:cluster`
+ *    is disconnected.
  *
  * A second signal ends the process immediately. Call it once the server and the feed exist.
  *
@@ -91,6 +93,8 @@ export function closeOnSignal(
       onSignal?.(signal);
       void close().finally(() => {
         remove();
+        // The channel to its primary would keep a worker alive.
+        cluster.worker?.disconnect();
         onClosed?.();
       });
     } else if (systemClock.now() - closingSince > SAME_SIGNAL_MS) {
