@@ -23,7 +23,7 @@ afterEach(async () => {
   for (const clean of cleanups.splice(0).toReversed()) await clean();
 });
 
-function createBoard(limits: { maxConnections?: number } = {}): BoardFeed {
+function createBoard(limits: { maxConnections?: number; authorizeTimeoutMs?: number } = {}): BoardFeed {
   const feed = createFeed(board, {
     ...limits,
     retryMs: 1,
@@ -164,6 +164,17 @@ describe.each(MODES)('over HTTP/1.1 %s', (_, options) => {
     const received = await exchange(port, asked + asked, () => void feed.close());
     expect(countHeads(received)).toBe(1);
     expect(received).toMatch(/"reason":"drain"\}\n\n\r\n0\r\n\r\n$/);
+  });
+
+  it('a connection with an incomplete body is not ended together with its answer', async () => {
+    const { port } = await serve(createBoard({ authorizeTimeoutMs: 10 }), options);
+    const socket = connectSocket(port, '127.0.0.1');
+    cleanups.push(() => socket.destroy());
+    socket.write('POST /events HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{');
+    let received = '';
+    socket.on('data', (part) => (received += part.toString()));
+    await vi.waitFor(() => expect(received).toMatch(/^HTTP\/1\.1 503 [^]*"code":"timeout"/));
+    expect(received).toMatch(/^connection: keep-alive\r$/im);
   });
 
   it('an HTTP/1.0 client that keeps connections leaves the connection too', async () => {
