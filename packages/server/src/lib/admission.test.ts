@@ -37,16 +37,16 @@ async function settle<T>(clock: ReturnType<typeof createManualClock>, waiting: P
   return await waiting;
 }
 
-describe('the text of an address', () => {
+describe('limits on the text of a request', () => {
   const long = 'x'.repeat(1_000_000);
 
   it.each([
     ['in a POST', () => post({ topics: [{ address: `room?id=${long}` }] })],
-    ['in a POST, of many params', () => post({ topics: [{ address: `room?${'a=&'.repeat(300_000)}` }] })],
-    ['in a list', () => get(`?topic=room%3Fid%3D${'x'.repeat(5_000)}`)],
+    ['in a POST, with many params', () => post({ topics: [{ address: `room?${'a=&'.repeat(300_000)}` }] })],
+    ['in a query list', () => get(`?topic=room%3Fid%3D${'x'.repeat(5_000)}`)],
     ['in a path', () => get(`/room?id=${'x'.repeat(5_000)}`)],
-    ['in the name of a topic', () => get(`/${long}`)],
-  ])('is refused before it is read where it is four times as long as an address: %s', async (_, request) => {
+    ['in the topic name of a path', () => get(`/${long}`)],
+  ])('an address over four times maxAddressBytes is refused before it is parsed: %s', async (_, request) => {
     const clock = createManualClock();
     const { feed, counted } = createCounted(clock);
     const response = await settle(clock, feed.handle(request()));
@@ -57,7 +57,7 @@ describe('the text of an address', () => {
     expect(counted.runs).toBe(0);
   });
 
-  it('is refused with the whole query where that is longer than 65,536 characters', async () => {
+  it('a query longer than 65,536 characters is refused', async () => {
     const clock = createManualClock();
     const { feed, counted } = createCounted(clock);
     for (const target of [`/room?id=a&token=${long}`, `?topic=other&token=${long}`]) {
@@ -67,7 +67,7 @@ describe('the text of an address', () => {
     expect(counted.runs).toBe(0);
   });
 
-  it('may be long in a path for what belongs to the application', async () => {
+  it('a query key of the application may be longer than an address', async () => {
     const clock = createManualClock();
     const { feed } = createCounted(clock);
     const response = await settle(clock, feed.handle(get(`/room?id=a&token=${'x'.repeat(5_000)}`)));
@@ -77,7 +77,7 @@ describe('the text of an address', () => {
   });
 });
 
-describe('the schema of a list', () => {
+describe('the params schema of a list of entries', () => {
   const entries = (count: number, toId: (index: number) => string): object => ({
     topics: Array.from({ length: count }, (_, index) => ({
       address: `room?id=${toId(index)}`,
@@ -86,10 +86,10 @@ describe('the schema of a list', () => {
   });
 
   it.each([
-    ['once for what is asked in the same words', 1_024, () => 'a', 200, 1],
-    ['once where it fails', 10, (index: number) => `bad${index}`, 400, 10],
-    ['for two times maxSubscriptions addresses at most', 1_024, (index: number) => `bad${index}`, 400, 512],
-  ] as const)('is run %s', async (_, count, toId, status, runs) => {
+    ['once for entries with the same address text', 1_024, () => 'a', 200, 1],
+    ['once for each address that fails', 10, (index: number) => `bad${index}`, 400, 10],
+    ['for at most two times maxSubscriptions addresses', 1_024, (index: number) => `bad${index}`, 400, 512],
+  ] as const)('the params schema runs %s', async (_, count, toId, status, runs) => {
     const clock = createManualClock();
     const { feed, counted } = createCounted(clock);
     const response = await settle(clock, feed.handle(post(entries(count, toId))));
@@ -99,7 +99,7 @@ describe('the schema of a list', () => {
     await clock.settle();
   });
 
-  it('is run a second time where a param that fails can be read as JSON, and not for a text that cannot', async () => {
+  it('the params schema runs a second time only for a failed param whose text parses as JSON', async () => {
     const clock = createManualClock();
     let runs = 0;
     const params = z.object({ id: z.number() }).refine(() => (runs += 1) > 0, { when: () => true });
@@ -119,7 +119,7 @@ describe('the schema of a list', () => {
     expect(await cost('{five')).toBe(1);
   });
 
-  it('is run at most 32 times in a turn, and once for each request, however many requests come at once', async () => {
+  it('concurrent requests run the params schema at most 32 times per event-loop turn, plus once per request', async () => {
     const clock = createManualClock();
     const perTurn: number[] = [0];
     const counting: Clock = {
@@ -140,7 +140,7 @@ describe('the schema of a list', () => {
     expect(Math.max(...perTurn)).toBeLessThanOrEqual(32 + 5);
   });
 
-  it('lets others go on while long lists with a slow schema come', async () => {
+  it('long lists with a slow schema do not block the event loop', async () => {
     const spin = (): void => {
       for (const until = performance.now() + 0.3; performance.now() < until;);
     };

@@ -48,8 +48,8 @@ function deaf(seen: unknown[]): AsyncIterable<number> {
   };
 }
 
-describe('the async context', () => {
-  it('of hooks is that of the request that opened the connection, whoever ends it', async () => {
+describe('the AsyncLocalStorage context', () => {
+  it('hooks run in the async context of the request that opened the connection, whatever closes it', async () => {
     const seen: unknown[] = [];
     const { feed, open, clock } = createBench({
       onOpen: () => seen.push(['open', user()]),
@@ -77,7 +77,7 @@ describe('the async context', () => {
     ]);
   });
 
-  it('of hooks is the same for what a control request of somebody else adds', async () => {
+  it('onSubscribe of an added address runs in the async context of the request that opened the connection', async () => {
     const seen: unknown[] = [];
     const { open, ask, clock } = createBench({
       onSubscribe: (_connection, address) => seen.push([address, user()]),
@@ -94,7 +94,7 @@ describe('the async context', () => {
   });
 
   it.each(['leave', 'disconnect', 'remove'])(
-    'of a source, its signal and its end is that of its request: %s',
+    'a source, its abort listeners and its return() run in the async context of its request: %s',
     async (how) => {
       const seen: unknown[] = [];
       const { feed, open, ask, clock } = createBench({
@@ -124,7 +124,7 @@ describe('the async context', () => {
     },
   );
 
-  it('of an event stream, its source and onClose is that of its request', async () => {
+  it('the source and onClose of an event stream run in the async context of its request', async () => {
     const seen: unknown[] = [];
     const clock = createManualClock();
     const tap = new Tap();
@@ -145,7 +145,7 @@ describe('the async context', () => {
     ]);
   });
 
-  it('of a source that tRPC serves is that of its request', async () => {
+  it('a source served by tRPC runs in the async context of its request', async () => {
     const seen: unknown[] = [];
     const feed = createFeed(count, { streams: { count: (context) => waiting(seen, context) } });
     const iterator = await as('ann', async () => {
@@ -163,7 +163,7 @@ describe('the async context', () => {
     await feed.close();
   });
 
-  it('of a timer is none, though it is set in a request', async () => {
+  it('a timer of the system clock runs without the async context of the request that set it', async () => {
     const seen: unknown[] = [];
     as('ann', () => {
       systemClock.after(1, () => seen.push(user()), { keepsAlive: true });
@@ -172,7 +172,7 @@ describe('the async context', () => {
     await vi.waitFor(() => expect(seen).toEqual([undefined, undefined]));
   });
 
-  it('of what the first request sets up does not reach the hooks of others', async () => {
+  it('onClose at the end of the lifetime runs in the async context of its own request', async () => {
     const seen: unknown[] = [];
     const feed = createFeed(count, {
       streams: { count: (context) => waiting([], context) },
@@ -191,10 +191,10 @@ describe('the async context', () => {
 });
 
 it.each<[string, string[]]>([
-  ['by its frames', []],
+  ['async context frames', []],
   // The behaviour of Node before version 24.
-  ['by its promises', ['--no-async-context-frame']],
-])('a feed retains no store of a request that is over, where Node keeps it %s', (_name, flags) => {
+  ['promise hooks', ['--no-async-context-frame']],
+])('a feed retains no store of a finished request when Node tracks it with %s', (_name, flags) => {
   const script = fileURLToPath(new URL('../../test-kit/retention.ts', import.meta.url));
   const { stdout, stderr } = spawnSync(process.execPath, [...flags, script], { encoding: 'utf8' });
   expect([stdout, stderr]).toEqual(['0 stores are retained\n', '']);

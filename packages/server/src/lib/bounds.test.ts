@@ -7,7 +7,7 @@ const idOf = (tap: Tap): string => (tap.frames[0]!.data as { connection: string 
 const problemOf = ({ body }: { body: unknown }): { code: string; title: string } =>
   JSON.parse(body as string);
 
-describe('a request', () => {
+describe('limits on the values of a request', () => {
   const list = <T>(count: number, entry: T): T[] => Array.from({ length: count }, () => entry);
   const address = 'notice';
 
@@ -15,27 +15,30 @@ describe('a request', () => {
     ['topics', (count) => ({ topics: list(count, { address }) })],
     ['add', (count, connection) => ({ connection, n: 1, add: list(count, { address }) })],
     ['remove', (count, connection) => ({ connection, n: 1, remove: list(count, address) })],
-  ])('names at most four times what a connection may have in %s', async (field, bodyOf) => {
-    const { open, ask } = createBench({ maxSubscriptions: 2 });
-    const tap = await open('/events/other');
-    const before = tap.writes.length;
-    const flood = await ask('/events', post(bodyOf(9, idOf(tap))));
-    expect([flood.status, problemOf(flood)]).toMatchObject([
-      400,
-      {
-        code: 'too_many_subscriptions',
-        title: expect.stringContaining(`"${field}" has 9 entries`) as string,
-      },
-    ]);
-    expect(tap.writes).toHaveLength(before);
-    expect((await ask('/events', post(bodyOf(8, idOf(tap))))).status).toBeLessThan(300);
-  });
+  ])(
+    'a request with over four times maxSubscriptions entries in %s is refused with 400',
+    async (field, bodyOf) => {
+      const { open, ask } = createBench({ maxSubscriptions: 2 });
+      const tap = await open('/events/other');
+      const before = tap.writes.length;
+      const flood = await ask('/events', post(bodyOf(9, idOf(tap))));
+      expect([flood.status, problemOf(flood)]).toMatchObject([
+        400,
+        {
+          code: 'too_many_subscriptions',
+          title: expect.stringContaining(`"${field}" has 9 entries`) as string,
+        },
+      ]);
+      expect(tap.writes).toHaveLength(before);
+      expect((await ask('/events', post(bodyOf(8, idOf(tap))))).status).toBeLessThan(300);
+    },
+  );
 
   it.each<[string, string]>([
     ['entries', `{"topics":[${'{"address":"notice"},'.repeat(20_000)}{"address":"notice"}]}`],
     ['nested lists', `{"topics":[],"more":${'['.repeat(20_000)}${']'.repeat(20_000)}}`],
     ['members', `{"topics":[{"address":"notice"}],${'"a":1,'.repeat(20_000)}"b":1}`],
-  ])('with far more values than a list has is refused before it is parsed: %s', async (_, body) => {
+  ])('a body with over 8,192 values is refused with 413 before it is parsed: %s', async (_, body) => {
     const { ask } = createBench();
     const parse = vi.spyOn(JSON, 'parse');
     const answer = await ask('/events', { method: 'POST', body });
@@ -48,20 +51,20 @@ describe('a request', () => {
     });
   });
 
-  it('may have whatever it likes in its strings', async () => {
+  it('brackets and commas inside strings do not count as values of a body', async () => {
     const { ask } = createBench();
     const more = `${'[{,'.repeat(20_000)}"\\`;
     expect((await ask('/events', post({ topics: [{ address: 'notice' }], more }))).status).toBe(200);
   });
 
-  it('names no more in the query of a GET', async () => {
+  it('a GET with over four times maxSubscriptions topics is refused', async () => {
     const { ask } = createBench({ maxSubscriptions: 1 });
     const query = (count: number): string => Array(count).fill('topic=notice').join('&');
     expect((await ask(`/events?${query(4)}`)).status).toBe(200);
     expect(problemOf(await ask(`/events?${query(5)}`)).code).toBe('too_many_subscriptions');
   });
 
-  it('to a connection whose reader is behind its bound is refused, and may be repeated when it has room', async () => {
+  it('a control request gets 503 busy while its connection is over maxBufferedBytes, and succeeds after it drains', async () => {
     const { open, ask, errors } = createBench({ maxBufferedBytes: 2_000 });
     const tap = await open('/events/notice', {}, { roomBytes: 10 });
     const remove = Array(100).fill('x'.repeat(20));
@@ -83,7 +86,7 @@ describe('control requests of one connection', () => {
     for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   };
 
-  it('wait four at a time for a slow authorize; the next is refused as busy and may come again', async () => {
+  it('a fifth pending control request of a connection gets 503 busy, and succeeds when it is sent again later', async () => {
     const decisions: Array<(allowed: boolean) => void> = [];
     const { open, feed, ask, clock, errors } = createBench({
       authorize: ({ topic }) =>
@@ -124,12 +127,12 @@ describe('control requests of one connection', () => {
   });
 });
 
-describe('streams of one reader', () => {
+describe('back-pressure of the streams of one connection', () => {
   const step = 'x'.repeat(90);
   const keyed = (count: number): string =>
     Array.from({ length: count }, (_, index) => `topic=tick%3Fkey%3D${index}`).join('&');
 
-  it('wait for room before they write, one after the other, and all of them come to their turn', async () => {
+  it('streams of a slow connection wait for room and write in turn, and none starves', async () => {
     let yielded = 0;
     let ended = 0;
     const { open, clock } = createBench({
@@ -160,7 +163,7 @@ describe('streams of one reader', () => {
     expect(yielded - tap.payloads.length).toBeLessThanOrEqual(20);
   });
 
-  it('never hold more than one that is larger than the bound, and get it through when nothing else waits', async () => {
+  it('a stream event larger than the room is written alone, when nothing else is buffered', async () => {
     const { open, clock } = createBench({
       maxBufferedBytes: 1_000,
       streams: {
@@ -182,7 +185,7 @@ describe('streams of one reader', () => {
     }
   });
 
-  it('ask their source for nothing while there is no room for it', async () => {
+  it('a source is not pulled while its connection has no room', async () => {
     let made = 0;
     const { open, clock } = createBench({
       streams: {
@@ -206,7 +209,7 @@ describe('streams of one reader', () => {
     ]);
   });
 
-  it('let go of what waits when they are removed, and end', async () => {
+  it('a removed stream drops its waiting event and ends its source', async () => {
     const ended: string[] = [];
     const { open, ask, clock } = createBench({
       streams: {
@@ -230,7 +233,7 @@ describe('streams of one reader', () => {
     expect(tap.of('tick~a')).toEqual([]);
   });
 
-  it('leave a replay its turn, and it leaves them theirs', async () => {
+  it('a replay and the streams of a slow connection take turns, and neither starves the other', async () => {
     const { feed, open, clock } = createBench({
       streams: {
         *report() {},

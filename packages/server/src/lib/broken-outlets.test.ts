@@ -50,16 +50,19 @@ function openInto(answer: { readonly body: unknown }, outlet: Outlet): void {
 }
 
 describe('an outlet that throws', () => {
-  it.each(['listen', 'write'] as const)('in %s() gives its connection slot back', async (step) => {
-    const { ask, open, feed, errors, clock } = createBench({ maxConnections: 1 });
-    openInto(await ask('/events/notice'), new BrokenTap(step, true));
-    await clock.settle();
-    expect([feed.stats().connections, errors]).toEqual([0, [BROKEN]]);
-    const next = await open('/events/notice');
-    expect(next.frames[0]?.event).toBe('linefeed.hello');
-  });
+  it.each(['listen', 'write'] as const)(
+    'an outlet that throws in %s() frees its connection slot',
+    async (step) => {
+      const { ask, open, feed, errors, clock } = createBench({ maxConnections: 1 });
+      openInto(await ask('/events/notice'), new BrokenTap(step, true));
+      await clock.settle();
+      expect([feed.stats().connections, errors]).toEqual([0, [BROKEN]]);
+      const next = await open('/events/notice');
+      expect(next.frames[0]?.event).toBe('linefeed.hello');
+    },
+  );
 
-  it('in write() does not keep an event from the connections after it', async () => {
+  it('an outlet that throws in write() does not stop delivery to other connections', async () => {
     const closed: string[] = [];
     const { ask, open, feed, errors, clock } = createBench({
       onClose: (_, reason) => void closed.push(reason),
@@ -77,7 +80,7 @@ describe('an outlet that throws', () => {
     expect([other.payloads.length, errors]).toEqual([2, [BROKEN]]);
   });
 
-  it('in end() does not keep others from being disconnected or the feed from closing', async () => {
+  it('an outlet that throws in end() does not stop other disconnects or the close of the feed', async () => {
     const { ask, open, feed, errors, clock } = createBench();
     const broken = new BrokenTap('end', true);
     openInto(await ask('/events/notice'), broken);
@@ -90,26 +93,29 @@ describe('an outlet that throws', () => {
     expect([feed.stats().connections, errors]).toEqual([0, [BROKEN, BROKEN]]);
   });
 
-  it.each(['listen', 'write', 'end'] as const)('in %s() ends an event stream as failed', async (step) => {
-    const clock = createManualClock();
-    const ends: StreamEnd[] = [];
-    const errors: unknown[] = [];
-    const content = {
-      [Symbol.asyncIterator]: () => ({
-        next: async () =>
-          step === 'end' ? { done: true, value: undefined } : new Promise<never>(() => undefined),
-      }),
-    };
-    const answer = answerEventStream(
-      content,
-      { method: 'GET', header: () => undefined, gone: false },
-      { clock, onClose: (end) => void ends.push(end), onError: (error) => void errors.push(error) },
-    );
-    openInto(answer, new BrokenTap(step, true));
-    await clock.settle();
-    expect([ends.map(({ reason }) => reason), errors]).toEqual([
-      [step === 'end' ? 'finished' : 'failed'],
-      [BROKEN],
-    ]);
-  });
+  it.each(['listen', 'write', 'end'] as const)(
+    'an outlet that throws in %s() ends its event stream and is reported once',
+    async (step) => {
+      const clock = createManualClock();
+      const ends: StreamEnd[] = [];
+      const errors: unknown[] = [];
+      const content = {
+        [Symbol.asyncIterator]: () => ({
+          next: async () =>
+            step === 'end' ? { done: true, value: undefined } : new Promise<never>(() => undefined),
+        }),
+      };
+      const answer = answerEventStream(
+        content,
+        { method: 'GET', header: () => undefined, gone: false },
+        { clock, onClose: (end) => void ends.push(end), onError: (error) => void errors.push(error) },
+      );
+      openInto(answer, new BrokenTap(step, true));
+      await clock.settle();
+      expect([ends.map(({ reason }) => reason), errors]).toEqual([
+        [step === 'end' ? 'finished' : 'failed'],
+        [BROKEN],
+      ]);
+    },
+  );
 });

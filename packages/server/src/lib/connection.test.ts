@@ -10,7 +10,7 @@ describe('a connection', () => {
   it.each([
     ['80', 0],
     ['100', 1],
-  ])('lives for %s %% of its time where chance says %d', async (percent, chance) => {
+  ])('a connection ends at %s %% of maxDurationMs when the random number is %d', async (percent, chance) => {
     const { open, clock } = createBench({ maxDurationMs: 100_000, pingMs: 5_000 });
     clock.random = () => chance;
     const tap = await open('/events/notice');
@@ -20,7 +20,7 @@ describe('a connection', () => {
     expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'lifetime' } }]);
   });
 
-  it('ends on time where its time is short, and not at the next second', async () => {
+  it('a connection with a short maxDurationMs ends on time, not at the next heartbeat step', async () => {
     const { open, clock } = createBench({ maxDurationMs: 250 });
     clock.random = () => 0.5;
     const tap = await open('/events/notice');
@@ -31,14 +31,14 @@ describe('a connection', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('tells an EventSource to wait no less than usual when it is asked to come back at once', async () => {
+  it('a reconnect frame with afterMs 0 keeps retryMs as the retry field for native EventSource', async () => {
     const { feed, open } = createBench({ retryMs: 1_500 });
     const tap = await open('/events/notice');
     feed.disconnect(() => true);
     expect(tap.text).toMatch(/retry: 1500\nevent: linefeed\.reconnect\ndata: \{"afterMs":0,/);
   });
 
-  it('that loses a stream by a control request aborts its signal and returns it', async () => {
+  it('a control request that removes a stream aborts its signal and returns its source', async () => {
     const seen: string[] = [];
     const { open, ask, clock } = createBench({
       streams: {
@@ -62,7 +62,7 @@ describe('a connection', () => {
     expect([tap.ended, tap.of('tick~a').length]).toEqual([false, 1]);
   });
 
-  it('gives a stream no id that passes a logged event which is still to be read from the log', async () => {
+  it('the id of a stream event does not pass a logged event that is not written yet', async () => {
     let yieldNow: () => void = () => undefined;
     const { feed, open, clock } = createBench({
       maxBufferedBytes: 1_000,
@@ -87,7 +87,7 @@ describe('a connection', () => {
     expect(parseEventId(frames[0]!.id!).cursor).toEqual(parseEventId(before).cursor);
   });
 
-  it('writes what it says in one tick in one piece, and what has come before from the log in front of it', async () => {
+  it('stream frames of one tick share one write, after logged events that were published before them', async () => {
     let yieldNow: () => void = () => undefined;
     const { feed, open, clock } = createBench({
       streams: {
@@ -115,7 +115,7 @@ describe('a connection', () => {
     expect(tap.writes).toHaveLength(3);
   });
 
-  it('stops its replay where the adapter has closed the response and does not tell', async () => {
+  it('a replay stops when the adapter has closed the response without notice', async () => {
     const { feed, ask, clock, errors } = createBench();
     for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
     const { body } = await ask('/events/other?from=earliest');
@@ -137,7 +137,7 @@ describe('a connection', () => {
     feed.disconnect(() => true);
   });
 
-  it('writes at once what is more than 16 KiB of one tick, or more than there is room for', async () => {
+  it('frames of one tick are written at once when they exceed 16 KiB or the room', async () => {
     const openWith = async (roomBytes: number): Promise<number[]> => {
       const streams = {
         *report() {},

@@ -50,7 +50,7 @@ const streamOf = (...values: unknown[]): ReadableStream =>
     },
   });
 
-describe('content', () => {
+describe('content of an event stream', () => {
   it.each([
     ['a string', () => 'one event', ['one event']],
     ['an empty string', () => '', ['']],
@@ -68,7 +68,7 @@ describe('content', () => {
     ['an array iterator', () => [1, 2].values(), [1, 2]],
     ['a ReadableStream', () => streamOf(1, 2), [1, 2]],
     ['a Node stream', () => Readable.from([1, 2]), [1, 2]],
-  ])('may be %s, and a function that gives it', async (_, make, values) => {
+  ])('content may be %s, or a function that returns it', async (_, make, values) => {
     expect(await drain(make())).toEqual(values);
     expect(await drain(make)).toEqual(values);
     expect(await drain(async () => make())).toEqual(values);
@@ -79,11 +79,11 @@ describe('content', () => {
     ['async iterable', NumbersLater],
     ['iterator', Counter],
     ['async iterator', CounterLater],
-  ])('may be a class of %s objects', async (_, given) => {
+  ])('content may be a class of %s objects', async (_, given) => {
     expect(await drain(given)).toEqual([1, 2]);
   });
 
-  it('hands the signal and the last id to functions and classes', async () => {
+  it('functions and classes receive the signal and the last event id', async () => {
     class Echo {
       readonly given: unknown;
       constructor(given: unknown) {
@@ -97,7 +97,7 @@ describe('content', () => {
     expect(await drain(Echo)).toEqual([context]);
   });
 
-  it('iterates a function that can be iterated instead of calling it', async () => {
+  it('a function that is iterable is iterated, not called', async () => {
     const both = Object.assign(() => [3], { [Symbol.iterator]: generate });
     expect(await drain(both)).toEqual([1, 2]);
   });
@@ -110,29 +110,32 @@ describe('content', () => {
     ['a plain object', { a: 1 }, /^A plain object .*\[payload\]/],
     ['a Date', new Date(0), /^A Date/],
     ['a promise', Promise.resolve([]), /^A promise/],
-  ])('is never %s, nor a function that gives it', async (_, given, expected) => {
-    const refused = expect.objectContaining({
-      code: 'invalid_content',
-      message: expect.stringMatching(expected),
-    });
-    expect(() => openContent(given)).toThrow(refused);
-    if (!(given instanceof Promise)) {
-      expect(() => callContent(() => given, context)).toThrow(refused);
-      await expect(callContent(async () => given, context)).rejects.toEqual(refused);
-    }
-  });
+  ])(
+    'content that is %s, or a function that returns it, is refused as invalid_content',
+    async (_, given, expected) => {
+      const refused = expect.objectContaining({
+        code: 'invalid_content',
+        message: expect.stringMatching(expected),
+      });
+      expect(() => openContent(given)).toThrow(refused);
+      if (!(given instanceof Promise)) {
+        expect(() => callContent(() => given, context)).toThrow(refused);
+        await expect(callContent(async () => given, context)).rejects.toEqual(refused);
+      }
+    },
+  );
 
-  it('refuses a ReadableStream that somebody else reads', () => {
+  it('a locked ReadableStream is refused', () => {
     const stream = streamOf(1);
     stream.getReader();
     expect(() => openContent(stream)).toThrow(/locked/);
   });
 });
 
-describe('content that is let go of', () => {
+describe('content that is discarded or returned early', () => {
   const ignore = (): void => undefined;
 
-  it('cancels a ReadableStream, also while a read waits', async () => {
+  it('a ReadableStream is cancelled when it is discarded, or returned during a pending read', async () => {
     const cancelled: string[] = [];
     const idle = (name: string): ReadableStream =>
       new ReadableStream({ cancel: () => void cancelled.push(name) });
@@ -145,7 +148,7 @@ describe('content that is let go of', () => {
     expect(cancelled).toEqual(['unstarted', 'waiting']);
   });
 
-  it('destroys a Node stream, also while a read waits', async () => {
+  it('a Node stream is destroyed when it is discarded, or returned during a pending read', async () => {
     const idle = (): Readable => new Readable({ read: () => undefined });
     const unstarted = idle();
     openContent(unstarted).discard(ignore);
@@ -158,7 +161,7 @@ describe('content that is let go of', () => {
     await expect(reading).rejects.toThrow(/Premature close|aborted/i);
   });
 
-  it('returns an iterator and leaves an iterable alone', () => {
+  it('discard() returns an iterator and does not start an iterable', () => {
     const calls: string[] = [];
     const iterator = {
       next: () => ({ done: true, value: 1 }),
@@ -169,7 +172,7 @@ describe('content that is let go of', () => {
     expect(calls).toEqual(['return']);
   });
 
-  it('reports what its end throws', async () => {
+  it('discard() reports errors of return() and cancel()', async () => {
     const errors: unknown[] = [];
     const failing = {
       next: () => ({ done: true, value: 1 }),
@@ -182,7 +185,7 @@ describe('content that is let go of', () => {
     expect(errors).toMatchObject([{ message: 'one' }, { message: 'two' }]);
   });
 
-  it('passes on what a failing ReadableStream failed with, once', async () => {
+  it('an iterator over a failing ReadableStream rejects with its error once', async () => {
     const stream = new ReadableStream({ pull: () => Promise.reject(new Error('upstream')) });
     const iterator = (openContent(stream).content as AsyncIterable<unknown>)[Symbol.asyncIterator]();
     await expect(iterator.next()).rejects.toThrow('upstream');

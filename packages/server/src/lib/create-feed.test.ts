@@ -13,27 +13,30 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-describe('a topic with the name of something that every object has', () => {
-  it.each(['valueOf', 'constructor', 'toString'])('%s: needs a source of its own', (name) => {
+describe('topics named like members of Object.prototype', () => {
+  it.each(['valueOf', 'constructor', 'toString'])('a stream named %s needs a source of its own', (name) => {
     const channel = defineChannel({ [name]: stream({ data: z.string() }) });
     expect(() => createFeed(channel as AnyChannel, { streams: {} } as never)).toThrow(
       `"${name}" has no source`,
     );
   });
 
-  it.each(['valueOf', 'constructor', '__proto__'])('%s: is counted', async (name) => {
-    const { topics } = defineChannel({ a: z.string() });
-    const feed = createFeed({ topics: new Map([[name, topics.get('a')!]]) }, {});
-    const response = await feed.handle(new Request(`http://feed.test/events/${name}`));
-    const { subscriptions } = feed.stats();
-    expect(Object.entries(subscriptions)).toEqual([[name, 1]]);
-    await response.body!.cancel();
-    await feed.close();
-  });
+  it.each(['valueOf', 'constructor', '__proto__'])(
+    'subscriptions of a topic named %s are counted',
+    async (name) => {
+      const { topics } = defineChannel({ a: z.string() });
+      const feed = createFeed({ topics: new Map([[name, topics.get('a')!]]) }, {});
+      const response = await feed.handle(new Request(`http://feed.test/events/${name}`));
+      const { subscriptions } = feed.stats();
+      expect(Object.entries(subscriptions)).toEqual([[name, 1]]);
+      await response.body!.cancel();
+      await feed.close();
+    },
+  );
 });
 
-describe('a feed', () => {
-  it('gives a published event the cursor of its own epoch, though the log starts anew before publish resolves', async () => {
+describe('createFeed', () => {
+  it('publish returns a cursor in the epoch of its append when the log resets before it resolves', async () => {
     const inner = memoryLog();
     let epoch = inner.epoch;
     const log: Log = {
@@ -54,7 +57,7 @@ describe('a feed', () => {
     await feed.close();
   });
 
-  it('that could not be made is not taken for open', async () => {
+  it('a createFeed call that throws does not count as an open feed of its channel', async () => {
     const warn = spyOnWarnings();
     const channel = defineChannel({ a: z.string() });
     expect(() => createFeed(channel, { pingMs: -1 })).toThrow(/pingMs/);
@@ -68,7 +71,7 @@ describe('a feed', () => {
   });
 
   it.each(['production', 'development'])(
-    'without authorize warns in %s at its first request, once for each channel and path',
+    'a feed without authorize warns in %s at its first request, once per channel and path',
     async (mode) => {
       vi.stubEnv('NODE_ENV', mode);
       const warn = spyOnWarnings();
@@ -95,20 +98,20 @@ describe('a feed', () => {
   );
 });
 
-it('a feed that serves no request, as in a build, does not warn of a missing authorize', async () => {
+it('a feed without authorize does not warn when it serves no request', async () => {
   vi.stubEnv('NODE_ENV', 'production');
   const warn = spyOnWarnings();
   await createFeed(defineChannel({ a: z.string() })).close();
   expect(warn).not.toHaveBeenCalled();
 });
 
-it('a channel without streams needs no options', async () => {
+it('createFeed needs no options for a channel without streams', async () => {
   const feed = createFeed(defineChannel({ a: z.string() }));
   await expect(feed.publish('a', 'x')).resolves.toMatchObject({ duplicate: false });
   await feed.close();
 });
 
-describe('a wrong argument from JavaScript is refused as invalid_option', () => {
+describe('invalid arguments from JavaScript', () => {
   const channel = defineChannel({ a: z.string() });
   const feed = createFeed(channel);
   const misused = feed as unknown as Record<string, (...args: unknown[]) => unknown>;
@@ -120,46 +123,50 @@ describe('a wrong argument from JavaScript is refused as invalid_option', () => 
     ['createFeed(channel, null)', 'options as an object, not null', () => create(channel, null)],
     ['createFeed(channel, "x")', 'options as an object, not string', () => create(channel, 'x')],
     [
-      'sources in place of streams',
+      'createFeed with sources in place of streams',
       'A feed has no option "sources"; the sources of its streams go into streams.',
       () => create(channel, { sources: { a() {} } }),
     ],
-    ['a log without tail()', 'log must be a log, such as memoryLog()', () => create(channel, { log: {} })],
     [
-      'publish with null',
+      'createFeed with a log without tail()',
+      'log must be a log, such as memoryLog()',
+      () => create(channel, { log: {} }),
+    ],
+    [
+      'publish with null as options',
       'publish takes its options as an object',
       () => misused['publish']!('a', 'x', null),
     ],
-    ['publish with a key alone', 'not string', () => misused['publish']!('a', 'x', 'key')],
+    ['publish with a string as options', 'not string', () => misused['publish']!('a', 'x', 'key')],
     [
-      'a misspelt publish option',
+      'publish with a misspelt option',
       'no option "idempotencykey"; its options are idempotencyKey',
       () => misused['publish']!('a', 'x', { idempotencykey: 'k' }),
     ],
     [
-      'subscribe with null',
+      'subscribe with null as options',
       'subscribe takes its options as an object',
       () => misused['subscribe']!('a', null),
     ],
     [
-      'a misspelt subscribe option',
+      'subscribe with a misspelt option',
       'subscribe has no option "form"',
       () => misused['subscribe']!('a', { form: 'now' }),
     ],
     ['disconnect without a predicate', 'disconnect takes a function', () => misused['disconnect']!()],
-    ['close with null', 'close takes its options as an object', () => misused['close']!(null)],
-    ['a misspelt close option', 'close has no option "grace"', () => misused['close']!({ grace: 1 })],
+    ['close with null as options', 'close takes its options as an object', () => misused['close']!(null)],
+    ['close with a misspelt option', 'close has no option "grace"', () => misused['close']!({ grace: 1 })],
     [
-      'a grace that is no time',
+      'close with a graceMs of NaN',
       'graceMs of close must be a number from 0 up, not NaN',
       () => misused['close']!({ graceMs: NaN }),
     ],
     [
-      "handle with Node's request",
+      'handle with a request object of Node',
       'use toNodeHandler(feed)',
       () => misused['handle']!({ url: '/events', headers: {} }),
     ],
-  ])('%s', async (_name, message, call) => {
+  ])('%s is refused as invalid_option', async (_name, message, call) => {
     const attempt = async () => await call();
     await expect(attempt()).rejects.toMatchObject({
       code: 'invalid_option',
@@ -169,7 +176,7 @@ describe('a wrong argument from JavaScript is refused as invalid_option', () => 
 });
 
 describe('setStreams', () => {
-  it('gives new subscriptions the new source and lets a run go on with its own', async () => {
+  it('setStreams gives new subscriptions the new source, while a running one keeps its own', async () => {
     const bench = createBench({
       streams: {
         *report() {},
@@ -192,17 +199,17 @@ describe('setStreams', () => {
     expect([after.text.includes('data: 2'), after.ended]).toEqual([true, true]);
   });
 
-  it('refuses a map that lacks a stream', () => {
+  it('setStreams refuses a map without a source for every stream', () => {
     const { feed } = createBench();
     expect(() => feed.setStreams({} as never)).toThrow('has no source');
   });
 });
 
-describe('an option', () => {
+describe('options of createFeed', () => {
   const channel = defineChannel({ a: z.string() });
   const create = (options: object) => () => createFeed(channel, options as never);
 
-  it('that no feed has is named: a misspelt authorize would let in everybody', () => {
+  it('an unknown option is refused with its name, such as a misspelt authorize', () => {
     expect(create({ authorise: () => false })).toThrow(
       /no option "authorise"; its options are path, context, authorize, /,
     );
@@ -217,19 +224,19 @@ describe('an option', () => {
     [{ maxConnections: '5' }, 'maxConnections must be a number, not string.'],
     [{ log: 'memory' }, 'log must be an object, not string.'],
     [{ streams: null }, 'streams must be an object, not null.'],
-  ])('of another type is refused: %j', (options, message) => {
+  ])('an option of the wrong type is refused: %j', (options, message) => {
     expect(create(options)).toThrow(message);
   });
 
-  it('that is undefined is as good as none', async () => {
+  it('an option that is undefined counts as not given', async () => {
     const feed = create({ path: undefined, authorize: undefined, log: undefined, pingMs: undefined })();
     expect(feed.stats().connections).toBe(0);
     await feed.close();
   });
 });
 
-describe('a hook that ends its connection', () => {
-  it('at its opening is told of no subscription', async () => {
+describe('a hook that disconnects its own connection', () => {
+  it('onSubscribe is not called after onOpen disconnects the connection', async () => {
     const told: string[] = [];
     const bench = createBench({
       onOpen: () => void bench.feed.disconnect(() => true),
@@ -241,7 +248,7 @@ describe('a hook that ends its connection', () => {
     expect([told, tap.ended]).toEqual([['disconnected'], true]);
   });
 
-  it('at a subscription starts no source, and hears of no other', async () => {
+  it('no source and no further onSubscribe runs after onSubscribe disconnects the connection', async () => {
     const told: string[] = [];
     let runs = 0;
     const bench = createBench({

@@ -16,7 +16,7 @@ async function takeAll(tap: Tap, settle: () => Promise<void>): Promise<void> {
   }
 }
 
-it('keeps a rewind behind what it is to be merged into, which a reader takes page by page', async () => {
+it('a rewind does not overtake the shared position that it merges into, when a reader takes page after page', async () => {
   const { feed, open, clock } = createBench();
   await feed.publish('other', { n: 0 });
   const cursor = feed.cursor();
@@ -39,7 +39,7 @@ it('keeps a rewind behind what it is to be merged into, which a reader takes pag
   }
 });
 
-it('says of an address that rewinds that it does not any more, before the gap of a log that began anew', async () => {
+it('a rewinding address gets linefeed.caughtup before the gap of a log reset', async () => {
   const inner = memoryLog();
   let listener: TailListener | undefined;
   let epoch = inner.epoch;
@@ -73,7 +73,7 @@ it('says of an address that rewinds that it does not any more, before the gap of
   ]);
 });
 
-it('announces the gap of an opening though the address is added again, from earlier, before it could', async () => {
+it('the gap of an opening is announced even if its address is first added again with an earlier cursor', async () => {
   const { feed, open, ask, clock } = createBench();
   for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
   await feed.publish('notice', { text: 'a' });
@@ -88,7 +88,7 @@ it('announces the gap of an opening though the address is added again, from earl
   expect(tap.of('other').map(({ data }) => data)).toEqual([{ n: 2 }, { n: 3 }]);
 });
 
-it('answers a cursor of no use with where its gap leads, though others of the name start or stand earlier', async () => {
+it('linefeed.subscribed of an unusable cursor has the end of its gap, even if other entries of the address are earlier', async () => {
   const { feed, open, ask, clock } = createBench();
   for (let n = 1; n <= 600; n += 1) await feed.publish('other', { n });
   const past = feed.cursor().replace(/\..*/, '.1');

@@ -12,8 +12,8 @@ function endless(cancel: () => void): Request {
   return new Request('http://feed.test/events', { method: 'POST', body, duplex: 'half' } as RequestInit);
 }
 
-describe('before the head', () => {
-  it('context is asked first, by the method of the request, and a body behind it', async () => {
+describe('a request before its response head', () => {
+  it('context receives the method without the body, and runs before the body is read', async () => {
     const seen: unknown[] = [];
     const { ask } = createBench({
       context: (request, { headers }) => {
@@ -34,7 +34,7 @@ describe('before the head', () => {
     ]);
   });
 
-  it('a body that does not come in time is refused', async () => {
+  it('a request whose body does not arrive within authorizeTimeoutMs gets 503', async () => {
     const { feed, clock } = createBench({ authorizeTimeoutMs: 1_000 });
     const cancelled = vi.fn();
     const answering = feed.handle(endless(cancelled));
@@ -51,22 +51,25 @@ describe('before the head', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it.each(['context', 'authorize'])('a POST on which %s does not decide in time is refused', async (hook) => {
-    const { feed, clock } = createBench({
-      authorizeTimeoutMs: 1_000,
-      [hook]: () => new Promise<never>(() => {}),
-    });
-    const body = JSON.stringify({ topics: [{ address: 'notice' }] });
-    const answering = feed.handle(new Request('http://feed.test/events', { method: 'POST', body }));
-    await turns();
-    await clock.settle();
-    await turns();
-    await clock.advance(1_001);
-    const response = await answering;
-    expect([response.status, await response.json()]).toMatchObject([503, { code: 'timeout' }]);
-  });
+  it.each(['context', 'authorize'])(
+    'a POST gets 503 when %s does not settle within authorizeTimeoutMs',
+    async (hook) => {
+      const { feed, clock } = createBench({
+        authorizeTimeoutMs: 1_000,
+        [hook]: () => new Promise<never>(() => {}),
+      });
+      const body = JSON.stringify({ topics: [{ address: 'notice' }] });
+      const answering = feed.handle(new Request('http://feed.test/events', { method: 'POST', body }));
+      await turns();
+      await clock.settle();
+      await turns();
+      await clock.advance(1_001);
+      const response = await answering;
+      expect([response.status, await response.json()]).toMatchObject([503, { code: 'timeout' }]);
+    },
+  );
 
-  it('who comes in a crowd is let in by turns, and live events go on between', async () => {
+  it('a burst of requests is accepted 64 per event-loop turn, with live events delivered in between', async () => {
     let letIn = 0;
     const { feed, clock, open } = createBench({ context: () => void (letIn += 1) });
     const live = await open('/events/notice');

@@ -21,7 +21,7 @@ function connect(answer: Answer): Tap {
 }
 
 describe('closing a feed', () => {
-  it('is over as soon as nobody is left, however long the grace is', async () => {
+  it('close() resolves when the last connection closes, even before the end of graceMs', async () => {
     const { feed, open, clock } = createBench();
     const taps = [await open('/events/notice'), await open('/events/notice')];
     let closed = false;
@@ -34,7 +34,7 @@ describe('closing a feed', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('leaves no timer behind where the first that goes takes the others along', async () => {
+  it('close() leaves no timer when onClose of the first connection disconnects the others', async () => {
     const { feed, open, clock } = createBench({ onClose: () => void feed.disconnect(() => true) });
     await open('/events/notice');
     await open('/events/notice');
@@ -42,7 +42,7 @@ describe('closing a feed', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('takes publishes until it is over, for those who are still open', async () => {
+  it('publish reaches open connections until close() resolves', async () => {
     const { feed, open, clock } = createBench();
     const first = await open('/events/other');
     const second = await open('/events/other');
@@ -55,36 +55,39 @@ describe('closing a feed', () => {
     await expect(feed.publish('other', { n: 2 })).rejects.toMatchObject({ code: 'closed' });
   });
 
-  it('is over at once where nothing is open', async () => {
+  it('close() resolves at once when no connection is open', async () => {
     const { feed, clock } = createBench();
     await feed.close({ graceMs: 60_000 });
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('keeps its process alive until it is over', () => {
+  it('a pending close() keeps its process alive', () => {
     const script = fileURLToPath(new URL('../../test-kit/closing.ts', import.meta.url));
     const { stdout, stderr } = spawnSync(process.execPath, [script], { encoding: 'utf8' });
     expect([stdout, stderr]).toEqual(['closed with 0 connections\n', '']);
   });
 });
 
-describe('a request that is still being decided on when the feed is closed', () => {
+describe('a request that is pending when the feed closes', () => {
   const deciders = ['context', 'authorize'] as const;
 
-  it.each(deciders)('is asked to come back: a GET, held by %s', async (held) => {
-    const gate = createGate();
-    const { feed, ask, clock } = createBench({ [held]: gate.wait });
-    const asking = ask('/events/notice');
-    await clock.settle();
-    const closing = feed.close({ graceMs: 1_000 });
-    gate.open();
-    const tap = connect(await asking);
-    await closing;
-    expect(tap.frames).toMatchObject([{ event: 'linefeed.reconnect', data: { reason: 'drain' } }]);
-    expect([tap.ended, feed.stats().connections]).toEqual([true, 0]);
-  });
+  it.each(deciders)(
+    'a GET that is pending in %s gets linefeed.reconnect when the feed closes',
+    async (held) => {
+      const gate = createGate();
+      const { feed, ask, clock } = createBench({ [held]: gate.wait });
+      const asking = ask('/events/notice');
+      await clock.settle();
+      const closing = feed.close({ graceMs: 1_000 });
+      gate.open();
+      const tap = connect(await asking);
+      await closing;
+      expect(tap.frames).toMatchObject([{ event: 'linefeed.reconnect', data: { reason: 'drain' } }]);
+      expect([tap.ended, feed.stats().connections]).toEqual([true, 0]);
+    },
+  );
 
-  it.each(deciders)('is refused with 503: a POST, held by %s', async (held) => {
+  it.each(deciders)('a POST that is pending in %s gets 503 when the feed closes', async (held) => {
     const gate = createGate();
     const { feed, ask, clock } = createBench({ [held]: gate.wait });
     const asking = ask('/events', post({ topics: [{ address: 'notice' }] }));
@@ -96,7 +99,7 @@ describe('a request that is still being decided on when the feed is closed', () 
     expect([answer.status, JSON.parse(answer.body as string).code]).toEqual([503, 'draining']);
   });
 
-  it('opens nothing where only its head was answered', async () => {
+  it('a response opens no connection when the feed closes between its head and its body', async () => {
     const { feed, ask } = createBench();
     const answer = await ask('/events/notice');
     await feed.close();
@@ -105,7 +108,7 @@ describe('a request that is still being decided on when the feed is closed', () 
     expect(feed.stats().connections).toBe(0);
   });
 
-  it('starts no source where it is a control request, and the connection is asked to come back now', async () => {
+  it('a pending control request starts no source when the feed closes, and its connection gets linefeed.reconnect', async () => {
     const gate = createGate();
     let runs = 0;
     const { feed, open, ask, clock } = createBench({

@@ -22,46 +22,42 @@ class Money {
   }
 }
 
-describe('what is yielded', () => {
+describe('yielded values', () => {
   it.each([
     ['a string', 'plain', 'plain'],
     ['an empty string', '', ''],
-    ['many lines', 'a\r\nb\rc\n\nd', 'a\nb\nc\n\nd'],
+    ['a string of many lines', 'a\r\nb\rc\n\nd', 'a\nb\nc\n\nd'],
     ['null', null, 'null'],
     ['zero', 0, '0'],
     ['false', false, 'false'],
     ['a number', 1.5, '1.5'],
-    [
-      'an object, which is a payload whatever its keys',
-      { data: 1, event: 'x', id: 2 },
-      '{"data":1,"event":"x","id":2}',
-    ],
+    ['an object with the keys of a message', { data: 1, event: 'x', id: 2 }, '{"data":1,"event":"x","id":2}'],
     ['an array', [1, 'a', null], '[1,"a",null]'],
     ['an object with an undefined key', { a: undefined, b: 1 }, '{"b":1}'],
     ['bytes', new TextEncoder().encode('grün\n2'), 'grün\n2'],
     ['an ArrayBuffer', new TextEncoder().encode('buffer').buffer, 'buffer'],
     ['a Buffer', Buffer.from('node'), 'node'],
     ['bytes with a byte order mark', new Uint8Array([0xef, 0xbb, 0xbf, 0x61]), '\ufeffa'],
-    ['bytes that are no UTF-8', new Uint8Array([0x61, 0xff, 0x62]), 'a\ufffdb'],
+    ['bytes that are not UTF-8', new Uint8Array([0x61, 0xff, 0x62]), 'a\ufffdb'],
     ['a message', message({ a: 1 }), '{"a":1}'],
     ['a message of null', message(null), 'null'],
     ['a message of bytes', message(new Uint8Array([0x61])), 'a'],
-  ])('sends %s', (_, value, data) => {
+  ])('a yield of %s becomes the data of one event', (_, value, data) => {
     expect(read(frame(value))).toEqual([{ event: 'message', data, lastEventId: '' }]);
   });
 
-  it('writes a message without data as a block that is dispatched to nobody', () => {
+  it('a message without data becomes a block that dispatches no event', () => {
     const text = frame(message(undefined, { comment: 'still here', retryMs: 0, id: 7 }));
     expect(text).toBe(': still here\nretry: 0\nid: 7\n\n');
     expect(read(text)).toEqual([]);
   });
 
-  it('keeps id 0, retry 0 and the empty id that resets', () => {
+  it('a message keeps an id of 0, a retryMs of 0 and an empty id', () => {
     expect(frame(message('x', { id: 0, retryMs: 0 }))).toBe('retry: 0\nid: 0\ndata: x\n\n');
     expect(frame(message('x', { id: '' }), { id: 'default' })).toBe('id: \ndata: x\n\n');
   });
 
-  it('gives event and id of the stream to every yield that has none of its own', () => {
+  it('a yield without an event or id of its own takes those of the stream', () => {
     const encode = createYieldEncoder({ event: 'tick', id: 0 });
     expect(
       [1, message(2, { event: 'tock' }), message(3, { id: 9 }), message(4, { event: '' }), 'five'].map(
@@ -79,22 +75,26 @@ describe('what is yielded', () => {
   it.each([
     ['undefined', undefined, /yielded undefined/],
     ['a Date', new Date(0), /does not carry: a Date/],
-    ['a bigint inside', { a: [{ b: 1n }] }, /at "a\.0\.b", something that JSON does not carry: a bigint/],
-    ['a Map inside', { a: new Map() }, /at "a", something that JSON does not carry: a Map/],
-    ['a Set inside', [new Set()], /at "0", something that JSON does not carry: a Set/],
-    ['undefined in an array', [undefined], /at "0", something that JSON does not carry: undefined/],
+    [
+      'an object with a nested bigint',
+      { a: [{ b: 1n }] },
+      /at "a\.0\.b", something that JSON does not carry: a bigint/,
+    ],
+    ['an object with a nested Map', { a: new Map() }, /at "a", something that JSON does not carry: a Map/],
+    ['an array with a nested Set', [new Set()], /at "0", something that JSON does not carry: a Set/],
+    ['an array with undefined', [undefined], /at "0", something that JSON does not carry: undefined/],
     ['NaN', Number.NaN, /does not carry: NaN/],
     ['an instance with toJSON', new URL('http://a/'), /does not carry: a URL/],
     ['a String object', new String('a\nb'), /does not carry: a String/],
     ['a function', () => 1, /does not carry: a function/],
-  ])('refuses %s, naming the place', (_, value, expected) => {
+  ])('a yield of %s is refused with a description of the value', (_, value, expected) => {
     expect(() => frame(value)).toThrow(
       expect.objectContaining({ code: 'invalid_content', message: expect.stringMatching(expected) }),
     );
   });
 });
 
-describe('encode', () => {
+describe('the encode option', () => {
   const encode = (value: unknown): unknown => {
     if (value instanceof Date) return value.toISOString();
     if (typeof value === 'bigint') return value.toString();
@@ -103,7 +103,7 @@ describe('encode', () => {
     return undefined;
   };
 
-  it('turns what JSON does not carry into what it does, at every depth and in what it gives itself', () => {
+  it('encode converts values that JSON cannot carry at every depth, also within its own results', () => {
     const payload = { at: new Date(0), deep: [new Map([['k', 1n]])], price: new Money(5), none: undefined };
     const [event] = read(frame(payload, { encode }));
     expect(JSON.parse(event!.data)).toEqual({
@@ -114,11 +114,11 @@ describe('encode', () => {
     expect(payload.at).toBeInstanceOf(Date);
   });
 
-  it('sends an encoded value as JSON, so that a string keeps its quotes', () => {
+  it('a string that encode returns is sent as JSON with its quotes', () => {
     expect(read(frame(new Date(0), { encode }))[0]!.data).toBe('"1970-01-01T00:00:00.000Z"');
   });
 
-  it('is not asked about what JSON carries', () => {
+  it('encode is not called for values that JSON can carry', () => {
     const asked: unknown[] = [];
     const note = (value: unknown): unknown => (asked.push(value), undefined);
     frame({ a: [1, 'b', null, true, { c: undefined }] }, { encode: note });
@@ -126,39 +126,39 @@ describe('encode', () => {
   });
 
   it.each([
-    ['does not know a value', () => undefined],
-    ['gives the value back', (value: unknown) => value],
-    ['never comes to an end', () => new Date(0)],
-  ])('leaves an error where it %s', (_, endless) => {
+    ['returns undefined', () => undefined],
+    ['returns the same value', (value: unknown) => value],
+    ['always returns another such value', () => new Date(0)],
+  ])('a value that JSON cannot carry is refused when encode %s', (_, endless) => {
     expect(() => frame({ when: new Date(0) }, { encode: endless })).toThrow(/at "when", something .* a Date/);
   });
 
-  it('makes no prototype of a key', () => {
+  it('encode keeps a __proto__ key as an own property', () => {
     const payload = JSON.parse('{"__proto__":{"admin":true}}') as unknown;
     expect(frame(payload, { encode })).toBe('data: {"__proto__":{"admin":true}}\n\n');
   });
 });
 
-describe('encoding', () => {
-  it('transcodes bytes to UTF-8', () => {
+describe('the encoding option', () => {
+  it('bytes are transcoded from their encoding to UTF-8', () => {
     expect(read(frame(new Uint8Array([0x67, 0xfc]), { encoding: 'latin1' }))[0]!.data).toBe('gü');
     expect(read(frame(new Uint8Array([0x61, 0, 0x0a, 0, 0x62, 0]), { encoding: 'utf-16le' }))[0]!.data).toBe(
       'a\nb',
     );
   });
 
-  it('refuses a label that nobody knows', () => {
+  it('an unknown encoding label is refused', () => {
     expect(() => createYieldEncoder({ encoding: 'utf-9' })).toThrow(
       expect.objectContaining({ code: 'invalid_option', message: expect.stringContaining('"utf-9"') }),
     );
   });
 });
 
-describe('injection', () => {
+describe('frame injection', () => {
   const forbidden = ['\n', '\r', '\r\n', '\0', '\ud800', '\udc00x'];
 
   it.each(forbidden.flatMap((text) => ['id', 'event'].map((field) => [field, text] as const)))(
-    'refuses %s with %j in it, on a message and as a default',
+    'the field %s with %j in it is refused, on a message and as a default',
     (field, text) => {
       const refused = expect.objectContaining({ code: 'invalid_frame' });
       expect(() => frame(message('x', { [field]: `a${text}b` }))).toThrow(refused);
@@ -179,20 +179,20 @@ describe('injection', () => {
     ['retryMs', Number.NaN],
     ['retryMs', -1],
     ['retryMs', 1.5],
-  ])('refuses as %s what only looks like one: %j', (field, value) => {
+  ])('the field %s of the wrong type or range is refused: %j', (field, value) => {
     expect(() => frame(message('x', { [field]: value }))).toThrow(
       expect.objectContaining({ code: 'invalid_frame' }),
     );
   });
 
-  it('takes a message for one by its mark alone, never by its shape', () => {
+  it('a plain object with the fields of a message is sent as data, not as a message', () => {
     const forged = JSON.parse('{"data":"x","event":"y","id":"z","retryMs":1,"comment":"c"}') as unknown;
     expect(read(frame(forged))).toEqual([
       { event: 'message', data: JSON.stringify(forged), lastEventId: '' },
     ]);
   });
 
-  it('splits lines in data and comment that come as bytes', () => {
+  it('bytes with line breaks are split into data lines', () => {
     expect(read(frame(new TextEncoder().encode('a\r\n\r\nevent: forged\r\ndata: b')))).toEqual([
       { event: 'message', data: 'a\n\nevent: forged\ndata: b', lastEventId: '' },
     ]);
@@ -329,9 +329,9 @@ function expectReadBack(messages: readonly Sent[], sizes: readonly number[]): vo
   }
 }
 
-describe('what two parsers read back', () => {
+describe('frames read back by two parsers', () => {
   it(
-    `is the sequence that was sent, however it is cut (${CASES} cases)`,
+    `two parsers read back the sent events from chunks of any size (${CASES} cases)`,
     () => {
       const chunks = fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 4 });
       fc.assert(fc.property(fc.array(sent, { minLength: 1, maxLength: 3 }), chunks, expectReadBack), {
@@ -341,7 +341,7 @@ describe('what two parsers read back', () => {
     Math.max(120_000, CASES),
   );
 
-  it('is the same under every cut in two, and byte by byte', () => {
+  it('two parsers read back the sent events from every split in two chunks, and byte by byte', () => {
     fc.assert(
       fc.property(fc.array(sent, { minLength: 1, maxLength: 2 }), (messages) => {
         const { bytes } = written(messages);

@@ -88,8 +88,8 @@ function createSource(): {
   };
 }
 
-describe('the opening', () => {
-  it('leaves at once as a complete block, before the source is asked for anything', async () => {
+describe('the opening of an event stream', () => {
+  it('the opening is written at once as a complete block, before the source is pulled', async () => {
     const asked = vi.fn();
     const { tap, clock } = start(
       (function* () {
@@ -103,19 +103,19 @@ describe('the opening', () => {
     expect(tap.text).toBe(': \n\ndata: 1\n\n');
   });
 
-  it('bears comment and reconnection time, once', async () => {
+  it('the opening contains the comment and the retry field once', async () => {
     const { tap } = await run([1, 2], { comment: 'welcome\r\nback', retryMs: 0 });
     expect(tap.text).toBe(': welcome\n: back\nretry: 0\n\ndata: 1\n\ndata: 2\n\n');
   });
 
-  it('is complete where nothing follows', async () => {
+  it('the opening is a complete block when no event follows', async () => {
     const { tap, ends } = await run([], { comment: 'c', retryMs: 5, event: 'e', id: 'i' });
     expect(tap.text).toBe(': c\nretry: 5\n\n');
     expect(tap.ended).toBe(true);
     expect(ends).toEqual([{ reason: 'finished' }]);
   });
 
-  it('gives every yield the event and the id of the stream', async () => {
+  it('a yield without an event or id takes those of the options', async () => {
     const { read } = await run([1, message(2, { event: 'b', id: 0 }), { data: 3 }], { event: 'a', id: 'x' });
     expect(read().events).toEqual([
       { event: 'a', data: '1', lastEventId: 'x' },
@@ -128,22 +128,22 @@ describe('the opening', () => {
     ['pingMs 0', { pingMs: 0 }],
     ['a negative pingMs', { pingMs: -1 }],
     ['pingMs NaN', { pingMs: Number.NaN }],
-    ['an endless pingMs', { pingMs: Infinity }],
-    ['an unknown ping', { ping: 'toString' as 'comment' }],
+    ['an infinite pingMs', { pingMs: Infinity }],
+    ['an unknown ping mode', { ping: 'toString' as 'comment' }],
     ['stallTimeoutMs 0', { stallTimeoutMs: 0 }],
-    ['a retryMs that is no number', { retryMs: '5' as unknown as number }],
-    ['an event with a break', { event: 'a\nb' }],
-    ['a comment that is no string', { comment: ['a'] as unknown as string }],
+    ['a retryMs that is not a number', { retryMs: '5' as unknown as number }],
+    ['an event with a line break', { event: 'a\nb' }],
+    ['a comment that is not a string', { comment: ['a'] as unknown as string }],
     ['an unknown encoding', { encoding: 'utf-9' }],
-    ['a status without body', { status: 204 }],
-    ['a content-type', { headers: { 'content-type': 'text/html' } }],
-  ])('refuses %s at the call, and never calls the source', (_, options) => {
+    ['a status without a body', { status: 204 }],
+    ['a content-type header', { headers: { 'content-type': 'text/html' } }],
+  ])('%s is refused at the call, before the source is called', (_, options) => {
     const source = vi.fn(() => []);
     expect(() => start(source, options)).toThrow(expect.objectContaining({ name: 'LinefeedError' }));
     expect(source).not.toHaveBeenCalled();
   });
 
-  it('refuses what is no content at the call', () => {
+  it('invalid content is refused at the call', () => {
     expect(() => start({ a: 1 } as unknown as string)).toThrow(
       expect.objectContaining({ code: 'invalid_content' }),
     );
@@ -153,8 +153,8 @@ describe('the opening', () => {
   });
 });
 
-describe('the request', () => {
-  it('gets 406 if Accept gives an event stream the quality 0, and the content is cancelled', async () => {
+describe('the request of an event stream', () => {
+  it('a request that accepts an event stream with quality 0 gets 406, and the content is cancelled', async () => {
     const log: string[] = [];
     const content = new ReadableStream({ cancel: () => void log.push('cancelled') });
     const { answer, ends } = await run(content, {}, { headers: { accept: 'text/*;q=0, */*' } });
@@ -162,12 +162,12 @@ describe('the request', () => {
     expect([log, ends]).toEqual([['cancelled'], [{ reason: 'refused' }]]);
   });
 
-  it('gets the event stream if its Accept does not name one', async () => {
+  it('a request whose Accept header does not name an event stream gets it', async () => {
     const { answer, tap } = await run(['a'], {}, { headers: { accept: 'application/json' } });
     expect([answer.status, tap.text]).toEqual([200, ': \n\ndata: a\n\n']);
   });
 
-  it('is answered with the head alone for HEAD; the source is never started', async () => {
+  it('a HEAD request gets only the head, and the source does not start', async () => {
     const source = vi.fn(() => [1]);
     const { answer, ends } = await run(source, { status: 201, headers: { 'x-a': '1' } }, { method: 'HEAD' });
     expect(answer).toMatchObject({ status: 201, body: undefined });
@@ -177,7 +177,7 @@ describe('the request', () => {
     expect(ends).toEqual([{ reason: 'finished' }]);
   });
 
-  it('hands its Last-Event-ID to a source, decoded as browsers encode it', async () => {
+  it('a source receives the Last-Event-ID header, decoded from UTF-8 bytes', async () => {
     const { read } = await run(
       ({ lastEventId }) => [lastEventId ?? 'none'],
       {},
@@ -193,7 +193,7 @@ describe('the request', () => {
     ]);
   });
 
-  it('of a client that has left starts nothing', async () => {
+  it('a request whose client has left starts no source', async () => {
     const source = vi.fn(() => [1]);
     const { ends, tap } = await run(source, {}, { gone: true });
     expect(source).not.toHaveBeenCalled();
@@ -201,8 +201,8 @@ describe('the request', () => {
   });
 });
 
-describe('pings', () => {
-  it('break a silence, counted from the last frame', async () => {
+describe('pings of an event stream', () => {
+  it('a ping is sent pingMs after the last frame', async () => {
     const { content, emit } = createSource();
     const { tap, clock } = await run(content, { pingMs: 1_000 });
     await clock.advance(900);
@@ -216,7 +216,7 @@ describe('pings', () => {
     tap.leave();
   });
 
-  it('are an event where a page is to see them', async () => {
+  it('a ping is a linefeed.ping event with the option ping: event', async () => {
     const { content } = createSource();
     const { tap, clock, read } = await run(content, { pingMs: 100, ping: 'event' });
     await clock.advance(130);
@@ -226,8 +226,8 @@ describe('pings', () => {
 
   it.each<[string, EventStreamOptions]>([
     ['by default', {}],
-    ['with false', { pingMs: false }],
-  ])('are off %s', async (_, options) => {
+    ['with pingMs false', { pingMs: false }],
+  ])('no ping is sent %s', async (_, options) => {
     const { content } = createSource();
     const { tap, clock } = await run(content, options);
     await clock.advance(3_600_000);
@@ -235,7 +235,7 @@ describe('pings', () => {
     tap.leave();
   });
 
-  it('never go into a blocked socket, and come back with room', async () => {
+  it('pings are not written to a blocked socket, and continue when it has room', async () => {
     const { content, emit } = createSource();
     const { tap, clock } = await run(
       content,
@@ -253,7 +253,7 @@ describe('pings', () => {
   });
 
   it.each(['finished', 'client', 'failed'] as const)(
-    'and their timer are gone when it %s',
+    'no ping and no timer remains after an event stream ends: %s',
     async (reason) => {
       const { content } = createSource();
       const failing = (): Iterable<unknown> => {
@@ -273,7 +273,7 @@ describe('pings', () => {
     },
   );
 
-  it('of many streams share one timer', async () => {
+  it('pings of many event streams share one timer', async () => {
     const clock = createManualClock();
     const taps = Array.from({ length: 50 }, () => {
       const { content } = createSource();
@@ -289,7 +289,7 @@ describe('pings', () => {
   });
 });
 
-describe('a source always ends', () => {
+describe('the end of a source', () => {
   const ways = {
     'while idle': { act: async (tap: Tap) => tap.leave(), values: 0 },
     'while producing': {
@@ -312,17 +312,20 @@ describe('a source always ends', () => {
     },
   };
 
-  it.each(Object.entries(ways))('%s', async (_, { act }) => {
-    const { content, emit, log } = createSource();
-    const { tap, clock, ends, errors } = await run(content, {}, { tap: { roomBytes: 50 } });
-    tap.drain();
-    await act(tap, emit, clock);
-    await clock.settle();
-    expect(log).toEqual(['abort', 'finally']);
-    expect([ends, errors, clock.pendingTimers]).toEqual([[{ reason: 'client' }], [], 0]);
-  });
+  it.each(Object.entries(ways))(
+    'a source is aborted and returned when its client leaves: %s',
+    async (_, { act }) => {
+      const { content, emit, log } = createSource();
+      const { tap, clock, ends, errors } = await run(content, {}, { tap: { roomBytes: 50 } });
+      tap.drain();
+      await act(tap, emit, clock);
+      await clock.settle();
+      expect(log).toEqual(['abort', 'finally']);
+      expect([ends, errors, clock.pendingTimers]).toEqual([[{ reason: 'client' }], [], 0]);
+    },
+  );
 
-  it('before its first turn, without having been started', async () => {
+  it('a source that has not started is cancelled when its client leaves', async () => {
     const log: string[] = [];
     const { tap, clock, ends } = start(({ signal }) => {
       signal.addEventListener('abort', () => log.push('abort'));
@@ -333,7 +336,7 @@ describe('a source always ends', () => {
     expect([log, ends]).toEqual([['abort', 'cancelled'], [{ reason: 'client' }]]);
   });
 
-  it('while a promise of it is still to come', async () => {
+  it('a source whose promise resolves after its client left is cancelled', async () => {
     const log: string[] = [];
     let give: (content: ReadableStream) => void = () => undefined;
     const { tap, clock, ends } = await run(() => new Promise<ReadableStream>((resolve) => (give = resolve)));
@@ -348,7 +351,7 @@ describe('a source always ends', () => {
   it.each([
     ['producing', 1, 1e9],
     ['blocked on drain', 100, 10],
-  ])('when it is synchronous and %s', async (_, length, roomBytes) => {
+  ])('a synchronous source is returned when its client leaves: %s', async (_, length, roomBytes) => {
     const log: string[] = [];
     let leave = (): void => undefined;
     const { tap, clock, ends } = start(
@@ -375,7 +378,7 @@ describe('a source always ends', () => {
     expect(ends).toEqual([{ reason: 'client' }]);
   });
 
-  it('takes one item beyond what the reader has room for', async () => {
+  it('a source is pulled for one item beyond the room of its reader', async () => {
     let taken = 0;
     const { tap, clock } = await run(
       (function* () {
@@ -392,7 +395,7 @@ describe('a source always ends', () => {
     tap.leave();
   });
 
-  it('is cut where a reader takes nothing for stallTimeoutMs, also behind the last frame', async () => {
+  it('a reader that takes nothing for stallTimeoutMs is cut off, also after the last frame', async () => {
     for (const length of [1, 1_000]) {
       const log: string[] = [];
       const { tap, clock, ends } = await run(
@@ -416,7 +419,7 @@ describe('a source always ends', () => {
     }
   });
 
-  it('is not cut where a slow reader takes now and then', async () => {
+  it('a slow reader that makes progress within stallTimeoutMs is not cut off', async () => {
     const { tap, clock, ends } = await run(
       (function* () {
         for (;;) yield 'x'.repeat(100);
@@ -432,7 +435,7 @@ describe('a source always ends', () => {
     tap.leave();
   });
 
-  it('lets others have their turn while a sync source runs for ever', async () => {
+  it('an endless synchronous source does not block the event loop', async () => {
     const clock = {
       ...createManualClock(),
       defer: (call: () => void) => void setImmediate(call),
@@ -455,16 +458,16 @@ describe('a source always ends', () => {
     expect(tap.writes).toHaveLength(length);
   });
 
-  it('sends the values of promises that a sync iterable holds', async () => {
+  it('promises in a synchronous iterable are awaited and their values are sent', async () => {
     const { read } = await run([Promise.resolve('a'), 'b']);
     expect(read().events.map(({ data }) => data)).toEqual(['a', 'b']);
   });
 });
 
-describe('failures', () => {
+describe('failures of a source', () => {
   const secret = new Error('password=hunter2');
 
-  it('of a function before the head are a 500 without their message', async () => {
+  it('a function that throws before the head causes a 500 without the message of its error', async () => {
     const { answer, ends, errors } = await run(() => {
       throw Object.assign(secret, { status: 404 });
     });
@@ -501,18 +504,21 @@ describe('failures', () => {
         { highWaterMark: 0 },
       ),
     ],
-  ])("of %s midway are a frame without internals, and the end, with failure: 'frame'", async (_, content) => {
-    const { tap, read, ends, errors } = await run(content, { failure: 'frame' });
-    expect(read().events.at(-1)).toEqual({
-      event: 'linefeed.error',
-      data: '{"code":"source_failed","message":"The source failed.","retryable":false}',
-      lastEventId: '',
-    });
-    expect(tap.text).not.toContain('hunter2');
-    expect([tap.ended, ends, errors]).toEqual([true, [{ reason: 'failed', error: secret }], [secret]]);
-  });
+  ])(
+    "%s that fails midway with failure: 'frame' sends linefeed.error without internals and ends the response",
+    async (_, content) => {
+      const { tap, read, ends, errors } = await run(content, { failure: 'frame' });
+      expect(read().events.at(-1)).toEqual({
+        event: 'linefeed.error',
+        data: '{"code":"source_failed","message":"The source failed.","retryable":false}',
+        lastEventId: '',
+      });
+      expect(tap.text).not.toContain('hunter2');
+      expect([tap.ended, ends, errors]).toEqual([true, [{ reason: 'failed', error: secret }], [secret]]);
+    },
+  );
 
-  it('of an async function break the response off, because the head was sent', async () => {
+  it('an async function that rejects breaks the response off, because the head was sent', async () => {
     const { tap, errors } = await run(async () => {
       throw secret;
     });
@@ -520,7 +526,7 @@ describe('failures', () => {
     expect(errors).toEqual([secret]);
   });
 
-  it('of a yield that cannot be sent end the source', async () => {
+  it('a yield that cannot be encoded ends the source', async () => {
     const log: string[] = [];
     const { tap, errors } = await run(
       (function* () {
@@ -538,7 +544,7 @@ describe('failures', () => {
     ]);
   });
 
-  it('of a cleanup that nobody waits for are reported', async () => {
+  it('an error in the cleanup of a source is reported after its client left', async () => {
     const { tap, clock, errors } = await run(
       (function* () {
         try {
@@ -556,7 +562,7 @@ describe('failures', () => {
     expect(errors).toEqual([secret]);
   });
 
-  it('go to the console where nobody takes them, and a hook that fails there too', async () => {
+  it('a failure is printed on the console without onError, and an error of onError is printed too', async () => {
     const printed = vi.spyOn(console, 'error').mockImplementation(() => undefined);
     await run(() => Promise.reject(secret), { onError: undefined });
     const failing = (): void => {
@@ -570,8 +576,8 @@ describe('failures', () => {
   });
 });
 
-describe('onClose', () => {
-  it('calls several in turn, each awaited, and reports those that fail', async () => {
+describe('onClose of an event stream', () => {
+  it('several onClose functions run one after the other, and their errors are reported', async () => {
     const log: unknown[] = [];
     const failure = new Error('afterwards');
     const { errors } = await run([1], {
@@ -593,7 +599,7 @@ describe('onClose', () => {
     expect(errors).toEqual([failure]);
   });
 
-  it('is called when the response is over and the source has been told', async () => {
+  it('onClose is called after the source has ended', async () => {
     const log: string[] = [];
     const { content } = createSource();
     const { tap, clock } = await run(
@@ -616,27 +622,30 @@ describe('an event stream that cannot be sent', () => {
   const bad = { headers: { 'x-a': 'b\u0001' } };
 
   it.each<[string, EventStreamOptions, { headSent?: boolean }]>([
-    ['a header', bad, {}],
-    ['a status', { status: 204 }, {}],
-    ['a cookie', { cookies: { 'a b': '1' } }, {}],
-    ['an option', { pingMs: -1 }, {}],
-    ['a comment', { retryMs: 0.5 }, {}],
-    ['a response that has begun', {}, { headSent: true }],
-  ])('calls no function, starts no source and tells onClose: %s', (_name, options, asked) => {
-    const log: string[] = [];
-    const ends: StreamEnd[] = [];
-    const request = { method: 'GET', header: () => undefined, gone: false, ...asked };
-    const source = { next: () => ({ value: log.push('started') }), return: () => log.push('returned') };
-    for (const content of [() => [log.push('called')], source as unknown as Iterator<number>]) {
-      const answer = (): Answer =>
-        answerEventStream(content, request, { ...options, onClose: (end) => void ends.push(end) });
-      expect(answer).toThrow(expect.objectContaining({ name: 'LinefeedError' }));
-    }
-    expect(log).toEqual(['returned']);
-    expect(ends).toMatchObject([{ reason: 'failed' }, { reason: 'failed' }]);
-  });
+    ['an invalid header', bad, {}],
+    ['a status without a body', { status: 204 }, {}],
+    ['an invalid cookie', { cookies: { 'a b': '1' } }, {}],
+    ['an invalid option', { pingMs: -1 }, {}],
+    ['a fractional retryMs', { retryMs: 0.5 }, {}],
+    ['a head that is already sent', {}, { headSent: true }],
+  ])(
+    'an event stream with %s calls no function, starts no source and calls onClose',
+    (_name, options, asked) => {
+      const log: string[] = [];
+      const ends: StreamEnd[] = [];
+      const request = { method: 'GET', header: () => undefined, gone: false, ...asked };
+      const source = { next: () => ({ value: log.push('started') }), return: () => log.push('returned') };
+      for (const content of [() => [log.push('called')], source as unknown as Iterator<number>]) {
+        const answer = (): Answer =>
+          answerEventStream(content, request, { ...options, onClose: (end) => void ends.push(end) });
+        expect(answer).toThrow(expect.objectContaining({ name: 'LinefeedError' }));
+      }
+      expect(log).toEqual(['returned']);
+      expect(ends).toMatchObject([{ reason: 'failed' }, { reason: 'failed' }]);
+    },
+  );
 
-  it('tells onClose where a function gives what is no content', () => {
+  it('onClose is called when a function returns invalid content', () => {
     const ends: StreamEnd[] = [];
     const request = { method: 'GET', header: () => undefined, gone: false };
     const content = (() => 7) as unknown as () => string;

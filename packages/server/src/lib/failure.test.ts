@@ -44,33 +44,39 @@ async function fail(
 
 const HALF = ': \n\ndata: half\n\n';
 
-describe('a source that fails', () => {
+describe('the failure option of an event stream', () => {
   it.each<[string, EventStreamOptions]>([
     ['by default', {}],
     ["with failure: 'break'", { failure: 'break' }],
-    ['if the function returns undefined', { failure: () => undefined }],
-  ])('breaks the response off after the bytes before the failure: %s', async (_, options) => {
-    const { tap, ends, errors } = await fail(options);
-    expect(tap.text).toBe(HALF);
-    expect(tap.broken).toMatchObject({
-      code: 'source_failed',
-      message: 'The source of the event stream failed.',
-    });
-    expect(tap.broken?.cause).toBeUndefined();
-    expect([ends, errors]).toEqual([[{ reason: 'failed', error: secret }], [secret]]);
-  });
+    ['with a failure function that returns undefined', { failure: () => undefined }],
+  ])(
+    'a source that fails breaks the response off after the bytes before the failure: %s',
+    async (_, options) => {
+      const { tap, ends, errors } = await fail(options);
+      expect(tap.text).toBe(HALF);
+      expect(tap.broken).toMatchObject({
+        code: 'source_failed',
+        message: 'The source of the event stream failed.',
+      });
+      expect(tap.broken?.cause).toBeUndefined();
+      expect([ends, errors]).toEqual([[{ reason: 'failed', error: secret }], [secret]]);
+    },
+  );
 
   it.each([
     [secret, false],
     [Object.assign(new Error('busy'), { retryable: true }), true],
-  ])("ends with linefeed.error and a clean end, with failure: 'frame'", async (error, retryable) => {
-    const { tap, ends, errors } = await fail({ failure: 'frame' }, error);
-    expect(tap.text).toBe(
-      `${HALF}event: linefeed.error\ndata: {"code":"source_failed","message":"The source failed.","retryable":${retryable}}\n\n`,
-    );
-    expect([tap.ended, tap.broken]).toEqual([true, undefined]);
-    expect([ends, errors]).toEqual([[{ reason: 'failed', error }], [error]]);
-  });
+  ])(
+    "a source that fails sends linefeed.error and ends the response cleanly with failure: 'frame'",
+    async (error, retryable) => {
+      const { tap, ends, errors } = await fail({ failure: 'frame' }, error);
+      expect(tap.text).toBe(
+        `${HALF}event: linefeed.error\ndata: {"code":"source_failed","message":"The source failed.","retryable":${retryable}}\n\n`,
+      );
+      expect([tap.ended, tap.broken]).toEqual([true, undefined]);
+      expect([ends, errors]).toEqual([[{ reason: 'failed', error }], [error]]);
+    },
+  );
 
   it.each<[string, unknown, string]>([
     [
@@ -80,17 +86,20 @@ describe('a source that fails', () => {
     ],
     ['a string', 'failed\nhere', 'data: failed\ndata: here'],
     ['a message', message({ type: 'error' }, { event: 'error' }), 'event: error\ndata: {"type":"error"}'],
-  ])('sends the result of the function, and then ends cleanly: %s', async (_, result, frame) => {
-    const given: unknown[] = [];
-    const failure = (error: unknown): unknown => {
-      given.push(error);
-      return result;
-    };
-    const { tap, ends, errors } = await fail({ failure });
-    expect(tap.text).toBe(`${HALF}${frame}\n\n`);
-    expect([tap.ended, tap.broken, given]).toEqual([true, undefined, [secret]]);
-    expect([ends, errors]).toEqual([[{ reason: 'failed', error: secret }], [secret]]);
-  });
+  ])(
+    'a source that fails sends the result of the failure function and ends the response cleanly: %s',
+    async (_, result, frame) => {
+      const given: unknown[] = [];
+      const failure = (error: unknown): unknown => {
+        given.push(error);
+        return result;
+      };
+      const { tap, ends, errors } = await fail({ failure });
+      expect(tap.text).toBe(`${HALF}${frame}\n\n`);
+      expect([tap.ended, tap.broken, given]).toEqual([true, undefined, [secret]]);
+      expect([ends, errors]).toEqual([[{ reason: 'failed', error: secret }], [secret]]);
+    },
+  );
 
   const second = new Error('second');
   it.each<[string, (error: unknown) => unknown, unknown]>([
@@ -108,21 +117,24 @@ describe('a source that fails', () => {
       () => message('x', { event: 'a\nb' }),
       expect.objectContaining({ code: 'invalid_frame' }),
     ],
-  ])('breaks the response off and reports both errors if the function %s', async (_, failure, reported) => {
-    const { tap, ends, errors } = await fail({ failure });
-    expect(tap.text).toBe(HALF);
-    expect(tap.broken).toBeDefined();
-    expect([ends, errors]).toEqual([[{ reason: 'failed', error: secret }], [secret, reported]]);
-  });
+  ])(
+    'a source that fails breaks the response off and reports both errors if the failure function %s',
+    async (_, failure, reported) => {
+      const { tap, ends, errors } = await fail({ failure });
+      expect(tap.text).toBe(HALF);
+      expect(tap.broken).toBeDefined();
+      expect([ends, errors]).toEqual([[{ reason: 'failed', error: secret }], [secret, reported]]);
+    },
+  );
 
-  it.each(['cut', true, 7, {}])('refuses failure: %j at the call', async (failure) => {
+  it.each(['cut', true, 7, {}])('the option failure: %j is refused at the call', async (failure) => {
     await expect(fail({ failure: failure as 'break' })).rejects.toMatchObject({
       code: 'invalid_option',
       message: expect.stringContaining('"break", "frame" or a function'),
     });
   });
 
-  it('is cut after stallTimeoutMs if the reader does not take the bytes before the failure', async () => {
+  it('a source that fails cuts a reader off after stallTimeoutMs if bytes before the failure still wait', async () => {
     const room = { roomBytes: 12, endsWhenDrained: true };
     const { tap, clock, ends } = await fail({ stallTimeoutMs: 5_000 }, secret, room);
     tap.drain();

@@ -7,8 +7,8 @@ import { createBench } from '../../test-kit/feed-bench.ts';
 const epochOf = (cursor: string): string => cursor.split('.')[0]!;
 const at = (cursor: string, position: number): string => `${epochOf(cursor)}.${position.toString(36)}`;
 
-describe('opening', () => {
-  it('says hello with the tail as id, then what is subscribed, in the first bytes', async () => {
+describe('opening a connection', () => {
+  it('the first bytes are linefeed.hello with the tail as id, then linefeed.subscribed', async () => {
     const { feed, open } = createBench({ pingMs: 4_000, maxDurationMs: 60_000, retryMs: 1_500 });
     await feed.publish('notice', { text: 'before' });
     const tap = await open('/events/notice');
@@ -33,7 +33,7 @@ describe('opening', () => {
     expect(rest).toEqual([]);
   });
 
-  it('validates params as text first and as JSON where that fails, and answers with the canonical address', async () => {
+  it('params are validated as text, else as JSON, and linefeed.subscribed has the canonical address', async () => {
     const { open } = createBench();
     const tap = await open('/events?topic=room%3Fname%3D7%26floor%3D2&topic=room%3Fname%3D7');
     expect(tap.of('linefeed.subscribed').map(({ data }) => data)).toMatchObject([
@@ -42,14 +42,14 @@ describe('opening', () => {
     ]);
   });
 
-  it('leaves unknown query keys out of the address', async () => {
+  it('unknown query keys are not part of the address', async () => {
     const { open } = createBench();
     const tap = await open('/events/room?name=a&token=secret&floor=1');
     expect(tap.of('linefeed.subscribed')[0]!.data).toMatchObject({ event: 'room?floor=1&name=a' });
     expect(tap.text).not.toContain('secret');
   });
 
-  it('delivers an address once that was asked for under two names', async () => {
+  it('an address that is requested in two spellings is delivered once', async () => {
     const { open, feed, clock } = createBench();
     const tap = await open('/events?topic=room%3Fname%3Da&topic=room%3Ffloor%3D0%26name%3Da');
     await feed.publish('room', { name: 'a' }, { text: 'once' });
@@ -58,7 +58,7 @@ describe('opening', () => {
     expect(tap.payloads).toEqual([{ text: 'once' }]);
   });
 
-  it('opens by POST with the same entries', async () => {
+  it('a POST opens a connection with the entries of its body', async () => {
     const { open, feed, clock } = createBench();
     const tap = await open('/events', {
       method: 'POST',
@@ -70,7 +70,7 @@ describe('opening', () => {
     expect(tap.payloads).toEqual([{ n: 1 }, { text: 'a' }]);
   });
 
-  it('refuses some and serves the rest', async () => {
+  it('an opening with refused entries serves the other entries', async () => {
     const { open } = createBench({ authorize: ({ topic }) => topic !== 'other' });
     const tap = await open('/events?topic=notice&topic=nonsense&topic=other');
     expect(tap.of('linefeed.error').map(({ data }) => data)).toMatchObject([
@@ -81,8 +81,8 @@ describe('opening', () => {
   });
 });
 
-describe('delivery', () => {
-  it('writes the bare payload under its address, with its cursor and where the one before stood', async () => {
+describe('delivery of published events', () => {
+  it('an event frame has the address, the bare payload, its cursor and the position of the previous event', async () => {
     const { feed, open, clock } = createBench();
     await feed.publish('room', { name: 'a' }, { text: 'first' });
     const tap = await open('/events/room?name=a');
@@ -93,7 +93,7 @@ describe('delivery', () => {
     expect(tap.payloads).toEqual([{ text: 'second' }]);
   });
 
-  it('writes the frames of one tick in one piece, which all connections with the same frames share', async () => {
+  it('frames of one tick are one write, whose bytes are shared by connections with the same frames', async () => {
     const { feed, open, clock } = createBench();
     const [one, two, three] = [
       await open('/events/notice'),
@@ -112,7 +112,7 @@ describe('delivery', () => {
     expect(three.payloads).toEqual([{ text: 'a' }, { n: 1 }, { text: 'b' }]);
   });
 
-  it('sends nothing of a payload that its schema refuses, and says why', async () => {
+  it('a payload that its schema refuses is not sent, and publish rejects with the issues', async () => {
     const { feed, open, clock } = createBench();
     const tap = await open('/events/notice');
     await expect(feed.publish('notice', { text: 7 } as never)).rejects.toMatchObject({
@@ -123,7 +123,7 @@ describe('delivery', () => {
     expect(tap.payloads).toEqual([]);
   });
 
-  it('refuses a publish to a stream and to a topic that is not there, naming the topics', async () => {
+  it('publish rejects a stream, and an unknown topic with the names of the topics', async () => {
     const { feed } = createBench();
     await expect(feed.publish('report' as never, {} as never)).rejects.toThrow(/"report" is a stream/);
     await expect(feed.publish('nope' as never, {} as never)).rejects.toThrow(
@@ -131,7 +131,7 @@ describe('delivery', () => {
     );
   });
 
-  it('refuses payloads and addresses over their bound', async () => {
+  it('publish rejects a payload over maxPayloadBytes and an address over maxAddressBytes', async () => {
     const { feed } = createBench({ maxPayloadBytes: 21, maxAddressBytes: 30 });
     await expect(feed.publish('notice', { text: 'ä'.repeat(5) })).resolves.toBeDefined();
     await expect(feed.publish('notice', { text: 'ä'.repeat(6) })).rejects.toMatchObject({
@@ -142,7 +142,7 @@ describe('delivery', () => {
     });
   });
 
-  it('refuses a subscription with an address over its bound', async () => {
+  it('a subscription with an address over maxAddressBytes is refused', async () => {
     const { ask } = createBench({ maxAddressBytes: 30 });
     const answer = await ask(`/events/room?name=${'a'.repeat(40)}`);
     expect([answer.status, JSON.parse(answer.body as string)]).toMatchObject([
@@ -151,7 +151,7 @@ describe('delivery', () => {
     ]);
   });
 
-  it('ends a stream that yields a payload over its bound', async () => {
+  it('a stream that yields a payload over maxPayloadBytes ends with an error', async () => {
     const { open, errors, clock } = createBench({
       maxPayloadBytes: 12,
       streams: {
@@ -170,8 +170,8 @@ describe('delivery', () => {
   });
 });
 
-describe('resuming', () => {
-  it('replays what came behind the cursor, each once, and goes live', async () => {
+describe('resuming from a cursor', () => {
+  it('a resumed connection replays each event after its cursor once, and goes live', async () => {
     const { feed, open, clock } = createBench();
     const cursors: string[] = [];
     for (let n = 1; n <= 1_200; n += 1) cursors.push((await feed.publish('other', { n })).cursor);
@@ -183,7 +183,7 @@ describe('resuming', () => {
     expect(tap.of('linefeed.gap')).toEqual([]);
   });
 
-  it('takes the header for the truth where the URL says something older', async () => {
+  it('the Last-Event-ID header takes precedence over an older cursor in the URL', async () => {
     const { feed, open } = createBench();
     for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
     const tap = await open(`/events/other?from=earliest&last_event_id=${at(feed.cursor(), 1)}`, {
@@ -192,7 +192,7 @@ describe('resuming', () => {
     expect(tap.payloads).toEqual([{ n: 3 }]);
   });
 
-  it('keeps position order over all addresses that share the cursor', async () => {
+  it('a replay keeps position order across all addresses that share the cursor', async () => {
     const { feed, open } = createBench();
     for (let n = 1; n <= 5; n += 1) {
       await feed.publish('other', { n });
@@ -210,7 +210,7 @@ describe('resuming', () => {
     ]);
   });
 
-  it('announces what was trimmed before anything later of that address, and of no other', async () => {
+  it('the gap of trimmed events is announced before later events of its address, and for no other address', async () => {
     const { feed, open } = createBench({ log: memoryLog({ maxEvents: 4 }) });
     await feed.publish('notice', { text: 'kept' });
     const start = feed.cursor();
@@ -237,7 +237,7 @@ describe('resuming', () => {
     expect(tap.of('linefeed.bookmark')[0]!.id).toBe(start);
   });
 
-  it('goes on at the oldest event held where some were evicted before its tail saw them, open connections too', async () => {
+  it('delivery continues at the oldest event in the log when the tail missed evicted events', async () => {
     const log = memoryLog({ maxEvents: 4 });
     let told: TailListener | undefined;
     let isDeaf = false;
@@ -284,7 +284,7 @@ describe('resuming', () => {
     expect([followed, gaps]).toEqual([numbers, [gap]]);
   });
 
-  it('takes a cursor of another epoch for a gap and delivers the new epoch from its beginning', async () => {
+  it('a cursor of another epoch causes a gap, and the new epoch is delivered from its beginning', async () => {
     const { feed, open } = createBench();
     await feed.publish('notice', { text: 'new' });
     const tap = await open('/events/notice', { headers: { 'last-event-id': 'oldepoch.zz' } });
@@ -307,7 +307,7 @@ describe('resuming', () => {
     ['garbage', '\u{1F600} not a cursor', 'unknown'],
     ['a position without its epoch', '12', 'unknown'],
     ['far too long', 'a'.repeat(300), 'unknown'],
-  ])('takes a cursor that is %s for a gap, never for an error', async (_name, cursor, reason) => {
+  ])('a cursor that is %s causes a gap, not an error', async (_name, cursor, reason) => {
     const { feed, open } = createBench();
     await feed.publish('notice', { text: 'past' });
     const tap = await open(`/events/notice?last_event_id=${encodeURIComponent(cursor)}`);
@@ -316,7 +316,7 @@ describe('resuming', () => {
     expect(tap.payloads).toEqual([]);
   });
 
-  it('takes a cursor of the future for a gap and goes on now', async () => {
+  it('a cursor past the tail causes a gap, and delivery continues from the tail', async () => {
     const { feed, open, clock } = createBench();
     await feed.publish('notice', { text: 'past' });
     const tap = await open(`/events/notice?last_event_id=${at(feed.cursor(), 99)}`);
@@ -326,7 +326,7 @@ describe('resuming', () => {
     expect(tap.payloads).toEqual([{ text: 'next' }]);
   });
 
-  it('waits for a tail that lags behind the cursor, and delivers nothing twice', async () => {
+  it('a connection delivers no event twice when its cursor is past the tail of this process', async () => {
     const log = memoryLog();
     const ahead = createBench({ log });
     // This node receives the other node's appends later.
@@ -354,7 +354,7 @@ describe('resuming', () => {
     expect(tap.payloads).toEqual([{ n: 2 }]);
   });
 
-  it('starts each entry of a fresh connection where it asks, in position order', async () => {
+  it('each entry of a new connection starts at its own `from`, in position order', async () => {
     const { feed, open } = createBench();
     for (let n = 1; n <= 2; n += 1) await feed.publish('other', { n });
     await feed.publish('notice', { text: 'past' });
@@ -364,7 +364,7 @@ describe('resuming', () => {
     expect(tap.of('linefeed.caughtup')).toEqual([]);
   });
 
-  it('rewinds an entry that starts before the cursor, in an order of its own until it has caught up', async () => {
+  it('an entry that starts before the cursor of its connection rewinds until linefeed.caughtup', async () => {
     const { feed, open, clock } = createBench();
     for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
     await feed.publish('notice', { text: 'a' });
@@ -383,7 +383,7 @@ describe('resuming', () => {
     expect(tap.frames.slice(0, caughtUp).filter(({ event }) => event === 'other')).toHaveLength(3);
   });
 
-  it('loses nothing of an entry with an earlier start for who has one cursor alone, wherever it is cut', async () => {
+  it('a client with one cursor loses no event of an entry with an earlier start, at any cut', async () => {
     const { feed, open } = createBench();
     for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
     const cursor = feed.cursor();
@@ -410,7 +410,7 @@ describe('resuming', () => {
 });
 
 describe('keep: latest', () => {
-  it('gives a fresh subscriber the newest value first, and one that was away nothing of what was superseded', async () => {
+  it('a new subscriber of keep: latest gets the newest value first, and a resumed one no superseded value', async () => {
     const { feed, open, clock } = createBench();
     for (let bid = 1; bid <= 5; bid += 1) await feed.publish('price', { symbol: 'ACME' }, { bid });
     const fresh = await open('/events/price?symbol=ACME');
@@ -426,16 +426,19 @@ describe('keep: latest', () => {
   });
 });
 
-describe('keep: latest, where the cursor is of no use', () => {
-  it.each(['garbage', 'zzz.future'])('brings the newest value: %s', async (cursor) => {
-    const { feed, open } = createBench();
-    await feed.publish('price', { symbol: 'A' }, { bid: 1 });
-    await feed.publish('notice', { text: 'past' });
-    const from = cursor === 'zzz.future' ? at(feed.cursor(), 999) : cursor;
-    const tap = await open(`/events?topic=notice&topic=price%3Fsymbol%3DA&last_event_id=${from}`);
-    expect(tap.of('linefeed.gap')).toHaveLength(2);
-    expect(tap.payloads).toEqual([{ bid: 1 }]);
-  });
+describe('keep: latest with an unusable cursor', () => {
+  it.each(['garbage', 'zzz.future'])(
+    'an unusable cursor brings the newest value of keep: latest: %s',
+    async (cursor) => {
+      const { feed, open } = createBench();
+      await feed.publish('price', { symbol: 'A' }, { bid: 1 });
+      await feed.publish('notice', { text: 'past' });
+      const from = cursor === 'zzz.future' ? at(feed.cursor(), 999) : cursor;
+      const tap = await open(`/events?topic=notice&topic=price%3Fsymbol%3DA&last_event_id=${from}`);
+      expect(tap.of('linefeed.gap')).toHaveLength(2);
+      expect(tap.payloads).toEqual([{ bid: 1 }]);
+    },
+  );
 });
 
 describe('control requests', () => {
@@ -443,7 +446,7 @@ describe('control requests', () => {
   const idOf = (tap: { frames: Array<{ data: unknown }> }): string =>
     (tap.frames[0]!.data as { connection: string }).connection;
 
-  it('adds and removes subscriptions on the open connection and echoes the number', async () => {
+  it('a control request adds and removes subscriptions of its connection, and the frames have its number', async () => {
     const { feed, open, ask, clock } = createBench();
     await feed.publish('other', { n: 1 });
     const tap = await open('/events/notice');
@@ -465,7 +468,7 @@ describe('control requests', () => {
     expect(tap.of('linefeed.subscribed')[1]!.data).toMatchObject({ address: 'other', n: 1, rewind: true });
   });
 
-  it('delivers an address again from an earlier start, and says only of such a start that it is one', async () => {
+  it('an address that is added again with an earlier cursor rewinds, and one added with `now` does not', async () => {
     const { feed, open, ask, clock } = createBench();
     for (let n = 1; n <= 2; n += 1) await feed.publish('other', { n });
     const tap = await open('/events?topic=other&topic=notice');
@@ -493,7 +496,7 @@ describe('control requests', () => {
     expect(tap.of('linefeed.caughtup')).toHaveLength(1);
   });
 
-  it('announces the gap of a cursor that cannot be used for an address that is live', async () => {
+  it('an unusable cursor for a live address causes a gap', async () => {
     const { open, ask, clock } = createBench();
     const tap = await open('/events/notice');
     const add = [{ address: 'notice', key: 'k', from: 'no cursor' }];
@@ -504,7 +507,7 @@ describe('control requests', () => {
     ]);
   });
 
-  it('brings the newest value of keep: latest to a connection that had only streams', async () => {
+  it('a keep: latest address that is added to a connection with only streams brings its newest value', async () => {
     const { feed, open, ask, clock } = createBench();
     await feed.publish('price', { symbol: 'A' }, { bid: 1 });
     const tap = await open('/events/tick?key=a');
@@ -513,7 +516,7 @@ describe('control requests', () => {
     expect(tap.of('price?symbol=A')).toMatchObject([{ data: { bid: 1 } }]);
   });
 
-  it('changes nothing when it is repeated', async () => {
+  it('a repeated control request changes nothing', async () => {
     const { open, ask, clock } = createBench();
     const tap = await open('/events/notice');
     const body = control({ connection: idOf(tap), n: 1, add: [{ address: 'other' }] });
@@ -523,7 +526,7 @@ describe('control requests', () => {
     expect(tap.of('linefeed.subscribed')).toHaveLength(2);
   });
 
-  it('refuses an unknown connection with 409 and one of somebody else with 403', async () => {
+  it('a control request gets 409 for an unknown connection and 403 for one of another principal', async () => {
     const context = (request: Request) => ({ principal: request.headers.get('user') ?? 'nobody' });
     const { open, ask } = createBench({ context });
     const tap = await open('/events/notice', { headers: { user: 'ann' } });
@@ -534,7 +537,7 @@ describe('control requests', () => {
     expect(tap.of('linefeed.subscribed')).toHaveLength(1);
   });
 
-  it('adds no more than a connection may have, counting what it has', async () => {
+  it('added and open subscriptions count together toward maxSubscriptions', async () => {
     const { open, ask, clock } = createBench({ maxSubscriptions: 2 });
     const tap = await open('/events/notice');
     const add = [{ address: 'other' }, { address: 'room?name=a' }];
@@ -549,7 +552,7 @@ describe('control requests', () => {
     ]);
   });
 
-  it('takes no more room for an event name however often it is asked for, in an opening and later on', async () => {
+  it('entries with the same event name count once toward maxSubscriptions', async () => {
     const { open, ask, clock } = createBench({ maxSubscriptions: 2 });
     const tap = await open(
       '/events?topic=notice%3Fkey%3Da&topic=notice%3Fkey%3Db&topic=other&topic=room%3Fname%3Da',
@@ -570,7 +573,7 @@ describe('control requests', () => {
     ]);
   });
 
-  it('authorises each address of a list once, and nothing that there is no room for', async () => {
+  it('authorize runs once for each address of a list, and not for entries over maxSubscriptions', async () => {
     const asked: string[] = [];
     const { open } = createBench({
       maxSubscriptions: 1,
@@ -580,7 +583,7 @@ describe('control requests', () => {
     expect(asked).toEqual(['notice']);
   });
 
-  it('decides on what is added by who opened the connection', async () => {
+  it('authorize of an added address receives the context of the request that opened the connection', async () => {
     const { open, ask, clock } = createBench({
       context: () => ({ principal: 'ann', may: ['notice'] }),
       authorize: ({ context, topic }) => context.may.includes(topic),
@@ -591,7 +594,7 @@ describe('control requests', () => {
     expect(tap.of('linefeed.error')[0]!.data).toMatchObject({ address: 'other', n: 1, code: 'forbidden' });
   });
 
-  it('add an address while a page of the others is read, and lose nothing of it', async () => {
+  it('an address that is added while a page of the others is read loses no event', async () => {
     const log = memoryLog();
     let letGo: () => void = () => undefined;
     const held = new Promise<void>((resolve) => (letGo = resolve));
@@ -619,8 +622,8 @@ describe('control requests', () => {
   });
 });
 
-describe('streams', () => {
-  it('runs the source for the subscription, gives its ids, and ends with the mark that stops an EventSource', async () => {
+describe('streams of a connection', () => {
+  it('a stream runs its source, writes its ids, and ends with the mark that stops an EventSource', async () => {
     const { open, ask, clock } = createBench({
       streams: {
         async *report({ params, lastEventId }) {
@@ -648,7 +651,7 @@ describe('streams', () => {
     expect((await ask('/events/report?year=2000', { headers: { 'last-event-id': '~!' } })).status).toBe(204);
   });
 
-  it('has a key of at most 32 characters', async () => {
+  it('a stream with a key longer than 32 characters is refused', async () => {
     const { open } = createBench();
     const keys = ['k'.repeat(32), 'k'.repeat(33)];
     const tap = await open(
@@ -660,7 +663,7 @@ describe('streams', () => {
     expect(tap.of('linefeed.subscribed').map(({ data }) => data)).toMatchObject([{}, { key: keys[0] }]);
   });
 
-  it('is not run twice when it gave data without ids', async () => {
+  it('a stream that yielded data without ids is not run again after a reconnect', async () => {
     const { open, ask, clock } = createBench();
     const tap = await open('/events/tick');
     await clock.settle();
@@ -674,7 +677,7 @@ describe('streams', () => {
     });
   });
 
-  it('that is over says so with its end mark, by a control request too, and behind the gaps of the opening', async () => {
+  it('a finished stream is answered with its end mark, in a control request and after the gaps of an opening', async () => {
     const { feed, open, ask, clock } = createBench();
     await feed.publish('notice', { text: 'a' });
     const tap = await open('/events/notice');
@@ -696,7 +699,7 @@ describe('streams', () => {
     expect([tap.payloads, back.payloads]).toEqual([[], [{ text: 'a' }]]);
   });
 
-  it('says nothing before the gaps of the opening', async () => {
+  it('a stream writes nothing before the gaps of the opening', async () => {
     const { feed, open, clock } = createBench();
     await feed.publish('notice', { text: 'new' });
     const tap = await open('/events?topic=notice&topic=tick%3Fkey%3Da&last_event_id=oldepoch.zz');
@@ -706,7 +709,7 @@ describe('streams', () => {
     expect(tap.of('tick~a')).toHaveLength(1);
   });
 
-  it('is not run again when a plain EventSource repeats the URL that opened it', async () => {
+  it('an EventSource that repeats its URL resumes a single stream by its id, and reruns none of several', async () => {
     const runs: Array<string | undefined> = [];
     const { open, clock } = createBench({
       streams: {
@@ -735,7 +738,7 @@ describe('streams', () => {
     second.leave();
   });
 
-  it('needs a key beside other subscriptions, and bears the connection cursor in its ids', async () => {
+  it('a stream among other subscriptions needs a key, and its ids contain the connection cursor', async () => {
     const { feed, open, clock } = createBench();
     await feed.publish('notice', { text: 'a' });
     const tap = await open('/events?topic=notice&topic=tick&topic=tick%3Fkey%3Db');
@@ -749,7 +752,7 @@ describe('streams', () => {
     expect(tap.ended).toBe(false);
   });
 
-  it('turns what a source throws into an error without its message, and tells onError', async () => {
+  it('a source that throws sends linefeed.error without its message, and onError receives the error', async () => {
     const boom = new Error('password=hunter2');
     const { open, errors, clock } = createBench({
       streams: {
@@ -777,7 +780,7 @@ describe('streams', () => {
     expect(errors).toEqual([boom]);
   });
 
-  it('ends the source when the client leaves', async () => {
+  it('a source is aborted and returned when its client leaves', async () => {
     const seen: string[] = [];
     const { open, clock } = createBench({
       streams: {
@@ -800,7 +803,7 @@ describe('streams', () => {
     expect(seen).toEqual(['aborted', 'returned']);
   });
 
-  it('refuses a yield that its schema refuses', async () => {
+  it('a yield that its schema refuses ends the stream with source_failed', async () => {
     const { open, errors, clock } = createBench({
       streams: {
         *report() {
@@ -818,7 +821,7 @@ describe('streams', () => {
 });
 
 describe('liveness', () => {
-  it('pings in silence only, and bookmarks where the cursor moved though nothing matched', async () => {
+  it('an idle connection gets a ping, or a bookmark if its cursor moved without a matching event', async () => {
     const { feed, open, clock } = createBench({ pingMs: 1_000 });
     const tap = await open('/events/notice');
     await clock.advance(900);
@@ -839,7 +842,7 @@ describe('liveness', () => {
     expect(tap.of('linefeed.ping')).toHaveLength(2);
   });
 
-  it('asks a connection to come back at 80 to 100 % of its lifetime, and at the end of its context', async () => {
+  it('a connection gets linefeed.reconnect at 80 to 100 % of its lifetime, and when its context expires', async () => {
     const { open, clock } = createBench({ maxDurationMs: 100_000, pingMs: 10_000 });
     const tap = await open('/events/notice');
     await clock.advance(79_000);
@@ -856,14 +859,14 @@ describe('liveness', () => {
     expect(short.of('linefeed.reconnect')[0]!.data).toMatchObject({ reason: 'expired' });
   });
 
-  it('lets a connection live on where there is no limit to its life', async () => {
+  it('a connection stays open without limit with maxDurationMs 0', async () => {
     const { open, clock } = createBench({ maxDurationMs: 0, pingMs: 3_600_000, timeoutMs: 7_200_000 });
     const tap = await open('/events/notice');
     await clock.advance(7_200_000);
     expect(tap.ended).toBe(false);
   });
 
-  it('cuts a reader that never takes the last bytes of an ended connection', async () => {
+  it('a reader that never takes the last bytes of an ended connection is cut off', async () => {
     const { feed, open, clock } = createBench({ stallTimeoutMs: 5_000 });
     const tap = await open('/events/notice', {}, { roomBytes: 10, endsWhenDrained: true });
     expect(feed.disconnect(() => true)).toBe(1);
@@ -874,7 +877,7 @@ describe('liveness', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('leaves no timer behind when the last connection goes', async () => {
+  it('no timer remains after the last connection closes', async () => {
     const { open, clock } = createBench();
     const tap = await open('/events/notice');
     expect(clock.pendingTimers).toBe(1);
@@ -884,7 +887,7 @@ describe('liveness', () => {
 });
 
 describe('slow readers', () => {
-  it('fall back to pulled replay beyond the bound and get every event in order', async () => {
+  it('a slow reader over maxBufferedBytes falls back to a replay and gets every event in order', async () => {
     const { feed, open, clock } = createBench({ maxBufferedBytes: 2_000 });
     const slow = await open('/events/other', {}, { roomBytes: 500 });
     const quick = await open('/events/other');
@@ -902,7 +905,7 @@ describe('slow readers', () => {
     expect(slow.payloads).toEqual(Array.from({ length: 300 }, (_, index) => ({ n: index + 1 })));
   });
 
-  it('skip superseded values of keep: latest, without a gap, and always get the newest', async () => {
+  it('a slow reader of keep: latest skips superseded values without a gap and gets the newest', async () => {
     const { feed, open, clock } = createBench({ maxBufferedBytes: 1_000 });
     const slow = await open('/events/price?symbol=A', {}, { roomBytes: 200 });
     for (let bid = 1; bid <= 100; bid += 1) {
@@ -918,7 +921,7 @@ describe('slow readers', () => {
     expect(slow.of('linefeed.gap')).toEqual([]);
   });
 
-  it('are cut after a time without progress, and get no pings into their blocked socket', async () => {
+  it('a reader without progress for stallTimeoutMs is cut off, and gets no pings before that', async () => {
     const { feed, open, clock } = createBench({ stallTimeoutMs: 5_000, pingMs: 1_000 });
     const slow = await open('/events/notice', {}, { roomBytes: 10 });
     await feed.publish('notice', { text: 'a' });
@@ -930,7 +933,7 @@ describe('slow readers', () => {
     expect(feed.stats()).toMatchObject({ stalled: 1, connections: 0 });
   });
 
-  it('get one event that is larger than the bound', async () => {
+  it('a slow reader gets one event that is larger than maxBufferedBytes', async () => {
     const { feed, open, clock } = createBench({ maxBufferedBytes: 1_000 });
     const tap = await open('/events/notice', {}, { roomBytes: 100 });
     tap.drain();
@@ -942,44 +945,56 @@ describe('slow readers', () => {
   });
 });
 
-describe('refusals', () => {
+describe('refused requests', () => {
   it.each([
-    ['a topic that is not there', '/events/nope', {}, 404, 'unknown_topic'],
-    ['params that fail', '/events/report?year=x', {}, 400, 'invalid_params'],
-    ['no topic', '/events', {}, 400, 'bad_request'],
-    ['a path elsewhere', '/eventsource', {}, 404, undefined],
+    ['a request for an unknown topic', '/events/nope', {}, 404, 'unknown_topic'],
+    ['a request with invalid params', '/events/report?year=x', {}, 400, 'invalid_params'],
+    ['a request without a topic', '/events', {}, 400, 'bad_request'],
+    ['a request for another path', '/eventsource', {}, 404, undefined],
     [
-      'a client that refuses event streams',
+      'a request that accepts an event stream with quality 0',
       '/events/notice',
       { headers: { accept: 'application/json, text/event-stream;q=0' } },
       406,
       'not_acceptable',
     ],
-    ['another method', '/events/notice', { method: 'DELETE' }, 405, 'method_not_allowed'],
     [
-      'a foreign page',
+      'a request with an unsupported method',
+      '/events/notice',
+      { method: 'DELETE' },
+      405,
+      'method_not_allowed',
+    ],
+    [
+      'a request from a page of another site',
       '/events/notice',
       { headers: { 'sec-fetch-site': 'cross-site' } },
       403,
       'forbidden_origin',
     ],
     [
-      'a foreign origin',
+      'a request from a foreign origin',
       '/events/notice',
       { headers: { origin: 'https://evil.test' } },
       403,
       'forbidden_origin',
     ],
-    ['a body that is no JSON', '/events', { method: 'POST', body: 'x' }, 400, 'bad_request'],
-    ['entries of another shape', '/events', { method: 'POST', body: '{"topics":[1]}' }, 400, 'bad_request'],
-  ] as const)('%s', async (_name, target, init, status, code) => {
+    ['a body that is not JSON', '/events', { method: 'POST', body: 'x' }, 400, 'bad_request'],
+    [
+      'a body with malformed entries',
+      '/events',
+      { method: 'POST', body: '{"topics":[1]}' },
+      400,
+      'bad_request',
+    ],
+  ] as const)('%s is refused with a status and a code', async (_name, target, init, status, code) => {
     const { ask } = createBench();
     const answer = await ask(target, init);
     expect(answer.status).toBe(status);
     if (code !== undefined) expect(JSON.parse(answer.body as string)).toMatchObject({ status, code });
   });
 
-  it('answers with the status that context throws, and hides the message of a failure', async () => {
+  it('an error of context sets the status, and its message is sent only for an exposed 4xx', async () => {
     const failing = (error: unknown) =>
       createBench({
         context: () => {
@@ -1008,7 +1023,7 @@ describe('refusals', () => {
     expect(broken.errors).toHaveLength(1);
   });
 
-  it('lets context set headers and cookies, but not what makes it an event stream', async () => {
+  it('context may set headers and cookies, but not content-type', async () => {
     const { ask } = createBench({
       context: (_request, { headers }) => {
         headers.append('set-cookie', 'a=1');
@@ -1032,27 +1047,24 @@ describe('refusals', () => {
   it.each([
     ['first', '/events?topic=other&topic=notice'],
     ['last', '/events?topic=notice&topic=other'],
-  ])(
-    'answers a list that is refused whole as one to ask for again, where an entry that is %s can be',
-    async (_, target) => {
-      const { ask } = createBench({
-        onError: () => undefined,
-        authorize({ topic }) {
-          if (topic === 'other') throw Object.assign(new Error('The database is away.'), { status: 503 });
-          return false;
-        },
-      });
-      expect((await ask(target)).status).toBe(503);
-    },
-  );
+  ])('a list of refused entries gets 503 when its %s entry is retryable', async (_, target) => {
+    const { ask } = createBench({
+      onError: () => undefined,
+      authorize({ topic }) {
+        if (topic === 'other') throw Object.assign(new Error('The database is away.'), { status: 503 });
+        return false;
+      },
+    });
+    expect((await ask(target)).status).toBe(503);
+  });
 
-  it('refuses with 403 what authorize refuses, and runs it for replayed addresses too', async () => {
+  it('an address that authorize denies gets 403, also when it resumes from a cursor', async () => {
     const { ask } = createBench({ authorize: ({ address }) => address !== 'notice' });
     expect((await ask('/events/notice')).status).toBe(403);
     expect((await ask('/events/notice', { headers: { 'last-event-id': 'a.1' } })).status).toBe(403);
   });
 
-  it('starts no source for HEAD', async () => {
+  it('a HEAD request for a stream starts no source', async () => {
     let started = 0;
     const { ask } = createBench({
       streams: {
@@ -1073,7 +1085,7 @@ describe('refusals', () => {
     expect(started).toBe(0);
   });
 
-  it('lets named origins in, with credentials and a preflight', async () => {
+  it('an origin in cors.origins is accepted, with credentials and a preflight', async () => {
     const { ask } = createBench({ cors: { origins: ['https://app.test'], credentials: true } });
     const headers = { origin: 'https://app.test', 'sec-fetch-site': 'cross-site' };
     const answer = await ask('/events/notice', { method: 'HEAD', headers });
@@ -1090,7 +1102,7 @@ describe('refusals', () => {
     );
   });
 
-  it('sends a GET away in-band when it is full, and a POST with 503', async () => {
+  it('a feed at maxConnections answers a GET with linefeed.reconnect and a POST with 503', async () => {
     const { open, ask } = createBench({ maxConnections: 1 });
     await open('/events/notice');
     const second = await open('/events/notice');
@@ -1102,7 +1114,7 @@ describe('refusals', () => {
     expect(Number(Object.fromEntries(post.headers)['retry-after'])).toBeGreaterThanOrEqual(5);
   });
 
-  it('bounds the connections of one principal and the subscriptions of one connection', async () => {
+  it('the connections of one principal and the subscriptions of one connection are limited', async () => {
     const { open } = createBench({
       context: (request: Request) => ({ principal: request.headers.get('user')! }),
       maxConnectionsPerPrincipal: 1,
@@ -1122,7 +1134,7 @@ describe('refusals', () => {
     ]);
   });
 
-  it('gives up on a context that takes too long', async () => {
+  it('a GET gets linefeed.reconnect when context does not settle within authorizeTimeoutMs', async () => {
     const { feed, clock } = createBench({
       context: () => new Promise<never>(() => {}),
       authorizeTimeoutMs: 1_000,
@@ -1136,8 +1148,8 @@ describe('refusals', () => {
   });
 });
 
-describe('the end', () => {
-  it('spreads its connections over the grace, refuses new ones, and takes no more publishes', async () => {
+describe('closing and disconnecting', () => {
+  it('close() ends connections spread over graceMs, refuses new ones, and then rejects publishes', async () => {
     const { feed, open, clock } = createBench();
     const taps = [await open('/events/notice'), await open('/events/notice'), await open('/events/notice')];
     const closed = feed.close({ graceMs: 3_000 });
@@ -1154,7 +1166,7 @@ describe('the end', () => {
     await expect(feed.publish('notice', { text: 'late' })).rejects.toMatchObject({ code: 'closed' });
   });
 
-  it('ends sources and waits for what is being published', async () => {
+  it('close() ends sources and waits for pending publishes', async () => {
     const seen: string[] = [];
     const held = memoryLog();
     let letGo: () => void = () => undefined;
@@ -1193,7 +1205,7 @@ describe('the end', () => {
     expect(seen).toEqual(['source ended', 'published', 'closed']);
   });
 
-  it('disconnects those that a predicate names', async () => {
+  it('disconnect() closes the connections that match its predicate', async () => {
     const context = (request: Request) => ({ user: request.headers.get('user') });
     const { feed, open } = createBench({ context });
     const ann = await open('/events/notice', { headers: { user: 'ann' } });
@@ -1203,8 +1215,8 @@ describe('the end', () => {
   });
 });
 
-describe('on the server', () => {
-  it('follows a topic from a cursor, history first', async () => {
+describe('hooks, stats and feed.subscribe()', () => {
+  it('feed.subscribe() yields history from its cursor before live events', async () => {
     const { feed, clock } = createBench();
     await feed.publish('other', { n: 1 });
     const cursor = feed.cursor();
@@ -1223,7 +1235,7 @@ describe('on the server', () => {
     expect(seen).toEqual([{ n: 2 }, { n: 3 }]);
   });
 
-  it('tells its hooks, and outlives those that throw', async () => {
+  it('hooks are called in order, and one that throws does not break the feed', async () => {
     const told: unknown[] = [];
     const failure = new Error('a hook that throws');
     const { feed, open, errors, clock } = createBench({
@@ -1252,7 +1264,7 @@ describe('on the server', () => {
     expect(errors).toEqual([failure]);
   });
 
-  it('counts replays, and the most that ever waited', async () => {
+  it('stats() counts replays and the high-water mark of buffered bytes', async () => {
     const { feed, open } = createBench();
     for (let n = 1; n <= 700; n += 1) await feed.publish('other', { n });
     await open(`/events/other?from=earliest`, {}, { roomBytes: 100_000 });
@@ -1261,7 +1273,7 @@ describe('on the server', () => {
     expect(feed.stats().bufferedHighWaterBytes).toBeGreaterThan(20_000);
   });
 
-  it('counts what it does', async () => {
+  it('stats() counts connections, subscriptions and events', async () => {
     const { feed, open, clock } = createBench();
     await open('/events?topic=notice&topic=room%3Fname%3Da');
     await open('/events/notice');

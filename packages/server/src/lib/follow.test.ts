@@ -11,8 +11,8 @@ type Events = AsyncIterator<FeedEvent<unknown>, unknown>;
 
 const iterate = (events: AsyncIterable<FeedEvent<unknown>>): Events => events[Symbol.asyncIterator]();
 
-describe('following a topic on the server', () => {
-  it('ends with the feed, where it waits for an event and where it does not', async () => {
+describe('feed.subscribe()', () => {
+  it('feed.subscribe() ends when the feed closes, with or without a pending next()', async () => {
     const { feed, clock } = createBench();
     const waiting = iterate(feed.subscribe('other'));
     const untouched = iterate(feed.subscribe('other'));
@@ -25,7 +25,7 @@ describe('following a topic on the server', () => {
     expect(await iterate(feed.subscribe('other')).next()).toEqual({ done: true, value: undefined });
   });
 
-  it('gives what was published before the feed was closed', async () => {
+  it('feed.subscribe() yields events that were published before the feed closed', async () => {
     const { feed } = createBench();
     const events = iterate(feed.subscribe('other'));
     const first = events.next();
@@ -35,7 +35,7 @@ describe('following a topic on the server', () => {
     expect(await events.next()).toMatchObject({ done: true });
   });
 
-  it('ends at once when it is left, though it waits for an event', async () => {
+  it('return() ends feed.subscribe() at once, even with a pending next()', async () => {
     const { feed, clock } = createBench();
     const events = iterate(feed.subscribe('other'));
     const next = events.next();
@@ -51,7 +51,7 @@ describe('following a topic on the server', () => {
     expect(await events.next()).toEqual({ done: true, value: undefined });
   });
 
-  it('may be a source as it is, and ends with its subscription', async () => {
+  it('feed.subscribe() may be the source of a stream, and is returned with its subscription', async () => {
     const bench = createBench({
       streams: {
         *report() {},
@@ -77,7 +77,7 @@ describe('following a topic on the server', () => {
     expect(left).toEqual([{ done: true, value: undefined }]);
   });
 
-  it('leaves the feed at its end: nothing is looked after for somebody who left', async () => {
+  it('return() removes feed.subscribe() from the hub, and later publishes cause no read for it', async () => {
     const log = memoryLog();
     let reads = 0;
     const { feed, clock } = createBench({
@@ -109,7 +109,7 @@ describe('following a topic on the server', () => {
     expect([joined, reads]).toEqual([['left other', 'removed'], before]);
   });
 
-  it('honours a log that began anew while its reader is in the middle of a page', async () => {
+  it('feed.subscribe() drops the rest of its page and calls onGap when the log rolls back', async () => {
     let told: TailListener | undefined;
     const log = memoryLog();
     const { feed } = createBench({
@@ -138,7 +138,7 @@ describe('following a topic on the server', () => {
     expect(seen).toMatchObject([{ data: { n: 1 } }, 'rollback', { data: { n: 4 } }]);
   });
 
-  it.each([5, null, {}])('refuses a from that is no string: %o', (from) => {
+  it.each([5, null, {}])('a `from` that is not a string is refused: %o', (from) => {
     const { feed } = createBench();
     expect(() => feed.subscribe('other', { from: from as never })).toThrow(
       expect.objectContaining({
@@ -148,7 +148,7 @@ describe('following a topic on the server', () => {
     );
   });
 
-  it('starts where the feed stood when it was called, not when the first event is asked for', async () => {
+  it('feed.subscribe() starts at the tail at the time of its call, not of the first next()', async () => {
     const { feed } = createBench();
     await feed.publish('other', { n: 1 });
     const events = iterate(feed.subscribe('other'));
@@ -156,7 +156,7 @@ describe('following a topic on the server', () => {
     expect(await events.next()).toMatchObject({ value: { data: { n: 2 } } });
   });
 
-  it('brings the newest value of keep: latest first, once', async () => {
+  it('feed.subscribe() yields the newest value of keep: latest first, once', async () => {
     const { feed } = createBench();
     for (let bid = 1; bid <= 3; bid += 1) await feed.publish('price', { symbol: 'A' }, { bid });
     const events = iterate(feed.subscribe('price', { params: { symbol: 'A' } }));
@@ -166,7 +166,7 @@ describe('following a topic on the server', () => {
     expect(await next).toMatchObject({ value: { data: { bid: 4 } } });
   });
 
-  it('brings the newest value of keep: latest behind a gap, too', async () => {
+  it('feed.subscribe() yields the newest value of keep: latest after a gap', async () => {
     const { feed } = createBench();
     await feed.publish('price', { symbol: 'A' }, { bid: 1 });
     const gaps: string[] = [];
@@ -177,7 +177,7 @@ describe('following a topic on the server', () => {
     expect(gaps).toEqual(['unknown']);
   });
 
-  it('names a from that is no cursor, and what it may have meant', async () => {
+  it('a `from` that is not a cursor is refused with a suggestion', async () => {
     const { feed } = createBench();
     await expect(iterate(feed.subscribe('other', { from: 'latest' })).next()).rejects.toMatchObject({
       code: 'invalid_option',
@@ -185,7 +185,7 @@ describe('following a topic on the server', () => {
     });
   });
 
-  it('rejects the first event where an asynchronous schema refuses the params, and leaves nothing unhandled', async () => {
+  it('next() rejects when an asynchronous schema refuses the params, without an unhandled rejection', async () => {
     const params = z.object({ name: z.string().refine(async (name) => name !== 'bad') });
     const channel = defineChannel({ room: topic({ params, data: z.string() }) });
     const feed = createFeed(channel, {});
@@ -196,7 +196,7 @@ describe('following a topic on the server', () => {
     await feed.close();
   });
 
-  it('reads 100 events and 256 KiB at a time, and the next page when its reader asks', async () => {
+  it('feed.subscribe() reads pages of 100 events and 256 KiB, the next one on demand', async () => {
     const log = memoryLog();
     const reads: unknown[] = [];
     const { feed } = createBench({
@@ -220,7 +220,7 @@ describe('following a topic on the server', () => {
     await events.return?.();
   });
 
-  it('says a gap before anything of a log that began anew, and stamps nothing of one with the other', async () => {
+  it('onGap is called before any event of a new epoch, and each cursor has the epoch of its event', async () => {
     const logs = [memoryLog(), memoryLog()] as const;
     let current: Log = logs[0];
     let told: TailListener | undefined;

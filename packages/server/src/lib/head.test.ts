@@ -6,7 +6,7 @@ const headersOf = (options: Parameters<typeof readHead>[0]): Record<string, stri
   Object.fromEntries(readHead(options).headers);
 
 describe('the head of an event stream', () => {
-  it('says what it is, and asks proxies to let it through', () => {
+  it('the head has content-type, cache-control and x-accel-buffering by default', () => {
     expect(readHead({})).toEqual({
       status: 200,
       headers: [
@@ -28,7 +28,7 @@ describe('the head of an event stream', () => {
       ] as const,
     ],
     ['Headers', new Headers({ 'X-One': '1', 'CACHE-control': 'no-cache', 'x-two': '2' })],
-  ])('takes headers as %s; they win by name without case', (_, headers) => {
+  ])('headers given as %s override defaults, with case-insensitive names', (_, headers) => {
     expect(headersOf({ headers })).toEqual({
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-cache',
@@ -38,7 +38,7 @@ describe('the head of an event stream', () => {
     });
   });
 
-  it('lets Set-Cookie accumulate and joins Vary', () => {
+  it('values of Set-Cookie accumulate, and values of Vary are joined', () => {
     const { headers } = readHead({
       headers: { 'Set-Cookie': ['a=1', 'b=2'], vary: ['Origin', 'cookie'] },
       cookies: [{ name: 'c', value: '3', httpOnly: true }],
@@ -62,7 +62,7 @@ describe('the head of an event stream', () => {
     'Proxy-Connection',
     'http2-settings',
     'TE',
-  ])('refuses %s, saying why', (name) => {
+  ])('the header %s is refused with a reason', (name) => {
     expect(() => readHead({ headers: { [name]: '1' } })).toThrow(
       expect.objectContaining({
         code: 'invalid_option',
@@ -72,32 +72,32 @@ describe('the head of an event stream', () => {
   });
 
   it.each([
-    ['a value with a break', { 'x-a': 'b\r\nx-c: d' }],
-    ['a name with a space', { 'x a': 'b' }],
-    ['a value beyond Latin-1', { 'x-a': '€' }],
-    ['a value with a control character', { 'x-a': 'b\u0001' }],
-    ['a value with DEL', { 'x-a': 'b\u007f' }],
-    ['a value with NUL in a list', { 'x-a': ['b', 'c\0'] }],
-  ])('refuses %s', (_, headers) => {
+    ['a line break in its value', { 'x-a': 'b\r\nx-c: d' }],
+    ['a space in its name', { 'x a': 'b' }],
+    ['a character beyond Latin-1 in its value', { 'x-a': '€' }],
+    ['a control character in its value', { 'x-a': 'b\u0001' }],
+    ['DEL in its value', { 'x-a': 'b\u007f' }],
+    ['NUL in one of its values', { 'x-a': ['b', 'c\0'] }],
+  ])('a header with %s is refused', (_, headers) => {
     expect(() => readHead({ headers })).toThrow(expect.objectContaining({ code: 'invalid_option' }));
   });
 
-  it('takes tabs and Latin-1', () => {
+  it('a header value may contain tabs and Latin-1 characters', () => {
     expect(headersOf({ headers: { 'x-a': 'b\tc é' } })['x-a']).toBe('b\tc é');
   });
 
-  it.each([204, 205, 304])('refuses status %i, which has no body', (status) => {
+  it.each([204, 205, 304])('status %i is refused, because it has no body', (status) => {
     expect(() => readHead({ status })).toThrow(/has no body/);
   });
 
   it.each([0, 101, 199, 600, 200.5, Number.NaN, '200' as unknown as number])(
-    'refuses status %s',
+    'status %s is refused as invalid',
     (status) => {
       expect(() => readHead({ status })).toThrow(/status must be/);
     },
   );
 
-  it('takes any other status', () => {
+  it('statuses with a body are accepted, such as 201 and 503', () => {
     expect(readHead({ status: 201 }).status).toBe(201);
     expect(readHead({ status: 503 }).status).toBe(503);
   });
@@ -112,6 +112,6 @@ it.each<[string, HeadOptions['headers']]>([
     ],
   ],
   ['an array', { link: ['</a>', '</b>'] }],
-])('a header that is given twice, as %s, is sent with both values', (_, headers) => {
+])('a header that is given twice as %s is sent with both values', (_, headers) => {
   expect(headersOf({ headers })['link']).toBe('</a>, </b>');
 });

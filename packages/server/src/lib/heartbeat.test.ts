@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Heartbeat } from './heartbeat.ts';
 import { createManualClock } from './testing/manual-clock.ts';
 
-test('a step looks at 500 connections, and at the rest when others had their turn', async () => {
+test('a heartbeat step checks 500 connections per event-loop turn', async () => {
   const clock = createManualClock();
   const heartbeat = new Heartbeat(clock, 1_000);
   let beats = 0;
@@ -20,7 +20,7 @@ test('a step looks at 500 connections, and at the rest when others had their tur
   expect(beatsAtTurns).toEqual([500, 1_000, 1_200]);
 });
 
-test('a timer is set only for what is due before the next steps', async () => {
+test('a heartbeat sets a timer of its own only for a deadline within its next two steps', async () => {
   const clock = createManualClock();
   const heartbeat = new Heartbeat(clock, 5_000);
   const ended: number[] = [];
@@ -44,7 +44,7 @@ test('a timer is set only for what is due before the next steps', async () => {
   expect([ended, clock.pendingTimers]).toEqual([[5_500], 1]);
 });
 
-test('what is overdue and does not end sets no timers in a loop', async () => {
+test('an overdue connection that does not end causes no loop of timers', async () => {
   const clock = createManualClock();
   const heartbeat = new Heartbeat(clock, 5_000);
   let beats = 0;

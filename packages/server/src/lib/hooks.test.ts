@@ -51,15 +51,15 @@ function once(call: () => void): () => void {
   };
 }
 
-describe('a connection that is ended leaves no trace, where the one who ends it is', () => {
-  it('onOpen', async () => {
+describe('a connection that a callback disconnects', () => {
+  it('a connection leaves no state after onOpen disconnects it', async () => {
     const scene = createScene((end) => ({ onOpen: once(end) }));
     const tap = await scene.bench.open('/events?topic=notice&topic=tick%3Fkey%3Dt');
     await expectNoTrace(scene, tap);
   });
 
   it.each(['/events?topic=notice&topic=other', '/events?topic=notice&topic=tick%3Fkey%3Dt', '/events/tick'])(
-    'onSubscribe of %s',
+    'a connection leaves no state after onSubscribe disconnects it: %s',
     async (url) => {
       const scene = createScene((end) => ({ onSubscribe: once(end) }));
       const tap = await scene.bench.open(url);
@@ -67,7 +67,7 @@ describe('a connection that is ended leaves no trace, where the one who ends it 
     },
   );
 
-  it('onSubscribe of an address that is added', async () => {
+  it('a connection leaves no state after onSubscribe of an added address disconnects it', async () => {
     const scene = createScene((end) => ({
       onSubscribe: (_connection, address) => void (address === 'other' && end()),
     }));
@@ -82,7 +82,7 @@ describe('a connection that is ended leaves no trace, where the one who ends it 
     expect([hub.memberCount, hub.routeCount]).toEqual([0, 0]);
   });
 
-  it('onGap of an opening that goes live at once', async () => {
+  it('a connection leaves no state after onGap disconnects it in an opening without a replay', async () => {
     const scene = createScene((end) => ({ onGap: once(end) }));
     // No page is read: the cursor is ahead of the log.
     const tap = await scene.bench.open(
@@ -92,7 +92,7 @@ describe('a connection that is ended leaves no trace, where the one who ends it 
     await expectNoTrace(scene, tap);
   });
 
-  it('onGap of an opening that is replayed', async () => {
+  it('a connection leaves no state after onGap disconnects it in an opening with a replay', async () => {
     const scene = createScene((end) => ({ onGap: once(end) }));
     await scene.bench.feed.publish('other', { n: 1 });
     const tap = await scene.bench.open(`/events?topic=other&topic=notice&last_event_id=${FOREIGN}`);
@@ -100,7 +100,7 @@ describe('a connection that is ended leaves no trace, where the one who ends it 
     await expectNoTrace(scene, tap);
   });
 
-  it('onGap of an address that is added', async () => {
+  it('a connection leaves no state after onGap of an added address disconnects it', async () => {
     const scene = createScene((end) => ({ onGap: once(end) }));
     const { bench } = scene;
     const tap = await bench.open('/events/notice');
@@ -110,19 +110,22 @@ describe('a connection that is ended leaves no trace, where the one who ends it 
     await expectNoTrace(scene, tap);
   });
 
-  it.each(['rollBack', 'startAnew'] as const)('onGap of a log reset by %s', async (reset) => {
-    const scene = createScene((end) => ({ onGap: once(end) }));
-    const { bench, log } = scene;
-    for (let n = 1; n <= 3; n += 1) await bench.feed.publish('other', { n });
-    const tap = await bench.open('/events?topic=other&topic=notice');
-    if (reset === 'rollBack') log.rollBack(1);
-    else log.startAnew();
-    await bench.clock.settle();
-    expect(tap.of('linefeed.gap').length).toBeGreaterThan(0);
-    await expectNoTrace(scene, tap);
-  });
+  it.each(['rollBack', 'startAnew'] as const)(
+    'a connection leaves no state after onGap of a log reset disconnects it: %s',
+    async (reset) => {
+      const scene = createScene((end) => ({ onGap: once(end) }));
+      const { bench, log } = scene;
+      for (let n = 1; n <= 3; n += 1) await bench.feed.publish('other', { n });
+      const tap = await bench.open('/events?topic=other&topic=notice');
+      if (reset === 'rollBack') log.rollBack(1);
+      else log.startAnew();
+      await bench.clock.settle();
+      expect(tap.of('linefeed.gap').length).toBeGreaterThan(0);
+      await expectNoTrace(scene, tap);
+    },
+  );
 
-  it('the first step of a source', async () => {
+  it('a connection leaves no state after the first pull of a source disconnects it', async () => {
     const scene = createScene((end) => ({
       streams: {
         *report() {},
@@ -137,7 +140,7 @@ describe('a connection that is ended leaves no trace, where the one who ends it 
     await expectNoTrace(scene, tap);
   });
 
-  it('authorize, for an opening that is decided on', async () => {
+  it('a connection leaves no state after authorize disconnects it before it opens', async () => {
     const scene = createScene((end) => ({
       authorize: ({ topic }) => {
         if (topic === 'room') end();
@@ -148,7 +151,7 @@ describe('a connection that is ended leaves no trace, where the one who ends it 
     await expectNoTrace(scene, tap);
   });
 
-  it('onClose of another connection', async () => {
+  it('a connection leaves no state after onClose of another connection disconnects it', async () => {
     const scene = createScene((end) => ({ onClose: once(end), maxConnections: 2 }));
     const { bench } = scene;
     const first = await bench.open('/events?topic=notice&topic=tick%3Fkey%3Dt');
@@ -158,7 +161,7 @@ describe('a connection that is ended leaves no trace, where the one who ends it 
     await expectNoTrace(scene, second);
   });
 
-  it('a connection whose response breaks in the middle of its opening', async () => {
+  it('a connection leaves no state after its response closes during the opening', async () => {
     const scene = createScene(() => ({ maxSubscriptions: 1_000 }));
     const { bench } = scene;
     const topics = Array.from({ length: 300 }, (_, index) => ({
@@ -180,7 +183,7 @@ describe('a connection that is ended leaves no trace, where the one who ends it 
 });
 
 describe('a hook that publishes', () => {
-  it('in onGap of a log that began anew reaches every connection once', async () => {
+  it('an event published in onGap of a log reset reaches every connection once', async () => {
     const log = new ScriptedLog();
     const bench = createBench({
       log,

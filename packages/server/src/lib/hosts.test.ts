@@ -20,7 +20,7 @@ it.each([
   [['app.test:443'], 'https://app.test'],
   [['app.test:443'], 'http://app.test'],
   [['localhost', '127.0.0.1', '[::1]'], 'http://[::1]:3000'],
-])('hosts %j serve %s', async (hosts, origin) => {
+])('hosts %j accept a request to %s', async (hosts, origin) => {
   const { ask } = createBench({ hosts });
   expect((await ask(new Request(`${origin}/events/tick`, { method: 'HEAD' }))).status).toBe(200);
 });
@@ -32,7 +32,7 @@ it.each([
   [['app.test:8080'], 'http://app.test:8081'],
   [['app.test:8080'], 'http://app.test'],
   [['app.test:443'], 'http://app.test:8080'],
-])('hosts %j refuse %s, whatever the method, before context runs', async (hosts, origin) => {
+])('hosts %j refuse a request to %s with any method, before context runs', async (hosts, origin) => {
   const context = vi.fn(() => undefined);
   const { ask } = createBench({ hosts, context, cors: { origins: ['https://listed.test'] } });
   for (const method of ['GET', 'HEAD', 'POST', 'OPTIONS']) {
@@ -56,11 +56,11 @@ it.each([
   [[], /at least one/],
   [{}, /must be a list/],
   ['localhost', /hosts must be a list/],
-])('the hosts %j are refused as an option', (hosts, message) => {
+])('the option hosts is refused with the value %j', (hosts, message) => {
   expect(() => createBench({ hosts: hosts as unknown as string[] })).toThrow(message);
 });
 
-it('a Host that is none does not pass for localhost', async () => {
+it('an invalid Host header does not match localhost', async () => {
   const { feed, errors } = createBench({ hosts: ['localhost'], context: () => undefined });
   const server = createServer(toNodeHandler(feed)).listen(0, '127.0.0.1');
   closing.push(() => server.close());
@@ -85,9 +85,6 @@ it.each([
   [{ hosts: ['*.app.test'] }, /no wildcards/],
   [{ cors: { origins: ['*'] } }, /no wildcards/],
   [{ pingMs: -1 }, /pingMs/],
-])(
-  'a stream with the options %j is refused when it is defined, not when it is asked for',
-  (options, message) => {
-    expect(() => defineStream({ ...board }, 'tick', () => [1], options)).toThrow(message);
-  },
-);
+])('defineStream refuses the options %j at its call, not at the first request', (options, message) => {
+  expect(() => defineStream({ ...board }, 'tick', () => [1], options)).toThrow(message);
+});

@@ -10,7 +10,7 @@ import { createManualClock } from './testing/manual-clock.ts';
 const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
 describe('the hub', () => {
-  it('keeps nothing of what a tick brought when it was written', async () => {
+  it('the hub drops the frames of a tick after it has written them', async () => {
     const { feed, open, clock } = createBench();
     await open('/events/notice');
     const { hub } = feed['~core'];
@@ -21,7 +21,7 @@ describe('the hub', () => {
     expect(hub.root).not.toBe(root);
   });
 
-  it('encodes a page anew when the numbering has changed within the tick', async () => {
+  it('a page is encoded again when the epoch changes within the tick', async () => {
     const log = memoryLog();
     await log.append([{ address: 'a', data: '1', keep: 'all' }]);
     let epoch = 'old';
@@ -52,7 +52,7 @@ describe('the hub', () => {
     hub.close();
   });
 
-  it('reads a page again after it disagreed with the tail, though others want it in every tick', async () => {
+  it('a cached page is read again after hub.changed(), even if every tick requests it', async () => {
     const log = memoryLog();
     const clock = createManualClock();
     const hub = new Hub({ log, clock, onError: () => undefined });
@@ -68,7 +68,7 @@ describe('the hub', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('wakes what waits for the tail with its next event, its next reset and its end', async () => {
+  it('hub.changed() resolves at the next event, at the next log reset and when the hub closes', async () => {
     const log = new ScriptedLog();
     const clock = createManualClock();
     const hub = new Hub({ log, clock, onError: () => undefined });

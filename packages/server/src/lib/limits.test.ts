@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { resolveLimits, type FeedLimits } from './limits.ts';
 
 describe('limits of a feed', () => {
-  it('have the defaults that docs/limits.md gives', () => {
+  it('the limits have the defaults that docs/limits.md lists', () => {
     expect(resolveLimits({})).toEqual({
       pingMs: 15_000,
       timeoutMs: 35_000,
@@ -22,7 +22,7 @@ describe('limits of a feed', () => {
   });
 
   it.each(Object.keys(resolveLimits({})) as Array<keyof FeedLimits>)(
-    'are refused where they make no sense, naming the option and its value: %s',
+    'a limit that is negative or NaN is refused with its name and value: %s',
     (name) => {
       for (const value of [-1, Number.NaN]) {
         expect(() => resolveLimits({ [name]: value })).toThrow(
@@ -32,12 +32,12 @@ describe('limits of a feed', () => {
     },
   );
 
-  it('may be 0 where that means none, and nowhere else', () => {
+  it('a limit of 0 is accepted for maxDurationMs and retryMs, and refused for pingMs', () => {
     expect(resolveLimits({ maxDurationMs: 0, retryMs: 0 })).toMatchObject({ maxDurationMs: 0, retryMs: 0 });
     expect(() => resolveLimits({ pingMs: 0 })).toThrow('pingMs must be a positive number, not 0');
   });
 
-  it('do not take a silence for dead before the next ping is due', () => {
+  it('a timeoutMs that is not greater than pingMs is refused', () => {
     expect(() => resolveLimits({ pingMs: 5_000, timeoutMs: 5_000 })).toThrow(
       'timeoutMs (5000) must be greater than pingMs (5000)',
     );

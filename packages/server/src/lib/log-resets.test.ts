@@ -23,7 +23,7 @@ function createTicks(): { source: () => AsyncGenerator<number>; tick: () => void
   };
 }
 
-describe('a connection that has only a stream when its log starts anew', () => {
+describe('a connection with only a stream during a log reset', () => {
   async function openAndStartAnew(before: number): Promise<{
     log: ScriptedLog;
     bench: ReturnType<typeof createBench>;
@@ -48,7 +48,7 @@ describe('a connection that has only a stream when its log starts anew', () => {
     return { log, bench, tap, add, publish };
   }
 
-  it('delivers an address added with `now`, and reads no page over and over', async () => {
+  it('an address added with `now` after a log reset is delivered without a loop of reads', async () => {
     const { log, bench, tap, add, publish } = await openAndStartAnew(100);
     await publish(1, 3);
     await add({ address: 'other', from: 'now' });
@@ -58,7 +58,7 @@ describe('a connection that has only a stream when its log starts anew', () => {
     expect(numbersOf(tap)).toEqual([4, 5, 6]);
   });
 
-  it('delivers every event of an address added without `from`', async () => {
+  it('an address added without `from` after a log reset gets every event', async () => {
     const { bench, tap, add, publish } = await openAndStartAnew(100);
     await add({ address: 'other' });
     await publish(1, 120);
@@ -69,7 +69,7 @@ describe('a connection that has only a stream when its log starts anew', () => {
 });
 
 describe('a page that makes no progress', () => {
-  it('is asked for again after a moment, by connections and by followers', async () => {
+  it('a page that makes no progress is read again after a delay', async () => {
     const log = new ScriptedLog();
     const { feed, open, clock, errors } = createBench({ log });
     for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
@@ -100,8 +100,8 @@ describe('a page that makes no progress', () => {
   });
 });
 
-describe('the gap of a log that began anew or was rolled back', () => {
-  it('starts at the last event that a slow reader was given', async () => {
+describe('the gap of a log reset', () => {
+  it('the gap of a log reset starts at the last event that a slow reader got', async () => {
     const log = new ScriptedLog();
     const { feed, open, clock } = createBench({ log });
     for (let n = 1; n <= 900; n += 1) await feed.publish('other', { n });
@@ -120,7 +120,7 @@ describe('the gap of a log that began anew or was rolled back', () => {
     expect(parseCursor((gap!.data as { from: string }).from)).toMatchObject({ epoch, position });
   });
 
-  it('starts after the events of the same tick, which are written before it', async () => {
+  it('the gap of a log reset starts after the events of the same tick, which are written first', async () => {
     const log = new ScriptedLog();
     const { feed, open, clock } = createBench({ log });
     const tap = await open('/events/other');
@@ -132,7 +132,7 @@ describe('the gap of a log that began anew or was rolled back', () => {
     expect(tap.of('linefeed.gap')).toMatchObject([{ data: { from: cursor, reason: 'epoch' } }]);
   });
 
-  it('starts where an address stands that has not caught up with the others', async () => {
+  it('the gap of a log reset starts at the own position of a rewinding address', async () => {
     const log = new ScriptedLog();
     const { feed, open, clock } = createBench({ log });
     for (let n = 1; n <= 900; n += 1) await feed.publish('other', { n });
@@ -153,7 +153,7 @@ describe('the gap of a log that began anew or was rolled back', () => {
     expect(parseCursor(fromOf('other'))!.position).toBe(parseCursor(given)!.position);
   });
 
-  it('keeps the cursor that was asked for, where the gap of that was not announced yet', async () => {
+  it('the gap of a log reset starts at the requested cursor when the gap of the opening is not announced yet', async () => {
     const log = new ScriptedLog();
     const { feed, open, clock } = createBench({ log });
     for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
@@ -166,7 +166,7 @@ describe('the gap of a log that began anew or was rolled back', () => {
     expect(tap.of('linefeed.gap')).toMatchObject([{ data: { from: 'elsewhere.9', reason: 'epoch' } }]);
   });
 
-  it('is not passed by the id of a stream event: who resumes from that is told of the gap', async () => {
+  it('the id of a stream event does not pass a gap that is not announced yet', async () => {
     const log = new ScriptedLog();
     const ticks = createTicks();
     const { feed, open, clock } = createBench({ log, streams: { *report() {}, tick: ticks.source } });
@@ -190,7 +190,7 @@ describe('the gap of a log that began anew or was rolled back', () => {
     expect(tap.of('tick~t')[1]!.id!.split('~')[0]).toBe(feed.cursor());
   });
 
-  it('starts where a follower on the server stands, also when the log is reset twice', async () => {
+  it('the gap of feed.subscribe() starts at its last event, even if the log is reset twice', async () => {
     const log = new ScriptedLog();
     const { feed, clock } = createBench({ log });
     const gaps: Array<{ from: string }> = [];
@@ -213,8 +213,8 @@ describe('the gap of a log that began anew or was rolled back', () => {
   });
 });
 
-describe('a start ahead of what this process has seen of the log', () => {
-  it('is kept when the connection goes live at once', async () => {
+describe('a start position past the tail of this process', () => {
+  it('a start past the tail of this process is kept when the connection goes live at once', async () => {
     const log = new ScriptedLog();
     const { feed, open, clock } = createBench({ log });
     for (let n = 1; n <= 10; n += 1) await feed.publish('other', { n });
@@ -237,7 +237,7 @@ describe('a start ahead of what this process has seen of the log', () => {
     expect(tap.of('notice')).toHaveLength(10);
   });
 
-  it('is kept by a log whose pages are as late as its tail', async () => {
+  it('a start past the tail of this process is kept when pages lag as much as the tail', async () => {
     const log = new ScriptedLog();
     const { feed, open, clock } = createBench({ log });
     for (let n = 1; n <= 10; n += 1) await feed.publish('other', { n });

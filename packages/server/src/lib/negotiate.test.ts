@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { assertAcceptable, eventStreamQuality } from './negotiate.ts';
 
-describe('Accept', () => {
+describe('the Accept header', () => {
   it.each([
     [undefined, 1],
     ['', 1],
@@ -37,11 +37,11 @@ describe('Accept', () => {
     ['application/x;note="a\\", text/event-stream;q=0"', 1],
     ['text/event-streamer;q=0', 1],
     [',,text/event-stream', 1],
-  ])('%j gives an event stream the quality %f', (accept, quality) => {
+  ])('Accept: %j gives an event stream the quality %f', (accept, quality) => {
     expect(eventStreamQuality(accept)).toBe(quality);
   });
 
-  it('answers 406 only for a quality of 0', () => {
+  it('a request gets 406 only if its Accept header gives an event stream the quality 0', () => {
     expect(() => assertAcceptable('text/event-stream;q=0')).toThrow(
       expect.objectContaining({ code: 'not_acceptable', status: 406 }),
     );

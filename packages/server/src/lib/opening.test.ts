@@ -11,8 +11,8 @@ const problemOf = ({ status, body }: Answer): unknown[] => {
 };
 const pairOf = (entry: SubscriptionEntry): string => `topic=${encodeURIComponent(encodeEntry(entry))}`;
 
-describe('an entry of a list', () => {
-  it('is one value, read as what would stand after the path', async () => {
+describe('an entry of a topic list', () => {
+  it('a topic entry of a query is parsed like the same text after the path', async () => {
     const { feed, open } = createBench();
     await feed.publish('room', { name: 'a b' }, { text: 'first' });
     await feed.publish('room', { name: 'a b' }, { text: 'second' });
@@ -31,7 +31,7 @@ describe('an entry of a list', () => {
     expect(frames[1]![0]!.data).toMatchObject({ key: '1', cursor: from });
   });
 
-  it('is refused alone where it names from, key or a param twice, or what belongs to the request', async () => {
+  it('an entry that repeats a name, or has a name of the request, is refused alone', async () => {
     const { open } = createBench();
     for (const fault of [
       'room?name=a&from=now&from=earliest',
@@ -46,7 +46,7 @@ describe('an entry of a list', () => {
     }
   });
 
-  it('of a POST has from and key as members, not in its address', async () => {
+  it('an address of a POST entry may not contain from, key or last_event_id', async () => {
     const { ask } = createBench();
     for (const address of ['notice?from=earliest', 'notice?key=1', 'notice?last_event_id=x']) {
       const answer = await ask('/events', {
@@ -60,7 +60,7 @@ describe('an entry of a list', () => {
 
 describe('the order of a query', () => {
   it.each(['from', 'key'])(
-    'never decides to which topic %s belongs: outside of one it is refused',
+    '%s outside of a topic entry is refused in any order of the query',
     async (name) => {
       const { ask } = createBench();
       const right = encodeURIComponent('price?symbol=ACME&from=earliest&key=1');
@@ -78,7 +78,7 @@ describe('the order of a query', () => {
     },
   );
 
-  it('changes nothing of what is delivered', async () => {
+  it('the order of the entries of a query does not change what is delivered', async () => {
     const { feed, open } = createBench();
     for (let n = 1; n <= 3; n += 1) {
       await feed.publish('other', { n });
@@ -121,19 +121,19 @@ describe('the order of a query', () => {
   });
 });
 
-describe('the path form', () => {
+describe('the path form of a subscription', () => {
   it.each([
     ['a param', 'room?name=a&name=b'],
     ['from', 'notice?from=now&from=earliest'],
     ['key', 'notice?key=a&key=b'],
     ['last_event_id', 'notice?last_event_id=a.1&last_event_id=a.2'],
-    ['a topic beside that of its path', 'notice?topic=other'],
-  ])('is refused where it has two values for one name: %s', async (_, address) => {
+    ['a topic in addition to that of its path', 'notice?topic=other'],
+  ])('a path with two values for one name is refused: %s', async (_, address) => {
     const { ask } = createBench();
     expect(problemOf(await ask(`/events/${address}`)).slice(0, 2)).toEqual([400, 'bad_request']);
   });
 
-  it('leaves a query key that no param knows to the application, however often it comes', async () => {
+  it('a query key that is no param is ignored, even if it is repeated', async () => {
     const { open } = createBench();
     const tap = await open('/events/room?name=a&tag=1&tag=2');
     expect(tap.of('linefeed.subscribed')[0]!.data).toMatchObject({ event: 'room?floor=0&name=a' });

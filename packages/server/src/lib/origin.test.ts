@@ -6,17 +6,17 @@ import type { CorsOptions } from './origin.ts';
 const cors = { origins: ['https://app.test'] };
 
 it.each([
-  ['none', {}],
-  ['its own', { origin: 'http://feed.test' }],
-  ['an allowed one', { origin: 'https://app.test' }],
-])('says that the answer depends on the origin, with %s', async (_name, headers) => {
+  ['no Origin', {}],
+  ['its own Origin', { origin: 'http://feed.test' }],
+  ['an allowed Origin', { origin: 'https://app.test' }],
+])('a feed with cors sends vary: Origin to a request with %s', async (_name, headers) => {
   const { ask } = createBench({ cors });
   // Without `vary`, a cache would give the answer for one origin to another.
   const answer = await ask('/events/notice', { method: 'HEAD', headers });
   expect(Object.fromEntries(answer.headers)['vary']).toBe('Origin');
 });
 
-it('says nothing of it where no other origin is allowed', async () => {
+it('a feed without cors sends no vary header', async () => {
   const { ask } = createBench();
   const answer = await ask('/events/notice', { method: 'HEAD' });
   expect(Object.fromEntries(answer.headers)).not.toHaveProperty('vary');
@@ -33,38 +33,41 @@ describe('a page of another origin', () => {
     ['on a sibling subdomain, without an Origin', { 'sec-fetch-site': 'same-site' }],
     ['on a sibling subdomain', { 'sec-fetch-site': 'same-site', origin: 'https://other.feed.test' }],
     [
-      'on a sibling subdomain, where a proxy changed the Host to its own',
+      'on a sibling subdomain, with a Host that a proxy changed',
       { 'sec-fetch-site': 'same-site', origin: 'http://feed.test' },
     ],
     ['on another site', { 'sec-fetch-site': 'cross-site' }],
-    ['of a relation that no browser sends today', { 'sec-fetch-site': 'near-site' }],
-    ['without a host of its own', { origin: 'null' }],
-    ['of another scheme on the same host', { origin: 'capacitor://feed.test' }],
+    ['with an unknown value of Sec-Fetch-Site', { 'sec-fetch-site': 'near-site' }],
+    ['with the origin null', { origin: 'null' }],
+    ['with another scheme on the same host', { origin: 'capacitor://feed.test' }],
     ['on another port', { origin: 'http://feed.test:8080' }],
-  ])('%s is refused, whatever the method, before context runs', async (_name, headers) => {
-    const context = vi.fn(() => undefined);
-    const { ask } = createBench({ context, cors });
-    for (const method of ['GET', 'HEAD', 'POST', 'OPTIONS', 'DELETE']) {
-      const answer = await ask('/events/tick', { method, headers });
-      expect([method, ...codeOf(answer)]).toEqual([method, 403, 'forbidden_origin']);
-    }
-    expect(context).not.toHaveBeenCalled();
-  });
+  ])(
+    'a page of another origin is refused with any method, before context runs: %s',
+    async (_name, headers) => {
+      const context = vi.fn(() => undefined);
+      const { ask } = createBench({ context, cors });
+      for (const method of ['GET', 'HEAD', 'POST', 'OPTIONS', 'DELETE']) {
+        const answer = await ask('/events/tick', { method, headers });
+        expect([method, ...codeOf(answer)]).toEqual([method, 403, 'forbidden_origin']);
+      }
+      expect(context).not.toHaveBeenCalled();
+    },
+  );
 });
 
 it.each([
   ['a script of the same origin', { 'sec-fetch-site': 'same-origin', 'sec-fetch-dest': 'empty' }],
-  ['a user who asks by hand', { 'sec-fetch-site': 'none', 'sec-fetch-dest': 'empty' }],
-  ['a listed sibling', { 'sec-fetch-site': 'same-site', origin: 'https://app.test' }],
-  ['a server or a command line', {}],
-  ['its own page', { origin: 'http://feed.test' }],
-])('%s is let in', async (_name, headers) => {
+  ['a request that the user started', { 'sec-fetch-site': 'none', 'sec-fetch-dest': 'empty' }],
+  ['a listed origin on a sibling subdomain', { 'sec-fetch-site': 'same-site', origin: 'https://app.test' }],
+  ['a request without browser headers', {}],
+  ['a page of the same origin', { origin: 'http://feed.test' }],
+])('%s is accepted', async (_name, headers) => {
   const { ask } = createBench({ cors });
   expect((await ask('/events/tick', { method: 'HEAD', headers })).status).toBe(200);
 });
 
 it.each(['image', 'script', 'iframe', 'document', 'style', 'worker', 'future'])(
-  'a request whose Sec-Fetch-Dest is %s is refused, also from its own origin or a listed one',
+  'a request with Sec-Fetch-Dest %s is refused, also from the same or a listed origin',
   async (dest) => {
     const started = vi.fn(() => [1]);
     const { ask } = createBench({ cors, streams: { report: () => [], tick: started } });
@@ -86,7 +89,7 @@ it.each([
   ['app.example.com', 'https://app.example.com'],
   ['app.example.com:80', 'http://app.example.com'],
   ['app.example.com:8443', 'https://app.example.com:8443'],
-])('the host %s is that of the origin %s', async (host, origin) => {
+])('the Host %s matches the origin %s', async (host, origin) => {
   const { ask } = createBench();
   const request = new Request(`http://${host}/events/tick`, { method: 'HEAD', headers: { origin } });
   expect((await ask(request)).status).toBe(200);
@@ -101,7 +104,7 @@ describe('cors.origins', () => {
     'tauri://localhost',
     'chrome-extension://abcdefghijklmnopabcdefghijklmnop',
     'moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc',
-  ])('may name %s, which matches exactly', async (origin) => {
+  ])('cors.origins may contain %s, which matches exactly', async (origin) => {
     const { ask } = createBench({ cors: { origins: [origin] } });
     const answer = await ask('/events/tick', {
       method: 'HEAD',
@@ -129,7 +132,7 @@ describe('cors.origins', () => {
     ['data:text', /"data:text"/],
     ['', /""/],
     [7, /not 7/],
-  ])('may not name %j', (origin, message) => {
+  ])('cors.origins may not contain %j', (origin, message) => {
     expect(() => createBench({ cors: { origins: [origin as string] } })).toThrow(message);
   });
 });
@@ -137,7 +140,7 @@ describe('cors.origins', () => {
 describe('cors.headers', () => {
   const preflight = { origin: 'https://app.test', 'sec-fetch-site': 'cross-site' };
 
-  it('adds request headers to those that a preflight allows', async () => {
+  it('cors.headers adds request headers to those that a preflight allows', async () => {
     const { ask } = createBench({
       cors: { ...cors, headers: ['X-Tenant-Id', 'traceparent', 'Authorization', 'traceparent'] },
     });
@@ -154,7 +157,7 @@ describe('cors.headers', () => {
     ['x-a, x-b', /"x-a, x-b"/],
     ['x-ä', /"x-ä"/],
     [7, /not 7/],
-  ])('may not name %j', (name, message) => {
+  ])('cors.headers may not contain %j', (name, message) => {
     expect(() => createBench({ cors: { ...cors, headers: [name as string] } })).toThrow(message);
   });
 });
@@ -173,7 +176,7 @@ it.each([
   expect(() => createBench({ cors: options as unknown as CorsOptions })).toThrow(message);
 });
 
-describe('a foreign origin that was refused', () => {
+describe('the console warning about a refused origin', () => {
   const foreign = (origin: string): RequestInit => ({ headers: { origin } });
   let warned: string[];
 
@@ -186,7 +189,7 @@ describe('a foreign origin that was refused', () => {
     vi.unstubAllEnvs();
   });
 
-  it('is named once on the console, with the remedy', async () => {
+  it('a refused origin is printed once on the console, with the option that allows it', async () => {
     const { ask } = createBench();
     for (let time = 0; time < 3; time += 1) await ask('/events/tick', foreign('https://app.test'));
     await ask('/events/tick', foreign('https://second.test'));
@@ -196,14 +199,14 @@ describe('a foreign origin that was refused', () => {
     ]);
   });
 
-  it('is not named in production', async () => {
+  it('a refused origin is not printed in production', async () => {
     vi.stubEnv('NODE_ENV', 'production');
     const { ask } = createBench();
     await ask('/events/tick', foreign('https://app.test'));
     expect(warned.filter((text) => text.includes('app.test'))).toEqual([]);
   });
 
-  it('is named on few lines, however many there are and however long each is', async () => {
+  it('refused origins are printed on at most 20 short lines, even if they are many and long', async () => {
     const { ask } = createBench();
     for (let n = 0; n < 100; n += 1) {
       await ask('/events/tick', foreign(`https://a${n}.${'x'.repeat(2_000)}`));

@@ -5,7 +5,7 @@ import { memoryLog } from './logs/memory.ts';
 import { Pages } from './pages.ts';
 import { createManualClock } from './testing/manual-clock.ts';
 
-it('a page is read once for those who want the same of it, tick after tick, and anew when a tick has passed without', async () => {
+it('a page is read once for equal requests in consecutive ticks, and again after a tick without a request', async () => {
   const log = memoryLog();
   for (const data of ['1', '2']) {
     await log.append(['a', 'b'].map((address) => ({ address, data, keep: 'all' as const })));
@@ -47,7 +47,7 @@ it('a page is read once for those who want the same of it, tick after tick, and 
   expect(asked).toHaveLength(6);
 });
 
-it('a page that leads nowhere is read anew each time: something may have come since', async () => {
+it('a page that makes no progress is not cached', async () => {
   const log = memoryLog();
   const pages = new Pages({ log, clock: createManualClock(), encode: ({ data }) => data });
   const addresses = new Map([['a', BEGINNING]]);
@@ -56,7 +56,7 @@ it('a page that leads nowhere is read anew each time: something may have come si
   expect(await pages.read(BEGINNING, addresses)).toMatchObject({ events: [{ data: '1' }], through: '1' });
 });
 
-it('a page is of what was asked for, though its log takes time and who asked first wants something else by then', async () => {
+it('a page has the requested addresses, even if the first caller changes them before the log answers', async () => {
   const log = memoryLog();
   for (const address of ['a', 'b']) await log.append([{ address, data: '1', keep: 'all' }]);
   const pages = new Pages({

@@ -86,7 +86,7 @@ class Team {
   }
 }
 
-describe('params that JSON does not tell apart', () => {
+describe('params whose values JSON cannot distinguish', () => {
   it.each<[string, Schema]>([
     ['a Set', transformed((text) => new Set([text]))],
     ['a Map', transformed((text) => new Map([[text, 1]]))],
@@ -95,20 +95,27 @@ describe('params that JSON does not tell apart', () => {
     ['NaN', transformed(() => NaN)],
     ['Infinity', transformed(() => Infinity)],
     ['a bigint', transformed(() => 1n)],
-    ['null as a whole', z.object({ teams: z.string() }).transform(() => null)],
-    ['an array as a whole', z.object({ teams: z.string() }).transform(({ teams }) => [teams])],
-  ])('are refused of a publish, a subscription and one on the server: %s', async (_, params) => {
-    const { publish, follow, ask, errors } = openFeed(params);
-    await expect(publish({ teams: 'mine' }, 'x')).rejects.toMatchObject({ code: 'invalid_params' });
-    const following = (async () => follow({ teams: 'mine' }).next())();
-    await expect(following).rejects.toMatchObject({ code: 'invalid_params' });
-    for (const target of ['/events/event?teams=mine', '/events/run?teams=mine', query('event?teams=mine')]) {
-      expect(codeOf(await ask(target))).toEqual([400, 'invalid_params']);
-    }
-    expect(errors).toEqual([]);
-  });
+    ['null in place of an object', z.object({ teams: z.string() }).transform(() => null)],
+    ['an array in place of an object', z.object({ teams: z.string() }).transform(({ teams }) => [teams])],
+  ])(
+    'params that JSON cannot distinguish are refused in publish, a request and feed.subscribe(): %s',
+    async (_, params) => {
+      const { publish, follow, ask, errors } = openFeed(params);
+      await expect(publish({ teams: 'mine' }, 'x')).rejects.toMatchObject({ code: 'invalid_params' });
+      const following = (async () => follow({ teams: 'mine' }).next())();
+      await expect(following).rejects.toMatchObject({ code: 'invalid_params' });
+      for (const target of [
+        '/events/event?teams=mine',
+        '/events/run?teams=mine',
+        query('event?teams=mine'),
+      ]) {
+        expect(codeOf(await ask(target))).toEqual([400, 'invalid_params']);
+      }
+      expect(errors).toEqual([]);
+    },
+  );
 
-  it('of several streams in one list are each decided on', async () => {
+  it('authorize runs for each stream of a list, and once for equal addresses of a topic', async () => {
     const asked: unknown[] = [];
     const authorize: Authorize = ({ params, topic: name }) => asked.push([name, params]) > 0;
     const { open } = openFeed(z.object({ teams: z.string() }), { authorize });
@@ -120,7 +127,7 @@ describe('params that JSON does not tell apart', () => {
     ]);
   });
 
-  it('are refused of a publish though another value with the same text was published before', async () => {
+  it('publish refuses a param even if another value with the same text was published before', async () => {
     const params = z.union([
       z.object({ row: z.string(), seat: z.number() }),
       z.object({ row: z.number(), seat: z.number() }),
@@ -131,7 +138,7 @@ describe('params that JSON does not tell apart', () => {
     await expect(publish({ row: 1, seat: 2 }, 'a number')).rejects.toMatchObject({ code: 'invalid_params' });
   });
 
-  it('are refused of a publish where the texts of two params are taken as strings only together', async () => {
+  it('publish refuses two params whose texts are valid as strings only together', async () => {
     const params = z.union([
       z.object({ row: z.number(), seat: z.number() }),
       z.object({ row: z.string(), seat: z.string() }),
@@ -150,7 +157,7 @@ describe('params that JSON does not tell apart', () => {
   });
 });
 
-describe('params that no address can hold', () => {
+describe('params that an address cannot contain', () => {
   const deep = '['.repeat(40) + ']'.repeat(40);
   const list: z.ZodType = z.lazy(() => z.array(list));
   const params = z.object({ name: z.string().optional(), list: list.optional() });
@@ -160,15 +167,20 @@ describe('params that no address can hold', () => {
     ['a lone surrogate in a stream', { address: 'run?name=\udfff', key: 'a' }],
     ['JSON nested deeper than 32 levels', { address: `event?list=${deep}` }],
     ['JSON nested as deep as an address is long', { address: `event?list=${'['.repeat(4_000)}` }],
-  ])('are 400 invalid_params, not worth a retry, and no failure of the server: %s', async (_, entry) => {
-    const { ask, open, errors } = openFeed(params);
-    expect(codeOf(await ask('/events', post({ topics: [entry] })))).toEqual([400, 'invalid_params']);
-    const tap = await open('/events', post({ topics: [entry, { address: 'event?name=a' }] }));
-    expect(tap.of('linefeed.error')).toMatchObject([{ data: { code: 'invalid_params', retryable: false } }]);
-    expect(errors).toEqual([]);
-  });
+  ])(
+    'params that an address cannot contain get invalid_params, not retryable and not reported: %s',
+    async (_, entry) => {
+      const { ask, open, errors } = openFeed(params);
+      expect(codeOf(await ask('/events', post({ topics: [entry] })))).toEqual([400, 'invalid_params']);
+      const tap = await open('/events', post({ topics: [entry, { address: 'event?name=a' }] }));
+      expect(tap.of('linefeed.error')).toMatchObject([
+        { data: { code: 'invalid_params', retryable: false } },
+      ]);
+      expect(errors).toEqual([]);
+    },
+  );
 
-  it('are taken up to 32 levels of nesting, and refused of a publisher beyond', async () => {
+  it('params are accepted up to 32 levels of nesting, and publish refuses deeper ones', async () => {
     const { publish, open } = openFeed(params);
     const nested = (levels: number): unknown => JSON.parse('['.repeat(levels) + ']'.repeat(levels));
     await open(query(`event?list=${'['.repeat(32)}${']'.repeat(32)}`));
@@ -179,11 +191,11 @@ describe('params that no address can hold', () => {
   });
 });
 
-describe('a param of which two values are one text', () => {
+describe('a param with two values of the same text', () => {
   // The schema does not reveal it in advance: only numbers of four digits are also valid as strings.
   const code = z.object({ code: z.union([z.number(), z.string().length(4)]) });
 
-  it('is refused of a publisher, and a subscriber gets the string', async () => {
+  it('publish refuses a number whose text is a valid string, and a subscriber gets the string', async () => {
     const { publish, open } = openFeed(code);
     await expect(publish({ code: 5000 }, 'number')).rejects.toMatchObject({
       code: 'invalid_params',
@@ -195,7 +207,7 @@ describe('a param of which two values are one text', () => {
     expect((await open('/events/event?code=50&from=earliest')).payloads).toEqual(['other']);
   });
 
-  it('is looked for once for each address', async () => {
+  it('the check for values with the same text runs once per address', async () => {
     let runs = 0;
     const counted = z.object({
       code: z.union([z.number(), z.string().length(4)]).refine(() => (runs += 1) > 0),
@@ -207,7 +219,7 @@ describe('a param of which two values are one text', () => {
     expect(runs).toBe(11);
   });
 
-  it('is found with an asynchronous schema, too', async () => {
+  it('publish refuses a number whose text is a valid string with an asynchronous schema too', async () => {
     const slow = code.refine(async () => true);
     const { publish } = openFeed(slow);
     await expect(publish({ code: 5000 }, 'x')).rejects.toMatchObject({ code: 'invalid_params' });
@@ -215,11 +227,11 @@ describe('a param of which two values are one text', () => {
   });
 });
 
-describe('names that a schema does not declare', () => {
+describe('params that a schema does not declare', () => {
   it.each<[string, Schema]>([
     ['arktype', type({ symbol: 'string' })],
     ['a loose object of zod', z.looseObject({ symbol: z.string() })],
-  ])('never enter an address, where the schema lets them pass: %s', async (_, params) => {
+  ])('undeclared params are not part of the address when the schema accepts them: %s', async (_, params) => {
     const seen: unknown[] = [];
     const authorize: Authorize = ({ params: asked, address }) => seen.push([asked, address]) > 0;
     const { publish, open } = openFeed(params, { authorize });

@@ -13,7 +13,7 @@ function connect(answer: Answer, tap = new Tap()): Tap {
   return tap;
 }
 
-it('forgets a principal with its last connection', () => {
+it('a principal is forgotten when its last connection closes', () => {
   const places = new Places({ maxConnections: Infinity, maxConnectionsPerPrincipal: 2 });
   const taken = ['ann', 'ann', 'bob', undefined].map((who) => places.take(who)!);
   expect([places.principals, places.take('ann')]).toEqual([2, undefined]);
@@ -21,9 +21,9 @@ it('forgets a principal with its last connection', () => {
   expect(places.principals).toBe(0);
 });
 
-describe('the limit of connections', () => {
+describe('the connection limit', () => {
   it.each([{ maxConnections: 1 }, { maxConnectionsPerPrincipal: 1 }])(
-    'holds for requests that come together: %o',
+    'the connection limit holds for concurrent requests: %o',
     async (limit) => {
       const { feed, ask, clock } = createBench({ ...limit, context: principal, authorize: async () => true });
       const answers = await Promise.all([1, 2, 3, 4].map(() => ask('/events/notice')));
@@ -35,14 +35,14 @@ describe('the limit of connections', () => {
     },
   );
 
-  it('lets nobody be decided on beyond it', async () => {
+  it('authorize does not run for requests over maxConnections', async () => {
     let decided = 0;
     const { ask } = createBench({ maxConnections: 2, authorize: async () => (decided += 1) > 0 });
     await Promise.all([1, 2, 3, 4].map(() => ask('/events/notice')));
     expect(decided).toBe(2);
   });
 
-  it('holds where the head was answered long before the body is opened', async () => {
+  it('the connection limit holds for a response whose body opens long after its head', async () => {
     const { feed, ask, open } = createBench({ maxConnections: 1 });
     const late = await ask('/events/notice');
     await open('/events/notice');
@@ -52,11 +52,11 @@ describe('the limit of connections', () => {
 
   it.each<[string, (bench: ReturnType<typeof limited>) => Promise<unknown>]>([
     ['is refused', ({ ask }) => ask('/events/other')],
-    ['is a HEAD', ({ ask }) => ask('/events/notice', { method: 'HEAD' })],
-    ['is over', ({ ask }) => ask('/events/tick', { headers: { 'last-event-id': '~' } })],
+    ['is a HEAD request', ({ ask }) => ask('/events/notice', { method: 'HEAD' })],
+    ['resumes a finished stream', ({ ask }) => ask('/events/tick', { headers: { 'last-event-id': '~' } })],
     ['is never opened by its adapter', ({ ask }) => ask('/events/notice')],
     [
-      'is left before it is opened',
+      'is aborted before its body opens',
       async ({ ask }) => {
         const tap = new Tap();
         tap.leave();
@@ -64,7 +64,7 @@ describe('the limit of connections', () => {
       },
     ],
     [
-      'is not decided on in time',
+      'is not authorized in time',
       async ({ ask, clock }) => {
         const asking = ask('/events/report?year=1');
         await clock.settle();
@@ -72,7 +72,7 @@ describe('the limit of connections', () => {
         connect(await asking);
       },
     ],
-  ])('takes no place for a request that %s', async (_name, spend) => {
+  ])('a request that %s keeps no connection slot', async (_name, spend) => {
     const bench = limited();
     await spend(bench);
     const tap = await bench.open('/events/notice');
@@ -81,7 +81,7 @@ describe('the limit of connections', () => {
     expect((await bench.open('/events/notice')).of('linefeed.hello')).toHaveLength(1);
   });
 
-  it('takes no place for a request whose start the log never tells', async () => {
+  it('a request keeps no connection slot when log.position() never settles', async () => {
     const log = memoryLog();
     const { ask, open, clock } = createBench({
       maxConnections: 1,

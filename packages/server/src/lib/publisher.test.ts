@@ -15,8 +15,8 @@ const publisher = new Publisher({
   maxPayloadBytes: 1_024,
 });
 
-describe('a publish', () => {
-  it('never overtakes one that was made before, though its schema is quicker', async () => {
+describe('Publisher', () => {
+  it('a publish does not overtake an earlier one with a slower schema', async () => {
     const log = memoryLog();
     const slow = z.string().refine(() => new Promise<boolean>((resolve) => setImmediate(resolve, true)));
     const mixed = new Publisher({
@@ -36,20 +36,20 @@ describe('a publish', () => {
     expect(events.map(({ data }) => data)).toEqual(['"1"', '"2"', '"3"', '"4"']);
   });
 
-  it('names the field that JSON does not carry by its keys, dots and all', async () => {
+  it('a field that JSON cannot carry is refused with the path of its keys', async () => {
     await expect(publisher.publish('table', [{ 'a.b': [1n] }])).rejects.toMatchObject({
       code: 'invalid_payload',
       issues: [{ message: 'cannot be sent as JSON: a bigint; send it as a string', path: ['a.b', '0'] }],
     });
   });
 
-  it('names no field where it is the whole payload', async () => {
+  it('a payload that JSON cannot carry as a whole is refused', async () => {
     await expect(publisher.publish('table', [new Date(0)])).rejects.toMatchObject({
       code: 'invalid_payload',
     });
   });
 
-  it('with params that their schema refuses rejects with its issues, and no status to answer with', async () => {
+  it('a publish with invalid params rejects with the issues of the schema and without a status', async () => {
     const error: unknown = await publisher
       .publish('room', [{ name: 1 }, 'x'])
       .catch((reason: unknown) => reason);

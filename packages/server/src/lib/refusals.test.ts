@@ -23,7 +23,7 @@ afterEach(async () => {
 const REFUSED: ReadonlyArray<
   readonly [name: string, target: string, init: RequestInit, status: number, code: string, options: Options]
 > = [
-  ['a host that is not served', '/events/notice', {}, 403, 'forbidden_host', { hosts: ['other.test'] }],
+  ['an unknown host', '/events/notice', {}, 403, 'forbidden_host', { hosts: ['other.test'] }],
   [
     'a foreign origin',
     '/events/notice',
@@ -32,43 +32,50 @@ const REFUSED: ReadonlyArray<
     'forbidden_origin',
     {},
   ],
-  ['another method', '/events/notice', { method: 'DELETE' }, 405, 'method_not_allowed', {}],
-  ['another type', '/events/notice', { headers: { accept: '*/*;q=0' } }, 406, 'not_acceptable', {}],
-  ['no visitor', '/events/notice', {}, 401, 'unauthorized', { context: failing(withStatus(401)) }],
-  ['a wrong visitor', '/events/notice', {}, 403, 'forbidden', { context: failing(withStatus(403)) }],
-  ['a status of context', '/events/notice', {}, 418, 'http_status', { context: failing(withStatus(418)) }],
-  ['a broken context', '/events/notice', {}, 500, 'server_failed', { context: failing(new Error('secret')) }],
+  ['an unsupported method', '/events/notice', { method: 'DELETE' }, 405, 'method_not_allowed', {}],
   [
-    'a broken authorize',
+    'an unacceptable content type',
+    '/events/notice',
+    { headers: { accept: '*/*;q=0' } },
+    406,
+    'not_acceptable',
+    {},
+  ],
+  ['status 401 of context', '/events/notice', {}, 401, 'unauthorized', { context: failing(withStatus(401)) }],
+  ['status 403 of context', '/events/notice', {}, 403, 'forbidden', { context: failing(withStatus(403)) }],
+  ['status 418 of context', '/events/notice', {}, 418, 'http_status', { context: failing(withStatus(418)) }],
+  [
+    'a context that throws',
+    '/events/notice',
+    {},
+    500,
+    'server_failed',
+    { context: failing(new Error('secret')) },
+  ],
+  [
+    'an authorize that throws',
     '/events/notice',
     {},
     500,
     'server_failed',
     { authorize: failing(new Error('secret')) },
   ],
-  ['a body that is no JSON', '/events', { method: 'POST', body: 'x' }, 400, 'bad_request', {}],
-  ['no topics', '/events', {}, 400, 'bad_request', {}],
+  ['a body that is not JSON', '/events', { method: 'POST', body: 'x' }, 400, 'bad_request', {}],
+  ['a list without topics', '/events', {}, 400, 'bad_request', {}],
   [
-    'a body too long',
+    'a body over maxRequestBytes',
     '/events',
     post({ topics: 'x'.repeat(99) }),
     413,
     'payload_too_large',
     { maxRequestBytes: 50 },
   ],
-  [
-    'a connection of another server',
-    '/events',
-    post({ connection: 'a', n: 1 }),
-    409,
-    'unknown_connection',
-    {},
-  ],
+  ['an unknown connection', '/events', post({ connection: 'a', n: 1 }), 409, 'unknown_connection', {}],
 ];
 
 describe('a refused request', () => {
   it.each(REFUSED)(
-    'for %s is a problem document with its code',
+    'a request refused for %s gets a problem document with its code',
     async (_name, target, init, status, code, options) => {
       const { feed } = createBench(options);
       const server = createServer(toNodeHandler(feed)).listen(0, '127.0.0.1');
@@ -88,7 +95,7 @@ describe('a refused request', () => {
     },
   );
 
-  it('for a path that is not served names the path alone, because a query may hold a token', async () => {
+  it('a 404 contains the path without its query, which may contain a token', async () => {
     const { feed } = createBench();
     const server = createServer(toNodeHandler(feed)).listen(0, '127.0.0.1');
     closing.push(() => server.close());
@@ -106,14 +113,14 @@ describe('a refused request', () => {
     }
   });
 
-  it('that is a HEAD has the code of its GET, and no body', async () => {
+  it('a refused HEAD request has the code of its GET and no body', async () => {
     const { feed } = createBench({ authorize: () => false });
     const response = await feed.handle(new Request('http://feed.test/events/notice', { method: 'HEAD' }));
     expect([response.status, response.headers.get('linefeed-code')]).toEqual([403, 'forbidden']);
     expect(await response.text()).toBe('');
   });
 
-  it('of a listed origin lets its page read the code', async () => {
+  it('a refused request of a listed origin exposes the linefeed-code header', async () => {
     const { feed } = createBench({ authorize: () => false, cors: { origins: ['https://app.test'] } });
     const headers = { origin: 'https://app.test' };
     const response = await feed.handle(new Request('http://feed.test/events/notice', { headers }));
@@ -122,7 +129,7 @@ describe('a refused request', () => {
 });
 
 it.each([undefined, null, 1, { id: 'ada' }])(
-  'an authorize that returns %j refuses, and is reported once',
+  'an authorize that returns %j denies access, and is reported once',
   async (verdict) => {
     const errors: unknown[] = [];
     const authorize = () => verdict as unknown as boolean;
@@ -141,20 +148,20 @@ it.each([undefined, null, 1, { id: 'ada' }])(
   },
 );
 
-describe('an address that is refused', () => {
+describe('a refused address', () => {
   const ENTRIES: ReadonlyArray<readonly [name: string, address: string, options: Options]> = [
-    ['is not known', 'nope', {}],
-    ['has wrong params', 'report?year=x', {}],
+    ['is unknown', 'nope', {}],
+    ['has invalid params', 'report?year=x', {}],
     ['is malformed', 'price?symbol=%E0%A4%A', {}],
     ['is too long', `price?symbol=${'x'.repeat(2_000)}`, {}],
-    ['is not allowed', 'price?symbol=A', { authorize: ({ topic }) => topic === 'notice' }],
+    ['authorize denies', 'price?symbol=A', { authorize: ({ topic }) => topic === 'notice' }],
     [
-      'is refused by a status',
+      'authorize refuses with a status',
       'price?symbol=A',
       { authorize: ({ topic }) => topic === 'notice' || failing(withStatus(402))() },
     ],
     [
-      'is refused by a code',
+      'authorize refuses with a code',
       'price?symbol=A',
       {
         authorize: ({ topic }) =>
@@ -164,7 +171,7 @@ describe('an address that is refused', () => {
   ];
 
   it.each(ENTRIES)(
-    'since it %s has the same code alone and beside others',
+    'an address that %s has the same refusal code alone and in a list',
     async (_name, address, options) => {
       const { ask, open } = createBench(options);
       const { body } = await ask('/events', post({ topics: [{ address, key: 'a' }] }));

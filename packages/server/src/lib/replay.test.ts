@@ -16,7 +16,7 @@ const PAGE_EVENTS = 500;
 const ROOM_BYTES = 64 * 1024;
 
 describe('a replay of 100,000 events', () => {
-  it('holds no more than a page for a reader that takes nothing', async () => {
+  it('a replay buffers at most one page for a reader that takes nothing', async () => {
     const { feed, open } = createBench({ log: memoryLog({ maxEvents: BEHIND + 1 }) });
     const start = feed.cursor();
     for (let n = 1; n <= BEHIND; n += 1) await feed.publish('other', { n });
@@ -26,7 +26,7 @@ describe('a replay of 100,000 events', () => {
     tap.leave();
   });
 
-  it('reaches a reader over a real socket, whole and in order, while 2,000 more a second are published', async () => {
+  it('a replay over a socket is complete and in order while 2,000 events a second are published', async () => {
     const feed = createFeed(
       { ...board },
       { log: memoryLog({ maxEvents: 2 * BEHIND }), streams: { *report() {}, *tick() {} } },
@@ -77,7 +77,7 @@ describe('a replay of 100,000 events', () => {
 });
 
 describe('a page of a replay', () => {
-  it('is encoded once for those who read the same one in the same tick, and never for others', async () => {
+  it('a replay page is encoded once for connections that read it in the same tick', async () => {
     const { feed, clock, ask } = createBench();
     const start = feed.cursor();
     for (let n = 1; n <= 3; n += 1) {

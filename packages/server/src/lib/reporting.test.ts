@@ -9,14 +9,14 @@ import { createReporter } from './report.ts';
 const codeOf = (answer: { body: unknown }): unknown =>
   (JSON.parse(answer.body as string) as { code: unknown }).code;
 
-describe('the console, without onError', () => {
+describe('console output without onError', () => {
   const print = (error: unknown): unknown => {
     const spy = vi.spyOn(console, 'error').mockImplementation(() => undefined);
     createReporter(undefined)(error);
     return spy.mock.calls[0]?.[1];
   };
 
-  it('shows an expected refusal as one line without a stack', () => {
+  it('an expected refusal is printed as one line without a stack', () => {
     const refused = new LinefeedError('forbidden', 'Not today.', { status: 403 });
     expect(print(refused)).toBe('LinefeedError: Not today.');
   });
@@ -25,14 +25,14 @@ describe('the console, without onError', () => {
     new Error('boom'),
     new LinefeedError('server_failed', 'boom', { status: 500 }),
     new LinefeedError('http_status', 'wrapped', { status: 400, cause: new Error('boom') }),
-  ])('shows a failure with its stack: %s', (error) => {
+  ])('a failure is printed with its stack: %s', (error) => {
     expect(print(error)).toBe(error);
   });
 });
 
-describe('what authorize answers', () => {
+describe('the result of authorize', () => {
   it.each([1, 'yes', {}, [], new Error('no'), undefined, null])(
-    'is a refusal where it is %o',
+    'an authorize that returns %o denies access',
     async (answer) => {
       const { ask } = createBench({ authorize: () => answer as boolean });
       const refused = await ask('/events/notice');
@@ -41,20 +41,20 @@ describe('what authorize answers', () => {
   );
 });
 
-describe('a failure that no caller hears of is told to onError once', () => {
+describe('failures that are reported to onError', () => {
   const boom = new Error('boom');
   const fail = (): never => {
     throw boom;
   };
 
-  it('where authorize throws, and every entry is refused for it', async () => {
+  it('an error of authorize that refuses a whole request is reported once', async () => {
     const { ask, errors } = createBench({ authorize: fail });
     const answer = await ask('/events/notice');
     expect([answer.status, codeOf(answer)]).toEqual([500, 'server_failed']);
     expect(errors).toEqual([boom]);
   });
 
-  it('where authorize throws for one entry of several', async () => {
+  it('an error of authorize for one entry of several is reported once', async () => {
     const { open, errors } = createBench({ authorize: ({ topic }) => topic === 'notice' || fail() });
     const tap = await open('/events?topic=notice&topic=other');
     expect(tap.of('linefeed.error')).toMatchObject([
@@ -63,24 +63,27 @@ describe('a failure that no caller hears of is told to onError once', () => {
     expect(errors).toEqual([boom]);
   });
 
-  it('where context throws', async () => {
+  it('an error of context is reported once', async () => {
     const { ask, errors } = createBench({ context: fail });
     const answer = await ask('/events/notice');
     expect([answer.status, codeOf(answer)]).toEqual([500, 'server_failed']);
     expect(errors).toEqual([boom]);
   });
 
-  it.each(['context', 'authorize'])('where %s throws undefined, saying so', async (hook) => {
-    const { ask, errors } = createBench({
-      [hook]: () => {
-        throw undefined as unknown;
-      },
-    });
-    expect((await ask('/events/notice')).status).toBe(500);
-    expect(errors).toMatchObject([{ code: 'server_failed', message: 'The server failed.' }]);
-  });
+  it.each(['context', 'authorize'])(
+    'an undefined that %s throws is reported as server_failed',
+    async (hook) => {
+      const { ask, errors } = createBench({
+        [hook]: () => {
+          throw undefined as unknown;
+        },
+      });
+      expect((await ask('/events/notice')).status).toBe(500);
+      expect(errors).toMatchObject([{ code: 'server_failed', message: 'The server failed.' }]);
+    },
+  );
 
-  it('where the log cannot tell whether a cursor exists', async () => {
+  it('an error of log.position() in an opening is reported once', async () => {
     const log = memoryLog();
     const { ask, errors } = createBench({
       log: {
@@ -96,7 +99,7 @@ describe('a failure that no caller hears of is told to onError once', () => {
     expect(errors).toEqual([boom]);
   });
 
-  it('where the log cannot tell it to a control request', async () => {
+  it('an error of log.position() in a control request is reported once', async () => {
     const log = memoryLog();
     const { open, ask, errors } = createBench({
       log: {
@@ -115,7 +118,7 @@ describe('a failure that no caller hears of is told to onError once', () => {
     expect(errors).toEqual([boom]);
   });
 
-  it('where the iterator of a source fails, which is over by that and is not returned', async () => {
+  it('an error of the iterator of a source is reported once, and the iterator is not returned', async () => {
     let returned = 0;
     const { open, errors, clock } = createBench({
       streams: {
@@ -139,7 +142,7 @@ describe('a failure that no caller hears of is told to onError once', () => {
   });
 
   it.each(['context', 'authorize'])(
-    'where %s throws a LinefeedError of status 5xx, whose message stays on the server',
+    'a LinefeedError of status 5xx that %s throws is reported, and its message is not sent',
     async (hook) => {
       const failure = new LinefeedError('log_failed', 'host=db password=hunter2', {
         status: 503,
@@ -162,7 +165,7 @@ describe('a failure that no caller hears of is told to onError once', () => {
     },
   );
 
-  it('but not a refusal that was meant', async () => {
+  it('a status 401 that context throws is not reported', async () => {
     const { ask, errors } = createBench({
       context: () => {
         throw Object.assign(new Error('Log in.'), { status: 401 });
@@ -173,7 +176,7 @@ describe('a failure that no caller hears of is told to onError once', () => {
   });
 });
 
-it('an error while an answer is opened reaches onError once, and the adapter', async () => {
+it('an error while a response opens is reported once and is thrown to the adapter', async () => {
   const boom = new Error('boom');
   const { ask, clock, errors } = createBench();
   const { body } = await ask('/events/notice');

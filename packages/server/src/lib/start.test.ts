@@ -34,8 +34,8 @@ function resetWhileAsked(log: ScriptedLog): void {
   };
 }
 
-describe('a cursor that is ahead of this process', () => {
-  it('goes on after it, where the log has got there', async () => {
+describe('a cursor past the tail of this process', () => {
+  it('delivery continues after a cursor past the tail of this process when the log has reached it', async () => {
     const { log, bench, ahead } = await createLate();
     const tap = await bench.open(`/events/other?last_event_id=${ahead}`);
     log.releaseTails();
@@ -45,7 +45,7 @@ describe('a cursor that is ahead of this process', () => {
   });
 
   it.each(['last_event_id', 'from'])(
-    'given as %s is a gap, if the log starts anew while it is asked how far it goes',
+    'a cursor past the tail in %s causes a gap when the log resets during log.position()',
     async (name) => {
       const { log, bench, ahead } = await createLate();
       resetWhileAsked(log);
@@ -57,7 +57,7 @@ describe('a cursor that is ahead of this process', () => {
     },
   );
 
-  it('is a gap, if the log starts anew between the decision and the opening of the response', async () => {
+  it('a cursor past the tail causes a gap when the log resets before the response opens', async () => {
     const { log, bench, ahead } = await createLate();
     const { body } = await bench.ask(`/events/other?last_event_id=${ahead}`);
     log.startAnew();
@@ -70,7 +70,7 @@ describe('a cursor that is ahead of this process', () => {
     expect(numbersOf(tap)).toEqual(upTo(75));
   });
 
-  it('added to an open connection is a gap, if the log starts anew while it is asked how far it goes', async () => {
+  it('a cursor past the tail in a control request causes a gap when the log resets during log.position()', async () => {
     const { log, bench, ahead } = await createLate();
     const tap = await bench.open('/events/notice');
     resetWhileAsked(log);
@@ -85,7 +85,7 @@ describe('a cursor that is ahead of this process', () => {
     expect(numbersOf(tap)).toEqual(upTo(75));
   });
 
-  it('followed on the server is a gap, if the log starts anew while it is asked how far it goes', async () => {
+  it('a cursor past the tail in feed.subscribe() causes a gap when the log resets during log.position()', async () => {
     const { log, bench, ahead } = await createLate();
     resetWhileAsked(log);
     const gaps: unknown[] = [];
@@ -105,8 +105,8 @@ describe('a cursor that is ahead of this process', () => {
   });
 });
 
-describe('a cursor of a numbering that this process has yet to be told of', () => {
-  it('is waited for, and no gap', async () => {
+describe('a cursor of an epoch that this process has not seen', () => {
+  it('a cursor of an epoch that this process has not seen waits for the tail and causes no gap', async () => {
     const log = new ScriptedLog();
     const bench = createBench({ log });
     await publish(bench, 1, 10);

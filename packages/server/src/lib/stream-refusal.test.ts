@@ -52,8 +52,8 @@ describe('a refusal of a stream', () => {
       '',
     ],
     ['its address is malformed', 'answer?prompt=hush&prompt=%E0', 400, 'malformed'],
-    ['it is not allowed', 'answer?prompt=a%20secret', 403, ''],
-  ])('does not repeat a param where %s', async (_name, address, status, message) => {
+    ['authorize denies it', 'answer?prompt=a%20secret', 403, ''],
+  ])('a refusal of a stream does not contain a param when %s', async (_name, address, status, message) => {
     const alone = await ask(address.replace('answer', '/answer').replace('%E0', 'hush'));
     const listed = await ask(inOneEntry(address));
     const tap = new Tap();
@@ -69,12 +69,12 @@ describe('a refusal of a stream', () => {
     ]);
   });
 
-  it('says what its schema complains of where that quotes nothing', async () => {
+  it('a refusal of a stream contains the issue of its schema if that quotes no param', async () => {
     const answer = await ask(`/answer?prompt=${'a'.repeat(21)}`);
     expect(answer.body).toContain('Too big');
   });
 
-  it('is not meant by it: a topic whose schema quotes a param', async () => {
+  it('a refusal of a topic contains the issue of its schema even if that quotes a param', async () => {
     const answer = await ask('/notice?prompt=hush');
     expect(answer.body).toContain('must not be');
     expect(answer.body).toContain('hush');

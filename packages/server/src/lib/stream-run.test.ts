@@ -22,12 +22,12 @@ async function run(source: StreamDefinition<typeof board, 'steps'>['source'], qu
   return tap;
 }
 
-describe('a source', () => {
+describe('the source of a stream', () => {
   it.each<[string, object]>([
-    ['says nothing of it', {}],
-    ['has a status that is worth a retry elsewhere', { status: 503 }],
-    ['says no', { retryable: false }],
-  ])('that fails is not run again where its error %s, whatever it yielded', async (_, fields) => {
+    ['has no retryable field', {}],
+    ['has only a status of 503', { status: 503 }],
+    ['has retryable: false', { retryable: false }],
+  ])('a failed source is not retryable when its error %s, with or without yields', async (_, fields) => {
     const failure = Object.assign(new Error('boom'), fields);
     for (const yields of [[message({ n: 1 }, { id: 'a' })], [{ n: 1 }], []]) {
       const tap = await run(async function* () {
@@ -40,10 +40,10 @@ describe('a source', () => {
 
   it.each([
     ['had an id', [message({ n: 1 }, { id: 'a' })], true],
-    ['had none', [{ n: 1 }], false],
+    ['had no id', [{ n: 1 }], false],
     ['was never sent', [], true],
   ])(
-    'that fails with an error that asks for a retry gets one where that repeats nothing: its last event %s',
+    'a source that fails with a retryable error may be retried only if that repeats no event: its last event %s',
     async (_, yields, retryable) => {
       const tap = await run(async function* () {
         yield* yields;
@@ -58,9 +58,9 @@ describe('a source', () => {
   it.each([
     ['an id that is an object', () => message({ n: 1 }, { id: {} as string })],
     ['an id that is not finite', () => message({ n: 1 }, { id: NaN })],
-    ['a field that no message has', () => message({ n: 1 }, { ID: 1 } as never)],
+    ['an unknown field', () => message({ n: 1 }, { ID: 1 } as never)],
     ['a bare id in place of its fields', () => message({ n: 1 }, 1 as never)],
-  ])('that yields a message with %s fails, because it could not be resumed', async (_, make) => {
+  ])('a source that yields a message with %s fails, because it could not resume', async (_, make) => {
     const tap = await run(async function* () {
       yield make();
     });
@@ -68,7 +68,7 @@ describe('a source', () => {
     expect(tap.of('linefeed.error')).toMatchObject([{ data: { code: 'source_failed' } }]);
   });
 
-  it("may yield tRPC's tracked values, messages and bare payloads, mixed", async () => {
+  it('a source may mix tracked values of tRPC, messages and bare payloads', async () => {
     const tap = await run(async function* () {
       yield tracked('a', { n: 1 });
       yield message({ n: 2 }, { id: 'b' });
@@ -83,14 +83,14 @@ describe('a source', () => {
     ]);
   });
 
-  it('is resumed behind a tracked id', async () => {
+  it('a source resumes after a tracked id', async () => {
     const tap = await run(async function* ({ lastEventId }) {
       yield tracked('next', { n: Number(lastEventId) + 1 });
     }, '?last_event_id=~7');
     expect(tap.payloads).toEqual([{ n: 8 }]);
   });
 
-  it('has the payload of a tracked value validated like any other', async () => {
+  it('the payload of a tracked value is validated by the schema', async () => {
     const tap = await run(async function* () {
       yield tracked('a', { n: 'one' as unknown as number });
     });
@@ -98,7 +98,7 @@ describe('a source', () => {
     expect(tap.of('linefeed.error')).toHaveLength(1);
   });
 
-  it('is returned when its client left while an asynchronous schema looked at what it made', async () => {
+  it('a source is returned when its client leaves during an asynchronous validation', async () => {
     let pass: (verdict: boolean) => void = () => undefined;
     const verdict = new Promise<boolean>((resolve) => (pass = resolve));
     const slow = defineChannel({ steps: stream({ data: z.string().refine(() => verdict) }) });
@@ -126,7 +126,7 @@ describe('a source', () => {
     expect([returned, tap.payloads]).toEqual([true, []]);
   });
 
-  it('may yield an array of two strings and more, which is no tracked value', async () => {
+  it('an array of strings that a source yields is not treated as a tracked value', async () => {
     const lists = defineChannel({ lists: stream({ data: z.array(z.string()) }) });
     const clock = createManualClock();
     const source = defineStream(

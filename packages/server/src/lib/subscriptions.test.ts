@@ -55,8 +55,8 @@ async function openBehindGap(): Promise<{
   };
 }
 
-describe('a stream that waits behind a gap', () => {
-  it('starts when that is announced', async () => {
+describe('a stream that waits for the announcement of a gap', () => {
+  it('a stream that waits for a gap starts after the gap is announced', async () => {
     const { tap, signals, drain } = await openBehindGap();
     await drain();
     expect(signals).toHaveLength(1);
@@ -64,14 +64,14 @@ describe('a stream that waits behind a gap', () => {
     expect(events.indexOf('report~k')).toBeGreaterThan(events.indexOf('linefeed.gap'));
   });
 
-  it('is not started once it was removed', async () => {
+  it('a stream that waits for a gap does not start after it was removed', async () => {
     const { signals, change, drain } = await openBehindGap();
     await change({ remove: ['report~k'] });
     await drain();
     expect(signals).toEqual([]);
   });
 
-  it('has its key, and ends with its connection', async () => {
+  it('a stream that waits for a gap reserves its key, and ends with its connection', async () => {
     const { tap, signals, change, drain } = await openBehindGap();
     await change({ add: [{ address: 'report?year=2', key: 'k' }] });
     await drain();
@@ -80,7 +80,7 @@ describe('a stream that waits behind a gap', () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
   });
 
-  it('has its key in an opening, too', async () => {
+  it('a stream that waits for a gap reserves its key within its opening', async () => {
     const { open, clock } = createBench();
     const topics = [
       { address: 'notice', from: 'zzz.1' },
@@ -95,7 +95,7 @@ describe('a stream that waits behind a gap', () => {
 });
 
 describe('a control request that times out', () => {
-  it('changes nothing, removals included, and its number may come again', async () => {
+  it('a control request that times out adds and removes nothing, and its number may be sent again', async () => {
     let decide: (allowed: boolean) => void = () => undefined;
     let asked = 0;
     const { open, feed, clock } = createBench({
@@ -135,7 +135,7 @@ describe('a control request that times out', () => {
   });
 });
 
-describe('a source that does not wait', () => {
+describe('a source that yields at once', () => {
   const streams = {
     *report() {
       yield { step: 1 };
@@ -151,7 +151,7 @@ describe('a source that does not wait', () => {
     { address: 'tick', key: 'c', from: '~!' },
   ];
 
-  it('writes nothing before the opening has answered for every entry', async () => {
+  it('a source writes nothing before its opening has answered every entry', async () => {
     const { open } = createBench({ streams });
     const tap = await open('/events', post({ topics: [...keyed, { address: 'notice' }] }));
     expect(tap.frames.map(({ event }) => event)).toEqual([
@@ -169,7 +169,7 @@ describe('a source that does not wait', () => {
     ]);
   });
 
-  it('writes nothing before a control request is answered for every entry', async () => {
+  it('a source writes nothing before its control request has answered every entry', async () => {
     const { open, ask, clock } = createBench({ streams });
     const tap = await open('/events/notice');
     const { connection } = tap.of('linefeed.hello')[0]!.data as { connection: string };
@@ -185,11 +185,11 @@ describe('a source that does not wait', () => {
   });
 
   it.each([
-    ['of a cursor that is of no use', 'elsewhere.1', undefined],
-    ['of an address with a place of its own', 'elsewhere.1', 'o'],
-    ['of what the log has evicted', 'earliest', undefined],
-    ['of what the log has evicted at an address with a place of its own', 'earliest', 'o'],
-  ])('writes nothing before the gaps of the opening: %s', async (_name, from, key) => {
+    ['an unusable cursor', 'elsewhere.1', undefined],
+    ['an unusable cursor of an entry with a key', 'elsewhere.1', 'o'],
+    ['evicted events', 'earliest', undefined],
+    ['evicted events of an entry with a key', 'earliest', 'o'],
+  ])('a source writes nothing before the gaps of its opening: %s', async (_name, from, key) => {
     const { feed, open, clock } = createBench({ streams, log: memoryLog({ maxEvents: 2 }) });
     for (let n = 1; n <= 5; n += 1) await feed.publish('other', { n });
     const topics = [

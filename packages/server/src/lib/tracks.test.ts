@@ -4,8 +4,8 @@ import type { LogEvent } from './log.ts';
 import { Track } from './track.ts';
 import { Tracks } from './tracks.ts';
 
-describe('the next track', () => {
-  it('is the main one every other time, for as long as it is not live, and each rewind in turn', () => {
+describe('the order of tracks', () => {
+  it('a main track that is not live alternates with each rewind in turn', () => {
     const tracks = new Tracks('9');
     tracks.rewind('a', '1', undefined);
     tracks.rewind('b', '2', undefined);
@@ -17,7 +17,7 @@ describe('the next track', () => {
     expect(turns).toEqual(['main', 'a', 'main', 'b', 'main', 'a']);
   });
 
-  it('is a rewind, or none, where the main one is live', () => {
+  it('the next track is a rewind or none while the main track is live', () => {
     const tracks = new Tracks('9');
     expect(tracks.next(true)).toBeUndefined();
     tracks.rewind('a', '1', undefined);
@@ -25,10 +25,10 @@ describe('the next track', () => {
   });
 });
 
-describe('a page', () => {
+describe('the events of a page for a track', () => {
   const event = (address: string, position: string): LogEvent => ({ address, data: '1', position });
 
-  it('owes each address what lies behind its own start, up to the end, and nothing to who is gone', () => {
+  it('a page gives each address the events past its start up to the end, and none to removed addresses', () => {
     const track = new Track('2');
     track.add('a', BEGINNING);
     track.add('b', '5');
@@ -44,7 +44,7 @@ describe('a page', () => {
     ]);
   });
 
-  it('is handed on whole where nothing has changed since it was asked for', () => {
+  it('a page is passed on whole when no address has changed since its request', () => {
     const page = {
       epoch: 'e',
       events: [event('a', '4'), event('b', '5')],

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { createManualClock } from './testing/manual-clock.ts';
 import { Turns } from './turns.ts';
 
-describe('turns', () => {
-  it('let so many through at once, and the rest in later turns, in order', async () => {
+describe('the throttle of requests per event-loop turn', () => {
+  it('requests over the number per turn pass in later event-loop turns, FIFO', async () => {
     const deferred: Array<() => void> = [];
     const clock = { ...createManualClock(), defer: (call: () => void) => void deferred.push(call) };
     const turns = new Turns(clock, 2);
@@ -29,7 +29,7 @@ describe('turns', () => {
     expect(turns.take()).toBeUndefined();
   });
 
-  it('let fewer through where each has more to do', async () => {
+  it('fewer requests pass per event-loop turn when each has a higher cost', async () => {
     const deferred: Array<() => void> = [];
     const clock = { ...createManualClock(), defer: (call: () => void) => void deferred.push(call) };
     const turns = new Turns(clock, 4);
@@ -49,7 +49,7 @@ describe('turns', () => {
     expect(through).toEqual([3, 3, 3, 1, 1]);
   });
 
-  it('leave nobody in front of those who wait', () => {
+  it('a new request does not overtake queued ones', () => {
     const deferred: Array<() => void> = [];
     const clock = { ...createManualClock(), defer: (call: () => void) => void deferred.push(call) };
     const turns = new Turns(clock, 1);

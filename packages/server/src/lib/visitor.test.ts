@@ -30,7 +30,7 @@ async function arrive(clock: { settle(): Promise<void> }): Promise<void> {
   await clock.settle();
 }
 
-it('a connection has an id of 128 bits that no other one has', async () => {
+it('a connection has a unique id of 128 bits', async () => {
   const { open, feed } = createBench();
   const taps = await Promise.all(Array.from({ length: 200 }, () => open('/events/notice')));
   const ids = taps.flatMap((tap) => tap.of('linefeed.hello').map(({ data }) => (data as Hello).connection));
@@ -40,7 +40,7 @@ it('a connection has an id of 128 bits that no other one has', async () => {
 });
 
 describe('a context that expires', () => {
-  it('ends its connection in time, however long it was decided on', async () => {
+  it('a context that expires ends its connection on time, even after a slow authorize', async () => {
     const gate = createGate();
     const { ask, clock } = createBench({
       context: () => ({ expiresAt: STARTED_AT + 5_000 }),
@@ -58,7 +58,7 @@ describe('a context that expires', () => {
   });
 
   it.each([new Date(STARTED_AT), STARTED_AT - 1])(
-    'opens nothing where it is over before the first byte: %o',
+    'a context that expires before the first byte opens no connection: %o',
     async (expiresAt) => {
       const { feed, open, clock } = createBench({ context: () => ({ expiresAt }) });
       await feed.publish('notice', { text: 'secret' });
@@ -70,10 +70,10 @@ describe('a context that expires', () => {
   );
 });
 
-describe('the authority of a context', () => {
+describe('the expiry of an open connection', () => {
   const session = { context: () => ({ expiresAt: STARTED_AT + 3_600_000 }) };
 
-  it('ends on time, and not at the next second', async () => {
+  it('a connection ends at the expiry of its context, not at the next heartbeat step', async () => {
     const { open, clock } = createBench({ context: () => ({ expiresAt: STARTED_AT + 2_345 }) });
     const tap = await open('/events/notice');
     await clock.advance(2_344);
@@ -83,14 +83,14 @@ describe('the authority of a context', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('ends on time where it has less than a second left', async () => {
+  it('a connection whose context has less than a second left ends on time', async () => {
     const { open, clock } = createBench({ context: () => ({ expiresAt: STARTED_AT + 60 }) });
     const tap = await open('/events/notice');
     await clock.advance(60);
     expect(tap.ended).toBe(true);
   });
 
-  it('is not prolonged by a suspended machine, whose clock stood still', async () => {
+  it('the expiry of a context is not delayed by a suspended machine, whose monotonic clock stops', async () => {
     const { open, clock } = createBench(session);
     const tap = await open('/events/notice');
     const { wallNow } = clock;
@@ -99,7 +99,7 @@ describe('the authority of a context', () => {
     expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'expired' } }]);
   });
 
-  it('is not prolonged by a wall clock that is set back', async () => {
+  it('the expiry of a context is not delayed by a wall clock that is set back', async () => {
     const { open, clock } = createBench(session);
     const tap = await open('/events/notice');
     const { wallNow } = clock;
@@ -124,7 +124,7 @@ describe('the authority of a context', () => {
         clock.wallNow = () => wallNow() + 3_600_000;
       },
     ],
-  ])('that is over gets no event, though no timer has come: %s', async (_name, pass) => {
+  ])('a connection with an expired context gets no event before its timer fires: %s', async (_name, pass) => {
     const { feed, open, clock } = createBench(session);
     const tap = await open('/events/notice');
     const other = await open(new Request('http://feed.test/events/notice'));
@@ -135,7 +135,7 @@ describe('the authority of a context', () => {
     expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'expired' } }]);
   });
 
-  it('that is over gets no event, however short the event loop was blocked', async () => {
+  it('a connection gets no event when its context expires while the event loop is blocked for 101 ms', async () => {
     const { feed, open, clock } = createBench({ context: () => ({ expiresAt: STARTED_AT + 3_100 }) });
     const tap = await open('/events/notice');
     await clock.advance(3_000);
@@ -148,7 +148,7 @@ describe('the authority of a context', () => {
     expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'expired' } }]);
   });
 
-  it('that is over gets no event of a stream, though no timer has come', async () => {
+  it('a connection with an expired context gets no stream event before its timer fires', async () => {
     let tick: () => void = () => undefined;
     async function* source(): AsyncGenerator<number> {
       for (let n = 1; ; n += 1) {
@@ -166,7 +166,7 @@ describe('the authority of a context', () => {
     expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'expired' } }]);
   });
 
-  it('that is over while a page of the log is read gets nothing of it', async () => {
+  it('a connection gets no event of a page when its context expires during the read', async () => {
     const gate = createGate();
     const log = new ScriptedLog();
     const { feed, open, clock } = createBench({ ...session, log });
@@ -181,7 +181,7 @@ describe('the authority of a context', () => {
     expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'expired' } }]);
   });
 
-  it('that is over adds nothing, though the connection is still open', async () => {
+  it('a control request adds nothing to an open connection whose context has expired', async () => {
     const { feed, open, ask, clock, errors } = createBench({ ...session, pingMs: 60_000 });
     await feed.publish('other', { n: 1 });
     const tap = await open('/events/notice');
@@ -195,7 +195,7 @@ describe('the authority of a context', () => {
     expect([answer.status, tap.payloads, errors.length]).toEqual([503, [], 1]);
   });
 
-  it('that is over adds nothing, though the context of the request that asks is good', async () => {
+  it('a control request with a valid context adds nothing when the context of its connection has expired', async () => {
     let expiresAt = STARTED_AT + 60_000;
     const { open, ask, clock } = createBench({
       context: () => ({ expiresAt }),
@@ -211,7 +211,7 @@ describe('the authority of a context', () => {
     expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'expired' } }]);
   });
 
-  it('that is over while an addition is decided on adds nothing', async () => {
+  it('a control request adds nothing when the context of its connection expires during authorize', async () => {
     const gate = createGate();
     const { open, ask, clock } = createBench({
       ...session,
@@ -228,7 +228,7 @@ describe('the authority of a context', () => {
     expect(tap.of('linefeed.subscribed')).toHaveLength(1);
   });
 
-  it('that is over while a request is decided on opens nothing, also after a suspend', async () => {
+  it('a request opens no connection when its context expires during authorize, also after a suspend', async () => {
     const gate = createGate();
     const { ask, clock, feed } = createBench({ ...session, authorize: gate.wait });
     const asking = ask('/events/notice');
@@ -241,21 +241,28 @@ describe('the authority of a context', () => {
   });
 });
 
-describe('a context that is over when it arrives', () => {
+describe('a context that has expired on arrival', () => {
   it.each([
-    ['seconds', (STARTED_AT + 3_600_000) / 1_000, /1767229200 is 1970-01-21.*seconds.*exp \* 1000/],
+    [
+      'seconds in place of milliseconds',
+      (STARTED_AT + 3_600_000) / 1_000,
+      /1767229200 is 1970-01-21.*seconds.*exp \* 1000/,
+    ],
     ['a clock that is ahead', STARTED_AT - 2_000, /2025-12-31T23:59:58.*clocks.*401/],
     ['a session that ended long ago', STARTED_AT - 86_400_000, /2025-12-31T00:00:00.*401/],
-  ])('is reported once with its value and the likely cause: %s', async (_name, expiresAt, message) => {
-    const { open, errors, clock } = createBench({ context: () => ({ expiresAt }) });
-    for (let count = 0; count < 5; count += 1) {
-      await open('/events/notice');
-      await clock.advance(1_000);
-    }
-    expect(errors).toMatchObject([{ code: 'invalid_option', message: expect.stringMatching(message) }]);
-  });
+  ])(
+    'a context that has expired on arrival is reported once with the likely cause: %s',
+    async (_name, expiresAt, message) => {
+      const { open, errors, clock } = createBench({ context: () => ({ expiresAt }) });
+      for (let count = 0; count < 5; count += 1) {
+        await open('/events/notice');
+        await clock.advance(1_000);
+      }
+      expect(errors).toMatchObject([{ code: 'invalid_option', message: expect.stringMatching(message) }]);
+    },
+  );
 
-  it('is asked to come back later than one that ended while it was decided on', async () => {
+  it('a context that has expired on arrival gets linefeed.reconnect with a delay of at least 5 seconds', async () => {
     const { open } = createBench({ context: () => ({ expiresAt: STARTED_AT - 1 }) });
     const tap = await open('/events/notice');
     const { afterMs } = tap.of('linefeed.reconnect')[0]!.data as Reconnect;
@@ -263,7 +270,7 @@ describe('a context that is over when it arrives', () => {
   });
 });
 
-describe('a field of the context that is of another type', () => {
+describe('context fields of the wrong type', () => {
   it.each([
     ['principal', 42, /principal.*number/],
     ['principal', null, /principal.*null/],
@@ -273,14 +280,14 @@ describe('a field of the context that is of another type', () => {
     ['expiresAt', new Date('never'), /expiresAt.*Invalid Date/],
     ['expiresAt', null, /expiresAt.*null/],
     ['expiresAt', 5n, /expiresAt.*bigint/],
-  ])('%s: %o', async (field, value, message) => {
+  ])('a context with the wrong type of %s gets 500: %o', async (field, value, message) => {
     const { ask, errors } = createBench({ context: () => ({ [field]: value }) as object });
     const answer = await ask('/events/notice');
     expect([answer.status, problemOf(answer).code]).toEqual([500, 'server_failed']);
     expect(errors).toMatchObject([{ code: 'invalid_option', message: expect.stringMatching(message) }]);
   });
 
-  it('is none where it is left out, or never', async () => {
+  it('a context with an undefined principal and an infinite expiresAt is accepted', async () => {
     const { open } = createBench({
       context: () => ({ principal: undefined, expiresAt: Infinity }),
     });
@@ -288,11 +295,11 @@ describe('a field of the context that is of another type', () => {
   });
 });
 
-describe('a visitor who is disconnected', () => {
+describe('disconnect() for a pending request', () => {
   const ann = { context: () => ({ principal: 'ann' }) };
   const isAnn = ({ principal }: { principal: string | undefined }): boolean => principal === 'ann';
 
-  it('while it is decided on is asked to come back: a GET', async () => {
+  it('a GET that is disconnected during authorize gets linefeed.reconnect', async () => {
     const gate = createGate();
     const { feed, ask, clock } = createBench({ ...ann, authorize: gate.wait });
     const asking = ask('/events/notice');
@@ -304,7 +311,7 @@ describe('a visitor who is disconnected', () => {
     expect([tap.ended, feed.stats().connectionsHighWater]).toEqual([true, 0]);
   });
 
-  it('while it is decided on is refused with 503: a POST', async () => {
+  it('a POST that is disconnected during authorize gets 503', async () => {
     const gate = createGate();
     const { feed, ask, clock } = createBench({ ...ann, authorize: gate.wait });
     const asking = ask('/events', post({ topics: [{ address: 'notice' }] }));
@@ -315,7 +322,7 @@ describe('a visitor who is disconnected', () => {
     expect([answer.status, problemOf(answer).code]).toEqual([503, 'disconnected']);
   });
 
-  it('while its body is on its way is decided on no more', async () => {
+  it('a POST that is disconnected while its body arrives does not run authorize', async () => {
     let decided = 0;
     const { feed, clock } = createBench({ ...ann, authorize: () => (decided += 1) > 0 });
     let send!: ReadableStreamDefaultController<Uint8Array>;
@@ -333,7 +340,7 @@ describe('a visitor who is disconnected', () => {
     expect([(await answering).status, decided]).toEqual([503, 0]);
   });
 
-  it('is told to the predicate as the connection that it would have been', async () => {
+  it('the predicate of disconnect() receives a pending request with the id of its future connection', async () => {
     const { feed, ask, clock } = createBench(ann);
     const answer = await ask('/events/notice');
     const seen: unknown[] = [];
@@ -344,7 +351,7 @@ describe('a visitor who is disconnected', () => {
     expect(seen).toEqual([{ id: connection, context: { principal: 'ann' }, principal: 'ann', events: [] }]);
   });
 
-  it('gets nothing where only its head was answered', async () => {
+  it('a request that is disconnected between its head and its body opens no connection', async () => {
     const { feed, ask } = createBench(ann);
     const answer = await ask('/events/notice');
     expect(feed.disconnect(isAnn)).toBe(1);
@@ -353,7 +360,7 @@ describe('a visitor who is disconnected', () => {
     expect(feed.stats().connectionsHighWater).toBe(0);
   });
 
-  it('adds nothing to its connection', async () => {
+  it('a control request that is disconnected during authorize adds nothing', async () => {
     const gate = createGate();
     const { feed, open, ask, clock } = createBench({
       ...ann,
@@ -369,7 +376,7 @@ describe('a visitor who is disconnected', () => {
     expect(tap.of('linefeed.subscribed')).toHaveLength(1);
   });
 
-  it('adds nothing where it alone was meant, and not the connection', async () => {
+  it('a control request that is disconnected alone adds nothing, and its connection stays open', async () => {
     const gate = createGate();
     const { feed, open, ask, clock } = createBench({
       ...ann,
@@ -387,18 +394,18 @@ describe('a visitor who is disconnected', () => {
 
   it.each<[string, (ask: ReturnType<typeof createBench>['ask']) => Promise<Answer>]>([
     ['was refused', (ask) => ask('/events/nonsense')],
-    ['asked for the head', (ask) => ask('/events/notice', { method: 'HEAD' })],
-    ['has everything', (ask) => ask('/events/tick', { headers: { 'last-event-id': '~' } })],
-    ['sent nonsense', (ask) => ask('/events', { method: 'POST', body: 'x' })],
-    ['changed a connection that is not there', (ask) => ask('/events', post({ connection: 'x', n: 1 }))],
-  ])('is not remembered when it %s', async (_name, request) => {
+    ['was a HEAD request', (ask) => ask('/events/notice', { method: 'HEAD' })],
+    ['resumed a finished stream', (ask) => ask('/events/tick', { headers: { 'last-event-id': '~' } })],
+    ['had an invalid body', (ask) => ask('/events', { method: 'POST', body: 'x' })],
+    ['named an unknown connection', (ask) => ask('/events', post({ connection: 'x', n: 1 }))],
+  ])('disconnect() does not count a request that %s', async (_name, request) => {
     const { feed, ask, clock } = createBench(ann);
     await request(ask);
     expect(feed.disconnect(isAnn)).toBe(0);
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('is forgotten where its adapter does not open the answer, and gets nothing later', async () => {
+  it('a response that is not opened within authorizeTimeoutMs sends linefeed.reconnect when it opens later', async () => {
     const { feed, ask, clock } = createBench({ ...ann, authorizeTimeoutMs: 1_000 });
     const answer = await ask('/events/notice');
     await clock.advance(1_001);
@@ -406,14 +413,14 @@ describe('a visitor who is disconnected', () => {
     expect(connect(answer).frames).toMatchObject([{ event: 'linefeed.reconnect', data: { reason: 'busy' } }]);
   });
 
-  it('leaves no timer when the answer is opened', async () => {
+  it('a request leaves no timer after its connection has opened and closed', async () => {
     const { open, clock } = createBench(ann);
     (await open('/events/notice')).leave();
     expect(clock.pendingTimers).toBe(0);
   });
 });
 
-it('keeps the headers that a context set before it refused', async () => {
+it('a refusal keeps the headers that context set before it threw', async () => {
   const { ask } = createBench({
     context: (_request, { headers }) => {
       headers.set('www-authenticate', 'Bearer');
@@ -430,7 +437,7 @@ it.each([
   ['connection', 'close'],
   ['proxy-connection', 'close'],
   ['x-user', 'ann\u0001'],
-])('refuses a context that sets the header %s: %j', async (name, value) => {
+])('context may not set the header %s: %j', async (name, value) => {
   for (const status of [undefined, 401]) {
     const { ask, errors } = createBench({
       context: (_request, { headers }) => {
