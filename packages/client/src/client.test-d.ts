@@ -17,7 +17,7 @@ const board = defineChannel({
 const client = createClient<typeof board>({ url: '/events' });
 
 describe('createClient', () => {
-  it('takes the channel as a type, or as a value', () => {
+  it('createClient takes the channel as a type argument or as a value', () => {
     expectTypeOf(client).toEqualTypeOf<Client<typeof board>>();
     expectTypeOf(createClient(board, { url: '/events' })).toEqualTypeOf<Client<typeof board>>();
     // @ts-expect-error -- url is missing
@@ -26,7 +26,7 @@ describe('createClient', () => {
 });
 
 describe('subscribe', () => {
-  it('gives the handler the payload of its topic', () => {
+  it('subscribe gives the handler the payload type of its topic', () => {
     const subscription = client.subscribe('notice', (notice, event) => {
       expectTypeOf(notice).toEqualTypeOf<{ text: string; level: 'info' | 'warn' }>();
       expectTypeOf(event.topic).toEqualTypeOf<'notice'>();
@@ -44,14 +44,14 @@ describe('subscribe', () => {
     });
   });
 
-  it('lets params be left out where all of them may', () => {
+  it('subscribe allows params to be omitted when every param is optional', () => {
     client.subscribe('room', (lines) => expectTypeOf(lines).toEqualTypeOf<string[]>());
     client.subscribe('room', { name: 'x' }, (lines) => expectTypeOf(lines).toEqualTypeOf<string[]>(), {
       from: 'now',
     });
   });
 
-  it('refuses what is no topic, missing or wrong params, and what is no handler', () => {
+  it('subscribe rejects an unknown topic, missing or wrong params, and a handler that is not a function', () => {
     // @ts-expect-error -- no such topic
     client.subscribe('notise', () => {});
     // @ts-expect-error -- params are missing
@@ -72,7 +72,7 @@ describe('subscribe', () => {
 });
 
 describe('iterate', () => {
-  it('gives the payloads of its topic', () => {
+  it('iterate yields the payload type of its topic', () => {
     expectTypeOf(client.iterate('report', { params: { year: 2026 } })).toEqualTypeOf<
       AsyncGenerator<number | 'done', void, void>
     >();

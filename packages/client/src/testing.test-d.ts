@@ -14,14 +14,14 @@ const board = defineChannel({
 const { client, emit, gap, end } = createTestClient<typeof board>({ streams: ['report'] });
 
 describe('createTestClient', () => {
-  it('makes the client that the code under test takes', () => {
+  it('createTestClient returns the client type that the code under test takes', () => {
     expectTypeOf(client).toEqualTypeOf<Client<typeof board>>();
     expectTypeOf(createTestClient(board).client).toEqualTypeOf<Client<typeof board>>();
     // @ts-expect-error -- a logged topic is not a stream
     createTestClient<typeof board>({ streams: ['notice'] });
   });
 
-  it('emits what the topic carries, at its params', () => {
+  it('emit takes the payload and the params of its topic', () => {
     void emit('notice', { text: 'one' });
     void emit('price', { symbol: 'ACME' }, { bid: 1 });
     // @ts-expect-error -- no such topic
@@ -32,7 +32,7 @@ describe('createTestClient', () => {
     void emit('price', { bid: 1 });
   });
 
-  it('loses events of logged topics, and ends streams', () => {
+  it('gap takes logged topics, and end takes streams', () => {
     void gap('price', { symbol: 'ACME' });
     void end('report', { year: 2026 });
     // @ts-expect-error -- a stream has no log
@@ -43,7 +43,7 @@ describe('createTestClient', () => {
 });
 
 describe('linefeedFixtures', () => {
-  it('gives payloads by topic, and events that their topic tells apart', () => {
+  it('linefeedFixtures gives payloads by topic, and events that are discriminated by topic', () => {
     const page = {} as LinefeedPage<typeof board>;
     expectTypeOf(page.payloads('price')).toEqualTypeOf<Array<{ bid: number }>>();
     const event = page.events()[0]!;

@@ -22,7 +22,7 @@ const fancyRouter = fancy.router({
 });
 
 describe('linefeedLink', () => {
-  it('leaves the types of a client as they are', () => {
+  it('linefeedLink keeps the types of a client', () => {
     const client = createTRPCClient<typeof plainRouter>({ links: [linefeedLink({ url: '/live' })] });
     client.posts.subscribe(
       { room: 'a' },
@@ -32,7 +32,7 @@ describe('linefeedLink', () => {
     client.posts.subscribe({}, { onData: () => undefined });
   });
 
-  it('asks for a transformer where the router has one', () => {
+  it('linefeedLink requires a transformer when the router has one', () => {
     // @ts-expect-error -- the transformer is missing
     createTRPCClient<typeof fancyRouter>({ links: [linefeedLink({ url: '/live' })] });
     const transformer = { serialize: (value: unknown) => value, deserialize: (value: unknown) => value };
@@ -44,7 +44,7 @@ describe('linefeedLink', () => {
     });
   });
 
-  it('refuses a transformer where the router has none', () => {
+  it('linefeedLink rejects a transformer when the router has none', () => {
     const transformer = { serialize: (value: unknown) => value, deserialize: (value: unknown) => value };
     // @ts-expect-error -- the router has no transformer
     createTRPCClient<typeof plainRouter>({ links: [linefeedLink({ url: '/live', transformer })] });

@@ -42,8 +42,8 @@ async function breakOften(livesMs: number, times: number, options: Partial<Clien
   return { script, subscription, errors, waitsMs };
 }
 
-describe('a stream that breaks off', () => {
-  it('is asked for again over the open connection, and says why meanwhile', async () => {
+describe('a stream that fails with a retryable error', () => {
+  it('a failed stream is requested again over the open connection, and shows its error until it is accepted', async () => {
     const script: Script = createScript();
     const seen: unknown[] = [];
     const subscription = script.client.subscribe('report', () => undefined, { restart: true });
@@ -68,20 +68,20 @@ describe('a stream that breaks off', () => {
     subscription();
   });
 
-  it('at once each time, though it was accepted, is asked for at growing intervals', async () => {
+  it('a stream that fails right after each acceptance is requested at growing intervals', async () => {
     const { waitsMs, subscription } = await breakOften(10, 8);
     expect(Math.max(...waitsMs.slice(4))).toBeGreaterThan(5_000);
     expect(Math.max(...waitsMs)).toBeLessThanOrEqual(30_100);
     subscription();
   });
 
-  it('after it had run well is asked for soon, however often', async () => {
+  it('a stream that fails after a run of 20 s is requested again within 1 s each time', async () => {
     const { waitsMs, subscription } = await breakOften(20_000, 8);
     expect(Math.max(...waitsMs)).toBeLessThanOrEqual(1_000);
     subscription();
   });
 
-  it('more often than maxAttempts allows fails with what the source said', async () => {
+  it('a stream that fails maxAttempts times ends with the error of its source', async () => {
     const { errors, subscription, script } = await breakOften(10, 3, { retry: { maxAttempts: 3 } });
     await script.settle();
     expect(errors).toMatchObject([{ code: 'source_failed', message: 'boom', detail: { why: 'so' } }]);

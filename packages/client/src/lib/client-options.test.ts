@@ -4,7 +4,7 @@ import { createClient } from './client.ts';
 import { eventSourceTransport } from './transports/event-source.ts';
 import { fetchTransport } from './transports/fetch.ts';
 
-describe('a wrong argument from JavaScript is refused as invalid_option', () => {
+describe('wrong arguments from JavaScript code', () => {
   const create = createClient as unknown as (...args: unknown[]) => unknown;
   const client = createClient<AnyChannel>({ url: '/events' });
   const subscribe = client.subscribe as (...args: unknown[]) => unknown;
@@ -13,24 +13,40 @@ describe('a wrong argument from JavaScript is refused as invalid_option', () => 
 
   it.each<[string, string, () => unknown]>([
     ['createClient()', 'createClient takes its options as an object, not undefined', () => create()],
-    ['a url alone', 'as an object, not /events', () => create('/events')],
-    ['no url', 'createClient needs the url of a feed', () => create({})],
-    ['a misspelt option', 'createClient has no option "header"', () => create({ url: '/', header: {} })],
+    ['createClient with only a url as a string', 'as an object, not /events', () => create('/events')],
+    ['createClient without a url', 'createClient needs the url of a feed', () => create({})],
     [
-      'a persist that is no function',
+      'createClient with a misspelled option',
+      'createClient has no option "header"',
+      () => create({ url: '/', header: {} }),
+    ],
+    [
+      'createClient with a persist that is not a function',
       'persist must be a function',
       () => create({ url: '/', persist: true }),
     ],
-    ['an onError that is no function', 'onError must be a function', () => create({ url: '/', onError: 1 })],
+    [
+      'createClient with an onError that is not a function',
+      'onError must be a function',
+      () => create({ url: '/', onError: 1 }),
+    ],
     ['subscribe without a handler', 'a function as handler', () => subscribe('a')],
     ['subscribe without a topic', 'Subscribe to undefined', () => subscribe(undefined, handler)],
-    ['params that are a string', 'params as an object', () => subscribe('a', 'x', handler)],
-    ['a from that is no string', 'a string as from', () => subscribe('a', handler, { from: 5 })],
-    ['options that are a string', 'as an object, not now', () => subscribe('a', handler, 'now')],
-    ['a misspelt subscribe option', 'no option "form"', () => subscribe('a', handler, { form: 'now' })],
-    ['a signal that is none', 'an AbortSignal as signal', () => subscribe('a', handler, { signal: 5 })],
-    ['a misspelt iterate option', 'no option "form"', () => iterate('a', { form: 'now' }).next()],
-  ])('%s', async (_name, message, call) => {
+    ['subscribe with a string as params', 'params as an object', () => subscribe('a', 'x', handler)],
+    ['subscribe with a number as from', 'a string as from', () => subscribe('a', handler, { from: 5 })],
+    ['subscribe with a string as options', 'as an object, not now', () => subscribe('a', handler, 'now')],
+    [
+      'subscribe with a misspelled option',
+      'no option "form"',
+      () => subscribe('a', handler, { form: 'now' }),
+    ],
+    [
+      'subscribe with a number as signal',
+      'an AbortSignal as signal',
+      () => subscribe('a', handler, { signal: 5 }),
+    ],
+    ['iterate with a misspelled option', 'no option "form"', () => iterate('a', { form: 'now' }).next()],
+  ])('%s is refused with invalid_option', async (_name, message, call) => {
     const attempt = async () => await call();
     await expect(attempt()).rejects.toMatchObject({
       code: 'invalid_option',
@@ -40,7 +56,7 @@ describe('a wrong argument from JavaScript is refused as invalid_option', () => 
 });
 
 it.each([fetchTransport, eventSourceTransport])(
-  'a transport that was not called (%o) ends the connection with the remedy, and the client can be closed',
+  'the client fails with the fix when a transport factory (%o) is passed uncalled, and can still be closed',
   async (transport) => {
     const errors: unknown[] = [];
     const client = createClient<AnyChannel>({

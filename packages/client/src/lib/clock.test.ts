@@ -3,7 +3,7 @@ import { systemClock } from './clock.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
-it('gives no timer a delay that an engine would take for none', () => {
+it('systemClock limits a delay to the 2^31 - 1 ms that setTimeout can hold', () => {
   const setTimeout = vi.spyOn(globalThis, 'setTimeout');
   systemClock.after(2 ** 31, () => {})();
   systemClock.after(5, () => {})();

@@ -26,8 +26,8 @@ function httpError(status: number): LinefeedError {
   return new LinefeedError('http_status', `The server answered ${status}.`, { status });
 }
 
-describe('the state of the connection', () => {
-  it('is idle until something is subscribed, and connected once hello was read', async () => {
+describe('the connection state', () => {
+  it('the connection state is idle until the first subscription, and connected after hello', async () => {
     const script = createScript();
     const states: string[] = [];
     script.client.connection.subscribe(() => states.push(`${state(script).previous} ${state(script).state}`));
@@ -45,7 +45,7 @@ describe('the state of the connection', () => {
     });
   });
 
-  it('is the same object until it changes', async () => {
+  it('the connection snapshot is the same object until the state changes', async () => {
     const script = await connect();
     const before = state(script);
     script.last().send('a', 1, 'e.6.0');
@@ -55,7 +55,7 @@ describe('the state of the connection', () => {
     expect(state(script)).not.toBe(before);
   });
 
-  it('says how long it waits and why', async () => {
+  it('the connection snapshot shows the wait before the next attempt, and its reason', async () => {
     const script = await connect();
     script.last().send('a', 1, 'e.6.0');
     script.last().lose();
@@ -72,7 +72,7 @@ describe('the state of the connection', () => {
     expect(state(script)).toMatchObject({ attempt: 2, retryInMs: undefined, previous: 'connected' });
   });
 
-  it('keeps a listener that throws from nobody else', async () => {
+  it('a connection listener that throws does not stop the other listeners', async () => {
     const script = createScript();
     const unhandled = new Promise((resolve) => process.once('unhandledRejection', resolve));
     let heard = 0;
@@ -90,8 +90,8 @@ describe('the state of the connection', () => {
   });
 });
 
-describe('losing the connection', () => {
-  it('gives up at once what trying again does not mend', async () => {
+describe('a lost connection', () => {
+  it('the client fails without a retry on 400, 403, 404, 406 and 410', async () => {
     for (const status of [400, 403, 404, 406, 410]) {
       const script = await connect();
       script.last().lose({ error: httpError(status) });
@@ -100,7 +100,7 @@ describe('losing the connection', () => {
     }
   });
 
-  it('tries again, for ever, what may mend', async () => {
+  it('the client retries without limit on 408, 425, 429, 500, 502 and 503', async () => {
     for (const status of [408, 425, 429, 500, 502, 503]) {
       const script = await connect({ connectTimeoutMs: 1_000_000 });
       for (let failures = 1; failures <= 40; failures += 1) {
@@ -113,7 +113,7 @@ describe('losing the connection', () => {
     }
   });
 
-  it('fails when the attempts that were allowed are used up', async () => {
+  it('the client fails after retry.maxAttempts failures in a row', async () => {
     const script = await connect({ retry: { maxAttempts: 3 }, connectTimeoutMs: 1_000_000 });
     for (let failures = 1; failures <= 3; failures += 1) {
       script.last().lose();
@@ -128,7 +128,7 @@ describe('losing the connection', () => {
     expect(state(script).error?.cause).toMatchObject({ code: 'network' });
   });
 
-  it('says which attempt was the last, and its status', async () => {
+  it('the error after the last retry has the number of the attempt and its HTTP status', async () => {
     const script = await connect({ retry: { maxAttempts: 1 } });
     script.last().lose({ error: httpError(503) });
     expect(state(script).error).toMatchObject({
@@ -139,7 +139,7 @@ describe('losing the connection', () => {
     });
   });
 
-  it('counts from the start where nothing was subscribed meanwhile', async () => {
+  it('the attempt count restarts when the client was idle before a new subscription', async () => {
     const script = createScript({ lingerMs: 0 });
     const stop = script.client.subscribe('a', () => {});
     await script.settle();
@@ -155,7 +155,7 @@ describe('losing the connection', () => {
     expect(state(script)).toMatchObject({ state: 'connecting', attempt: 1 });
   });
 
-  it('tries once more on another content type where it had been connected, as a head cut in two looks', async () => {
+  it('a client that was connected retries once on a wrong content type, which a truncated head can cause', async () => {
     const script = await connect();
     const wrongType = () => ({
       error: new LinefeedError('wrong_content_type', 'It is text/event-.', { status: 200 }),
@@ -172,7 +172,7 @@ describe('losing the connection', () => {
     expect(state(script)).toMatchObject({ state: 'failed', reason: 'wrong_content_type' });
   });
 
-  it('tries once more on 401, and fails on the second in a row', async () => {
+  it('the client retries once on 401, and fails on a second 401 in a row', async () => {
     const script = await connect();
     script.last().lose({ error: httpError(401) });
     await script.clock.advance(500);
@@ -186,7 +186,7 @@ describe('losing the connection', () => {
     expect(state(script)).toMatchObject({ state: 'failed', error: { status: 401 } });
   });
 
-  it('waits as long as Retry-After says', async () => {
+  it('the client waits as long as Retry-After requires', async () => {
     const script = await connect();
     script.last().lose({ error: httpError(503), retryAfter: '7' });
     await script.clock.advance(6_999);
@@ -195,7 +195,7 @@ describe('losing the connection', () => {
     expect(script.attempts).toHaveLength(2);
   });
 
-  it('takes the base of its waits from the server', async () => {
+  it('the client uses the retry field of the server as the base of its waits', async () => {
     const script = await connect();
     script.last().sink.onRetry(8_000);
     script.last().lose();
@@ -204,7 +204,7 @@ describe('losing the connection', () => {
     expect(state(script).retryInMs).toBe(8_000);
   });
 
-  it('comes back when the server says, and calls it no failure', async () => {
+  it('the client reconnects after the wait of a reconnect frame, and counts no failure', async () => {
     const script = await connect();
     await script.clock.advance(10_000);
     script.last().send(FRAME.reconnect, { afterMs: 2_500, reason: 'drain' });
@@ -214,7 +214,7 @@ describe('losing the connection', () => {
     expect(script.last().opening.cursor).toBe('e.5');
   });
 
-  it('comes back when a server without room says so before hello', async () => {
+  it('the client obeys a reconnect frame that arrives before hello', async () => {
     const script = createScript();
     script.client.subscribe('a', () => {});
     await script.settle();
@@ -222,7 +222,7 @@ describe('losing the connection', () => {
     expect(state(script)).toMatchObject({ state: 'reconnecting', reason: 'busy', retryInMs: 3_000 });
   });
 
-  it('hears nothing more from a response it has left', async () => {
+  it('the client ignores frames and endings of a response that it has left', async () => {
     const script = await connect();
     const got: unknown[] = [];
     script.client.subscribe('a', (payload: unknown) => got.push(payload));
@@ -235,13 +235,13 @@ describe('losing the connection', () => {
     expect(got).toEqual([]);
   });
 
-  it('treats a malformed control frame as a broken connection', async () => {
+  it('the client treats a malformed control frame as a broken connection', async () => {
     const script = await connect();
     script.last().sink.onFrame(FRAME.gap, '{', '');
     expect(state(script)).toMatchObject({ state: 'reconnecting', reason: 'protocol' });
   });
 
-  it('fails where the server speaks another protocol', async () => {
+  it('the client fails when the server uses another protocol version', async () => {
     const script = createScript();
     script.client.subscribe('a', () => {});
     await script.settle();
@@ -249,7 +249,7 @@ describe('losing the connection', () => {
     expect(state(script)).toMatchObject({ state: 'failed', error: { code: 'protocol' } });
   });
 
-  it('connects again after a failure when it is asked, or when something is subscribed', async () => {
+  it('a failed client connects again on reconnect() or on a new subscription', async () => {
     const script = await connect();
     script.last().lose({ error: httpError(403) });
     script.client.reconnect();
@@ -261,8 +261,8 @@ describe('losing the connection', () => {
   });
 });
 
-describe('silence', () => {
-  it('ends an attempt that says no hello in time', async () => {
+describe('a silent connection', () => {
+  it('the client ends an attempt without hello after connectTimeoutMs, even when bytes arrive', async () => {
     const script = createScript({ connectTimeoutMs: 4_000 });
     script.client.subscribe('a', () => {});
     await script.clock.advance(3_999);
@@ -273,7 +273,7 @@ describe('silence', () => {
     expect(state(script)).toMatchObject({ reason: 'connect_timeout', error: { code: 'connect_timeout' } });
   });
 
-  it('ends a connection after the announced timeout, and any byte counts as life', async () => {
+  it('the client ends a silent connection after the announced timeout, and any byte restarts the timeout', async () => {
     const script = await connect();
     await script.clock.advance(34_900);
     script.last().sink.onLife();
@@ -286,7 +286,7 @@ describe('silence', () => {
     );
   });
 
-  it('is no alarm when a sleeping machine wakes to bytes that had arrived', async () => {
+  it('a connection stays open when a sleeping machine wakes and reads bytes that had arrived', async () => {
     const script = await connect();
     script.clock.sleep(3_600_000);
     await script.clock.advance(1_000);
@@ -296,7 +296,7 @@ describe('silence', () => {
     expect(state(script).state).toBe('connected');
   });
 
-  it('replaces a connection that died in its sleep one ping and two seconds after waking', async () => {
+  it('a connection that died during sleep is replaced one ping and two seconds after the wake-up', async () => {
     const script = await connect();
     script.clock.sleep(3_600_000);
     await script.clock.advance(16_999);
@@ -305,7 +305,7 @@ describe('silence', () => {
     expect(state(script).reason).toBe('silence');
   });
 
-  it('is no alarm where the wall clock is set forward, in whatever moment', async () => {
+  it('a connection stays open when the wall clock is set forward at any moment', async () => {
     for (let heldMs = 1_000; heldMs < 35_000; heldMs += 1_000) {
       const script = await connect();
       // Sends pings at 15 s and at 30 s. The clock is set forward between two of them.
@@ -325,7 +325,7 @@ describe('silence', () => {
     }
   });
 
-  it('is no alarm where a hint comes behind a wall clock that was set forward', async () => {
+  it('a connection stays open when page events follow a wall clock that was set forward', async () => {
     const page = stubPage();
     const script = await connect();
     script.clock.sleep(3_600_000);
@@ -338,7 +338,7 @@ describe('silence', () => {
     expect(state(script)).toMatchObject({ state: 'connected', connectionCount: 1 });
   });
 
-  it('has no more patience where bytes count: a large frame is no silence there', async () => {
+  it('the silence timeout does not grow when the transport counts bytes: a large frame is no silence there', async () => {
     const script = await connect();
     for (let round = 0; round < 3; round += 1) {
       await script.clock.advance(34_999);
@@ -350,7 +350,7 @@ describe('silence', () => {
     }
   });
 
-  it('never comes where the server promises no sign of life', async () => {
+  it('a silent connection stays open when the server announces no timeout', async () => {
     const script = createScript();
     script.client.subscribe('a', () => {});
     await script.settle();
@@ -359,7 +359,7 @@ describe('silence', () => {
     expect(state(script).state).toBe('connected');
   });
 
-  it('does not count while a full queue keeps us from reading', async () => {
+  it('silence does not count while a full queue stops reading', async () => {
     const script = createScript({ maxQueuedEvents: 1 });
     let finish = () => {};
     script.client.subscribe('report', () => new Promise<void>((resolve) => (finish = resolve)));
@@ -380,9 +380,9 @@ describe('silence', () => {
   });
 });
 
-describe('the page', () => {
+describe('page events', () => {
   for (const hint of ['online', 'pageshow', 'resume']) {
-    it(`ends a wait at once on ${hint}`, async () => {
+    it(`the client ends its wait and retries at once on ${hint}`, async () => {
       const page = stubPage();
       const script = await connect({ connectTimeoutMs: 1_000_000 });
       for (let round = 0; round < 5; round += 1) {
@@ -395,7 +395,7 @@ describe('the page', () => {
       expect(state(script).reason).toBe('page');
     });
 
-    it(`asks a connection for its next ping in time on ${hint}`, async () => {
+    it(`the client expects the next ping in time after ${hint}`, async () => {
       const page = stubPage();
       const script = await connect();
       await script.clock.advance(3_000);
@@ -407,7 +407,7 @@ describe('the page', () => {
     });
   }
 
-  it('replaces an attempt that began before the network came back', async () => {
+  it('the client replaces an attempt that began before the network returned', async () => {
     const page = stubPage();
     const script = await connect();
     script.last().lose();
@@ -417,7 +417,7 @@ describe('the page', () => {
     expect(script.attempts[1]!.closed).toBe(true);
   });
 
-  it('stays connected while hidden', async () => {
+  it('the client stays connected while the page is hidden', async () => {
     const page = stubPage();
     const script = await connect();
     page.show('hidden');
@@ -425,7 +425,7 @@ describe('the page', () => {
     expect(state(script).state).toBe('connected');
   });
 
-  it('pauses while hidden where that was asked for, after the grace, and comes back at once', async () => {
+  it('pauseWhenHidden pauses a hidden page after graceMs, and reconnects as soon as the page is shown', async () => {
     const page = stubPage();
     const script = await connect({ pauseWhenHidden: { graceMs: 4_000 } });
     page.show('hidden');
@@ -443,7 +443,7 @@ describe('the page', () => {
     expect(script.last().opening.cursor).toBe('e.5');
   });
 
-  it('stays paused on every hint that comes while it is hidden', async () => {
+  it('a paused client stays paused on every page event while the page is hidden', async () => {
     const page = stubPage();
     const script = await connect({ pauseWhenHidden: true });
     page.show('hidden');
@@ -456,7 +456,7 @@ describe('the page', () => {
     expect(script.attempts).toHaveLength(2);
   });
 
-  it('pauses at the end of the grace, whatever hint comes within it', async () => {
+  it('a page event during the grace period does not postpone the pause of a hidden page', async () => {
     const page = stubPage();
     const script = await connect({ pauseWhenHidden: { graceMs: 4_000 } });
     page.show('hidden');
@@ -468,7 +468,7 @@ describe('the page', () => {
     expect(state(script)).toMatchObject({ state: 'suspended', reason: 'hidden' });
   });
 
-  it('pauses a client that was made in a hidden page, the grace behind its first attempt', async () => {
+  it('a client that is created in a hidden page is paused graceMs after its first attempt', async () => {
     stubPage('hidden');
     const script = createScript({ pauseWhenHidden: { graceMs: 4_000 } });
     await script.clock.advance(60_000);
@@ -481,7 +481,7 @@ describe('the page', () => {
     expect(state(script).state).toBe('suspended');
   });
 
-  it('pauses though it is losing its connection again and again while hidden', async () => {
+  it('a hidden page is paused although its connection is lost repeatedly', async () => {
     const page = stubPage();
     const script = await connect({ pauseWhenHidden: { graceMs: 4_000 } });
     page.show('hidden');
@@ -492,7 +492,7 @@ describe('the page', () => {
     expect(state(script).state).toBe('suspended');
   });
 
-  it('stays paused when a full queue, which had closed the response, has room again', async () => {
+  it('a paused client stays paused when a full queue, which had closed the response, has room again', async () => {
     const page = stubPage();
     const script = createScript({ pauseWhenHidden: { graceMs: 4_000 }, maxQueuedEvents: 1 });
     let finish = () => {};
@@ -510,7 +510,7 @@ describe('the page', () => {
     expect(script.attempts).toHaveLength(1);
   });
 
-  it('leaves no pause behind where nothing is subscribed any more', async () => {
+  it('a hidden page leaves no pause timer when nothing is subscribed any more', async () => {
     const page = stubPage();
     const script = createScript({ pauseWhenHidden: true, lingerMs: 0 });
     const stop = script.client.subscribe('a', () => {});
@@ -522,7 +522,7 @@ describe('the page', () => {
     expect(script.clock.pending).toBe(0);
   });
 
-  it('opens nothing for a page that is being left', async () => {
+  it('the client opens no connection on pagehide', async () => {
     const page = stubPage();
     const script = await connect();
     script.last().lose();
@@ -530,7 +530,7 @@ describe('the page', () => {
     expect(script.attempts).toHaveLength(1);
   });
 
-  it('replaces a first attempt that hangs when the network comes back', async () => {
+  it('the client replaces a first attempt that hangs when the network returns', async () => {
     const page = stubPage();
     const script = createScript();
     script.client.subscribe('a', () => {});
@@ -550,7 +550,7 @@ describe('the page', () => {
       (script: Script) => script.last().send(FRAME.reconnect, { afterMs: 60_000, reason: 'busy' }),
     ],
   ] as const) {
-    it(`comes back no sooner than ${name} says, whatever the page hints`, async () => {
+    it(`the client waits as long as ${name} requires, whatever page events occur`, async () => {
       const page = stubPage();
       const script = await connect({ retry: { baseMs: 1_000_000, capMs: 1_000_000 } });
       lose(script);
@@ -565,7 +565,7 @@ describe('the page', () => {
     });
   }
 
-  it('is left alone once the client is closed', async () => {
+  it('a closed client ignores page events', async () => {
     const page = stubPage();
     const script = await connect();
     script.client.close();
@@ -574,7 +574,7 @@ describe('the page', () => {
   });
 });
 
-describe('options', () => {
+describe('number options', () => {
   for (const [name, options] of [
     ['connectTimeoutMs', (value: number) => ({ connectTimeoutMs: value })],
     ['maxQueuedEvents', (value: number) => ({ maxQueuedEvents: value })],
@@ -585,7 +585,7 @@ describe('options', () => {
     ['retry.maxAttempts', (value: number) => ({ retry: { maxAttempts: value } })],
     ['pauseWhenHidden.graceMs', (value: number) => ({ pauseWhenHidden: { graceMs: value } })],
   ] as const) {
-    it(`that make no sense are refused: ${name}`, () => {
+    it(`${name} refuses a value that is not a number from 0 up`, () => {
       for (const value of [Number.NaN, -1, '5' as unknown as number, null as unknown as number]) {
         expect(() => createScript(options(value))).toThrowError(
           expect.objectContaining({
@@ -602,7 +602,7 @@ describe('options', () => {
 });
 
 describe('reconnect()', () => {
-  it('opens another connection at once', async () => {
+  it('reconnect() opens another connection at once', async () => {
     const script = await connect();
     script.client.reconnect();
     expect(script.attempts[0]!.closed).toBe(true);

@@ -25,13 +25,13 @@ const RESTING: readonly ConnectionState[] = ['idle', 'suspended', 'closed', 'fai
 
 const arrows = STATES.flatMap((from) => EVENTS.map((event) => ({ from, event, to: nextState(from, event) })));
 
-describe('the states of a connection', () => {
-  it('has a next state for every event in every state', () => {
+describe('the connection state machine', () => {
+  it('the connection state machine has a next state for every event in every state', () => {
     expect(arrows).toHaveLength(56);
     expect(arrows.filter(({ to }) => !STATES.includes(to))).toEqual([]);
   });
 
-  it('1. only hello leads to connected, and only from an attempt', () => {
+  it('only hello leads to the state connected, and only from an attempt', () => {
     const into = arrows.filter(({ from, to }) => to === 'connected' && from !== 'connected');
     expect(into.map(({ from, event }) => `${from} ${event}`)).toEqual([
       'connecting hello',
@@ -39,14 +39,14 @@ describe('the states of a connection', () => {
     ]);
   });
 
-  it('2. a lost connection is reconnecting, and connecting continues nothing', () => {
+  it('a lost connection leads to reconnecting, and only a resting state leads to connecting', () => {
     for (const from of ATTEMPTING) expect(nextState(from, 'lost')).toBe('reconnecting');
     expect(nextState('connected', 'start')).toBe('reconnecting');
     const into = arrows.filter(({ from, to }) => to === 'connecting' && from !== 'connecting');
     expect(into.map(({ from }) => from)).toEqual(['idle', 'suspended', 'closed', 'failed']);
   });
 
-  it('3. a resting state is not moved by what a former attempt still says', () => {
+  it('late events of an earlier attempt do not change a resting state', () => {
     for (const from of RESTING) {
       for (const event of ['lost', 'hello', 'refused', 'finished'] as const) {
         expect(nextState(from, event)).toBe(from);
@@ -54,11 +54,11 @@ describe('the states of a connection', () => {
     }
   });
 
-  it('4. close leads to closed from everywhere', () => {
+  it('close leads to the state closed from every state', () => {
     expect(new Set(STATES.map((from) => nextState(from, 'close')))).toEqual(new Set(['closed']));
   });
 
-  it('5. closed and failed are left only by start and close', () => {
+  it('the states closed and failed are left only by start and close', () => {
     const out = arrows.filter(({ from, to }) => (from === 'closed' || from === 'failed') && to !== from);
     expect(out.map(({ from, event }) => `${from} ${event}`)).toEqual([
       'closed start',
@@ -67,7 +67,7 @@ describe('the states of a connection', () => {
     ]);
   });
 
-  it('6. suspended is left only by start, rest and close', () => {
+  it('the state suspended is left only by start, rest and close', () => {
     const out = arrows.filter(({ from, to }) => from === 'suspended' && to !== from);
     expect(out.map(({ event }) => event)).toEqual(['start', 'rest', 'close']);
   });

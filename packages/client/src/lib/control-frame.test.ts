@@ -7,7 +7,7 @@ import { readControl } from './control-frame.ts';
 const GAP = { address: 'a', from: '', to: 'e.5', reason: 'trimmed' };
 const REFUSED = { address: 'a', code: 'forbidden', message: 'No.', retryable: false };
 
-describe('a control frame', () => {
+describe('control frames', () => {
   for (const [name, body] of [
     ['hello', HELLO],
     ['hello', { ...HELLO, pingMs: 0, timeoutMs: 0 }],
@@ -22,7 +22,7 @@ describe('a control frame', () => {
     ['bookmark', {}],
     ['of-a-later-version', { address: 5 }],
   ] as const) {
-    it(`is taken as ${name} ${JSON.stringify(body)}`, () => {
+    it(`readControl accepts ${name} ${JSON.stringify(body)}`, () => {
       expect(readControl(name, JSON.stringify(body))).toEqual(body);
     });
   }
@@ -48,13 +48,13 @@ describe('a control frame', () => {
   ] as const) {
     for (const body of bodies) {
       const text = typeof body === 'string' ? body : JSON.stringify(body);
-      it(`is refused as ${name} ${text}`, () => {
+      it(`readControl refuses ${name} ${text}`, () => {
         expect(() => readControl(name, text)).toThrow();
       });
     }
   }
 
-  it('that is refused is a failure: it is tried again, later and later', async () => {
+  it('a malformed reconnect frame counts as a failure, so the next attempt waits', async () => {
     const script = createScript({ connectTimeoutMs: 1_000_000 });
     script.client.subscribe('a', () => {});
     await script.settle();
@@ -71,10 +71,10 @@ describe('a control frame', () => {
   });
 
   for (const [name, spoil] of [
-    ['a gap without its end', { event: FRAME.gap, payload: { address: 'a', reason: 'trimmed' }, id: '' }],
-    ['a stream id that is no percent-encoding', { event: 'r~2', payload: 1, id: 'e.2~%zz' }],
+    ['a gap frame without `to`', { event: FRAME.gap, payload: { address: 'a', reason: 'trimmed' }, id: '' }],
+    ['a stream id with invalid percent-encoding', { event: 'r~2', payload: 1, id: 'e.2~%zz' }],
   ] as const) {
-    it(`does not stop the committed cursor: ${name}`, async () => {
+    it(`the committed cursor still advances after ${name}`, async () => {
       const script = createScript();
       script.client.subscribe('a', () => {});
       script.client.subscribe('r', () => {});

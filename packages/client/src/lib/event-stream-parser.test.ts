@@ -79,8 +79,8 @@ const STREAM = fc
   .map(([mark, lines, rest]) => mark + lines.map((line) => line.join('')).join('') + rest)
   .map((text) => new TextEncoder().encode(text));
 
-describe('an event stream', () => {
-  it('reads as eventsource-parser reads it, however it is cut', () => {
+describe('the event stream parser', () => {
+  it('the parser reports the same as eventsource-parser, wherever the bytes are cut', () => {
     fc.assert(
       fc.property(STREAM, fc.array(fc.nat({ max: 9 }), { maxLength: 60 }), (bytes, lengths) => {
         expect(read(cut(bytes, lengths)).reported).toEqual(readByOracle(bytes));
@@ -89,7 +89,7 @@ describe('an event stream', () => {
     );
   });
 
-  it('reads the same byte by byte, whatever the bytes are', () => {
+  it('the parser reports the same for single bytes as for the whole input, whatever the bytes are', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (noise) => {
         const bytes = Uint8Array.from([...noise, ...new TextEncoder().encode('\n\ndata: é\r\ndata\r\r')]);
@@ -103,27 +103,27 @@ describe('an event stream', () => {
 
   it.each([
     [
-      'keeps the last id for the frames behind it',
+      'the parser keeps the last id for later frames without an id',
       'id: 1\ndata: a\n\ndata: b\n\nid\ndata: c\n\n',
       ['1', '1', ''],
     ],
-    ['takes the id of a block without data', 'id: 1\n\ndata: a\n\n', ['1']],
-    ['ignores an id with U+0000 in it', 'id: 1\nid: 2\0\ndata: a\n\n', ['1']],
+    ['the parser takes the id of a block without data', 'id: 1\n\ndata: a\n\n', ['1']],
+    ['the parser ignores an id that contains U+0000', 'id: 1\nid: 2\0\ndata: a\n\n', ['1']],
   ])('%s', (_, text, ids) => {
     expect(read([text]).reported.map((frame) => frame[2])).toEqual(ids);
   });
 
-  it('forgets the type of a block without data', () => {
+  it('the parser forgets the event type of a block without data', () => {
     expect(read(['event: a\n\ndata: 1\n\n']).reported).toEqual([['message', '1', '']]);
   });
 
-  it('says nothing of a block that has not ended, and says it at the byte that ends it', () => {
+  it('the parser reports a block at the byte that ends it, and not before', () => {
     expect(read(['data: 1']).reported).toEqual([]);
     expect(read(['data: 1\n']).reported).toEqual([]);
     expect(read(['data: 1\r\r']).reported).toEqual([['message', '1', '']]);
   });
 
-  it('takes a reconnection time of digits alone', () => {
+  it('the parser accepts a retry value only if it consists of digits', () => {
     expect(read(['retry: 10\nretry: 1e3\nretry: -1\nretry\nretry:  5\nretry:07\n']).reported).toEqual([
       [10],
       [7],
@@ -131,14 +131,14 @@ describe('an event stream', () => {
   });
 });
 
-describe('a frame', () => {
+describe('the limit of the frame length', () => {
   it.each([
     ['in one line', ['data: 1234567890']],
     ['in one line of many chunks', 'data: 1234567890'.split('')],
     ['in many lines', ['data: 12345\n', 'data: 67890\n']],
-    ['in a line that is no field', ['x'.repeat(11)]],
-    ['and is not handed out', ['data: 12345678901\n\n']],
-  ])('may be as long as the limit, and no longer, %s', (_, chunks) => {
+    ['in a line that is not a field', ['x'.repeat(11)]],
+    ['in one chunk with the end of its block', ['data: 12345678901\n\n']],
+  ])('a frame may be as long as the limit and not longer, %s', (_, chunks) => {
     const exact = chunks.join('').length;
     const { reported, taken } = read(chunks, 10);
     expect(taken.at(-1)).toBe(false);
@@ -146,7 +146,7 @@ describe('a frame', () => {
     expect(read(chunks, exact).taken).not.toContain(false);
   });
 
-  it('within the limit passes, however many follow', () => {
+  it('the parser accepts many frames in one chunk when each is within the limit', () => {
     expect(read(['data: 1234\n\n'.repeat(100)], 10)).toMatchObject({ taken: [true] });
     expect(read(['data: 1234\n\n'.repeat(100)], 10).reported).toHaveLength(100);
   });
@@ -154,7 +154,7 @@ describe('a frame', () => {
   it.each([
     ['in one line of many small chunks', (times: number) => Array<string>(times).fill('x'.repeat(16))],
     ['in many lines without a colon', (times: number) => ['data\n'.repeat(times)]],
-  ] as const)('costs the same for each byte, %s', (_, toTexts) => {
+  ] as const)('the parser needs the same CPU time for each byte, %s', (_, toTexts) => {
     const msFor = (times: number) => {
       const chunks = [...toTexts(times), '\n\n'].map((text) => new TextEncoder().encode(text));
       const parse = createEventStreamParser({ onFrame() {}, onRetry() {} }, 2 ** 30);

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createGate } from './gate.ts';
 
-it('is full until the last of those who hold it lets go', async () => {
+it('the gate is full until its last holder releases it', async () => {
   const gate = createGate();
   expect(gate.full()).toBeUndefined();
   gate.hold();

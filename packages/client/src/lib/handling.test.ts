@@ -51,7 +51,7 @@ async function handle(
 }
 
 describe('handlers', () => {
-  it('run one event at a time', async () => {
+  it('a subscription runs its handler for one event at a time', async () => {
     const handling = await handle();
     const { log, send, script } = handling;
     send(1, 2);
@@ -62,7 +62,7 @@ describe('handlers', () => {
     expect(log).toEqual([1, 2]);
   });
 
-  it('of several addresses run side by side, and a slow one delays no other', async () => {
+  it('a slow handler does not delay the handlers of other addresses', async () => {
     const { script, log, send } = await handle();
     const other: unknown[] = [];
     script.client.subscribe('b', (payload: unknown) => other.push(payload));
@@ -75,7 +75,7 @@ describe('handlers', () => {
     expect(other).toEqual(['x', 'y']);
   });
 
-  it('commit the newest cursor such that it and all before it are settled', async () => {
+  it('the committed cursor stops before the first event that is not settled', async () => {
     const handling = await handle();
     const { script, send } = handling;
     script.client.subscribe('b', () => {});
@@ -95,7 +95,7 @@ describe('handlers', () => {
     expect(script.client.cursor).toBe('e.3');
   });
 
-  it('settle what waits for them when they are unsubscribed', async () => {
+  it('unsubscribing settles the events that wait for the handler', async () => {
     const handling = await handle();
     const { script, send, log } = handling;
     const stop = script.client.subscribe('a', () => new Promise(() => {}));
@@ -111,7 +111,7 @@ describe('handlers', () => {
     expect(script.client.cursor).toBe('e.2');
   });
 
-  it('that throw or reject are reported, and the next event comes', async () => {
+  it('a handler that throws or rejects is reported, and the next event is delivered', async () => {
     const handling = await handle();
     const { script, send, log } = handling;
     send(1, 2);
@@ -122,7 +122,7 @@ describe('handlers', () => {
     expect(script.client.cursor).toBe('e.1');
   });
 
-  it('are tried three times more where that was asked for', async () => {
+  it('onHandlerError retry calls a failed handler three more times, after 1, 2 and 4 s', async () => {
     const errors: unknown[] = [];
     const handling = await handle({ onHandlerError: 'retry', onError: (error) => errors.push(error) });
     const { script, send, log } = handling;
@@ -142,7 +142,7 @@ describe('handlers', () => {
     expect(script.errors).toEqual([]);
   });
 
-  it('end the subscription where that was asked for', async () => {
+  it('onHandlerError stop ends the subscription when its handler fails', async () => {
     const handling = await handle({ onHandlerError: 'stop' });
     const { script, send, log } = handling;
     send(1, 2);
@@ -153,7 +153,7 @@ describe('handlers', () => {
     expect(script.client.connection.getSnapshot().state).toBe('idle');
   });
 
-  it('that are to be tried again leave no timer when the client is closed', async () => {
+  it('a handler that waits for its retry leaves no timer when the client is closed', async () => {
     const handling = await handle({ onHandlerError: 'retry' });
     handling.send(1);
     handling.finish(new Error('mine'));
@@ -163,7 +163,7 @@ describe('handlers', () => {
     expect(handling.log).toEqual([1]);
   });
 
-  it('that fail behind their subscription are not tried again', async () => {
+  it('a handler that fails after its subscription has ended is not retried', async () => {
     const handling = await handle({ onHandlerError: 'retry' });
     handling.send(1);
     handling.script.client.close();
@@ -173,7 +173,7 @@ describe('handlers', () => {
     expect(handling.script.errors).toMatchObject([{ code: 'handler_failed' }]);
   });
 
-  it('are called for nothing that waits when they unsubscribe meanwhile', async () => {
+  it('queued events are settled without a handler call when the client is closed during a retry wait', async () => {
     const handling = await handle({ onHandlerError: 'retry' });
     const { script, send, log } = handling;
     send(1, 2);
@@ -185,7 +185,7 @@ describe('handlers', () => {
     expect(script.client.cursor).toBe('e.2');
   });
 
-  it('may unsubscribe themselves', async () => {
+  it('a handler can unsubscribe its own subscription', async () => {
     const script = createScript();
     const log: unknown[] = [];
     const stop = script.client.subscribe('a', (payload: unknown) => {
@@ -202,8 +202,8 @@ describe('handlers', () => {
   });
 });
 
-describe('a full queue', () => {
-  it('stops reading at its limit and goes on at half of it', async () => {
+describe('a full handler queue', () => {
+  it('a full queue stops reading at its limit, and reading resumes at half of it', async () => {
     const handling = await handle({}, { maxQueuedEvents: 4 });
     const { script, send } = handling;
     const { sink } = script.last();
@@ -221,7 +221,7 @@ describe('a full queue', () => {
     await waiting;
   });
 
-  it('has a limit of 1,000 events', async () => {
+  it('a queue has a limit of 1,000 events by default', async () => {
     const { script } = await handle();
     const send = (position: number) =>
       script.last().send('a', position, `e.${position.toString(36)}.${(position - 1).toString(36)}`);
@@ -232,7 +232,7 @@ describe('a full queue', () => {
     expect(script.last().sink.full()).toBeInstanceOf(Promise);
   });
 
-  it('lets go when its subscription ends', async () => {
+  it('a full queue stops blocking the connection when its subscription ends', async () => {
     const script = createScript({ maxQueuedEvents: 1 });
     const stop = script.client.subscribe('a', () => new Promise(() => {}));
     await script.settle();
@@ -246,7 +246,7 @@ describe('a full queue', () => {
     expect(script.last().sink.full()).toBeUndefined();
   });
 
-  it('holds reading back for as long as any queue is full, whoever leaves', async () => {
+  it('reading stays paused while any queue is full, even when another subscription ends', async () => {
     const script = createScript({ maxQueuedEvents: 2 });
     let finish = () => {};
     const stop = script.client.subscribe('a', () => new Promise<void>((resolve) => (finish = resolve)));
@@ -267,7 +267,7 @@ describe('a full queue', () => {
     expect(script.last().sink.full()).toBeUndefined();
   });
 
-  it('suspends a transport that cannot stop reading, and resumes it', async () => {
+  it('a full queue suspends a transport that cannot pause, and resumes it later', async () => {
     const handling = await handle({}, { maxQueuedEvents: 1 });
     const { script, send } = handling;
     send(1, 2);
@@ -282,11 +282,11 @@ describe('a full queue', () => {
   });
 });
 
-describe('what onGap gives back', () => {
+describe('the return value of onGap', () => {
   const lose = (script: Script) =>
     script.last().send('linefeed.gap', { address: 'a', from: 'e.0', to: 'e.5', reason: 'trimmed' });
 
-  it('is reported where it is a text that is no cursor, and drops nothing', async () => {
+  it('an onGap result that is a string but no cursor is reported, and drops no event', async () => {
     const handling = await handle({ onGap: async () => 'yesterday' });
     const { script, log } = handling;
     lose(script);
@@ -298,7 +298,7 @@ describe('what onGap gives back', () => {
     expect(log).toEqual([6]);
   });
 
-  it('may be anything that is no text', async () => {
+  it('an onGap result that is not a string is accepted', async () => {
     const handling = await handle({ onGap: () => ({ rows: 7 }) });
     const { script, log } = handling;
     lose(script);
@@ -310,7 +310,7 @@ describe('what onGap gives back', () => {
 });
 
 describe('payloads', () => {
-  it('that are no JSON are reported and count as settled', async () => {
+  it('a payload that is not JSON is reported and counts as settled', async () => {
     const invalid: unknown[] = [];
     const { script, log } = await handle({}, { onInvalid: (error) => invalid.push(error) });
     script.last().sink.onFrame('a', '{"half', 'e.1.0');
@@ -321,7 +321,7 @@ describe('payloads', () => {
     expect(script.client.cursor).toBe('e.1');
   });
 
-  it('are validated where the value of the channel is given', async () => {
+  it('payloads are validated when the client has the channel as a value', async () => {
     const board = defineChannel({ a: z.object({ text: z.string().trim() }) });
     const invalid: unknown[] = [];
     const got: unknown[] = [];
@@ -343,7 +343,7 @@ describe('payloads', () => {
     client.close();
   });
 
-  it('are not handed to who has left while they were validated', async () => {
+  it('a payload is not delivered when its subscription ends during validation', async () => {
     const board = defineChannel({ a: z.object({ text: z.string() }) });
     const got: unknown[] = [];
     const { transport, attempts } = createScriptTransport();
@@ -360,7 +360,7 @@ describe('payloads', () => {
     client.close();
   });
 
-  it('gaps that nobody handles are warned about once', async () => {
+  it('gaps without a handler cause one console warning', async () => {
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
     const { script } = await handle();
     for (const to of ['e.7', 'e.8']) {
@@ -374,7 +374,7 @@ describe('payloads', () => {
   });
 });
 
-it('a from that is no cursor is reported with what it may have meant', async () => {
+it('a from that is no cursor is reported with a suggestion', async () => {
   const errors: LinefeedError[] = [];
   const script = createScript({ onError: (error: LinefeedError) => errors.push(error), onGap: () => {} });
   script.client.subscribe('a', () => {}, { from: 'latest' });
@@ -391,7 +391,7 @@ it('a from that is no cursor is reported with what it may have meant', async () 
   ]);
 });
 
-it('a gap of unknown reason after a cursor does not call that cursor wrong', async () => {
+it('a gap with reason unknown after a valid cursor does not report that cursor as invalid', async () => {
   const errors: LinefeedError[] = [];
   const script = createScript({ onError: (error: LinefeedError) => errors.push(error), onGap: () => {} });
   script.client.subscribe('a', () => {}, { from: 'e.2' });
@@ -403,7 +403,7 @@ it('a gap of unknown reason after a cursor does not call that cursor wrong', asy
   expect(errors).toEqual([]);
 });
 
-it('the console shows a refusal of the server without a stack, and a failure with it', async () => {
+it('the console shows a server refusal without a stack, and a handler error with its stack', async () => {
   const print = vi.spyOn(console, 'error').mockImplementation(() => {});
   const script = createScript({ onError: undefined });
   script.client.subscribe('a', () => {
@@ -424,7 +424,7 @@ it('the console shows a refusal of the server without a stack, and a failure wit
 });
 
 describe('iterate', () => {
-  it('gives the payloads at the pace of its consumer, and settles each when the next is asked for', async () => {
+  it('iterate yields at the pace of its consumer, and settles an event when the next one is requested', async () => {
     const script = createScript();
     const iterator = script.client.iterate('a');
     expect(script.attempts).toHaveLength(0);
@@ -442,7 +442,7 @@ describe('iterate', () => {
     await iterator.return();
   });
 
-  it('unsubscribes when it is left', async () => {
+  it('iterate unsubscribes when its loop is left', async () => {
     const script = createScript();
     const reading = (async () => {
       for await (const payload of script.client.iterate('a')) return payload as unknown;
@@ -457,7 +457,7 @@ describe('iterate', () => {
     expect(script.client.connection.getSnapshot().state).toBe('idle');
   });
 
-  it('can be left while it waits', async () => {
+  it('iterate can be ended by return() while it waits', async () => {
     const script = createScript();
     const iterator = script.client.iterate('a');
     const waiting = iterator.next();
@@ -466,7 +466,7 @@ describe('iterate', () => {
     expect(await waiting).toEqual({ done: true, value: undefined });
   });
 
-  it('ends for an aborted signal', async () => {
+  it('iterate ends when its signal is aborted', async () => {
     const script = createScript();
     const controller = new AbortController();
     const iterator = script.client.iterate('a', { signal: controller.signal });
@@ -475,7 +475,7 @@ describe('iterate', () => {
     expect(await waiting).toEqual({ done: true, value: undefined });
   });
 
-  it('ends with its stream, behind the last event', async () => {
+  it('iterate ends with its stream, after the last event', async () => {
     const script = createScript();
     const got: unknown[] = [];
     const reading = (async () => {
@@ -493,7 +493,7 @@ describe('iterate', () => {
     expect(got).toEqual([1, 2]);
   });
 
-  it('can be thrown into while it waits', async () => {
+  it('iterate can be ended by throw() while it waits', async () => {
     const script = createScript();
     const iterator = script.client.iterate('a');
     const waiting = iterator.next();
@@ -504,7 +504,7 @@ describe('iterate', () => {
     expect(script.client.connection.getSnapshot().state).toBe('idle');
   });
 
-  it('throws what ends it behind what came before, and tells its own onError alone', async () => {
+  it('iterate yields earlier events before it throws, and does not report the error to the client', async () => {
     for (const given of [undefined, [] as unknown[]]) {
       const script = createScript();
       const iterator = script.client.iterate('a', given ? { onError: (error) => given.push(error) } : {});
@@ -525,7 +525,7 @@ describe('iterate', () => {
     }
   });
 
-  it('throws what ends it', async () => {
+  it('iterate throws the error that ends its subscription', async () => {
     const script = createScript();
     const iterator = script.client.iterate('a');
     const waiting = iterator.next();
@@ -538,7 +538,7 @@ describe('iterate', () => {
   });
 });
 
-describe('persist', () => {
+describe('persistCursor', () => {
   function createStorage(kept?: string): {
     getItem: (key: string) => string | null;
     setItem: (key: string, value: string) => void;
@@ -556,7 +556,7 @@ describe('persist', () => {
     };
   }
 
-  it('goes on behind the committed cursor with what was subscribed, over a reload', async () => {
+  it('persistCursor resumes the subscribed addresses from the committed cursor after a reload', async () => {
     const storage = createStorage();
     const before = await handle({}, { persist: persistCursor({ storage }) });
     before.send(1, 2);
@@ -575,7 +575,7 @@ describe('persist', () => {
   it.each([
     ['caught up', 'e.5', async (script: Script) => script.last().send(FRAME.caughtup, { address: 'b' })],
     [
-      'come back in step',
+      'resumed with the connection cursor',
       'e.2',
       async (script: Script) => {
         script.last().lose();
@@ -585,7 +585,7 @@ describe('persist', () => {
         script.last().subscribed('a', 5);
       },
     ],
-  ])('speaks for an address that has %s only once its past is handled', async (_, cursor, catchUp) => {
+  ])('persistCursor adds an address that has %s when its replay is handled', async (_, cursor, catchUp) => {
     const storage = createStorage();
     let persistence!: Persistence;
     const script = createScript({
@@ -618,7 +618,7 @@ describe('persist', () => {
     script.client.close();
   });
 
-  it('is kept for each identity, and written when the client is closed', async () => {
+  it('persistCursor stores one cursor for each identity, and writes it when the client is closed', async () => {
     const storage = createStorage();
     const before = await handle({}, { persist: persistCursor({ storage, identity: 'ann' }) });
     before.send(1);
@@ -636,7 +636,7 @@ describe('persist', () => {
     }
   });
 
-  it('restores an address once: who comes back in the same page gets nothing again', async () => {
+  it('persistCursor restores an address once: a later subscription in the same page gets no event twice', async () => {
     const script = createScript({ persist: persistCursor({ storage: createStorage('e.3 a') }) });
     const got: unknown[] = [];
     script.client.subscribe('z', () => {});
@@ -656,7 +656,7 @@ describe('persist', () => {
     expect(got).toEqual([4, 5]);
   });
 
-  it('is left by a subscription with a from of its own to the next one without', async () => {
+  it('persistCursor leaves the restored cursor to the next subscription when the first one has its own from', async () => {
     const script = createScript({ persist: persistCursor({ storage: createStorage('e.3 a') }) });
     script.client.subscribe('a', () => {}, { from: 'now' });
     script.client.subscribe('a', () => {});
@@ -667,7 +667,7 @@ describe('persist', () => {
     ]);
   });
 
-  it('keeps what was restored for who subscribes later, until the cursor has gone past it', async () => {
+  it('persistCursor keeps restored addresses for later subscriptions until the cursor has moved past them', async () => {
     const storage = createStorage('e.3 a b');
     const script = createScript({ persist: persistCursor({ storage }) });
     script.client.subscribe('a', () => {});
@@ -684,7 +684,7 @@ describe('persist', () => {
     expect(script.controls.at(-1)!.add).toEqual([{ address: 'b', key: '2', from: 'now' }]);
   });
 
-  it('is not forgotten by a page that is left before it has connected', async () => {
+  it('persistCursor keeps the stored cursor when the page is left before it has connected', async () => {
     const storage = createStorage('e.3 a');
     const script = createScript({ persist: persistCursor({ storage }) });
     script.client.subscribe('a', () => {});
@@ -693,7 +693,7 @@ describe('persist', () => {
     expect(storage.getItem('linefeed /events ')).toBe('e.3 a');
   });
 
-  it('is written last by close(), without what was still being handled', async () => {
+  it('persistCursor writes last in close(), without the events that are still being handled', async () => {
     const storage = createStorage();
     const { script, send } = await handle({}, { persist: persistCursor({ storage }) });
     send(1);
@@ -705,7 +705,7 @@ describe('persist', () => {
     expect(storage.written).toHaveLength(length);
   });
 
-  it('is written once in a second, however often something is handled', async () => {
+  it('persistCursor writes once per second, however many events are handled', async () => {
     const storage = createStorage();
     const script = createScript({ persist: persistCursor({ storage }) });
     script.client.subscribe('a', () => {});
@@ -720,7 +720,7 @@ describe('persist', () => {
     expect(storage.written).toEqual(['e.a a', 'e.k a', 'e.u a']);
   });
 
-  it('speaks for no address that goes its own way', async () => {
+  it('persistCursor does not cover an address that is replayed or not accepted yet', async () => {
     const storage = createStorage();
     const { script } = await handle({}, { persist: persistCursor({ storage }) });
     script.client.subscribe('b', () => {}, { from: 'earliest' });
@@ -732,7 +732,7 @@ describe('persist', () => {
   });
 
   for (const leave of ['hidden', 'pagehide']) {
-    it(`is written at once on ${leave}`, async () => {
+    it(`persistCursor writes at once on ${leave}`, async () => {
       const page = stubPage();
       const storage = createStorage();
       const { script } = await handle({}, { persist: persistCursor({ storage }) });

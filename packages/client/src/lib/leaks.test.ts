@@ -39,7 +39,7 @@ async function connect(script: Script, topic: string): Promise<void> {
   script.last().subscribed(topic, 0);
 }
 
-it('leaves no timer, listener, queued work or heap behind 10,000 subscriptions', async () => {
+it('the client keeps no timer, listener, queued work or memory after 10,000 subscriptions', async () => {
   const script = createScript();
   const { signal } = new AbortController();
   await connect(script, 'kept');
@@ -58,7 +58,7 @@ it('leaves no timer, listener, queued work or heap behind 10,000 subscriptions',
   expect(script.controls).toEqual([]);
 });
 
-it('leaves nothing behind 10,000 subscriptions that the server has accepted', async () => {
+it('the client keeps no memory after 10,000 subscriptions that the server has accepted', async () => {
   const script = createScript({ lingerMs: 0 });
   await connect(script, 'kept');
   let position = 0;
@@ -83,7 +83,7 @@ it('leaves nothing behind 10,000 subscriptions that the server has accepted', as
   expect(script.client.connection.getSnapshot().connectionCount).toBe(1);
 });
 
-it('holds one timer at a time, and no more heap, through 3,000 reconnections', async () => {
+it('the client holds one timer at a time, and no more memory, through 3,000 reconnections', async () => {
   const script = createScript();
   script.client.subscribe('a', () => {});
   await script.settle();
@@ -109,7 +109,7 @@ it('holds one timer at a time, and no more heap, through 3,000 reconnections', a
   expect(script.clock.pending).toBe(0);
 });
 
-it('a handler that never returns costs no memory for what others have handled', async () => {
+it('a handler that never settles costs no memory for events that other handlers have settled', async () => {
   const script = createScript();
   script.client.subscribe('a', () => new Promise(() => {}));
   script.client.subscribe('b', async () => {});

@@ -14,17 +14,17 @@ function deathOf(start: Pulse, untilMs: number, lateMs = 0): number | undefined 
 }
 
 describe('liveness', () => {
-  it('notices silence within the announced timeout', () => {
+  it('a silent connection is dead within the announced timeout', () => {
     expect(deathOf(hear(TIMINGS, 1_000), 100_000)).toBe(36_000);
   });
 
-  it('lets a connection live that was heard in time', () => {
+  it('a connection stays alive when data arrives in time', () => {
     const early = hear(TIMINGS, 0);
     const heard = hear(early, 34_000);
     expect(judge(heard, early.dueAt)).toEqual(heard);
   });
 
-  it('gives a connection one ping and two seconds behind a jump of the clock, which may be a sleep or none', () => {
+  it('a connection gets one ping and two seconds after the clock jumps, by a sleep or by a clock change', () => {
     const woken = judge(hear(TIMINGS, 0), 3_600_000);
     expect(woken).toMatchObject({ suspect: true, dueAt: 3_617_000 });
     expect(judge(hear(woken!, 3_600_001), 3_617_000)).toMatchObject({ suspect: false });
@@ -32,21 +32,21 @@ describe('liveness', () => {
     expect(judge(woken!, 3_617_000)).toBeUndefined();
   });
 
-  it('gives more grace the later the timer is', () => {
+  it('the grace period is longer when the timer is later', () => {
     const pulse = hear(TIMINGS, 0);
     expect(judge(pulse, pulse.dueAt)!.dueAt - pulse.dueAt).toBe(50);
     expect(judge(pulse, pulse.dueAt + 700)!.dueAt - pulse.dueAt).toBe(1_400);
     expect(judge(pulse, pulse.dueAt + 2_000)!.dueAt - pulse.dueAt).toBe(4_000);
   });
 
-  it('asks for the next ping in time when probed, and never later than before', () => {
+  it('a probe makes the next ping due in time, and never later than before', () => {
     const pulse = hear(TIMINGS, 0);
     expect(deathOf(probe(pulse, 5_000), 100_000)).toBe(20_050);
     expect(deathOf(probe(pulse, 20_000), 100_000)).toBe(25_050);
     expect(probe(pulse, 34_900).dueAt).toBe(pulse.dueAt);
   });
 
-  it('does not let a wall clock that is set back put the judgement off', () => {
+  it('a wall clock that is set back does not postpone the liveness check', () => {
     const pulse = hear(TIMINGS, 1_000_000);
     expect(judge(pulse, 500_000)!.dueAt).toBe(535_000);
   });

@@ -29,26 +29,29 @@ async function fail(options: Partial<ClientOptions> = {}): Promise<LinefeedError
   return error!;
 }
 
-describe('a platform that lacks something', () => {
-  it.each(['fetch', 'Headers', 'TextDecoder'])('fails the client at once and names it: %s', async (name) => {
-    const answer = () => Promise.resolve(new Response('', HEAD));
-    vi.stubGlobal(name, undefined);
-    expect(await fail(name === 'fetch' ? {} : { fetch: answer })).toMatchObject({
-      code: 'invalid_option',
-      retryable: false,
-      attempt: 1,
-      message: expect.stringContaining(`There is no ${name} here: load a polyfill`) as string,
-    });
-  });
+describe('a platform with missing features', () => {
+  it.each(['fetch', 'Headers', 'TextDecoder'])(
+    'the client fails at once and names the missing %s',
+    async (name) => {
+      const answer = () => Promise.resolve(new Response('', HEAD));
+      vi.stubGlobal(name, undefined);
+      expect(await fail(name === 'fetch' ? {} : { fetch: answer })).toMatchObject({
+        code: 'invalid_option',
+        retryable: false,
+        attempt: 1,
+        message: expect.stringContaining(`There is no ${name} here: load a polyfill`) as string,
+      });
+    },
+  );
 
-  it('names everything that is missing at once', async () => {
+  it('the client names all missing globals in one error', async () => {
     for (const name of ['fetch', 'TextDecoder']) vi.stubGlobal(name, undefined);
     expect((await fail()).message).toBe(
       'There is no fetch, no TextDecoder here: load a polyfill, or give fetch as an option.',
     );
   });
 
-  it('fails the client at once where fetch gives no stream', async () => {
+  it('the client fails at once when the response of fetch has no stream', async () => {
     // The fetch of React Native and the polyfill for jsdom return such a response.
     const answer = () =>
       Promise.resolve(Object.defineProperty(new Response('', HEAD), 'body', { value: undefined }));
@@ -62,9 +65,9 @@ describe('a platform that lacks something', () => {
 
   it.each([
     // React Native before `canParse`, and its class that accepts any text.
-    ['without canParse', class extends URL {}, { canParse: undefined }],
+    ['without URL.canParse', class extends URL {}, { canParse: undefined }],
     [
-      'with a URL that takes any text',
+      'with a URL class that accepts any text',
       class {
         readonly href: string;
         constructor(text: string) {
@@ -73,7 +76,7 @@ describe('a platform that lacks something', () => {
       },
       {},
     ],
-  ])('reads an absolute url %s, and refuses a relative one', async (_, Class, statics) => {
+  ])('the client accepts an absolute url and refuses a relative one, %s', async (_, Class, statics) => {
     vi.stubGlobal('URL', Object.assign(Class, statics));
     const asked: unknown[] = [];
     vi.stubGlobal('fetch', (url: unknown) => {
@@ -87,7 +90,7 @@ describe('a platform that lacks something', () => {
   });
 });
 
-it('a client opens a connection on an engine without Array.prototype.toSorted, as Hermes is', async () => {
+it('the client opens a connection on an engine without Array.prototype.toSorted, such as Hermes', async () => {
   vi.spyOn(Array.prototype, 'toSorted').mockImplementation(() => {
     throw new TypeError('toSorted is not a function');
   });
@@ -102,7 +105,7 @@ it('a client opens a connection on an engine without Array.prototype.toSorted, a
   ]);
 });
 
-it('a client listens on a page that refuses the AbortSignal of another realm, and stops', async () => {
+it('the client adds and removes its listeners on a page that refuses the AbortSignal of another realm', async () => {
   const page = new EventTarget();
   let listeners = 0;
   // jsdom throws this error in a test environment that uses Node's AbortController.
@@ -138,7 +141,7 @@ it('a client listens on a page that refuses the AbortSignal of another realm, an
   expect(listeners).toBe(0);
 });
 
-it('a test client delivers while fake timers stand in for every timer and microtask', async () => {
+it('a test client delivers events while fake timers replace every timer and microtask', async () => {
   const board = defineChannel({ notice: z.string() });
   vi.useFakeTimers({ toFake: ['queueMicrotask', 'setTimeout', 'setInterval', 'setImmediate', 'Date'] });
   const { client, emit } = createTestClient(board);

@@ -36,8 +36,8 @@ function addresses({ last }: Script): string[] {
     .toSorted();
 }
 
-describe('an address that is refused for now', () => {
-  it('while it lingers goes on for a handler that comes back', async () => {
+describe('an address with a retryable refusal', () => {
+  it('a lingering address with a retryable refusal continues for a handler that subscribes again', async () => {
     const script = createScript({ lingerMs: 3_000 });
     await connect(script, 'z');
     const stop = script.client.subscribe('a', () => {});
@@ -57,7 +57,7 @@ describe('an address that is refused for now', () => {
     expect(got).toEqual([6]);
   });
 
-  it('is asked for again where its handler has left and another one has come', async () => {
+  it('an address with a retryable refusal is requested again when another handler replaces the first', async () => {
     const script = createScript();
     await connect(script, 'z');
     const stop = script.client.subscribe('a', () => {});
@@ -72,7 +72,7 @@ describe('an address that is refused for now', () => {
     expect(script.controls).toHaveLength(2);
   });
 
-  it('is not asked for again when nobody wants it any more', async () => {
+  it('an address with a retryable refusal is not requested again when its last handler has left', async () => {
     const script = createScript();
     await connect(script, 'z');
     const stop = script.client.subscribe('a', () => {});
@@ -84,7 +84,7 @@ describe('an address that is refused for now', () => {
     expect(script.clock.pending).toBe(0);
   });
 
-  it('waits its time also where the connection is opened anew meanwhile', async () => {
+  it('an address with a retryable refusal keeps its wait when the connection is replaced', async () => {
     const script = createScript({ retry: { baseMs: 8_000 } });
     await connect(script, 'z', 'a');
     refuse(script, 'a', LATER);
@@ -97,7 +97,7 @@ describe('an address that is refused for now', () => {
     expect(script.controls).toMatchObject([{ add: [{ address: 'a', from: 'e.5' }] }]);
   });
 
-  it('is asked for by an opening that had nothing else to ask for', async () => {
+  it('an address with a retryable refusal is in an opening request that would otherwise be empty', async () => {
     const script = createScript({ retry: { baseMs: 8_000 } });
     await connect(script, 'a');
     refuse(script, 'a', LATER);
@@ -106,9 +106,9 @@ describe('an address that is refused for now', () => {
   });
 
   it.each([
-    ['a refusal', { error: new LinefeedError('forbidden', 'Not allowed.', { status: 403 }) }],
-    ['an end', { over: true }],
-  ])('is asked for at its time after %s of an opening that did not ask for it', async (_name, ending) => {
+    ['status 403', { error: new LinefeedError('forbidden', 'Not allowed.', { status: 403 }) }],
+    ['status 204', { over: true }],
+  ])('a retryable refusal keeps its wait after %s for an opening without it', async (_name, ending) => {
     const script = createScript({ retry: { baseMs: 8_000 } });
     const log: string[] = [];
     const options = { onEnd: () => log.push('end'), onError: ({ code }: LinefeedError) => log.push(code) };
@@ -129,7 +129,7 @@ describe('an address that is refused for now', () => {
     expect(log).toEqual([]);
   });
 
-  it('is asked for at growing intervals, over any number of connections', async () => {
+  it('an address with a retryable refusal is requested at growing intervals over several connections', async () => {
     const script = createScript();
     await connect(script, 'z', 'a');
     refuse(script, 'a', LATER);
@@ -150,10 +150,10 @@ describe('an address that is refused for now', () => {
   });
 });
 
-describe('a stream that its source breaks off at once', () => {
+describe('a stream that fails at once', () => {
   const EVENT = 'report~1';
 
-  it('is asked for at growing intervals: no wait is short again after 5 s', async () => {
+  it('a stream that fails at once is requested at growing intervals, and no wait is short again after 5 s', async () => {
     const script = createScript();
     script.client.subscribe('report', () => undefined, { restart: true });
     await script.settle();
@@ -172,7 +172,7 @@ describe('a stream that its source breaks off at once', () => {
     expect(waitsMs).toEqual([500, 1_000, 2_000, 4_000, 8_000, 15_000]);
   });
 
-  it('and not for now is over: no later connection runs it again', async () => {
+  it('a stream with a permanent source error is not run again by a later connection', async () => {
     const script = createScript();
     await connect(script, 'z');
     const stream = script.client.subscribe('report', () => {});
@@ -186,7 +186,7 @@ describe('a stream that its source breaks off at once', () => {
     expect(addresses(script)).toEqual(['z']);
   });
 
-  it('and without ids is over: no later connection asks for it again', async () => {
+  it('a stream that is refused as not_resumable is not requested by a later connection', async () => {
     const script = createScript();
     await connect(script, 'z');
     script.client.subscribe('report', () => {});
@@ -197,8 +197,8 @@ describe('a stream that its source breaks off at once', () => {
   });
 });
 
-describe('an address that is refused', () => {
-  it('is asked for again on each new connection, and can be accepted there', async () => {
+describe('an address with a permanent refusal', () => {
+  it('a refused address is requested on each new connection, and can be accepted there', async () => {
     const script = createScript();
     const got: unknown[] = [];
     await connect(script, 'z');
@@ -218,7 +218,7 @@ describe('an address that is refused', () => {
     expect(got).toEqual([6]);
   });
 
-  it('again and again for one reason is reported once, and for another one once more', async () => {
+  it('a repeated refusal is reported once, and once more when its reason changes', async () => {
     const script = createScript();
     await connect(script, 'z', 'b');
     for (const code of ['forbidden', 'forbidden', 'unknown_topic', 'unknown_topic']) {
@@ -231,7 +231,7 @@ describe('an address that is refused', () => {
     expect(script.errors).toMatchObject([{ code: 'forbidden' }, { code: 'unknown_topic' }]);
   });
 
-  it('is asked for by reconnect(), also where it is the only one', async () => {
+  it('a refused address is requested by reconnect(), even when it is the only one', async () => {
     const script = createScript();
     await connect(script, 'b');
     await reconnect(script);
@@ -244,7 +244,7 @@ describe('an address that is refused', () => {
     expect(addresses(script)).toEqual(['b']);
   });
 
-  it('is asked for at once when somebody else subscribes to it', async () => {
+  it('a refused address is requested at once when another subscription to it starts', async () => {
     const script = createScript();
     await connect(script, 'z');
     const first = script.client.subscribe('b', () => {});
@@ -257,7 +257,7 @@ describe('an address that is refused', () => {
     for (const { getSnapshot } of [first, second]) expect(getSnapshot().status).toBe('subscribed');
   });
 
-  it('stays listed until it is unsubscribed, and no longer', async () => {
+  it('a refused address is requested until it is unsubscribed, and not after that', async () => {
     const script = createScript();
     await connect(script, 'z');
     const { signal } = new AbortController();
@@ -273,7 +273,7 @@ describe('an address that is refused', () => {
     expect(addresses(script)).toEqual(['z']);
   });
 
-  it('gets no event that another subscription of its name is given', async () => {
+  it('a refused address gets no event of another subscription with its event name', async () => {
     const script = createScript();
     await connect(script, 'z');
     const got: unknown[] = [];
@@ -293,9 +293,9 @@ describe('an address that is refused', () => {
   });
 });
 
-describe('a server that sends its visitor away again and again', () => {
+describe('a server that sends reconnect repeatedly', () => {
   for (const reason of ['expired', 'disconnected']) {
-    it(`as ${reason} is asked at growing intervals`, async () => {
+    it(`the client waits longer each time when the server repeats reconnect with reason ${reason}`, async () => {
       const script = createScript();
       await connect(script, 'a');
       await script.clock.advance(10_000);
@@ -312,7 +312,7 @@ describe('a server that sends its visitor away again and again', () => {
     });
   }
 
-  it('is asked at once by a connection that has lasted', async () => {
+  it('the client reconnects at once when the server ends a connection that has lasted 10 s', async () => {
     const script = createScript();
     await connect(script, 'a');
     for (let round = 0; round < 5; round += 1) {

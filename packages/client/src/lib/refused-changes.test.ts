@@ -20,14 +20,14 @@ async function subscribe(script: Script, topic: string): Promise<void> {
   await script.settle();
 }
 
-describe('a control request that is refused', () => {
+describe('a refused control request', () => {
   for (const [status, cause] of [
     [405, 'the route serves GET alone'],
     [403, 'a CSRF check or a firewall'],
     [404, 'POST does not reach the feed'],
     [200, 'a redirect turned it into GET'],
   ] as const) {
-    it(`by ${status} is reported once, with the url and the likely cause`, async () => {
+    it(`a control request refused by ${status} is reported once, with the url and the likely cause`, async () => {
       const script = createScript({
         connectTimeoutMs: 1_000_000,
         async fetch() {
@@ -52,7 +52,7 @@ describe('a control request that is refused', () => {
     });
   }
 
-  it('by the feed itself is reported without a guess at the cause: the answer has it', async () => {
+  it('a control request refused by the feed is reported with its answer, without a guessed cause', async () => {
     const script = createScript({
       connectTimeoutMs: 1_000_000,
       fetch: async () =>
@@ -69,7 +69,7 @@ describe('a control request that is refused', () => {
     expect(message).not.toContain('Likely');
   });
 
-  it('by what another connection mends is reported when that has not mended it', async () => {
+  it('a control request refused as unknown_connection is reported only when a new connection does not help', async () => {
     const script = createScript({
       connectTimeoutMs: 1_000_000,
       fetch: async () =>
@@ -92,7 +92,7 @@ describe('a control request that is refused', () => {
     expect(script.errors).toMatchObject([{ code: 'unknown_connection', status: 409 }]);
   });
 
-  it('again and again gathers changes instead of a connection for each', async () => {
+  it('repeated refusals of control requests collect changes instead of opening a connection for each', async () => {
     const script = createScript({ connectTimeoutMs: 1_000_000 });
     await connect(script);
     script.controlStatus = 405;
@@ -121,7 +121,7 @@ describe('a control request that is refused', () => {
     expect(waitsMs).toEqual([1_500, 2_500, 4_000]);
   });
 
-  it('after one that worked is followed by another connection soon', async () => {
+  it('a refused control request after a successful one opens another connection soon', async () => {
     const script = createScript({ connectTimeoutMs: 1_000_000 });
     await connect(script);
     for (const [topic, status] of [
@@ -163,7 +163,7 @@ describe('a running stream without ids', () => {
     ['that has begun', 'e.5~'],
     ['that has sent nothing yet', undefined],
   ] as const) {
-    it(`${name} is not torn down for a change that is refused`, async () => {
+    it(`a stream without ids ${name} keeps its connection when a change is refused`, async () => {
       const script = await run(id, 405);
       await script.clock.advance(60_000);
       expect(script.attempts).toHaveLength(1);
@@ -177,7 +177,7 @@ describe('a running stream without ids', () => {
     });
   }
 
-  it('keeps the connection while a change that was refused for now is sent again', async () => {
+  it('a stream without ids keeps its connection while a temporarily refused change is sent again', async () => {
     const script = await run('e.5~', 503);
     script.controlStatus = 202;
     await script.clock.advance(2_000);
@@ -191,10 +191,10 @@ describe('a running stream without ids', () => {
   });
 
   for (const [name, lose] of [
-    ['fails on its way', () => Promise.reject(new TypeError('fetch failed'))],
+    ['fails in the network', () => Promise.reject(new TypeError('fetch failed'))],
     ['is never answered', () => new Promise<Response>(() => {})],
   ] as const) {
-    it(`keeps the connection, and a change that ${name} is sent again with its number`, async () => {
+    it(`a stream without ids keeps its connection, and a change that ${name} is sent again with its number`, async () => {
       const bodies: ControlRequest[] = [];
       let isLost = false;
       const script = createScript({
@@ -223,7 +223,7 @@ describe('a running stream without ids', () => {
     });
   }
 
-  it('keeps the connection while an answer is late, and nothing is asked for twice', async () => {
+  it('a stream without ids keeps its connection while an answer is late, and nothing is requested twice', async () => {
     const script = await run('e.5~', 202);
     await script.clock.advance(20_000);
     expect(script.controls).toHaveLength(2);
@@ -239,7 +239,7 @@ describe('a running stream without ids', () => {
     expect(script.controls).toHaveLength(3);
   });
 
-  it('is no reason to keep a connection once it has ids', async () => {
+  it('a stream with ids does not keep its connection when a change is refused', async () => {
     const script = await run('e.5~7', 405);
     await script.clock.advance(500);
     expect(script.attempts).toHaveLength(2);

@@ -19,8 +19,8 @@ async function connect(script: Script, ...topics: string[]): Promise<void> {
   for (const topic of topics) script.last().subscribed(topic, 5);
 }
 
-describe('the cursor of the connection', () => {
-  it('comes back with the newest id and no from', async () => {
+describe('the connection cursor', () => {
+  it('a reconnecting client sends the newest id as its cursor, and no from', async () => {
     const script = createScript();
     listen(script, 'a');
     listen(script, 'b');
@@ -35,7 +35,7 @@ describe('the cursor of the connection', () => {
     expect(script.last().opening.entries.some(({ from }) => from !== undefined)).toBe(false);
   });
 
-  it('does not move back with a bookmark', async () => {
+  it('a bookmark with an older position does not move the connection cursor back', async () => {
     const script = createScript();
     listen(script, 'a');
     await connect(script, 'a');
@@ -47,7 +47,7 @@ describe('the cursor of the connection', () => {
     expect(script.last().opening.cursor).toBe('e.9');
   });
 
-  it('moves with bookmarks, with the ids of streams, and with events that nobody wants', async () => {
+  it('the connection cursor advances with bookmarks, stream ids, and events without a subscription', async () => {
     const script = createScript();
     listen(script, 'a');
     await connect(script, 'a');
@@ -66,7 +66,7 @@ describe('the cursor of the connection', () => {
     expect(await cursorAfter('other', 'e.6.0')).toBe('e.9');
   });
 
-  it('starts now with what was never accepted', async () => {
+  it('an address that was never accepted starts from now after a reconnection', async () => {
     const script = createScript();
     listen(script, 'a');
     await connect(script, 'a');
@@ -75,7 +75,7 @@ describe('the cursor of the connection', () => {
     expect(script.last().opening.entries).toContainEqual({ address: 'b', key: '2', from: 'now' });
   });
 
-  it('is not sent where nothing shares it any more', async () => {
+  it('the connection cursor is not sent when no address shares it any more', async () => {
     const script = createScript();
     const stop = script.client.subscribe('a', () => {});
     await connect(script, 'a');
@@ -88,7 +88,7 @@ describe('the cursor of the connection', () => {
     );
   });
 
-  it('of before is not taken for that of a connection which nobody shares it with', async () => {
+  it('the cursor of an earlier connection is not used for a connection on which no address shares it', async () => {
     const script = createScript();
     const stop = script.client.subscribe('a', () => {});
     await connect(script, 'a');
@@ -109,7 +109,7 @@ describe('the cursor of the connection', () => {
     });
   });
 
-  it('drops what is delivered again', async () => {
+  it('an event that is delivered again after a reconnection is dropped', async () => {
     const script = createScript();
     const got = listen(script, 'a');
     await connect(script, 'a');
@@ -122,7 +122,7 @@ describe('the cursor of the connection', () => {
     expect(got).toEqual([6, 7, 8]);
   });
 
-  it('resumes a stream from its own last id', async () => {
+  it('a stream resumes from its own last id', async () => {
     const script = createScript();
     listen(script, 'report');
     await script.settle();
@@ -133,7 +133,7 @@ describe('the cursor of the connection', () => {
     expect(script.last().opening.entries).toEqual([{ address: 'report', from: '~a%2Fb', key: '1' }]);
   });
 
-  it('starts where it is told, and takes no id of a stream for the mark of one', async () => {
+  it('a subscription sends its from, and encodes one that looks like a stream marker', async () => {
     const script = createScript();
     for (const from of ['earliest', 'e.7', 'step 1', '~!', 'now']) listen(script, 'a', { from });
     await script.settle();
@@ -147,12 +147,12 @@ describe('the cursor of the connection', () => {
   });
 });
 
-describe('a stream that two subscribed before the server said that it is one', () => {
+describe('two subscriptions to a stream before its first acceptance', () => {
   for (const [name, options] of [
     ['the first', [{ restart: true }, {}]],
     ['the second', [{}, { restart: true }]],
   ] as const) {
-    it(`is run again without ids for ${name} alone, which asked for it`, async () => {
+    it(`a stream without ids runs again only for ${name} subscription, which set restart`, async () => {
       const script = createScript();
       for (const option of options) listen(script, 'r', option);
       await script.settle();
@@ -172,7 +172,7 @@ describe('a stream that two subscribed before the server said that it is one', (
     });
   }
 
-  it('is run again for who stays, though who came first is gone', async () => {
+  it('a stream without ids does not run again when the subscription that set restart has left', async () => {
     const script = createScript();
     const stop = script.client.subscribe('r', () => {}, { restart: true });
     listen(script, 'r');
@@ -186,8 +186,8 @@ describe('a stream that two subscribed before the server said that it is one', (
   });
 });
 
-describe('addresses that stand elsewhere', () => {
-  it('keeps the own place of a rewind until it has caught up', async () => {
+describe('addresses with their own position', () => {
+  it('an address in a rewind keeps its own position until it has caught up', async () => {
     const script = createScript();
     listen(script, 'a');
     await connect(script, 'a');
@@ -217,7 +217,7 @@ describe('addresses that stand elsewhere', () => {
     expect(past).toEqual([1, 2, 3, 6]);
   });
 
-  it('keeps the place of an address that the connection was lost before it accepted', async () => {
+  it('an address keeps its position when the connection is lost before it is accepted again', async () => {
     const script = createScript();
     listen(script, 'a');
     listen(script, 'b');
@@ -234,7 +234,7 @@ describe('addresses that stand elsewhere', () => {
     });
   });
 
-  it('gives an event to each entry of its address, though the handler of the first one reconnects', async () => {
+  it('every entry of an address gets an event, although the handler of the first one reconnects', async () => {
     const script = createScript();
     script.client.subscribe('b', () => script.client.reconnect(), { from: 'earliest' });
     const got = listen(script, 'b');
@@ -247,7 +247,7 @@ describe('addresses that stand elsewhere', () => {
     expect(script.last().opening).toMatchObject({ cursor: 'e.6', entries: [{}, {}] });
   });
 
-  it('keeps the place of a refused entry when another entry of its address has caught up', async () => {
+  it('a refused entry keeps its position when another entry of its address has caught up', async () => {
     const script = createScript();
     listen(script, 'a');
     listen(script, 'b');
@@ -268,7 +268,7 @@ describe('addresses that stand elsewhere', () => {
     expect(script.controls.at(-1)).toMatchObject({ add: [{ address: 'b', key: '2', from: 'e.5' }] });
   });
 
-  it('keeps the place of an address that is refused for a while', async () => {
+  it('an address with a retryable refusal keeps its position', async () => {
     const script = createScript();
     listen(script, 'a');
     listen(script, 'b');
@@ -283,7 +283,7 @@ describe('addresses that stand elsewhere', () => {
     expect(script.controls).toMatchObject([{ add: [{ address: 'b', from: 'e.5' }] }]);
   });
 
-  it('keeps who joins a rewind by another address out of the cursor of the connection', async () => {
+  it('a subscription that joins a rewind by another address does not share the connection cursor', async () => {
     const script = createScript();
     listen(script, 'z');
     await connect(script, 'z');
@@ -297,7 +297,7 @@ describe('addresses that stand elsewhere', () => {
     expect(script.last().opening.entries).toContainEqual({ address: 'p?s=a', key: '3', from: 'e.0' });
   });
 
-  it('does not take the ids of a rewind for the cursor of the connection', async () => {
+  it('event ids of a rewind do not move the connection cursor', async () => {
     const script = createScript();
     listen(script, 'a');
     await connect(script, 'a');
@@ -310,7 +310,7 @@ describe('addresses that stand elsewhere', () => {
     expect(script.last().opening.cursor).toBe('e.5');
   });
 
-  it('keeps the start of an address that lies ahead until the cursor has passed it', async () => {
+  it('an address that starts past the connection cursor keeps its start until the cursor has passed it', async () => {
     const script = createScript();
     listen(script, 'a');
     await connect(script, 'a');
@@ -328,7 +328,7 @@ describe('addresses that stand elsewhere', () => {
     expect(script.last().opening.entries.some(({ from }) => from !== undefined)).toBe(false);
   });
 
-  it('takes an event name apart, for whoever is live too, while its past is delivered again', async () => {
+  it('a live entry keeps its own position while another entry of its event name is replayed', async () => {
     const script = createScript();
     const live = listen(script, 'a');
     listen(script, 'b');
@@ -370,7 +370,7 @@ describe('addresses that stand elsewhere', () => {
     expect(script.last().opening.entries.some(({ from }) => from !== undefined)).toBe(false);
   });
 
-  it('asks for a past before it asks for the present of the same address', async () => {
+  it('a subscription with an older from is requested before a live one of the same address', async () => {
     const script = createScript();
     const live = listen(script, 'a');
     const past = listen(script, 'a', { from: 'earliest' });
@@ -388,7 +388,7 @@ describe('addresses that stand elsewhere', () => {
     expect(script.attempts).toHaveLength(1);
   });
 
-  it('asks again, from before it, for a hole that the server did not announce', async () => {
+  it('a hole that the server did not announce makes the client resume from the event before it', async () => {
     const script = createScript();
     const got = listen(script, 'a');
     await connect(script, 'a');
@@ -408,7 +408,7 @@ describe('addresses that stand elsewhere', () => {
     expect(got).toEqual([6, 8, 9]);
   });
 
-  it('takes a hole that is still there for a gap', async () => {
+  it('a hole that remains after a resume is reported as a gap', async () => {
     const script = createScript();
     const gaps: unknown[] = [];
     const got = listen(script, 'a', { onGap: (gap: unknown) => gaps.push(gap) });
@@ -427,7 +427,7 @@ describe('addresses that stand elsewhere', () => {
 });
 
 describe('gaps', () => {
-  it('reach the handler of the gap before any later event', async () => {
+  it('a gap reaches its handler before any later event', async () => {
     const script = createScript();
     const log: string[] = [];
     script.client.subscribe('a', (payload: number) => log.push(`event ${payload}`), {
@@ -448,7 +448,7 @@ describe('gaps', () => {
     expect(script.last().opening).toMatchObject({ cursor: 'f.1', entries: [{ address: 'a' }] });
   });
 
-  it('reach whoever gave a cursor that cannot be used, wherever the server goes on', async () => {
+  it('a gap reaches every subscription whose from cannot be used, wherever the server continues', async () => {
     const script = createScript();
     const gaps: string[] = [];
     for (const from of ['f.9', 'e.3', '?', undefined]) {
@@ -474,7 +474,7 @@ describe('gaps', () => {
     expect(gaps).toEqual(['f.9 to e.0', '? to e.0']);
   });
 
-  it('asks for a gap again only where it was not announced', async () => {
+  it('only an address whose gap was not announced resumes from the old cursor', async () => {
     const script = createScript();
     const gaps = { a: 0, b: 0 };
     script.client.subscribe('a', () => {}, { onGap: () => (gaps.a += 1) });
@@ -497,7 +497,7 @@ describe('gaps', () => {
     expect(gaps).toEqual({ a: 1, b: 0 });
   });
 
-  it('holds events back until the promise of the gap settles, and drops those up to the returned cursor', async () => {
+  it('events wait until the promise of onGap settles, and those up to its cursor are dropped', async () => {
     const script = createScript();
     const log: unknown[] = [];
     let fetched = (_cursor: string) => {};
@@ -518,7 +518,7 @@ describe('gaps', () => {
     expect(script.client.cursor).toBe('e.c');
   });
 
-  it('of a new epoch cost two addresses of one event name no second connection', async () => {
+  it('a gap of a new epoch causes no second connection when two addresses share an event name', async () => {
     const script = createScript();
     const log: unknown[] = [];
     for (const s of ['A', 'a']) {
@@ -546,8 +546,8 @@ describe('gaps', () => {
   it.each([
     ['of another epoch', 'old.9', 'e.0', 'epoch'],
     ['from the future', 'e.zz', 'e.5', 'future'],
-    ['that is none', 'step 1', 'e.5', 'unknown'],
-  ])('reach a fresh subscription from a cursor %s', async (_, from, to, reason) => {
+    ['that cannot be read', 'step 1', 'e.5', 'unknown'],
+  ])('a gap reaches a new subscription from a cursor %s', async (_, from, to, reason) => {
     const script = createScript();
     const log: unknown[] = [];
     const gap = { address: 'a', from, to, reason };
@@ -570,7 +570,7 @@ describe('gaps', () => {
     expect(script.last().opening).toMatchObject({ cursor: 'e.6', entries: [{ address: 'a' }] });
   });
 
-  it('are not passed over by an event of the same name that comes before the address is accepted again', async () => {
+  it('a pending gap is not skipped by an event of its name before the address is accepted again', async () => {
     const script = createScript();
     const log: unknown[] = [];
     const onGap = ({ reason }: { reason: string }) => log.push(reason);
@@ -593,7 +593,7 @@ describe('gaps', () => {
     expect(first).toEqual([3]);
   });
 
-  it('of a past do not concern who has seen it already', async () => {
+  it('a gap in a rewind does not reach a subscription that is past it', async () => {
     const script = createScript();
     const gaps: string[] = [];
     const listenTo = (name: string, options: object) =>
@@ -612,7 +612,7 @@ describe('gaps', () => {
     expect(gaps).toEqual(['past']);
   });
 
-  it('go to the client where the subscription does not care, and show in the snapshot', async () => {
+  it('a gap reaches the onGap of the client when the subscription has none, and is in the snapshot', async () => {
     const gaps: unknown[] = [];
     const script = createScript({ onGap: (gap) => gaps.push(gap) });
     const subscription = script.client.subscribe('a', () => {});
@@ -624,7 +624,7 @@ describe('gaps', () => {
     expect(subscription.getSnapshot().gap).toMatchObject(gap);
   });
 
-  it('let positions start again behind a rollback', async () => {
+  it('positions may start again after a gap with reason rollback', async () => {
     const script = createScript();
     const got = listen(script, 'a', { onGap: () => {} });
     await connect(script, 'a');
@@ -640,8 +640,8 @@ describe('gaps', () => {
   });
 });
 
-describe('a start past the cursor that was given, which no gap explains', () => {
-  it('is a hole: the address is asked for again from that cursor, and after that it is a gap', async () => {
+describe('an acceptance past the given cursor without a gap', () => {
+  it('an acceptance past its from is a hole: the address is requested again, and a second one is a gap', async () => {
     const script = createScript();
     const gaps: unknown[] = [];
     listen(script, 'z');
@@ -664,7 +664,7 @@ describe('a start past the cursor that was given, which no gap explains', () => 
     expect(script.attempts).toHaveLength(2);
   });
 
-  it('is a hole where the cursor of the connection was given', async () => {
+  it('an acceptance past the connection cursor is a hole', async () => {
     const script = createScript();
     listen(script, 'a');
     await connect(script, 'a');
@@ -676,7 +676,7 @@ describe('a start past the cursor that was given, which no gap explains', () => 
     expect(script.last().opening.entries).toEqual([{ address: 'a', key: '1', from: 'e.5' }]);
   });
 
-  it('is none at that cursor, before it, of another epoch, or where none was given', async () => {
+  it('an acceptance is no hole at or before its from, in another epoch, or without a cursor', async () => {
     for (const [from, cursor] of [
       ['e.5', 'e.5'],
       ['e.5', 'e.2'],
@@ -695,7 +695,7 @@ describe('a start past the cursor that was given, which no gap explains', () => 
     }
   });
 
-  it('is none where another subscription of its name is delivered again', async () => {
+  it('an acceptance is no hole when a rewind of its event name starts there', async () => {
     const script = createScript();
     listen(script, 'a', { from: 'e.2' });
     await script.settle();
@@ -709,7 +709,7 @@ describe('a start past the cursor that was given, which no gap explains', () => 
 });
 
 describe('keep: latest', () => {
-  it('gives who joins the newest value at once', async () => {
+  it('a subscription that joins a keep: latest address gets the newest value at once', async () => {
     const script = createScript();
     const first = listen(script, 'price');
     await script.settle();
@@ -723,7 +723,7 @@ describe('keep: latest', () => {
     expect(second).toEqual([41, 42]);
   });
 
-  it('gives nothing old to who joins behind an event that names the one before it', async () => {
+  it('a subscription that joins after an event with a previous position gets no older event', async () => {
     const script = createScript();
     listen(script, 'a');
     await connect(script, 'a');
@@ -736,7 +736,7 @@ describe('keep: latest', () => {
     expect(second).toEqual(['next']);
   });
 
-  it('gives nothing to who joins behind a gap', async () => {
+  it('a subscription that joins after a gap gets no older value', async () => {
     const script = createScript();
     listen(script, 'price', { onGap: () => {} });
     await connect(script, 'price');

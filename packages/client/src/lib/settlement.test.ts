@@ -14,7 +14,7 @@ function countKept(settlement: Settlement): number {
   return count - 1;
 }
 
-it('commits what a plain list would, whatever the order, and keeps the unsettled alone', () => {
+it('a settlement commits the same as a plain list in any order, and keeps only unsettled arrivals', () => {
   // A seeded generator: every run has the same orders.
   let seed = 7;
   const random = (below: number) => (seed = (seed * 48_271) % 2_147_483_647) % below;
@@ -43,7 +43,7 @@ it('commits what a plain list would, whatever the order, and keeps the unsettled
   }
 });
 
-it('calls what waits for an arrival once all before it is settled, in order, before it tells of the commit', () => {
+it('a settlement calls the callbacks of arrivals in order, after all earlier arrivals and before the commit', () => {
   const log: string[] = [];
   const settlement = createSettlement(() => log.push('commit'));
   const [first, second, third] = ['first', 'second', 'third'].map((name, index) =>
@@ -57,7 +57,7 @@ it('calls what waits for an arrival once all before it is settled, in order, bef
   expect(settlement.committed()).toBe('e.3');
 });
 
-it('waits for every delivery of an arrival', () => {
+it('a settlement commits an arrival after all of its deliveries are settled', () => {
   const settlement = createSettlement(() => {});
   const arrival = settlement.arrive(at(1));
   arrival.open += 1;

@@ -42,7 +42,7 @@ async function stall(options: Parameters<typeof createScript>[0] = {}): Promise<
 }
 
 describe('a handler that does not settle', () => {
-  it('is shown and reported once with its address, after 5 s, and then holds up no other address', async () => {
+  it('a stalled handler is reported once with its address after 5 s, and then delays no other address', async () => {
     const { script, got, snapshot } = await stall();
     await script.clock.advance(4_999);
     expect(script.last().sink.full()).toBeInstanceOf(Promise);
@@ -65,7 +65,7 @@ describe('a handler that does not settle', () => {
     expect(script.controls).toEqual([]);
   });
 
-  it('is not over with an opening that did not ask for it, and asks when it goes on', async () => {
+  it('a stalled subscription is not failed by an opening request without it, and is requested when it continues', async () => {
     const { script, free, snapshot } = await stall();
     await script.clock.advance(5_000);
     send(script, 'a', 7);
@@ -81,7 +81,7 @@ describe('a handler that does not settle', () => {
     expect(script.last().opening.entries).toContainEqual({ address: 'a', key: '1', from: 'e.5' });
   });
 
-  it('gets what was left out from the server when it goes on, in order and once', async () => {
+  it('a stalled subscription gets the dropped events in order and once when its handler continues', async () => {
     const { script, got, free, snapshot } = await stall();
     await script.clock.advance(5_000);
     for (const position of [7, 9]) send(script, 'a', position);
@@ -102,7 +102,7 @@ describe('a handler that does not settle', () => {
     expect(script.attempts).toHaveLength(1);
   });
 
-  it('asks for nothing when it goes on and nothing was left out', async () => {
+  it('a stalled subscription requests nothing when no event was dropped', async () => {
     const { script, got, free } = await stall();
     await script.clock.advance(5_000);
     free();
@@ -113,7 +113,7 @@ describe('a handler that does not settle', () => {
     expect(script.controls).toEqual([]);
   });
 
-  it('has its address asked for from where it stands by the connection that comes when it has gone on', async () => {
+  it('a stalled subscription is requested from its own position when it continues after a reconnection', async () => {
     const { script, free } = await stall();
     await script.clock.advance(5_000);
     send(script, 'a', 7);
@@ -129,7 +129,7 @@ describe('a handler that does not settle', () => {
     expect(script.controls).toMatchObject([{ add: [{ address: 'a', from: 'e.5' }] }]);
   });
 
-  it('is not reported while it is slow and goes on', async () => {
+  it('a slow handler that keeps settling is not reported as stalled', async () => {
     const script = createScript({ maxQueuedEvents: 2 });
     let finish = () => {};
     script.client.subscribe('a', () => new Promise<void>((resolve) => (finish = resolve)));
@@ -148,7 +148,7 @@ describe('a handler that does not settle', () => {
     expect(script.errors).toEqual([]);
   });
 
-  it('holds reading up where it is of a stream, which has no place to ask from, and is reported', async () => {
+  it('a stalled stream handler keeps reading paused and is reported, because a stream has no resume position', async () => {
     const script = createScript({ maxQueuedEvents: 1 });
     const stream = script.client.subscribe('report', () => new Promise(() => {}));
     await script.settle();
@@ -164,7 +164,7 @@ describe('a handler that does not settle', () => {
     expect(script.clock.pending).toBe(0);
   });
 
-  it('that is unsubscribed leaves no timer, and its name is removed', async () => {
+  it('a stalled subscription leaves no timer when it is unsubscribed, and its event name is removed', async () => {
     const script = createScript({ maxQueuedEvents: 1 });
     const stop = script.client.subscribe('a', () => new Promise(() => {}));
     script.client.subscribe('b', () => {});

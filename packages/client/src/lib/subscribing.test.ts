@@ -18,8 +18,8 @@ async function connect(script: Script, ...topics: string[]): Promise<Record<stri
   return got;
 }
 
-describe('the opening list', () => {
-  it('gathers what is subscribed in one tick', async () => {
+describe('the opening request', () => {
+  it('the opening request collects the subscriptions of one tick', async () => {
     const script = createScript();
     await connect(script, 'a', 'b');
     expect(script.attempts).toHaveLength(1);
@@ -29,7 +29,7 @@ describe('the opening list', () => {
     ]);
   });
 
-  it('is not sent for what is unsubscribed in the same tick', async () => {
+  it('a subscription that ends in its first tick opens no connection', async () => {
     const script = createScript();
     script.client.subscribe('a', () => {})();
     await script.settle();
@@ -37,7 +37,7 @@ describe('the opening list', () => {
     expect(script.client.connection.getSnapshot().state).toBe('idle');
   });
 
-  it('writes params into the address, sorted', async () => {
+  it('the opening request has the params in the address, sorted', async () => {
     const script = createScript();
     script.client.subscribe('price', { symbol: 'A&B', at: { y: 1, x: [true] } }, () => {});
     await script.settle();
@@ -46,7 +46,7 @@ describe('the opening list', () => {
     );
   });
 
-  it('asks for a logged address once, however many subscribe', async () => {
+  it('several subscriptions to a logged address share one entry', async () => {
     const script = createScript();
     const got: string[] = [];
     script.client.subscribe('a', (payload: string) => got.push(`first ${payload}`));
@@ -62,7 +62,7 @@ describe('the opening list', () => {
     expect(script.controls).toEqual([]);
   });
 
-  it('runs a stream for each subscription', async () => {
+  it('each subscription to a stream has a run of its own', async () => {
     const script = createScript();
     const got: string[] = [];
     script.client.subscribe('report', () => got.push('first'));
@@ -79,7 +79,7 @@ describe('the opening list', () => {
     expect(got).toEqual(['second']);
   });
 
-  it('tells the handler what it needs to know of an event', async () => {
+  it('a handler gets the address, topic, params, id and replayed flag of an event', async () => {
     const script = createScript();
     const infos: unknown[] = [];
     script.client.subscribe('price', { symbol: 'acme' }, (_payload: unknown, event: unknown) =>
@@ -97,7 +97,7 @@ describe('the opening list', () => {
     ]);
   });
 
-  it('gives the events of a stream the ids of their source', async () => {
+  it('a handler gets the event ids of the source of a stream', async () => {
     const script = createScript();
     const ids: unknown[] = [];
     script.client.subscribe('report', (_payload: unknown, { id }: { id: string | undefined }) =>
@@ -112,7 +112,7 @@ describe('the opening list', () => {
   });
 });
 
-it('a topic with a lone surrogate is a refused subscription, and the others go on', async () => {
+it('a topic with a lone surrogate is refused, and the other subscriptions continue', async () => {
   const script = createScript();
   const errors: LinefeedError[] = [];
   script.client.subscribe('a', () => {});
@@ -122,38 +122,35 @@ it('a topic with a lone surrogate is a refused subscription, and the others go o
   expect(script.last().opening.entries).toMatchObject([{ address: 'a' }]);
 });
 
-describe('what no request can carry', () => {
+describe('values that no request can contain', () => {
   const cyclic: Record<string, unknown> = {};
   cyclic['self'] = cyclic;
 
   it.each<[string, object, string | undefined, string]>([
     ['params with a lone surrogate', { symbol: '\ud800' }, undefined, 'invalid_params'],
     ['params with a bigint', { symbol: 1n }, undefined, 'invalid_params'],
-    ['params that lead back to themselves', { symbol: cyclic }, undefined, 'invalid_params'],
+    ['cyclic params', { symbol: cyclic }, undefined, 'invalid_params'],
     ['a from with a lone surrogate', { symbol: 'A' }, '\ud800', 'invalid_option'],
-  ])(
-    'is a refused subscription, told to onError after subscribe has returned: %s',
-    async (_, params, from, code) => {
-      const script = createScript();
-      const errors: LinefeedError[] = [];
-      const subscription = script.client.subscribe('price', params, () => {}, {
-        ...(from !== undefined && { from }),
-        onError: (error) => errors.push(error),
-      });
-      expect(errors).toEqual([]);
-      await expect(subscription.ready).rejects.toMatchObject({ code, retryable: false });
-      await script.settle();
-      expect(errors).toMatchObject([{ code }]);
-      expect(subscription.getSnapshot()).toMatchObject({ status: 'failed', error: { code } });
-      const iterator = script.client.iterate('price', { params, ...(from !== undefined && { from }) });
-      await expect(iterator.next()).rejects.toMatchObject({ code });
-      expect(script.attempts).toHaveLength(0);
-    },
-  );
+  ])('subscribe() returns before onError reports the refusal of %s', async (_, params, from, code) => {
+    const script = createScript();
+    const errors: LinefeedError[] = [];
+    const subscription = script.client.subscribe('price', params, () => {}, {
+      ...(from !== undefined && { from }),
+      onError: (error) => errors.push(error),
+    });
+    expect(errors).toEqual([]);
+    await expect(subscription.ready).rejects.toMatchObject({ code, retryable: false });
+    await script.settle();
+    expect(errors).toMatchObject([{ code }]);
+    expect(subscription.getSnapshot()).toMatchObject({ status: 'failed', error: { code } });
+    const iterator = script.client.iterate('price', { params, ...(from !== undefined && { from }) });
+    await expect(iterator.next()).rejects.toMatchObject({ code });
+    expect(script.attempts).toHaveLength(0);
+  });
 });
 
-describe('changing an open connection', () => {
-  it('adds by a control request, from now, and routes by the event name of the answer', async () => {
+describe('changes of an open connection', () => {
+  it('a control request adds a subscription from now, and events are routed by the answered event name', async () => {
     const script = createScript();
     await connect(script, 'a');
     const got: unknown[] = [];
@@ -169,7 +166,7 @@ describe('changing an open connection', () => {
     expect(script.attempts).toHaveLength(1);
   });
 
-  it('adds from now where no cursor is known yet: the connection has one all the same', async () => {
+  it('a control request adds a subscription from now when no cursor is known yet', async () => {
     const script = createScript();
     script.client.subscribe('a', () => {}, { from: 'old.1' });
     await script.settle();
@@ -180,7 +177,7 @@ describe('changing an open connection', () => {
     expect(script.controls).toMatchObject([{ add: [{ address: 'b', key: '2', from: 'now' }] }]);
   });
 
-  it('sends control requests through a transport that has a way of its own for them', async () => {
+  it('a control request uses the control method of a transport that has one', async () => {
     const { transport, attempts } = createScriptTransport();
     const sent: unknown[] = [];
     const script = createScript({
@@ -198,7 +195,7 @@ describe('changing an open connection', () => {
     expect(script.controls).toEqual([]);
   });
 
-  it('has one control request in flight and gathers the next ones behind it', async () => {
+  it('one control request is in flight, and the next one collects later changes', async () => {
     const script = createScript();
     await connect(script, 'a');
     script.client.subscribe('b', () => {});
@@ -213,7 +210,7 @@ describe('changing an open connection', () => {
     expect(script.controls[1]).toMatchObject({ n: 2, add: [{ address: 'c' }, { address: 'd' }] });
   });
 
-  it('removes an address when its last subscription has been gone for the linger', async () => {
+  it('an address is removed lingerMs after its last subscription has ended', async () => {
     const script = createScript();
     await connect(script, 'a');
     const first = script.client.subscribe('b', () => {});
@@ -232,7 +229,7 @@ describe('changing an open connection', () => {
     expect(script.attempts).toHaveLength(1);
   });
 
-  it('asks for nothing when a subscription comes back within the linger', async () => {
+  it('a subscription within the linger time sends no request', async () => {
     const script = createScript();
     await connect(script, 'a');
     const first = script.client.subscribe('b', () => {});
@@ -246,7 +243,7 @@ describe('changing an open connection', () => {
     expect(script.controls).toHaveLength(1);
   });
 
-  it('keeps an event name that another address as asked still needs', async () => {
+  it('an event name is kept while another requested address needs it', async () => {
     const script = createScript();
     const got: unknown[] = [];
     await connect(script, 'a');
@@ -262,7 +259,7 @@ describe('changing an open connection', () => {
     expect(got).toEqual([1]);
   });
 
-  it('does not take away an event name while an answer may still give it to somebody', async () => {
+  it('an event name is not removed while a pending answer may need it', async () => {
     const script = createScript({ lingerMs: 0 });
     script.client.subscribe('z', () => {});
     const stop = script.client.subscribe('a', () => {});
@@ -282,7 +279,7 @@ describe('changing an open connection', () => {
     expect(script.controls).toEqual([{ connection: 'connection-1', n: 1, add: [], remove: ['a'] }]);
   });
 
-  it('keeps an address that another one has just left where its past is on its way', async () => {
+  it('an address is kept when one subscription leaves while another one is replayed', async () => {
     const script = createScript({ lingerMs: 0 });
     const stop = script.client.subscribe('a', () => {});
     await script.settle();
@@ -302,7 +299,7 @@ describe('changing an open connection', () => {
     expect(script.controls).toHaveLength(1);
   });
 
-  it('ends a stream at once', async () => {
+  it('a stream is ended at once when it is unsubscribed', async () => {
     const script = createScript();
     await connect(script, 'a');
     const stop = script.client.subscribe('report', () => {});
@@ -313,7 +310,7 @@ describe('changing an open connection', () => {
     expect(script.controls[1]).toMatchObject({ n: 2, remove: ['report~2'] });
   });
 
-  it('removes what was unsubscribed before it was accepted', async () => {
+  it('an address that is unsubscribed before its acceptance is removed after it', async () => {
     const script = createScript();
     await connect(script, 'a');
     const stop = script.client.subscribe('b', () => {});
@@ -326,7 +323,7 @@ describe('changing an open connection', () => {
     expect(script.controls[1]).toMatchObject({ n: 2, add: [], remove: ['b'] });
   });
 
-  it('goes idle when the last subscription is gone', async () => {
+  it('the connection is idle after the last subscription has ended', async () => {
     const script = createScript();
     const stop = script.client.subscribe('a', () => {});
     await script.settle();
@@ -340,11 +337,11 @@ describe('changing an open connection', () => {
   });
 
   for (const [name, leave] of [
-    ['no outcome came within 5 s', (script: Script) => script.clock.advance(5_000)],
+    ['no answer arrives within 5 s', (script: Script) => script.clock.advance(5_000)],
     ['the connection is lost', async (script: Script) => script.last().lose()],
     ['the client is closed', async (script: Script) => script.client.close()],
   ] as const) {
-    it(`gives up a request that hangs when ${name}`, async () => {
+    it(`a pending control request is aborted when ${name}`, async () => {
       const signals: AbortSignal[] = [];
       const script = createScript({
         fetch: (_url, init) =>
@@ -366,7 +363,7 @@ describe('changing an open connection', () => {
     });
   }
 
-  it('sends the next request when the one before it was answered, in-band and by its status', async () => {
+  it('the next control request waits for the in-band answer and the HTTP status of the one before', async () => {
     const answers: Array<(response: Response) => void> = [];
     const script = createScript({ fetch: () => new Promise((resolve) => answers.push(resolve)) });
     await connect(script, 'a');
@@ -384,9 +381,9 @@ describe('changing an open connection', () => {
   for (const [name, happen] of [
     ['409', async () => {}],
     ['503', async () => {}],
-    ['no outcome within 5 s', async (script: Script) => script.clock.advance(5_000)],
+    ['no answer within 5 s', async (script: Script) => script.clock.advance(5_000)],
   ] as const) {
-    it(`opens another connection with the new list on ${name}`, async () => {
+    it(`the client opens another connection with the new list after ${name}`, async () => {
       const script = createScript();
       await connect(script, 'a');
       script.controlStatus = Number(name) || 202;
@@ -407,7 +404,7 @@ describe('changing an open connection', () => {
   }
 });
 
-describe('who comes back with a `from`', () => {
+describe('a subscription with a from to a known address', () => {
   /** Connects at `e.5`. The only subscriber of `a` leaves at `e.7`, and one more event follows. */
   async function leave(script: Script) {
     script.client.subscribe('z', () => {});
@@ -431,7 +428,7 @@ describe('who comes back with a `from`', () => {
     return { got, infos, subscription };
   };
 
-  it('within the linger gets what came meanwhile, without a request', async () => {
+  it('a subscription with a from within the linger time gets the missed events without a request', async () => {
     const script = createScript();
     await leave(script);
     const { got, infos, subscription } = join(script, 'e.7');
@@ -445,7 +442,7 @@ describe('who comes back with a `from`', () => {
     expect(script.attempts).toHaveLength(1);
   });
 
-  it('as often as it likes costs one entry', async () => {
+  it('repeated subscriptions with a from use one entry', async () => {
     const script = createScript();
     await leave(script);
     let got: unknown[] = [];
@@ -463,7 +460,7 @@ describe('who comes back with a `from`', () => {
     expect(script.attempts).toHaveLength(1);
   });
 
-  it('before the first one was accepted costs one entry', async () => {
+  it('subscriptions with the same from before the first acceptance use one entry', async () => {
     const script = createScript();
     const got: unknown[] = [];
     for (let round = 0; round < 3; round += 1) {
@@ -478,7 +475,7 @@ describe('who comes back with a `from`', () => {
     expect(got).toEqual([4, 4, 4]);
   });
 
-  it('joins who is further back, and gets nothing up to there', async () => {
+  it('a subscription with a from joins an entry at an earlier position, and gets no event up to its from', async () => {
     const script = createScript();
     await connect(script, 'z', 'a');
     script.last().send('a', 6, 'e.6.0');
@@ -496,7 +493,7 @@ describe('who comes back with a `from`', () => {
     expect(got).toEqual([9]);
   });
 
-  it('from before what was received while it lingered asks the server', async () => {
+  it('a from before the events kept by a lingering address causes a request', async () => {
     const script = createScript();
     await leave(script);
     join(script, 'e.6');
@@ -504,7 +501,7 @@ describe('who comes back with a `from`', () => {
     expect(script.controls).toMatchObject([{ add: [{ address: 'a', from: 'e.6' }] }]);
   });
 
-  it('from beyond what was received asks the server, which alone knows that place', async () => {
+  it('a from past the received events causes a request', async () => {
     const script = createScript();
     await leave(script);
     join(script, 'e.9');
@@ -512,7 +509,7 @@ describe('who comes back with a `from`', () => {
     expect(script.controls).toMatchObject([{ add: [{ address: 'a', from: 'e.9' }] }]);
   });
 
-  it('from before what somebody else has got since asks the server', async () => {
+  it('a from before events that another subscription has got since causes a request', async () => {
     const script = createScript();
     await leave(script);
     const { subscription } = join(script, 'e.7');
@@ -527,7 +524,7 @@ describe('who comes back with a `from`', () => {
     expect(got).toEqual([10]);
   });
 
-  it('from before a gap that came while it lingered asks the server', async () => {
+  it('a from before a gap during the linger time causes a request', async () => {
     const script = createScript();
     await leave(script);
     script.last().send(FRAME.gap, { address: 'a', from: 'e.8', to: 'e.9', reason: 'trimmed' });
@@ -537,7 +534,7 @@ describe('who comes back with a `from`', () => {
     expect(script.controls).toMatchObject([{ add: [{ address: 'a', from: 'e.7' }] }]);
   });
 
-  it('has 1,000 events kept for it, and behind that asks the server', async () => {
+  it('a lingering address keeps 1,000 events, and a from causes a request after more', async () => {
     for (const [more, requests] of [
       [999, 0],
       [1_000, 1],
@@ -555,8 +552,8 @@ describe('who comes back with a `from`', () => {
   });
 });
 
-describe('who joins an address that is subscribed already', () => {
-  it('while the connection is away starts where the log stands when the server accepts', async () => {
+describe('a subscription that joins a subscribed address', () => {
+  it('a subscription that joins while the connection is lost starts at the newest position on acceptance', async () => {
     const script = createScript();
     const got = await connect(script, 'a');
     script.last().send('a', 6, 'e.6.0');
@@ -584,7 +581,7 @@ describe('who joins an address that is subscribed already', () => {
     expect(got['a']).toEqual([6, 7, 8, 9, 10]);
   });
 
-  it('is accepted with it, where the server has not answered yet or asks to wait', async () => {
+  it('a subscription that joins an unanswered or temporarily refused entry is accepted with it', async () => {
     const script = createScript();
     await connect(script, 'a');
     script.last().lose();
@@ -602,7 +599,7 @@ describe('who joins an address that is subscribed already', () => {
     expect(late.getSnapshot().status).toBe('subscribed');
   });
 
-  it('asks for itself where that one started at a place of its own', async () => {
+  it('a subscription that joins has an entry of its own when the other one started at a cursor', async () => {
     const script = createScript();
     await connect(script, 'z');
     script.client.subscribe('a', () => {}, { from: 'e.2' });
@@ -613,7 +610,7 @@ describe('who joins an address that is subscribed already', () => {
     expect(script.controls[1]).toMatchObject({ add: [{ address: 'a', key: '3', from: 'now' }] });
   });
 
-  it('while its past is replayed gets nothing of that', async () => {
+  it('a subscription that joins during a replay gets no replayed event', async () => {
     const script = createScript();
     const got = await connect(script, 'a');
     script.last().lose();
@@ -629,7 +626,7 @@ describe('who joins an address that is subscribed already', () => {
     expect(got['a']).toEqual([6, 7, 8]);
   });
 
-  it('is told of what is lost behind its acceptance alone', async () => {
+  it('a subscription that joins during a reconnection gets only gaps after its acceptance', async () => {
     const script = createScript({ onGap: () => {} });
     await connect(script, 'a');
     script.last().lose();
@@ -650,7 +647,7 @@ describe('who joins an address that is subscribed already', () => {
     expect(late).toEqual([3]);
   });
 
-  it('is told of what is lost behind a value of keep: latest that it was given', async () => {
+  it('a subscription that joined with a keep: latest value gets a gap after that value', async () => {
     const script = createScript();
     await connect(script, 'price');
     script.last().send('price', 41, 'e.6');
@@ -668,7 +665,7 @@ describe('who joins an address that is subscribed already', () => {
     expect(log).toEqual([41, 'gap', 42]);
   });
 
-  it('gets the newest value of keep: latest, also one from before', async () => {
+  it('a subscription that joins during a reconnection gets the newest value of keep: latest', async () => {
     const script = createScript();
     await connect(script, 'price');
     script.last().lose();
@@ -682,8 +679,8 @@ describe('who joins an address that is subscribed already', () => {
   });
 });
 
-describe('answers', () => {
-  it('of a request that is past let no other one through', async () => {
+describe('answers to requests', () => {
+  it('a late answer to an old control request does not release the next one', async () => {
     const script = createScript();
     await connect(script, 'a');
     for (const topic of ['b', 'c']) {
@@ -703,7 +700,7 @@ describe('answers', () => {
     expect(script.controls[2]).toMatchObject({ n: 3, add: [{ address: 'd' }] });
   });
 
-  it('of a connection that is gone do not end the next one', async () => {
+  it('an answer for a lost connection does not end the next connection', async () => {
     let answer = (_response: Response) => {};
     const script = createScript({ fetch: () => new Promise((resolve) => (answer = resolve)) });
     await connect(script, 'a');
@@ -718,7 +715,7 @@ describe('answers', () => {
     expect(script.last().closed).toBe(false);
   });
 
-  it('to what was subscribed while the last one came in do not concern it', async () => {
+  it('a subscription made just before its connection fails is requested by the next one', async () => {
     const script = createScript();
     const log: string[] = [];
     const first = script.client.subscribe('a', () => {});
@@ -734,7 +731,7 @@ describe('answers', () => {
     expect(script.last().opening.entries).toMatchObject([{ address: 'a' }, { address: 'b' }]);
   });
 
-  it('that all is over are for good: what comes later opens without what has ended', async () => {
+  it('subscriptions that a 204 has ended are not requested by a later connection', async () => {
     const script = createScript();
     script.client.subscribe('a', () => {});
     await script.settle();
@@ -749,7 +746,7 @@ describe('answers', () => {
     expect(script.last().opening.entries).toHaveLength(1);
   });
 
-  it('are not waited for by what was refused for now: others may leave', async () => {
+  it('a temporarily refused entry does not delay the removal of other addresses', async () => {
     const script = createScript({ lingerMs: 0 });
     script.client.subscribe('z', () => {});
     const stop = script.client.subscribe('a', () => {});
@@ -764,8 +761,8 @@ describe('answers', () => {
   });
 });
 
-describe('an address that lingers', () => {
-  it('goes at its time, also where the connection is opened anew meanwhile', async () => {
+describe('a lingering address', () => {
+  it('a lingering address is removed on time, even when the connection is replaced', async () => {
     const script = createScript({ lingerMs: 3_000 });
     await connect(script, 'z');
     const stop = script.client.subscribe('a', () => {});
@@ -781,7 +778,7 @@ describe('an address that lingers', () => {
     expect(script.controls[1]).toMatchObject({ add: [], remove: ['a'] });
   });
 
-  it('is not asked for again by a timer once a new connection has asked', async () => {
+  it('a retry timer does not request an address again after a new connection has requested it', async () => {
     const script = createScript({ retry: { baseMs: 60_000, floorMs: 60_000, capMs: 60_000 } });
     await connect(script, 'b');
     script.last().send(FRAME.error, { address: 'b', code: 'timeout', message: 'Slow.', retryable: true });
@@ -793,7 +790,7 @@ describe('an address that lingers', () => {
     expect(script.attempts).toHaveLength(2);
   });
 
-  it('before it is accepted costs no second request', async () => {
+  it('a linger before the acceptance causes no second request', async () => {
     const script = createScript();
     await connect(script, 'z');
     script.client.subscribe('a', () => {})();
@@ -808,7 +805,7 @@ describe('an address that lingers', () => {
     expect(script.controls).toHaveLength(1);
   });
 
-  it('is not removed on a connection that never knew it', async () => {
+  it('a lingering address is not removed on a connection that never had it', async () => {
     const script = createScript({ lingerMs: 0 });
     await connect(script, 'z');
     const stop = script.client.subscribe('a', () => {});
@@ -824,8 +821,8 @@ describe('an address that lingers', () => {
   });
 });
 
-describe('outcomes', () => {
-  it('fails a refused subscription alone', async () => {
+describe('the outcome of a subscription', () => {
+  it('a refusal fails only its own subscription', async () => {
     const script = createScript();
     const got = await connect(script, 'a');
     const refused = script.client.subscribe('b', () => {});
@@ -840,7 +837,7 @@ describe('outcomes', () => {
     expect(got['a']).toEqual([1]);
   });
 
-  it('shows a refusal at once, also where a handler never returns', async () => {
+  it('a refusal is shown at once, even when a handler never settles', async () => {
     const script = createScript();
     const stuck = script.client.subscribe('a', () => new Promise(() => {}));
     await script.settle();
@@ -851,7 +848,7 @@ describe('outcomes', () => {
     expect(stuck.getSnapshot()).toMatchObject({ status: 'failed', error: { code: 'forbidden' } });
   });
 
-  it('reports an onEnd that rejects', async () => {
+  it('an onEnd that rejects is reported', async () => {
     const script = createScript();
     script.client.subscribe('report', () => {}, { onEnd: () => Promise.reject(new Error('mine')) });
     await script.settle();
@@ -862,7 +859,7 @@ describe('outcomes', () => {
     expect(script.errors).toMatchObject([{ code: 'handler_failed', cause: { message: 'mine' } }]);
   });
 
-  it('asks at most once a second after a refusal, however often somebody subscribes', async () => {
+  it('new subscriptions after a refusal open at most one connection per second', async () => {
     const script = createScript();
     const error = new LinefeedError('http_status', 'No.', { status: 403 });
     for (let tick = 0; tick < 40; tick += 1) {
@@ -882,7 +879,7 @@ describe('outcomes', () => {
     expect(script.clock.pending).toBe(0);
   });
 
-  it('leaves no timer when the client is closed before it asks again', async () => {
+  it('the client leaves no timer when it is closed before a delayed attempt', async () => {
     const script = createScript();
     script.client.subscribe('a', () => {});
     await script.settle();
@@ -897,7 +894,7 @@ describe('outcomes', () => {
     expect(script.clock.pending).toBe(0);
   });
 
-  it('ends logged addresses on 204 without onEnd, and says so to who waits to be accepted', async () => {
+  it('a 204 ends logged addresses without onEnd, and rejects a subscription that is not accepted yet', async () => {
     const script = createScript();
     const log: string[] = [];
     const onEnd = () => log.push('end');
@@ -918,7 +915,7 @@ describe('outcomes', () => {
     expect(log).toEqual([]);
   });
 
-  it('calls onEnd on 204 for a stream that was accepted before', async () => {
+  it('a 204 calls onEnd of a stream that was accepted before', async () => {
     const script = createScript();
     const log: string[] = [];
     script.client.subscribe('report', () => {}, { onEnd: () => log.push('end') });
@@ -932,7 +929,7 @@ describe('outcomes', () => {
     expect(log).toEqual(['end']);
   });
 
-  it('asks again, later and later, for what was refused for now', async () => {
+  it('a retryable refusal is requested again at growing intervals', async () => {
     const script = createScript();
     await connect(script, 'a');
     script.client.subscribe('b', () => {});
@@ -954,7 +951,7 @@ describe('outcomes', () => {
     expect(script.errors).toEqual([]);
   });
 
-  it('ends a stream behind its last event', async () => {
+  it('a stream ends after its last event is handled', async () => {
     const script = createScript();
     const log: string[] = [];
     let finish = () => {};
@@ -977,7 +974,7 @@ describe('outcomes', () => {
     expect(script.client.connection.getSnapshot().state).toBe('idle');
   });
 
-  it('ends everything on 204, and says so to a stream that broke off without ids', async () => {
+  it('a 204 closes the connection, and fails an interrupted stream without ids', async () => {
     const script = createScript();
     const errors: unknown[] = [];
     const stream = script.client.subscribe('report', () => {}, { onError: (error) => errors.push(error) });
@@ -995,7 +992,7 @@ describe('outcomes', () => {
     expect(errors).toMatchObject([{ code: 'not_resumable' }]);
   });
 
-  it('runs a stream without ids again where that was asked for', async () => {
+  it('a stream without ids runs again after a lost connection when restart is set', async () => {
     const script = createScript();
     script.client.subscribe('report', () => {}, { restart: true });
     await script.settle();
@@ -1007,7 +1004,7 @@ describe('outcomes', () => {
     expect(script.last().opening.entries).toEqual([{ address: 'report', key: '1' }]);
   });
 
-  it('tells every subscription that the connection failed, and the client once', async () => {
+  it('a failed connection is reported to every subscription, and once to the client', async () => {
     const script = createScript();
     const own: unknown[] = [];
     const first = script.client.subscribe('a', () => {}, { onError: (error) => own.push(error) });
@@ -1024,7 +1021,7 @@ describe('outcomes', () => {
     expect(second.getSnapshot()).toMatchObject({ status: 'subscribed', error: undefined });
   });
 
-  it('stops for an aborted signal, before and after', async () => {
+  it('an aborted signal ends its subscription, and prevents a later one', async () => {
     const script = createScript();
     const controller = new AbortController();
     const got: unknown[] = [];
@@ -1041,7 +1038,7 @@ describe('outcomes', () => {
     expect(script.client.connection.getSnapshot().state).toBe('idle');
   });
 
-  it('subscribes to nothing once the client is closed', async () => {
+  it('a closed client ends its subscriptions and refuses new ones', async () => {
     const script = createScript();
     const stop = script.client.subscribe('a', () => {});
     await script.settle();

@@ -13,8 +13,8 @@ async function connect(options: Parameters<typeof createScript>[0] = {}): Promis
   return script;
 }
 
-describe('a handler', () => {
-  it('gets the kept latest value of an address after subscribe() has returned', async () => {
+describe('a handler that calls the client', () => {
+  it('a handler gets the kept latest value of an address after subscribe() has returned', async () => {
     const script = await connect();
     const got: unknown[] = [];
     const stop = script.client.subscribe('price', (payload: unknown) => {
@@ -27,7 +27,7 @@ describe('a handler', () => {
     expect(script.errors).toEqual([]);
   });
 
-  it('gets the events kept during a linger after subscribe() has returned, before newer ones', async () => {
+  it('a handler gets the events kept during a linger after subscribe() has returned, before newer ones', async () => {
     const script = createScript();
     script.client.subscribe('z', () => {});
     const leave = script.client.subscribe('a', () => {});
@@ -44,7 +44,7 @@ describe('a handler', () => {
     expect(got).toEqual([6, 7]);
   });
 
-  it('is not called when it was unsubscribed in the tick in which it subscribed', async () => {
+  it('a handler is not called when it is unsubscribed in the tick of its subscription', async () => {
     const script = await connect();
     const got: unknown[] = [];
     script.client.subscribe('price', (payload: unknown) => got.push(payload))();
@@ -52,7 +52,7 @@ describe('a handler', () => {
     expect(got).toEqual([]);
   });
 
-  it('that subscribes to its own address gives the new subscription each event once', async () => {
+  it('a handler that subscribes to its own address gives the new subscription each event once', async () => {
     const script = await connect();
     const late: unknown[] = [];
     script.client.subscribe('price', (price) => {
@@ -64,7 +64,7 @@ describe('a handler', () => {
     expect(late).toEqual([6, 7]);
   });
 
-  it('that subscribes to its own address in a delivery gives the new subscription nothing from before', async () => {
+  it('a handler that subscribes to its own address in a delivery gives the new subscription no earlier event', async () => {
     const script = createScript();
     const late: unknown[] = [];
     let joined = false;
@@ -82,7 +82,7 @@ describe('a handler', () => {
   });
 });
 
-describe('a listener of the connection', () => {
+describe('a connection listener that calls the client', () => {
   /** Calls `act` once, at the change to `state`. */
   const on = (script: Script, state: string, act: () => void) => {
     const stop = script.client.connection.subscribe(() => {
@@ -92,7 +92,7 @@ describe('a listener of the connection', () => {
     });
   };
 
-  it('that closes the client when an attempt starts leaves no response and no timer', async () => {
+  it('a connection listener that closes the client when an attempt starts leaves no response and no timer', async () => {
     const script = createScript();
     on(script, 'connecting', () => script.client.close());
     script.client.subscribe('a', () => {});
@@ -102,7 +102,7 @@ describe('a listener of the connection', () => {
     expect(script.client.connection.getSnapshot().state).toBe('closed');
   });
 
-  it('that closes the client when the connection is lost leaves no timer', async () => {
+  it('a connection listener that closes the client when the connection is lost leaves no timer', async () => {
     const script = await connect();
     on(script, 'reconnecting', () => script.client.close());
     script.last().lose();
@@ -111,7 +111,7 @@ describe('a listener of the connection', () => {
     expect(script.clock.pending).toBe(0);
   });
 
-  it('that reconnects when the connection is lost gets one attempt', async () => {
+  it('a connection listener that reconnects when the connection is lost causes one attempt', async () => {
     const script = await connect();
     on(script, 'reconnecting', () => script.client.reconnect());
     script.last().lose();
@@ -121,7 +121,7 @@ describe('a listener of the connection', () => {
     expect(script.client.connection.getSnapshot().state).toBe('connected');
   });
 
-  it('that reconnects when the connection failed keeps its subscriptions from that failure', async () => {
+  it('a connection listener that reconnects when the connection has failed keeps the subscriptions from failing', async () => {
     const script = await connect({ retry: { maxAttempts: 1 } });
     on(script, 'failed', () => script.client.reconnect());
     script.last().lose();
@@ -132,7 +132,7 @@ describe('a listener of the connection', () => {
     expect(script.client.connection.getSnapshot().state).toBe('connected');
   });
 
-  it('that reconnects at hello sends no control request for the connection it has left', async () => {
+  it('a connection listener that reconnects at hello sends no control request for the old connection', async () => {
     const script = await connect();
     script.last().lose();
     await script.clock.advance(500);
@@ -144,8 +144,8 @@ describe('a listener of the connection', () => {
   });
 });
 
-describe('a listener of a subscription', () => {
-  it('that reconnects when it has failed is called once for each failure', async () => {
+describe('a subscription listener that calls the client', () => {
+  it('a subscription listener that reconnects on a failure is called once for each failure', async () => {
     const script = createScript();
     let failures = 0;
     for (const topic of ['a', 'b']) {

@@ -21,7 +21,7 @@ const read = async (): Promise<Snapshot> => ({ cursor: 'e.1', tasks: [] });
 const query = queryOptions({ queryKey: ['tasks'], queryFn: read });
 
 describe('useFollow', () => {
-  it('infers the state from the query, and the payload from the topic', () => {
+  it('useFollow infers the state from the query, and the payload from the topic', () => {
     useFollow(client, 'task', {
       query,
       reduce: (state, task, event) => {
@@ -46,7 +46,7 @@ describe('useFollow', () => {
     ).toEqualTypeOf<() => void>();
   });
 
-  it('refuses streams, what is no topic, missing params, and a state without cursor', () => {
+  it('useFollow rejects streams, unknown topics, missing params, and a state without a cursor', () => {
     const reduce = (state: Snapshot) => state;
     // @ts-expect-error -- a stream has no cursor
     useFollow(client, 'report', { query, reduce });

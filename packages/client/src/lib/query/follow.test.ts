@@ -87,7 +87,7 @@ async function follow() {
 }
 
 describe('followQuery', () => {
-  it('subscribes once the state is there, from its cursor, and applies what comes', async () => {
+  it('followQuery subscribes from the cursor of the state once it is fetched, and applies later events', async () => {
     const { script, client, queryClient, query, observe, answer, words } = start();
     const stop = followQuery(queryClient, client, 'word', { query, reduce });
     const unobserve = observe();
@@ -111,7 +111,7 @@ describe('followQuery', () => {
     client.close();
   });
 
-  it('goes on behind the last event that the cache holds', async () => {
+  it('followQuery resumes after the last event that is in the cache', async () => {
     const { script, client, queryClient, query, end } = await follow();
     script.last().send('word', 'b', 'e.6.0');
     end();
@@ -125,7 +125,7 @@ describe('followQuery', () => {
     other.close();
   });
 
-  it('takes a state that was fetched anew for what it says, and drops what it holds already', async () => {
+  it('followQuery replaces the state with a refetched one, and drops events that it already contains', async () => {
     const { script, queryClient, query, answer, words, end } = await follow();
     void queryClient.invalidateQueries(query);
     await answer('e.7', 'a', 'b', 'c');
@@ -138,7 +138,7 @@ describe('followQuery', () => {
     end();
   });
 
-  it('asks again for what a fetched state does not hold yet, though it was applied to the one before', async () => {
+  it('followQuery requests events again that the earlier state had and a refetched state does not contain', async () => {
     const { script, queryClient, query, answer, words, end } = await follow();
     void queryClient.invalidateQueries(query);
     await script.settle();
@@ -153,7 +153,7 @@ describe('followQuery', () => {
     end();
   });
 
-  it('asks again where an optimistic change is taken back', async () => {
+  it('followQuery requests events again when an optimistic update is rolled back', async () => {
     const { script, queryClient, query, words, end } = await follow();
     const before = queryClient.getQueryData(query.queryKey);
     queryClient.setQueryData(query.queryKey, (state) => state && { ...state, words: [...state.words, '?'] });
@@ -168,7 +168,7 @@ describe('followQuery', () => {
     end();
   });
 
-  it('applies an event once, however many follow the same query', async () => {
+  it('followQuery applies an event once when several followers share a query', async () => {
     const { script, client, queryClient, query, words, end } = await follow();
     const stop = followQuery(queryClient, client, 'word', { query, reduce });
     await script.settle();
@@ -179,7 +179,7 @@ describe('followQuery', () => {
     end();
   });
 
-  it('stops when the state is removed', async () => {
+  it('followQuery stops when the state is removed', async () => {
     const { script, queryClient, query, words, end } = await follow();
     void queryClient.resetQueries({ queryKey: query.queryKey });
     await script.settle();
@@ -189,7 +189,7 @@ describe('followQuery', () => {
   });
 });
 
-it('a state without a cursor is named once on the console, and nothing is subscribed', async () => {
+it('a state without a cursor is reported once on the console, and nothing is subscribed', async () => {
   const complaints = vi.spyOn(console, 'error').mockImplementation(() => {});
   const { script, client, queryClient, query } = start();
   const stop = followQuery(queryClient, client, 'word', { query, reduce });
@@ -203,7 +203,7 @@ it('a state without a cursor is named once on the console, and nothing is subscr
   complaints.mockRestore();
 });
 
-describe('several addresses that feed one state', () => {
+describe('several addresses that update one state', () => {
   const froms = ({ last }: Script) => last().opening.entries.map(({ address, from }) => `${address} ${from}`);
 
   /** Follows both addresses from e.5. The log has `word` at 6 and 8, and `room` at 7 and 9. */
@@ -225,7 +225,7 @@ describe('several addresses that feed one state', () => {
     };
   }
 
-  it('each from where it is itself, whatever has come of the others', async () => {
+  it('each address of a followed state applies the events past its own position', async () => {
     const { script, words, end } = await followBoth();
     script.last().send('word', 'b', 'e.6.0');
     script.last().send('word', 'd', 'e.8.6');
@@ -238,7 +238,7 @@ describe('several addresses that feed one state', () => {
     end();
   });
 
-  it('one that comes later from where the state was fetched', async () => {
+  it('an address that joins a followed state starts at the cursor of the fetch', async () => {
     const { script, client, queryClient, query, end } = await follow();
     script.last().send('word', 'b', 'e.6.0');
     const stop = followQuery(queryClient, client, 'room', { params: { name: 'x' }, query, reduce });
@@ -250,7 +250,7 @@ describe('several addresses that feed one state', () => {
     end();
   });
 
-  it('one that comes back behind its own last event', async () => {
+  it('an address that rejoins a followed state resumes after its own last event', async () => {
     const { script, client, room, leave, words, end } = await followBoth();
     script.last().send('room?name=x', 'b', 'e.6.0');
     leave();
@@ -268,7 +268,7 @@ describe('several addresses that feed one state', () => {
     expect(client.connection.getSnapshot().state).toBe('closed');
   });
 
-  it('each behind its own last event, in a page that takes the state over', async () => {
+  it('each address of a hydrated state resumes after its own last event', async () => {
     const { script, queryClient, query, end } = await followBoth();
     script.last().send('word', 'b', 'e.6.0');
     script.last().send('room?name=x', 'c', 'e.7.0');
@@ -284,7 +284,7 @@ describe('several addresses that feed one state', () => {
     other.close();
   });
 
-  it('one that the server writes in another way applies an event once, too', async () => {
+  it('two addresses that the server gives one event name apply an event once', async () => {
     const { script, client, queryClient, query, words, end } = await follow();
     const stops = [{ name: 'x' }, { name: 'x', wing: 'west' }].map((params) =>
       followQuery(queryClient, client, 'room', { params, query, reduce }),
@@ -300,7 +300,7 @@ describe('several addresses that feed one state', () => {
     end();
   });
 
-  it('goes back with the state, each', async () => {
+  it('each address resumes from its own position in the state that a rollback restores', async () => {
     const { script, queryClient, query, words, end } = await followBoth();
     script.last().send('word', 'b', 'e.6.0');
     const before = queryClient.getQueryData(query.queryKey);
@@ -316,7 +316,7 @@ describe('several addresses that feed one state', () => {
     end();
   });
 
-  it('a gap of one fetches the state for all, also where another goes on while the fetch fails', async () => {
+  it('a gap of one address keeps the query stale until a fetch succeeds, while another address continues', async () => {
     const { script, queryClient, query, fetches, answer, words, end } = await followBoth();
     script.last().send(FRAME.gap, { address: 'word', from: 'e.5', to: 'e.9', reason: 'trimmed' });
     await script.settle();
@@ -337,7 +337,7 @@ describe('several addresses that feed one state', () => {
   });
 });
 
-it('an address with the name of something that every object has starts where the state was fetched', async () => {
+it('a followed address named like a property of every object starts at the cursor of the fetch', async () => {
   const { script, client, queryClient, query } = await follow();
   script.last().send('word', 'b', 'e.6.0');
   await script.settle();
@@ -348,10 +348,10 @@ it('an address with the name of something that every object has starts where the
   stop();
 });
 
-describe('a gap', () => {
+describe('followQuery at a gap', () => {
   const gap = { address: 'word', from: 'e.5', to: 'e.9', reason: 'trimmed' };
 
-  it('fetches the state, and follows from its cursor', async () => {
+  it('a gap refetches the state, and later events follow from its cursor', async () => {
     const { script, fetches, answer, words, end } = await follow();
     script.last().send(FRAME.gap, gap);
     script.last().send('word', 'x', 'e.10');
@@ -368,7 +368,7 @@ describe('a gap', () => {
     end();
   });
 
-  it('leaves the old state as it is where the fetch fails, until one succeeds', async () => {
+  it('a gap leaves the old state unchanged until a refetch succeeds', async () => {
     const { script, queryClient, query, fetches, answer, words, end } = await follow();
     script.last().send(FRAME.gap, gap);
     await script.settle();
@@ -387,11 +387,11 @@ describe('a gap', () => {
   });
 });
 
-describe('a state behind a gap', () => {
+describe('a state that is fetched after a gap', () => {
   const gap = { address: 'word', from: 'e.5', to: 'e.9', reason: 'trimmed' };
 
   it.each(['e.5', 'e.8', 'zzz.1'])(
-    'is followed behind the gap, though it comes with cursor %s',
+    'a refetched state with cursor %s is followed from the end of the gap',
     async (cursor) => {
       const { script, queryClient, query, fetches, answer, words, end } = await follow();
       script.last().send(FRAME.gap, gap);
@@ -409,7 +409,7 @@ describe('a state behind a gap', () => {
     },
   );
 
-  it('is followed behind the gap by all that have missed something', async () => {
+  it('a refetched state is followed from the end of each gap when several addresses had one', async () => {
     const { script, client, queryClient, query, fetches, answer, words, end } = await follow();
     const stop = followQuery(queryClient, client, 'room', { params: { name: 'x' }, query, reduce });
     await script.settle();
@@ -435,7 +435,7 @@ describe('a state behind a gap', () => {
     end();
   });
 
-  it('is still to be fetched where an optimistic change has taken the place of the fetch', async () => {
+  it('a gap keeps the query stale when an optimistic update replaces the refetch', async () => {
     const { script, queryClient, query, fetches, answer, words, end } = await follow();
     script.last().send(FRAME.gap, gap);
     await script.settle();
@@ -454,7 +454,7 @@ describe('a state behind a gap', () => {
     end();
   });
 
-  it('is followed where it takes the place of one that was removed', async () => {
+  it('a state that replaces a removed one after a gap is followed from its cursor', async () => {
     const { script, queryClient, query, end } = await follow();
     script.last().send(FRAME.gap, gap);
     await script.settle();
@@ -465,7 +465,7 @@ describe('a state behind a gap', () => {
     end();
   });
 
-  it('is asked for again where its fetch had begun before', async () => {
+  it('a state whose fetch began before the gap is followed from its own cursor', async () => {
     const { script, queryClient, query, fetches } = start();
     queryClient.setQueryData(query.queryKey, { cursor: 'e.5', words: ['a'] });
     const stop = followQuery(queryClient, script.client as Client<Board>, 'word', { query, reduce });
@@ -487,7 +487,7 @@ describe('a state behind a gap', () => {
 });
 
 describe('useFollow', () => {
-  it('follows while it is mounted, once also in StrictMode, and hands the signal to the fetch', async () => {
+  it('useFollow subscribes once in StrictMode, passes the signal to the fetch, and unsubscribes when disabled', async () => {
     const { script, client, queryClient, query, fetches, answer } = start();
     let renders = 0;
     const Component = ({ enabled = true }) => {
@@ -528,7 +528,7 @@ describe('useFollow', () => {
     await page[Symbol.asyncDispose]();
   });
 
-  it('aborts a fetch that nobody waits for any more', async () => {
+  it('the pending fetch of a followed query is aborted when its component is unmounted', async () => {
     const { client, queryClient, query, fetches } = start();
     const Component = () => {
       useFollow(client, 'word', { query, reduce });
@@ -539,7 +539,7 @@ describe('useFollow', () => {
     expect(fetches[0]!.signal.aborted).toBe(true);
   });
 
-  it('leaves the page as it is where the client is closed, and says so', async () => {
+  it('useFollow reports a closed client on the console, and the page stays rendered', async () => {
     const complaints = vi.spyOn(console, 'error').mockImplementation(() => {});
     const { client, queryClient, query } = start();
     client.close();
@@ -555,7 +555,7 @@ describe('useFollow', () => {
     expect(complaints.mock.calls).toEqual([[expect.objectContaining({ code: 'closed' })]]);
   });
 
-  it('opens nothing on the server', async () => {
+  it('useFollow opens no connection during server rendering', async () => {
     const { script, client, queryClient, query } = start();
     queryClient.setQueryData(query.queryKey, { cursor: 'e.5', words: ['a'] });
     const Component = () => {

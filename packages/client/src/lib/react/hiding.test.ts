@@ -69,7 +69,7 @@ const accept = async (script: Script, at: number, tail = at) =>
 const froms = (script: Script) => script.last().opening.entries.map(({ from }) => from);
 
 describe.each(Object.keys(ways))('a component that is %s before its first event', (way) => {
-  it('resumes from where it was accepted, after its address was given up', async () => {
+  it('a component resumes from its accepted position after its address was unsubscribed', async () => {
     const { script, page, show, pass } = await start(way);
     await accept(script, 1);
     await show(false);
@@ -83,7 +83,7 @@ describe.each(Object.keys(ways))('a component that is %s before its first event'
     await page[Symbol.asyncDispose]();
   });
 
-  it('gets what came meanwhile, while its address is still subscribed', async () => {
+  it('a component gets the events of its absence while its address is still subscribed', async () => {
     const { script, page, show, pass } = await start(way);
     await accept(script, 1);
     await show(false);
@@ -96,7 +96,7 @@ describe.each(Object.keys(ways))('a component that is %s before its first event'
     await page[Symbol.asyncDispose]();
   });
 
-  it('resumes from the place that it gave itself, not from the newest event', async () => {
+  it('a component resumes from its own from, not from the newest event', async () => {
     const { script, page, show, pass } = await start(way, 'e.3');
     await accept(script, 3, 9);
     await show(false);
@@ -106,7 +106,7 @@ describe.each(Object.keys(ways))('a component that is %s before its first event'
     await page[Symbol.asyncDispose]();
   });
 
-  it('resumes after a gap that it was told of', async () => {
+  it('a component resumes after the last gap that it was given', async () => {
     const { script, page, show, pass } = await start(way);
     await accept(script, 1);
     await act(async () =>
@@ -120,7 +120,7 @@ describe.each(Object.keys(ways))('a component that is %s before its first event'
     await page[Symbol.asyncDispose]();
   });
 
-  it('that joined others resumes from where it joined', async () => {
+  it('a component that joined an existing subscription resumes from the position where it joined', async () => {
     const { script, client, page, show, pass } = await start(way);
     await show(false);
     await pass(LINGER_MS);
@@ -139,7 +139,7 @@ describe.each(Object.keys(ways))('a component that is %s before its first event'
   });
 });
 
-it('a stream that is hidden before its first event starts from its beginning', async () => {
+it('a stream that is hidden before its first event starts from the beginning', async () => {
   const Report = () => String(useTopic('report').data);
   const script = createScript();
   const client = script.client as Client<Board>;

@@ -20,8 +20,8 @@ type Notice = { text: string; level: 'info' | 'warn' };
 const { useTopic, useConnectionState, useClient } = createHooks<typeof board>();
 const symbol = 'ACME';
 
-describe('the data of useTopic', () => {
-  it('is the payload, or undefined until the first event', () => {
+describe('the type of the data of useTopic', () => {
+  it('the data of useTopic is the payload, or undefined until the first event', () => {
     expectTypeOf(useTopic('notice').data).toEqualTypeOf<Notice | undefined>();
     expectTypeOf(useTopic('price', { params: { symbol } }).data).toEqualTypeOf<{ bid: number } | undefined>();
     expectTypeOf(useTopic('room').data).toEqualTypeOf<string | undefined>();
@@ -33,14 +33,14 @@ describe('the data of useTopic', () => {
     >();
   });
 
-  it('is always there where `initial` is', () => {
+  it('the data of useTopic is never undefined when `initial` is given', () => {
     expectTypeOf(
       useTopic('notice', { initial: { text: 'none', level: 'info' } }).data,
     ).toEqualTypeOf<Notice>();
     expectTypeOf(useTopic('notice', { initial: null }).data).toEqualTypeOf<Notice | null>();
   });
 
-  it('is what `select` makes of the payload', () => {
+  it('the data of useTopic is the result of `select`', () => {
     expectTypeOf(useTopic('price', { params: { symbol }, select: (price) => price.bid }).data).toEqualTypeOf<
       number | undefined
     >();
@@ -49,7 +49,7 @@ describe('the data of useTopic', () => {
     ).toEqualTypeOf<number>();
   });
 
-  it('is the state of `reduce`', () => {
+  it('the data of useTopic is the state of `reduce`', () => {
     const counted = useTopic('notice', {
       initial: 0,
       reduce: (count, notice, event) => {
@@ -63,7 +63,7 @@ describe('the data of useTopic', () => {
     expectTypeOf(optional.data).toEqualTypeOf<number | undefined>();
   });
 
-  it('is what `select` makes of the state, in whatever order they are written', () => {
+  it('the data of useTopic is the result of `select` on the state, in any order of the options', () => {
     const initial: Notice[] = [];
     const before = useTopic('notice', {
       initial,
@@ -81,14 +81,14 @@ describe('the data of useTopic', () => {
 });
 
 describe('useTopic', () => {
-  it('shows status, error and gap', () => {
+  it('useTopic returns status, error and gap', () => {
     const { status, error, gap } = useTopic('notice');
     expectTypeOf(status).toEqualTypeOf<'idle' | 'subscribing' | 'subscribed' | 'ended' | 'failed'>();
     expectTypeOf(error).toEqualTypeOf<LinefeedError | undefined>();
     expectTypeOf(gap).toEqualTypeOf<Gap | undefined>();
   });
 
-  it('refuses what is no topic, and missing, wrong or superfluous params', () => {
+  it('useTopic rejects an unknown topic, and missing, wrong or extra params', () => {
     // @ts-expect-error -- no such topic
     useTopic('notise');
     // @ts-expect-error -- params are missing
@@ -105,7 +105,7 @@ describe('useTopic', () => {
     useTopic('notice', { params: { symbol } });
   });
 
-  it('refuses what is no option, and what is no state', () => {
+  it('useTopic rejects an unknown option, and a wrong state', () => {
     // @ts-expect-error -- no such option
     useTopic('notice', { initail: null });
     // @ts-expect-error -- no such option
@@ -121,8 +121,8 @@ describe('useTopic', () => {
   });
 });
 
-describe('the other hooks', () => {
-  it('give the connection and the client', () => {
+describe('useConnectionState and useClient', () => {
+  it('useConnectionState returns the connection snapshot, and useClient the client', () => {
     expectTypeOf(useConnectionState()).toEqualTypeOf<ConnectionSnapshot>();
     // @ts-expect-error -- no such topic
     useClient().subscribe('notise', () => {});

@@ -59,7 +59,7 @@ const lost = (to: string) => ({ address: 'notice', from: 'e.5', to, reason: 'tri
 const addresses = (script: Script) => script.last().opening.entries.map(({ address }) => address);
 
 describe('useTopic', () => {
-  it('shows `initial`, then the newest payload, and the status of its subscription', async () => {
+  it('useTopic shows `initial`, then the newest payload, and the status of its subscription', async () => {
     const { script, page } = await start(() => {
       const { data, status } = useTopic('notice', { initial: 'none' });
       return `${status}: ${data}`;
@@ -75,7 +75,7 @@ describe('useTopic', () => {
     expect(script.clock.pending).toBe(0);
   });
 
-  it('shows undefined until the first payload, without `initial`', async () => {
+  it('useTopic shows undefined until the first payload when there is no `initial`', async () => {
     await using page = (
       await start(() => {
         const { data } = useTopic('notice', { select: (text) => text.toUpperCase() });
@@ -85,7 +85,7 @@ describe('useTopic', () => {
     expect(page.text()).toBe('undefined');
   });
 
-  it('renders once for a burst, and `reduce` has seen every event of it', async () => {
+  it('useTopic renders once for a burst, and `reduce` gets every event of it', async () => {
     let renders = 0;
     const { script, page } = await start(() => {
       renders += 1;
@@ -100,7 +100,7 @@ describe('useTopic', () => {
     await page[Symbol.asyncDispose]();
   });
 
-  it('does not render where what it selects stays the same', async () => {
+  it('useTopic does not render when the selected value stays the same', async () => {
     let renders = 0;
     const { script, page } = await start(() => {
       renders += 1;
@@ -118,7 +118,7 @@ describe('useTopic', () => {
     await page[Symbol.asyncDispose]();
   });
 
-  it('does not render for events of other addresses, nor for changes of the connection', async () => {
+  it('useTopic does not render for events of other addresses or for connection changes', async () => {
     let renders = 0;
     const { script, client, page, settle } = await start(() => {
       renders += 1;
@@ -136,7 +136,7 @@ describe('useTopic', () => {
     client.close();
   });
 
-  it('settles with a `select` that makes a new value each time', async () => {
+  it('useTopic does not render in a loop when `select` returns a new value each time', async () => {
     let renders = 0;
     const { script, page } = await start(() => {
       renders += 1;
@@ -151,7 +151,7 @@ describe('useTopic', () => {
     await page[Symbol.asyncDispose]();
   });
 
-  it('takes `select` and `reduce` as they were last rendered', async () => {
+  it('useTopic uses the `select` and `reduce` of the last render', async () => {
     let sign = '+';
     const Component = () =>
       useTopic('notice', {
@@ -171,13 +171,13 @@ describe('useTopic', () => {
   });
 });
 
-describe('params', () => {
+describe('useTopic: params', () => {
   const Price = ({ params }: { params: { symbol: string; at?: { x: number; y: number } } }) => {
     const { data } = useTopic('price', { params, initial: { bid: 0, ask: 0 } });
     return `${params.symbol} ${data.bid}`;
   };
 
-  it('are compared by value: the same ones written anew change nothing', async () => {
+  it('useTopic compares params by value, so equal new objects change nothing', async () => {
     let params = { symbol: 'A', at: { x: 1, y: 2 } };
     const Component = () => h(Price, { params });
     const { script, page, wrap, settle } = await start(Component);
@@ -192,7 +192,7 @@ describe('params', () => {
     await page[Symbol.asyncDispose]();
   });
 
-  it('that change subscribe anew, from `initial`, on the same connection', async () => {
+  it('useTopic subscribes again from `initial` on the same connection when params change', async () => {
     let symbol = 'A';
     const Component = () => h(Price, { params: { symbol } });
     const { script, page, wrap, settle } = await start(Component);
@@ -217,7 +217,7 @@ describe('params', () => {
     await page[Symbol.asyncDispose]();
   });
 
-  it('that no address can hold are a failed subscription, and the component renders', async () => {
+  it('useTopic shows a failed subscription for params that no address can contain', async () => {
     const { script, page } = await start(() => {
       const { status, error } = useTopic('price', { params: { symbol: '\ud800' } });
       return `${status} ${error?.code}`;
@@ -229,15 +229,15 @@ describe('params', () => {
   });
 });
 
-describe('enabled', () => {
-  it('false opens nothing', async () => {
+describe('useTopic: enabled', () => {
+  it('useTopic opens no connection when `enabled` is false', async () => {
     const { script, page } = await start(() => useTopic('notice', { enabled: false }).status);
     expect(page.text()).toBe('idle');
     expect(script.attempts).toHaveLength(0);
     await page[Symbol.asyncDispose]();
   });
 
-  it('keeps the data while it is false, and goes on behind the last event', async () => {
+  it('useTopic keeps its data while `enabled` is false, and resumes after the last event', async () => {
     let enabled = true;
     const Component = () => {
       const { data, status } = useTopic('notice', {
@@ -272,8 +272,8 @@ describe('enabled', () => {
   });
 });
 
-describe('enabled: false', () => {
-  it('is idle at once, and remembers the last gap', async () => {
+describe('useTopic: enabled turned off', () => {
+  it('useTopic is idle at once when `enabled` turns false, and keeps the last gap', async () => {
     let enabled = true;
     const seen: string[] = [];
     const Component = () => {
@@ -309,8 +309,8 @@ describe('enabled: false', () => {
   });
 });
 
-describe('from', () => {
-  it('is where it starts, and another one starts anew from `initial`', async () => {
+describe('useTopic: from', () => {
+  it('useTopic starts at `from`, and starts again from `initial` when `from` changes', async () => {
     let state = { from: 'e.5', initial: 'x' };
     const Component = () => useTopic('notice', { ...state, reduce: (all, text) => all + text }).data;
     const { script, page, wrap, settle } = await start(Component);
@@ -331,8 +331,8 @@ describe('from', () => {
   });
 });
 
-describe('gaps and errors', () => {
-  it('are shown, and `onGap` is called', async () => {
+describe('useTopic: gaps and errors', () => {
+  it('useTopic shows gaps and errors, and calls `onGap`', async () => {
     const gaps: string[] = [];
     const Component = () => {
       const { gap, error } = useTopic('notice', { onGap: ({ to }) => gaps.push(to) });
@@ -356,7 +356,7 @@ describe('gaps and errors', () => {
     await page[Symbol.asyncDispose]();
   });
 
-  it('call the `onGap` that was rendered last, and where there is none, that of the client', async () => {
+  it('useTopic calls the `onGap` of the last render, or that of the client when there is none', async () => {
     const gaps: string[] = [];
     const tell =
       (who: string) =>
@@ -380,7 +380,7 @@ describe('gaps and errors', () => {
     await page[Symbol.asyncDispose]();
   });
 
-  it('of a stream without ids, its run starts again from `initial`', async () => {
+  it('useTopic starts again from `initial` when a stream without ids runs again', async () => {
     let enabled = true;
     const Component = () => {
       const { data, status } = useTopic('report', { initial: 0, reduce: (sum, step) => sum + step, enabled });
@@ -413,13 +413,13 @@ describe('gaps and errors', () => {
   });
 });
 
-describe('a client that is closed', () => {
+describe('hooks with a closed client', () => {
   const Report = () => {
     const { status, error } = useTopic('report');
     return ` ${status} ${error?.code}: ${error?.message}`;
   };
 
-  it('fails what is mounted below it, and leaves the page', async () => {
+  it('useTopic fails with a closed client, and the page stays rendered', async () => {
     const { script, client, page, wrap, settle } = await start(() => useTopic('notice').status);
     client.close();
     await page.show(wrap('hello', h(Report)));
@@ -433,7 +433,7 @@ describe('a client that is closed', () => {
     await other.clock.advance(1_000);
   });
 
-  it('may be closed by an effect, which StrictMode takes back at once', async () => {
+  it('useTopic fails when an effect closes the client in StrictMode', async () => {
     const script = createScript();
     const client = script.client as Client<Board>;
     const App = () => {
@@ -444,7 +444,7 @@ describe('a client that is closed', () => {
     expect(page.text()).toContain('failed closed');
   });
 
-  it('is idle where it is not enabled', async () => {
+  it('useTopic is idle with a closed client when `enabled` is false', async () => {
     const script = createScript();
     const client = script.client as Client<Board>;
     client.close();
@@ -458,8 +458,8 @@ describe('a client that is closed', () => {
   });
 });
 
-describe('StrictMode', () => {
-  it('opens one connection and asks once', async () => {
+describe('hooks in StrictMode', () => {
+  it('useTopic opens one connection and subscribes once in StrictMode', async () => {
     const { script, page } = await start(
       () => {
         const { data } = useTopic('notice', { initial: '', reduce: (all, text) => all + text });
@@ -476,7 +476,7 @@ describe('StrictMode', () => {
     await page[Symbol.asyncDispose]();
   });
 
-  it('runs a stream once', async () => {
+  it('useTopic runs a stream once in StrictMode', async () => {
     const { script, page } = await start(() => String(useTopic('report').data), { strict: true });
     expect(addresses(script)).toEqual(['report']);
     expect(script.controls).toEqual([]);
@@ -484,14 +484,14 @@ describe('StrictMode', () => {
   });
 });
 
-describe('on the server', () => {
+describe('hooks during server rendering', () => {
   const Component = () => {
     const { data, status } = useTopic('notice', { initial: 'none' });
     const { state } = useConnectionState();
     return h('p', undefined, `${state} ${status} ${data}`);
   };
 
-  it('renders `initial` and opens nothing', async () => {
+  it('server rendering renders `initial` and opens no connection', async () => {
     const script = createScript();
     const html = renderToString(h(Provider, { client: script.client as Client<Board> }, h(Component)));
     await script.settle();
@@ -501,7 +501,7 @@ describe('on the server', () => {
     expect(script.clock.pending).toBe(0);
   });
 
-  it('renders what the page takes over as it is, also below a client that is connected', async () => {
+  it('hydration matches the server HTML below a connected client', async () => {
     const script = createScript();
     const client = script.client as Client<Board>;
     client.subscribe('price', { symbol: 'A' }, () => {});
@@ -516,8 +516,8 @@ describe('on the server', () => {
   });
 });
 
-describe('the other hooks', () => {
-  it('follow the connection', async () => {
+describe('useConnectionState and the Provider', () => {
+  it('useConnectionState follows the connection', async () => {
     let renders = 0;
     const { script, page } = await start(() => {
       renders += 1;
@@ -534,7 +534,7 @@ describe('the other hooks', () => {
     await page[Symbol.asyncDispose]();
   });
 
-  it('need a Provider', () => {
+  it('hooks throw without a Provider', () => {
     const Component = () => useTopic('notice').data;
     expect(() => renderToString(h(Component))).toThrow(
       'Linefeed hooks need a <Provider client={…}> above them.',

@@ -13,18 +13,18 @@ const { Provider, useTopic }: Hooks<typeof board> = createHooks<typeof board>();
 
 const Notice = () => useTopic('notice', { initial: 'none' }).data;
 
-it('these tests run on the version of React that their project names', () => {
+it('these tests run on the React version that their project names', () => {
   expect(version.split('.')[0]).toBe(process.env['REACT_MAJOR'] ?? '19');
 });
 
-it('the Provider gives its client to the hooks below', async () => {
+it('the Provider gives its client to the hooks in its children', async () => {
   const { client, emit } = createTestClient(board);
   await using page = await mount(h(Provider, { client }, h(Notice)));
   await act(async () => await emit('notice', 'hello'));
   expect(page.text()).toBe('hello');
 });
 
-it('rendering on the server writes nothing to the console', () => {
+it('server rendering writes nothing to the console', () => {
   const { client } = createTestClient(board);
   const written = [vi.spyOn(console, 'error'), vi.spyOn(console, 'warn')];
   expect(renderToString(h(Provider, { client }, h(Notice)))).toBe('none');

@@ -69,7 +69,7 @@ async function start() {
 
 const textOr = fc.oneof(fc.string(), fc.anything({ withBigInt: true, withDate: true, withMap: true }));
 
-it('nonsense on the channel of tabs is ignored, and everything goes on', async () => {
+it('invalid messages on the channel of the tabs are ignored, and delivery continues', async () => {
   const { clients, foreign, heard, attempts, attempt, got, settle } = await start();
   const [leader] = heard.flatMap((message) =>
     typeof message['leader'] === 'string' ? [message['leader']] : [],

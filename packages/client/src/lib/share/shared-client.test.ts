@@ -62,7 +62,7 @@ afterEach(() => {
 });
 
 describe('a shared client', () => {
-  it('refuses headers, and a fetch that may add some, without an identity', () => {
+  it('a shared client refuses headers, or a fetch of its own, without an identity', () => {
     expect(() => open({ fetch: globalThis.fetch })).toThrowError(
       'headers or fetch are given and no identity',
     );
@@ -72,7 +72,7 @@ describe('a shared client', () => {
     open({ headers: { authorization: 'Bearer 1' }, identity: '1' }).client.close();
   });
 
-  it('shares by locks and a channel where there is a page, and leaves nothing of them when it is closed', async () => {
+  it('a shared client uses a lock and a channel in a page, and releases both when it is closed', async () => {
     stubPage();
     const opened = open({ identity: 'ada' });
     await vi.waitFor(() => expect(opened.attempts).toHaveLength(1));
@@ -87,7 +87,7 @@ describe('a shared client', () => {
     await vi.waitFor(async () => expect(await namesOf()).toEqual([]));
   });
 
-  it('names the connection by its whole url, the identity and the credentials', async () => {
+  it('a shared client names its connection by the whole url, the identity and the credentials', async () => {
     stubPage();
     const opened = [
       open(),
@@ -114,18 +114,18 @@ describe('a shared client', () => {
     ['without Web Locks', { navigator: {} }],
     ['without BroadcastChannel', { BroadcastChannel: undefined }],
     [
-      'where a lock is refused',
+      'when a lock is refused',
       { navigator: { locks: { request: () => Promise.reject(new DOMException('No.', 'SecurityError')) } } },
     ],
     [
-      'where a channel is refused',
+      'when a channel is refused',
       {
         BroadcastChannel: function refuse() {
           throw new DOMException('No.', 'SecurityError');
         },
       },
     ],
-  ])('has a connection of its own %s, and closes it', async (_, parts) => {
+  ])('a shared client uses a private connection %s, and closes it', async (_, parts) => {
     stubPage(parts);
     const opened = open();
     await vi.waitFor(() => expect(opened.attempts).toHaveLength(1));

@@ -101,7 +101,7 @@ function greet(attempt: Attempt, position = 5): void {
 }
 
 describe('tabs of one identity', () => {
-  it('are live through one connection, and each gets every event once', async () => {
+  it('tabs share one connection, and each tab gets every event once', async () => {
     const world = createWorld();
     const first = world.open();
     await world.settle();
@@ -116,7 +116,7 @@ describe('tabs of one identity', () => {
     expect([first.got, second.got]).toEqual([['one'], ['one']]);
   });
 
-  it('go on from where each stood when the leader crashes', async () => {
+  it('each tab resumes from its own position when the leader crashes', async () => {
     const world = createWorld();
     const first = world.open();
     await world.settle();
@@ -137,7 +137,7 @@ describe('tabs of one identity', () => {
     expect(second.got).toEqual(['one', 'two']);
   });
 
-  it('take the place of a leader that is frozen', async () => {
+  it('a tab becomes the leader when the leader is frozen', async () => {
     const world = createWorld();
     const first = world.open();
     await world.settle();
@@ -155,7 +155,7 @@ describe('tabs of one identity', () => {
     expect(world.attempts[0]!.closed).toBe(true);
   });
 
-  it('come back at once when the leader leaves', async () => {
+  it('a tab reconnects at once when the leader leaves', async () => {
     const world = createWorld();
     const first = world.open();
     await world.settle();
@@ -171,7 +171,7 @@ describe('tabs of one identity', () => {
   });
 });
 
-it("what is delivered again for one tab is dropped by those that have it, and takes nobody's place", async () => {
+it('tabs drop events that are replayed for another tab, and every tab keeps its own position', async () => {
   const world = createWorld();
   const first = world.open();
   await world.settle();
@@ -214,7 +214,7 @@ it("what is delivered again for one tab is dropped by those that have it, and ta
   ]);
 });
 
-it('a tab that joins what was delivered again, once that has caught up, shares the cursor', async () => {
+it('a tab that joins an address after its replay shares the cursor', async () => {
   const world = createWorld();
   world.open();
   await world.settle();
@@ -236,7 +236,7 @@ it('a tab that joins what was delivered again, once that has caught up, shares t
   expect(asked.map(({ from }) => from)).toEqual(['e.9', 'e.9']);
 });
 
-it('an event name that one tab leaves stays where it is the answer to another one', async () => {
+it('an event name that one tab leaves stays subscribed when another tab is accepted with it', async () => {
   const world = createWorld();
   world.open();
   await world.settle();
@@ -256,7 +256,7 @@ it('an event name that one tab leaves stays where it is the answer to another on
   expect(world.controls).toHaveLength(2);
 });
 
-it('an event name is not given up while an entry of the opening has no answer, which may be that name', async () => {
+it('an event name is kept while an unanswered entry of the opening request may get the same name', async () => {
   const world = createWorld();
   const leaving = world.open('ada', undefined, { topic: 'p' });
   const staying = world.open('ada', undefined, { topic: 'q' });
@@ -275,7 +275,7 @@ it('an event name is not given up while an entry of the opening has no answer, w
   expect([staying.got, world.controls]).toEqual([['one'], []]);
 });
 
-it('what a tab no longer wants when it is accepted is given up, and what was not asked for yet is not asked for', async () => {
+it('an address that a tab has left is removed on its acceptance, and an unsent one is never requested', async () => {
   const world = createWorld();
   world.open();
   await world.settle();
@@ -294,7 +294,7 @@ it('what a tab no longer wants when it is accepted is given up, and what was not
   expect(world.controls.slice(1)).toMatchObject([{ add: [], remove: ['b'] }]);
 });
 
-it('what a tab that has left is accepted for in an opening is given up', async () => {
+it('an address of a closed tab is removed when the opening request is accepted for it', async () => {
   const world = createWorld();
   world.open();
   const leaving = world.open('ada', undefined, { topic: 'b' });
@@ -311,10 +311,10 @@ it('what a tab that has left is accepted for in an opening is given up', async (
   expect(world.controls).toMatchObject([{ add: [], remove: ['b'] }]);
 });
 
-describe('a refused opening', () => {
+describe('a refused opening request', () => {
   const refusal = () => ({ error: new LinefeedError('unauthorized', 'No.', { status: 403 }) });
 
-  it('is the answer to who leads, and the next one asks by its own headers', async () => {
+  it('a refused opening request fails the leader, and the next tab opens with its own headers', async () => {
     const world = createWorld();
     const first = world.open('ada', undefined, { headers: { authorization: 'old' } });
     const second = world.open('ada', undefined, { headers: { authorization: 'new' } });
@@ -341,7 +341,7 @@ describe('a refused opening', () => {
     expect([third.got, world.attempts.length]).toEqual([['two'], 2]);
   });
 
-  it('reaches every tab in turn where none is allowed, and ends', async () => {
+  it('a refused opening request fails every tab in turn when none is allowed, and then requests stop', async () => {
     const world = createWorld();
     const tabs = [world.open(), world.open(), world.open()];
     for (let turn = 0; turn < 3; turn += 1) {
@@ -359,7 +359,7 @@ describe('a refused opening', () => {
     expect(world.attempts).toHaveLength(3);
   });
 
-  it('is asked for again at once by a tab that is alone and that is told to', async () => {
+  it('a single tab opens again at once on reconnect() after a refused opening request', async () => {
     const world = createWorld();
     const { client, got } = world.open();
     await world.settle();
@@ -373,7 +373,7 @@ describe('a refused opening', () => {
     expect(got).toEqual(['one']);
   });
 
-  it('is no answer to what was asked for later', async () => {
+  it('a refused opening request does not fail an entry that was added later', async () => {
     const world = createWorld();
     const first = world.open();
     await world.settle();
@@ -393,7 +393,7 @@ describe('a refused opening', () => {
 describe('many entries', () => {
   const TOPICS = Array.from({ length: 250 }, (_, n) => `t${n}`);
 
-  it('are asked for in pieces, in the opening and later on', async () => {
+  it('the leading tab sends many entries in parts of 100, in the opening request and later', async () => {
     const world = createWorld();
     const { client } = world.open();
     const stops = TOPICS.map((topic) => client.subscribe(topic, () => {}));
@@ -412,7 +412,7 @@ describe('many entries', () => {
     expect(world.controls).toHaveLength(2);
   });
 
-  it('that the transport has no room for in an opening are added', async () => {
+  it('the leading tab adds entries for which the opening request of the transport has no room', async () => {
     const world = createWorld({ openOnly: 1 });
     const { client } = world.open();
     const other = client.subscribe('b', () => {});
@@ -428,7 +428,7 @@ describe('many entries', () => {
     expect(other.getSnapshot().status).toBe('subscribed');
   });
 
-  it('of all tabs, too many for one connection: who is refused goes on alone', async () => {
+  it('a tab that is refused with too_many_subscriptions continues on a private connection', async () => {
     const world = createWorld();
     const first = world.open();
     await world.settle();
@@ -453,7 +453,7 @@ describe('many entries', () => {
   });
 });
 
-it('a tab whose change is refused goes on alone, and the connection of the others stays', async () => {
+it('a tab whose change is refused continues on a private connection, and the shared one stays open', async () => {
   const world = createWorld();
   const first = world.open();
   await world.settle();
@@ -471,7 +471,7 @@ it('a tab whose change is refused goes on alone, and the connection of the other
   expect([first.got, second.got]).toEqual([['one'], ['one']]);
 });
 
-it('the wait that the server asks for holds for all tabs, later ones too', async () => {
+it('the retry value of the server applies to all tabs, also to later ones', async () => {
   const world = createWorld();
   const first = world.open();
   await world.settle();
@@ -492,7 +492,7 @@ it('the wait that the server asks for holds for all tabs, later ones too', async
   expect(waits).toEqual([8_000, 4_000]);
 });
 
-it('a reconnect of the server is for all tabs, and one of them opens again', async () => {
+it('a reconnect frame applies to all tabs, and one of them opens the next connection', async () => {
   const world = createWorld();
   const tabs = [world.open(), world.open()];
   await world.settle();
@@ -510,7 +510,7 @@ it('a reconnect of the server is for all tabs, and one of them opens again', asy
   expect(tabs.map(({ got }) => got)).toEqual([['one'], ['one']]);
 });
 
-it('a change of one tab is answered by its own number, and once for each entry', async () => {
+it('a change of one tab is answered with its own number, and once for each entry', async () => {
   const world = createWorld();
   world.open();
   await world.settle();
@@ -541,7 +541,7 @@ it('a change of one tab is answered by its own number, and once for each entry',
   expect([errors, state, connectionCount]).toEqual([[], 'connected', 1]);
 });
 
-it('a stream that is over is not given up once more', async () => {
+it('a stream that has ended is not unsubscribed again', async () => {
   const world = createWorld();
   world.open();
   await world.settle();
@@ -559,7 +559,7 @@ it('a stream that is over is not given up once more', async () => {
   expect(world.controls).toHaveLength(1);
 });
 
-it('tabs of different identities share nothing', async () => {
+it('tabs of different identities do not share a connection', async () => {
   const world = createWorld();
   world.open('ada');
   world.open('bob');
@@ -567,7 +567,7 @@ it('tabs of different identities share nothing', async () => {
   expect(world.attempts).toHaveLength(2);
 });
 
-it('a tab that is refused a lock has a connection of its own', async () => {
+it('a tab whose lock request is refused uses a private connection', async () => {
   const world = createWorld();
   const tab = world.browser.openTab();
   tab.refusesLocks = true;
@@ -579,7 +579,7 @@ it('a tab that is refused a lock has a connection of its own', async () => {
   expect(got).toEqual(['one']);
 });
 
-it('a tab whose handler is slow pauses alone, and comes back from its own cursor', async () => {
+it('a tab with a slow handler pauses alone, and resumes from its own cursor', async () => {
   const world = createWorld();
   const first = world.open();
   await world.settle();
@@ -603,7 +603,7 @@ it('a tab whose handler is slow pauses alone, and comes back from its own cursor
   expect(upstream.closed).toBe(false);
 });
 
-it('a tab in which too much waits for an answer ends its line alone, and comes back', async () => {
+it('a tab reconnects alone when more than 1,000 frames wait in it for an answer', async () => {
   const world = createWorld();
   const first = world.open();
   await world.settle();
@@ -631,7 +631,7 @@ it('a tab in which too much waits for an answer ends its line alone, and comes b
   expect(world.controls[2]!.add.map(({ address }) => address)).toEqual(['a', 'b']);
 });
 
-it('a tab that joins gets the newest event of keep: latest, and the others do not get it twice', async () => {
+it('a tab that joins gets the newest event of keep: latest, and the other tabs do not get it twice', async () => {
   const world = createWorld();
   const first = world.open('ada', undefined, { topic: 'price' });
   await world.settle();
@@ -652,7 +652,7 @@ it('a tab that joins gets the newest event of keep: latest, and the others do no
   expect(first.got).toEqual(['old', 'newest', 'next']);
 });
 
-it('a tab that was held up itself reads the answer that waits for it before it takes the place of a leader', async () => {
+it('a tab that was delayed reads the waiting answer of the leader before it takes over', async () => {
   const world = createWorld();
   const first = world.open();
   await world.settle();
@@ -673,7 +673,7 @@ it('a tab that was held up itself reads the answer that waits for it before it t
   expect(world.attempts.map(({ closed }) => closed)).toEqual([false]);
 });
 
-it('a connection that is silent is replaced when a tab comes back to it', async () => {
+it('a silent shared connection is replaced when a tab reconnects to it', async () => {
   const world = createWorld();
   world.open();
   await world.settle();
@@ -695,7 +695,7 @@ it('a connection that is silent is replaced when a tab comes back to it', async 
   expect(got).toEqual(['one']);
 });
 
-it('a refusal reaches the tab that asked, and no other', async () => {
+it('a refusal reaches only the tab that sent the request', async () => {
   const world = createWorld();
   const first = world.open();
   await world.settle();
@@ -710,7 +710,7 @@ it('a refusal reaches the tab that asked, and no other', async () => {
   expect([first.got, second.got]).toEqual([['one'], []]);
 });
 
-it('a control request of the leader is given up when its connection is lost', async () => {
+it('a control request of the leader is aborted when its connection is lost', async () => {
   const world = createWorld();
   world.open();
   await world.settle();
@@ -723,7 +723,7 @@ it('a control request of the leader is given up when its connection is lost', as
   expect(world.signals[0]!.aborted).toBe(true);
 });
 
-it('leaves no lock, channel, timer or connection behind', async () => {
+it('closed tabs leave no lock, channel, timer or connection', async () => {
   const world = createWorld();
   const tabs = [world.open(), world.open()];
   await world.settle();

@@ -27,7 +27,7 @@ function open() {
 }
 
 describe('emit', () => {
-  it('reaches the handlers of its address before it resolves', async () => {
+  it('emit calls the handlers of its address before it resolves', async () => {
     const { client, emit, notices } = open();
     const bids: number[] = [];
     client.subscribe('price', { symbol: 'ACME' }, ({ bid }) => bids.push(bid));
@@ -38,7 +38,7 @@ describe('emit', () => {
     client.close();
   });
 
-  it('reaches who subscribes later over the open connection, from then on', async () => {
+  it('emit reaches a subscription that was added later over the open connection', async () => {
     const { client, emit, settle } = open();
     await emit('price', { symbol: 'ACME' }, { bid: 1 });
     const bids: number[] = [];
@@ -50,7 +50,7 @@ describe('emit', () => {
     client.close();
   });
 
-  it('reaches who asks for the past', async () => {
+  it('an emitted event is replayed to a later subscription from earliest', async () => {
     const { client, emit, settle } = open();
     await emit('price', { symbol: 'ACME' }, { bid: 1 });
     await emit('notice', { text: 'between' });
@@ -62,7 +62,7 @@ describe('emit', () => {
     client.close();
   });
 
-  it('does not reach who has left', async () => {
+  it('emit does not reach a handler that has left', async () => {
     const { clock, client, emit, notices, stop } = open();
     await emit('notice', { text: 'one' });
     stop();
@@ -75,7 +75,7 @@ describe('emit', () => {
 });
 
 describe('disconnect', () => {
-  it('keeps the client away, and what was emitted meanwhile is replayed', async () => {
+  it('disconnect keeps the client disconnected, and reconnect replays the events emitted meanwhile', async () => {
     const { client, clock, emit, disconnect, reconnect, notices, infos } = open();
     await emit('notice', { text: 'one' });
     await disconnect();
@@ -93,7 +93,7 @@ describe('disconnect', () => {
 });
 
 describe('gap', () => {
-  it('is told at once, and later events follow', async () => {
+  it('gap is reported at once, and later events follow', async () => {
     const { client, emit, gap, notices, gaps } = open();
     await emit('notice', { text: 'one' });
     await gap('notice');
@@ -103,7 +103,7 @@ describe('gap', () => {
     client.close();
   });
 
-  it('is told on the next connection where there is none', async () => {
+  it('gap is reported on the next connection when there is none', async () => {
     const { client, emit, gap, disconnect, reconnect, notices, gaps } = open();
     await emit('notice', { text: 'one' });
     await disconnect();
@@ -117,8 +117,8 @@ describe('gap', () => {
   });
 });
 
-describe('a stream', () => {
-  it('is yielded to and ended, and goes on behind a cut', async () => {
+describe('a stream of a test client', () => {
+  it('a stream of a test client yields and ends, and continues after a disconnect', async () => {
     const { client, emit, end, disconnect, reconnect } = open();
     const steps: number[] = [];
     let ended = 0;
@@ -133,7 +133,7 @@ describe('a stream', () => {
     client.close();
   });
 
-  it('is known by the channel, and otherwise has to be named', async () => {
+  it('a stream of a test client is known from the channel, and otherwise must be named', async () => {
     const known = createTestClient(board);
     const steps: number[] = [];
     known.client.subscribe('report', { year: 2026 }, (step) => steps.push(step));
@@ -147,7 +147,7 @@ describe('a stream', () => {
   });
 });
 
-describe('a channel that is given as a value', () => {
+describe('a test client with the channel as a value', () => {
   const full = defineChannel({
     notice: z.object({ text: z.string().trim() }),
     price: topic({
@@ -157,7 +157,7 @@ describe('a channel that is given as a value', () => {
     }),
   });
 
-  it('gives who subscribes the newest of keep: latest, and that alone', async () => {
+  it('a test client gives a new subscription only the newest value of keep: latest', async () => {
     const { client, emit, settle, disconnect, reconnect } = createTestClient(full);
     client.subscribe('notice', () => {});
     await emit('price', { symbol: 'ACME' }, 1);
@@ -175,7 +175,7 @@ describe('a channel that is given as a value', () => {
     client.close();
   });
 
-  it('runs params and payloads through their schemas', async () => {
+  it('a test client applies the schemas to params and payloads', async () => {
     const { client, emit } = createTestClient(full);
     const got: unknown[] = [];
     client.subscribe('price', { symbol: 'acme', depth: 1 }, (bid, { address }) => got.push(bid, address));
@@ -186,7 +186,7 @@ describe('a channel that is given as a value', () => {
     client.close();
   });
 
-  it('refuses what is none of it', async () => {
+  it('a test client refuses unknown topics, and params and payloads that are invalid', async () => {
     const errors: unknown[] = [];
     const { client, emit, settle } = createTestClient(full, { onError: (error) => errors.push(error) });
     const loose = { client, emit } as unknown as {
@@ -218,7 +218,7 @@ describe('a channel that is given as a value', () => {
   });
 });
 
-it('leaves no timer behind a client that is closed', async () => {
+it('a closed test client leaves no timer', async () => {
   const { client, clock, emit, disconnect } = open();
   await emit('notice', { text: 'one' });
   await disconnect();

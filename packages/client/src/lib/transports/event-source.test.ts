@@ -73,7 +73,7 @@ async function open(options: Partial<ClientOptions> = {}, status = 200) {
 }
 
 describe('eventSourceTransport', () => {
-  it('opens with the list in the query and hears the event names that the server gives', async () => {
+  it('eventSourceTransport sends the list in the query, and listens for the event names of the server', async () => {
     const scene = await open({ credentials: 'include' });
     expect(scene.last()).toMatchObject({ url: '/events?topic=a%3Fkey%3D1', withCredentials: true });
     scene.last().send(FRAME.hello, HELLO, 'e.0');
@@ -83,7 +83,7 @@ describe('eventSourceTransport', () => {
     expect(scene.client.cursor).toBe('e.1');
   });
 
-  it('takes no id that a control frame inherited for its own', async () => {
+  it('eventSourceTransport ignores an id that a control frame inherited', async () => {
     const scene = await open();
     scene.connect();
     scene.last().send('a', 1, 'e.1.0');
@@ -91,7 +91,7 @@ describe('eventSourceTransport', () => {
     expect(scene.client.cursor).toBe('e.1');
   });
 
-  it('is closed on its first error, and opened again with the cursor in the query', async () => {
+  it('eventSourceTransport closes on the first error, and opens again with the cursor in the query', async () => {
     const scene = await open();
     scene.connect();
     scene.last().send('a', 1, 'e.1.0');
@@ -103,7 +103,7 @@ describe('eventSourceTransport', () => {
     expect(scene.requests).toEqual([]);
   });
 
-  it('is closed on a second hello, which a browser asked for by itself', async () => {
+  it('eventSourceTransport closes on a second hello, which a reconnection by the browser causes', async () => {
     const scene = await open();
     scene.connect();
     const first = scene.last();
@@ -112,7 +112,7 @@ describe('eventSourceTransport', () => {
     expect(scene.state().state).toBe('reconnecting');
   });
 
-  it('takes an event called error for an event', async () => {
+  it('eventSourceTransport treats an event named error as an event', async () => {
     const scene = await open();
     scene.connect();
     scene.last().send('error', {}, 'e.1.0');
@@ -125,7 +125,7 @@ describe('eventSourceTransport', () => {
     [403, 'failed'],
     [204, 'closed'],
   ] as const) {
-    it(`asks by HEAD why it failed before hello: ${status} is ${state}`, async () => {
+    it(`eventSourceTransport sends HEAD after a failure before hello: ${status} leads to ${state}`, async () => {
       const scene = await open({}, status);
       scene.last().fail();
       await scene.clock.advance(0);
@@ -134,7 +134,7 @@ describe('eventSourceTransport', () => {
     });
   }
 
-  it('reads the code of a refusal from the head, because HEAD has no body', async () => {
+  it('eventSourceTransport reads the code of a refusal from the head, because HEAD has no body', async () => {
     const headers = { 'content-type': 'application/problem+json', 'linefeed-code': 'unknown_topic' };
     const scene = await open({ fetch: async () => new Response(null, { status: 404, headers }) });
     scene.last().fail();
@@ -142,7 +142,7 @@ describe('eventSourceTransport', () => {
     expect(scene.state()).toMatchObject({ state: 'failed', error: { code: 'unknown_topic', status: 404 } });
   });
 
-  it('adds to an open connection by POST', async () => {
+  it('eventSourceTransport adds to an open connection by POST', async () => {
     const scene = await open({}, 202);
     scene.connect();
     const added = scene.client.subscribe('b', () => {});
@@ -152,7 +152,7 @@ describe('eventSourceTransport', () => {
     await added.ready;
   });
 
-  it('closes for a full queue and resumes later', async () => {
+  it('eventSourceTransport closes when a queue is full, and resumes later', async () => {
     const scene = await open({ maxQueuedEvents: 2 }, 202);
     let finish = () => {};
     scene.client.subscribe('b', () => new Promise<void>((resolve) => (finish = resolve)));
@@ -168,16 +168,16 @@ describe('eventSourceTransport', () => {
   });
 
   for (const [name, EventSource, says] of [
-    ['there is none', undefined, 'There is no EventSource here: use fetchTransport()'],
+    ['there is no EventSource', undefined, 'There is no EventSource here: use fetchTransport()'],
     [
-      'it takes no such url',
+      'EventSource refuses the url',
       function refuse() {
         throw new SyntaxError('bad url');
       },
       'EventSource refuses /events',
     ],
   ] as const) {
-    it(`fails with words where ${name}`, async () => {
+    it(`eventSourceTransport fails with a clear message when ${name}`, async () => {
       vi.stubGlobal('EventSource', EventSource);
       const errors: LinefeedError[] = [];
       const scene = await open({
@@ -190,7 +190,7 @@ describe('eventSourceTransport', () => {
     });
   }
 
-  it('is closed before it is asked why it failed, or the browser would ask again meanwhile', async () => {
+  it('eventSourceTransport closes before its HEAD request, so that the browser does not reconnect meanwhile', async () => {
     let closed: boolean | undefined;
     const scene = await open({
       fetch: async () => {
@@ -203,7 +203,7 @@ describe('eventSourceTransport', () => {
     expect(closed).toBe(true);
   });
 
-  it('refuses headers and a url that is too long, saying what to do', async () => {
+  it('eventSourceTransport refuses headers and a url that is too long, with a message that names the fix', async () => {
     const withHeaders = await open({ headers: { authorization: 'x' } });
     expect(withHeaders.state()).toMatchObject({ state: 'failed', error: { code: 'invalid_option' } });
     expect(withHeaders.state().error!.message).toContain('fetchTransport()');
@@ -212,7 +212,7 @@ describe('eventSourceTransport', () => {
     expect(scene.state().error!.message).toContain('8000');
   });
 
-  it('opens with what a url holds, and adds the rest behind hello, from where it stood', async () => {
+  it('eventSourceTransport opens with the entries that fit in a url, and adds the rest after hello from their positions', async () => {
     const controls: ControlRequest[] = [];
     const scene = await open({
       fetch: async (_url, init) => {
@@ -271,7 +271,7 @@ describe('eventSourceTransport', () => {
     expect(scene.state().state).toBe('connected');
   });
 
-  it('gives a frame that takes longer than the timeout twice the time, and again, up to eight times', async () => {
+  it('eventSourceTransport doubles the timeout for a frame that takes longer, up to eight times', async () => {
     const scene = await open();
     scene.connect();
     const diedAfter = async () => {

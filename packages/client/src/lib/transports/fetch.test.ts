@@ -52,8 +52,8 @@ const EVENTS = [1, 2, 3].map((position) =>
 );
 const PAYLOADS = [1, 2, 3].map((position) => ({ text: `é😀 ${position}` }));
 
-describe('the request', () => {
-  it('is a GET with the list in the query, behind the query of the url', async () => {
+describe('fetchTransport: the request', () => {
+  it('fetchTransport sends a GET with the list after the query of the url', async () => {
     const server = await createScriptedServer();
     const client = createClient<AnyChannel>({ url: `${server.url}?token=t`, ...QUICK });
     client.subscribe('price', { symbol: 'A&B' }, () => {}, { from: 'earliest' });
@@ -71,7 +71,7 @@ describe('the request', () => {
     await server[Symbol.asyncDispose]();
   });
 
-  it('is the same where the platform has no URLSearchParams, or one that sorts', async () => {
+  it('fetchTransport sends the same request on a platform without URLSearchParams', async () => {
     const urls: string[] = [];
     vi.stubGlobal('URLSearchParams', undefined);
     const client = createClient<AnyChannel>({
@@ -86,7 +86,7 @@ describe('the request', () => {
     expect(urls).toEqual(['http://feed.test/events?topic=price%3Fsymbol%3DA%2520B%26from%3De.1%26key%3D1']);
   });
 
-  it('is a POST where the list is long, without a type that costs a preflight', async () => {
+  it('fetchTransport sends a long list by POST, with a content type that needs no preflight', async () => {
     const topics = Array.from({ length: 100 }, (_, index) => `topic-${index}-of-a-hundred`);
     await using scene = await open({}, topics);
     const { request, body, url } = scene.first;
@@ -96,7 +96,7 @@ describe('the request', () => {
     expect((JSON.parse(body) as { topics: object[] }).topics).toHaveLength(100);
   });
 
-  it('asks for its headers afresh on each attempt', async () => {
+  it('fetchTransport calls headers again for each attempt', async () => {
     let token = 0;
     await using scene = await open({ headers: async () => ({ authorization: `Bearer ${(token += 1)}` }) });
     expect(scene.first.request.headers.authorization).toBe('Bearer 1');
@@ -107,7 +107,7 @@ describe('the request', () => {
     await until(scene.client, ({ state }) => state === 'connected');
   });
 
-  it('goes on where headers could not be had', async () => {
+  it('fetchTransport tries again when headers throws', async () => {
     let calls = 0;
     await using scene = await open({
       headers() {
@@ -120,7 +120,7 @@ describe('the request', () => {
     expect(scene.first.request.method).toBe('GET');
   });
 
-  it('says once in an outage that headers could not be had', async () => {
+  it('fetchTransport reports failing headers once per outage', async () => {
     const errors: LinefeedError[] = [];
     let calls = 0;
     const headers = () => {
@@ -141,7 +141,7 @@ describe('the request', () => {
     expect(errors[1]!.message).toContain('call 5');
   });
 
-  it('fails on a relative url where there is no page, saying what to do', async () => {
+  it('fetchTransport fails on a relative url without a page, with a message that names the fix', async () => {
     const errors: LinefeedError[] = [];
     const client = createClient<AnyChannel>({ url: '/events', onError: (error) => errors.push(error) });
     client.subscribe('a', () => {});
@@ -153,7 +153,7 @@ describe('the request', () => {
     client.close();
   });
 
-  it('has the credentials that were asked for', async () => {
+  it('fetchTransport passes the credentials option to fetch', async () => {
     const given: Array<RequestCredentials | undefined> = [];
     const record: typeof fetch = (url, init) => {
       given.push(init?.credentials);
@@ -164,7 +164,7 @@ describe('the request', () => {
     expect(given).toEqual(['include', undefined]);
   });
 
-  it('is left when the client closes', async () => {
+  it('fetchTransport aborts its request when the client is closed', async () => {
     await using scene = await open();
     scene.first.stream(hello('e.0'));
     await until(scene.client, ({ state }) => state === 'connected');
@@ -173,7 +173,7 @@ describe('the request', () => {
     expect(scene.first.response.writableFinished).toBe(false);
   });
 
-  it('changes an open connection by a POST of its own', async () => {
+  it('fetchTransport changes an open connection by a separate POST', async () => {
     await using scene = await open({ headers: { 'x-mine': '1' } });
     scene.first.stream(hello('e.0') + subscribed('a', 0));
     await until(scene.client, ({ state }) => state === 'connected');
@@ -192,9 +192,9 @@ describe('the request', () => {
   });
 });
 
-describe('the answer', () => {
+describe('fetchTransport: the response', () => {
   for (const status of [400, 401, 403, 404, 406, 410]) {
-    it(`fails on ${status}, with the start of its body`, async () => {
+    it(`the client fails on ${status}, with the start of the body`, async () => {
       await using scene = await open();
       const refuse = ({ response }: Exchange) =>
         response.writeHead(status).end(`{"code":"x"}${'.'.repeat(600)}`);
@@ -210,7 +210,7 @@ describe('the answer', () => {
 
   const PROBLEM = { title: 'There is no topic "a".', status: 404, code: 'unknown_topic' };
 
-  it('that is a problem document fails with its code, its title and what a schema said', async () => {
+  it('the client fails on a problem document with its code, its title and the issues of a schema', async () => {
     await using scene = await open();
     const issues = [{ message: 'x'.repeat(5_000), path: ['symbol'] }];
     const text = JSON.stringify({ ...PROBLEM, issues });
@@ -233,7 +233,7 @@ describe('the answer', () => {
     ['null', 'http_status'],
     ['{"code":', 'http_status'],
   ] as const) {
-    it(`that is the problem document ${body} is ${code}, and judged by its status`, async () => {
+    it(`the problem document ${body} has code ${code}, and its status decides whether the client retries`, async () => {
       await using scene = await open();
       const first = until(scene.client, ({ error }) => error !== undefined);
       scene.first.response.writeHead(503, { 'content-type': 'application/problem+json' }).end(body);
@@ -241,7 +241,7 @@ describe('the answer', () => {
     });
   }
 
-  it('keeps its status where its body breaks off', async () => {
+  it('a response keeps its status when its body is cut', async () => {
     await using scene = await open();
     scene.first.response.writeHead(403, { 'content-length': '100' }).flushHeaders();
     setTimeout(() => scene.first.cut(), 20);
@@ -249,7 +249,7 @@ describe('the answer', () => {
     expect(error).toMatchObject({ code: 'http_status', status: 403, body: '' });
   });
 
-  it('keeps its status where its body never comes', async () => {
+  it('a response keeps its status when its body never arrives', async () => {
     await using scene = await open({ connectTimeoutMs: 8_000 });
     scene.first.response.writeHead(403).flushHeaders();
     const { error } = await until(scene.client, ({ state }) => state === 'failed');
@@ -258,7 +258,7 @@ describe('the answer', () => {
   });
 
   for (const status of [408, 425, 429, 500, 502, 503]) {
-    it(`is asked for again on ${status}`, async () => {
+    it(`the client retries on ${status}`, async () => {
       await using scene = await open();
       scene.first.response.writeHead(status).end();
       const { response } = await scene.server.next();
@@ -270,7 +270,7 @@ describe('the answer', () => {
     });
   }
 
-  it('is waited for as long as Retry-After says, in seconds or as a date', async () => {
+  it('the client waits as long as Retry-After requires, in seconds or as a date', async () => {
     await using scene = await open();
     scene.first.response.writeHead(503, { 'retry-after': '7' }).end();
     expect((await until(scene.client, ({ retryInMs }) => retryInMs !== undefined)).retryInMs).toBe(7_000);
@@ -282,7 +282,7 @@ describe('the answer', () => {
     expect(retryInMs).toBeLessThanOrEqual(61_000);
   });
 
-  it('is waited for by its own clock, where this one is slow or fast', async () => {
+  it('a Retry-After date is compared with the Date of the response when the local clock is slow or fast', async () => {
     await using scene = await open();
     const wait = async ({ response }: Exchange, shiftMs: number, waitMs = 7_000) => {
       const at = Date.now() + shiftMs;
@@ -300,7 +300,7 @@ describe('the answer', () => {
     expect(await wait(await scene.server.next(), 3_600_000, 0)).toBeLessThan(7_000);
   });
 
-  it('is waited for at most five minutes by a date alone, which nothing here can judge', async () => {
+  it('a Retry-After date without a Date causes a wait of five minutes at most', async () => {
     const headers = { 'retry-after': 'Fri, 31 Dec 2999 23:59:59 GMT' };
     const client = createClient<AnyChannel>({
       url: 'http://feed.test/events',
@@ -311,7 +311,7 @@ describe('the answer', () => {
     client.close();
   });
 
-  it('closes on 204', async () => {
+  it('the client closes on 204', async () => {
     await using scene = await open();
     scene.first.response.writeHead(204).end();
     const { previous, reason } = await until(scene.client, ({ state }) => state === 'closed');
@@ -319,7 +319,7 @@ describe('the answer', () => {
     expect(scene.server.unread()).toBe(0);
   });
 
-  it('fails on another content type, and takes the right one in any writing', async () => {
+  it('the client fails on a wrong content type, and accepts the right one in any spelling', async () => {
     await using scene = await open();
     scene.first.response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>');
     const { error } = await until(scene.client, ({ state }) => state === 'failed');
@@ -333,7 +333,7 @@ describe('the answer', () => {
     }
   });
 
-  it('is asked for again where the connection is refused', async () => {
+  it('the client retries when the TCP connection is refused', async () => {
     const client = createClient<AnyChannel>({ url: 'http://127.0.0.1:1/', ...QUICK });
     client.subscribe('a', () => {});
     const { error } = await until(client, ({ attempt, retryInMs }) => attempt > 2 && retryInMs !== undefined);
@@ -343,10 +343,10 @@ describe('the answer', () => {
   });
 });
 
-describe('the stream', () => {
+describe('fetchTransport: the stream', () => {
   const whole = hello('e.0') + subscribed('a', 0) + EVENTS.join('');
 
-  it('resumes after a cut at any byte, with nothing missing and nothing twice', async () => {
+  it('a stream resumes after a cut at any byte, with no event missing and none twice', async () => {
     await using scene = await open();
     let exchange = scene.first;
     let position = 0;
@@ -380,7 +380,7 @@ describe('the stream', () => {
     ['CRLF', '\r\n'],
     ['CR', '\r'],
   ] as const) {
-    it(`may have ${name} at the end of its lines, split over chunks`, async () => {
+    it(`a stream may end its lines with ${name}, split over chunks`, async () => {
       await using scene = await open();
       scene.first.stream('');
       for (const byte of Buffer.from(whole.replaceAll('\n', ending))) scene.first.write(Uint8Array.of(byte));
@@ -389,7 +389,7 @@ describe('the stream', () => {
     });
   }
 
-  it('may start with one BOM; a second one spoils the first line', async () => {
+  it('a stream may start with one BOM, and a second BOM invalidates its first line', async () => {
     await using scene = await open();
     scene.first.stream(`\uFEFF${whole}`);
     await received(scene.got, 3);
@@ -401,7 +401,7 @@ describe('the stream', () => {
     expect(scene.got.at(-1)).toEqual({ text: 'after' });
   });
 
-  it('is judged as silent when it stops without ending', async () => {
+  it('a stream that stops without an end is detected as silent', async () => {
     await using scene = await open();
     scene.first.stream(hello('e.0', { pingMs: 20, timeoutMs: 60 }) + subscribed('a', 0));
     const second = await scene.server.next();
@@ -409,7 +409,7 @@ describe('the stream', () => {
     expect(second.url.searchParams.get('last_event_id')).toBe('e.0');
   });
 
-  it('is not taken for silent while one large frame trickles in', async () => {
+  it('a large frame that arrives slowly does not count as silence', async () => {
     await using scene = await open();
     scene.first.stream(hello('e.0', { pingMs: 200, timeoutMs: 600 }) + subscribed('a', 0));
     const large = Buffer.from(frame('a', 'x'.repeat(40), 'e.1.0'));
@@ -421,7 +421,7 @@ describe('the stream', () => {
     expect(scene.client.connection.getSnapshot()).toMatchObject({ state: 'connected', connectionCount: 1 });
   });
 
-  it('resumes when its body is truncated', async () => {
+  it('a stream resumes when its body is truncated', async () => {
     await using scene = await open();
     scene.first.stream(whole);
     await received(scene.got, 3);
@@ -433,9 +433,9 @@ describe('the stream', () => {
   for (const [name, text] of [
     ['in one line', `data: ${'x'.repeat(2_000)}`],
     ['in many lines', `data: xxxxxxxxxxxxxxxxx\n`.repeat(200)],
-    ['whole', `data: ${'x'.repeat(2_000)}\n\n`],
+    ['with its end', `data: ${'x'.repeat(2_000)}\n\n`],
   ] as const) {
-    it(`fails on a frame longer than its limit, ${name}`, async () => {
+    it(`the client fails on a frame longer than maxFrameLength, ${name}`, async () => {
       await using scene = await open({ transport: fetchTransport({ maxFrameLength: 1_000 }) });
       scene.first.stream(hello('e.0') + text);
       const { error } = await until(scene.client, ({ state }) => state === 'failed');
@@ -445,7 +445,7 @@ describe('the stream', () => {
     });
   }
 
-  it('stops reading while a queue is full', async () => {
+  it('fetchTransport stops reading while a queue is full', async () => {
     const server = await createScriptedServer();
     let bytes = 0;
     const count = new TransformStream<Uint8Array, Uint8Array>({

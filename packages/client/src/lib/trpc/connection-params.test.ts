@@ -27,7 +27,7 @@ function start(given: ConnectionParams | undefined) {
 const ENCODED = 'connectionParams=%7B%22token%22%3A%22a%26b%22%7D';
 
 describe('connection params', () => {
-  it('stand in the URL of openings and of control requests', async () => {
+  it('connection params are in the URL of opening requests and of control requests', async () => {
     const { attempts, posted, clock, client, subscribe } = start({ token: 'a&b' });
     subscribe('a', () => undefined);
     await clock.advance(0);
@@ -40,7 +40,7 @@ describe('connection params', () => {
     client.close();
   });
 
-  it('are asked for at every attempt', async () => {
+  it('connection params are requested for every attempt', async () => {
     let count = 0;
     const { attempts, clock, client, subscribe } = start(async () => ({ n: String((count += 1)) }));
     subscribe('a', () => undefined);
@@ -55,7 +55,7 @@ describe('connection params', () => {
     client.close();
   });
 
-  it('that cannot be had now are tried again', async () => {
+  it('connection params that reject are requested again', async () => {
     const given = vi
       .fn<() => Promise<Record<string, string>>>()
       .mockRejectedValueOnce(new Error('no session yet'))
@@ -73,7 +73,7 @@ describe('connection params', () => {
     client.close();
   });
 
-  it('that come after the connection is closed open nothing', async () => {
+  it('connection params that arrive after the client is closed open no connection', async () => {
     let resolve!: (params: Record<string, string>) => void;
     const { attempts, clock, client, subscribe } = start(() => new Promise((done) => (resolve = done)));
     subscribe('a', () => undefined);
@@ -84,7 +84,7 @@ describe('connection params', () => {
     expect(attempts).toHaveLength(0);
   });
 
-  it('that are not given leave URLs as they are', async () => {
+  it('missing connection params leave the URL unchanged', async () => {
     const { attempts, clock, client, subscribe } = start(undefined);
     subscribe('a', () => undefined);
     await clock.advance(0);

@@ -20,7 +20,7 @@ describe("an endpoint of tRPC's own handler", () => {
     '{"error":{"message":"No procedure found on path \\"\\"","code":-32004,"data":{"code":"NOT_FOUND"}}}',
     '[{"error":{"code":-32600,"message":"x"}}]',
     '{"error":{"json":{"message":"transformed","code":-32004}}}',
-  ])('is told by its error envelope %s', async (body) => {
+  ])("an endpoint of tRPC's own handler is recognized by its error envelope %s", async (body) => {
     const { script, attempts, errors } = start();
     await script.settle();
     attempts[0]!.lose({ error: statusError(body) });
@@ -32,7 +32,7 @@ describe("an endpoint of tRPC's own handler", () => {
     expect(attempts).toHaveLength(1);
   });
 
-  it('is told by the first frame of its event streams, and left', async () => {
+  it("an endpoint of tRPC's own handler is recognized by its first frame, and the response is closed", async () => {
     const { script, attempts, errors } = start();
     await script.settle();
     attempts[0]!.send('connected', {});
@@ -43,7 +43,7 @@ describe("an endpoint of tRPC's own handler", () => {
     expect(script.client.connection.getSnapshot().state).toBe('failed');
   });
 
-  it('is none where another server refuses', async () => {
+  it("a refusal of another server is not taken for an endpoint of tRPC's own handler", async () => {
     const { script, attempts, errors } = start();
     await script.settle();
     attempts[0]!.lose({ error: statusError('<html>not here</html>') });
@@ -51,7 +51,7 @@ describe("an endpoint of tRPC's own handler", () => {
     expect(errors).toMatchObject([{ code: 'http_status', status: 404 }]);
   });
 
-  it('is none where a topic is called "connected"', async () => {
+  it("a feed with a topic named connected is not taken for an endpoint of tRPC's own handler", async () => {
     const { script, attempts, errors } = start();
     await script.settle();
     attempts[0]!.hello('e.0');

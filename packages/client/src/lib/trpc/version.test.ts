@@ -4,7 +4,7 @@ import { linefeedLink } from './linefeed-link.ts';
 
 const link = linefeedLink({ url: 'http://localhost/events' });
 
-test('linefeedLink refuses a client of tRPC 10, and says what to update', () => {
+test('linefeedLink refuses a client of tRPC 10, with a message that names the version it needs', () => {
   // @trpc/client 10.45 passes this runtime to each link.
   const transformer = { serialize: String, deserialize: String };
   const runtime = { transformer, combinedTransformer: { input: transformer, output: transformer } };
@@ -16,6 +16,6 @@ test('linefeedLink refuses a client of tRPC 10, and says what to update', () => 
   );
 });
 
-test('linefeedLink takes a client of tRPC 11', () => {
+test('linefeedLink accepts a client of tRPC 11', () => {
   expect(() => createTRPCUntypedClient({ links: [link] })).not.toThrow();
 });
