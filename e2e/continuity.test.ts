@@ -14,7 +14,7 @@ const transports: readonly TransportName[] = ['fetch', 'EventSource'];
 
 for (const transport of transports) {
   test.describe(`over ${transport}`, () => {
-    test('typed events of every kind of topic arrive', async ({ page, scene, linefeed }) => {
+    test('a page receives typed events of every kind of topic', async ({ page, scene, linefeed }) => {
       await startRecording(page, scene.proxy.origin, { transport, steps: 5 });
       await scene.server.publish(1, 3);
       await expect.poll(async () => (await recorded(page)).steps).toEqual([1, 2, 3, 4, 5]);
@@ -29,9 +29,10 @@ for (const transport of transports) {
       expect(scene.proxy.opened).toBeLessThanOrEqual(3);
     });
 
-    test('cuts at random bytes lose, double and reorder nothing', async ({ page, scene }, {
-      workerIndex,
-    }) => {
+    test('cuts of the connection at random bytes lose, duplicate and reorder no event', async ({
+      page,
+      scene,
+    }, { workerIndex }) => {
       const random = seeded(41 + workerIndex);
       await startRecording(page, scene.proxy.origin, { transport, steps: 200 });
       scene.proxy.set({ type: 'cut', bytes: () => 200 + Math.floor(random() * 6_000) });
@@ -49,7 +50,7 @@ for (const transport of transports) {
       expect(errors).toEqual([]);
     });
 
-    test('a page that is kept away, again and again, gets what came meanwhile, once', async ({
+    test('a page that is disconnected three times receives each event published meanwhile once', async ({
       page,
       scene,
       linefeed,
@@ -70,7 +71,7 @@ for (const transport of transports) {
       expect(errors).toEqual([]);
     });
 
-    test('bad gateways on reconnect are outlived', async ({ page, scene }) => {
+    test('a page misses no event when its reconnects get 502', async ({ page, scene }) => {
       await startRecording(page, scene.proxy.origin, { transport });
       await scene.server.publish(1, 5);
       await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 5));
@@ -83,7 +84,7 @@ for (const transport of transports) {
       expect((await recorded(page)).notice).toEqual(numbers(1, 10));
     });
 
-    test('resets on reconnect are outlived', async ({ page, scene }) => {
+    test('a page misses no event when its reconnects are reset', async ({ page, scene }) => {
       await startRecording(page, scene.proxy.origin, { transport });
       await scene.server.publish(1, 5);
       scene.proxy.set({ type: 'reset' });
@@ -95,7 +96,7 @@ for (const transport of transports) {
       expect((await recorded(page)).notice).toEqual(numbers(1, 10));
     });
 
-    test('a server killed without a word is one gap for each address, then every event of its successor', async ({
+    test('each address gets one gap, then every event of the next server, after a server is killed', async ({
       page,
       scene,
     }) => {
@@ -114,10 +115,13 @@ for (const transport of transports) {
       }
     });
 
-    test.describe('silence', () => {
+    test.describe('with a ping interval of 500 ms', () => {
       test.use({ serverOptions: { pingMs: 500 } });
 
-      test('is noticed within the announced timeout, and what it hid arrives', async ({ page, scene }) => {
+      test('a page detects a silent connection within the announced timeout and receives the missed events', async ({
+        page,
+        scene,
+      }) => {
         await startRecording(page, scene.proxy.origin, { transport });
         await scene.server.publish(1, 5);
         await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 5));
@@ -137,7 +141,7 @@ for (const transport of transports) {
   });
 }
 
-test('a page with nothing but new EventSource receives and resumes', async ({ page, scene }) => {
+test('a page with a plain EventSource receives events and resumes after a cut', async ({ page, scene }) => {
   await page.goto(`${scene.proxy.origin}/plain`);
   await expect.poll(() => scene.proxy.opened).toBe(1);
   await scene.server.publish(1, 5);

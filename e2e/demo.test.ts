@@ -42,7 +42,9 @@ for (const [path, event, payload] of [
   ['price?symbol=ACME', 'price?symbol=ACME', { open: 41.2 }],
   ['report?year=2026', 'report', { step: 1, of: 365, date: '2026-01-01' }],
 ] as const) {
-  test(`${path} says hello, then events whose data is the bare payload`, async ({ origin }) => {
+  test(`GET /events/${path} returns hello, then events whose data is the payload alone`, async ({
+    origin,
+  }) => {
     const response = await fetch(`${origin}/events/${path}`);
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     let text = '';
@@ -54,7 +56,7 @@ for (const [path, event, payload] of [
   });
 }
 
-test('a page with nothing but EventSource goes on where it was when the server is killed', async ({
+test('a page with a plain EventSource misses no event when the server is killed and restarts', async ({
   page,
   origin,
 }) => {
@@ -87,7 +89,7 @@ async function hurt(page: Page, name: string, mark: string): Promise<void> {
 }
 
 for (const transport of ['fetch', 'eventsource']) {
-  test(`the buttons lose and double nothing over ${transport}`, async ({ page, origin }) => {
+  test(`the fault buttons lose and duplicate no event over ${transport}`, async ({ page, origin }) => {
     await page.goto(`${origin}?transport=${transport}`);
     await expect(figure(page, 'received')).not.toHaveText('0');
     await expect(page.locator('.facts')).toContainText(/Last ping\s*[\d.]+ m?s ago/);
@@ -118,7 +120,7 @@ async function rolesOf(tabs: readonly Page[]): Promise<readonly [leader: Page, f
   return [tabs[leads]!, tabs[1 - leads]!];
 }
 
-test('two tabs lose and double nothing over one connection', async ({ context, origin }) => {
+test('two tabs with one shared connection lose and duplicate no event', async ({ context, origin }) => {
   /** Event streams that are open in both tabs. */
   const open = new Set<Request>();
   context.on('request', (request) => {

@@ -1,7 +1,7 @@
 /** A page without a script gets nothing from a feed. */
 import { expect, test } from './kit/test.ts';
 
-test('an image, a script, a frame and a navigation are refused, and fetch and EventSource are served', async ({
+test('a feed refuses an image, a script, a frame and a navigation, and serves fetch and EventSource', async ({
   page,
   scene,
 }) => {

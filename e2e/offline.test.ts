@@ -5,7 +5,7 @@ import { expect, numbers, recorded, startRecording, stateOf, test } from './kit/
 const transports: readonly TransportName[] = ['fetch', 'EventSource'];
 
 for (const transport of transports) {
-  test(`over ${transport}, a page goes on where it was as soon as it is online again`, async ({
+  test(`a page over ${transport} reconnects when it is online again and misses no event`, async ({
     page,
     scene,
   }) => {

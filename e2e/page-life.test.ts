@@ -46,10 +46,7 @@ async function expectAll(page: Page, to: number): Promise<void> {
 
 for (const transport of transports) {
   test.describe(`over ${transport}`, () => {
-    test('a page that comes back from the back-forward cache goes on where it was', async ({
-      page,
-      scene,
-    }) => {
+    test('a page restored from the back-forward cache misses no event', async ({ page, scene }) => {
       await startRecording(page, scene.proxy.origin, { transport });
       await scene.server.publish(1, 20);
       await expectAll(page, 20);
@@ -62,7 +59,7 @@ for (const transport of transports) {
       expect(await stateOf(page)).toBe('connected');
     });
 
-    test('a page whose connection died while it was in the back-forward cache comes back', async ({
+    test('a page restored from the back-forward cache reconnects when its connection was cut meanwhile', async ({
       page,
       scene,
     }) => {
@@ -77,7 +74,7 @@ for (const transport of transports) {
       expect((await recorded(page)).states).toContain('reconnecting');
     });
 
-    test('a reload goes on behind what was handled, with what was published meanwhile', async ({
+    test('a reloaded page resumes after the last handled event and receives the events published meanwhile', async ({
       page,
       scene,
     }) => {
@@ -95,7 +92,7 @@ for (const transport of transports) {
       expect(errors).toEqual([]);
     });
 
-    test('a page that was asked to pauses while it is hidden, and goes on when it is shown', async ({
+    test('a page with pauseWhenHidden disconnects while it is hidden and resumes when it is visible again', async ({
       userWindow,
       scene,
     }) => {

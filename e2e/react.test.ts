@@ -78,7 +78,7 @@ async function open(page: Page, { origin }: App) {
 const orders = (page: Page) => page.locator('.orders li');
 const lines = (page: Page) => page.locator('.chat ol li');
 
-test('orders, chat and plan are live in two windows over one connection', async ({ app, context }) => {
+test('two windows show live orders, chat and plan over one connection', async ({ app, context }) => {
   const [ours, theirs] = [await context.newPage(), await context.newPage()];
   const { feeds, reads } = await open(ours, app);
   const { feeds: theirFeeds } = await open(theirs, app);
@@ -110,7 +110,7 @@ test('orders, chat and plan are live in two windows over one connection', async 
   expect(reads.length).toBeLessThanOrEqual(2);
 });
 
-test('orders are fetched anew behind a gap, and followed from there', async ({ app, page }) => {
+test('a page fetches the orders again after a gap and follows them from there', async ({ app, page }) => {
   const { reads } = await open(page, app);
   await page.getByLabel('Plum cake, Mrs Lindqvist').click();
   await expect(page.getByLabel('Plum cake, Mrs Lindqvist')).toBeChecked();
@@ -124,7 +124,7 @@ test('orders are fetched anew behind a gap, and followed from there', async ({ a
   expect(reads.length).toBe(before + 1);
 });
 
-test('a form is one line on a narrow page', async ({ app, page }) => {
+test('each form stays on one line on a narrow page', async ({ app, page }) => {
   await page.setViewportSize({ width: 320, height: 700 });
   await open(page, app);
   const lines = await page

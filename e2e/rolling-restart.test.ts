@@ -45,7 +45,10 @@ const test = base.extend<Fixtures>({
 
 for (const transport of transports) {
   test.describe(`over ${transport}`, () => {
-    test('a rolling restart on one log loses and doubles nothing', async ({ page, cluster }) => {
+    test('a rolling restart of two servers on one log loses and duplicates no event', async ({
+      page,
+      cluster,
+    }) => {
       const { servers } = cluster;
       await startRecording(page, cluster.origin, { transport });
       for (const [index, other] of [
@@ -65,7 +68,10 @@ for (const transport of transports) {
       expect(errors).toEqual([]);
     });
 
-    test('kill -9 of one of two servers on one log loses and doubles nothing', async ({ page, cluster }) => {
+    test('kill -9 of one of two servers on one log loses and duplicates no event', async ({
+      page,
+      cluster,
+    }) => {
       const { servers } = cluster;
       await startRecording(page, cluster.origin, { transport });
       for (const [index, other] of [
@@ -85,10 +91,13 @@ for (const transport of transports) {
       expect(room).toEqual(numbers(1, 400));
     });
 
-    test.describe('with memory for a log', () => {
+    test.describe('with a memory log in each server', () => {
       test.use({ log: 'memory' });
 
-      test('whatever a restart loses is announced', async ({ page, cluster }) => {
+      test('a gap announces the events that a killed server with a memory log loses', async ({
+        page,
+        cluster,
+      }) => {
         const { servers } = cluster;
         await startRecording(page, cluster.origin, { transport });
         // Both publish the same, each to its own log.

@@ -16,7 +16,7 @@ const AT_ONCE_MS = 1_500;
 const EVENTS = 450;
 const FROZEN_MS = 2_000;
 
-test('a leader in the back-forward cache is replaced at once, and goes on behind its own last event', async ({
+test('a leader tab in the back-forward cache is replaced at once and later resumes after its own last event', async ({
   playwright,
   launchOptions,
   scene,
@@ -59,7 +59,7 @@ test('a leader in the back-forward cache is replaced at once, and goes on behind
   }
 });
 
-test('a leader that is frozen is replaced within the timeout, and comes back when it runs again', async ({
+test('a frozen leader tab is replaced at once and receives every event after the browser resumes it', async ({
   userWindow,
   scene,
 }) => {
@@ -97,7 +97,7 @@ test('a leader that is frozen is replaced within the timeout, and comes back whe
 test.describe('with a short timeout', () => {
   test.use({ serverOptions: { pingMs: 500, timeoutMs: TIMEOUT_MS } });
 
-  test('a leader that hangs without a word is replaced when the timeout has passed', async ({
+  test('a leader tab whose event loop is blocked is replaced after the timeout', async ({
     context,
     scene,
   }) => {

@@ -36,7 +36,7 @@ declare global {
   }
 }
 
-test('ten tabs that want the same thirty addresses have them through one connection, and after a takeover too', async ({
+test('ten tabs share one connection for the same thirty addresses, also after the leader tab closes', async ({
   context,
   scene,
 }) => {

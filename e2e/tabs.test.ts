@@ -33,7 +33,7 @@ async function answersWithin(page: Page, ms: number): Promise<boolean> {
   );
 }
 
-test('ten tabs are live through one connection, where seven plain EventSources hang the origin', async ({
+test('ten tabs receive events over one connection; seven plain EventSources block the origin', async ({
   context,
   scene,
 }) => {
@@ -62,7 +62,7 @@ test('ten tabs are live through one connection, where seven plain EventSources h
   }
 });
 
-test('a leader that is closed or crashes, twenty times in a row, costs nobody an event', async ({
+test('no tab misses an event when the leader tab closes or crashes twenty times in a row', async ({
   context,
   scene,
 }) => {
@@ -122,7 +122,7 @@ async function expectReplaced(
 }
 
 for (const end of ENDS) {
-  test(`a leader that ${end} is replaced within 2 s by tabs that wait as they do by default`, async ({
+  test(`a leader tab that ${end} is replaced within 2 s by tabs with the default retry options`, async ({
     context,
     scene,
   }) => {
@@ -131,7 +131,7 @@ for (const end of ENDS) {
   });
 
   for (const front of ['visible', 'hidden'] as const) {
-    test(`a hidden leader that ${end} is replaced within 2 s where the last tab is ${front}`, async ({
+    test(`a hidden leader tab that ${end} is replaced within 2 s when the last tab is ${front}`, async ({
       userWindow,
       scene,
     }) => {

@@ -8,7 +8,11 @@ const test = base.extend<LinefeedFixtures<Board>>(linefeedFixtures<Board>());
 
 for (const transport of ['fetch', 'EventSource'] satisfies TransportName[]) {
   test.describe(`over ${transport}`, () => {
-    test('records the typed events that a page receives', async ({ page, scene, linefeed }) => {
+    test('the Playwright fixture records the typed events that a page receives', async ({
+      page,
+      scene,
+      linefeed,
+    }) => {
       await startRecording(page, scene.proxy.origin, { transport, steps: 3 });
       await scene.server.publish(1, 2);
       await expect.poll(() => linefeed.payloads('room')).toEqual(numbers(1, 2));
@@ -18,7 +22,11 @@ for (const transport of ['fetch', 'EventSource'] satisfies TransportName[]) {
       expect(first?.id).toMatch(/^[0-9a-z]+\.[0-9a-z]+\.0$/);
     });
 
-    test('keeps a page away until it is let in again', async ({ page, scene, linefeed }) => {
+    test('the Playwright fixture keeps a page disconnected until reconnect is called', async ({
+      page,
+      scene,
+      linefeed,
+    }) => {
       await startRecording(page, scene.proxy.origin, { transport });
       await scene.server.publish(1, 2);
       await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 2));
@@ -36,7 +44,7 @@ for (const transport of ['fetch', 'EventSource'] satisfies TransportName[]) {
   });
 }
 
-test('a page that is left while it is cut off stays cut off in the next one', async ({
+test('the Playwright fixture keeps a tab disconnected after a navigation to another page', async ({
   page,
   scene,
   linefeed,

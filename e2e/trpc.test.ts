@@ -33,7 +33,7 @@ async function countLive(page: Page): Promise<number> {
   return await page.locator('li:not([data-n=""])').count();
 }
 
-test('twenty subscriptions mounted over HTTP/1.1 are all live, where one connection each stops at six', async ({
+test('twenty subscriptions over HTTP/1.1 are all live with linefeedLink, and only six with the stock link', async ({
   context,
 }, { workerIndex }) => {
   const app = await startApp(String(workerIndex));
