@@ -76,51 +76,57 @@ const SERVERS = [
   ['Hono', 'hono.ts', askOver1, fetch],
 ] as const;
 
-describe('the example for', () => {
+describe('example servers', () => {
   it.each(SERVERS)(
-    '%s serves a late subscription and a long list of our client',
+    'the %s example serves our client a late subscription and a long list of topics',
     async (_, file, _ask, fetch) => {
       await expectToServeClient(`${await start(file)}/events`, fetch);
     },
   );
 
-  it.each(SERVERS)('%s serves a stream and a feed, and ends when it is told to', async (_, file, client) => {
-    const reader = await expectToServe(client(await start(file)));
-    const exited = once(child!, 'exit');
-    child!.kill('SIGTERM');
-    await reader.rest();
-    expect(reader.events.at(-1)!.event).toBe('linefeed.reconnect');
-    reader.reading.leave();
-    expect(await exited).toEqual([0, null]);
-  });
+  it.each(SERVERS)(
+    'the %s example serves a stream and a feed, and exits on SIGTERM',
+    async (_, file, client) => {
+      const reader = await expectToServe(client(await start(file)));
+      const exited = once(child!, 'exit');
+      child!.kill('SIGTERM');
+      await reader.rest();
+      expect(reader.events.at(-1)!.event).toBe('linefeed.reconnect');
+      reader.reading.leave();
+      expect(await exited).toEqual([0, null]);
+    },
+  );
 
-  it.each(SERVERS)('%s hands its clients to the next server on its port', async (_, file, _ask, fetch) => {
-    const origin = await start(file);
-    let answers = 0;
-    const client = createClient<typeof board>({
-      url: `${origin}/events`,
-      retry: { baseMs: 20, floorMs: 10, capMs: 100 },
-      async fetch(input, init) {
-        const response = await fetch(input, init);
-        answers += 1;
-        return response;
-      },
-    });
-    await client.subscribe('notice', () => undefined, { onGap: () => undefined }).ready;
-    const exited = once(child!, 'exit');
-    child!.kill('SIGTERM');
-    expect(await exited).toEqual([0, null]);
-    // The closed server answered the first request, and at most one that reached it before it stopped listening.
-    expect(answers).toBeLessThanOrEqual(2);
-    await start(file, new URL(origin).port);
-    await vi.waitFor(() => expect(client.connection.getSnapshot().state).toBe('connected'), {
-      timeout: 30_000,
-    });
-    await client.subscribe('room', { name: 'next' }, () => undefined).ready;
-    client.close();
-  });
+  it.each(SERVERS)(
+    'the %s example hands its clients to the next server on its port',
+    async (_, file, _ask, fetch) => {
+      const origin = await start(file);
+      let answers = 0;
+      const client = createClient<typeof board>({
+        url: `${origin}/events`,
+        retry: { baseMs: 20, floorMs: 10, capMs: 100 },
+        async fetch(input, init) {
+          const response = await fetch(input, init);
+          answers += 1;
+          return response;
+        },
+      });
+      await client.subscribe('notice', () => undefined, { onGap: () => undefined }).ready;
+      const exited = once(child!, 'exit');
+      child!.kill('SIGTERM');
+      expect(await exited).toEqual([0, null]);
+      // The closed server answered the first request, and at most one that reached it before it stopped listening.
+      expect(answers).toBeLessThanOrEqual(2);
+      await start(file, new URL(origin).port);
+      await vi.waitFor(() => expect(client.connection.getSnapshot().state).toBe('connected'), {
+        timeout: 30_000,
+      });
+      await client.subscribe('room', { name: 'next' }, () => undefined).ready;
+      client.close();
+    },
+  );
 
-  it('a fetch handler serves a stream, a feed and our client', async () => {
+  it('the fetch handler example serves a stream, a feed and our client', async () => {
     const { handle, GET, HEAD, POST, OPTIONS } = await import('./fetch.ts');
     const { feed } = await import('./feed.ts');
     expect([GET, HEAD, POST, OPTIONS]).toEqual([handle, handle, handle, handle]);
@@ -133,7 +139,7 @@ describe('the example for', () => {
     reader.reading.leave();
   });
 
-  it('Fastify hands its own headers on to an event stream and to a feed', async () => {
+  it('the Fastify example adds its own headers to an event stream and to a feed', async () => {
     const ask = askOver1(await start('fastify.ts'));
     for (const path of ['/countdown', '/events/notice', '/events?topic=notice']) {
       const { status, headers, leave } = (await ask(path))!;
@@ -142,7 +148,7 @@ describe('the example for', () => {
     }
   });
 
-  it('reloads keeps one feed', async () => {
+  it('the feed example keeps one feed when its module is reloaded', async () => {
     const { feed } = await import('./feed.ts');
     vi.resetModules();
     const reloaded = await import('./feed.ts');

@@ -48,7 +48,7 @@ async function followUntil(
 }
 
 describe('state, then follow', () => {
-  it('misses no change that came between the state and the first byte of the feed', async () => {
+  it('followTasks misses no change between the state and the first byte of the feed', async () => {
     await post(task('a', false));
     const snapshot = await readSnapshot(origin);
     expect(snapshot.state).toEqual([task('a', false)]);
@@ -57,7 +57,7 @@ describe('state, then follow', () => {
     expect(await followUntil(snapshot, [task('a', true), task('b', false)])).toBe(3);
   });
 
-  it('takes a change that is in the state already for what it is', async () => {
+  it('followTasks leaves the tasks as they are when the state already includes a change', async () => {
     await post(task('a', false));
     const { cursor } = await readSnapshot(origin);
     await post(task('a', true));
@@ -74,7 +74,7 @@ describe('state, then follow', () => {
     expect(views).toEqual([JSON.stringify([task('a', true)]), JSON.stringify([task('a', true)])]);
   });
 
-  it('reads the state again where changes are no longer held', async () => {
+  it('followTasks reads the state again when the log no longer holds the changes', async () => {
     await post(task('a', false));
     const snapshot = await readSnapshot(origin);
     for (const id of ['b', 'c', 'd', 'e']) await post(task(id, true));
@@ -87,7 +87,7 @@ describe('state, then follow', () => {
     expect(changes).toBe(3);
   });
 
-  it('refuses a task that its schema refuses, and changes nothing', async () => {
+  it('the task server answers 400 to a task that fails its schema, and stores nothing', async () => {
     expect(await post({ id: 'a' } as Task)).toBe(400);
     expect((await readSnapshot(origin)).state).toEqual([]);
   });

@@ -5,7 +5,7 @@ import { createQuotes } from './quotes.ts';
 /** Always the middle value: each bid moves when asked, by its pull alone. */
 const even = () => 0.5;
 
-it('opens every symbol at its opening bid', () => {
+it('createQuotes starts every symbol at its opening bid', () => {
   const read = createQuotes([], even);
   expect(read().map(({ symbol, bid, open }) => [symbol, bid === open])).toEqual([
     ['ACME', true],
@@ -16,7 +16,7 @@ it('opens every symbol at its opening bid', () => {
   expect(read()).toEqual([]);
 });
 
-it('goes on from the last bids', () => {
+it('createQuotes continues from the last bids', () => {
   const read = createQuotes([['ACME', 50]], even);
   expect(read()[0]).toEqual({ symbol: 'ACME', bid: 49.82, open: 41.2 });
 });

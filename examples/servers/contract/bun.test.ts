@@ -53,7 +53,7 @@ describe('the published packages on Bun', () => {
     installation?.remove();
   }, SETUP_TIMEOUT_MS);
 
-  it('send an event stream and resume it', async () => {
+  it('a Bun server sends an event stream and resumes it', async () => {
     const reader = new EventReader((await askOver1(origin)('/countdown'))!);
     await reader.event();
     reader.reading.leave();
@@ -65,7 +65,7 @@ describe('the published packages on Bun', () => {
     );
   });
 
-  it('answer 406 and HEAD', async () => {
+  it('a Bun server answers 406 to an unacceptable Accept, and answers HEAD', async () => {
     const refused = (await askOver1(origin)('/countdown', { headers: { accept: 'text/html, */*;q=0' } }))!;
     expect(refused.status).toBe(406);
     refused.leave();
@@ -77,7 +77,7 @@ describe('the published packages on Bun', () => {
     head.leave();
   });
 
-  it('serve a feed', async () => {
+  it('a Bun server serves a feed', async () => {
     const reader = new EventReader((await askOver1(origin)('/events/notice'))!);
     await reader.until(({ events }) => events.filter(({ event }) => event === 'notice').length >= 2);
     expect(reader.events.slice(0, 3).map(({ event }) => event)).toEqual([

@@ -15,9 +15,9 @@ async function serve(app: App): Promise<Served> {
   return { origin, ask: askForGzip(origin), close: () => server.close() };
 }
 
-describeServer('behind compression that lets it be', serve);
+describeServer('Express with compression that skips event streams', serve);
 
-describeServer('behind compression that packs it', (app) => {
+describeServer('Express with compression that compresses event streams', (app) => {
   // Without no-transform the middleware compresses event streams like everything else.
   app.cacheControl = 'no-cache';
   return serve(app);

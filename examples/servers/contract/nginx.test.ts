@@ -79,4 +79,4 @@ async function serve(app: App): Promise<Served> {
   };
 }
 
-describeServer('behind nginx', serve);
+describeServer('node:http with nginx in front', serve);

@@ -43,7 +43,7 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
       return { reader: new EventReader(reading!), run: app.run(name) };
     }
 
-    it('sends head and opening within 100 ms, before anything is yielded', async () => {
+    it('an event stream sends its head and first bytes within 100 ms, before the source yields', async () => {
       const times: number[] = [];
       for (let time = 0; time < 3; time += 1) {
         const began = performance.now();
@@ -56,7 +56,7 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
       expect(Math.min(...times)).toBeLessThan(100);
     });
 
-    it('sends its own head, with the headers and cookies of the options', async () => {
+    it('an event stream sends its head with the headers and cookies of its options', async () => {
       const { reader } = await open('/told');
       await reader.until(({ text }) => text.includes('\n\n'));
       expect(reader.text).toBe(': open\n\n');
@@ -71,7 +71,7 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
       reader.reading.leave();
     });
 
-    it('hands each event over before the next one is made', async () => {
+    it('an event stream delivers each event before the source yields the next one', async () => {
       const { reader, run } = await open('/told');
       await reader.until(({ text }) => text.includes('\n\n'));
       for (const data of ['a', 'b', 'ü☂'.repeat(1_000)]) {
@@ -84,7 +84,7 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
       reader.reading.leave();
     });
 
-    it('ends the body behind the last event', async () => {
+    it('an event stream ends its body after the last event', async () => {
       const { reader, run } = await open('/count?status=201');
       expect(await reader.rest()).toBe(
         ': open\n\ndata: 1\n\ndata: {"two":"zwei ☂"}\n\ndata: drei\ndata: vier\n\n',
@@ -93,13 +93,13 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
       await expect.poll(() => run.ends).toEqual([{ reason: 'finished' }]);
     });
 
-    it('corrupts no byte of a large event', async () => {
+    it('an event stream corrupts no byte of a large event', async () => {
       const { reader } = await open('/large');
       expect((await reader.event()).data).toBe('☂'.repeat(400_000));
       await reader.rest();
     });
 
-    it('answers HEAD with the head of the GET, and starts nothing', async () => {
+    it('a HEAD request gets the head of the GET and starts no source', async () => {
       const { reader, run } = await open('/told', { method: 'HEAD' });
       expect(reader.reading.status).toBe(200);
       expect(reader.reading.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
@@ -108,7 +108,7 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
       expect(run.log).toEqual([]);
     });
 
-    it('answers 406 where the request rules an event stream out', async () => {
+    it('a request whose Accept excludes event streams gets 406 and starts no source', async () => {
       const { reader, run } = await open('/count', { headers: { accept: 'text/html, */*;q=0' } });
       expect(reader.reading.status).toBe(406);
       expect(JSON.parse(await reader.rest())).toMatchObject({ code: 'not_acceptable' });
@@ -121,14 +121,14 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
       expect(await reader.rest()).toContain('data: 1');
     });
 
-    it('answers 500 without internals where the function throws', async () => {
+    it('a request gets 500 without internal details when the source function throws', async () => {
       const { reader, run } = await open('/throws');
       expect(reader.reading.status).toBe(500);
       expect(await reader.rest()).not.toContain('internal detail');
       expect(run.errors).toEqual([new Error('internal detail')]);
     });
 
-    it('breaks the body off if the source throws midway, and goes on serving', async () => {
+    it('an event stream breaks its body off when its source throws midway, and the server serves the next request', async () => {
       const { reader, run } = await open('/midway');
       await reader.event();
       run.emit!(undefined);
@@ -138,7 +138,7 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
       expect(await (await open('/count')).reader.rest()).toContain('data: 1');
     });
 
-    it("sends an error frame if the source throws midway with failure: 'frame'", async () => {
+    it("an event stream with failure: 'frame' sends an error frame when its source throws midway", async () => {
       const { reader, run } = await open('/midway?failure=frame');
       await reader.event();
       run.emit!(undefined);
@@ -149,7 +149,7 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
       expect(await (await open('/count')).reader.rest()).toContain('data: 1');
     });
 
-    it('reads Last-Event-ID as a browser sends it', async () => {
+    it('an event stream decodes a UTF-8 Last-Event-ID as a browser sends it', async () => {
       const { reader } = await open('/echo', {
         headers: { 'last-event-id': Buffer.from('ü-7').toString('latin1') },
       });
@@ -157,7 +157,7 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
       await reader.rest();
     });
 
-    it('breaks a silence with a ping', async () => {
+    it('an event stream sends a ping when its source is silent', async () => {
       const { reader } = await open('/told?pingMs=30');
       await reader.until(({ text }) => text.includes(': ping\n\n'));
       expect(reader.text).toBe(': open\n\n: ping\n\n');
@@ -168,7 +168,7 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
       ['idle', '/told', 0],
       ['producing', '/drip', 2],
       ['blocked on drain', '/flood', 1],
-    ])('ends a source that is %s when the client leaves', async (_, path, events) => {
+    ])('a source that is %s ends when the client disconnects', async (_, path, events) => {
       const { reader, run } = await open(path);
       await reader.until(({ text }) => text.includes('\n\n'));
       await reader.until((read) => read.events.length >= events);
@@ -178,7 +178,7 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
       await expect.poll(() => run.ends).toEqual([{ reason: 'client' }]);
     });
 
-    it('calls no source for a client that left before the handler got to it', async () => {
+    it('no source starts when the client disconnects before the handler runs', async () => {
       const leaving = new AbortController();
       const name = `${(runs += 1)}`;
       const asking = ask(`/told?late=1&run=${name}`, {}, leaving.signal);
@@ -190,7 +190,7 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
       expect(run.log).toEqual([]);
     });
 
-    it('stops the source of a reader that reads nothing, and cuts it in time', async () => {
+    it('a reader that takes no bytes pauses its source and is cut after the stall timeout', async () => {
       // Some servers log that a body was cut.
       vi.spyOn(console, 'error').mockImplementation(() => undefined);
       const { run, reader } = await open('/flood?stallTimeoutMs=400');
@@ -206,7 +206,7 @@ export function describeServer(name: string, start: (app: App) => Promise<Served
       expect(run.log).toEqual(['called', 'started', 'abort', 'finally']);
     });
 
-    it('carries a feed, with the headers and cookies that its context sets', async () => {
+    it('a feed sends its frames, with the headers and cookies that its context sets', async () => {
       const { reader } = await open('/events/notice');
       await reader.until(({ events }) => events.some(({ event }) => event === 'linefeed.subscribed'));
       expect(reader.events.map(({ event }) => event)).toEqual(['linefeed.hello', 'linefeed.subscribed']);

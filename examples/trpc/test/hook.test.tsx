@@ -68,7 +68,7 @@ function show(node: ReactNode): void {
 const text = (): string => container.textContent;
 
 describe('useSubscription', () => {
-  it('goes from connecting to pending and shows what is yielded', async () => {
+  it('useSubscription goes from connecting to pending and shows yielded values', async () => {
     const trpc = createHooks();
     const states: string[] = [];
     function View() {
@@ -89,7 +89,7 @@ describe('useSubscription', () => {
     expect(text()).toBe('pending 11');
   });
 
-  it('is idle where the server returns', async () => {
+  it('useSubscription is idle after the server returns', async () => {
     const trpc = createHooks();
     const seen: number[] = [];
     function View() {
@@ -103,7 +103,7 @@ describe('useSubscription', () => {
     expect(seen).toEqual([1, 2]);
   });
 
-  it('shows tracked ids and observables', async () => {
+  it('useSubscription shows tracked ids and the values of observables', async () => {
     const trpc = createHooks();
     function View() {
       const ids = useSubscription(trpc.ids.subscriptionOptions());
@@ -114,7 +114,7 @@ describe('useSubscription', () => {
     await until(() => expect(text()).toBe('1 one 7'));
   });
 
-  it('ends the old run where its input changes, and all where it is unmounted', async () => {
+  it('useSubscription ends the old run when its input changes, and the last run when it is unmounted', async () => {
     const trpc = createHooks();
     let change!: (input: number) => void;
     function View() {
@@ -135,7 +135,7 @@ describe('useSubscription', () => {
     expect(emitter.listenerCount('number')).toBe(0);
   });
 
-  it('starts anew where it is reset, and not at all where it is skipped', async () => {
+  it('useSubscription starts again after reset, and never starts with skipToken', async () => {
     const trpc = createHooks();
     let again!: () => void;
     function View() {
@@ -156,7 +156,7 @@ describe('useSubscription', () => {
     await until(() => expect(text()).toBe('3 idle'));
   });
 
-  it('shows the error that ended it', async () => {
+  it('useSubscription shows the error that ended the subscription', async () => {
     const trpc = createHooks();
     function View() {
       const { status, error } = useSubscription(trpc.denied.subscriptionOptions());
@@ -166,7 +166,7 @@ describe('useSubscription', () => {
     await until(() => expect(text()).toBe('error FORBIDDEN not you'));
   });
 
-  it('renders only for what it is asked for', async () => {
+  it('useSubscription renders only for the properties that a component reads', async () => {
     const trpc = createHooks();
     let renders = 0;
     const seen: number[] = [];

@@ -47,7 +47,7 @@ afterEach(async () => {
 });
 
 describe('both links on one router', () => {
-  it('get the same events', async () => {
+  it('linefeedLink and the stock link deliver the same events', async () => {
     served = await serveRouter(appRouter);
     const ours = record();
     const stock = record();
@@ -64,7 +64,7 @@ describe('both links on one router', () => {
     await until(() => expect(emitter.listenerCount('a')).toBe(0));
   });
 
-  it('end alike where the server returns', async () => {
+  it('linefeedLink and the stock link complete alike when the server returns', async () => {
     served = await serveRouter(appRouter);
     const ours = record();
     const stock = record();
@@ -77,7 +77,7 @@ describe('both links on one router', () => {
     expect(ours.log.data).toHaveLength(3);
   });
 
-  it('fail alike where the server refuses', async () => {
+  it('linefeedLink and the stock link report the same error when the procedure throws', async () => {
     served = await serveRouter(appRouter);
     const ours = record();
     const stock = record();
@@ -95,8 +95,8 @@ describe('both links on one router', () => {
   });
 });
 
-describe('our link', () => {
-  it('works over EventSource as well, connection params included', async () => {
+describe('linefeedLink', () => {
+  it('linefeedLink works over EventSource, with connection params', async () => {
     const seen: unknown[] = [];
     served = await serveRouter(appRouter, {
       createContext: ({ connectionParams }) => (seen.push(connectionParams), {}),
@@ -111,7 +111,7 @@ describe('our link', () => {
     expect(seen).toEqual([{ token: 'a' }]);
   });
 
-  it('and the stock link read the same topic of a feed', async () => {
+  it('linefeedLink and the stock link read the same topic of a feed and resume after a cut', async () => {
     const feed = createFeed(defineChannel({ notice: z.object({ text: z.string() }) }), {});
     const router = t.router({ live: toRouter(feed) });
     const both = await serveRouter(router);
@@ -138,8 +138,8 @@ describe('our link', () => {
   });
 });
 
-describe('one client', () => {
-  it('takes queries by its own link and subscriptions by ours', async () => {
+describe('a tRPC client with linefeedLink', () => {
+  it('a tRPC client sends queries over its own link and subscriptions over linefeedLink', async () => {
     served = await serveRouter(appRouter);
     const client = createTRPCClient<typeof appRouter>({
       links: [
@@ -156,14 +156,14 @@ describe('one client', () => {
     expect(seen).toEqual([1, 2]);
   });
 
-  it('says so where a query comes to ours', async () => {
+  it('linefeedLink rejects a query with an error that names it', async () => {
     served = await serveRouter(appRouter);
     await expect(served.ours().hello.query()).rejects.toThrow(
       /^linefeedLink only supports subscriptions, and hello is a query/,
     );
   });
 
-  it('gives the options of tanstack-react-query what they subscribe with', async () => {
+  it('subscriptionOptions of tanstack-react-query subscribe over linefeedLink', async () => {
     served = await serveRouter(appRouter);
     const trpc = createTRPCOptionsProxy<typeof appRouter>({
       client: served.ours(),
@@ -186,20 +186,23 @@ describe('one client', () => {
   });
 });
 
-describe("pointed at tRPC's own handler", () => {
-  it.each(['/trpc', '/trpc/few?input=3'])('at %s, it is one clear error and no retry', async (path) => {
-    served = await serveRouter(appRouter);
-    const { log, callbacks } = record();
-    served.ours({ url: `${served.origin}${path}` }).few.subscribe(3, callbacks);
-    await until(() => expect(log.errors).toHaveLength(1));
-    expect(log.errors[0]!.message).toMatch(
-      /is served by tRPC's own handler, .*: serve the router with fromRouter\(\)/,
-    );
-    expect(served.requests).toHaveLength(1);
-    expect(log.data).toEqual([]);
-  });
+describe("linefeedLink with the URL of tRPC's own handler", () => {
+  it.each(['/trpc', '/trpc/few?input=3'])(
+    "linefeedLink with the URL %s of tRPC's own handler reports one error and does not retry",
+    async (path) => {
+      served = await serveRouter(appRouter);
+      const { log, callbacks } = record();
+      served.ours({ url: `${served.origin}${path}` }).few.subscribe(3, callbacks);
+      await until(() => expect(log.errors).toHaveLength(1));
+      expect(log.errors[0]!.message).toMatch(
+        /is served by tRPC's own handler, .*: serve the router with fromRouter\(\)/,
+      );
+      expect(served.requests).toHaveLength(1);
+      expect(log.data).toEqual([]);
+    },
+  );
 
-  it('by POST, it is the same error', async () => {
+  it("linefeedLink reports the same error when its request to tRPC's own handler is a POST", async () => {
     served = await serveRouter(appRouter);
     const { log, callbacks } = record();
     served

@@ -58,7 +58,7 @@ function createCounter() {
 const numbers = (values: ReadonlyArray<{ data: number }>): number[] => values.map(({ data }) => data);
 
 describe('a subscription', () => {
-  it('gets what is yielded in order; unsubscribing aborts it on the server, drops its listeners, and is no error', async () => {
+  it('a subscription gets yielded values in order; unsubscribe aborts it on the server, removes its listeners, and is no error', async () => {
     const emitter = new EventEmitter();
     const onError = vi.fn<() => void>();
     const onAbort = vi.fn<() => void>();
@@ -86,7 +86,7 @@ describe('a subscription', () => {
     });
   });
 
-  it('that a plain Error broke is run again with a context of its own, and the state says why', async () => {
+  it('a subscription that fails with a plain Error runs again with a new context, and the state has the cause', async () => {
     let runs = 0;
     const createContext = vi.fn<() => object>(() => ({}));
     const router = t.router({
@@ -107,7 +107,7 @@ describe('a subscription', () => {
     subscription.unsubscribe();
   });
 
-  it('whose yield its output schema refuses reports one server error with what the schema says', async () => {
+  it('a subscription whose yield fails the output schema reports one server error with the message of the schema', async () => {
     const onError = vi.fn<(options: { error: Error }) => void>();
     const router = t.router({
       items: t.procedure
@@ -133,7 +133,7 @@ describe('a subscription', () => {
     expect(log.data[0]).toBe(1);
   });
 
-  it('whose connection is cut goes on behind the last tracked id', async () => {
+  it('a subscription resumes after the last tracked id when its connection is cut', async () => {
     const counter = createCounter();
     const served = await serve(counter.router);
     const { log, callbacks } = record<{ id: string; data: number }>();
@@ -155,7 +155,7 @@ describe('a subscription', () => {
     await until(() => expect(counter.aborted).toEqual([1, 2]));
   });
 
-  it('that the server ends is stopped, complete and idle, without an error and without another request', async () => {
+  it('a subscription that the server ends is stopped, complete and idle, without an error or another request', async () => {
     const router = t.router({
       items: t.procedure.subscription(async function* () {
         yield 1;
@@ -172,7 +172,7 @@ describe('a subscription', () => {
     expect(served.requests).toHaveLength(length);
   });
 
-  it('of tracked values gives id and data, typed, and runs the finally block', async () => {
+  it('a subscription of tracked values delivers typed id and data, and unsubscribe runs the finally block', async () => {
     const onFinally = vi.fn<() => void>();
     const router = t.router({
       items: t.procedure.subscription(async function* ({ signal }) {
@@ -198,7 +198,7 @@ describe('a subscription', () => {
     await until(() => expect(onFinally).toHaveBeenCalledTimes(1));
   });
 
-  it('tells untracked values from tracked ones', async () => {
+  it('a subscription delivers untracked values without an id and tracked values with an id', async () => {
     const router = t.router({
       items: t.procedure.subscription(async function* () {
         yield tracked('a', 1);
@@ -212,7 +212,7 @@ describe('a subscription', () => {
     await until(() => expect(log.data).toEqual([{ id: 'a', data: 1 }, 2, { id: 'b', data: 3 }]));
   });
 
-  it('of a generator that never waits does not keep the server from anything else', async () => {
+  it('a generator that never waits does not block another subscription', async () => {
     const onFinally = vi.fn<() => void>();
     const router = t.router({
       hot: t.procedure.subscription(async function* () {
@@ -238,7 +238,7 @@ describe('a subscription', () => {
     await until(() => expect(onFinally).toHaveBeenCalledTimes(1), 5_000);
   });
 
-  it('gives onStarted the state of its connection in the context', async () => {
+  it('a subscription gives onStarted the connection state in the context', async () => {
     const router = t.router({
       items: t.procedure.subscription(async function* () {
         yield 1;
@@ -256,7 +256,7 @@ describe('a subscription', () => {
     subscription.unsubscribe();
   });
 
-  it('that pulls in a loop gets JSON, typed as JSON', async () => {
+  it('a subscription of a polling generator delivers JSON, typed as JSON', async () => {
     const at = new Date(0);
     const router = t.router({
       posts: t.procedure
@@ -284,7 +284,7 @@ describe('a subscription', () => {
     expect(log.data.map(({ data }) => data)).toEqual([2, 3].map((id) => ({ id, at: at.toISOString() })));
   });
 
-  it('is an async iterable where no callback is given, and leaving it ends it on the server', async () => {
+  it('a subscription without callbacks is an async iterable, and break ends it on the server', async () => {
     const counter = createCounter();
     const served = await serve(counter.router);
     const seen: number[] = [];
@@ -297,7 +297,7 @@ describe('a subscription', () => {
     await until(() => expect(counter.aborted).toEqual([1]));
   });
 
-  it('ends with its signal', async () => {
+  it('a subscription ends when its signal is aborted', async () => {
     const counter = createCounter();
     const served = await serve(counter.router);
     const { log, callbacks } = record();
@@ -313,7 +313,7 @@ describe('a subscription', () => {
     expect(late.log.calls).toEqual(['stopped', 'complete']);
   });
 
-  it('of an observable works the same', async () => {
+  it('a subscription of an observable delivers its values, and unsubscribe runs its teardown', async () => {
     const teardown = vi.fn<() => void>();
     const router = t.router({
       ticks: t.procedure.subscription(() =>
@@ -332,7 +332,7 @@ describe('a subscription', () => {
     await until(() => expect(teardown).toHaveBeenCalledTimes(1));
   });
 
-  it('whose callback throws ends with that error', async () => {
+  it('a subscription whose callback throws ends with that error', async () => {
     const counter = createCounter();
     const served = await serve(counter.router);
     const { log, callbacks } = record();
@@ -346,7 +346,7 @@ describe('a subscription', () => {
     await until(() => expect(counter.aborted).toEqual([1]));
   });
 
-  it('carries an input of 20,000 characters, which no URL would', async () => {
+  it('a subscription sends an input of 20,000 characters by POST', async () => {
     const router = t.router({
       length: t.procedure.input(z.object({ text: z.string() })).subscription(async function* ({ input }) {
         yield input.text.length;
@@ -359,7 +359,7 @@ describe('a subscription', () => {
     expect(served.requests).toEqual(['POST /live']);
   });
 
-  it('refused by input parser or middleware is one terminal error in the shape of the router', async () => {
+  it('a subscription that the input parser or a middleware refuses gets one terminal error in the shape of the router', async () => {
     const router = t.router({
       parsed: t.procedure.input(z.object({ n: z.number() })).subscription(async function* () {
         yield 1;
@@ -392,7 +392,7 @@ describe('a subscription', () => {
 });
 
 describe('one connection', () => {
-  it('carries every subscription of a client, same ones included, each with its own run', async () => {
+  it('one connection carries all subscriptions of a client, and each of two equal ones has its own run', async () => {
     const counter = createCounter();
     const served = await serve(counter.router);
     const client = served.ours();
@@ -415,7 +415,7 @@ describe('one connection', () => {
     await until(() => expect(served.feed.stats().connections).toBe(0));
   });
 
-  it('survives a restart of the server: 1 to 20 in order, each once', async () => {
+  it('a subscription delivers 1 to 20 in order, each once, across a restart of the server', async () => {
     const { router } = createPaced(20);
     const first = await serveRouter(router);
     const { log, callbacks } = record<{ data: number }>();
@@ -444,7 +444,7 @@ function createPaced(last: number) {
   return { router };
 }
 
-describe('the context', () => {
+describe('createContext', () => {
   const router = t.router({
     who: t.procedure.subscription(async function* ({ ctx }) {
       yield tracked('1', ctx.user ?? 'nobody');
@@ -461,8 +461,8 @@ describe('the context', () => {
   it.each([
     ['absent', {}, 'nobody'],
     ['given', { connectionParams: { token: 'ann' } }, 'ann'],
-    ['asked for', { connectionParams: async () => ({ token: 'bob' }) }, 'bob'],
-  ] as const)('gets connection params that are %s', async (_, options, expected) => {
+    ['returned by a function', { connectionParams: async () => ({ token: 'bob' }) }, 'bob'],
+  ] as const)('createContext gets connection params that are %s', async (_, options, expected) => {
     const served = await serve(router, { createContext });
     const { log, callbacks } = record<{ data: string }>();
     const client = served.ours(options);
@@ -478,8 +478,8 @@ describe('the context', () => {
   it.each([
     ['absent', {}, 'nobody'],
     ['given', { headers: { authorization: 'ann' } }, 'ann'],
-    ['asked for', { headers: async () => ({ authorization: 'bob' }) }, 'bob'],
-  ] as const)('gets headers that are %s', async (_, options, expected) => {
+    ['returned by a function', { headers: async () => ({ authorization: 'bob' }) }, 'bob'],
+  ] as const)('createContext gets headers that are %s', async (_, options, expected) => {
     const served = await serve(router, { createContext });
     const { log, callbacks } = record<{ data: string }>();
     const subscription = served.ours(options).who.subscribe(undefined, callbacks);
@@ -487,7 +487,7 @@ describe('the context', () => {
     subscription.unsubscribe();
   });
 
-  it('gets headers asked for afresh on every reconnect', async () => {
+  it('createContext gets new headers from the headers function on every reconnect', async () => {
     const served = await serve(router, { createContext });
     let asked = 0;
     const { log, callbacks } = record<{ data: string }>();
@@ -501,7 +501,7 @@ describe('the context', () => {
     subscription.unsubscribe();
   });
 
-  it('that refuses a stale header is overcome by retryLink, without doubling a value', async () => {
+  it('retryLink recovers from a refused stale header, and no value is delivered twice', async () => {
     let valid = 'first';
     const counter = t.router({
       count: t.procedure
@@ -538,7 +538,7 @@ describe('the context', () => {
 });
 
 describe('transformers', () => {
-  it('carry what JSON does not, both ways and in errors', async () => {
+  it('a transformer carries values that JSON cannot, in inputs, outputs and errors', async () => {
     const fancy = initTRPC.create({
       isDev: false,
       transformer: superjson,
@@ -562,7 +562,7 @@ describe('transformers', () => {
     expect(log.errors[0]!.data).toMatchObject({ code: 'CONFLICT', at: new Date(7) });
   });
 
-  it('may differ for inputs and outputs', async () => {
+  it('a transformer may differ for inputs and outputs', async () => {
     const transformer = {
       input: {
         serialize: (value: unknown) => [JSON.stringify(value)],
@@ -586,7 +586,7 @@ describe('transformers', () => {
 });
 
 describe('liveness', () => {
-  it('ends a connection that went silent, and goes on behind the last id', async () => {
+  it('a subscription on a silent connection reconnects and resumes after the last id', async () => {
     const counter = createCounter();
     const served = await serve(counter.router, { feed: { pingMs: 50, timeoutMs: 300 } });
     const { log, callbacks } = record<{ data: number }>();
@@ -598,7 +598,7 @@ describe('liveness', () => {
     subscription.unsubscribe();
   });
 
-  it('is proven by pings where nothing is yielded', async () => {
+  it('pings keep a connection open when a generator yields nothing', async () => {
     const counter = createCounter();
     const served = await serve(counter.router, { feed: { pingMs: 50, timeoutMs: 1_000 } });
     const { log, callbacks } = record();
@@ -611,8 +611,8 @@ describe('liveness', () => {
   });
 });
 
-describe('the longest life of a connection', () => {
-  it('ends a generator that never yields, and the client comes back', async () => {
+describe('maxDurationMs', () => {
+  it('maxDurationMs aborts a generator that never yields, and the client reconnects', async () => {
     const aborted = vi.fn<() => void>();
     let runs = 0;
     const router = t.router({
@@ -632,7 +632,7 @@ describe('the longest life of a connection', () => {
     subscription.unsubscribe();
   });
 
-  it('is no break: the client comes back and goes on behind the last id', async () => {
+  it('maxDurationMs causes no error and no loss: the client reconnects and resumes after the last id', async () => {
     const { router } = createPaced(60);
     const served = await serve(router, { feed: { maxDurationMs: 200, pingMs: 50 } });
     const { log, callbacks } = record<{ data: number }>();
@@ -643,7 +643,7 @@ describe('the longest life of a connection', () => {
     expect(log.errors).toEqual([]);
   });
 
-  it('leaves no timer behind where all ends before it', async () => {
+  it('maxDurationMs keeps no connection open after every subscription has ended', async () => {
     const { router } = createPaced(2);
     const served = await serve(router, { feed: { maxDurationMs: 60_000 } });
     const { log, callbacks } = record();
@@ -654,7 +654,7 @@ describe('the longest life of a connection', () => {
 });
 
 describe('memory', () => {
-  it('holds no value that was delivered', async () => {
+  it('the server keeps no reference to a delivered value', async () => {
     setFlagsFromString('--expose-gc');
     const gc = runInNewContext('gc') as () => void;
     const refs: Array<WeakRef<object>> = [];

@@ -60,7 +60,7 @@ function refuse(status: number, ...counts: number[]): void {
 }
 
 describe('a cut, then one 502', () => {
-  it('ends the stock link', async () => {
+  it('the stock link ends after a cut and one 502', async () => {
     refuse(502, 2);
     const { log, callbacks } = record();
     served.stock().count.subscribe(undefined, callbacks);
@@ -72,7 +72,7 @@ describe('a cut, then one 502', () => {
     expect(served.requests).toHaveLength(2);
   });
 
-  it('needs retryLink in front of the stock link', async () => {
+  it('the stock link with retryLink resumes after a cut and one 502', async () => {
     refuse(502, 2);
     const { log, callbacks } = record();
     const subscription = served
@@ -85,7 +85,7 @@ describe('a cut, then one 502', () => {
     subscription.unsubscribe();
   });
 
-  it('is outlived by ours', async () => {
+  it('linefeedLink resumes after a cut and one 502', async () => {
     refuse(502, 2);
     const { log, callbacks } = record();
     const subscription = served.ours().count.subscribe(undefined, callbacks);
@@ -98,8 +98,8 @@ describe('a cut, then one 502', () => {
   });
 });
 
-describe('401 at first', () => {
-  it('ends the stock link, which does not show the status', async () => {
+describe('a first attempt with 401', () => {
+  it('the stock link ends after one 401 without showing the status', async () => {
     refuse(401, 1);
     const { log, callbacks } = record();
     served.stock().count.subscribe(undefined, callbacks);
@@ -109,7 +109,7 @@ describe('401 at first', () => {
     expect(log.data).toEqual([]);
   });
 
-  it('makes ours ask for its headers once more', async () => {
+  it('linefeedLink calls headers again after one 401', async () => {
     refuse(401, 1);
     const headers = vi.fn<() => Record<string, string>>(() => ({ authorization: 'token' }));
     const { log, callbacks } = record();
@@ -120,7 +120,7 @@ describe('401 at first', () => {
     subscription.unsubscribe();
   });
 
-  it('twice ends ours, with the status', async () => {
+  it('linefeedLink ends with the status after two 401s', async () => {
     refuse(401, 1, 2);
     const { log, callbacks } = record();
     served.ours().count.subscribe(undefined, callbacks);
@@ -132,7 +132,7 @@ describe('401 at first', () => {
 });
 
 describe('a procedure that fails every time', () => {
-  it('is asked for again by the stock link at a fixed pace, without end and without a word to onError', async () => {
+  it('the stock link retries a failing procedure at a fixed rate, without a limit and without a call of onError', async () => {
     refuse(200);
     const { log, callbacks } = record();
     const subscription = served.stock().broken.subscribe(undefined, callbacks);
@@ -142,7 +142,7 @@ describe('a procedure that fails every time', () => {
     subscription.unsubscribe();
   });
 
-  it('is asked for again by ours at a slowing pace', async () => {
+  it('linefeedLink retries a failing procedure with growing delays', async () => {
     const { log, callbacks } = record();
     const at: number[] = [];
     const subscription = served
@@ -160,7 +160,7 @@ describe('a procedure that fails every time', () => {
     subscription.unsubscribe();
   });
 
-  it('ends ours where attempts are limited, with the error of the router', async () => {
+  it('linefeedLink ends with the error of the router after maxAttempts failures of a procedure', async () => {
     const { log, callbacks } = record();
     served
       .ours({ retry: { baseMs: 20, floorMs: 10, capMs: 50, maxAttempts: 3 } })
@@ -171,7 +171,7 @@ describe('a procedure that fails every time', () => {
   });
 });
 
-describe('a server that accepts and says nothing', () => {
+describe('a server that accepts and sends nothing', () => {
   function mute(): void {
     served.intercept((_, res) => {
       res.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
@@ -179,7 +179,7 @@ describe('a server that accepts and says nothing', () => {
     });
   }
 
-  it('holds the stock link for ever', async () => {
+  it('the stock link stays in connecting when the server sends nothing', async () => {
     mute();
     const { log, callbacks } = record();
     const subscription = served.stock().count.subscribe(undefined, callbacks);
@@ -189,7 +189,7 @@ describe('a server that accepts and says nothing', () => {
     subscription.unsubscribe();
   });
 
-  it('is given up by ours after connectTimeoutMs, and asked again', async () => {
+  it('linefeedLink retries after connectTimeoutMs when the server sends nothing', async () => {
     mute();
     const { log, callbacks } = record();
     const subscription = served.ours({ connectTimeoutMs: 200 }).count.subscribe(undefined, callbacks);
@@ -201,7 +201,7 @@ describe('a server that accepts and says nothing', () => {
 });
 
 describe('a server that is silent after every reconnect', () => {
-  it('is asked by the stock link at the pace of its inactivity time-out', async () => {
+  it('the stock link reconnects to a silent server at the rate of its inactivity timeout', async () => {
     const quiet = initTRPC.create({ sse: { client: { reconnectAfterInactivityMs: 150 } } });
     const never = quiet.router({
       wait: quiet.procedure.subscription(async function* ({ signal }): AsyncGenerator<number, void, void> {
@@ -219,7 +219,7 @@ describe('a server that is silent after every reconnect', () => {
     await other.close();
   });
 
-  it('is asked by ours at a slowing pace', async () => {
+  it('linefeedLink reconnects to a silent server with growing delays', async () => {
     let count = 0;
     // The first connection may take several attempts on a busy machine.
     let isMute = false;
@@ -244,8 +244,8 @@ describe('a server that is silent after every reconnect', () => {
   });
 });
 
-describe('an event that is no JSON', () => {
-  it('ends the stock link', async () => {
+describe('an event that is not JSON', () => {
+  it('the stock link ends when an event is not JSON', async () => {
     served.intercept((_, res) => {
       res.writeHead(200, { 'content-type': 'text/event-stream' });
       res.write('event: connected\ndata: {}\n\ndata: {oops\n\ndata: 1\n\n');
@@ -257,7 +257,7 @@ describe('an event that is no JSON', () => {
     expect(log.data).toEqual([]);
   });
 
-  it('is reported to onInvalid by ours, and the next one arrives', async () => {
+  it('linefeedLink reports an event that is not JSON to onInvalid and delivers the next one', async () => {
     served.intercept((req, res) => {
       if (req.method !== 'GET') return false;
       const entry = new URL(req.url!, served.origin).searchParams.get('topic')!;

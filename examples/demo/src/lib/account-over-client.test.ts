@@ -18,7 +18,7 @@ function openAccount() {
   return { ...test, say, read: () => account };
 }
 
-it('finds nothing missing and nothing doubled behind a cut', async () => {
+it('an account on a client counts no missing and no duplicate event after a cut', async () => {
   const { client, say, disconnect, reconnect, read } = openAccount();
   await say(1);
   await disconnect();
@@ -29,7 +29,7 @@ it('finds nothing missing and nothing doubled behind a cut', async () => {
   client.close();
 });
 
-it('books what a gap announced as announced', async () => {
+it('an account on a client counts the events lost in a gap as announced', async () => {
   const { client, say, gap, disconnect, reconnect, read } = openAccount();
   await say(1);
   await disconnect();

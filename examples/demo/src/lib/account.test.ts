@@ -16,20 +16,20 @@ function figures(...entries: readonly Entry[]): Omit<Account, 'lines'> {
 const clean = { missingAnnounced: 0, missingUnannounced: 0, doubled: 0, gaps: 0 };
 
 describe('account', () => {
-  it('counts an unbroken run from wherever it came in', () => {
+  it('an account counts consecutive numbers as received, whatever the first number is', () => {
     expect(figures(event(7), event(8), event(9))).toEqual({ ...clean, received: 3 });
   });
 
-  it('counts skipped numbers as missing and unannounced', () => {
+  it('an account counts skipped numbers as missing and unannounced', () => {
     expect(figures(event(1), event(4))).toEqual({ ...clean, received: 2, missingUnannounced: 2 });
   });
 
-  it('counts nothing as missing where only the newest value is kept, but still what comes twice', () => {
+  it('an account counts duplicates but no missing numbers of a topic that keeps only the newest value', () => {
     const latest = (n: number): Entry => ({ ...event(n), skips: true }) as Entry;
     expect(figures(latest(1), latest(4), latest(4))).toEqual({ ...clean, received: 3, doubled: 1 });
   });
 
-  it('counts skipped numbers behind a gap as announced, and only those', () => {
+  it('an account counts only the numbers skipped at a gap as announced', () => {
     expect(figures(event(1), gap, event(4), event(6))).toEqual({
       ...clean,
       received: 3,
@@ -39,7 +39,7 @@ describe('account', () => {
     });
   });
 
-  it('counts a number that came before as doubled', () => {
+  it('an account counts a number that it already received as doubled', () => {
     expect(figures(event(1), event(2), event(2), event(1), event(3))).toEqual({
       ...clean,
       received: 5,
@@ -47,7 +47,7 @@ describe('account', () => {
     });
   });
 
-  it('expects a new run to start at 1', () => {
+  it('an account expects a new run to start at 1', () => {
     expect(figures(event(9), gap, event(1, 'b'), event(2, 'b'))).toEqual({ ...clean, received: 3, gaps: 1 });
     expect(figures(event(9), event(3, 'b'))).toEqual({ ...clean, received: 2, missingUnannounced: 2 });
     expect(figures(event(9), gap, event(3, 'b'))).toEqual({
@@ -58,7 +58,7 @@ describe('account', () => {
     });
   });
 
-  it('knows the numbers of a run that comes back', () => {
+  it('an account counts a repeated number as doubled when its run returns after another run', () => {
     expect(figures(event(1), gap, event(1, 'b'), event(1))).toEqual({
       ...clean,
       received: 3,
@@ -67,7 +67,7 @@ describe('account', () => {
     });
   });
 
-  it('keeps addresses apart', () => {
+  it('an account counts each address separately', () => {
     expect(figures(event(1), event(1, 'a', 'notice'), gap, event(4, 'a', 'notice'))).toEqual({
       ...clean,
       received: 3,
@@ -76,7 +76,7 @@ describe('account', () => {
     });
   });
 
-  it('takes a needless gap for what it is', () => {
+  it('an account counts nothing as missing at a gap that lost no number', () => {
     expect(figures(event(1), gap, event(2))).toEqual({ ...clean, received: 2, gaps: 1 });
   });
 });
