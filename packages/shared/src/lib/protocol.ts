@@ -19,54 +19,62 @@ export const PROTOCOL_VERSION = 1;
 
 /** First frame of every connection. */
 export interface Hello {
+  /** 1. A client that speaks another version MUST give up. */
   readonly protocol: number;
-  /** 128 random bits: identifies this connection in control requests. */
+  /** 128 random bits in hex: names this connection in control requests. It is a secret. */
   readonly connection: string;
-  /** The server writes at least this often. 0: it sends no pings, so silence proves nothing. */
+  /** The server writes something at least this often; 0: it sends no pings. */
   readonly pingMs: number;
-  /** After so long without bytes, a client may assume that the connection is dead. 0: never. */
+  /** A silence of this length means that the connection is dead; 0: silence proves nothing. */
   readonly timeoutMs: number;
-  /** The connection ends, with `reconnect`, at 80 to 100 % of this. 0: no limit. */
+  /** The connection ends, with `reconnect`, at 80 to 100 % of this; 0: no limit. */
   readonly maxDurationMs: number;
 }
 
 /** A subscription is accepted. */
 export interface Subscribed {
-  /** As requested; for a stream its event name, because the params of a stream never appear in frames. */
+  /**
+   * As requested; in the path form the canonical address. For a stream its event name, because the params of a stream
+   * appear in no frame.
+   */
   readonly address: string;
-  /** The event name of its frames: route by this. */
+  /** The event name of its frames. */
   readonly event: string;
+  /** As requested. */
   readonly key?: string;
-  /** The number of the control request that added it. */
+  /** The control request that this answers. */
   readonly n?: number;
-  /** Logged: delivery of this address starts after this cursor. */
+  /**
+   * Logged: delivery of this address starts after this cursor. If the requested cursor was of no use, this one is no
+   * later than the `to` of its gap.
+   */
   readonly cursor?: string;
-  /** Logged: the end of the log at acceptance. Events up to here are replayed ones. */
+  /** Logged: the newest position of the log at this moment. Events up to here are replayed ones. */
   readonly tail?: string;
-  /** Logged: starts before the connection's cursor. Its events have their own order until `caughtup`. */
+  /** Logged: it starts before the connection's cursor. Its events have their own order until `caughtup`. */
   readonly rewind?: true;
 }
 
 /** A rewound address now shares the connection's cursor. */
 export interface CaughtUp {
-  /** The event name of the address. */
+  /** Event name. */
   readonly address: string;
 }
 
 /** The reason why events cannot be replayed. */
 export type GapReason = 'trimmed' | 'epoch' | 'rollback' | 'unknown' | 'future';
 
-/** Events of this address after `from` can no longer be replayed; delivery continues after `to`. */
+/** Events of this address after `from` are lost; delivery continues after `to`. */
 export interface Gap {
-  /** The event name of the address. */
+  /** Event name. */
   readonly address: string;
-  /** The requested cursor; empty if it could not be parsed. */
+  /** The cursor that was requested, or that delivery had reached; empty if it could not be read. */
   readonly from: string;
   readonly to: string;
   readonly reason: GapReason;
 }
 
-/** A subscription is refused, or its source failed. */
+/** A subscription is refused, or its source failed. The connection no longer has it. */
 export interface SubscriptionError {
   /** As requested; for a stream its event name, or its topic if it has no event name. */
   readonly address: string;
@@ -74,21 +82,21 @@ export interface SubscriptionError {
   readonly n?: number;
   readonly code: string;
   readonly message: string;
-  /** Whether a later retry can help. */
+  /** Whether a later request can succeed. */
   readonly retryable: boolean;
-  /** Details of the failure as the source gave them. Any JSON. */
+  /** Details that the source itself gave of its failure. Any JSON. */
   readonly detail?: unknown;
 }
 
-/** A stream finished, or (with `n`) a subscription was removed as requested. */
+/** A stream finished; or, with `n`, control request `n` was answered. */
 export interface End {
-  /** The event name of the address. */
+  /** Event name. */
   readonly address: string;
   readonly key?: string;
   readonly n?: number;
 }
 
-/** The server ends this response; reconnect after `afterMs`. */
+/** The server ends this response; the client reconnects after `afterMs`. */
 export interface Reconnect {
   readonly afterMs: number;
   readonly reason: 'lifetime' | 'drain' | 'busy' | 'expired' | 'disconnected';
