@@ -12,7 +12,7 @@ const ways: ReadonlyArray<readonly [title: string, end: (server: ServerProcess) 
 
 for (const transport of transports) {
   for (const [title, end] of ways) {
-    test(`a page leaves ${title} for the next one on its port, over ${transport}`, async ({
+    test(`a page moves from ${title} to the next server on its port, over ${transport}`, async ({
       page,
       bundle,
     }) => {
