@@ -31,8 +31,8 @@ const feed = createFeed(board, {
   },
 });
 
-describe('context', () => {
-  it('gives the request of the runtime as unknown, or by the type that is written there', () => {
+describe('types of context', () => {
+  it('context receives req as unknown, or with its annotated type', () => {
     createFeed(board, {
       streams: { *report() {} },
       context: (request, reply, { req }) => {
@@ -60,8 +60,8 @@ describe('context', () => {
   });
 });
 
-describe('publish', () => {
-  it('takes the input of the schemas: defaults may be left out', () => {
+describe('types of publish', () => {
+  it('publish accepts the input of the schemas, so fields with defaults are optional', () => {
     void feed.publish('notice', { text: 'a' });
     void feed.publish('price', { symbol: 'A' }, { bid: 1 });
     expectTypeOf(feed.publish('notice', { text: 'a' })).resolves.toEqualTypeOf<{
@@ -70,7 +70,7 @@ describe('publish', () => {
     }>();
   });
 
-  it('refuses a misspelt topic, a wrong payload, a missing param and a stream', () => {
+  it('publish refuses a misspelt topic, a wrong payload, a missing param and a stream', () => {
     // @ts-expect-error -- no such topic
     void feed.publish('notise', { text: 'a' });
     // @ts-expect-error -- no such level
@@ -84,8 +84,8 @@ describe('publish', () => {
   });
 });
 
-describe('createFeed', () => {
-  it('refuses a stream without a source, a source of no stream, and a wrong yield', () => {
+describe('types of createFeed', () => {
+  it('createFeed refuses a stream without a source, and a source with a wrong yield', () => {
     // @ts-expect-error -- report has no source
     createFeed(board, {});
     // @ts-expect-error -- report has no source
@@ -100,7 +100,7 @@ describe('createFeed', () => {
     });
   });
 
-  it('takes a source from a file of its own, but only of a stream', () => {
+  it('defineStream takes the source of a stream in a separate file, but no other topic', () => {
     const report = defineStream(board, 'report', function* ({ params }) {
       yield { step: params.year };
     });
@@ -110,8 +110,8 @@ describe('createFeed', () => {
   });
 });
 
-describe('subscribe on the server', () => {
-  it('gives the output of the schema', () => {
+describe('types of subscribe on the server', () => {
+  it('subscribe on the server yields the output of the schema', () => {
     const follow = async (): Promise<void> => {
       for await (const { data } of feed.subscribe('notice')) {
         expectTypeOf(data).toEqualTypeOf<{ text: string; level: 'info' | 'warn' }>();
@@ -120,14 +120,14 @@ describe('subscribe on the server', () => {
     expectTypeOf(follow).returns.resolves.toBeVoid();
   });
 
-  it('lets params be left out where all of them may', () => {
+  it('subscribe on the server accepts missing params if every param is optional', () => {
     feed.subscribe('room');
     feed.subscribe('room', { from: 'earliest' });
     feed.subscribe('room', { params: { name: 'lobby' } });
     feed.subscribe('price', { params: { symbol: 'ACME' }, from: 'earliest' });
   });
 
-  it('refuses a missing or wrong param, a misspelt topic and a stream', () => {
+  it('subscribe on the server refuses a missing or wrong param, a misspelt topic and a stream', () => {
     // @ts-expect-error -- params are missing
     feed.subscribe('price');
     // @ts-expect-error -- params are missing

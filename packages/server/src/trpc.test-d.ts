@@ -12,8 +12,8 @@ const board = defineChannel({
   report: stream({ params: z.object({ year: z.number() }), data: z.object({ step: z.number() }) }),
 });
 
-describe('fromRouter', () => {
-  it('requires createContext where the router has a context', () => {
+describe('types of fromRouter', () => {
+  it('fromRouter requires createContext if the router has a context', () => {
     const router = initTRPC.context<{ user: string }>().create().router({});
     fromRouter(router, { createContext: ({ req }) => ({ user: req.headers.get('x-user') ?? '' }) });
     // @ts-expect-error -- no context
@@ -24,12 +24,12 @@ describe('fromRouter', () => {
   });
 });
 
-describe('toRouter', () => {
+describe('types of toRouter', () => {
   const feed = createFeed(board, { streams: { async *report() {} } });
   const router = toRouter(feed);
   const client = createTRPCClient<typeof router>({ links: [httpSubscriptionLink({ url: '/trpc' })] });
 
-  it('gives a stock client the params and payloads of every topic', () => {
+  it('toRouter gives a stock client the params and payloads of every topic', () => {
     client.notice.subscribe(undefined, {
       onData: (event) => expectTypeOf(event).toEqualTypeOf<{ id: string; data: { text: string } }>(),
     });
@@ -43,7 +43,7 @@ describe('toRouter', () => {
     client.nothing.subscribe(undefined, { onData: () => undefined });
   });
 
-  it('leaves open whether a stream gives its events ids', () => {
+  it('the events of a stream over tRPC have a type with an id or without', () => {
     client.report.subscribe(
       { year: 2026 },
       {
@@ -54,8 +54,8 @@ describe('toRouter', () => {
   });
 });
 
-describe('a source', () => {
-  it("may yield tRPC's tracked values of its payload, and of no other", () => {
+describe('types of a source', () => {
+  it('a source can yield tracked values of tRPC, but only with its own payload', () => {
     defineStream(board, 'report', async function* () {
       yield tracked('1', { step: 1 });
     });

@@ -78,8 +78,8 @@ const board = defineChannel({
 });
 type Board = typeof board;
 
-describe('names', () => {
-  test('are those of the contract, by kind', () => {
+describe('types of topic names', () => {
+  test('the topic names of a contract are typed by kind', () => {
     expectTypeOf<StreamName<Board>>().toEqualTypeOf<'report' | 'clock'>();
     expectTypeOf<LoggedName<Board>>().toEqualTypeOf<
       'notice' | 'price' | 'order' | 'quote' | 'tree' | 'record' | 'tuple' | 'small' | 'other'
@@ -87,18 +87,18 @@ describe('names', () => {
     expectTypeOf<TopicName<Board>>().toEqualTypeOf<StreamName<Board> | LoggedName<Board>>();
   });
 
-  test('of a misspelt topic do not pass', () => {
+  test('a misspelt topic name does not compile', () => {
     // @ts-expect-error there is no such topic
     expectTypeOf<Payload<Board, 'prices'>>().toBeNever();
   });
 });
 
-describe('payloads', () => {
-  test('have enums and strings as they are', () => {
+describe('types of payloads', () => {
+  test('a payload type keeps enums and strings', () => {
     expectTypeOf<Payload<Board, 'notice'>>().toEqualTypeOf<{ text: string; level: 'info' | 'warn' }>();
   });
 
-  test('have defaults filled in for the handler, and optional for the publisher', () => {
+  test('a field with a default is present for the handler and optional for the publisher', () => {
     expectTypeOf<Payload<Board, 'price'>>().toEqualTypeOf<{
       bid: number;
       size: number;
@@ -111,13 +111,13 @@ describe('payloads', () => {
     }>();
   });
 
-  test('are unions with nested arrays', () => {
+  test('a payload type can be a union with nested arrays', () => {
     expectTypeOf<Payload<Board, 'report'>>().toEqualTypeOf<
       { kind: 'step'; done: number } | { kind: 'result'; rows: Array<Array<string | null>> }
     >();
   });
 
-  test('keep brands, interfaces, recursion, records and tuples', () => {
+  test('a payload type keeps brands, interfaces, recursion, records and tuples', () => {
     expectTypeOf<Payload<Board, 'order'>>().toEqualTypeOf<{ id: string & z.$brand<'OrderId'> }>();
     expectTypeOf<Payload<Board, 'quote'>>().toEqualTypeOf<Quote>();
     expectTypeOf<Payload<Board, 'tree'>>().toEqualTypeOf<Tree>();
@@ -126,14 +126,14 @@ describe('payloads', () => {
     expectTypeOf<Payload<Board, 'clock'>>().toBeString();
   });
 
-  test('come from every library', () => {
+  test('payload types come from schemas of every library', () => {
     expectTypeOf<Payload<Board, 'small'>>().toEqualTypeOf<{ n?: number | undefined }>();
     expectTypeOf<Payload<Board, 'other'>>().toEqualTypeOf<{ n: number | null }>();
   });
 });
 
-describe('params', () => {
-  test('are output for who is called and input for who calls', () => {
+describe('types of params', () => {
+  test('Params is the output of the schema, and ParamsInput is its input', () => {
     expectTypeOf<Params<Board, 'price'>>().toEqualTypeOf<{
       symbol: string;
       depth: number;
@@ -148,20 +148,20 @@ describe('params', () => {
     expectTypeOf<ParamsInput<Board, 'other'>>().toEqualTypeOf<{ id?: string | undefined }>();
   });
 
-  test('are undefined for a topic without', () => {
+  test('the params of a topic without params are undefined', () => {
     expectTypeOf<Params<Board, 'notice'>>().toBeUndefined();
     expectTypeOf<ParamsInput<Board, 'clock'>>().toBeUndefined();
   });
 });
 
-describe('a channel', () => {
-  test('carries its topics in its type alone', () => {
+describe('types of a channel', () => {
+  test('a channel with topics is assignable to Channel', () => {
     expectTypeOf(board).toExtend<Channel>();
   });
 });
 
-describe('a contract that cannot work does not compile', () => {
-  test('because JSON does not carry the payload', () => {
+describe('types of a contract that cannot work', () => {
+  test('a payload that JSON cannot represent does not compile', () => {
     // @ts-expect-error a Date
     defineChannel({ a: z.object({ at: z.date() }) });
     // @ts-expect-error a Date in zod/mini
@@ -192,12 +192,12 @@ describe('a contract that cannot work does not compile', () => {
     defineChannel({ a: z.undefined() });
   });
 
-  test('because the output is not accepted as input', () => {
+  test('a payload whose output is not valid input does not compile', () => {
     // @ts-expect-error a string becomes a number
     defineChannel({ a: z.object({ n: z.string().transform(Number) }) });
   });
 
-  test('because of the name', () => {
+  test('an invalid topic name does not compile', () => {
     // @ts-expect-error an event of EventSource
     defineChannel({ open: z.string() });
     // @ts-expect-error an event of EventSource
@@ -224,7 +224,7 @@ describe('a contract that cannot work does not compile', () => {
     defineChannel({ 'a/.': z.string() });
   });
 
-  test('because of the params', () => {
+  test('invalid params do not compile', () => {
     // @ts-expect-error no object
     defineChannel({ a: topic({ params: z.string(), data: z.string() }) });
     // @ts-expect-error no object
@@ -249,7 +249,7 @@ describe('a contract that cannot work does not compile', () => {
     defineChannel({ a: topic({ params: z.object({ from: z.string() }), data: z.string() }) });
   });
 
-  test('because it is no topic', () => {
+  test('a contract entry that is not a topic does not compile', () => {
     // @ts-expect-error a number
     defineChannel({ a: 5 });
     // @ts-expect-error fields without a schema around them
@@ -258,7 +258,7 @@ describe('a contract that cannot work does not compile', () => {
     defineChannel({ a: stream({ data: z.string(), keep: 'latest' }) });
   });
 
-  test('while names with every character that is allowed do', () => {
+  test('topic names with every allowed character compile', () => {
     expectTypeOf(
       defineChannel({ 'aZ0_.-/b...c/d..': z.string(), linefeed: z.string(), opening: z.string() }),
     ).toExtend<Channel>();
@@ -269,11 +269,11 @@ describe('a contract that cannot work does not compile', () => {
     expectTypeOf(defineChannel(numbered)).toExtend<Channel>();
   });
 
-  test('while types that lead back to themselves do', () => {
+  test('recursive payload types compile', () => {
     expectTypeOf(defineChannel({ a: z.custom<Expression>(), b: z.custom<Tree>() })).toExtend<Channel>();
   });
 
-  test('while payloads of which nothing is known do', () => {
+  test('payloads of type unknown or any compile', () => {
     expectTypeOf(defineChannel({ a: z.array(z.unknown()), b: z.array(z.any()) })).toExtend<Channel>();
     expectTypeOf(
       defineChannel({ a: z.unknown(), b: z.any(), c: z.object({ d: z.unknown() }) }),

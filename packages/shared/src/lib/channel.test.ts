@@ -20,7 +20,7 @@ describe('a contract', () => {
     valibot: { data: v.object({ bid: v.number() }), params: v.object({ symbol: v.string() }) },
   };
 
-  test.for(Object.entries(libraries))('can be written with %s', ([, { data, params }]) => {
+  test.for(Object.entries(libraries))('a contract accepts schemas of %s', ([, { data, params }]) => {
     const { topics } = define({
       plain: data,
       price: topic({ params, data, keep: 'latest' }),
@@ -34,7 +34,7 @@ describe('a contract', () => {
     expect(paramNames(params)).toEqual(['symbol']);
   });
 
-  test('can mix libraries, and take one whose schemas are functions', () => {
+  test('a contract can mix schema libraries, and accepts schemas that are functions', () => {
     const callable = Object.assign(() => true, {
       '~standard': {
         version: 1,
@@ -45,13 +45,13 @@ describe('a contract', () => {
     expect([...define({ a: z.string(), b: v.string(), c: callable }).topics.keys()]).toEqual(['a', 'b', 'c']);
   });
 
-  test('takes a schema that has fields of the names a topic has', () => {
+  test('a contract accepts a schema with fields named kind and data', () => {
     const data = z.object({ kind: z.literal('logged'), data: z.string() });
     expect(define({ a: data }).topics.get('a')).toMatchObject({ kind: 'logged', data });
   });
 });
 
-describe('a name', () => {
+describe('a topic name', () => {
   test.for([
     'a',
     'A',
@@ -64,7 +64,7 @@ describe('a name', () => {
     'opening',
     'errors',
     'a...b',
-  ])('%s is accepted', (name) => {
+  ])('the topic name %s is accepted', (name) => {
     expect([...define({ [name]: text }).topics.keys()]).toEqual([name]);
   });
 
@@ -85,30 +85,36 @@ describe('a name', () => {
     'a+b',
     'a#b',
     '__proto__x',
-  ])('%j is malformed', (name) => {
+  ])('the topic name %j is malformed', (name) => {
     expect(() => define({ [name]: text })).toThrow(
       `"${name}" cannot name a topic: a name starts with a letter`,
     );
   });
 
-  test.for(['open', 'error'])('%s is an event of EventSource itself', (name) => {
-    expect(() => define({ [name]: text })).toThrow(
-      `"${name}" cannot name a topic: EventSource fires an event of that name by itself.`,
-    );
-  });
+  test.for(['open', 'error'])(
+    'the topic name %s is refused, because EventSource fires an event of that name',
+    (name) => {
+      expect(() => define({ [name]: text })).toThrow(
+        `"${name}" cannot name a topic: EventSource fires an event of that name by itself.`,
+      );
+    },
+  );
 
-  test('linefeed.anything is a control frame', () => {
+  test('a topic name that starts with linefeed. is reserved for control frames', () => {
     expect(() => define({ 'linefeed.hello': text })).toThrow(
       '"linefeed.hello" cannot name a topic: names that start with "linefeed." are control frames.',
     );
   });
 
-  test.for(['a/', 'a//b', 'a/./b', 'a/..', 'a/../b'])('%s would not survive a URL parser', (name) => {
-    expect(() => define({ [name]: text })).toThrow(`"${name}" cannot name a topic: every URL parser`);
-  });
+  test.for(['a/', 'a//b', 'a/./b', 'a/..', 'a/../b'])(
+    'the topic name %s is refused, because URL parsers change it',
+    (name) => {
+      expect(() => define({ [name]: text })).toThrow(`"${name}" cannot name a topic: every URL parser`);
+    },
+  );
 });
 
-describe('what is no topic is refused with its name', () => {
+describe('a value that is not a topic', () => {
   test.for([
     [undefined, 'undefined'],
     [null, 'null'],
@@ -116,7 +122,7 @@ describe('what is no topic is refused with its name', () => {
     ['string', 'a string'],
     [{ bid: z.number() }, 'an object that is no schema'],
     [() => z.string(), 'a function'],
-  ] as const)('%s', ([value, description]) => {
+  ] as const)('%s as a topic is refused with the name of the topic', ([value, description]) => {
     expect(() => define({ price: value as never })).toThrow(
       `Topic "price" is ${description}; it must be a schema of a Standard Schema library, topic({…}) or stream({…}).`,
     );
@@ -126,7 +132,7 @@ describe('what is no topic is refused with its name', () => {
     [{}, 'undefined'],
     [{ data: 'string' }, 'a string'],
     [{ data: { bid: z.number() } }, 'an object that is no schema'],
-  ] as const)('a topic whose data is %j', ([options, description]) => {
+  ] as const)('a topic whose data is %j is refused', ([options, description]) => {
     expect(() => define({ price: topic(options as never) })).toThrow(
       `The data of topic "price" is ${description}; it must be a schema.`,
     );
@@ -135,30 +141,30 @@ describe('what is no topic is refused with its name', () => {
   test.for([
     ['zod', z.object({ bid: z.number() })],
     ['arktype', type({ bid: 'number' })],
-  ] as const)('a schema of %s in place of the options of a topic', ([, schema]) => {
+  ] as const)('a schema of %s in place of the options of a topic is refused', ([, schema]) => {
     expect(() => topic(schema as never)).toThrow('topic takes its schema as an option: topic({ data: … }).');
     expect(() => stream(schema as never)).toThrow(
       'stream takes its schema as an option: stream({ data: … }).',
     );
   });
 
-  test('a channel without topics', () => {
+  test('a channel without topics is refused', () => {
     expect(() => define({})).toThrow('A channel needs at least one topic.');
   });
 
-  test('the error has the code of contracts', () => {
+  test('the error of an invalid contract has the code invalid_channel', () => {
     expect(() => define({})).toThrow(
       expect.objectContaining({ name: 'LinefeedError', code: 'invalid_channel' }),
     );
   });
 });
 
-describe('a payload that JSON does not carry is refused with topic and field', () => {
+describe('a payload that JSON cannot represent', () => {
   test.for([
     ['zod', z.object({ seen: z.array(z.object({ at: z.date() })) })],
     ['zod/mini', mini.object({ seen: mini.array(mini.object({ at: mini.date() })) })],
     ['valibot', v.object({ seen: v.array(v.object({ at: v.date() })) })],
-  ] as const)('written with %s', ([, data]) => {
+  ] as const)('a payload with a Date in a schema of %s is refused with its topic and field', ([, data]) => {
     const message =
       'The payload of topic "price" cannot be sent as JSON: "seen.[].at" is a Date; send it as a string';
     expect(() => define({ price: data })).toThrow(message);
@@ -166,7 +172,7 @@ describe('a payload that JSON does not carry is refused with topic and field', (
     expect(() => define({ price: stream({ data }) })).toThrow(message);
   });
 
-  test('where the field is the payload itself', () => {
+  test('a payload that is a bigint itself is refused', () => {
     expect(() => define({ price: z.bigint() })).toThrow('cannot be sent as JSON: it is a bigint');
   });
 
@@ -181,13 +187,13 @@ describe('a payload that JSON does not carry is refused with topic and field', (
     ['a union of zod', z.union([text, z.undefined()])],
     ['a union of valibot', v.union([v.string(), v.undefined()])],
     ['an optional of zod in a union', z.union([z.null(), text.optional().nullable()])],
-  ] as const)('where it may be undefined: %s', ([, data]) => {
+  ] as const)('a payload that can be undefined is refused: %s', ([, data]) => {
     expect(() => define({ price: data })).toThrow(
       'The payload of topic "price" cannot be sent as JSON: it may be undefined; use null.',
     );
   });
 
-  test('unless a default takes the place of undefined', () => {
+  test('an optional payload with a default is accepted', () => {
     expect(define({ a: text.default('x'), b: v.optional(v.string(), 'x') }).topics.size).toBe(2);
   });
 });
@@ -201,7 +207,7 @@ describe('params', () => {
     ['valibot', v.string(), 'string'],
     ['valibot', v.tuple([v.string()]), 'tuple'],
     ['valibot', v.picklist(['a']), 'picklist'],
-  ] as const)('that are no object are refused: %s %#', ([, params, kind]) => {
+  ] as const)('params that are not an object are refused: %s %#', ([, params, kind]) => {
     const message = `The params of topic "price" are or may be a schema of type ${kind}; they must always be an object.`;
     expect(() => define({ price: topic({ params, data: text }) })).toThrow(message);
     expect(() => define({ price: stream({ params, data: text }) })).toThrow(message);
@@ -214,7 +220,7 @@ describe('params', () => {
     ['a nullish of zod', object.nullish(), 'optional'],
     ['a default of zod', object.default({ symbol: 'x' }), 'default'],
     ['a prefault of zod', object.prefault({ symbol: 'x' }), 'prefault'],
-    ['an optional behind readonly', object.optional().readonly(), 'optional'],
+    ['an optional in a readonly', object.optional().readonly(), 'optional'],
     ['a union with undefined', z.union([object, z.undefined()]), 'undefined'],
     ['a union with null', z.union([object, z.null()]), 'null'],
     ['a union with a string', z.union([object, z.string()]), 'string'],
@@ -225,27 +231,27 @@ describe('params', () => {
     ['a nullable of valibot', v.nullable(v.object({})), 'nullable'],
     ['a union of valibot', v.union([v.object({}), v.undefined()]), 'undefined'],
     ['a pipe of valibot', v.pipe(v.optional(v.object({})), v.readonly()), 'optional'],
-  ] as const)('that may be something else than an object are refused: %s', ([, params, kind]) => {
+  ] as const)('params that can be other than an object are refused: %s', ([, params, kind]) => {
     const message = `The params of topic "price" are or may be a schema of type ${kind}; they must always be an object. Make its fields optional instead.`;
     expect(() => define({ price: topic({ params, data: text }) })).toThrow(message);
     expect(() => define({ price: stream({ params, data: text }) })).toThrow(message);
   });
 
-  test('that are no schema are refused', () => {
+  test('params that are not a schema are refused', () => {
     const params = { symbol: z.string() } as never;
     expect(() => define({ price: topic({ params, data: text }) })).toThrow(
       'The params of topic "price" are an object that is no schema; they must be a schema.',
     );
   });
 
-  test('that JSON does not carry are refused with topic and field', () => {
+  test('params that JSON cannot represent are refused with their topic and field', () => {
     const params = z.object({ range: z.object({ since: z.date() }) });
     expect(() => define({ price: topic({ params, data: text }) })).toThrow(
       'A param of topic "price" cannot be part of an address: "range.since" is a Date',
     );
   });
 
-  test.for(['from', 'key', 'topic', 'last_event_id'])('cannot be named %s', (name) => {
+  test.for(['from', 'key', 'topic', 'last_event_id'])('a param cannot be named %s', (name) => {
     const message = `Topic "price" cannot have a param "${name}": in a URL that key belongs to the request itself.`;
     for (const params of [
       z.object({ [name]: z.string() }),
@@ -261,7 +267,7 @@ describe('params', () => {
     }
   });
 
-  test('are named by their schema, whatever it is made of', () => {
+  test('param names are read from every kind of schema', () => {
     const a = z.object({ a: z.string() });
     const b = z.object({ b: z.string() });
     const schemas: Record<string, Schema> = {
@@ -290,9 +296,9 @@ describe('params', () => {
     ['a record', z.record(z.string(), z.string())],
     ['a record of arktype', type({ '[string]': 'string' })],
     ['a union with a record', z.union([z.object({ a: z.string() }), z.record(z.string(), z.string())])],
-    ['of a library that shows nothing', opaque],
+    ['a schema of an unknown library', opaque],
     ['anything', z.any()],
-  ] as const)('whose names nobody knows beforehand are refused: %s', ([, params]) => {
+  ] as const)('params without known names are refused: %s', ([, params]) => {
     expect(() => define({ price: topic({ params, data: text }) })).toThrow(
       'The params of topic "price" show no names: give an object schema of zod, valibot or arktype, or one with Standard JSON Schema.',
     );
@@ -306,12 +312,12 @@ describe('params', () => {
     ['a boolean or a string', z.object({ n: z.union([z.string(), z.boolean()]) }), 'true'],
     ['a string or null', z.object({ n: z.string().nullable() }), 'null'],
     ['a string, null or nothing, in valibot', v.object({ n: v.nullish(v.string()) }), 'null'],
-    ['literals of one text', z.object({ n: z.literal([42, '42']) }), '42'],
+    ['literals with one text', z.object({ n: z.literal([42, '42']) }), '42'],
     ['a literal or a string', z.object({ n: z.union([z.literal(7), z.string()]) }), '7'],
     ['an object or a string', z.object({ n: z.union([z.looseObject({}), z.string()]) }), '{}'],
     ['anything', z.object({ n: z.unknown() }), '0'],
     ['one object of several', z.union([z.object({ a: z.string() }), z.object({ n: z.any() })]), '0'],
-  ] as const)('of which two values are one text are refused: %s', ([, params, value]) => {
+  ] as const)('a param with two values for one text is refused: %s', ([, params, value]) => {
     expect(() => define({ price: topic({ params, data: text }) })).toThrow(
       `Topic "price" has a param "n" that takes ${value} and the string "${value}", which are one address`,
     );
@@ -324,7 +330,7 @@ describe('params', () => {
     ['a number that may be null', z.object({ n: z.number().nullable() })],
     ['a string that may be left out', z.object({ n: z.string().optional() })],
     [
-      'a number or a string, as another param says',
+      'a number or a string, chosen by another param',
       z.discriminatedUnion('kind', [
         z.object({ kind: z.literal('id'), n: z.number() }),
         z.object({ kind: z.literal('name'), n: z.string() }),
@@ -336,25 +342,25 @@ describe('params', () => {
       'a check that throws',
       z.object({ n: z.string().refine((value) => value.length > 0 || JSON.parse('{')) }),
     ],
-  ] as const)('of which every text is one value are accepted: %s', ([, params]) => {
+  ] as const)('a param with one value for every text is accepted: %s', ([, params]) => {
     expect(define({ price: topic({ params, data: text }) }).topics.size).toBe(1);
   });
 });
 
 describe('keep', () => {
-  test.for(['newest', '', true, 1] as const)('%j is refused with what is allowed', (keep) => {
+  test.for(['newest', '', true, 1] as const)('keep: %j is refused with the allowed values', (keep) => {
     expect(() => define({ price: topic({ data: text, keep: keep as never }) })).toThrow(
       `Topic "price" has keep: ${JSON.stringify(keep)}; it must be "all" or "latest".`,
     );
   });
 
-  test('is "all" where nothing is said', () => {
+  test('keep is "all" by default', () => {
     expect(define({ price: topic({ data: text, keep: undefined as never }) }).topics.get('price')?.keep).toBe(
       'all',
     );
   });
 
-  test('of a stream is refused: nothing of it is kept', () => {
+  test('keep is refused for a stream', () => {
     expect(() => define({ report: stream({ data: text, keep: 'latest' } as never) })).toThrow(
       'Topic "report" is a stream, of which nothing is kept; leave keep away.',
     );

@@ -18,7 +18,7 @@ const position = number.map((value) => value.toString(36));
 const epoch = fc.stringMatching(/^[0-9a-z]{1,16}$/);
 
 describe('comparePositions', () => {
-  test('orders positions as the numbers they stand for', () => {
+  test('comparePositions orders positions as base-36 numbers', () => {
     fc.assert(
       fc.property(number, number, (a, b) => {
         const order = Math.sign(comparePositions(a.toString(36), b.toString(36)));
@@ -27,7 +27,7 @@ describe('comparePositions', () => {
     );
   });
 
-  test('9 stands before a, z before 10, and the beginning before all', () => {
+  test('comparePositions sorts 9 before a, z before 10, and the beginning first', () => {
     expect(['10', 'z', '9', 'a', BEGINNING, '1'].toSorted(comparePositions)).toEqual([
       '0',
       '1',
@@ -40,7 +40,7 @@ describe('comparePositions', () => {
 });
 
 describe('a cursor', () => {
-  test('is read back as it was written', () => {
+  test('parseCursor reads back a formatted cursor', () => {
     fc.assert(
       fc.property(epoch, position, fc.option(position, { nil: undefined }), (of, at, prev) => {
         expect(parseCursor(formatCursor(of, at, prev))).toEqual({ epoch: of, position: at, prev });
@@ -67,11 +67,11 @@ describe('a cursor', () => {
     'e.1~',
     'é.1',
     '1٣.1',
-  ])('%j is none', (text) => {
+  ])('%j is not a cursor', (text) => {
     expect(parseCursor(text)).toBeUndefined();
   });
 
-  test('is at most 64 bytes long', () => {
+  test('a cursor has at most 64 bytes', () => {
     expect(parseCursor(`${'e'.repeat(62)}.1`)).toEqual({
       epoch: 'e'.repeat(62),
       position: '1',
@@ -81,8 +81,8 @@ describe('a cursor', () => {
   });
 });
 
-describe('the cursor of the next event', () => {
-  test('is read as any other, whatever stood before it', () => {
+describe('parseNextCursor', () => {
+  test('parseNextCursor agrees with parseCursor after every previous cursor', () => {
     fc.assert(
       fc.property(
         epoch,
@@ -98,7 +98,7 @@ describe('the cursor of the next event', () => {
     );
   });
 
-  test('is none where the text is none, nor runs over what it is compared with', () => {
+  test('parseNextCursor agrees with parseCursor on malformed text, and reads a cursor without prev', () => {
     const at = { epoch: 'ab', position: '5' };
     for (const text of ['', 'ab', 'ab.', 'ab..5', 'ab-6.5', 'abc', '~', 'x.Y.5']) {
       expect(parseNextCursor(text, at), text).toEqual(parseCursor(text));
@@ -110,14 +110,14 @@ describe('the cursor of the next event', () => {
 describe('an event id', () => {
   const cursor = { epoch: 'e', position: '1', prev: undefined };
 
-  test('of a logged event is its cursor', () => {
+  test('the id of a logged event is its cursor', () => {
     expect(parseEventId('e.1.0')).toEqual({
       cursor: { epoch: 'e', position: '1', prev: '0' },
       mark: undefined,
     });
   });
 
-  test('of a stream is read back for every id a source can give', () => {
+  test('an event id of a stream is read back for every id of the source', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', minLength: 1 }), fc.constantFrom('', 'e.1'), (id, at) => {
         const text = formatStreamId(at, id);
@@ -130,35 +130,35 @@ describe('an event id', () => {
     );
   });
 
-  test('of a stream without ids says that it has begun', () => {
+  test('the event id of a stream without ids has an empty mark', () => {
     expect(formatStreamId('e.1', undefined)).toBe('e.1~');
     expect(parseEventId('e.1~')).toEqual({ cursor, mark: '~' });
     expect(parseEventId('~')).toEqual({ cursor: undefined, mark: '~' });
     expect(readStreamId('~')).toBe('');
   });
 
-  test('with an end mark says that the stream is over', () => {
+  test('the end mark in an event id ends its stream', () => {
     expect(formatEndMark('e.1')).toBe('e.1~!');
     expect(parseEventId('e.1~!')).toEqual({ cursor, mark: '~!' });
     expect(parseEventId('~!')).toEqual({ cursor: undefined, mark: '~!' });
   });
 
-  test('an id that a source chose cannot pass for an end mark or another stream', () => {
+  test('an id of a source cannot be read as an end mark or as another stream', () => {
     expect(formatStreamId('', '!')).toBe('~%21');
     expect(formatStreamId('', 'a~b')).toBe('~a%7Eb');
     expect(readStreamId('~%21')).toBe('!');
   });
 
-  test('with a cursor that is none still names its stream', () => {
+  test('an event id with an invalid cursor still has its stream mark', () => {
     expect(parseEventId('nonsense~7')).toEqual({ cursor: undefined, mark: '~7' });
   });
 
-  test('that cannot be decoded has no stream', () => {
+  test('an event id with an invalid stream mark has no stream id', () => {
     expect(readStreamId('~%')).toBeUndefined();
     expect(parseEventId('e.1~%')).toEqual({ cursor, mark: '~%' });
   });
 
-  test('from outside never throws', () => {
+  test('parseEventId never throws', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string(), (before, behind) => {
         expect(() => parseEventId(before)).not.toThrow();

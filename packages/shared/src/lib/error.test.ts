@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ERROR_STATUS, isRetryableStatus, LinefeedError, refusal } from './error.ts';
 
 describe('LinefeedError', () => {
-  test('carries what it was given', () => {
+  test('LinefeedError has the given fields', () => {
     const cause = new Error('below');
     const issues = [{ message: 'expected number', path: ['bid'] }];
     const error = new LinefeedError('invalid_payload', 'No.', {
@@ -26,12 +26,12 @@ describe('LinefeedError', () => {
     });
   });
 
-  test('has no cause where none was given, not even an undefined one', () => {
+  test('LinefeedError has a cause only if one is given', () => {
     expect('cause' in new LinefeedError('closed', 'Closed.')).toBe(false);
     expect('cause' in new LinefeedError('closed', 'Closed.', { cause: undefined })).toBe(true);
   });
 
-  test('can be retried by its status, unless it says otherwise', () => {
+  test('LinefeedError is retryable by its status, unless retryable is given', () => {
     expect(new LinefeedError('http_status', '503', { status: 503 }).retryable).toBe(true);
     expect(new LinefeedError('http_status', '403', { status: 403 }).retryable).toBe(false);
     expect(new LinefeedError('network', 'Gone.').retryable).toBe(false);
@@ -39,14 +39,14 @@ describe('LinefeedError', () => {
     expect(new LinefeedError('http_status', '503', { status: 503, retryable: false }).retryable).toBe(false);
   });
 
-  test('is recognised when it comes from another copy of the package', () => {
+  test('LinefeedError.is accepts an error from another copy of the package', () => {
     const foreign = Object.assign(new Error('x'), { name: 'LinefeedError', code: 'network' });
     expect(LinefeedError.is(foreign)).toBe(true);
     expect(LinefeedError.is(new LinefeedError('network', 'x'))).toBe(true);
   });
 
   test.for([undefined, null, 'LinefeedError', new Error('x'), { name: 'LinefeedError', code: 'network' }])(
-    '%s is none',
+    'LinefeedError.is refuses %s',
     (value) => {
       expect(LinefeedError.is(value)).toBe(false);
     },
@@ -72,25 +72,25 @@ test.for([
   [2, true],
   [20, true],
   [99, true],
-] as const)('status %i can be retried: %s', ([status, retryable]) => {
+] as const)('isRetryableStatus(%i) is %s', ([status, retryable]) => {
   expect(isRetryableStatus(status)).toBe(retryable);
 });
 
 describe('refusal', () => {
-  test('has the status of its code', () => {
+  test('refusal sets the status of its code', () => {
     expect(refusal('forbidden', 'No.')).toMatchObject({ status: 403, retryable: false });
     expect(refusal('draining', 'Later.')).toMatchObject({ status: 503, retryable: true });
   });
 
-  test('keeps a status that it was given', () => {
+  test('refusal keeps a given status', () => {
     expect(refusal('bad_request', 'No.', { status: 422 }).status).toBe(422);
   });
 
-  test('has no status where the code never leaves its process', () => {
+  test('refusal sets no status for a code that is never sent', () => {
     expect(refusal('invalid_frame', 'No.').status).toBeUndefined();
   });
 
-  test('every status in the table is one of refusal', () => {
+  test('every status in ERROR_STATUS is between 400 and 599', () => {
     for (const status of Object.values(ERROR_STATUS)) {
       expect(status).toBeGreaterThanOrEqual(400);
       expect(status).toBeLessThan(600);

@@ -29,49 +29,49 @@ function parse(pieces: readonly string[]): { messages: Message[]; comments: stri
 
 const withLineFeeds = (text: string) => text.replaceAll(/\r\n|\r/g, '\n');
 
-describe('a frame', () => {
-  test('has its fields in one order, and a blank line at its end', () => {
+describe('encodeFrame', () => {
+  test('a frame has its fields in a fixed order and ends with a blank line', () => {
     expect(encodeFrame({ data: 'd', event: 'e', id: 'i', retryMs: 5, comment: 'c' })).toBe(
       ': c\nretry: 5\nid: i\nevent: e\ndata: d\n\n',
     );
   });
 
-  test('leaves out what is undefined', () => {
+  test('a frame omits undefined fields', () => {
     expect(encodeFrame({})).toBe('\n');
     expect(encodeFrame({ id: undefined, event: undefined, data: 'd' })).toBe('data: d\n\n');
   });
 
-  test('without data is dispatched by nobody', () => {
+  test('a frame without data is not dispatched', () => {
     expect(parse([encodeFrame({ event: 'e', id: 'i' }), encodeFrame({ data: 'next' })]).messages).toEqual([
       { id: undefined, event: undefined, data: 'next' },
     ]);
   });
 
-  test('with empty data is dispatched', () => {
+  test('a frame with empty data is dispatched', () => {
     expect(encodeFrame({ data: '' })).toBe('data: \n\n');
     expect(parse([encodeFrame({ data: '' })]).messages).toEqual([
       { id: undefined, event: undefined, data: '' },
     ]);
   });
 
-  test('with an empty id writes it, because that resets the last event id', () => {
+  test('a frame with an empty id writes it, because it resets the last event id', () => {
     expect(encodeFrame({ id: '', data: 'd' })).toBe('id: \ndata: d\n\n');
     expect(parse([encodeFrame({ id: '', data: 'd' })]).messages).toEqual([
       { id: '', event: undefined, data: 'd' },
     ]);
   });
 
-  test('with an empty event is a plain message', () => {
+  test('a frame with an empty event is a plain message', () => {
     expect(encodeFrame({ event: '', data: 'd' })).toBe('data: d\n\n');
   });
 
-  test('keeps leading spaces of every field', () => {
+  test('a frame keeps the leading spaces of every field', () => {
     expect(parse([encodeFrame({ id: ' i', event: ' e', data: ' d\n  e' })]).messages).toEqual([
       { id: ' i', event: ' e', data: ' d\n  e' },
     ]);
   });
 
-  test('keeps colons of every field', () => {
+  test('a frame keeps the colons of every field', () => {
     expect(parse([encodeFrame({ id: ':i:', event: ':e', data: ':d\ndata: x' })]).messages).toEqual([
       { id: ':i:', event: ':e', data: ':d\ndata: x' },
     ]);
@@ -85,24 +85,24 @@ describe('a frame', () => {
     ['\n', 'data: \ndata: \n\n'],
     ['a\n', 'data: a\ndata: \n\n'],
     ['\r\r\n\n', 'data: \ndata: \ndata: \ndata: \n\n'],
-  ] as const)('splits the data %j into lines', ([data, frame]) => {
+  ] as const)('a frame splits the data %j into lines', ([data, frame]) => {
     expect(encodeFrame({ data })).toBe(frame);
   });
 
-  test('leaves line breaks alone that are none in an event stream', () => {
+  test('a frame keeps characters that are line breaks only outside of event streams', () => {
     const data = 'a\u2028b\u2029c\u0085d\u000be\u000cf';
     expect(parse([encodeFrame({ data })]).messages).toEqual([{ id: undefined, event: undefined, data }]);
   });
 
   test.for([0, 1, 86_400_000, Number.MAX_SAFE_INTEGER])(
-    'announces a reconnection time of %i ms',
+    'a frame announces a reconnection time of %i ms',
     (retryMs) => {
       expect(parse([encodeFrame({ retryMs })]).retries).toEqual([retryMs]);
     },
   );
 
   test.for([-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, '1' as unknown as number])(
-    'refuses a reconnection time of %s ms',
+    'a frame refuses a reconnection time of %s ms',
     (retryMs) => {
       expect(() => encodeFrame({ retryMs })).toThrow(
         `retryMs must be a whole number of milliseconds from 0, not ${retryMs}.`,
@@ -111,7 +111,7 @@ describe('a frame', () => {
   );
 });
 
-describe('nothing can be injected', () => {
+describe('injection into a frame', () => {
   const poisons = {
     LF: '1\ndata: forged',
     CR: '1\rdata: forged',
@@ -123,39 +123,42 @@ describe('nothing can be injected', () => {
     'surrogates in the wrong order': '\udc00\ud800',
   };
 
-  describe.for(Object.entries(poisons))('by %s', ([, poison]) => {
-    test.for(['id', 'event'] as const)('%s: refused, with the value in the message', (field) => {
-      const encode = () => encodeFrame({ [field]: poison, data: 'd' });
-      expect(encode).toThrow(LinefeedError);
-      expect(encode).toThrow(expect.objectContaining({ code: 'invalid_frame' }));
-      expect(encode).toThrow(`The ${field} ${JSON.stringify(poison)} has a line break`);
-    });
+  describe.for(Object.entries(poisons))('injection by %s', ([, poison]) => {
+    test.for(['id', 'event'] as const)(
+      'an unsafe %s of a frame is refused, and the message quotes the value',
+      (field) => {
+        const encode = () => encodeFrame({ [field]: poison, data: 'd' });
+        expect(encode).toThrow(LinefeedError);
+        expect(encode).toThrow(expect.objectContaining({ code: 'invalid_frame' }));
+        expect(encode).toThrow(`The ${field} ${JSON.stringify(poison)} has a line break`);
+      },
+    );
 
-    test('data: it stays data', () => {
+    test('unsafe text in the data of a frame stays data', () => {
       const { messages } = parse([encodeFrame({ data: poison })]);
       expect(messages).toEqual([{ id: undefined, event: undefined, data: withLineFeeds(poison) }]);
     });
 
-    test('comment: it stays a comment', () => {
+    test('unsafe text in the comment of a frame stays a comment', () => {
       const { messages, comments } = parse([encodeFrame({ comment: poison, data: 'd' })]);
       expect(messages).toEqual([{ id: undefined, event: undefined, data: 'd' }]);
       expect(comments).toEqual(withLineFeeds(poison).split('\n'));
     });
   });
 
-  test('by something that is no string', () => {
+  test('an id that is not a string is refused', () => {
     const id = { toString: () => 'x\ndata: forged' } as unknown as string;
     expect(() => encodeFrame({ id, data: 'd' })).toThrow('The id of a message must be a string, not object.');
   });
 
-  test('whole characters beyond U+FFFF pass', () => {
+  test('characters past U+FFFF are accepted in every field', () => {
     expect(parse([encodeFrame({ id: '😀', event: '𝒆', data: '😀' })]).messages).toEqual([
       { id: '😀', event: '𝒆', data: '😀' },
     ]);
   });
 });
 
-describe('what is written is what is read', () => {
+describe('parsing encoded frames', () => {
   const text = fc.oneof(
     fc.string({ unit: 'grapheme' }),
     fc.string({
@@ -175,7 +178,7 @@ describe('what is written is what is read', () => {
     return [...sorted, stream.length].map((end, index) => stream.slice(sorted[index - 1] ?? 0, end));
   }
 
-  test('for every sequence of frames, however it is cut', () => {
+  test('a parser reads back every sequence of frames, however it is cut', () => {
     fc.assert(
       fc.property(frames, cuts, (list, places) => {
         const { messages, comments, retries } = parse(cutAt(list.map(encodeFrame).join(''), places));
@@ -197,7 +200,7 @@ describe('what is written is what is read', () => {
     );
   });
 
-  test('for every byte at which a stream can be cut', () => {
+  test('a parser reads back a stream that is cut at any byte', () => {
     const stream = encodeFrame({ id: '1', event: 'e', data: 'ä\r\nb' }) + encodeFrame({ data: '😀' });
     const whole = parse([stream]).messages;
     const bytes = new TextEncoder().encode(stream);
@@ -211,7 +214,7 @@ describe('what is written is what is read', () => {
     }
   });
 
-  test('the short way writes the same bytes', () => {
+  test('encodeCleanFrame writes the same bytes as encodeFrame', () => {
     const name = fc.stringMatching(/^[a-z][a-z0-9?=&%]*$/);
     fc.assert(
       fc.property(name, fc.json(), fc.option(name, { nil: undefined }), (event, data, id) => {

@@ -10,7 +10,7 @@ const check = (options: unknown) => () =>
   });
 
 describe('checkOptions', () => {
-  it('accepts known options of the right type, and undefined for any of them', () => {
+  it('checkOptions accepts known options of the right type, and undefined for any of them', () => {
     for (const options of [
       {},
       { url: 'x' },
@@ -24,17 +24,17 @@ describe('checkOptions', () => {
     }
   });
 
-  it('refuses an unknown option and lists the public ones', () => {
+  it('checkOptions refuses an unknown option and lists the public ones', () => {
     expect(check({ uri: 'x' })).toThrow('createThing has no option "uri"; its options are url, page, key.');
     expect(check({ toString: 1 })).toThrow('createThing has no option "toString"');
   });
 
-  it('refuses an option of the wrong type without quoting its value', () => {
+  it('checkOptions refuses an option of the wrong type without quoting its value', () => {
     expect(check({ url: 5 })).toThrow('url must be a string, not number.');
     expect(check({ page: null })).toThrow('page must be a boolean or an object, not null.');
   });
 
-  it('refuses options that are no object', () => {
+  it('checkOptions refuses options that are not an object', () => {
     for (const options of [null, undefined, 'secret', 5]) {
       expect(check(options)).toThrow(
         expect.objectContaining({ code: 'invalid_option', message: expect.not.stringContaining('secret') }),

@@ -4,11 +4,11 @@ import { z } from 'zod';
 import { describeIssues, isSchema, issuePath, validate } from './schema.ts';
 
 describe('validate', () => {
-  test('stays in its tick for a schema that does', () => {
+  test('validate is synchronous for a synchronous schema', () => {
     expect(validate(z.coerce.number(), '5')).toEqual({ value: 5 });
   });
 
-  test('is a promise for a schema that is asynchronous', async () => {
+  test('validate returns a promise for an asynchronous schema', async () => {
     const schema = v.pipeAsync(
       v.string(),
       v.checkAsync(() => Promise.resolve(true)),
@@ -18,7 +18,7 @@ describe('validate', () => {
     expect(await result).toMatchObject({ value: 'x' });
   });
 
-  test('gives the issues of either library with their paths', () => {
+  test('validate returns issues with their paths, for zod and valibot', () => {
     for (const schema of [z.object({ at: z.array(z.number()) }), v.object({ at: v.array(v.number()) })]) {
       const result = validate(schema, { at: [1, 'x'] });
       expect(result).toHaveProperty('issues');
@@ -28,22 +28,22 @@ describe('validate', () => {
 });
 
 describe('isSchema', () => {
-  test('knows schemas by their interface, functions included', () => {
+  test('isSchema recognises objects and functions by their interface', () => {
     const standard = { version: 1, vendor: 'x', validate: () => ({ value: 1 }) };
     expect(isSchema({ '~standard': standard })).toBe(true);
     expect(isSchema(Object.assign(() => 1, { '~standard': standard }))).toBe(true);
   });
 
   test.for([undefined, null, 'x', {}, { '~standard': null }, { '~standard': {} }, () => 1])(
-    '%s is none',
+    'isSchema refuses %s',
     (value) => {
       expect(isSchema(value)).toBe(false);
     },
   );
 });
 
-describe('issues', () => {
-  test('are one line', () => {
+describe('describeIssues and issuePath', () => {
+  test('describeIssues writes all issues in one line', () => {
     expect(
       describeIssues([
         { message: 'no' },
@@ -53,7 +53,7 @@ describe('issues', () => {
     ).toBe('no; a.0.b: expected number; Symbol(s): odd');
   });
 
-  test('about the value itself have no path', () => {
+  test('issuePath is empty for an issue about the value itself', () => {
     expect(issuePath({ message: 'no' })).toBe('');
     expect(issuePath({ message: 'no', path: [] })).toBe('');
   });

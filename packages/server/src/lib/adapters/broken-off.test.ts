@@ -91,27 +91,27 @@ async function exchange(port: number, sent: string): Promise<{ text: string; cod
 }
 
 describe.each([true, false])('over HTTP/1.1 with rawWrites: %j, a source that fails', (rawWrites) => {
-  it('breaks the body off for its reader, and onClose gets "failed" once', async () => {
+  it('a failed source breaks off its HTTP/1.1 body, and onClose gets "failed" once', async () => {
     const { port, ends } = await serve1({ rawWrites });
     expect(await get1(port)).toEqual({ text: ': \n\ndata: half\n\n', code: 'ECONNRESET', complete: false });
     await expect.poll(() => ends).toEqual([{ reason: 'failed', error: secret }]);
   });
 
-  it('makes the body of fetch fail', async () => {
+  it('a failed source makes the body of fetch fail over HTTP/1.1', async () => {
     const { port } = await serve1({ rawWrites });
     const response = await fetch(`http://127.0.0.1:${port}/`);
     expect(response.status).toBe(200);
     await expect(response.text()).rejects.toThrow('terminated');
   });
 
-  it('leaves out the last chunk, and sends everything before it', async () => {
+  it('a failed source omits the last chunk of its body, and sends everything before it', async () => {
     const { port } = await serve1({ rawWrites }, failingAfterLarge);
     const { text } = await exchange(port, 'GET / HTTP/1.1\r\nhost: a\r\n\r\n');
     expect(text).toContain(`data: ${LARGE}\n\n`);
     expect(text.endsWith('\r\n0\r\n\r\n')).toBe(false);
   });
 
-  it('does not have its connection used again', async () => {
+  it('the HTTP/1.1 connection of a failed source is not used again', async () => {
     const { port, sockets } = await serve1({ rawWrites });
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     cleanups.push(() => agent.destroy());
@@ -126,7 +126,7 @@ describe.each([true, false])('over HTTP/1.1 with rawWrites: %j, a source that fa
     expect([sockets.size, [...sockets][0]!.destroyed]).toEqual([2, true]);
   });
 
-  it('breaks off after the whole answer to an earlier request of its connection', async () => {
+  it('a failed source breaks off after the complete response to an earlier pipelined request', async () => {
     const { port, ends } = await serve1({ rawWrites });
     const { text } = await exchange(
       port,
@@ -136,7 +136,7 @@ describe.each([true, false])('over HTTP/1.1 with rawWrites: %j, a source that fa
     await expect.poll(() => ends).toEqual([{ reason: 'failed', error: secret }]);
   });
 
-  it('breaks off in its turn if an earlier request of its connection is still being answered', async () => {
+  it('a failed source waits for the pending response to an earlier pipelined request, then breaks off', async () => {
     const failed = Promise.withResolvers<unknown>();
     async function* untilFailed(): AsyncGenerator<string> {
       await failed.promise;
@@ -158,13 +158,13 @@ describe.each([true, false])('over HTTP/1.1 with rawWrites: %j, a source that fa
     expect(text).toMatch(/data: whole\n\n\r\n0\r\n\r\nHTTP\/1\.1 200[^]*data: half\n\n\r\n$/);
   });
 
-  it('resets the connection of an HTTP/1.0 request, whose body has no other end', async () => {
+  it('a failed source resets the connection of an HTTP/1.0 request', async () => {
     const { port } = await serve1({ rawWrites });
     const { text, code } = await exchange(port, 'GET / HTTP/1.0\r\n\r\n');
     expect([text.endsWith(': \n\ndata: half\n\n'), code]).toEqual([true, 'ECONNRESET']);
   });
 
-  it('ends the body cleanly after the frame of the function', async () => {
+  it('a failed source ends its body cleanly after the frame of a failure function', async () => {
     const { port, ends } = await serve1({ rawWrites, failure: () => ({ error: { message: 'It failed.' } }) });
     expect(await get1(port)).toEqual({
       text: ': \n\ndata: half\n\ndata: {"error":{"message":"It failed."}}\n\n',
@@ -212,9 +212,9 @@ describe('over HTTP/2', () => {
   }
 
   it.each([
-    ['one that fits', failing, 'half'],
-    ['one larger than a window', failingAfterLarge, LARGE],
-  ])('a source that fails resets its stream after the event before it: %s', async (_, content, data) => {
+    ['an event that fits the window', failing, 'half'],
+    ['an event larger than the window', failingAfterLarge, LARGE],
+  ])('a failed source resets its HTTP/2 stream after its last event: %s', async (_, content, data) => {
     const { session, ends } = await serve2({}, content);
     expect(await get2(session)).toEqual({
       text: `: \n\ndata: ${data}\n\n`,
@@ -226,7 +226,7 @@ describe('over HTTP/2', () => {
     expect(await get2(session, '/whole')).toMatchObject({ text: ': \n\ndata: whole\n\n', rstCode: 0 });
   });
 
-  it('a source that fails resets its stream only after a slow reader has taken the events before it', async () => {
+  it('a failed source resets its HTTP/2 stream only after a slow reader has read its events', async () => {
     const failed = Promise.withResolvers<unknown>();
     const session = await connect2((req, res) => {
       async function* largeAndSmall(): AsyncGenerator<string> {
@@ -246,7 +246,7 @@ describe('over HTTP/2', () => {
     });
   });
 
-  it('a reader that is cut because it takes nothing sees a reset, not the end of a complete body', async () => {
+  it('a stalled HTTP/2 reader gets a reset instead of the end of a complete body', async () => {
     const { session, ends } = await serve2({ stallTimeoutMs: 50 }, failingAfterLarge);
     const stalled = expect.poll(() => ends, { timeout: 10_000 }).toMatchObject([{ reason: 'stalled' }]);
     expect(await get2(session, '/', stalled)).toMatchObject({
@@ -259,7 +259,7 @@ describe('over HTTP/2', () => {
 describe('eventStream', () => {
   const ask = (): Request => new Request('http://a.test/');
 
-  it('makes the body fail after the bytes before the failure, without the cause', async () => {
+  it('a failed source makes the body of eventStream fail after its last bytes, without the cause', async () => {
     const ends: StreamEnd[] = [];
     const response = eventStream(failingAfterLarge, {
       request: ask(),
@@ -280,7 +280,7 @@ describe('eventStream', () => {
     await expect.poll(() => ends).toEqual([{ reason: 'failed', error: secret }]);
   });
 
-  it('keeps bytes that nobody read yet when its source fails', async () => {
+  it('eventStream keeps unread bytes when its source fails', async () => {
     const failed = Promise.withResolvers<unknown>();
     const ended = Promise.withResolvers<StreamEnd>();
     const response = eventStream(failing, {
@@ -298,7 +298,7 @@ describe('eventStream', () => {
     expect(await ended.promise).toEqual({ reason: 'failed', error: secret });
   });
 
-  it('ends the body without an error if the request is aborted after the failure', async () => {
+  it('eventStream ends its body without an error if the request is aborted after the source failed', async () => {
     const leaving = new AbortController();
     const failed = Promise.withResolvers<unknown>();
     const ended = Promise.withResolvers<StreamEnd>();

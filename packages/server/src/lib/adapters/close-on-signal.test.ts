@@ -45,7 +45,7 @@ async function open(port: number, agent: Agent, path = '/events/notice'): Promis
 
 describe('a process with closeOnSignal', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    'ends on %s after its clients were told to reconnect',
+    'a process with closeOnSignal ends on %s after it sent reconnect to its clients',
     async (signal) => {
       const { port, exited, output } = await start('http', 60_000);
       const agent = new Agent({ keepAlive: true });
@@ -63,7 +63,7 @@ describe('a process with closeOnSignal', () => {
     },
   );
 
-  it('cuts what is still open after the grace', async () => {
+  it('closeOnSignal cuts connections that are still open after the grace', async () => {
     const { port, exited } = await start('http', 0);
     const agent = new Agent({ keepAlive: true });
     const silent = connect(port, '127.0.0.1').on('error', () => undefined);
@@ -77,7 +77,7 @@ describe('a process with closeOnSignal', () => {
     silent.destroy();
   });
 
-  it('ends sessions of HTTP/2', async () => {
+  it('closeOnSignal ends HTTP/2 sessions', async () => {
     const { port, exited } = await start('http2', 60_000);
     const session = http2.connect(`http://127.0.0.1:${port}`);
     const idle = http2.connect(`http://127.0.0.1:${port}`);
@@ -91,7 +91,7 @@ describe('a process with closeOnSignal', () => {
     await closed;
   });
 
-  it('ends as a worker of a cluster', async () => {
+  it('a cluster worker with closeOnSignal ends on SIGTERM', async () => {
     const { port, exited, output } = await start('cluster', 60_000);
     const agent = new Agent({ keepAlive: true });
     const stream = await open(port, agent);
@@ -102,7 +102,7 @@ describe('a process with closeOnSignal', () => {
     agent.destroy();
   });
 
-  it('ends immediately on a second signal', async () => {
+  it('a process with closeOnSignal ends immediately on a second signal', async () => {
     const { port, exited, output } = await start('http', 600_000);
     const agent = new Agent();
     (await open(port, agent, '/hang')).on('error', () => undefined);
@@ -130,7 +130,7 @@ describe('closeOnSignal', () => {
     return { graces, close: async ({ graceMs }) => void graces.push(graceMs) };
   }
 
-  it('closes every feed once and then its server, and removes its handlers', async () => {
+  it('closeOnSignal closes every feed once and then its server, and removes its handlers', async () => {
     const server = await listen(createServer());
     const feeds = [createFake(), createFake()];
     const before = process.listenerCount('SIGUSR2');
@@ -144,7 +144,7 @@ describe('closeOnSignal', () => {
     expect([server.listening, process.listenerCount('SIGUSR2')]).toEqual([false, before]);
   });
 
-  it('does nothing after it was removed', async () => {
+  it('a removed closeOnSignal does nothing', async () => {
     const server = await listen(createServer());
     const feed = createFake();
     const before = process.listenerCount('SIGUSR2');
@@ -155,7 +155,7 @@ describe('closeOnSignal', () => {
   });
 
   it.each(['before its head', 'after its head'])(
-    'ends the connection of a response in progress, %s, without waiting for its keep-alive timeout',
+    'closeOnSignal ends the connection of a response in progress without its keep-alive timeout, %s',
     async (moment) => {
       const server = await listen(
         createServer((_req, res) => {
@@ -181,7 +181,7 @@ describe('closeOnSignal', () => {
     },
   );
 
-  it('leaves the stream events of an HTTP/2 server alone', async () => {
+  it('closeOnSignal adds no request or stream listener to an HTTP/2 server', async () => {
     const server = await listen(http2.createServer());
     closeOnSignal(server, createFake(), { signals });
     expect([server.listenerCount('request'), server.listenerCount('stream')]).toEqual([0, 0]);
@@ -190,7 +190,7 @@ describe('closeOnSignal', () => {
     await closed;
   });
 
-  it('reports a feed that cannot be closed, and closes its server', async () => {
+  it('closeOnSignal reports a feed whose close fails, and closes its server', async () => {
     const reported = vi.spyOn(console, 'error').mockReturnValue();
     const server = await listen(createServer());
     const failure = new Error('no');
@@ -201,7 +201,7 @@ describe('closeOnSignal', () => {
     expect(reported.mock.calls).toEqual([['linefeed:', failure]]);
   });
 
-  it('names what is wrong with its arguments', () => {
+  it('closeOnSignal refuses invalid arguments and names them', () => {
     const server = createServer();
     expect(() => closeOnSignal({} as never, createFake())).toThrow('takes a server of node:http');
     expect(() => closeOnSignal(server, {} as never)).toThrow('is a feed, or an array of feeds');

@@ -47,7 +47,7 @@ function createListener(
   };
 }
 
-it('context gets the request of node:http, with what middleware has put on it', async () => {
+it('context gets the node:http request with the properties that middleware added', async () => {
   const seen: unknown[] = [];
   const origin = await listen(createServer(createListener(seen)));
   for (const [user, status] of [['ann', 200] as const, ['bob', 403] as const]) {
@@ -63,7 +63,7 @@ it('context gets the request of node:http, with what middleware has put on it', 
   expect([seen[1], seen[3], seen[5]]).toEqual([seen[0], seen[2], seen[4]]);
 });
 
-it('context gets the request of node:http2, with what middleware has put on it', async () => {
+it('context gets the node:http2 request with the properties that middleware added', async () => {
   const seen: unknown[] = [];
   const session = connectHttp2(await listen(createHttp2Server(createListener(seen))));
   leftOpen.push(() => session.destroy());
@@ -74,7 +74,7 @@ it('context gets the request of node:http2, with what middleware has put on it',
   stream.close();
 });
 
-it('context of a stream that is an endpoint gets the request, too', async () => {
+it('context of a stream endpoint gets the Node request with the properties that middleware added', async () => {
   const users: string[] = [];
   const tick = defineStream({ ...board }, 'tick', () => [1], {
     context: (_request, _reply, { req }: { req: WithSession }) => void users.push(req.session.user),
@@ -87,7 +87,7 @@ it('context of a stream that is an endpoint gets the request, too', async () => 
   expect(users).toEqual(['ann']);
 });
 
-it('context gets no request of a runtime where fetch requests are the only ones', async () => {
+it('context gets no Node request in a fetch-style runtime', async () => {
   const given: unknown[] = [];
   const { ask } = createBench({ context: (_request, _reply, runtime) => void given.push(runtime) });
   await ask('/events/notice', { method: 'HEAD' });

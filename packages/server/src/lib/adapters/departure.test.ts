@@ -109,7 +109,7 @@ describe.each(MODES)('over HTTP/1.1 %s', (_, options) => {
     },
   );
 
-  it('an open event stream ends its connection when its feed closes, after its last bytes', async () => {
+  it('an open event stream ends its connection after its last bytes when its feed closes', async () => {
     const feed = createBoard();
     const { server, port } = await serve(feed, options);
     const { response, closed } = await send(port, '/events/notice', createKeptAgent());
@@ -121,7 +121,7 @@ describe.each(MODES)('over HTTP/1.1 %s', (_, options) => {
     await stopped;
   });
 
-  it('a disconnected client leaves its connection', async () => {
+  it('the HTTP/1.1 connection of a disconnected client ends', async () => {
     const feed = createBoard();
     const { port } = await serve(feed, options);
     const { response, closed } = await send(port, '/events/notice', createKeptAgent());
@@ -130,7 +130,7 @@ describe.each(MODES)('over HTTP/1.1 %s', (_, options) => {
     expect(await closed).toBe(false);
   });
 
-  it('a client that finds no room leaves its connection', async () => {
+  it('the HTTP/1.1 connection of a client that is refused as busy ends', async () => {
     const feed = createBoard({ maxConnections: 1 });
     const { port } = await serve(feed, options);
     await send(port, '/events/notice', createKeptAgent());
@@ -139,7 +139,7 @@ describe.each(MODES)('over HTTP/1.1 %s', (_, options) => {
     expect([response.headers.connection, await closed]).toEqual(['close', false]);
   });
 
-  it('the end of a stream keeps its connection', async () => {
+  it('the end of a stream keeps its HTTP/1.1 connection', async () => {
     const { port } = await serve(createBoard(), options);
     const agent = createKeptAgent();
     const first = await send(port, '/events/report', agent);
@@ -166,7 +166,7 @@ describe.each(MODES)('over HTTP/1.1 %s', (_, options) => {
     expect(received).toMatch(/"reason":"drain"\}\n\n\r\n0\r\n\r\n$/);
   });
 
-  it('a connection with an incomplete body is not ended together with its answer', async () => {
+  it('a connection with an incomplete request body stays open after its answer', async () => {
     const { port } = await serve(createBoard({ authorizeTimeoutMs: 10 }), options);
     const socket = connectSocket(port, '127.0.0.1');
     cleanups.push(() => socket.destroy());
@@ -177,7 +177,7 @@ describe.each(MODES)('over HTTP/1.1 %s', (_, options) => {
     expect(received).toMatch(/^connection: keep-alive\r$/im);
   });
 
-  it('an HTTP/1.0 client that keeps connections leaves the connection too', async () => {
+  it('a closing feed answers an HTTP/1.0 keep-alive request with connection: close', async () => {
     const feed = createBoard();
     const { port } = await serve(feed, options);
     await feed.close();
@@ -218,7 +218,7 @@ describe.each(MODES)('over HTTP/1.1 %s', (_, options) => {
   });
 });
 
-it('a response without the internals of Node ends its connection too', async () => {
+it('a closing feed ends the connection of a response without the internals of Node', async () => {
   const feed = createBoard();
   const handler = toNodeHandler(feed, { rawWrites: false });
   const server = createServer((req, res) => {
@@ -269,7 +269,7 @@ describe('over HTTP/2', () => {
     return answer;
   }
 
-  it('a closing feed ends the session, and requests in progress finish', async () => {
+  it('a closing feed ends the HTTP/2 session, and requests in progress finish', async () => {
     const feed = createBoard();
     const { session, goaways } = await connect(feed);
     const slow = await open(session, '/slow');
@@ -283,7 +283,7 @@ describe('over HTTP/2', () => {
     await closed;
   });
 
-  it('an answer of a closing feed ends the session', async () => {
+  it('an answer of a closing feed ends the HTTP/2 session', async () => {
     const feed = createBoard();
     const { session, goaways } = await connect(feed);
     await feed.close();
@@ -294,7 +294,7 @@ describe('over HTTP/2', () => {
     expect(new Set(goaways)).toEqual(new Set([0]));
   });
 
-  it('a disconnected client keeps its session, which other requests share', async () => {
+  it('a disconnected client keeps its HTTP/2 session, which other requests share', async () => {
     const feed = createBoard();
     const { session, goaways } = await connect(feed);
     const answer = await open(session, '/events/notice');
@@ -307,7 +307,7 @@ describe('over HTTP/2', () => {
 });
 
 describe('a Response', () => {
-  it('of a closing feed asks the server to end the connection', async () => {
+  it('a Response of a closing feed has the header connection: close', async () => {
     const feed = createBoard();
     const url = 'http://a.test/events/notice';
     const before = await feed.handle(new Request(url));

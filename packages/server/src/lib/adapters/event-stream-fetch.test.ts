@@ -5,20 +5,20 @@ import { eventStream } from './fetch.ts';
 const ask = (init?: RequestInit): Request => new Request('http://a.test/', init);
 
 describe('eventStream', () => {
-  it('answers at once with a Response that reads as what was yielded', async () => {
+  it('eventStream returns a Response at once, and its body has the yielded values', async () => {
     const response = eventStream(['a', { b: 1 }], { request: ask() });
     expect(response).toBeInstanceOf(Response);
     expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
     expect(await response.text()).toBe(': \n\ndata: a\n\ndata: {"b":1}\n\n');
   });
 
-  it('needs the request', () => {
+  it('eventStream throws without a request', () => {
     expect(() => eventStream(['a'], {} as { request: Request })).toThrow(
       expect.objectContaining({ code: 'invalid_option', message: expect.stringContaining('{ request }') }),
     );
   });
 
-  it('keeps several cookies apart and lets options win over the head', () => {
+  it('eventStream sends each cookie in a separate header, and a header option replaces the default', () => {
     const { headers } = eventStream(['a'], {
       request: ask(),
       headers: [
@@ -31,7 +31,7 @@ describe('eventStream', () => {
     expect(headers.get('cache-control')).toBe('no-cache');
   });
 
-  it('ends its source when the body is cancelled, and when the request is aborted', async () => {
+  it('eventStream ends its source when the body is cancelled or the request is aborted', async () => {
     for (const way of ['cancel', 'abort'] as const) {
       const leaving = new AbortController();
       const log: string[] = [];
@@ -59,7 +59,7 @@ describe('eventStream', () => {
     }
   });
 
-  it('sends a rejection that came before anybody looked, and leaves none unhandled', async () => {
+  it('a source that rejects before the first read sends its error frame, without an unhandled rejection', async () => {
     const onError = vi.fn();
     const failure = new Error('internal detail');
     const response = eventStream(() => Promise.reject(failure), {
@@ -71,7 +71,7 @@ describe('eventStream', () => {
     expect(onError.mock.calls).toEqual([[failure]]);
   });
 
-  it('starts nothing for a request that is aborted already', async () => {
+  it('eventStream starts no source for an aborted request', async () => {
     const source = vi.fn(() => ['a']);
     const onClose = vi.fn();
     const response = eventStream(source, { request: ask({ signal: AbortSignal.abort() }), onClose });
@@ -80,7 +80,7 @@ describe('eventStream', () => {
     expect(onClose.mock.calls).toEqual([[{ reason: 'client' }]]);
   });
 
-  it('takes one item beyond 64 KiB from the source of a body that nobody reads, and cuts it', async () => {
+  it('eventStream takes at most one item past 64 KiB for an unread body, and then cuts the body', async () => {
     let produced = 0;
     const ended = Promise.withResolvers<StreamEnd>();
     const response = eventStream(

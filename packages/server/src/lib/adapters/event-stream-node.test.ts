@@ -42,16 +42,16 @@ async function exchange(port: number, text: string): Promise<string> {
 
 describe('sendEventStream', () => {
   it.each<[string, unknown[]]>([
-    ['nothing', []],
+    ['no arguments', []],
     ['no response', [{ headers: {} }, ['x']]],
     ['the arguments in another order', [['x'], { headers: {} }, {}]],
-  ])('given %s says what it takes', (_, args) => {
+  ])('sendEventStream with %s throws an error that lists its arguments', (_, args) => {
     expect(() => (sendEventStream as (...all: unknown[]) => void)(...args)).toThrow(
       "sendEventStream takes Node's request and response, and the content.",
     );
   });
 
-  it('keeps the headers that are on the response; its own and those of the options win', async () => {
+  it('sendEventStream keeps headers of middleware, but its own headers and header options take precedence', async () => {
     const port = await listen((req, res) => {
       res.setHeader('X-Middleware', 'kept');
       res.setHeader('X-Both', 'middleware');
@@ -78,7 +78,7 @@ describe('sendEventStream', () => {
     expect((await response.toArray()).join('')).toBe(': \n\ndata: x\n\n');
   });
 
-  it('says that a head was sent already', async () => {
+  it('sendEventStream throws if the response head is already sent', async () => {
     const thrown: unknown[] = [];
     const port = await listen((req, res) => {
       res.write('x');
@@ -95,7 +95,7 @@ describe('sendEventStream', () => {
     ]);
   });
 
-  it('ends the source and tells onClose where the response takes no head', async () => {
+  it('sendEventStream ends the source and calls onClose if setting a header throws', async () => {
     const ends: StreamEnd[] = [];
     const log: string[] = [];
     const port = await listen((req, res) => {
@@ -128,7 +128,7 @@ describe('sendEventStream', () => {
     expect(ends).toMatchObject([{ reason: 'failed', error: { message: 'middleware' } }]);
   });
 
-  it('throws at the call for what could never be sent, and leaves the response to the caller', async () => {
+  it('sendEventStream throws for invalid content, and the caller can still use the response', async () => {
     const port = await listen((req, res) => {
       try {
         sendEventStream(req, res, 7 as unknown as string);
@@ -141,14 +141,14 @@ describe('sendEventStream', () => {
     expect([response.statusCode, (await response.toArray()).join('')]).toEqual([418, 'invalid_content']);
   });
 
-  it('frames nothing for HTTP/1.0, and ends with the connection', async () => {
+  it('sendEventStream sends no chunks over HTTP/1.0 and ends with the connection', async () => {
     const port = await listen((req, res) => sendEventStream(req, res, ['x']));
     const answer = await exchange(port, 'GET / HTTP/1.0\r\n\r\n');
     expect(answer.toLowerCase()).not.toContain('transfer-encoding');
     expect(answer).toMatch(/\r\n\r\n: \n\ndata: x\n\n$/);
   });
 
-  it('answers requests of one connection one after the other', async () => {
+  it('sendEventStream answers pipelined requests one after the other', async () => {
     const port = await listen((req, res) => sendEventStream(req, res, [req.url ?? '']));
     const answer = await exchange(
       port,
@@ -157,7 +157,7 @@ describe('sendEventStream', () => {
     expect(answer.match(/data: \/\d/g)).toEqual(['data: /1', 'data: /2']);
   });
 
-  it('starts nothing for a client that left while the handler was still deciding', async () => {
+  it('sendEventStream starts no source if the client left before the call', async () => {
     const source = vi.fn(() => ['x']);
     const ended = new Promise<StreamEnd>((resolve) => {
       void listen((req, res) => {
@@ -173,7 +173,7 @@ describe('sendEventStream', () => {
     expect(source).not.toHaveBeenCalled();
   });
 
-  it('cuts a reader that does not even take the end', async () => {
+  it('sendEventStream cuts a stalled reader even after the source ended', async () => {
     const ends: StreamEnd[] = [];
     const port = await listen((req, res) =>
       sendEventStream(req, res, ['x'.repeat(16_000_000)], {
@@ -188,7 +188,7 @@ describe('sendEventStream', () => {
     socket.destroy();
   });
 
-  it(`keeps heap and handles where they were over ${CYCLES} openings and leavings`, async () => {
+  it(`sendEventStream leaks no heap and no handles over ${CYCLES} connects and disconnects`, async () => {
     const script = fileURLToPath(new URL('../../../test-kit/churn.ts', import.meta.url));
     const run = promisify(execFile);
     // In a separate process: the leak detection of the test run retains every socket.

@@ -76,19 +76,19 @@ async function serve(parse: Parse) {
   };
 }
 
-describe('the body of a POST that a parser has read', () => {
+describe('the body of a POST after a body parser', () => {
   it.each([
     ['a string', (text: string) => text],
     ['a Buffer', (text: string) => Buffer.from(text)],
     ['bytes', (text: string) => new TextEncoder().encode(text)],
     ['an object', (text: string): unknown => JSON.parse(text)],
-  ])('is taken from req.body, where it is %s', async (_name, parse) => {
+  ])('the body of a POST is taken from req.body if it is %s', async (_name, parse) => {
     const { ask, askOver2, errors } = await serve(reading(parse));
     expect([await ask(OPENING), await askOver2(OPENING)]).toEqual([{ status: 200 }, { status: 200 }]);
     expect(errors).toEqual([]);
   });
 
-  it('has the bounds of a body that was not read', async () => {
+  it('a body from req.body has the same size limit as an unread body', async () => {
     const long = JSON.stringify({ topics: [{ address: 'x'.repeat(1_000) }] });
     for (const parse of [(text: string) => text, (text: string): unknown => JSON.parse(text)]) {
       const { ask } = await serve(reading(parse));
@@ -97,8 +97,8 @@ describe('the body of a POST that a parser has read', () => {
   });
 
   it.each([
-    ['is gone', reading(() => undefined), 'text/plain'],
-    ['was taken for a form', reading((text) => Object.fromEntries(new URLSearchParams(text))), FORM],
+    ['was read and discarded', reading(() => undefined), 'text/plain'],
+    ['was parsed as a form', reading((text) => Object.fromEntries(new URLSearchParams(text))), FORM],
     [
       'was read in part',
       async (req: NodeRequest) => {
@@ -107,26 +107,29 @@ describe('the body of a POST that a parser has read', () => {
       },
       'text/plain',
     ],
-  ])('is answered with the remedy where it %s, and onError is told once', async (_name, parse, type) => {
-    const { ask, errors } = await serve(parse);
-    for (let time = 0; time < 3; time += 1) {
-      const answered = await ask(OPENING, { 'content-type': type });
-      expect(answered).toMatchObject({ status: 400, code: 'bad_request' });
-      expect(answered.title).toMatch(/body.*was read before.*req\.body/);
-    }
-    expect(errors).toMatchObject([{ code: 'bad_request' }]);
-  });
+  ])(
+    'a POST whose body %s gets 400 with the remedy, and onError is called once',
+    async (_name, parse, type) => {
+      const { ask, errors } = await serve(parse);
+      for (let time = 0; time < 3; time += 1) {
+        const answered = await ask(OPENING, { 'content-type': type });
+        expect(answered).toMatchObject({ status: 400, code: 'bad_request' });
+        expect(answered.title).toMatch(/body.*was read before.*req\.body/);
+      }
+      expect(errors).toMatchObject([{ code: 'bad_request' }]);
+    },
+  );
 
-  it('is not gone where it is empty', async () => {
+  it('an empty body that was read before is not reported as lost', async () => {
     const { ask, errors } = await serve((req) => void (req as IncomingMessage).resume());
     expect(await ask('')).toMatchObject({ status: 400, title: expect.stringContaining('must be JSON') });
     expect(errors).toEqual([]);
   });
 
   it.each([
-    ['read', (request: Request) => request.text()],
+    ['already read', (request: Request) => request.text()],
     ['being read', (request: Request) => request.body!.getReader()],
-  ])('is answered with the remedy in a fetch-style runtime, where it is %s', async (_name, take) => {
+  ])('a fetch-style POST whose body is %s gets 400 with the remedy', async (_name, take) => {
     const { feed, errors } = createBench();
     for (let time = 0; time < 2; time += 1) {
       const request = new Request('http://feed.test/events', { method: 'POST', body: OPENING });
@@ -141,7 +144,7 @@ describe('the body of a POST that a parser has read', () => {
   });
 });
 
-it('a GET without topics names the redirect that may have made it of a POST', async () => {
+it('a GET without topics gets an error that names a redirect from POST as a possible cause', async () => {
   const { ask } = createBench();
   const { status, body } = await ask('/events');
   expect([status, JSON.parse(body as string)]).toMatchObject([

@@ -76,7 +76,7 @@ function send(req: NodeRequest, res: NodeResponse, rawWrites?: boolean): void {
 const CLOSE = 'GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n';
 
 describe('raw writes', () => {
-  it('hand the socket each piece as one whole chunk', async () => {
+  it('a raw write passes each piece to the socket as one chunk', async () => {
     const writes: string[] = [];
     const port = await listen((req, res) => {
       sendEventStream(req, res, ['one']);
@@ -87,7 +87,7 @@ describe('raw writes', () => {
     expect(writes).toContain('b\r\ndata: one\n\n\r\n');
   });
 
-  it('that follow the first one of a turn leave together', async () => {
+  it('raw writes after the first one of a turn are sent together', async () => {
     const parts: string[] = [];
     const port = await listen(
       toNodeHandler({
@@ -133,7 +133,7 @@ describe('raw writes', () => {
     ]);
   });
 
-  it('are off with rawWrites: false', async () => {
+  it('rawWrites: false turns raw writes off', async () => {
     const writes: string[] = [];
     const port = await listen((req, res) => {
       sendEventStream(req, res, ['one'], { rawWrites: false });
@@ -152,7 +152,7 @@ describe('raw writes', () => {
     ],
     ['HTTP/1.0', 'GET / HTTP/1.0\r\n\r\n'],
     ['HEAD', CLOSE.replace('GET', 'HEAD')],
-  ])('leave the bytes on the wire as they are: %s', async (_what, text) => {
+  ])('raw writes do not change the bytes on the wire: %s', async (_what, text) => {
     const raw = await exchange(await listen((req, res) => send(req, res)), text);
     const plain = await exchange(await listen((req, res) => send(req, res, false)), text);
     // `toBe(plain)` would print a difference of 100,000 characters.
@@ -160,7 +160,7 @@ describe('raw writes', () => {
     expect(LAST.test(raw)).toBe(!text.startsWith('HEAD'));
   });
 
-  it('frame more pieces in a turn than are remembered, old ones again among them', async () => {
+  it('raw writes frame more different pieces in a turn than the cache holds, and repeated ones', async () => {
     const pieces = Array.from({ length: 12 }, (_, n) => Buffer.from(`${n} ${'x'.repeat(n * 7)}`));
     const written = [...pieces, ...pieces.toReversed(), pieces[3]!, pieces[3]!];
     const port = await listen(
@@ -180,7 +180,7 @@ describe('raw writes', () => {
     expect((await response.toArray()).join('')).toBe(written.join(''));
   });
 
-  it('are decided on when the head is out: until somebody looks into it, Node keeps it in pieces', async () => {
+  it('raw writes are chosen when the head is sent, so a later patch of the response has no effect', async () => {
     const asked: string[] = [];
     let opened: NodeResponse | undefined;
     const publish = (): void => {
@@ -200,7 +200,7 @@ describe('raw writes', () => {
     expect(asked).toEqual([]);
   });
 
-  it('wait behind the response of an earlier request', async () => {
+  it('raw writes wait for the response of an earlier pipelined request', async () => {
     const waiting: Array<() => void> = [];
     const port = await listen((req, res) => {
       if (req.url === '/2') send(req, res);
@@ -212,7 +212,7 @@ describe('raw writes', () => {
     expect(answer).toMatch(LAST);
   });
 
-  it('leave a response to middleware that compresses it', async () => {
+  it('raw writes are off for a response that middleware compresses', async () => {
     const port = await listen((req, res) => {
       const gzip = createGzip();
       const { write, end } = res;
@@ -230,31 +230,37 @@ describe('raw writes', () => {
     expect(text).toMatch(LAST);
   });
 
-  it.each(['write', 'end', '_send'] as const)('leave a response of which %s is watched', async (name) => {
-    const calls: unknown[] = [];
-    const prototype = ServerResponse.prototype as unknown as Record<string, (...args: unknown[]) => unknown>;
-    const inherited = prototype[name]!;
-    prototype[name] = function (...args) {
-      calls.push(String(args[0]));
-      return Reflect.apply(inherited, this, args);
-    };
-    try {
-      const writes: string[] = [];
-      const port = await listen((req, res) => {
-        const seen = watchWrites(req.socket);
-        sendEventStream(req, res, ['one']);
-        res.on('close', () => writes.push(...seen));
-      });
-      await exchange(port, CLOSE);
-      expect(writes.join('')).toContain('b\r\ndata: one\n\n\r\n');
-      expect(writes).not.toContain('b\r\ndata: one\n\n\r\n');
-      expect(calls.length).toBeGreaterThan(0);
-    } finally {
-      delete prototype[name];
-    }
-  });
+  it.each(['write', 'end', '_send'] as const)(
+    'raw writes are off for a response with a patched %s method',
+    async (name) => {
+      const calls: unknown[] = [];
+      const prototype = ServerResponse.prototype as unknown as Record<
+        string,
+        (...args: unknown[]) => unknown
+      >;
+      const inherited = prototype[name]!;
+      prototype[name] = function (...args) {
+        calls.push(String(args[0]));
+        return Reflect.apply(inherited, this, args);
+      };
+      try {
+        const writes: string[] = [];
+        const port = await listen((req, res) => {
+          const seen = watchWrites(req.socket);
+          sendEventStream(req, res, ['one']);
+          res.on('close', () => writes.push(...seen));
+        });
+        await exchange(port, CLOSE);
+        expect(writes.join('')).toContain('b\r\ndata: one\n\n\r\n');
+        expect(writes).not.toContain('b\r\ndata: one\n\n\r\n');
+        expect(calls.length).toBeGreaterThan(0);
+      } finally {
+        delete prototype[name];
+      }
+    },
+  );
 
-  it('leave nothing on a socket that serves the next request', async () => {
+  it('raw writes leave no listener on a socket that serves the next request', async () => {
     const sockets: Socket[] = [];
     const listeners: number[] = [];
     const port = await listen((req, res) => {
@@ -273,7 +279,7 @@ describe('raw writes', () => {
     agent.destroy();
   });
 
-  it('wait for the reader, and lose nothing', async () => {
+  it('raw writes wait for a slow reader and lose no event', async () => {
     let made = 0;
     const port = await listen((req, res) => {
       sendEventStream(req, res, function* () {
@@ -301,7 +307,7 @@ describe('raw writes', () => {
     );
   });
 
-  it('hear of room though the first bytes were too many already', async () => {
+  it('raw writes report a drain even if the first write already fills the buffer', async () => {
     let drains = 0;
     const port = await listen(
       toNodeHandler({
@@ -329,7 +335,7 @@ describe('raw writes', () => {
     expect([drains, bytes]).toEqual([3, 24_000_000]);
   });
 
-  it('make no error of a client that closed its half', async () => {
+  it('raw writes cause no error if the client half-closes its socket', async () => {
     const errors: unknown[] = [];
     const closed = Promise.withResolvers<void>();
     const handler = toNodeHandler({
@@ -367,38 +373,41 @@ describe('raw writes', () => {
   });
 });
 
-describe('a response that somebody else has ended', () => {
+describe('a response that other code has ended', () => {
   const END = '0\r\n\r\n';
   const NEXT = 'GET /next HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n';
 
-  it.each([true, false])('gets nothing behind its end, rawWrites %s', async (rawWrites) => {
-    const port = await listen((req, res) => {
-      if (req.url === '/next') {
-        res.end('next');
-        return;
-      }
-      async function* events() {
-        yield 'one';
-        await new Promise((resolve) => setImmediate(resolve));
-        // Like middleware that limits the time of a request.
-        res.end();
-        yield 'two';
-        yield 'three';
-      }
-      sendEventStream(req, res, events(), { rawWrites });
-    });
-    const socket = connect(port, '127.0.0.1');
-    let text = '';
-    socket.on('data', (part: Buffer) => (text += part.toString('latin1')));
-    socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
-    while (!text.includes(END)) await once(socket, 'data');
-    socket.write(NEXT);
-    await once(socket, 'close');
-    expect(text).toContain('data: one');
-    expect(text.slice(text.indexOf(END) + END.length)).toMatch(/^HTTP\/1\.1 200 OK[^]*next$/);
-  });
+  it.each([true, false])(
+    'an event stream writes nothing after other code ended its response, rawWrites: %s',
+    async (rawWrites) => {
+      const port = await listen((req, res) => {
+        if (req.url === '/next') {
+          res.end('next');
+          return;
+        }
+        async function* events() {
+          yield 'one';
+          await new Promise((resolve) => setImmediate(resolve));
+          // Like middleware that limits the time of a request.
+          res.end();
+          yield 'two';
+          yield 'three';
+        }
+        sendEventStream(req, res, events(), { rawWrites });
+      });
+      const socket = connect(port, '127.0.0.1');
+      let text = '';
+      socket.on('data', (part: Buffer) => (text += part.toString('latin1')));
+      socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+      while (!text.includes(END)) await once(socket, 'data');
+      socket.write(NEXT);
+      await once(socket, 'close');
+      expect(text).toContain('data: one');
+      expect(text.slice(text.indexOf(END) + END.length)).toMatch(/^HTTP\/1\.1 200 OK[^]*next$/);
+    },
+  );
 
-  it('and whose reader is slow gets nothing behind its end', async () => {
+  it('an event stream with a slow reader writes nothing after other code ended its response', async () => {
     let ended: (() => void) | undefined;
     const port = await listen((req, res) => {
       async function* events() {

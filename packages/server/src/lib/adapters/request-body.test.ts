@@ -71,21 +71,21 @@ describe('the body of a POST over HTTP/1.1', () => {
   const head = (user: string, length: number): string =>
     `POST /events HTTP/1.1\r\nhost: a\r\nuser: ${user}\r\ncontent-length: ${length}\r\n\r\n`;
 
-  it('is not waited for to ask who it is, by the method it has', async () => {
+  it('context of a POST over HTTP/1.1 runs before the body arrives, with the method but no body', async () => {
     const { socket, asked, until } = await open();
     socket.write(head('bob', 10));
     expect(await until(/"http_status"|"unauthorized"/)).toMatch(/^HTTP\/1.1 401 /);
     expect(asked).toEqual(['POST without a body']);
   });
 
-  it('is read behind that', async () => {
+  it('the body of a POST over HTTP/1.1 is read after context accepts the request', async () => {
     const { socket, asked, until } = await open();
     socket.write(head('ann', OPENING.length) + OPENING);
     expect(await until(/linefeed.subscribed/)).toMatch(/^HTTP\/1.1 200 /);
     expect(asked).toEqual(['POST without a body']);
   });
 
-  it('lets the socket serve the next request, refused as it was', async () => {
+  it('an HTTP/1.1 socket serves the next request after a refused POST with a body', async () => {
     const { socket, until } = await open();
     socket.write(head('bob', 2 * CHUNK.length));
     await until(/"unauthorized"/);
@@ -95,7 +95,7 @@ describe('the body of a POST over HTTP/1.1', () => {
     expect(await until(/linefeed.subscribed/)).toMatch(/HTTP\/1.1 401 [^]*HTTP\/1.1 200 /);
   });
 
-  it('is answered 413 where it is too large, and read on until its sender has the answer', async () => {
+  it('a too large body gets 413 and is read to its end, and the socket serves the next request', async () => {
     const { socket, until } = await open();
     socket.write(head('ann', LIMIT + CHUNK.length));
     for (let sent = 0; sent < LIMIT + CHUNK.length; sent += CHUNK.length) socket.write(CHUNK);
@@ -104,7 +104,7 @@ describe('the body of a POST over HTTP/1.1', () => {
     expect(await until(/linefeed.subscribed/)).toMatch(/HTTP\/1.1 200 /);
   });
 
-  it('cuts the connection where it goes on for ever', async () => {
+  it('an endless body of a refused POST closes the HTTP/1.1 connection', async () => {
     const { socket, until } = await open();
     socket.write(head('bob', 1e12));
     await until(/"unauthorized"/);
@@ -144,35 +144,38 @@ describe('a body that does not end', () => {
   }
 
   it.each([
-    ['that was waited for', 'POST', {}, 503],
-    ['that was refused before', 'POST', { refuse: '1' }, 401],
-    ['of a GET that was refused', 'GET', { refuse: '1' }, 401],
-  ])('%s holds no stream of HTTP/2 once it is answered', async (_name, method, headers, status) => {
-    const server = createHttp2Server(toNodeHandler(createImpatient()));
-    const port = await listen(server);
-    let closed: number | undefined;
-    server.on('stream', (stream) => stream.on('close', () => (closed = stream.rstCode)));
-    const session = connectHttp2(`http://127.0.0.1:${port}`);
-    leftOpen.push(() => session.destroy());
-    const stream = session.request(
-      { ':method': method, ':path': '/events/notice', ...headers },
-      { endStream: false },
-    );
-    stream.write('{"topics":');
-    stream.on('error', () => undefined);
-    const [answer] = (await once(stream, 'response')) as [{ ':status': number }];
-    let text = '';
-    // Iteration would fail, because the other side is closed early.
-    stream.on('data', (chunk) => (text += String(chunk)));
-    await once(stream, 'end');
-    expect([answer[':status'], JSON.parse(text)]).toMatchObject([status, { status }]);
-    await expect.poll(() => closed).toBe(0);
-  });
+    ['that timed out', 'POST', {}, 503],
+    ['of a refused POST', 'POST', { refuse: '1' }, 401],
+    ['of a refused GET', 'GET', { refuse: '1' }, 401],
+  ])(
+    'an unfinished body %s holds no HTTP/2 stream after the response',
+    async (_name, method, headers, status) => {
+      const server = createHttp2Server(toNodeHandler(createImpatient()));
+      const port = await listen(server);
+      let closed: number | undefined;
+      server.on('stream', (stream) => stream.on('close', () => (closed = stream.rstCode)));
+      const session = connectHttp2(`http://127.0.0.1:${port}`);
+      leftOpen.push(() => session.destroy());
+      const stream = session.request(
+        { ':method': method, ':path': '/events/notice', ...headers },
+        { endStream: false },
+      );
+      stream.write('{"topics":');
+      stream.on('error', () => undefined);
+      const [answer] = (await once(stream, 'response')) as [{ ':status': number }];
+      let text = '';
+      // Iteration would fail, because the other side is closed early.
+      stream.on('data', (chunk) => (text += String(chunk)));
+      await once(stream, 'end');
+      expect([answer[':status'], JSON.parse(text)]).toMatchObject([status, { status }]);
+      await expect.poll(() => closed).toBe(0);
+    },
+  );
 
   it.each([
-    ['that was waited for', {}, 503],
-    ['that was refused before', { refuse: '1' }, 401],
-  ])('%s holds no socket of HTTP/1.1 once it is answered', async (_name, headers, status) => {
+    ['that timed out', {}, 503],
+    ['of a refused POST', { refuse: '1' }, 401],
+  ])('an unfinished body %s holds no HTTP/1.1 socket after the response', async (_name, headers, status) => {
     const server = createServer({ keepAliveTimeout: 0 }, toNodeHandler(createImpatient()));
     const port = await listen(server);
     const socket = connect(port, '127.0.0.1');
@@ -186,7 +189,7 @@ describe('a body that does not end', () => {
     expect(received).toMatch(new RegExp(`^HTTP/1.1 ${status} [^]*"status":${status}`));
   });
 
-  it('of a GET does not cut its event stream', async () => {
+  it('an unfinished body of a GET does not cut its event stream', async () => {
     const feed = createImpatient();
     const port = await listen(createServer(toNodeHandler(feed)));
     const socket = connect(port, '127.0.0.1');
@@ -204,27 +207,30 @@ describe('a body that does not end', () => {
 
 describe('the body of a POST in a fetch-style runtime', () => {
   it.each([
-    ['refused as it was', 'bob', 401],
-    ['too large', 'ann', 413],
-  ])('is thrown away up to the limit and then cancelled, %s', async (_name, user, status) => {
-    const { feed } = createGuarded();
-    let pulled = 0;
-    let cancel: () => void = () => undefined;
-    const cancelled = new Promise<void>((resolve) => (cancel = resolve));
-    const body = new ReadableStream<Uint8Array>({
-      pull(controller) {
-        pulled += CHUNK.length;
-        controller.enqueue(CHUNK);
-      },
-      cancel,
-    });
-    const init = { method: 'POST', body, headers: { user }, duplex: 'half' } as RequestInit;
-    const response = await feed.handle(new Request('http://feed.test/events', init));
-    expect(response.status).toBe(status);
-    await cancelled;
-    expect(pulled).toBeGreaterThan(LIMIT);
-    expect(pulled).toBeLessThan(3 * LIMIT);
-  });
+    ['a refused request', 'bob', 401],
+    ['a too large body', 'ann', 413],
+  ])(
+    'the body of a fetch-style POST is discarded up to the limit and then cancelled: %s',
+    async (_name, user, status) => {
+      const { feed } = createGuarded();
+      let pulled = 0;
+      let cancel: () => void = () => undefined;
+      const cancelled = new Promise<void>((resolve) => (cancel = resolve));
+      const body = new ReadableStream<Uint8Array>({
+        pull(controller) {
+          pulled += CHUNK.length;
+          controller.enqueue(CHUNK);
+        },
+        cancel,
+      });
+      const init = { method: 'POST', body, headers: { user }, duplex: 'half' } as RequestInit;
+      const response = await feed.handle(new Request('http://feed.test/events', init));
+      expect(response.status).toBe(status);
+      await cancelled;
+      expect(pulled).toBeGreaterThan(LIMIT);
+      expect(pulled).toBeLessThan(3 * LIMIT);
+    },
+  );
 });
 
 describe('the body of a POST over HTTP/2', () => {
@@ -238,7 +244,7 @@ describe('the body of a POST over HTTP/2', () => {
 
   const post = (user: string) => ({ ':method': 'POST', ':path': '/events', user });
 
-  it('is not waited for to ask who it is, by the method it has', async () => {
+  it('context of a POST over HTTP/2 runs before the body arrives, with the method but no body', async () => {
     const { session, asked } = await open();
     const stream = session.request(post('bob'));
     const [headers] = (await once(stream, 'response')) as [{ ':status': number }];
@@ -247,10 +253,10 @@ describe('the body of a POST over HTTP/2', () => {
   });
 
   it.each([
-    ['refused as it was', 'bob', 401],
-    ['too large', 'ann', 413],
+    ['a refused request', 'bob', 401],
+    ['a too large body', 'ann', 413],
   ])(
-    'ends its stream where it goes on for ever, %s, and the session serves the next',
+    'an endless body ends its HTTP/2 stream, and the session serves the next request: %s',
     async (_name, user, status) => {
       const { session } = await open();
       const stream = session.request(post(user));

@@ -27,7 +27,7 @@ const asynchronous = logContract(
   { ages: true, rollsBack: true },
 );
 
-describe('with answers that come later', () => {
+describe('a log with asynchronous answers', () => {
   for (const { name, run } of asynchronous) {
     test(name, async () => expect(await run()).toBeUndefined());
   }

@@ -22,30 +22,33 @@ function read(log: Log, addresses: string[], after: Position = BEGINNING, limit 
   return page;
 }
 
-test('answers at once', () => {
+test('memoryLog answers synchronously', () => {
   const log = open();
   expect(log.append([entry('a', 1)])).toEqual({ epoch: log.epoch, position: '1', duplicate: false });
   expect(log.position()).toBe('1');
 });
 
-test('every log has an epoch of its own', () => {
+test('each memoryLog has its own epoch', () => {
   const clock = createManualClock();
   expect(memoryLog({ clock }).epoch).not.toBe(memoryLog({ clock }).epoch);
 });
 
-test.each(['maxEvents', 'maxAgeMs', 'maxBytes'] as const)('refuses a %s that is not positive', (name) => {
-  for (const value of [0, -1, Number.NaN]) {
-    expect(() => memoryLog({ [name]: value })).toThrow(expect.objectContaining({ code: 'invalid_option' }));
-  }
-});
+test.each(['maxEvents', 'maxAgeMs', 'maxBytes'] as const)(
+  'memoryLog refuses a %s that is not positive',
+  (name) => {
+    for (const value of [0, -1, Number.NaN]) {
+      expect(() => memoryLog({ [name]: value })).toThrow(expect.objectContaining({ code: 'invalid_option' }));
+    }
+  },
+);
 
-test('holds 10,000 events by default', () => {
+test('memoryLog holds 10,000 events by default', () => {
   const log = open();
   void log.append(Array.from({ length: 10_001 }, (_, n) => entry('a', n)));
   expect(read(log, ['a']).events).toHaveLength(10_000);
 });
 
-test('holds an event for an hour by default', async () => {
+test('memoryLog holds an event for one hour by default', async () => {
   const clock = createManualClock();
   const log = memoryLog({ clock });
   void log.append([entry('a', 1)]);
@@ -55,14 +58,14 @@ test('holds an event for an hour by default', async () => {
   expect(read(log, ['a']).events).toHaveLength(0);
 });
 
-test('holds 64 MiB by default', () => {
+test('memoryLog holds 64 MiB by default', () => {
   const log = open();
   const megabyte = { address: 'a', data: '0'.repeat(2 ** 20 - 1), keep: 'all' } as const;
   for (let n = 0; n < 66; n += 1) void log.append([megabyte]);
   expect(read(log, ['a']).events).toHaveLength(64);
 });
 
-test('every reader gets the same object of an event', () => {
+test('memoryLog gives every reader the same object for an event', () => {
   const log = open();
   const told: unknown[] = [];
   log.tail({
@@ -74,7 +77,7 @@ test('every reader gets the same object of an event', () => {
   expect(read(log, ['a']).events[0]).toBe(told[0]);
 });
 
-test('forgets addresses beyond its limit, the oldest first', () => {
+test('memoryLog forgets the oldest addresses past its limit', () => {
   const log = open({ maxEvents: 1 });
   for (let n = 0; n < MAX_WATERMARKS + 3; n += 1) void log.append([entry(`a${n}`, n)]);
   // Positions count from 1. Two addresses are forgotten, and one has a held event.
@@ -88,7 +91,7 @@ test('forgets addresses beyond its limit, the oldest first', () => {
   expect(read(log, ['a0', 'never'], '2').evictedThrough.size).toBe(0);
 });
 
-test('what superseded values leave behind does not grow', () => {
+test('memoryLog frees the memory of superseded values', () => {
   const log = open();
   const values = 300_000;
   const before = process.memoryUsage().heapUsed;
@@ -99,7 +102,7 @@ test('what superseded values leave behind does not grow', () => {
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(values * 100);
 });
 
-test('a reader of one address does not pay for what others append', () => {
+test('a read of one address in memoryLog takes no time for events of other addresses', () => {
   const log = open({ maxEvents: 100_000 });
   const started = performance.now();
   for (let n = 0; n < 100_000; n += 1) void log.append([entry(n % 100 === 0 ? 'quiet' : 'busy', n)]);
@@ -113,7 +116,7 @@ test('a reader of one address does not pay for what others append', () => {
   expect(done - appended).toBeLessThan(2_000);
 });
 
-test('a replay of 256 addresses takes time by what it reads', () => {
+test('a replay of 256 addresses from memoryLog takes time in proportion to the events read', () => {
   const log = open({ maxEvents: 100_000 });
   const addresses = Array.from({ length: 256 }, (_, n) => `a${n}`);
   for (let n = 0; n < 100_000; n += 1) void log.append([entry(addresses[(n * n) % 256]!, n)]);
@@ -129,7 +132,7 @@ test('a replay of 256 addresses takes time by what it reads', () => {
   expect(performance.now() - started).toBeLessThan(2_000);
 });
 
-test('a full log appends as fast as an empty one', () => {
+test('a full memoryLog appends as fast as an empty one', () => {
   const log = open({ maxEvents: 50_000 });
   const time = () => {
     const started = performance.now();

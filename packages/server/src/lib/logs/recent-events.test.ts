@@ -3,14 +3,14 @@ import { RecentEvents } from './recent-events.ts';
 
 const event = (position: number, data = '1') => ({ address: 'a', data, position: position.toString(36) });
 
-test('keeps so many events, the oldest go first', () => {
+test('RecentEvents keeps a maximum number of events and evicts the oldest first', () => {
   const recent = new RecentEvents(3, 1_000);
   for (const position of [1, 2, 3, 4, 5]) recent.add(position, event(position));
   expect(recent.size).toBe(3);
   expect([recent.get(2), recent.get(3)]).toEqual([undefined, event(3)]);
 });
 
-test('keeps so much payload, and nothing that is larger than that', () => {
+test('RecentEvents keeps a maximum size of payloads, and no larger payload', () => {
   const recent = new RecentEvents(100, 10);
   for (const position of [1, 2, 3]) recent.add(position, event(position, 'x'.repeat(4)));
   recent.add(4, event(4, 'x'.repeat(11)));
@@ -22,7 +22,7 @@ test('keeps so much payload, and nothing that is larger than that', () => {
   ]);
 });
 
-test('keeps the object that was there first', () => {
+test('RecentEvents keeps the first object of a position', () => {
   const recent = new RecentEvents();
   const first = event(1);
   recent.add(1, first);
@@ -30,7 +30,7 @@ test('keeps the object that was there first', () => {
   expect(recent.get(1)).toBe(first);
 });
 
-test('keeps 4,096 events by default', () => {
+test('RecentEvents keeps 4,096 events by default', () => {
   const recent = new RecentEvents();
   for (let position = 1; position <= 5_000; position += 1) recent.add(position, event(position));
   expect(recent.size).toBe(4_096);

@@ -11,7 +11,7 @@ function thrownBy(work: () => unknown): unknown {
   throw new Error('nothing was thrown');
 }
 
-test('a full disk is named, is worth a retry, and keeps its cause', () => {
+test('a full disk gives a retryable error with the path, the remedy and the cause', () => {
   const db = new DatabaseSync(':memory:');
   db.exec('CREATE TABLE event (data TEXT); PRAGMA max_page_count = 2');
   const error = thrownBy(() => db.prepare('INSERT INTO event VALUES (?)').run('x'.repeat(100_000)));
@@ -29,17 +29,17 @@ test('a full disk is named, is worth a retry, and keeps its cause', () => {
 });
 
 test.each([
-  ['busy', 5, true],
+  ['a busy database', 5, true],
   ['a read-only database', 8, true],
   ['a failed write', 10 | (3 << 8), true],
   ['a failed sync', 10 | (4 << 8), true],
   ['a failed read', 10 | (1 << 8), false],
   ['a damaged file', 11, false],
-])('tells whether only writing fails: %s', (_, errcode, expected) => {
+])('isUnwritable is true for errors that only affect writes: %s', (_, errcode, expected) => {
   expect(isUnwritable(Object.assign(new Error('of SQLite'), { errcode }))).toBe(expected);
 });
 
-test('what is not of SQLite stays as it is', () => {
+test('toLogError returns an error of other code unchanged', () => {
   const error = new TypeError('another fault');
   expect(toLogError(error, '/data/events.db', 'read')).toBe(error);
 });

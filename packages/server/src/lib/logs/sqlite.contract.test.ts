@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { logContract } from '../testing/log-suite.ts';
 import { sqliteLog } from './sqlite.ts';
 
-describe.each(['normal', 'full'] as const)('synchronous: %s', (synchronous) => {
+describe.each(['normal', 'full'] as const)('sqliteLog with synchronous: %s', (synchronous) => {
   const contract = logContract(
     (setup) => {
       const directory = mkdtempSync(join(tmpdir(), 'linefeed-log-'));

@@ -115,7 +115,7 @@ async function startTailer(): Promise<Child> {
   return tailer;
 }
 
-test('two processes append while a third follows: nothing is missing, in one order', async () => {
+test('a third process follows the events of two writers without loss and in one order', async () => {
   const tailer = await startTailer();
   const writers = [start(WRITER, 'a', 600), start(WRITER, 'b', 600)];
   expect(await Promise.all(writers.map(({ ended }) => ended))).toEqual([0, 0]);
@@ -128,7 +128,7 @@ test('two processes append while a third follows: nothing is missing, in one ord
   }
 });
 
-test('kill -9 of a writer loses nothing that it had committed, and the others go on', async () => {
+test('a writer killed by SIGKILL loses no committed event, and other processes continue', async () => {
   const tailer = await startTailer();
   const killed = start(WRITER, 'a', Number.MAX_SAFE_INTEGER);
   const other = start(WRITER, 'b', 800);
@@ -151,7 +151,7 @@ test('kill -9 of a writer loses nothing that it had committed, and the others go
   db.close();
 });
 
-test('kill -9 of every process: the log goes on under its epoch, with all that was committed', async () => {
+test('the log keeps its epoch and all committed events after SIGKILL of every process', async () => {
   const writers = [start(WRITER, 'a', Number.MAX_SAFE_INTEGER), start(WRITER, 'b', Number.MAX_SAFE_INTEGER)];
   await Promise.all(writers.map((writer) => writer.until(({ length }) => length >= 50)));
   const before = sqliteLog({ path, maxEvents: 100_000 });
@@ -170,14 +170,14 @@ test('kill -9 of every process: the log goes on under its epoch, with all that w
   await log.close?.();
 });
 
-test('processes that make the file together agree on its epoch', async () => {
+test('processes that create the log file at the same time agree on its epoch', async () => {
   const code = `${PRELUDE} say(log.epoch); await append(1); await log.close();`;
   const makers = ['a', 'b', 'c', 'd'].map((name) => start(code, name));
   expect(await Promise.all(makers.map(({ ended }) => ended))).toEqual([0, 0, 0, 0]);
   expect(new Set(makers.flatMap(({ lines }) => lines)).size).toBe(1);
 });
 
-test('an append that waits for the file keeps its process alive', async () => {
+test('an append that waits for the file lock keeps its process alive', async () => {
   const writer = start(
     `${PRELUDE}
     const { DatabaseSync } = await import('node:sqlite');
@@ -201,7 +201,7 @@ const HOLDER = `
   setInterval(() => undefined, 60_000);
 `;
 
-test('a server goes on while another process holds the file that took the place of its log', async () => {
+test('a server does not block while another process locks the file that replaced its log', async () => {
   const next = join(directory, 'next.db');
   const other = sqliteLog({ path: next });
   await other.append([{ address: 'a', data: '"new file"', keep: 'all' }]);

@@ -81,8 +81,8 @@ const failure = (...parts: string[]) =>
     message: expect.stringMatching(new RegExp(parts.join('.*'), 's')) as string,
   }) as Error;
 
-describe('opening', () => {
-  test('a directory that does not exist is named', () => {
+describe('opening a log', () => {
+  test('sqliteLog refuses a missing directory and names it', () => {
     const missing = join(directory, 'nowhere', 'events.db');
     expect(() => open({ path: missing })).toThrow(
       failure('directory', 'nowhere', 'does not exist; create it'),
@@ -90,22 +90,22 @@ describe('opening', () => {
     expect(existsSync(join(directory, 'nowhere'))).toBe(false);
   });
 
-  test('a directory in which nothing can be made is named', () => {
+  test('sqliteLog refuses a directory that is not writable and names the path', () => {
     expect(() => open({ path: '/proc/self/linefeed.db' })).toThrow(
       failure('/proc/self/linefeed.db', 'writable'),
     );
   });
 
-  test('a directory in place of the file is named', () => {
+  test('sqliteLog refuses a directory in place of the file and names it', () => {
     mkdirSync(path);
     expect(() => open()).toThrow(failure('events.db', 'cannot be'));
   });
 
-  test.each(['', ':memory:', 'file:events.db'])('the path %j is refused', (wrong) => {
+  test.each(['', ':memory:', 'file:events.db'])('sqliteLog refuses the path %j', (wrong) => {
     expect(() => open({ path: wrong })).toThrow(expect.objectContaining({ code: 'invalid_option' }));
   });
 
-  test('options that make no sense are refused', () => {
+  test('sqliteLog refuses invalid options', () => {
     const refused = expect.objectContaining({ code: 'invalid_option' }) as Error;
     expect(() => open({ pollMs: 0 })).toThrow(refused);
     expect(() => open({ maxEvents: 0 })).toThrow(refused);
@@ -113,7 +113,7 @@ describe('opening', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  test('a file of something else stays as it is, to the byte', () => {
+  test('sqliteLog does not change a file that is not a SQLite file', () => {
     const text = '# Shopping list\n- bread\n';
     writeFileSync(path, text);
     expect(() => open()).toThrow(
@@ -123,7 +123,7 @@ describe('opening', () => {
     expect(existsSync(`${path}-wal`)).toBe(false);
   });
 
-  test('a SQLite file of something else stays as it is, to the byte', () => {
+  test('sqliteLog does not change a SQLite file of another application', () => {
     const foreign = new DatabaseSync(path);
     foreign.exec('CREATE TABLE customers (name TEXT); PRAGMA application_id = 77');
     foreign.close();
@@ -132,14 +132,14 @@ describe('opening', () => {
     expect(readFileSync(path).equals(before)).toBe(true);
   });
 
-  test('a SQLite file without a mark, but with tables, is something else', () => {
+  test('sqliteLog refuses a SQLite file with tables but without an application id', () => {
     const foreign = new DatabaseSync(path);
     foreign.exec('CREATE TABLE customers (name TEXT)');
     foreign.close();
     expect(() => open()).toThrow(failure('something else'));
   });
 
-  test('a SQLite file that counts versions of its own is something else, tables or not', () => {
+  test('sqliteLog refuses a SQLite file with another user_version, even without tables', () => {
     const foreign = new DatabaseSync(path);
     foreign.exec('PRAGMA user_version = 7');
     foreign.close();
@@ -149,7 +149,7 @@ describe('opening', () => {
   });
 
   test.each(['DROP TABLE latest', 'DROP TABLE meta', 'ALTER TABLE event DROP COLUMN prev'])(
-    'a log of which something is missing is named, stays as it is and is let go: %s',
+    'a log file without a part of its schema is reported as damaged, unchanged and closed: %s',
     async (statement) => {
       await open().close?.();
       const db = new DatabaseSync(path);
@@ -164,7 +164,7 @@ describe('opening', () => {
     },
   );
 
-  test('a log of a later format stays as it is', async () => {
+  test('sqliteLog does not change a log file of a later format', async () => {
     await open().close?.();
     const db = new DatabaseSync(path);
     db.exec('PRAGMA user_version = 9');
@@ -177,7 +177,7 @@ describe('opening', () => {
   test.each([
     ['cut off', () => truncateSync(path, statSync(path).size / 2)],
     ['overwritten in the middle', () => writeFileSync(path, readFileSync(path).fill(0x5a, 4096, 20_000))],
-  ])('a damaged file is named and stays as it is: %s', async (_, damage) => {
+  ])('a damaged log file is reported and not changed: %s', async (_, damage) => {
     const log = open();
     await log.append(Array.from({ length: 500 }, (_value, n) => entry(`a${n}`, n)));
     await log.close?.();
@@ -187,7 +187,7 @@ describe('opening', () => {
     expect(readFileSync(path).equals(before)).toBe(true);
   });
 
-  test('waits 5 s for a file that another process holds, and then asks to try again', async () => {
+  test('opening a log waits 5 s for the lock of another process, then throws a retryable error', async () => {
     await open().close?.();
     const holder = new DatabaseSync(path);
     holder.exec('BEGIN IMMEDIATE');
@@ -218,14 +218,14 @@ describe('opening', () => {
     holder.close();
   });
 
-  test('an empty file becomes a log', async () => {
+  test('sqliteLog turns an empty file into a log', async () => {
     writeFileSync(path, '');
     const log = open();
     await log.append([entry('a', 1)]);
     expect(values(read(log, ['a']).events)).toEqual([1]);
   });
 
-  test('a log that is closed leaves one file', async () => {
+  test('a closed log leaves only the database file', async () => {
     const log = open();
     await log.append([entry('a', 1)]);
     await log.close?.();
@@ -237,7 +237,7 @@ describe('opening', () => {
   });
 });
 
-describe('a stop of the operating system', () => {
+describe('a crash of the operating system', () => {
   async function stopUncleanly(synchronous: 'normal' | 'full'): Promise<{ copy: string; epoch: string }> {
     const log = open({ bootId: 'first', synchronous });
     const appending = log.append([entry('a', 1), entry('p', 'value', 'latest'), entry('a', 2)]);
@@ -248,7 +248,7 @@ describe('a stop of the operating system', () => {
     return { copy, epoch: log.epoch };
   }
 
-  test('begins a new epoch that holds the newest values only, where the end may be lost', async () => {
+  test('a system crash with synchronous: normal starts a new epoch with only the keep: latest values', async () => {
     const { copy, epoch } = await stopUncleanly('normal');
     const log = open({ path: copy, bootId: 'second' });
     expect(log.epoch).not.toBe(epoch);
@@ -259,32 +259,32 @@ describe('a stop of the operating system', () => {
     expect(read(log, ['a'], '3').events).toMatchObject([{ data: '3', position, prev: undefined }]);
   });
 
-  test('costs nothing where appends waited for the disk', async () => {
+  test('a system crash with synchronous: full keeps the epoch and the events', async () => {
     const { copy, epoch } = await stopUncleanly('full');
     const log = open({ path: copy, bootId: 'second' });
     expect(log.epoch).toBe(epoch);
     expect(values(read(log, ['a']).events)).toEqual([1, 2]);
   });
 
-  test('costs nothing where the log was closed before', async () => {
+  test('a reboot after the log was closed keeps the epoch', async () => {
     const log = open({ bootId: 'first' });
     await log.append([entry('a', 1)]);
     await log.close?.();
     expect(open({ bootId: 'second' }).epoch).toBe(log.epoch);
   });
 
-  test('is told apart from the end of a process', async () => {
+  test('the end of a process without a reboot keeps the epoch', async () => {
     const { copy, epoch } = await stopUncleanly('normal');
     expect(open({ path: copy, bootId: 'first' }).epoch).toBe(epoch);
   });
 
-  test('is judged by who wrote last: one process that does not wait for the disk is enough', async () => {
+  test('a system crash starts a new epoch if one of several processes used synchronous: normal', async () => {
     await open({ bootId: 'first', synchronous: 'full' }).close?.();
     const { copy, epoch } = await stopUncleanly('normal');
     expect(open({ path: copy, bootId: 'second', synchronous: 'full' }).epoch).not.toBe(epoch);
   });
 
-  test('knows the boot time from clocks that differ a little', async () => {
+  test('boot times that differ by a few seconds count as the same boot', async () => {
     const log = open({ bootId: 'at 1000' });
     await log.append([entry('a', 1)]);
     const copy = join(directory, 'after.db');
@@ -294,8 +294,8 @@ describe('a stop of the operating system', () => {
   });
 });
 
-describe('a file that changes underneath', () => {
-  test('that is gone fails appends, is told once, and goes on when it is back', async () => {
+describe('a log file that changes while it is open', () => {
+  test('a removed log file fails appends, is reported once, and works again when it is put back', async () => {
     const log = open();
     const told = follow(log);
     await log.append([entry('a', 1)]);
@@ -311,7 +311,7 @@ describe('a file that changes underneath', () => {
     expect([told.resets, told.errors.length]).toEqual([[], 1]);
   });
 
-  test('that is another log is an epoch of its own', async () => {
+  test('a log file replaced by another log resets tails to the epoch of that log', async () => {
     const other = open({ path: join(directory, 'other.db') });
     await other.append([entry('a', 'of the other')]);
     await other.close?.();
@@ -328,7 +328,7 @@ describe('a file that changes underneath', () => {
     expect(values(told.events)).toEqual([1, 2]);
   });
 
-  test('that is an older copy of itself is a rollback for every process', async () => {
+  test('a log file replaced by an older copy is a rollback for every process', async () => {
     const copy = join(directory, 'copy.db');
     const first = open();
     const second = open();
@@ -347,7 +347,7 @@ describe('a file that changes underneath', () => {
   });
 });
 
-test('a file that is replaced just before the log closes gets a new epoch', async () => {
+test('a log file that is replaced just before its log closes gets a new epoch', async () => {
   const log = open();
   const { epoch } = log;
   await log.append([entry('a', 'both')]);
@@ -361,7 +361,7 @@ test('a file that is replaced just before the log closes gets a new epoch', asyn
   expect(open().epoch).not.toBe(epoch);
 });
 
-describe('a replaced file that another process holds', () => {
+describe('a replaced log file that another process locks', () => {
   /** Follows a log of one event. Then it replaces the file with an older copy that another connection holds. */
   async function replace(log: Log): Promise<DatabaseSync> {
     await log.append([entry('a', 'both')]);
@@ -376,7 +376,7 @@ describe('a replaced file that another process holds', () => {
     return holder;
   }
 
-  test('is opened as soon as it is free, and no look or append waits for it', async () => {
+  test('a replaced log file is opened when its lock is released, and nothing blocks until then', async () => {
     const log = open();
     const told = follow(log);
     const holder = await replace(log);
@@ -394,7 +394,7 @@ describe('a replaced file that another process holds', () => {
     expect(values(told.events)).toEqual(['both', 'lost', 'after']);
   });
 
-  test('rejects an append after 5 s with an error that is worth a retry', async () => {
+  test('an append to a replaced and locked log file rejects after 5 s with a retryable error', async () => {
     const log = open();
     const holder = await replace(log);
     await clock.advance(1_000);
@@ -408,7 +408,7 @@ describe('a replaced file that another process holds', () => {
   });
 
   test.each(['read', 'append', 'position', 'close'] as const)(
-    'never has two histories under one epoch: %s after a renumbering that found it busy',
+    'two histories never share an epoch when a lock delays the new epoch until %s',
     async (operation) => {
       const log = open();
       const told = follow(log);
@@ -457,7 +457,7 @@ describe('a replaced file that another process holds', () => {
     },
   );
 
-  test('gives those who start to follow meanwhile the old place, and then a reset', async () => {
+  test('a tail that starts while a replaced log file is locked is reset after the lock is released', async () => {
     const log = open();
     const first = follow(log);
     const holder = await replace(log);
@@ -471,8 +471,8 @@ describe('a replaced file that another process holds', () => {
   });
 });
 
-describe('following', () => {
-  test('every reader gets the same object of an event', async () => {
+describe('following a log', () => {
+  test('sqliteLog gives every reader the same object for an event', async () => {
     const log = open();
     const other = open();
     const told = [follow(log), follow(other)];
@@ -485,14 +485,14 @@ describe('following', () => {
     }
   });
 
-  test('two replays of what is long past share the objects', async () => {
+  test('two replays of old events from sqliteLog share their objects', async () => {
     await open().append(Array.from({ length: 20 }, (_, n) => entry('a', n)));
     const log = open();
     const once = read(log, ['a']).events;
     expect(read(log, ['a']).events.every((event, n) => event === once[n])).toBe(true);
   });
 
-  test('what another process appends is told within pollMs', async () => {
+  test('a tail receives events of another process within pollMs', async () => {
     const told = follow(open({ pollMs: 40 }));
     const writer = open();
     await writer.append([entry('a', 1)]);
@@ -502,14 +502,14 @@ describe('following', () => {
     expect(values(told.events)).toEqual([1]);
   });
 
-  test('what this process appends is told before the append is answered', async () => {
+  test('a tail receives events of its own process before their append resolves', async () => {
     const log = open();
     const told = follow(log);
     await log.append([entry('a', 1)]);
     expect(values(told.events)).toEqual([1]);
   });
 
-  test('no timer is left when nobody follows, or the log is closed', async () => {
+  test('sqliteLog has no timer without tails or after close', async () => {
     const log = open();
     expect(clock.pendingTimers).toBe(0);
     const first = follow(log);
@@ -524,7 +524,7 @@ describe('following', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  test('a log that nobody writes to still drops what is too old', async () => {
+  test('sqliteLog evicts events past maxAgeMs without new appends', async () => {
     const log = open({ maxAgeMs: 60_000 });
     await log.append([entry('a', 1)]);
     follow(log);
@@ -534,7 +534,7 @@ describe('following', () => {
     db.close();
   });
 
-  test('what is too old is still read, and followed, where it cannot be evicted', async () => {
+  test('events past maxAgeMs are still read and followed while SQLite refuses writes', async () => {
     const prepare = vi.spyOn(DatabaseSync.prototype, 'prepare');
     const log = open({ maxAgeMs: 60_000 });
     const connection = prepare.mock.contexts[0] as DatabaseSync;
@@ -555,7 +555,7 @@ describe('following', () => {
     expect(values(read(log, ['a']).events)).toEqual([2]);
   });
 
-  test('its journal is 16 MiB at most again behind a burst', async () => {
+  test('the journal shrinks to at most 16 MiB after a burst', async () => {
     const log = open();
     await log.append([entry('a', 0)]);
     // A reader of an old snapshot prevents the checkpoint of the journal.
@@ -571,7 +571,7 @@ describe('following', () => {
     expect(journalBytes()).toBeLessThanOrEqual(16 * 1024 * 1024);
   });
 
-  test('events that were evicted before this process saw them are a reset', async () => {
+  test('a tail is reset if events were evicted before its process read them', async () => {
     const told = follow(open());
     const writer = open({ maxEvents: 10 });
     for (let n = 0; n < 40; n += 1) await writer.append([entry('a', n)]);
@@ -583,7 +583,7 @@ describe('following', () => {
   });
 });
 
-describe('appending', () => {
+describe('appending to a log', () => {
   let holder: DatabaseSync;
 
   beforeEach(() => {
@@ -592,7 +592,7 @@ describe('appending', () => {
   });
   afterEach(() => holder.close());
 
-  test('waits for another process that writes, in order, without standing still', async () => {
+  test('appends wait for the lock of another process in order, without blocking the event loop', async () => {
     const log = open();
     holder.exec('BEGIN IMMEDIATE');
     const done: number[] = [];
@@ -612,7 +612,7 @@ describe('appending', () => {
     expect(values(read(log, ['a']).events)).toEqual(done);
   });
 
-  test('gives up after 5 s, saying that trying again can help, and goes on later', async () => {
+  test('an append that waits 5 s for a lock rejects with a retryable error, and later appends succeed', async () => {
     const log = open();
     holder.exec('BEGIN IMMEDIATE');
     const refused = expect(log.append([entry('a', 1)])).rejects.toMatchObject({
@@ -628,7 +628,7 @@ describe('appending', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  test('no more than 10,000 events wait', async () => {
+  test('at most 10,000 events wait for a lock', async () => {
     const log = open();
     holder.exec('BEGIN IMMEDIATE');
     const many = Array.from({ length: 9_999 }, (_, n) => entry('a', n));
@@ -642,7 +642,7 @@ describe('appending', () => {
     expect(await Promise.all(appends)).toHaveLength(2);
   });
 
-  test('no more than 64 MiB wait', async () => {
+  test('at most 64 MiB of events wait for a lock', async () => {
     const log = open();
     holder.exec('BEGIN IMMEDIATE');
     const large = {
@@ -662,7 +662,7 @@ describe('appending', () => {
     expect(await Promise.all([...appends, small])).toHaveLength(4);
   });
 
-  test('closing waits for what waits', async () => {
+  test('closing a log waits for pending appends', async () => {
     const log = open();
     holder.exec('BEGIN IMMEDIATE');
     const append = log.append([entry('a', 1)]);
@@ -674,7 +674,7 @@ describe('appending', () => {
     expect(await append).toEqual({ epoch: log.epoch, position: '1', duplicate: false });
   });
 
-  test('a failure of the disk rejects the append with its cause, and nothing is left of it', async () => {
+  test('a failed write rejects the append with its cause and stores nothing', async () => {
     const log = open();
     holder.exec(`CREATE TRIGGER fail BEFORE INSERT ON event BEGIN SELECT raise(ABORT, 'no'); END`);
     const append = log.append([entry('a', 1)]);
@@ -684,7 +684,7 @@ describe('appending', () => {
     expect(await log.append([entry('a', 2)])).toEqual({ epoch: log.epoch, position: '1', duplicate: false });
   });
 
-  test('bytes are counted out where a topic begins to keep the latest value alone', async () => {
+  test('the byte count excludes old events after a topic changes to keep: latest', async () => {
     const log = open();
     await log.append([entry('a', 'x'.repeat(300)), entry('a', 'y'.repeat(200)), entry('b', 'stays')]);
     await log.append([entry('a', 'newest', 'latest')]);
@@ -698,7 +698,7 @@ describe('appending', () => {
     });
   });
 
-  test('the file stays small under a bound', async () => {
+  test('the log file stays small with maxEvents', async () => {
     const log = open({ maxEvents: 100 });
     for (let n = 0; n < 40; n += 1) {
       const entries = Array.from({ length: 500 }, (_, i) =>
@@ -710,7 +710,7 @@ describe('appending', () => {
     expect(statSync(`${path}-wal`).size).toBeLessThan(8 * 1024 * 1024);
   });
 
-  test('events of 500 addresses append and replay in time', async () => {
+  test('events of 500 addresses are appended and replayed in time', async () => {
     const log = open({ maxEvents: 100_000 });
     const addresses = Array.from({ length: 500 }, (_, n) => `a${n}`);
     let started = performance.now();

@@ -7,7 +7,7 @@ const hasCode = (code: string) => (error: unknown) => LinefeedError.is(error) &&
 
 export const appendCases: readonly LogCaseBody[] = [
   {
-    name: 'an empty log stands at 0',
+    name: 'an empty log has position 0',
     async run(bench) {
       assert.equal(await bench.position(), BEGINNING);
       const page = await bench.read(['a']);
@@ -15,7 +15,7 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'positions grow with every append, over all addresses',
+    name: 'positions increase with every append, across all addresses',
     async run(bench) {
       const positions = [];
       for (const address of ['a', 'b', 'a', 'c']) positions.push(await bench.add(address, positions.length));
@@ -34,14 +34,14 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'positions stay in order beyond one, two and three digits',
+    name: 'positions stay in order past one, two and three digits',
     async run(bench) {
       await bench.addMany(numbers(1400).map((n) => entryOf('a', n)));
       assert.deepEqual(valuesOf(await bench.readAll(['a'])), numbers(1400));
     },
   },
   {
-    name: 'calls that do not wait for each other take effect in their order',
+    name: 'concurrent appends take effect in the order of their calls',
     async run(bench) {
       const appends = numbers(50).map((n) => bench.log.append([entryOf('a', n)]));
       const positions = (await bench.all(appends)).map(({ position }) => position);
@@ -50,7 +50,7 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'entries of one append stand in their order, and the last one gives the position',
+    name: 'entries of one append keep their order, and the result has the position of the last one',
     async run(bench) {
       const appended = await bench.append([entryOf('a', 1), entryOf('b', 2), entryOf('a', 3)]);
       const { epoch, position, duplicate } = appended;
@@ -61,7 +61,7 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'payloads and addresses come back unchanged',
+    name: 'payloads and addresses are read back unchanged',
     async run(bench) {
       const values = [
         '',
@@ -77,7 +77,7 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'each event names the previous one of its address, and the first one 0',
+    name: 'prev of an event is the position of the previous event of its address, or 0 for the first',
     async run(bench) {
       const first = await bench.add('a', 1);
       const other = await bench.add('b', 2);
@@ -95,7 +95,7 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'the epoch is one for all handles and pages, and is 1 to 25 characters of [0-9a-z]',
+    name: 'all handles and pages have one epoch, of 1 to 25 characters of [0-9a-z]',
     async run(bench) {
       const other = await bench.open();
       assert.match(bench.log.epoch, /^[0-9a-z]{1,25}$/);
@@ -104,7 +104,7 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a repeated idempotency key changes nothing and gives the first position',
+    name: 'a repeated idempotency key appends nothing and returns the first position',
     async run(bench) {
       const first = await bench.append([entryOf('a', 1)], { idempotencyKey: 'k' });
       await bench.add('a', 2);
@@ -115,7 +115,7 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'of two handles that use a key at once, one appends',
+    name: 'an idempotency key that two handles use at once appends one event',
     async run(bench) {
       const other = await bench.open();
       const both = [bench.log, other].map((log) => log.append([entryOf('a', 1)], { idempotencyKey: 'k' }));
@@ -126,7 +126,7 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a key with another payload is a conflict, and nothing is appended',
+    name: 'an idempotency key with another payload is a conflict and appends nothing',
     async run(bench) {
       await bench.append([entryOf('a', 1)], { idempotencyKey: 'k' });
       const conflict = async () => await bench.append([entryOf('a', 2)], { idempotencyKey: 'k' });
@@ -135,7 +135,7 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a conflict spoils nothing that is appended beside it',
+    name: 'an idempotency conflict does not affect concurrent appends',
     async run(bench) {
       await bench.append([entryOf('a', 1)], { idempotencyKey: 'k' });
       const attempt = async (value: number, idempotencyKey?: string) =>
@@ -149,7 +149,7 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a key counts for its address alone',
+    name: 'an idempotency key applies only to its address',
     async run(bench) {
       await bench.append([entryOf('a', 1)], { idempotencyKey: 'k' });
       const other = await bench.append([entryOf('b', 2)], { idempotencyKey: 'k' });
@@ -157,7 +157,7 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a key with several entries is refused',
+    name: 'an idempotency key with several entries is refused',
     async run(bench) {
       const several = async () =>
         await bench.append([entryOf('a', 1), entryOf('a', 2)], { idempotencyKey: 'k' });
@@ -166,7 +166,7 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a key that is no text, is empty or has more than 256 bytes is refused',
+    name: 'an idempotency key that is not a string, is empty or has more than 256 bytes is refused',
     async run(bench) {
       for (const key of [7, null, {}, '', 'k'.repeat(257), 'ü'.repeat(129)]) {
         const append = async () => await bench.append([entryOf('a', 1)], { idempotencyKey: key as string });
@@ -177,7 +177,7 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a key is forgotten with its event',
+    name: 'an idempotency key is forgotten when its event is evicted',
     bounds: { maxEvents: 4 },
     async run(bench) {
       await bench.append([entryOf('a', 1)], { idempotencyKey: 'k' });
@@ -187,7 +187,7 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a key is forgotten when its event is too old',
+    name: 'an idempotency key is forgotten when its event is too old',
     needs: 'ages',
     bounds: { maxAgeMs: 60_000 },
     async run(bench) {
@@ -198,7 +198,7 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'two writers at once lose nothing and keep their own order',
+    name: 'two concurrent writers lose no event and keep their own order',
     async run(bench) {
       const other = await bench.open();
       const appends = numbers(200).flatMap((n) => [
@@ -218,7 +218,7 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'after a restart everything is as it was',
+    name: 'a restarted log has the same epoch, position, events, watermarks and idempotency keys',
     needs: 'persistent',
     bounds: { maxEvents: 6 },
     async run(bench) {
@@ -244,7 +244,7 @@ export const appendCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'closing finishes what was appended and refuses what comes later',
+    name: 'a closing log finishes pending appends and refuses later ones',
     needs: 'persistent',
     async run(bench) {
       const appends = bench.all(numbers(20).map((n) => bench.log.append([entryOf('a', n)])));

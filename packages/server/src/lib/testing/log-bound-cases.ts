@@ -37,7 +37,7 @@ async function addAll(bench: LogBench, address: string, values: readonly unknown
 
 export const boundCases: readonly LogCaseBody[] = [
   {
-    name: 'the oldest events go first, and the watermark says so',
+    name: 'the oldest events are evicted first, and the watermark covers them',
     bounds: { maxEvents: 8 },
     async run(bench) {
       const positions = await addAll(bench, 'a', numbers(30 + bench.slack));
@@ -51,7 +51,7 @@ export const boundCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'who has seen the newest evicted event misses nothing',
+    name: 'a reader at the newest evicted position misses nothing',
     bounds: { maxEvents: 8 },
     async run(bench) {
       await addAll(bench, 'a', numbers(30 + bench.slack));
@@ -61,7 +61,7 @@ export const boundCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a watermark names its own address alone',
+    name: 'a watermark applies only to its address',
     bounds: { maxEvents: 8 },
     async run(bench) {
       const positions = await addAll(bench, 'a', numbers(30 + bench.slack));
@@ -72,7 +72,7 @@ export const boundCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'what is trimmed between two pages is told with the second',
+    name: 'a page has the watermark of events that were evicted after the previous page',
     bounds: { maxEvents: 8 },
     async run(bench) {
       const positions = await addAll(bench, 'a', numbers(8));
@@ -84,7 +84,7 @@ export const boundCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a watermark stays when its address comes back',
+    name: 'the watermark of an address stays when a new event is appended to it',
     bounds: { maxEvents: 4 },
     async run(bench) {
       const [, second] = await addAll(bench, 'a', [1, 2]);
@@ -100,7 +100,7 @@ export const boundCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'forgotten addresses share a watermark',
+    name: 'addresses that the log has forgotten share a watermark',
     bounds: { maxEvents: 4 },
     async run(bench) {
       const [, seen] = await addAll(bench, 'a', [1, 2]);
@@ -116,7 +116,7 @@ export const boundCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a forgotten address that comes back still has its watermark, and claims no wrong prev',
+    name: 'a forgotten address with a new event keeps its watermark and has no wrong prev',
     bounds: { maxEvents: 4 },
     async run(bench) {
       const [first, second] = await addAll(bench, 'a', [1, 2]);
@@ -132,7 +132,7 @@ export const boundCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'the log is bounded by size too',
+    name: 'maxBytes bounds the size of the log',
     bounds: { maxBytes: 10_000 },
     async run(bench) {
       const positions = await addAll(
@@ -147,7 +147,7 @@ export const boundCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'keys count towards its size',
+    name: 'idempotency keys count towards maxBytes',
     bounds: { maxBytes: 10_000 },
     async run(bench) {
       for (const n of numbers(60 + bench.slack)) {
@@ -158,7 +158,7 @@ export const boundCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'events that are too old are gone, and the watermark says so',
+    name: 'events past maxAgeMs are evicted, and the watermark covers them',
     needs: 'ages',
     bounds: { maxAgeMs: 60_000 },
     async run(bench) {
@@ -173,7 +173,7 @@ export const boundCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'the newest value of keep: latest does not age',
+    name: 'the newest value of keep: latest does not expire',
     needs: 'ages',
     bounds: { maxAgeMs: 60_000 },
     async run(bench) {
@@ -184,7 +184,7 @@ export const boundCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a burst of keep: all evicts no newest value, and the other way round',
+    name: 'keep: all events evict no keep: latest values, and keep: latest values evict no keep: all events',
     bounds: { maxEvents: 8 },
     async run(bench) {
       await bench.addMany([entryOf('p', 'value', 'latest'), entryOf('a', 1)]);
@@ -196,7 +196,7 @@ export const boundCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'the values of keep: latest are bounded too, and a new one fills the gap',
+    name: 'keep: latest values are evicted past maxEvents, and a new value of their address leaves no gap',
     bounds: { maxEvents: 8 },
     async run(bench) {
       await bench.addMany(numbers(30 + bench.slack).map((n) => entryOf(`p${n}`, n, 'latest')));

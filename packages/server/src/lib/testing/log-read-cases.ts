@@ -5,14 +5,14 @@ import { entryOf, numbers, valuesOf, type LogCaseBody } from './log-bench.ts';
 
 export const readCases: readonly LogCaseBody[] = [
   {
-    name: 'a page holds the asked addresses only',
+    name: 'a page has only events of the requested addresses',
     async run(bench) {
       await bench.addMany(numbers(9).map((n) => entryOf(`a${n % 3}`, n)));
       assert.deepEqual(valuesOf((await bench.read(['a0', 'a2', 'never'])).events), [2, 3, 5, 6, 8, 9]);
     },
   },
   {
-    name: 'each address is read behind its own position, and none behind `after` or before',
+    name: 'each address is read past the later of its own position and `after`',
     async run(bench) {
       await bench.addMany(numbers(8).map((n) => entryOf(n % 2 === 0 ? 'even' : 'odd', n)));
       const { events } = await bench.read(['even', 'odd']);
@@ -25,7 +25,7 @@ export const readCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'through reaches the newest event though nothing matches',
+    name: 'a page without matching events reaches the newest position',
     async run(bench) {
       const newest = await bench.add('a', 1);
       const page = await bench.read(['other']);
@@ -35,7 +35,7 @@ export const readCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a position ahead of the log gives an empty page and never goes back',
+    name: 'a page past the end of the log is empty and keeps the requested position',
     async run(bench) {
       await bench.add('a', 1);
       for (const after of ['zzzzz', 'z'.repeat(40)]) {
@@ -46,7 +46,7 @@ export const readCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'pages limited by count join without a hole or a repeat',
+    name: 'pages limited by count join without a gap or a repeat',
     async run(bench) {
       await bench.addMany(numbers(100).map((n) => entryOf(`a${n % 7}`, n)));
       const addresses = ['a0', 'a3', 'a5'];
@@ -57,7 +57,7 @@ export const readCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a page that holds everything reaches the newest event, at its limit too',
+    name: 'a page with room for all events reaches the newest position, and a full last page leaves none',
     async run(bench) {
       await bench.addMany(numbers(5).map((n) => entryOf('a', n)));
       const newest = await bench.add('b', 0);
@@ -70,7 +70,7 @@ export const readCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'pages are limited by size, and each holds one event at least',
+    name: 'pages are limited by bytes, and each has at least one event',
     async run(bench) {
       await bench.addMany(numbers(10).map((n) => entryOf('a', 'x'.repeat(n === 5 ? 5_000 : 98))));
       assert.equal((await bench.read(['a'], { maxBytes: 350 })).events.length, 3);
@@ -80,7 +80,7 @@ export const readCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'many addresses of very different activity merge in order',
+    name: 'events of many busy and quiet addresses are merged in order',
     async run(bench) {
       const entries = numbers(1_200).map((n) => entryOf(n % 3 === 0 ? 'busy' : `quiet${(n * 7) % 120}`, n));
       await bench.addMany(entries);
@@ -94,7 +94,7 @@ export const readCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'what is appended between two pages comes with a later one',
+    name: 'events that are appended between two pages are in a later page',
     async run(bench) {
       await bench.addMany(numbers(4).map((n) => entryOf('a', n)));
       const page = await bench.read(['a'], { limit: 2 });
@@ -103,7 +103,7 @@ export const readCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'of keep: latest the newest value is held, and nothing counts as missing',
+    name: 'keep: latest holds only the newest value and reports no gap',
     async run(bench) {
       await bench.addMany(numbers(5).map((n) => entryOf('p', n, 'latest')));
       const newest = (await bench.append([entryOf('p', 6, 'latest'), entryOf('p', 7, 'latest')])).position;
@@ -126,7 +126,7 @@ export const readCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a topic that changes to keep: latest leaves its newest value',
+    name: 'a topic that changes to keep: latest keeps only its newest value',
     async run(bench) {
       await bench.addMany([entryOf('p', 1), entryOf('p', 2), entryOf('p', 3, 'latest')]);
       const page = await bench.read(['p']);
@@ -135,7 +135,7 @@ export const readCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a topic that changes from keep: latest loses no event',
+    name: 'a topic that changes from keep: latest to keep: all loses no event',
     async run(bench) {
       await bench.addMany([
         entryOf('p', 1, 'latest'),

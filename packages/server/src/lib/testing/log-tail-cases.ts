@@ -5,7 +5,7 @@ import { entryOf, numbers, valuesOf, type LogCaseBody } from './log-bench.ts';
 
 export const tailCases: readonly LogCaseBody[] = [
   {
-    name: 'a tail starts at the newest event and tells what comes behind it',
+    name: 'a tail starts at the newest event and receives later events',
     async run(bench) {
       const before = await bench.add('a', 1);
       const following = bench.follow();
@@ -22,7 +22,7 @@ export const tailCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'every handle is told of every append, in one order',
+    name: 'every handle receives every append, in one order',
     async run(bench) {
       const other = await bench.open();
       const followings = [bench.follow(), bench.follow(other)];
@@ -42,7 +42,7 @@ export const tailCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a tail that is far behind gets everything, in order',
+    name: 'a tail that lags by 3,000 events receives all of them in order',
     async run(bench) {
       const other = await bench.open();
       const following = bench.follow(other);
@@ -52,7 +52,7 @@ export const tailCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'through moves though a value was superseded before it could be told',
+    name: 'the position of a tail moves past values that were superseded before delivery',
     async run(bench) {
       const other = await bench.open();
       const following = bench.follow(other);
@@ -63,7 +63,7 @@ export const tailCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a closed tail is not called any more, and others are',
+    name: 'a closed tail receives no more events, but other tails do',
     async run(bench) {
       const [closed, open] = [bench.follow(), bench.follow()];
       await bench.add('a', 1);
@@ -75,7 +75,7 @@ export const tailCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a tail that was closed can be followed by another',
+    name: 'a new tail works after another tail was closed',
     async run(bench) {
       bench.follow().close();
       const between = await bench.add('a', 1);
@@ -87,7 +87,7 @@ export const tailCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a listener that appends upsets no order',
+    name: 'a listener that appends does not change the order of events',
     async run(bench) {
       const appends: Array<ReturnType<typeof bench.log.append>> = [];
       bench.log.tail({
@@ -107,7 +107,7 @@ export const tailCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a listener that throws is told, and nobody else notices',
+    name: 'a listener that throws receives its error, and other listeners are not affected',
     async run(bench) {
       const errors: unknown[] = [];
       const fault = new Error('a fault of the listener');
@@ -125,7 +125,7 @@ export const tailCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'pages lead to the tail without a hole or a repeat while others append',
+    name: 'pages lead to the tail without a gap or a repeat during concurrent appends',
     async run(bench) {
       const writer = await bench.open();
       await bench.addMany(numbers(100).map((n) => entryOf('a', n)));
@@ -147,7 +147,7 @@ export const tailCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a tail of which events were evicted unseen is reset, not left with a hole',
+    name: 'a tail is reset if events were evicted before it received them',
     bounds: { maxEvents: 8 },
     async run(bench) {
       const other = await bench.open();
@@ -159,7 +159,7 @@ export const tailCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a rollback is noticed by every handle, and no old cursor means a new event',
+    name: 'a rollback resets every tail with a new epoch, so an old cursor never means a new event',
     needs: 'rollsBack',
     async run(bench) {
       const other = await bench.open();
@@ -185,7 +185,7 @@ export const tailCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'an answer that was asked for before a rollback is of the numbering that it names',
+    name: 'an answer that was requested before a rollback matches the epoch that it names',
     needs: 'rollsBack',
     async run(bench) {
       const { log } = bench;
@@ -212,7 +212,7 @@ export const tailCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a rollback that a writer meets first costs it nothing',
+    name: 'an append that is the first to detect a rollback succeeds',
     needs: 'rollsBack',
     async run(bench) {
       const kept = await bench.add('a', 1);

@@ -34,7 +34,7 @@ function post(
   return { method: 'POST', body: JSON.stringify({ topics }) };
 }
 
-it('a router decides itself who may subscribe, so no missing authorize is warned of', async () => {
+it('a feed of a router does not warn about a missing authorize', async () => {
   vi.stubEnv('NODE_ENV', 'production');
   const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
   const router = t.router({ one: t.procedure.subscription(async function* () {}) });
@@ -46,7 +46,7 @@ it('a router decides itself who may subscribe, so no missing authorize is warned
   vi.unstubAllEnvs();
 });
 
-describe('the parsers of an input', () => {
+describe('input parsers of a procedure', () => {
   const parsed: string[] = [];
   const parser = (name: string) => (value: unknown) => {
     parsed.push(name);
@@ -71,10 +71,10 @@ describe('the parsers of an input', () => {
 
   it.each([
     ['createContext refuses', 'open', 'nobody'],
-    ['a middleware in front of them refuses', 'guarded', 'bob'],
+    ['a middleware before them refuses', 'guarded', 'bob'],
     ['the procedure is a query', 'query', 'ann'],
     ['the procedure is a mutation', 'mutation', 'ann'],
-  ])('are not run for a last event id where %s', async (_name, path, user) => {
+  ])('input parsers do not run for a last event id if %s', async (_name, path, user) => {
     parsed.length = 0;
     const feed = fromRouter(router, {
       createContext() {
@@ -88,16 +88,19 @@ describe('the parsers of an input', () => {
     await feed.close();
   });
 
-  it.each(['open', 'guarded'])('are run with the last event id where all let it pass: %s', async (path) => {
-    const feed = fromRouter(router, { createContext: () => ({ user: 'ann' }) });
-    const tap = await open(feed, `/live/${path}?input={"n":1}`, { headers: { 'last-event-id': '~7' } });
-    await until(() => expect(tap.payloads).toEqual(['7']));
-    await feed.close();
-  });
+  it.each(['open', 'guarded'])(
+    'input parsers run with the last event id if nothing refuses the subscription: %s',
+    async (path) => {
+      const feed = fromRouter(router, { createContext: () => ({ user: 'ann' }) });
+      const tap = await open(feed, `/live/${path}?input={"n":1}`, { headers: { 'last-event-id': '~7' } });
+      await until(() => expect(tap.payloads).toEqual(['7']));
+      await feed.close();
+    },
+  );
 });
 
-describe('a subscription', () => {
-  it('is a stream whose frames say path and key and nothing of the input', async () => {
+describe('a subscription of a router', () => {
+  it('frames of a subscription name its path and key, but contain nothing of its input', async () => {
     const router = t.router({
       post: {
         onAdd: t.procedure.input(z.object({ secret: z.string() })).subscription(async function* ({ input }) {
@@ -127,7 +130,7 @@ describe('a subscription', () => {
     await feed.close();
   });
 
-  it('is reached by a plain GET of its own', async () => {
+  it('a plain GET opens a subscription by its path', async () => {
     const router = t.router({
       echo: t.procedure.input(z.object({ n: z.number() })).subscription(async function* ({ input }) {
         yield input.n;
@@ -142,7 +145,7 @@ describe('a subscription', () => {
     await feed.close();
   });
 
-  it('yields null for undefined, which JSON has not', async () => {
+  it('a subscription that yields undefined sends null', async () => {
     const router = t.router({
       nothing: t.procedure.subscription(async function* () {
         yield undefined;
@@ -154,7 +157,7 @@ describe('a subscription', () => {
     await feed.close();
   });
 
-  it('that is an observable is delivered and unsubscribed', async () => {
+  it('a subscription that is an observable is delivered, and unsubscribed when the client leaves', async () => {
     const teardown = vi.fn<() => void>();
     const router = t.router({
       ticks: t.procedure.subscription(() =>
@@ -174,7 +177,7 @@ describe('a subscription', () => {
     await feed.close();
   });
 
-  it('in a lazy router is loaded when it is asked for', async () => {
+  it('a lazy router is loaded by its first subscription', async () => {
     const { lazy } = await import('@trpc/server');
     const load = vi.fn<() => Promise<typeof slow>>(async () => slow);
     const slow = t.router({
@@ -189,7 +192,7 @@ describe('a subscription', () => {
     await feed.close();
   });
 
-  it('aborts its signal and runs its finally block when the client leaves, idle or not', async () => {
+  it('a subscription aborts its signal and runs its finally block when the client leaves, idle or busy', async () => {
     const emitter = new EventEmitter();
     const ended: string[] = [];
     const router = t.router({
@@ -224,8 +227,8 @@ describe('a subscription', () => {
   });
 });
 
-describe('the context', () => {
-  it('is made for each subscription, from the request that asked for it', async () => {
+describe('createContext', () => {
+  it('createContext runs once for each subscription, with the request that added it', async () => {
     const seen: Array<
       Pick<SubscriptionContextOptions, 'lastEventId'> & { auth: string | null; path: string; params: unknown }
     > = [];
@@ -273,7 +276,7 @@ describe('the context', () => {
     await feed.close();
   });
 
-  it('refuses connection params that are no object of strings', async () => {
+  it('connection params that are not an object of strings are refused', async () => {
     const feed = fromRouter(t.router({}), { createContext: () => ({}) });
     const response = await feed.handle(
       new Request('http://localhost/live/x?connectionParams=%7B%22a%22%3A1%7D'),
@@ -288,7 +291,7 @@ describe('the context', () => {
 });
 
 describe('createContext that throws', () => {
-  it('refuses that subscription in the words of the router', async () => {
+  it('a subscription is refused in the error shape of the router if createContext throws', async () => {
     const router = t.router({ who: t.procedure.subscription(async function* () {}) });
     const feed = fromRouter(router, {
       createContext() {
@@ -344,7 +347,7 @@ describe('the last event id', () => {
     ['none', undefined, undefined],
     ['custom', { a: 1 }, 'with'],
   ] as const)(
-    'goes into the input of "%s" only where it is an object and its parser takes it',
+    'the last event id is added to the input of "%s" only if it is an object and its parser accepts it',
     async (path, input, expected) => {
       received.length = 0;
       const feed = fromRouter(router, { createContext: () => ({}) });
@@ -356,7 +359,7 @@ describe('the last event id', () => {
   );
 });
 
-describe('errors', () => {
+describe('errors of a router', () => {
   const failing = t.router({
     denied: t.procedure
       .use(() => {
@@ -403,7 +406,7 @@ describe('errors', () => {
     ['query', undefined, { code: 'not_found', retryable: false }, 'NOT_FOUND', -32004],
     ['nonsense', undefined, { code: 'not_found', retryable: false }, 'NOT_FOUND', -32004],
   ] as const)(
-    'of "%s" are in-band, one by one, in the shape of the router',
+    'an error of "%s" is an in-band frame in the error shape of the router',
     async (path, input, error, name, number) => {
       const onError = vi.fn<(options: { error: TRPCError; path: string; type: string }) => void>();
       const feed = fromRouter(failing, { createContext: () => ({}), onError });
@@ -421,7 +424,7 @@ describe('errors', () => {
     },
   );
 
-  it('of one subscription leave the others alone', async () => {
+  it('an error of one subscription does not affect the others', async () => {
     const router = t.router({
       bad: t.procedure.subscription(() => {
         throw new TRPCError({ code: 'FORBIDDEN' });
@@ -447,7 +450,7 @@ describe('errors', () => {
     await feed.close();
   });
 
-  it('pass through the error formatter and the transformer of the router', async () => {
+  it('errors pass through the error formatter and the transformer of the router', async () => {
     const fancy = initTRPC.create({
       isDev: false,
       transformer: superjson,
@@ -474,7 +477,7 @@ describe('errors', () => {
     await feed.close();
   });
 
-  it('of a yield that its output schema refuses are INTERNAL_SERVER_ERROR', async () => {
+  it('a yield that the output schema refuses is an INTERNAL_SERVER_ERROR', async () => {
     const feed = fromRouter(failing, { createContext: () => ({}) });
     const tap = await open(feed, '/live/output');
     await until(() => expect(tap.of('linefeed.error')).toHaveLength(1));
@@ -484,7 +487,7 @@ describe('errors', () => {
     await feed.close();
   });
 
-  it('of a payload that is too large name the limit', async () => {
+  it('the error of a payload that is too large names the limit', async () => {
     const router = t.router({
       large: t.procedure.subscription(async function* () {
         yield 'x'.repeat(2_000);
@@ -498,7 +501,7 @@ describe('errors', () => {
     await feed.close();
   });
 
-  it('of names that cannot be an event are 404s', async () => {
+  it('a path that cannot be an event name gets 404', async () => {
     const feed = fromRouter(t.router({}), { createContext: () => ({}) });
     for (const path of ['a%0Ab', 'linefeed.hello', 'a~b', 'a%20b']) {
       expect((await feed.handle(new Request(`http://localhost/live/${path}`))).status).toBe(404);

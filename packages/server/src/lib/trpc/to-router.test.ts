@@ -106,8 +106,8 @@ function watch<T>() {
   };
 }
 
-describe('a topic', () => {
-  it('reaches a stock client typed, tracked by its cursor', async () => {
+describe('a topic over tRPC', () => {
+  it('a stock tRPC client receives typed events of a topic, tracked by their cursor', async () => {
     const feed = createBench();
     const { client } = await serve(toRouter(feed));
     const seen = watch<{ id: string; data: { text: string } }>();
@@ -126,7 +126,7 @@ describe('a topic', () => {
     subscription.unsubscribe();
   });
 
-  it('is resumed by the stock client itself where its connection was cut', async () => {
+  it('a stock tRPC client resumes a topic after its connection was cut', async () => {
     const feed = createBench();
     const { client, cut } = await serve(toRouter(feed));
     const seen = watch<{ data: { n: number } }>();
@@ -141,7 +141,7 @@ describe('a topic', () => {
     subscription.unsubscribe();
   });
 
-  it('that keeps the latest value gives it first', async () => {
+  it('a tRPC subscription to a keep: latest topic receives its newest value first', async () => {
     const feed = createBench();
     await feed.publish('price', { symbol: 'A' }, { bid: 1 });
     await feed.publish('price', { symbol: 'A' }, { bid: 2 });
@@ -152,7 +152,7 @@ describe('a topic', () => {
     subscription.unsubscribe();
   });
 
-  it('that is a stream runs for each subscription, goes on behind the last id, and completes', async () => {
+  it('a stream over tRPC runs for each subscription, continues after the last id, and completes', async () => {
     const feed = createBench();
     const { client } = await serve(toRouter(feed));
     const all = watch<unknown>();
@@ -165,7 +165,7 @@ describe('a topic', () => {
     expect(rest.data).toEqual([{ id: '3', data: { n: 3 } }]);
   });
 
-  it('with wrong params is refused with BAD_REQUEST and what the schema says', async () => {
+  it('wrong params over tRPC are refused with BAD_REQUEST and the message of the schema', async () => {
     const { client } = await serve(toRouter(createBench()));
     const seen = watch<unknown>();
     client.room.subscribe({ name: 7 } as never, seen);
@@ -173,7 +173,7 @@ describe('a topic', () => {
     expect(seen.errors[0]!.message).toMatch(/^The params of room are not valid: name: /);
   });
 
-  it('may not have a param that tRPC means something else by', () => {
+  it('toRouter refuses a topic with a param named lastEventId', () => {
     const board = defineChannel({
       bad: topic({ params: z.object({ lastEventId: z.string() }), data: z.object({}) }),
     });
@@ -183,8 +183,8 @@ describe('a topic', () => {
   });
 });
 
-describe('the authorisation of the feed', () => {
-  it('holds, with a context made from that of tRPC', async () => {
+describe('authorisation over tRPC', () => {
+  it('authorize of the feed runs for a tRPC subscription, with a context made from the tRPC context', async () => {
     const asked: unknown[] = [];
     const feed = createBench<{ user: string }>({
       context: () => ({ user: 'over the wire' }),
@@ -205,7 +205,7 @@ describe('the authorisation of the feed', () => {
     expect(asked).toEqual([['nobody', 'room?name=a']]);
   });
 
-  it('says what a context that throws says', async () => {
+  it('a TRPCError that context throws reaches the client with its code and message', async () => {
     const feed = createBench();
     const router = toRouter(feed, {
       context() {
@@ -221,7 +221,7 @@ describe('the authorisation of the feed', () => {
   });
 });
 
-describe('a session that ends', () => {
+describe('a tRPC session that ends', () => {
   const serveSessions = async (session: () => object) => {
     const feed = createBench<{ principal?: string }>({ pingMs: 100 });
     let asked = 0;
@@ -235,7 +235,7 @@ describe('a session that ends', () => {
     return { feed, client, asked: () => asked };
   };
 
-  it('at its time asks who it is once more, and goes on behind the last event', async () => {
+  it('an expiring tRPC session calls context again, and continues after the last event', async () => {
     const { feed, client, asked } = await serveSessions(() => ({ expiresAt: Date.now() + 200 }));
     const seen = watch<{ data: { n: number } }>();
     const subscription = client.room.subscribe({ name: 'a', lastEventId: feed.cursor() }, seen);
@@ -246,7 +246,7 @@ describe('a session that ends', () => {
     subscription.unsubscribe();
   });
 
-  it('before its time is found by `disconnect`, and is refused where it may come no more', async () => {
+  it('disconnect ends a tRPC session by its principal, and context can refuse the reconnect', async () => {
     let principal = 'ann';
     const { feed, client } = await serveSessions(() => {
       if (principal === '') throw new TRPCError({ code: 'UNAUTHORIZED', message: 'sign in' });
@@ -271,8 +271,8 @@ describe('a session that ends', () => {
   });
 });
 
-describe('a session that is over', () => {
-  it('when it comes gets nothing, and is told to come back', async () => {
+describe('a tRPC session that is over', () => {
+  it('a tRPC session that starts expired gets no event and a retryable error', async () => {
     let expired = true;
     const feed = createBench<object>();
     const router = toRouter(feed, {
@@ -292,7 +292,7 @@ describe('a session that is over', () => {
     subscription.unsubscribe();
   });
 
-  it('gets no further event, also where no timer has noticed yet', async () => {
+  it('an expired tRPC session gets no further event, even before its timer fires', async () => {
     const clock = createManualClock();
     const feed = createBench<object>({ clock });
     const router = toRouter(feed, { context: () => ({ expiresAt: clock.wallNow() + 60_000 }) });
@@ -308,7 +308,7 @@ describe('a session that is over', () => {
     await expect(count.next()).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
   });
 
-  it('while `authorize` decides starts nothing', async () => {
+  it('a tRPC session that is disconnected during authorize starts no stream', async () => {
     let started = 0;
     let decide: (() => void) | undefined;
     const feed = createFeed(makeBoard(), {
@@ -331,7 +331,7 @@ describe('a session that is over', () => {
     subscription.unsubscribe();
   });
 
-  it('ends a stream whose source is deaf to its signal', async () => {
+  it('disconnect ends a stream over tRPC even if its source ignores the signal', async () => {
     let ended = false;
     let said = 0;
     const feed = createFeed(makeBoard(), {
@@ -359,7 +359,7 @@ describe('a session that is over', () => {
     subscription.unsubscribe();
   });
 
-  it('of a feed that is closed has no new subscription: its client is to try the next server', async () => {
+  it('a closed feed refuses tRPC subscriptions with SERVICE_UNAVAILABLE', async () => {
     const feed = createBench();
     const { client } = await serve(toRouter(feed));
     await feed.close();
@@ -383,28 +383,31 @@ describe('a session that is over', () => {
   });
 });
 
-describe('a subscription that fails', () => {
+describe('a tRPC subscription that fails', () => {
   it.each([
     ['its source throws', { streams: { count: fail } }],
     ['`authorize` throws', { authorize: fail }],
-  ])('is told to onError of the feed, and its message stays there: %s', async (_name, options) => {
-    const errors: unknown[] = [];
-    const feed = createBench({ onError: (error: unknown) => errors.push(error), ...options });
-    const content = await toRouter(feed).createCaller({}).count({ to: 1 });
-    const failing = content[Symbol.asyncIterator]().next();
-    await expect(failing).rejects.toMatchObject({
-      code: 'INTERNAL_SERVER_ERROR',
-      message: expect.not.stringContaining('hunter2'),
-    });
-    expect(errors).toMatchObject([{ message: 'hunter2' }]);
-  });
+  ])(
+    'a failure of a tRPC subscription goes to onError, and the client does not get its message: %s',
+    async (_name, options) => {
+      const errors: unknown[] = [];
+      const feed = createBench({ onError: (error: unknown) => errors.push(error), ...options });
+      const content = await toRouter(feed).createCaller({}).count({ to: 1 });
+      const failing = content[Symbol.asyncIterator]().next();
+      await expect(failing).rejects.toMatchObject({
+        code: 'INTERNAL_SERVER_ERROR',
+        message: expect.not.stringContaining('hunter2'),
+      });
+      expect(errors).toMatchObject([{ message: 'hunter2' }]);
+    },
+  );
 
   function fail(): never {
     throw new LinefeedError('log_failed', 'hunter2', { status: 500 });
   }
 });
 
-it('an authorize that returns no boolean refuses, and is reported', async () => {
+it('an authorize that returns no boolean refuses the tRPC subscription and is reported', async () => {
   const errors: unknown[] = [];
   const feed = createBench({
     authorize: () => 1 as unknown as boolean,
@@ -415,7 +418,7 @@ it('an authorize that returns no boolean refuses, and is reported', async () => 
   expect(errors).toMatchObject([{ code: 'invalid_option' }]);
 });
 
-describe('a subscription whose receiver leaves', () => {
+describe('a tRPC subscription whose receiver leaves', () => {
   type Source = (context: { signal: AbortSignal }) => AsyncIterable<{ n: number }> | Promise<never>;
   const never = new Promise<never>(() => undefined);
 
@@ -435,7 +438,7 @@ describe('a subscription whose receiver leaves', () => {
   }
 
   it.each<[string, Source]>([
-    ['gives its iterable too late', () => never],
+    ['never returns its iterable', () => never],
     [
       'waits in its first step',
       async function* () {
@@ -446,26 +449,29 @@ describe('a subscription whose receiver leaves', () => {
       'yields a promise that never settles',
       () => ({ [Symbol.asyncIterator]: () => ({ next: () => never }) }),
     ],
-  ])('is over at once, though its source %s', async (_name, source) => {
-    for (const abortsFirst of [true, false]) {
-      const controller = new AbortController();
-      const { iterator } = await openCount(source, controller.signal);
-      const next = iterator.next();
-      await new Promise((resolve) => setImmediate(resolve));
-      if (abortsFirst) controller.abort();
-      expect(await iterator.return?.()).toEqual({ done: true, value: undefined });
-      expect(await next).toEqual({ done: true, value: undefined });
-    }
-  });
+  ])(
+    'a tRPC subscription ends at once when its receiver leaves, even if its source %s',
+    async (_name, source) => {
+      for (const abortsFirst of [true, false]) {
+        const controller = new AbortController();
+        const { iterator } = await openCount(source, controller.signal);
+        const next = iterator.next();
+        await new Promise((resolve) => setImmediate(resolve));
+        if (abortsFirst) controller.abort();
+        expect(await iterator.return?.()).toEqual({ done: true, value: undefined });
+        expect(await next).toEqual({ done: true, value: undefined });
+      }
+    },
+  );
 
-  it('is over at once, though `authorize` never decides', async () => {
+  it('a tRPC subscription ends at once when its receiver leaves, even if authorize never decides', async () => {
     const { iterator } = await openCount(() => never, undefined, { authorize: () => never });
     const next = iterator.next();
     expect(await iterator.return?.()).toEqual({ done: true, value: undefined });
     expect((await next).done).toBe(true);
   });
 
-  it('has its source returned and its signal aborted, and is told of no error', async () => {
+  it('a receiver that leaves aborts the signal and returns the source, without an error', async () => {
     const seen: unknown[] = [];
     const { iterator, errors } = await openCount(async function* ({ signal }) {
       signal.addEventListener('abort', () => seen.push(signal.reason));
@@ -481,7 +487,7 @@ describe('a subscription whose receiver leaves', () => {
     expect(errors).toEqual([]);
   });
 
-  it('has the errors of its cleanup reported, as on a connection', async () => {
+  it('an error in the cleanup of a tRPC source is reported', async () => {
     const { iterator, errors } = await openCount(async function* () {
       try {
         for (;;) yield { n: 1 };
@@ -495,7 +501,7 @@ describe('a subscription whose receiver leaves', () => {
   });
 });
 
-it('a stream that runs for a subscription ends with its feed', async () => {
+it('a stream over tRPC ends when its feed closes', async () => {
   let ended = false;
   const feed = createFeed(makeBoard(), {
     streams: {
@@ -518,10 +524,10 @@ it('a stream that runs for a subscription ends with its feed', async () => {
   subscription.unsubscribe();
 });
 
-describe('events that are gone', () => {
+describe('a gap over tRPC', () => {
   const small = () => createBench({ log: memoryLog({ maxEvents: 2 }) });
 
-  it('end the subscription with CONFLICT', async () => {
+  it('a gap ends the tRPC subscription with CONFLICT', async () => {
     const feed = small();
     const { cursor } = await feed.publish('notice', { text: '0' });
     for (const text of ['1', '2', '3', '4']) await feed.publish('notice', { text });
@@ -532,7 +538,7 @@ describe('events that are gone', () => {
     expect(seen.data).toEqual([]);
   });
 
-  it('are passed over where that is asked for', async () => {
+  it("a tRPC subscription skips a gap with onGap: 'ignore'", async () => {
     const feed = small();
     const { cursor } = await feed.publish('notice', { text: '0' });
     for (const text of ['1', '2', '3', '4']) await feed.publish('notice', { text });
@@ -543,7 +549,7 @@ describe('events that are gone', () => {
     subscription.unsubscribe();
   });
 
-  it('include those behind a last id that is none of ours', async () => {
+  it('a last event id of another feed is a gap and ends the tRPC subscription with CONFLICT', async () => {
     const { client } = await serve(toRouter(small()));
     const seen = watch<unknown>();
     client.notice.subscribe({ lastEventId: 'of another feed' }, seen);
@@ -552,7 +558,7 @@ describe('events that are gone', () => {
 });
 
 describe('the router of a feed', () => {
-  it('goes into a larger one', async () => {
+  it('the router of a feed can be part of a larger router', async () => {
     const feed = createBench();
     const t = initTRPC.create();
     const appRouter = t.router({ live: toRouter(feed) });
