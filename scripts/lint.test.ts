@@ -110,8 +110,11 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test.for(PLANTS.map(([file, , rule]) => [file, rule ?? 'nothing'] as const))('%s: %s', ([file, rule]) => {
-  const rules = found.get(file) ?? [];
-  if (rule === 'nothing') expect(rules).toEqual([]);
-  else expect(rules).toContain(rule);
-});
+test.for(PLANTS.map(([file, , rule]) => [file, rule ?? 'nothing'] as const))(
+  'lint of %s reports %s',
+  ([file, rule]) => {
+    const rules = found.get(file) ?? [];
+    if (rule === 'nothing') expect(rules).toEqual([]);
+    else expect(rules).toContain(rule);
+  },
+);

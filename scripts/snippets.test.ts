@@ -41,7 +41,7 @@ function readPrograms(document: string): Map<string, string> {
   return new Map(blocks.map(([, name, program]) => [name!, program!]));
 }
 
-test.for(SETS)('$documents', { timeout: 70_000 }, async ({ documents }) => {
+test.for(SETS)('the programs of $documents compile', { timeout: 70_000 }, async ({ documents }) => {
   // Inside the repository, so that its node_modules are found.
   mkdirSync(join(ROOT, '.cache'), { recursive: true });
   const folder = mkdtempSync(join(ROOT, '.cache/snippets-'));

@@ -14,7 +14,7 @@ test('a timer that nobody cleared is named with its test', async () => {
   expect(await findLeaks(0)).toEqual([]);
 });
 
-test('a timer that fired and an interval that was cleared are no leaks', async () => {
+test('a fired timer and a cleared interval are not leaks', async () => {
   await new Promise((resolve) => setTimeout(resolve, 1));
   clearInterval(setInterval(() => {}, 1));
   expect(await findLeaks(0)).toEqual([]);
@@ -37,7 +37,7 @@ test('sockets and servers are leaks until they are closed', async () => {
   expect(await findLeaks()).toEqual([]);
 });
 
-test('more listeners than Node warns about are a leak', async () => {
+test('more listeners than the limit of Node are a leak', async () => {
   const target = new EventEmitter();
   for (let n = 0; n < 11; n += 1) target.on('news', () => n);
   await new Promise((resolve) => setImmediate(resolve));

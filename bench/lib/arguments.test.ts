@@ -4,8 +4,8 @@ import { readArguments, type Arguments } from './arguments.ts';
 const read = (...args: string[]): Arguments =>
   readArguments(args, { cases: ['fanout', 'idle'], contenders: ['linefeed', 'floor'] });
 
-describe('the arguments of the bench', () => {
-  it('are five whole runs of everything where none are given', () => {
+describe('readArguments', () => {
+  it('the bench measures every case in five full runs without arguments', () => {
     expect(read()).toEqual({
       help: false,
       report: false,
@@ -23,7 +23,7 @@ describe('the arguments of the bench', () => {
     });
   });
 
-  it('tell that a part of a case is asked for, which does not replace the whole', () => {
+  it('--only, --connections and --bytes narrow a run, but a case name, --quick and --rounds do not', () => {
     expect(read('idle', '--quick', '--rounds', '9').narrowedBy).toEqual([]);
     expect(read('--only', 'floor').narrowedBy).toEqual(['--only']);
     expect(read('--connections', '10', '--bytes', '20').narrowedBy).toEqual(['--connections', '--bytes']);
@@ -38,7 +38,7 @@ describe('the arguments of the bench', () => {
     [['--bytes='], '--bytes takes a whole number above 0, not ""'],
     [['--bogus'], "Unknown option '--bogus'"],
     [['--only'], "Option '--only <value>' argument missing"],
-  ])('refuse %j in one line', (args, message) => {
+  ])('the arguments %j are refused with a one-line message', (args, message) => {
     expect(() => read(...args)).toThrow(new Error(message));
   });
 });

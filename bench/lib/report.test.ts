@@ -13,8 +13,8 @@ const run = (targets: readonly Target[], quick = false): CaseRun => ({
 });
 const target: Target = { text: 'cost', runs: [3, 4, 5], limit: 2, direction: 'at most' };
 
-describe('the table of costs', () => {
-  it('has misses, what was not measured, and short runs named as such', () => {
+describe('costTable', () => {
+  it('the cost table marks missed targets, unmeasured targets and quick runs', () => {
     const headline = 'CPU';
     expect(
       costTable([
@@ -29,15 +29,15 @@ describe('the table of costs', () => {
     ]);
   });
 
-  it('has a row of every case with a target', () => {
+  it('the cost table shows the first target of a case without a headline', () => {
     expect(costTable([[{ name: 'a' }, run([target, target])]]).slice(2)).toEqual([
       '| cost | 4.00 × | at most 2.00 × | missed by 100 % |',
     ]);
   });
 });
 
-describe('what was not measured', () => {
-  it('names the variants where the contender was measured in others', () => {
+describe('describeMissing', () => {
+  it('a missing contender is listed with its variants if it was measured in others', () => {
     const missing = [
       { variant: 'small', contender: 'nosuch', why: 'not installed' },
       { variant: 'large', contender: 'nosuch', why: 'not installed' },

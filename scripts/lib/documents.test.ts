@@ -5,7 +5,7 @@ import { ROOT } from './command.ts';
 import { readDocuments, REPOSITORY, toPublished } from './documents.ts';
 import { readPackages } from './packages.ts';
 
-test('a published document keeps links to what is published, and leads to the repository for the rest', () => {
+test('a published document keeps links to published files, and links to the repository for others', () => {
   const text =
     '[a](tabs.md#names) [b](../PROTOCOL.md) [c](../examples/trpc) [d](logs.md#x) [e](https://a.b/c.md) [f](#here)';
   expect(toPublished(text, 'docs/client.md', ['docs/client.md', 'docs/tabs.md', 'PROTOCOL.md'])).toBe(
@@ -19,14 +19,17 @@ test('every page of docs is published', () => {
   );
 });
 
-test.each(readPackages())('$name tells npm where it comes from', ({ manifest, folder }) => {
-  expect(manifest).toMatchObject({
-    homepage: `${REPOSITORY}#readme`,
-    bugs: `${REPOSITORY}/issues`,
-    repository: { type: 'git', url: `git+${REPOSITORY}.git`, directory: folder.slice(ROOT.length + 1) },
-    keywords: expect.arrayContaining(['sse', 'server-sent-events', 'typescript']) as string[],
-  });
-});
+test.each(readPackages())(
+  'the manifest of $name has its homepage, issues, repository and keywords',
+  ({ manifest, folder }) => {
+    expect(manifest).toMatchObject({
+      homepage: `${REPOSITORY}#readme`,
+      bugs: `${REPOSITORY}/issues`,
+      repository: { type: 'git', url: `git+${REPOSITORY}.git`, directory: folder.slice(ROOT.length + 1) },
+      keywords: expect.arrayContaining(['sse', 'server-sent-events', 'typescript']) as string[],
+    });
+  },
+);
 
 test.each(readPackages())(
   'every link of the README of $name works outside of the repository',
@@ -42,9 +45,6 @@ test.each(readPackages())(
   },
 );
 
-test.each(readPackages())(
-  'every optional peer of $name has a range that npm takes any version for',
-  ({ manifest }) => {
-    for (const range of Object.values(manifest.peerDependencies ?? {})) expect(range).toBe('*');
-  },
-);
+test.each(readPackages())('every optional peer of $name accepts any version', ({ manifest }) => {
+  for (const range of Object.values(manifest.peerDependencies ?? {})) expect(range).toBe('*');
+});

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { compareExportNames, exportedNames } from './export-names.ts';
 
-test('names are read from every form of re-export', () => {
+test('exportedNames reads every form of re-export', () => {
   const declarations = `/** Entry. */
     export { a, b as c } from './lib/a.js';
     export type { D, E as F, } from './lib/d.js';
@@ -9,7 +9,7 @@ test('names are read from every form of re-export', () => {
   expect(exportedNames(declarations)).toEqual(['a', 'c', 'type D', 'type F', 'type G']);
 });
 
-test('a lost name, a new name, a lost entry and a new entry each are a line', () => {
+test('compareExportNames gives one line for each lost or new name', () => {
   const kept = { '@x/a': ['one', 'two'], '@x/gone': ['three'] };
   const actual = { '@x/a': ['two', 'four'], '@x/new': ['type Five'] };
   expect(compareExportNames(actual, kept)).toEqual([
@@ -20,6 +20,6 @@ test('a lost name, a new name, a lost entry and a new entry each are a line', ()
   ]);
 });
 
-test('equal lists differ in nothing', () => {
+test('compareExportNames gives no line for equal lists', () => {
   expect(compareExportNames({ a: ['b'] }, { a: ['b'] })).toEqual([]);
 });

@@ -45,8 +45,8 @@ function fakeMachine(
   return fake;
 }
 
-describe('the search', () => {
-  test('takes what the environment variable names before anything on the PATH', () => {
+describe('searching for a program', () => {
+  test('the environment variable of a program takes precedence over the PATH', () => {
     const machine = fakeMachine({
       env: { LINEFEED_BROWSER: '/mine/browser' },
       files: { '/mine/browser': true, '/usr/bin/browser': true },
@@ -54,7 +54,7 @@ describe('the search', () => {
     expect(findProgram(program, machine)).toBe('/mine/browser');
   });
 
-  test('refuses a variable that names nothing that runs, and installs nothing instead', () => {
+  test('an environment variable without a working program is refused, and nothing is installed', () => {
     const machine = fakeMachine({ env: { LINEFEED_BROWSER: '/gone' }, isRoot: true, osRelease: DEBIAN });
     expect(() => findProgram(program, machine)).toThrow(
       'LINEFEED_BROWSER=/gone is not a program that runs; let it name Browser, or unset it.',
@@ -62,36 +62,36 @@ describe('the search', () => {
     expect(machine.log).toEqual([]);
   });
 
-  test('takes the best name on the PATH, wherever it stands', () => {
+  test('the search takes the most preferred name on the PATH, in any directory', () => {
     const machine = fakeMachine({ files: { '/usr/bin/browser-stable': true, '/opt/bin/browser': true } });
     expect(findProgram(program, machine)).toBe('/opt/bin/browser');
   });
 
-  test('passes over a stub that does not run', () => {
+  test('the search skips a stub that does not run', () => {
     const machine = fakeMachine({ files: { '/usr/bin/browser': false, '/usr/bin/browser-stable': true } });
     expect(findProgram(program, machine)).toBe('/usr/bin/browser-stable');
   });
 
-  test('takes a name that is a path as it stands', () => {
+  test('the search accepts a name that is a path', () => {
     const machine = fakeMachine({ files: { '/usr/sbin/browser': true } });
     expect(findProgram({ ...program, names: ['browser', '/usr/sbin/browser'] }, machine)).toBe(
       '/usr/sbin/browser',
     );
   });
 
-  test('takes what Playwright installed earlier, and says nothing', () => {
+  test('the search takes a program that Playwright installed earlier, without output', () => {
     const machine = fakeMachine({ files: { '/cache/webthing': true } });
     expect(findProgram(program, machine)).toBe('/cache/webthing');
     expect(machine.log).toEqual([]);
   });
 });
 
-describe('the installation', () => {
+describe('installing a program', () => {
   test.for([
     ['Debian', DEBIAN],
-    ['what is like it', 'ID=ubuntu\nID_LIKE=debian\n'],
-    ['what is like that', 'ID=pop\nID_LIKE="ubuntu debian"\n'],
-  ] as const)('updates and installs with apt-get for root on %s, and says so first', ([, osRelease]) => {
+    ['Ubuntu', 'ID=ubuntu\nID_LIKE=debian\n'],
+    ['Pop!_OS', 'ID=pop\nID_LIKE="ubuntu debian"\n'],
+  ] as const)('root on %s updates and installs with apt-get, after a notice', ([, osRelease]) => {
     const machine = fakeMachine({
       isRoot: true,
       osRelease,
@@ -110,7 +110,7 @@ describe('the installation', () => {
   test.for([
     ['an ordinary user', { isRoot: false, osRelease: DEBIAN }],
     ['another system', { isRoot: true, osRelease: 'ID=fedora\nID_LIKE="rhel centos"\n' }],
-  ] as const)('goes to the installer of Playwright for %s', ([, where]) => {
+  ] as const)('the installer of Playwright is used for %s', ([, where]) => {
     const machine = fakeMachine({
       ...where,
       onInstall(fake) {
@@ -125,7 +125,7 @@ describe('the installation', () => {
     ]);
   });
 
-  test('has npx fetch what is a package of npm, and takes the path it names', () => {
+  test('npm exec fetches a program that is an npm package, and its path is used', () => {
     const machine = fakeMachine({
       onInstall(fake) {
         fake.files.set('/cache/browser', true);
@@ -139,7 +139,7 @@ describe('the installation', () => {
     ]);
   });
 
-  test('goes on to Playwright where apt-get fails', () => {
+  test('the installer of Playwright is used if apt-get fails', () => {
     const machine = fakeMachine({
       isRoot: true,
       osRelease: DEBIAN,
@@ -152,7 +152,7 @@ describe('the installation', () => {
     expect(findProgram(program, machine)).toBe('/cache/webthing');
   });
 
-  test('says in one line what failed and what to do', () => {
+  test('a failed installation gives one line with the causes and the remedy', () => {
     const machine = fakeMachine({ isRoot: true, osRelease: DEBIAN });
     expect(() => findProgram(program, machine)).toThrow(
       new ProgramMissing(
@@ -161,21 +161,21 @@ describe('the installation', () => {
     );
   });
 
-  test('is forbidden by LINEFEED_NO_INSTALL=1', () => {
+  test('LINEFEED_NO_INSTALL=1 forbids an installation', () => {
     const machine = fakeMachine({ env: { LINEFEED_NO_INSTALL: '1' }, isRoot: true, osRelease: DEBIAN });
     expect(() => findProgram(program, machine)).toThrow(ProgramMissing);
     expect(machine.log).toEqual([]);
   });
 });
 
-describe('a program that some tests need', () => {
-  test('is found or installed like any other', () => {
+describe('an optional program', () => {
+  test('an optional program is found like any other', () => {
     const machine = fakeMachine({ files: { '/usr/bin/browser': true } });
     expect(findOptional(program, 'the web', machine)).toBe('/usr/bin/browser');
     expect(machine.log).toEqual([]);
   });
 
-  test('is told in one line where it cannot be had: what is not tested, why, and what to do', () => {
+  test('a missing optional program gives one line with the untested part, the cause and the remedy', () => {
     const { playwright: _, ...aptAlone } = program;
     const machine = fakeMachine({ env: { LINEFEED_NO_INSTALL: '1' }, isRoot: true, osRelease: DEBIAN });
     expect(findOptional(aptAlone, 'the web', machine)).toBeUndefined();
@@ -184,7 +184,7 @@ describe('a program that some tests need', () => {
     ]);
   });
 
-  test('is not excused where its variable names nothing that runs', () => {
+  test('an optional program is refused if its variable names no working program', () => {
     const machine = fakeMachine({ env: { LINEFEED_BROWSER: '/gone' } });
     expect(() => findOptional(program, 'the web', machine)).toThrow(
       'LINEFEED_BROWSER=/gone is not a program',

@@ -17,7 +17,7 @@ function reportFile(text: string): string {
   return path;
 }
 
-test('every test of vitest is counted, a skipped one as failed', () => {
+test('countVitest counts every test, and a skipped one as failed', () => {
   const testResults = [file('passed', 'passed', 'passed'), file('failed', 'passed', 'failed', 'skipped')];
   expect(countVitest({ testResults })).toEqual({ passed: 3, failed: 2 });
 });
@@ -29,7 +29,7 @@ test('a file that failed outside of its tests is one failure', () => {
   });
 });
 
-test('a flaky test of Playwright, a skipped one and an error of the run are failures', () => {
+test('a flaky or skipped Playwright test and an error of the run are failures', () => {
   const stats = { expected: 5, unexpected: 1, flaky: 1, skipped: 1 };
   expect(countPlaywright({ stats, errors: ['no server'] })).toEqual({ passed: 5, failed: 4 });
 });
@@ -39,13 +39,13 @@ test('a runner without a readable report is one failure', () => {
   expect(countReport(reportFile('{"testRes'), true, countVitest)).toEqual({ passed: 0, failed: 1 });
 });
 
-test('a runner that failed though every test passed is one failure', () => {
+test('a runner that failed without a failed test is one failure', () => {
   const path = reportFile(JSON.stringify({ testResults: [file('passed', 'passed')] }));
   expect(countReport(path, false, countVitest)).toEqual({ passed: 1, failed: 1 });
   expect(countReport(path, true, countVitest)).toEqual({ passed: 1, failed: 0 });
 });
 
-test('a run without any test is a failure', () => {
+test('a run without tests is a failure', () => {
   const path = reportFile('{"testResults": []}');
   expect(countReport(path, true, countVitest)).toEqual({ passed: 0, failed: 1 });
 });

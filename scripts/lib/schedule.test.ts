@@ -32,7 +32,7 @@ function start(tasks: readonly Named[], cores: number) {
   };
 }
 
-test('tasks run side by side as far as the cores go, in their order', async () => {
+test('tasks run side by side within the number of cores, in their order', async () => {
   const { running, end, done } = start(
     ['a', 'b', 'c'].map((name) => task(name, 1)),
     2,
@@ -44,7 +44,7 @@ test('tasks run side by side as far as the cores go, in their order', async () =
   await done;
 });
 
-test('a task of all cores waits until nothing runs, and lets smaller ones start before it', async () => {
+test('a task that needs all cores waits until nothing runs, and smaller tasks start before it', async () => {
   const { running, end, done } = start([task('small', 1), task('large', 2), task('later', 1)], 2);
   expect(await running()).toEqual(['small', 'later']);
   expect(await end('small')).toEqual(['later']);
@@ -61,7 +61,7 @@ test('a task that wants more cores than the machine has runs alone', async () =>
   await done;
 });
 
-test('tasks that write the same thing run one after the other, whatever the cores', async () => {
+test('tasks that write to the same place run one after the other, with any number of cores', async () => {
   const { running, end, done } = start([task('a', 1, 'dist'), task('b', 1, 'dist'), task('c', 1)], 8);
   expect(await running()).toEqual(['a', 'c']);
   expect(await end('a')).toEqual(['c', 'b']);
@@ -70,7 +70,7 @@ test('tasks that write the same thing run one after the other, whatever the core
   await done;
 });
 
-test('after an error nothing more starts, and the run ends when what runs has ended', async () => {
+test('no task starts after an error, and the run ends after the running tasks', async () => {
   const { running, end, done } = start([task('a', 1), task('b', 1), task('c', 1)], 2);
   let failure: unknown;
   void done.catch((error: unknown) => (failure = error));
@@ -81,7 +81,7 @@ test('after an error nothing more starts, and the run ends when what runs has en
   expect(failure).toEqual(new Error('broken'));
 });
 
-test('output comes in the order of the tasks', () => {
+test('output is written in the order of the tasks', () => {
   const lines: string[] = [];
   const say = createOrderedOutput(3, (text) => lines.push(text));
   say(1, 'one');
