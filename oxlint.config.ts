@@ -39,10 +39,6 @@ const inside = {
   regex: '/(shared|server|client)/src/|^@linefeed/[a-z]+/(src|dist)',
   message: 'Import another package by its name.',
 };
-const core = {
-  regex: '(^|/)(adapters|logs)/',
-  message: 'The core does not know adapters and logs; they know the core.',
-};
 const nodeTimers = { regex: '^(node:)?timers(/|$)', message: timeMessage };
 
 type Pattern = typeof node;
@@ -51,13 +47,52 @@ const imports = (...patterns: Pattern[]): NonNullable<Override['rules']> => ({
   'no-restricted-imports': ['error', { patterns }],
 });
 
-/** The folders of a package that may know less than the rest: the last rule that matches a file wins. */
-const borders = (name: string, ...patterns: Pattern[]): Override[] => [
+/** The folders of each package's `src/lib`, from the top down. A folder imports only from the folders below it. */
+export const LADDERS = {
+  shared: ['contract', 'wire', 'base'],
+  client: [
+    ...[
+      'testing',
+      'trpc',
+      'query',
+      'react',
+      'tabs',
+      'client',
+      'subscriptions',
+      'connection',
+      'transport',
+      'base',
+    ],
+  ],
+  server: [
+    ...['testing', 'trpc', 'feed', 'adapters', 'event-stream', 'connection', 'stream', 'request', 'delivery'],
+    ...['publish', 'log/sqlite', 'log', 'http', 'base'],
+  ],
+} as const;
+
+type Package = keyof typeof LADDERS;
+
+/** Outer folders first: of two rules that match a file, the last one wins. */
+function ladder(
+  name: Package,
+): Array<{ folder: string; above: readonly string[]; below: readonly string[] }> {
+  const folders: readonly string[] = LADDERS[name];
+  return folders
+    .map((folder, step) => ({ folder, above: folders.slice(0, step), below: folders.slice(step + 1) }))
+    .sort((a, b) => a.folder.split('/').length - b.folder.split('/').length);
+}
+
+/** The rules of a package: what it may import from outside, and the ladder. The last rule that matches a file wins. */
+const borders = (name: Package, ...patterns: Pattern[]): Override[] => [
   { files: [`packages/${name}/src/**`], rules: imports(...patterns) },
-  { files: [`packages/${name}/src/lib/**`], rules: imports(...patterns, core) },
-  { files: [`packages/${name}/src/lib/{adapters,logs}/**`], rules: imports(...patterns) },
-  // The composition root: the one file of the core that puts adapters, logs and core together.
-  { files: [`packages/${name}/src/lib/create-feed.ts`], rules: imports(...patterns) },
+  ...ladder(name).map(({ folder, above, below }) => ({
+    files: [`packages/${name}/src/lib/${folder}/**`],
+    rules: imports(...patterns, {
+      // A folder within another one is also reached by its last name.
+      regex: `^(\\.\\.?/)+(${above.map((path) => path.replace(/^(.+\/)/, '($1)?')).join('|')}|lib|index\\.ts)(/|$)`,
+      message: `${folder}/ imports only from the folders below it: ${below.join(', ') || 'there is none'}.`,
+    }),
+  })),
   {
     files: [`packages/${name}/src/**/*.{test,test-d}.ts`],
     rules: imports(...patterns.filter((pattern) => pattern !== node && pattern !== nodeTimers)),
@@ -109,7 +144,7 @@ export default defineConfig({
     ...borders('server', nodeTimers, client, inside),
     // Hermes, the engine of React Native, has no toSorted. `[...list].sort()` does the same.
     { files: ['packages/{client,shared}/src/**'], rules: { 'unicorn/no-array-sort': 'off' } },
-    { files: ['packages/*/src/lib/report.ts'], rules: { 'no-console': 'off' } },
+    { files: ['packages/*/src/lib/base/report.ts'], rules: { 'no-console': 'off' } },
     {
       files: ['packages/*/src/**'],
       rules: {
@@ -118,7 +153,7 @@ export default defineConfig({
       },
     },
     {
-      files: ['packages/*/src/lib/**/{*-state,frame,cursor,address,retry-policy,negotiate}.ts'],
+      files: ['packages/*/src/lib/**/{state,frame,cursor,address,retry-policy,accept}.ts'],
       rules: {
         'no-restricted-globals': [
           'error',
@@ -133,7 +168,7 @@ export default defineConfig({
     },
     // Constraints such as Schema<any>: `unknown` there would refuse every schema that is not unknown.
     {
-      files: ['packages/shared/src/lib/{channel,schema}.ts'],
+      files: ['packages/shared/src/lib/contract/{channel,schema}.ts'],
       rules: { 'typescript/no-explicit-any': 'off' },
     },
     {

@@ -1,6 +1,6 @@
 /** The only clock of a simulated world: time advances only after all pending work has run. */
-import type { Clock as ClientClock } from '../packages/client/src/lib/clock.ts';
-import type { Clock as ServerClock } from '../packages/server/src/lib/clock.ts';
+import type { Clock as ClientClock } from '../packages/client/src/lib/base/clock.ts';
+import type { Clock as ServerClock } from '../packages/server/src/lib/base/clock.ts';
 
 export interface SimClock {
   now(): number;

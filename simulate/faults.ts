@@ -17,11 +17,11 @@ export interface Fault {
   readonly and?: ReadonlyArray<{ readonly file?: string; readonly find: string; readonly replace: string }>;
 }
 
-const connection = 'server/src/lib/connection.ts';
-const delivery = 'server/src/lib/delivery.ts';
-const feed = 'server/src/lib/feed.ts';
-const track = 'server/src/lib/track.ts';
-const place = 'client/src/lib/place.ts';
+const connection = 'server/src/lib/connection/connection.ts';
+const delivery = 'server/src/lib/delivery/delivery.ts';
+const feed = 'server/src/lib/feed/feed.ts';
+const track = 'server/src/lib/delivery/replay-track.ts';
+const place = 'client/src/lib/subscriptions/entry.ts';
 
 export const FAULTS: readonly Fault[] = [
   {
@@ -38,7 +38,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'the hub advances its position before it delivers the event',
-    file: 'server/src/lib/hub.ts',
+    file: 'server/src/lib/delivery/hub.ts',
     find: 'const route = this.#routes.get(event.address);\n      if (route !== undefined) {\n        const frame',
     replace:
       'const route = this.#routes.get(event.address);\n      this.position = event.position;\n      if (route !== undefined) {\n        const frame',
@@ -57,32 +57,32 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'the server authorises only requests with one subscription',
-    file: 'server/src/lib/admission.ts',
+    file: 'server/src/lib/request/authorize.ts',
     find: 'return isAllowed === undefined ? entry :',
     replace: 'return isAllowed === undefined || !alone ? entry :',
   },
   {
     name: 'a query entry loses its start when another field follows it',
-    file: 'shared/src/lib/address.ts',
+    file: 'shared/src/lib/wire/address.ts',
     find: "from: params.find(([name]) => name === 'from')?.[1],",
     replace: "from: params.at(-1)?.[0] === 'from' ? params.at(-1)?.[1] : undefined,",
   },
   {
     name: 'query entries after the first one lose their start',
-    file: 'server/src/lib/opening.ts',
+    file: 'server/src/lib/request/parse.ts',
     find: 'return texts.map((text) => {',
     replace:
       "return texts.slice(0, 1).concat(texts.slice(1).map((text) => text.replace(/from=[^&]*&?/, ''))).map((text) => {",
   },
   {
     name: 'the server accepts a cursor of another epoch',
-    file: 'server/src/lib/start.ts',
+    file: 'server/src/lib/delivery/start-position.ts',
     find: 'if (cursor.epoch !== hub.epoch) return',
     replace: 'if (false) return',
   },
   {
     name: 'a resumed stream runs from its beginning',
-    file: 'server/src/lib/subscriptions.ts',
+    file: 'server/src/lib/connection/subscriptions.ts',
     find: "const lastEventId = resume.type === 'behind' ? resume.id : undefined;",
     replace: 'const lastEventId = undefined;',
   },
@@ -142,19 +142,19 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'the memory log reports a truncated page as complete',
-    file: 'server/src/lib/logs/memory.ts',
+    file: 'server/src/lib/log/memory-log.ts',
     find: 'const through = cut ? events.at(-1)!.position : laterOf(after, this.position());',
     replace: 'const through = laterOf(after, this.position());',
   },
   {
     name: 'the client handles an event a second time',
-    file: 'client/src/lib/routing.ts',
+    file: 'client/src/lib/subscriptions/frame-router.ts',
     find: 'if (isAtOrBefore(own, behind)) continue;',
     replace: '',
   },
   {
     name: 'the client takes the start of an unusable cursor as its position before the gap arrives',
-    file: 'client/src/lib/routing.ts',
+    file: 'client/src/lib/subscriptions/frame-router.ts',
     find: 'if (!awaitsGap(entry, start)) entry.at',
     replace: 'entry.at',
   },
@@ -166,20 +166,20 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'the client calls a handler inside subscribe',
-    file: 'client/src/lib/subscription.ts',
+    file: 'client/src/lib/subscriptions/subscription.ts',
     find: 'soon(() => work(next()));',
     replace: 'running = undefined;',
   },
   {
     name: 'the client consumes a restored cursor when a subscription has its own start',
-    file: 'client/src/lib/roster.ts',
+    file: 'client/src/lib/subscriptions/registry.ts',
     find: 'own ? toFrom(from) : restored(address)',
     replace: '[restored(address)].map((kept) => (own ? toFrom(from) : kept))[0]',
   },
   {
     name: 'the client uses one timer for the linger and the retry of an address',
     needs: { unsureAuthorize: true },
-    file: 'client/src/lib/roster.ts',
+    file: 'client/src/lib/subscriptions/registry.ts',
     find: 'entry.cancelRetry = clock',
     replace: 'entry.cancelLinger = entry.cancelRetry = clock',
   },
@@ -215,13 +215,13 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'publish returns a cursor with a later epoch',
-    file: 'server/src/lib/create-feed.ts',
+    file: 'server/src/lib/feed/create-feed.ts',
     find: 'formatCursor(epoch, position)',
     replace: 'formatCursor(log.epoch, position)',
   },
   {
     name: 'the server continues with a connection that a hook has disconnected',
-    file: 'server/src/lib/create-feed.ts',
+    file: 'server/src/lib/feed/create-feed.ts',
     find: 'queueMicrotask(() => scope.run(guarded));',
     replace: 'scope.run(guarded);',
     and: [{ file: delivery, find: 'this.#place = CLOSED;', replace: '' }],
@@ -234,7 +234,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'a source runs before the other subscriptions are accepted',
-    file: 'server/src/lib/subscriptions.ts',
+    file: 'server/src/lib/connection/subscriptions.ts',
     find: 'logged.afterGaps(() => {',
     replace: '((call: () => void) => call())(() => {',
   },
@@ -253,19 +253,19 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'the server waits for an aborted source that never settles',
-    file: 'server/src/lib/source.ts',
+    file: 'server/src/lib/stream/source.ts',
     find: "session.addEventListener('abort', cancel, { once: true });",
     replace: '',
   },
   {
     name: 'the server allows a retry of a source that failed permanently',
-    file: 'server/src/lib/stream-run.ts',
+    file: 'server/src/lib/stream/run-stream.ts',
     find: 'asksForRetry(end.error) &&',
     replace: '',
   },
   {
     name: 'the error of one outlet reaches other connections',
-    file: 'server/src/lib/writer.ts',
+    file: 'server/src/lib/connection/outbox.ts',
     find: 'return this.#break(error);',
     replace: 'throw error;',
   },

@@ -1,5 +1,5 @@
 /** Counts the server's objects for its connections. After their end, none may be left. */
-import { Places } from '../packages/server/src/lib/places.ts';
+import { Places } from '../packages/server/src/lib/request/connection-slots.ts';
 import type { WorldFeed } from './board.ts';
 
 /** Connection slots in use in this world. */

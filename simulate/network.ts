@@ -1,7 +1,7 @@
 /** A network in memory: splits, delays, stalls and cuts at any byte, and feeds that stop and start. */
 import { parseEntry } from '@linefeed/shared/wire';
-import type { Answer, Answerer, IncomingRequest } from '../packages/server/src/lib/exchange.ts';
-import type { Outlet } from '../packages/server/src/lib/outlet.ts';
+import type { Answer, Answerer, IncomingRequest } from '../packages/server/src/lib/http/http.ts';
+import type { Outlet } from '../packages/server/src/lib/http/response-sink.ts';
 import type { Chance, SimClock } from './clock.ts';
 import { OUTLET_FAILURE, SimOutlet } from './outlet.ts';
 import type { WireChecker } from './wire.ts';

@@ -1,5 +1,5 @@
 /** The server's end of a simulated response. */
-import type { Outlet, OutletListener } from '../packages/server/src/lib/outlet.ts';
+import type { Outlet, OutletListener } from '../packages/server/src/lib/http/response-sink.ts';
 import type { WireChecker } from './wire.ts';
 
 /** Bytes that a socket accepts before it counts as full. */

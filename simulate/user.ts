@@ -1,9 +1,9 @@
 /** One page with the real client: it subscribes, unsubscribes and handles slowly, and all its events are checked. */
 import { createClient, fetchTransport, persistCursor, type Client } from '@linefeed/client';
 import { LinefeedError } from '@linefeed/shared';
-import { createTab, type Tab } from '../packages/client/src/lib/share/tab.ts';
+import { createTab, type Tab } from '../packages/client/src/lib/tabs/leader-election.ts';
 import type { BrowserTab } from '../packages/client/test/browser.ts';
-import type { Clock as ClientClock } from '../packages/client/src/lib/clock.ts';
+import type { Clock as ClientClock } from '../packages/client/src/lib/base/clock.ts';
 import { ADDRESSES, MOODS, type Board, type LoggedAddress, type Mood } from './board.ts';
 import { createChecker, type Checker } from './checker.ts';
 import type { Chance, SimClock } from './clock.ts';

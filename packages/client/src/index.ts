@@ -1,22 +1,22 @@
 /** The client: typed subscriptions that reconnect and resume by themselves. */
-export { createClient } from './lib/client.ts';
-export { persistCursor } from './lib/persist.ts';
-export { eventSourceTransport } from './lib/transports/event-source.ts';
-export { fetchTransport } from './lib/transports/fetch.ts';
+export { createClient } from './lib/client/client.ts';
+export { persistCursor } from './lib/subscriptions/persist.ts';
+export { eventSourceTransport } from './lib/transport/event-source.ts';
+export { fetchTransport } from './lib/transport/fetch.ts';
 export { LinefeedError } from '@linefeed/shared';
-export type { Client, ClientOptions, IterateArguments, SubscribeArguments } from './lib/client.ts';
-export type { Clock } from './lib/clock.ts';
-export type { ConnectionReason, ConnectionSnapshot, ConnectionState } from './lib/connection-state.ts';
-export type { CursorStorage, Persist, PersistOptions } from './lib/persist.ts';
-export type { RetryOptions } from './lib/retry-policy.ts';
-export type { Readable } from './lib/store.ts';
+export type { Client, ClientOptions, IterateArguments, SubscribeArguments } from './lib/client/client.ts';
+export type { Clock } from './lib/base/clock.ts';
+export type { ConnectionReason, ConnectionSnapshot, ConnectionState } from './lib/connection/state.ts';
+export type { CursorStorage, Persist, PersistOptions } from './lib/subscriptions/persist.ts';
+export type { RetryOptions } from './lib/connection/retry-policy.ts';
+export type { Readable } from './lib/base/store.ts';
 export type {
   EventInfo,
   Gap,
   Subscription,
   SubscriptionOptions,
   SubscriptionSnapshot,
-} from './lib/subscription.ts';
+} from './lib/subscriptions/subscription.ts';
 export type {
   Ending,
   Opening,
@@ -24,6 +24,6 @@ export type {
   Transport,
   TransportConnection,
   TransportSink,
-} from './lib/transport.ts';
-export type { EventSourceTransportOptions } from './lib/transports/event-source.ts';
-export type { FetchTransportOptions } from './lib/transports/fetch.ts';
+} from './lib/transport/transport.ts';
+export type { EventSourceTransportOptions } from './lib/transport/event-source.ts';
+export type { FetchTransportOptions } from './lib/transport/fetch.ts';

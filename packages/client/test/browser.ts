@@ -1,5 +1,5 @@
 /** The tabs of one browser, controlled by a test: Web Locks, a broadcast channel, and crashes of tabs. */
-import type { Surroundings } from '../src/lib/share/tab.ts';
+import type { Surroundings } from '../src/lib/tabs/leader-election.ts';
 
 interface Waiting {
   readonly tab: BrowserTab;

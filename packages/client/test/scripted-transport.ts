@@ -1,10 +1,10 @@
 /** A transport whose responses a test controls, and a client that uses it with a manual clock. */
 import type { AnyChannel } from '@linefeed/shared';
 import { FRAME, type ControlRequest, type Hello, type Subscribed } from '@linefeed/shared/wire';
-import { createManualClock, type ManualClock } from '../src/lib/clock.ts';
-import { createClient, type Client, type ClientOptions } from '../src/lib/client.ts';
-import { networkError } from '../src/lib/request.ts';
-import type { Ending, Opening, Transport, TransportSink } from '../src/lib/transport.ts';
+import { createManualClock, type ManualClock } from '../src/lib/base/clock.ts';
+import { createClient, type Client, type ClientOptions } from '../src/lib/client/client.ts';
+import { networkError } from '../src/lib/transport/request.ts';
+import type { Ending, Opening, Transport, TransportSink } from '../src/lib/transport/transport.ts';
 import { HELLO } from './frames.ts';
 
 /** One response. */

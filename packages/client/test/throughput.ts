@@ -7,8 +7,8 @@
 import { parseArgs } from 'node:util';
 import type { AnyChannel } from '@linefeed/shared';
 import { createParser } from 'eventsource-parser';
-import { createClient } from '../src/lib/client.ts';
-import { createEventStreamParser, type EventStreamSink } from '../src/lib/event-stream-parser.ts';
+import { createClient } from '../src/lib/client/client.ts';
+import { createEventStreamParser, type EventStreamSink } from '../src/lib/transport/event-stream-parser.ts';
 import { frame, hello, subscribed } from './frames.ts';
 
 export interface ThroughputOptions {

@@ -1,15 +1,15 @@
 /** The server end of a Linefeed channel. */
 export { eventStream } from './lib/adapters/fetch.ts';
-export { createFeed } from './lib/create-feed.ts';
-export { defineStream } from './lib/define-stream.ts';
-export { memoryLog } from './lib/logs/memory.ts';
-export { message } from './lib/message.ts';
+export { createFeed } from './lib/feed/create-feed.ts';
+export { defineStream } from './lib/feed/define-stream.ts';
+export { memoryLog } from './lib/log/memory-log.ts';
+export { message } from './lib/stream/message.ts';
 export type { FetchEventStreamOptions } from './lib/adapters/fetch.ts';
-export type { ContentContext, EventStreamContent, IterableContent } from './lib/content.ts';
-export type { Cookie, Cookies } from './lib/cookie.ts';
-export type { EncodingOptions } from './lib/encode.ts';
-export type { EventStreamOptions, StreamEnd, StreamEndHook } from './lib/event-stream-options.ts';
-export type { Answerer } from './lib/exchange.ts';
+export type { ContentContext, EventStreamContent, IterableContent } from './lib/event-stream/content.ts';
+export type { Cookie, Cookies } from './lib/http/cookie.ts';
+export type { EncodingOptions } from './lib/event-stream/encode.ts';
+export type { EventStreamOptions, StreamEnd, StreamEndHook } from './lib/event-stream/options.ts';
+export type { Answerer } from './lib/http/http.ts';
 export type {
   AuthorizeSubject,
   CloseOptions,
@@ -18,7 +18,6 @@ export type {
   ContextReply,
   ContextRuntime,
   Feed,
-  FeedEvent,
   FeedOptions,
   FeedStats,
   FeedSubscribeArguments,
@@ -31,9 +30,9 @@ export type {
   StreamEndpointOptions,
   StreamSource,
   StreamSources,
-} from './lib/feed-types.ts';
-export type { HeaderOptions, HeadOptions } from './lib/head.ts';
-export type { FeedLimitOptions } from './lib/limits.ts';
+} from './lib/feed/types.ts';
+export type { HeaderOptions, HeadOptions } from './lib/http/head.ts';
+export type { FeedLimitOptions } from './lib/base/limits.ts';
 export type {
   Appended,
   AppendOptions,
@@ -43,8 +42,9 @@ export type {
   ReadPage,
   ReadQuery,
   TailListener,
-} from './lib/log.ts';
-export type { LogBounds, MemoryLogOptions } from './lib/logs/memory.ts';
-export type { Message, MessageFields, SSEData } from './lib/message.ts';
-export type { CorsOptions } from './lib/origin.ts';
-export type { StreamContext } from './lib/stream-run.ts';
+} from './lib/log/log.ts';
+export type { LogBounds, MemoryLogOptions } from './lib/log/memory-log.ts';
+export type { Message, MessageFields, SSEData } from './lib/stream/message.ts';
+export type { CorsOptions } from './lib/http/origin.ts';
+export type { StreamContext } from './lib/stream/run-stream.ts';
+export type { FeedEvent } from './lib/delivery/follow.ts';

@@ -2,9 +2,9 @@
 import { defineChannel, stream, topic, type Channel } from '@linefeed/shared';
 import * as z from 'zod';
 import { toIncomingRequest } from '../src/lib/adapters/fetch.ts';
-import { createFeed } from '../src/lib/create-feed.ts';
-import type { Answer } from '../src/lib/exchange.ts';
-import type { Feed, FeedOptions } from '../src/lib/feed-types.ts';
+import { createFeed } from '../src/lib/feed/create-feed.ts';
+import type { Answer } from '../src/lib/http/http.ts';
+import type { Feed, FeedOptions } from '../src/lib/feed/types.ts';
 import { createManualClock, type ManualClock } from '../src/lib/testing/manual-clock.ts';
 import { Tap, type TapOptions } from './tap.ts';
 

@@ -8,9 +8,9 @@ import type {
   ReadPage,
   ReadQuery,
   TailListener,
-} from '../src/lib/log.ts';
-import { memoryLog, type MemoryLogOptions } from '../src/lib/logs/memory.ts';
-import { Tailers } from '../src/lib/logs/tailers.ts';
+} from '../src/lib/log/log.ts';
+import { memoryLog, type MemoryLogOptions } from '../src/lib/log/memory-log.ts';
+import { Tailers } from '../src/lib/log/tail-listeners.ts';
 
 export class ScriptedLog implements Log {
   /** Number of `read` calls. */

@@ -1,6 +1,6 @@
 /** The receiving end of an answer, in memory. It takes bytes as fast as the test decides, and parses the frames. */
 import { createParser } from 'eventsource-parser';
-import type { Outlet, OutletListener } from '../src/lib/outlet.ts';
+import type { Outlet, OutletListener } from '../src/lib/http/response-sink.ts';
 
 /** A parsed frame. */
 export interface TappedFrame {

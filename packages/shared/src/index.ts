@@ -1,7 +1,7 @@
 /** The contract: the definition of a Linefeed channel, and the types that both sides infer from it. */
-export { defineChannel } from './lib/channel.ts';
-export { stream, topic } from './lib/topic.ts';
-export { LinefeedError } from './lib/error.ts';
+export { defineChannel } from './lib/contract/channel.ts';
+export { stream, topic } from './lib/contract/topic.ts';
+export { LinefeedError } from './lib/base/error.ts';
 export type {
   AnyChannel,
   Channel,
@@ -12,7 +12,13 @@ export type {
   PayloadInput,
   StreamName,
   TopicName,
-} from './lib/channel.ts';
-export type { ErrorCode, Issue, LinefeedErrorOptions } from './lib/error.ts';
-export type { Input, Output, Schema } from './lib/schema.ts';
-export type { DataSchema, ParamsSchema, TopicDefinition, TopicMap, TopicOptions } from './lib/topic.ts';
+} from './lib/contract/channel.ts';
+export type { ErrorCode, Issue, LinefeedErrorOptions } from './lib/base/error.ts';
+export type { Input, Output, Schema } from './lib/contract/schema.ts';
+export type {
+  DataSchema,
+  ParamsSchema,
+  TopicDefinition,
+  TopicMap,
+  TopicOptions,
+} from './lib/contract/topic.ts';

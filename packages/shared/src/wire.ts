@@ -2,8 +2,8 @@
  * The wire format, for Linefeed's own packages. Semantic versioning does not cover it: import `@linefeed/shared`
  * instead.
  */
-export { CODE_HEADER, MAX_ADDRESS_BYTES, MAX_SUBSCRIPTIONS } from './lib/protocol.ts';
-export { CONTROL_PREFIX, FRAME, PROTOCOL_VERSION, STREAM_KEY, streamEventName } from './lib/protocol.ts';
+export { CODE_HEADER, MAX_ADDRESS_BYTES, MAX_SUBSCRIPTIONS } from './lib/wire/protocol.ts';
+export { CONTROL_PREFIX, FRAME, PROTOCOL_VERSION, STREAM_KEY, streamEventName } from './lib/wire/protocol.ts';
 export {
   canonicalJson,
   encodeAddress,
@@ -11,9 +11,9 @@ export {
   parseAddress,
   parseEntry,
   RESERVED_PARAMS,
-} from './lib/address.ts';
-export { paramNames } from './lib/param-schema.ts';
-export { readParams, resolveParams } from './lib/params.ts';
+} from './lib/wire/address.ts';
+export { paramNames } from './lib/contract/param-schema.ts';
+export { readParams, resolveParams } from './lib/contract/params.ts';
 export {
   BEGINNING,
   comparePositions,
@@ -25,15 +25,15 @@ export {
   parseNextCursor,
   readStreamId,
   END_MARK,
-} from './lib/cursor.ts';
-export { ERROR_STATUS, isRetryableStatus, LinefeedError, refusal } from './lib/error.ts';
-export { encodeCleanFrame, encodeFrame } from './lib/frame.ts';
-export { findJsonFault } from './lib/json.ts';
-export { checkOptions, invalidOption } from './lib/options.ts';
-export { describeIssues, isSchema, validate } from './lib/schema.ts';
-export type { ParsedAddress, ParsedEntry } from './lib/address.ts';
-export type { Cursor, EventId, Position } from './lib/cursor.ts';
-export type { FrameFields } from './lib/frame.ts';
+} from './lib/wire/cursor.ts';
+export { ERROR_STATUS, isRetryableStatus, LinefeedError, refusal } from './lib/base/error.ts';
+export { encodeCleanFrame, encodeFrame } from './lib/wire/frame.ts';
+export { findJsonFault } from './lib/contract/json.ts';
+export { checkOptions, invalidOption } from './lib/base/options.ts';
+export { describeIssues, isSchema, validate } from './lib/contract/schema.ts';
+export type { ParsedAddress, ParsedEntry } from './lib/wire/address.ts';
+export type { Cursor, EventId, Position } from './lib/wire/cursor.ts';
+export type { FrameFields } from './lib/wire/frame.ts';
 export type {
   CaughtUp,
   ControlRequest,
@@ -47,7 +47,7 @@ export type {
   Subscribed,
   SubscriptionEntry,
   SubscriptionError,
-} from './lib/protocol.ts';
-export type { OptionTypes } from './lib/options.ts';
-export type { ResolvedParams } from './lib/params.ts';
-export type { Schema, Validated } from './lib/schema.ts';
+} from './lib/wire/protocol.ts';
+export type { OptionTypes } from './lib/base/options.ts';
+export type { ResolvedParams } from './lib/contract/params.ts';
+export type { Schema, Validated } from './lib/contract/schema.ts';

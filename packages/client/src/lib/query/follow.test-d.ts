@@ -2,7 +2,7 @@ import { defineChannel, stream, topic } from '@linefeed/shared';
 import { QueryClient, queryOptions, skipToken } from '@tanstack/react-query';
 import { describe, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
-import { createClient } from '../client.ts';
+import { createClient } from '../client/client.ts';
 import { followQuery, useFollow } from './follow.ts';
 
 const board = defineChannel({

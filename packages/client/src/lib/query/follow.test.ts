@@ -17,7 +17,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { mount } from '../../../test/page.ts';
 import { createScript, type Script } from '../../../test/scripted-transport.ts';
-import type { Client } from '../client.ts';
+import type { Client } from '../client/client.ts';
 import { followQuery, useFollow } from './follow.ts';
 
 const board = defineChannel({

@@ -9,10 +9,16 @@ import {
   type QueryKey,
 } from '@tanstack/react-query';
 import { useEffect, useInsertionEffect, useRef } from 'react';
-import type { Client } from '../client.ts';
-import { isAtOrBefore, toAddressKey } from '../place.ts';
+import type { Client } from '../client/client.ts';
+import { isAtOrBefore, toAddressKey } from '../subscriptions/entry.ts';
 import type { ParamsOption } from '../react/options.ts';
-import type { AnyHandler, EventInfo, Gap, Subscription, SubscriptionOptions } from '../subscription.ts';
+import type {
+  AnyHandler,
+  EventInfo,
+  Gap,
+  Subscription,
+  SubscriptionOptions,
+} from '../subscriptions/subscription.ts';
 
 /** A state and its cursor in the log. Read the cursor first, then the state. */
 export interface Followed {

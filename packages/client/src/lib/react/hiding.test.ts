@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { mount } from '../../../test/page.ts';
 import { createScript, type Script } from '../../../test/scripted-transport.ts';
-import type { Client } from '../client.ts';
+import type { Client } from '../client/client.ts';
 import { createHooks, type Hooks } from './hooks.ts';
 
 const board = defineChannel({ notice: z.number(), report: stream({ data: z.number() }) });

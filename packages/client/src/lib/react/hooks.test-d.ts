@@ -1,8 +1,8 @@
 import { defineChannel, stream, topic, type LinefeedError } from '@linefeed/shared';
 import { describe, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
-import type { ConnectionSnapshot } from '../connection-state.ts';
-import type { Gap } from '../subscription.ts';
+import type { ConnectionSnapshot } from '../connection/state.ts';
+import type { Gap } from '../subscriptions/subscription.ts';
 import { createHooks } from './hooks.ts';
 
 const board = defineChannel({

@@ -7,8 +7,8 @@ import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { mount, type PageOptions } from '../../../test/page.ts';
 import { createScript, type Script } from '../../../test/scripted-transport.ts';
-import type { Client } from '../client.ts';
-import type { Gap } from '../subscription.ts';
+import type { Client } from '../client/client.ts';
+import type { Gap } from '../subscriptions/subscription.ts';
 import { createHooks } from './hooks.ts';
 
 const board = defineChannel({

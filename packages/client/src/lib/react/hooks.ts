@@ -10,9 +10,9 @@ import {
   type ReactElement,
   type ReactNode,
 } from 'react';
-import type { Client } from '../client.ts';
-import { INITIAL, type ConnectionSnapshot } from '../connection-state.ts';
-import { toAddressKey } from '../place.ts';
+import type { Client } from '../client/client.ts';
+import { INITIAL, type ConnectionSnapshot } from '../connection/state.ts';
+import { toAddressKey } from '../subscriptions/entry.ts';
 import type { Kept, TopicArguments, TopicOptionName } from './options.ts';
 import { createTopicStore, type LooseOptions, type TopicResult } from './topic-store.ts';
 

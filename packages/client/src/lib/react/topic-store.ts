@@ -1,13 +1,13 @@
 /** The store of one `useTopic`: the state of its topic, and its subscription while a component listens. */
 import { LinefeedError, type AnyChannel } from '@linefeed/shared';
-import type { Client } from '../client.ts';
+import type { Client } from '../client/client.ts';
 import type {
   AnyHandler,
   Gap,
   Subscription,
   SubscriptionOptions,
   SubscriptionSnapshot,
-} from '../subscription.ts';
+} from '../subscriptions/subscription.ts';
 
 /** `idle`: not enabled. The other values are those of a subscription. */
 export type TopicStatus = 'idle' | SubscriptionSnapshot['status'];

@@ -7,8 +7,8 @@ import {
   type StreamName,
   type TopicName,
 } from '@linefeed/shared';
-import { createClient, type Client, type ClientOptions } from '../client.ts';
-import { createManualClock, type ManualClock } from '../clock.ts';
+import { createClient, type Client, type ClientOptions } from '../client/client.ts';
+import { createManualClock, type ManualClock } from '../base/clock.ts';
 import { createTestContract } from './test-contract.ts';
 import { createTestFeed } from './test-feed.ts';
 

@@ -11,8 +11,8 @@ import {
   type SubscriptionEntry,
 } from '@linefeed/shared/wire';
 import { LinefeedError } from '@linefeed/shared';
-import { networkError } from '../request.ts';
-import type { Transport, TransportSink } from '../transport.ts';
+import { networkError } from '../transport/request.ts';
+import type { Transport, TransportSink } from '../transport/transport.ts';
 import type { TestContract } from './test-contract.ts';
 
 export interface TestFeed {

@@ -1,6 +1,6 @@
 /** tRPC's connection params: evaluated for each request and sent in its URL. */
-import { networkError } from '../request.ts';
-import type { Transport, TransportConnection } from '../transport.ts';
+import { networkError } from '../transport/request.ts';
+import type { Transport, TransportConnection } from '../transport/transport.ts';
 
 type Params = Readonly<Record<string, string>> | null;
 

@@ -9,9 +9,9 @@ import type {
 } from '@trpc/server';
 import { observable } from '@trpc/server/observable';
 import { LinefeedError, type AnyChannel } from '@linefeed/shared';
-import { createClient, type ClientOptions } from '../client.ts';
-import type { EventInfo, Subscription, SubscriptionOptions } from '../subscription.ts';
-import { fetchTransport } from '../transports/fetch.ts';
+import { createClient, type ClientOptions } from '../client/client.ts';
+import type { EventInfo, Subscription, SubscriptionOptions } from '../subscriptions/subscription.ts';
+import { fetchTransport } from '../transport/fetch.ts';
 import { toClientError } from './client-error.ts';
 import { withConnectionParams, type ConnectionParams } from './connection-params.ts';
 import { refuseStockEndpoint } from './stock-endpoint.ts';

@@ -1,6 +1,6 @@
 /** Detects an endpoint that is served by tRPC's own handler, and reports it once. */
 import { LinefeedError } from '@linefeed/shared';
-import type { Ending, Transport, TransportConnection } from '../transport.ts';
+import type { Ending, Transport, TransportConnection } from '../transport/transport.ts';
 
 /** First frame of tRPC's own event streams. */
 const STOCK_FRAME = 'connected';

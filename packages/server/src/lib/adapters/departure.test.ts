@@ -6,9 +6,9 @@ import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { defineChannel, stream, topic } from '@linefeed/shared';
 import * as z from 'zod';
-import { createFeed } from '../create-feed.ts';
-import type { Feed } from '../feed-types.ts';
-import { toNodeHandler, type NodeOptions } from './node.ts';
+import { createFeed } from '../feed/create-feed.ts';
+import type { Feed } from '../feed/types.ts';
+import { toNodeHandler, type NodeOptions } from './node/node-handler.ts';
 
 const board = defineChannel({
   notice: topic({ data: z.string() }),

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import type { StreamEnd } from '../event-stream-options.ts';
+import type { StreamEnd } from '../event-stream/options.ts';
 import { eventStream } from './fetch.ts';
 
 const ask = (init?: RequestInit): Request => new Request('http://a.test/', init);

@@ -1,17 +1,17 @@
 /** Adapter for fetch-style runtimes: `Request` in, `Response` out. */
 import { LinefeedError, refusal } from '@linefeed/shared/wire';
-import { systemClock } from '../clock.ts';
-import type { EventStreamContent } from '../content.ts';
-import { answerEventStream } from '../event-stream.ts';
-import { checkStreamOptions, type EventStreamOptions } from '../event-stream-options.ts';
+import { systemClock } from '../base/clock.ts';
+import type { EventStreamContent } from '../event-stream/content.ts';
+import { answerEventStream } from '../event-stream/event-stream.ts';
+import { checkStreamOptions, type EventStreamOptions } from '../event-stream/options.ts';
 import {
   mergeHeaders,
   type Answer,
   type BodyIsGone,
   type IncomingRequest,
   type StartTimer,
-} from '../exchange.ts';
-import type { Departure, Outlet, OutletListener } from '../outlet.ts';
+} from '../http/http.ts';
+import type { Departure, Outlet, OutletListener } from '../http/response-sink.ts';
 
 /** Bytes that a response body buffers before it counts as full. */
 const HIGH_WATER_BYTES = 64 * 1024;

@@ -1,8 +1,8 @@
 /** The environment of a case of the log contract: log handles, a manual clock, and checks of all events read. */
 import assert from 'node:assert/strict';
 import { BEGINNING, comparePositions, type Position } from '@linefeed/shared/wire';
-import { systemClock } from '../clock.ts';
-import type { Appended, AppendOptions, Log, LogEntry, LogEvent, ReadPage } from '../log.ts';
+import { systemClock } from '../base/clock.ts';
+import type { Appended, AppendOptions, Log, LogEntry, LogEvent, ReadPage } from '../log/log.ts';
 import { createManualClock, type ManualClock } from './manual-clock.ts';
 
 type Awaitable<T> = T | PromiseLike<T>;

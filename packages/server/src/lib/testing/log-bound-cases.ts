@@ -1,7 +1,7 @@
 /** Contract of a log: bounds, watermarks, forgotten addresses. */
 import assert from 'node:assert/strict';
 import { BEGINNING, comparePositions, type Position } from '@linefeed/shared/wire';
-import type { ReadPage } from '../log.ts';
+import type { ReadPage } from '../log/log.ts';
 import { entryOf, numbers, valuesOf, type LogBench, type LogCaseBody } from './log-bench.ts';
 
 /** So many addresses that a log with bounded watermarks has forgotten the first. */

@@ -1,5 +1,5 @@
 /** A clock that moves only on demand, with random numbers from a seed. */
-import type { Clock, Timer } from '../clock.ts';
+import type { Clock, Timer } from '../base/clock.ts';
 
 export interface ManualClock extends Clock {
   /** Lets `ms` pass: runs deferred calls and due timers in order, and awaits the promises that they start. */

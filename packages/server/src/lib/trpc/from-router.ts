@@ -4,10 +4,10 @@ import { getTRPCErrorFromUnknown } from '@trpc/server';
 import { parseConnectionParamsFromString } from '@trpc/server/http';
 import type { AnyChannel, TopicDefinition } from '@linefeed/shared';
 import { CONTROL_PREFIX, refusal } from '@linefeed/shared/wire';
-import { openFeed } from '../create-feed.ts';
-import type { Answerer } from '../exchange.ts';
-import type { BaseFeedOptions, Feed } from '../feed-types.ts';
-import type { UntypedSource } from '../stream-run.ts';
+import { openFeed } from '../feed/create-feed.ts';
+import type { Answerer } from '../http/http.ts';
+import type { BaseFeedOptions, Feed } from '../feed/types.ts';
+import type { UntypedSource } from '../stream/run-stream.ts';
 import {
   runProcedure,
   type Caller,

@@ -8,10 +8,10 @@ import { defineChannel, LinefeedError, stream, topic } from '@linefeed/shared';
 import { EventSource } from 'eventsource';
 import { afterEach, describe, expect, expectTypeOf, it, vi } from 'vitest';
 import * as z from 'zod';
-import { createFeed } from '../create-feed.ts';
-import type { FeedOptions } from '../feed-types.ts';
-import { memoryLog } from '../logs/memory.ts';
-import { message } from '../message.ts';
+import { createFeed } from '../feed/create-feed.ts';
+import type { FeedOptions } from '../feed/types.ts';
+import { memoryLog } from '../log/memory-log.ts';
+import { message } from '../stream/message.ts';
 import { createManualClock } from '../testing/manual-clock.ts';
 import { toRouter } from './to-router.ts';
 

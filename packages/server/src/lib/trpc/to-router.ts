@@ -17,17 +17,18 @@ import type {
   TopicName,
 } from '@linefeed/shared';
 import { LinefeedError, paramNames, resolveParams, type ResolvedParams } from '@linefeed/shared/wire';
-import { readVerdict } from '../admission.ts';
-import { checkAddressSize } from '../params.ts';
-import { captureScope, type AsyncScope } from '../async-scope.ts';
-import { toReportedRefusal } from '../exchange.ts';
-import type { FeedCore } from '../feed.ts';
-import type { Feed } from '../feed-types.ts';
-import { followLog, refuseGap } from '../follow.ts';
-import { encodePayload } from '../publisher.ts';
-import { pullSource, untilAborted } from '../source.ts';
-import { readYield } from '../stream-run.ts';
-import { randomId } from '../visitor.ts';
+import { readVerdict } from '../request/authorize.ts';
+import { checkAddressSize } from '../publish/address.ts';
+import { captureScope, type AsyncScope } from '../base/async-scope.ts';
+import { toReportedRefusal } from '../http/http.ts';
+import type { FeedCore } from '../feed/feed.ts';
+import type { Feed } from '../feed/types.ts';
+import { followLog, refuseGap } from '../delivery/follow.ts';
+import { encodePayload } from '../publish/publisher.ts';
+import { untilAborted } from '../base/promise.ts';
+import { pullSource } from '../stream/source.ts';
+import { readYield } from '../stream/run-stream.ts';
+import { randomId } from '../base/random-id.ts';
 
 /** A tracked event in the form that tRPC delivers. */
 interface TrackedPayload<T> {
@@ -221,7 +222,7 @@ async function* serve(
       // The last event id comes from the client: a malformed one is a gap, not an invalid option of this server.
       const onGap = ignoreGaps ? () => undefined : refuseGap;
       const options = { from: lastEventId, signal: session.signal, onGap, isLatest };
-      for await (const { data, cursor } of followLog(core, address, options)) {
+      for await (const { data, cursor } of followLog(core.hub, address, options)) {
         assertLive();
         yield tracked(cursor, data);
       }

@@ -1,0 +1,103 @@
+/** The options of a client and their run-time check. The check is small because every page loads it. */
+import type { LinefeedError } from '@linefeed/shared';
+import { invalidOption } from '@linefeed/shared/wire';
+import type { Clock } from '../base/clock.ts';
+import type { Persist } from '../subscriptions/persist.ts';
+import type { RetryOptions } from '../connection/retry-policy.ts';
+import type { Gap, SubscriptionOptions } from '../subscriptions/subscription.ts';
+import type { RequestOptions, Transport } from '../transport/transport.ts';
+
+export interface ClientOptions extends Omit<RequestOptions, 'url'> {
+  /** URL of the feed, relative to the page or absolute. Its own query is kept. */
+  readonly url: string | URL;
+  /** Default: `fetchTransport()`. */
+  readonly transport?: Transport | undefined;
+  /** Headers of every request. A function is called for each attempt and may be asynchronous. */
+  readonly headers?: RequestOptions['headers'];
+  /** Retry policy. Default: retryable errors are retried without limit. */
+  readonly retry?: RetryOptions | undefined;
+  /** Time limit for a connection to receive `hello`, in milliseconds. Default: 10,000. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** Disconnect while the page is hidden, after a grace period (`true`: 30,000 ms). Default: stay connected. */
+  readonly pauseWhenHidden?: boolean | { readonly graceMs: number } | undefined;
+  /** Keeps the committed cursor across a page reload: `persistCursor()`. Default: not kept. */
+  readonly persist?: Persist | undefined;
+  /** Limit of events queued for one subscription's handler. A full queue pauses reading. Default: 1,000. */
+  readonly maxQueuedEvents?: number | undefined;
+  /** How long an address stays subscribed after its last handler unsubscribed, in milliseconds. Default: 1,000. */
+  readonly lingerMs?: number | undefined;
+  /** Called for gaps of subscriptions without `onGap`. Default: one warning on the console. */
+  readonly onGap?: ((gap: Gap) => unknown) | undefined;
+  /** Called for handler errors, refused subscriptions and a failed connection. Default: `console.error`. */
+  readonly onError?: ((error: LinefeedError) => void) | undefined;
+  /** Called for payloads that are not JSON or do not match their schema. They count as handled. Default: `onError`. */
+  readonly onInvalid?: ((error: LinefeedError) => void) | undefined;
+  /** Source of time and random numbers, for tests. */
+  readonly clock?: Clock | undefined;
+}
+
+/**
+ * Throws if options are not an object or have an unknown name, or if a value in `functions` is not callable. Both lists
+ * are names separated by spaces.
+ */
+function checkNames(owner: string, options: unknown, others: string, functions: string): void {
+  if (typeof options !== 'object' || !options) {
+    throw invalidOption(`${owner} takes its options as an object, not ${String(options)}.`);
+  }
+  const callable = functions.split(' ');
+  const known = [...others.split(' '), ...callable];
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue;
+    if (!known.includes(name)) {
+      throw invalidOption(`${owner} has no option "${name}"; its options are ${known.join(', ')}.`);
+    }
+    if (callable.includes(name) && typeof value !== 'function') {
+      throw invalidOption(`${name} must be a function, not ${typeof value}.`);
+    }
+  }
+}
+
+/** @throws LinefeedError `invalid_option` */
+export function checkClientOptions(options: ClientOptions): void {
+  checkNames(
+    'createClient',
+    options,
+    'url headers credentials retry connectTimeoutMs pauseWhenHidden maxQueuedEvents lingerMs clock',
+    'transport fetch persist onGap onError onInvalid',
+  );
+  if (!options.url) throw invalidOption('createClient needs the url of a feed, such as "/events".');
+  const { connectTimeoutMs, maxQueuedEvents, lingerMs, retry, pauseWhenHidden } = options;
+  const groups = {
+    '': { connectTimeoutMs, maxQueuedEvents, lingerMs },
+    'retry.': retry,
+    'pauseWhenHidden.': pauseWhenHidden,
+  };
+  for (const [group, numbers] of Object.entries(groups)) {
+    for (const [name, value] of Object.entries(numbers ?? {})) {
+      if (value === undefined || (typeof value === 'number' && value >= 0)) continue;
+      throw invalidOption(`${group}${name} must be a number from 0 up, not ${String(value)}.`);
+    }
+  }
+}
+
+/** @throws LinefeedError `invalid_option` */
+export function checkSubscription(
+  topic: unknown,
+  params: unknown,
+  handler: unknown,
+  options: SubscriptionOptions,
+): void {
+  checkNames('subscribe', options, 'from onHandlerError restart signal', 'onGap onEnd onError onFail');
+  const { from = '', signal } = options;
+  if (
+    typeof topic !== 'string' ||
+    typeof (params ?? {}) !== 'object' ||
+    typeof handler !== 'function' ||
+    typeof from !== 'string' ||
+    (signal && !signal.addEventListener)
+  ) {
+    throw invalidOption(
+      `Subscribe to ${String(topic)} with params as an object, a function as handler, a string as from, an AbortSignal as signal.`,
+    );
+  }
+}

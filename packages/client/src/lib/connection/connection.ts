@@ -1,0 +1,327 @@
+/** The current connection and its successors. Combines the state machine, the retry policy and the liveness check. */
+import { LinefeedError, type ErrorCode } from '@linefeed/shared';
+import { CONTROL_PREFIX, invalidOption, PROTOCOL_VERSION, type ControlRequest } from '@linefeed/shared/wire';
+import type { Clock } from '../base/clock.ts';
+import {
+  INITIAL,
+  nextState,
+  type ConnectionEvent,
+  type ConnectionReason,
+  type ConnectionSnapshot,
+} from './state.ts';
+import { readControl } from './control-frame.ts';
+import type { Gate } from '../base/back-pressure.ts';
+import { hear, judge, probe, type Pulse } from './liveness.ts';
+import { isHidden, type PageHint } from './page-lifecycle.ts';
+import { NO_FAILURES, planRetry, type RetryHistory, type RetryOptions } from './retry-policy.ts';
+import { createStore, type Readable } from '../base/store.ts';
+import type {
+  Ending,
+  Opening,
+  RequestOptions,
+  Transport,
+  TransportConnection,
+} from '../transport/transport.ts';
+
+export interface ConnectionContext extends RequestOptions {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly gate: Gate;
+  /** The cursor to resume from: everything up to it is handled. */
+  readonly committed: () => string | undefined;
+  /** Calls the user's `onError` for an error that only the user can fix; retries continue. */
+  readonly report: (error: LinefeedError) => void;
+  readonly retry?: RetryOptions | undefined;
+  readonly connectTimeoutMs?: number | undefined;
+  /** Disconnect after the page was hidden for this long; `true`: 30,000 ms. Default: never. */
+  readonly pauseWhenHidden?: boolean | { readonly graceMs: number } | undefined;
+}
+
+export interface ConnectionHandlers {
+  /** Returns the request of the next attempt. */
+  readonly plan: () => Pick<Opening, 'entries' | 'cursor' | 'openOnly'>;
+  /** A control frame; `name` is without the prefix. `hello` is the first. */
+  readonly onControl: (name: string, body: unknown, id: string) => void;
+  readonly onEvent: (event: string, data: string, id: string) => void;
+  /** The response has ended. Its unanswered requests must be sent again. */
+  readonly onGone: () => void;
+  /** The connection ended permanently: refused with `error`, or finished without one. */
+  readonly onOver: (error?: LinefeedError) => void;
+}
+
+export interface Connection extends Readable<ConnectionSnapshot> {
+  readonly lastEventAt: () => number | undefined;
+  /** Opens a connection immediately, from any state. */
+  readonly open: (reason: ConnectionReason) => void;
+  /** Closes the response and schedules a new one. */
+  readonly reopen: (reason: ConnectionReason) => void;
+  /** Closes the response, cancels all timers and applies `event`. */
+  readonly stop: (event: 'rest' | 'close', reason: ConnectionReason) => void;
+  readonly listen: (event: string) => void;
+  /** Sends a control request through the transport. Returns `undefined` if the transport cannot send one. */
+  readonly control: (request: ControlRequest) => Promise<number> | undefined;
+  readonly hint: (hint: PageHint) => void;
+}
+
+// A large frame on a slow link gets up to 8 timeouts. The cost: a connection that dies in its opening is noticed that
+// late.
+const MAX_PATIENCE = 8;
+
+export function createConnection(context: ConnectionContext, handlers: ConnectionHandlers): Connection {
+  const { clock, gate, retry, connectTimeoutMs = 10_000, pauseWhenHidden } = context;
+  const { getSnapshot, set, subscribe } = createStore(INITIAL);
+  let response: TransportConnection | undefined;
+  let pulse: Pulse | undefined;
+  let heardAt: number | undefined;
+  let history: RetryHistory = NO_FAILURES;
+  let retryMs: number | undefined;
+  /** A refusal that may be temporary was retried. The next refusal in a row is final. */
+  let doubted = false;
+  let reported = false;
+  /** Multiplier of the server's timeout. It doubles after a silence that may have been a frame in transit. */
+  let patience = 1;
+  let proven = false;
+  let cancelTimer = () => {};
+  let cancelPause: (() => void) | undefined;
+  /** End of the wait that the server requested. Page hints do not shorten that wait. */
+  let notBefore = 0;
+
+  /** Returns false if a listener has changed the state during `set`. The caller must then stop. */
+  const move = (event: ConnectionEvent, reason: ConnectionReason, change?: Partial<ConnectionSnapshot>) => {
+    const before = getSnapshot();
+    const state = nextState(before.state, event);
+    const next = {
+      ...before,
+      retryInMs: undefined,
+      cursor: context.committed(),
+      lastEventAt: heardAt,
+      ...change,
+      state,
+      previous: state === before.state ? before.previous : before.state,
+      reason,
+    };
+    set(next);
+    return getSnapshot() === next;
+  };
+
+  const drop = () => {
+    cancelTimer();
+    response?.close();
+    response = pulse = undefined;
+    handlers.onGone();
+  };
+
+  const wait = (delayMs: number, task: () => void) => {
+    cancelTimer();
+    cancelTimer = clock.after(delayMs, task);
+  };
+
+  const pauseLater = () => {
+    if (!pauseWhenHidden || !isHidden()) return;
+    cancelPause ??= clock.after(pauseWhenHidden === true ? 30_000 : pauseWhenHidden.graceMs, () => {
+      cancelPause = undefined;
+      if (nextState(getSnapshot().state, 'suspend') !== 'suspended') return;
+      drop();
+      move('suspend', 'hidden');
+    });
+  };
+
+  const stopPause = () => {
+    cancelPause?.();
+    cancelPause = undefined;
+  };
+
+  const watch = (next: Pulse | undefined) => {
+    pulse = next;
+    if (!next) {
+      if (!proven && response?.framesOnly) patience = Math.min(patience * 2, MAX_PATIENCE);
+      const silentMs = clock.now() - heardAt!;
+      return fail(
+        'silence',
+        `Nothing came for ${silentMs} ms: did the network go, or does a proxy hold the stream back?`,
+      );
+    }
+    wait(next.dueAt - clock.now(), () =>
+      // While back-pressure pauses reading, silence proves nothing.
+      watch((gate.full() ? hear : judge)(pulse!, clock.now())),
+    );
+  };
+
+  const open = (reason: ConnectionReason) => {
+    drop();
+    pauseLater();
+    if (!move('start', reason, { attempt: history.failures + 1 })) return;
+    wait(connectTimeoutMs, () =>
+      fail('connect_timeout', `No hello within ${connectTimeoutMs} ms: is ${context.url} a feed?`),
+    );
+    // A handler can close or reopen the connection in the middle of a chunk.
+    const isCurrent = () => current === response;
+    const current: TransportConnection = context.transport(
+      { ...context, ...handlers.plan() },
+      {
+        full: gate.full,
+        onLife() {
+          if (!isCurrent()) return;
+          heardAt = clock.now();
+          pulse &&= hear(pulse, heardAt);
+        },
+        onRetry(ms) {
+          retryMs = ms;
+        },
+        onFrame(event, data, id) {
+          if (!isCurrent()) return;
+          try {
+            receive(event, data, id);
+          } catch (cause) {
+            fail('protocol', `${event} is malformed: ${data}`, cause);
+          }
+        },
+        onEnd(ending) {
+          if (isCurrent()) lose(ending);
+        },
+      },
+    );
+    if (!current.close) {
+      return lose({
+        error: invalidOption('Call the transport: fetchTransport().'),
+      });
+    }
+    response = current;
+  };
+
+  const receive = (event: string, data: string, id: string) => {
+    const name = event.startsWith(CONTROL_PREFIX) && event.slice(CONTROL_PREFIX.length);
+    // An event or ping after the opening proves that whole frames arrive in time: reset the multiplier.
+    if (!name || name === 'ping') {
+      proven = true;
+      patience = 1;
+    }
+    if (!name) return handlers.onEvent(event, data, id);
+    const body = readControl(name, data);
+    if (name === 'reconnect') return reopen(body.reason, body.afterMs);
+    if (name === 'hello') {
+      if (body.protocol !== PROTOCOL_VERSION) {
+        const message = `Protocol ${body.protocol} of the server is not ${PROTOCOL_VERSION}: reload the page.`;
+        return lose({ error: new LinefeedError('protocol', message) });
+      }
+      const connectedAt = clock.now();
+      doubted = reported = false;
+      cancelTimer();
+      proven = false;
+      const { pingMs, timeoutMs } = body;
+      if (timeoutMs > 0) watch(hear({ pingMs, timeoutMs: timeoutMs * patience }, connectedAt));
+      const isOpen = move('hello', 'hello', {
+        error: undefined,
+        connectedAt,
+        hasEverConnected: true,
+        connectionCount: getSnapshot().connectionCount + 1,
+      });
+      if (!isOpen) return;
+    }
+    handlers.onControl(name, body, id);
+  };
+
+  const lose = (
+    { error, retryAfter, full }: Ending,
+    reason: ConnectionReason = error?.code ?? 'finished',
+    afterMs?: number,
+  ) => {
+    const { state, attempt, connectedAt, hasEverConnected } = getSnapshot();
+    drop();
+    if (full) {
+      if (move('suspend', 'queue'))
+        void gate.full()?.then(() => getSnapshot().reason === 'queue' && open('queue'));
+      return;
+    }
+    if (!error && afterMs === undefined) {
+      move('finished', reason);
+      return handlers.onOver();
+    }
+    // Each attempt calls `headers` again. So the first 401 is retried; the second in a row is final.
+    const unauthorized = error?.status === 401 && !doubted;
+    // Chromium accepts a response head that was cut, with a truncated content type. Retry once.
+    const isCut = error?.code === 'wrong_content_type' && hasEverConnected && !doubted;
+    doubted ||= unauthorized || isCut;
+    const nowMs = clock.now();
+    const plan = planRetry(
+      history,
+      {
+        connectedMs: state === 'connected' ? nowMs - connectedAt! : undefined,
+        afterMs: unauthorized ? 0 : afterMs,
+        isDismissal: reason === 'expired' || reason === 'disconnected',
+        retryAfter,
+        retryMs,
+      },
+      retry,
+      nowMs,
+      clock.random(),
+    );
+    const { failures, delayMs, askedMs } = plan;
+    history = plan;
+    notBefore = nowMs + askedMs;
+    if (error) {
+      Object.assign(error, { attempt });
+      const { retryable, message } = error;
+      if (plan.exhausted || !(retryable || unauthorized || isCut)) {
+        const final = retryable
+          ? new LinefeedError('retries_exhausted', `Gave up after ${failures} attempts: ${message}`, {
+              cause: error,
+              attempt,
+              status: error.status,
+              retryable: false,
+            })
+          : error;
+        move('refused', final.code, { error: final });
+        return handlers.onOver(final);
+      }
+    }
+    if (error?.code === 'invalid_option' && !reported) {
+      reported = true;
+      context.report(error);
+    }
+    if (move('lost', reason, { attempt: failures, retryInMs: delayMs, error }))
+      wait(delayMs, () => open('retry'));
+  };
+
+  const reopen = (reason: ConnectionReason, afterMs = 0) => lose({}, reason, afterMs);
+
+  const fail = (code: ErrorCode, message: string, cause?: unknown) =>
+    lose({ error: new LinefeedError(code, message, { cause, retryable: true }) });
+
+  return {
+    getSnapshot,
+    subscribe,
+    lastEventAt: () => heardAt,
+    open,
+    reopen,
+    stop(event, reason) {
+      const { state } = getSnapshot();
+      stopPause();
+      if (nextState(state, event) === state) return;
+      drop();
+      history = NO_FAILURES;
+      move(event, reason);
+    },
+    listen: (event) => response?.listen?.(event),
+    control: (request) => response?.control?.(request),
+    hint(hint) {
+      const { state, reason } = getSnapshot();
+      const waitMs = notBefore - clock.now();
+      if (hint === 'pagehide') return;
+      if (!isHidden()) stopPause();
+      if (hint === 'hidden') pauseLater();
+      else if (pulse) watch(probe(pulse, clock.now()));
+      else if (
+        hint !== 'offline' &&
+        (reason === 'hidden'
+          ? !isHidden()
+          : hint === 'online'
+            ? state === 'connecting' || state === 'reconnecting'
+            : state === 'reconnecting' && !response)
+      ) {
+        if (waitMs <= 0) return open('page');
+        if (move('lost', reason, { retryInMs: waitMs })) wait(waitMs, () => open('page'));
+      }
+    },
+  };
+}

@@ -1,7 +1,0 @@
-import { expect, it } from 'vitest';
-import { watchPage } from './page.ts';
-
-it('watchPage does nothing where there is no page', () => {
-  const stop = watchPage(() => expect.unreachable());
-  stop();
-});

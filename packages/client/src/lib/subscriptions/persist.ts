@@ -1,0 +1,91 @@
+/** Keeps the committed cursor across a page reload. */
+import type { Clock } from '../base/clock.ts';
+import type { Place } from './entry.ts';
+
+/** Storage for the cursor: `localStorage`, `sessionStorage`, or an object with these two methods. */
+export interface CursorStorage {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+}
+
+export interface PersistOptions {
+  /** Default: `sessionStorage`, so that each tab has its own cursor. */
+  storage?: CursorStorage | undefined;
+  /** The owner of the cursor, for example a user's id. Another identity starts without a cursor. Default: none. */
+  identity?: string | undefined;
+}
+
+/** The client's state that is persisted. */
+export interface PersistContext {
+  readonly url: string;
+  readonly clock: Clock;
+  readonly committed: () => string | undefined;
+  readonly places: Iterable<Place>;
+}
+
+/** A persisted cursor. */
+export interface Persistence {
+  /**
+   * Returns the stored cursor for an address that was subscribed before the reload. Each address gets it once, and only
+   * until a newer committed cursor is written.
+   */
+  readonly restored: (address: string) => string | undefined;
+  /** Schedules a write within 1 s. Called at every commit. */
+  readonly note: () => void;
+  readonly flush: () => void;
+  /** Final write. Must run before unsubscribing, which settles unhandled events and would advance the cursor. */
+  readonly close: () => void;
+}
+
+/** Persists the cursor of one client. Created by `persistCursor()`. */
+export type Persist = (context: PersistContext) => Persistence;
+
+const WRITE_EVERY_MS = 1_000;
+
+/**
+ * Persists the committed cursor. After a reload, the addresses that the cursor covers resume from it. Each URL and
+ * identity has its own storage key. If the storage is full or forbidden, nothing is persisted.
+ */
+export function persistCursor({ storage, identity = '' }: PersistOptions = {}): Persist {
+  return ({ url, clock, committed, places }) => {
+    const key = `linefeed ${url} ${identity}`;
+    const use = (write?: string) => {
+      try {
+        const items = storage ?? sessionStorage;
+        return write === undefined ? items.getItem(key) : items.setItem(key, write);
+      } catch {
+        return undefined;
+      }
+    };
+    // Neither a cursor nor an address contains a space.
+    let [cursor, ...addresses] = (use() ?? '').split(' ');
+    const unclaimed = new Set(addresses);
+    let cancel: (() => void) | undefined;
+    const flush = () => {
+      cancel?.();
+      cancel = undefined;
+      const reached = committed();
+      // The page was left before the first `hello`. The stored value is still valid.
+      if (reached === undefined) return;
+      if (reached !== cursor) {
+        addresses = [];
+        unclaimed.clear();
+      }
+      // Only addresses that the committed cursor covers: not those in a replay, nor those whose replay is not fully
+      // handled.
+      const spokenFor = [...places].filter(({ at, apart, catching }) => at && !apart && !catching);
+      use([reached, ...new Set([...addresses, ...spokenFor.map(({ address }) => address)])].join(' '));
+    };
+    return {
+      restored: (address) => (unclaimed.delete(address) ? cursor : undefined),
+      note() {
+        cancel ??= clock.after(WRITE_EVERY_MS, flush);
+      },
+      flush,
+      close() {
+        flush();
+        cancel = () => {};
+      },
+    };
+  };
+}

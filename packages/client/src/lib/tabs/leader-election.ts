@@ -1,0 +1,232 @@
+/** A tab that shares a connection: leader election, its lines, and its relay while it leads. */
+import { soon, type Clock } from '../base/clock.ts';
+import { sendChange } from '../subscriptions/control-channel.ts';
+import { networkError } from '../transport/request.ts';
+import type { Opening, Transport } from '../transport/transport.ts';
+import { createLine, type Line } from './tab-connection.ts';
+import { LINE_ID_LENGTH, readMessage, type Message } from './messages.ts';
+import { createRelay, type Relay } from './leader-relay.ts';
+
+/** The browser APIs that tabs need. */
+export interface Surroundings {
+  readonly locks: Pick<LockManager, 'request'>;
+  readonly openChannel: (name: string) => BroadcastChannel;
+  readonly isHidden: () => boolean;
+  /** Calls `task` when the page is hidden for the back-forward cache, unloaded or frozen, until the signal aborts. */
+  readonly onAway: (task: () => void, signal: AbortSignal) => void;
+}
+
+export interface TabOptions {
+  /** The transport of the shared connection. */
+  readonly base: Transport;
+  /** Tabs with the same name share one connection. */
+  readonly name: string;
+  readonly clock: Clock;
+  readonly connectTimeoutMs: number;
+  readonly surroundings: Surroundings;
+}
+
+export interface Tab {
+  readonly transport: Transport;
+  readonly close: () => void;
+}
+
+/** A running leader answers at once. After this time without an answer, a visible tab takes over. */
+const STEAL_MS = 750;
+/** A hidden tab waits longer, so that a visible one takes over first. */
+const STEAL_HIDDEN_MS = 2_750;
+/** Second part of the wait. */
+const STEAL_GRACE_MS = 250;
+const STEAL_JITTER_MS = 250;
+
+export function createTab({ base, name, clock, connectTimeoutMs, surroundings }: TabOptions): Tab {
+  const { locks } = surroundings;
+  const id = crypto.randomUUID();
+  const lines = new Map<string, Line>();
+  const logged = new Set<string>();
+  let request: Opening;
+  /** Aborts when the tab leaves. `undefined` while it is away. */
+  let stay: AbortController | undefined;
+  let channel: BroadcastChannel | undefined;
+  /** This tab holds its own lock. Other tabs watch that lock to notice when the tab is gone. */
+  let isPresent = false;
+  let refused = false;
+  let relay: Relay | undefined;
+  let cancelSteal = () => {};
+
+  const post = (message: Message) => {
+    const to = channel;
+    to?.postMessage(message);
+    // A BroadcastChannel does not deliver to its sender.
+    soon(() => to === channel && receive(message));
+  };
+
+  const receive = (message: Message) => {
+    // Without its lock, this tab counts as gone.
+    if (!isPresent) return;
+    if ('leader' in message) {
+      for (const line of lines.values()) line.receive(message);
+      return;
+    }
+    if (!relay) return;
+    relay.receive(message);
+    if (message.open) attend(message.tab);
+  };
+
+  // Leading -----------------------------------------------------------------------------------------------------------
+
+  let attended = new Set<string>();
+  let leading = new AbortController();
+
+  /** Waits for another tab's lock. The lock is free when that tab is gone, for any reason. */
+  const attend = (tab: string) => {
+    if (tab === id || attended.has(tab)) return;
+    attended.add(tab);
+    locks
+      .request(`${name} ${tab}`, { signal: leading.signal }, () => {
+        attended.delete(tab);
+        relay?.leave(tab);
+      })
+      .catch(() => {});
+  };
+
+  const lead = (): Relay => {
+    // A tab that steals the lock can already be the leader.
+    depose();
+    const own = crypto.randomUUID();
+    const led = (relay = createRelay({
+      tab: id,
+      clock,
+      connectTimeoutMs,
+      connect: (opening, sink) => base({ ...request, ...opening, cursor: undefined }, sink),
+      send: (upstream, change, signal) => upstream.control?.(change) ?? sendChange(request, change, signal),
+      post: (items) => post({ leader: own, items }),
+      resign() {
+        depose();
+        stand(stay!.signal, false);
+      },
+    }));
+    post({ leader: own, hail: true, items: [] });
+    return led;
+  };
+
+  const depose = () => {
+    leading.abort();
+    leading = new AbortController();
+    attended = new Set();
+    relay?.stop();
+    relay = undefined;
+  };
+
+  /** Campaigns for leadership: waits for the leader lock, or steals it from a silent leader. */
+  const stand = (signal: AbortSignal, steal: boolean) => {
+    let led: Relay | undefined;
+    locks
+      .request(name, steal ? { steal } : { signal }, () => {
+        if (signal.aborted) return;
+        led = lead();
+        return new Promise((resolve) => leading.signal.addEventListener('abort', resolve));
+      })
+      .catch(() => {
+        if (signal.aborted) return;
+        if (!led) return refuse();
+        // Another tab stole the lock.
+        if (led === relay) depose();
+        if (!steal) stand(signal, false);
+      });
+  };
+
+  /** Stops sharing permanently. */
+  const refuse = (each = (line: Line) => line.part(base)) => {
+    refused = true;
+    leave(each);
+  };
+
+  const challenge = () => {
+    cancelSteal();
+    const waitMs = surroundings.isHidden() ? STEAL_HIDDEN_MS : STEAL_MS;
+    const wait = (ms: number, then: () => void) => {
+      cancelSteal = clock.after(ms, () => {
+        if (relay || !stay || [...lines.values()].every((line) => line.isHeard())) return;
+        then();
+      });
+    };
+    wait(waitMs + clock.random() * STEAL_JITTER_MS, () =>
+      // A page that was busy runs a late timer before the answer that has already arrived. A second timer lets it read
+      // the answer.
+      wait(STEAL_GRACE_MS, () => {
+        stand(stay!.signal, true);
+        challenge();
+      }),
+    );
+  };
+
+  // Joining and leaving -----------------------------------------------------------------------------------------------
+
+  const join = () => {
+    const { signal } = (stay = new AbortController());
+    try {
+      channel = surroundings.openChannel(name);
+    } catch {
+      return refuse();
+    }
+    channel.addEventListener('message', ({ data }) => {
+      const message = readMessage(data);
+      if (message) receive(message);
+    });
+    surroundings.onAway(
+      () => leave((line) => line.end({ error: networkError('The page was put away.') })),
+      signal,
+    );
+    locks
+      .request(`${name} ${id}`, { signal }, () => {
+        // The tab left between the grant of the lock and this call.
+        if (signal.aborted) return;
+        isPresent = true;
+        stand(signal, false);
+        for (const line of lines.values()) line.ask();
+        return new Promise((resolve) => signal.addEventListener('abort', resolve));
+      })
+      .catch(() => signal.aborted || refuse());
+  };
+
+  const leave = (each: (line: Line) => void) => {
+    cancelSteal();
+    depose();
+    stay?.abort();
+    channel?.close();
+    stay = channel = undefined;
+    isPresent = false;
+    for (const line of [...lines.values()]) each(line);
+  };
+
+  return {
+    transport(opening, sink) {
+      if (refused) return base(opening, sink);
+      request = opening;
+      const lineId = crypto.randomUUID().slice(-LINE_ID_LENGTH);
+      const line = createLine({
+        id: lineId,
+        opening,
+        sink,
+        logged,
+        post: (message) => post({ line: lineId, tab: id, ...message }),
+        onAlone: (why) => refuse((each) => each.end({ error: networkError(why) })),
+        onEnd: () => lines.delete(lineId),
+      });
+      lines.set(lineId, line);
+      // A transport must not call the sink before it returns.
+      soon(() => {
+        if (!lines.has(lineId)) return;
+        if (!stay && !refused) join();
+        else if (refused) line.part(base);
+        else if (isPresent) line.ask();
+        challenge();
+      });
+      return line;
+    },
+    close() {
+      leave((line) => line.close());
+    },
+  };
+}

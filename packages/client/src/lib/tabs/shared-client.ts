@@ -1,0 +1,81 @@
+/** A client that shares one connection with other tabs. */
+import type { AnyChannel } from '@linefeed/shared';
+import { invalidOption } from '@linefeed/shared/wire';
+import { createClient, type Client, type ClientOptions } from '../client/client.ts';
+import { systemClock } from '../base/clock.ts';
+import { listen } from '../connection/page-lifecycle.ts';
+import { fetchTransport } from '../transport/fetch.ts';
+import { createTab, type Surroundings, type Tab } from './leader-election.ts';
+
+export interface SharedClientOptions extends ClientOptions {
+  /**
+   * The user of the connection, for example a user's id. Tabs share a connection only if their `url` and `identity` are
+   * equal. Everything that the server sends to one of these tabs, all of them can receive. If another user can sign in
+   * while tabs are open, each user must have a different `identity`. Default: ''.
+   */
+  readonly identity?: string | undefined;
+}
+
+/** Returns the browser APIs of a page, or `undefined` without a document, Web Locks or BroadcastChannel. */
+function surroundings(): Surroundings | undefined {
+  const { document, navigator, BroadcastChannel } = globalThis as Partial<typeof globalThis>;
+  const locks = navigator?.locks;
+  // A server has no tabs, even if it has both APIs.
+  if (!document || !locks || !BroadcastChannel) return undefined;
+  return {
+    locks,
+    openChannel: (name) => new BroadcastChannel(name),
+    isHidden: () => document.visibilityState === 'hidden',
+    onAway(task, signal) {
+      const stop = listen(globalThis, ['pagehide'], task, listen(document, ['freeze'], task));
+      signal.addEventListener('abort', stop);
+    },
+  };
+}
+
+/**
+ * Creates a client like `createClient`. All tabs of an origin with the same `url` and `identity` share one connection.
+ * If the browser does not support that, each tab has its own connection.
+ *
+ * @throws LinefeedError `invalid_option` if `headers` or `fetch` is given without `identity`
+ */
+export function createSharedClient<C extends AnyChannel>(
+  ...[first, second]: [options: SharedClientOptions] | [channel: C, options: SharedClientOptions]
+): Client<C> {
+  const options = second ?? (first as SharedClientOptions);
+  if (typeof options !== 'object' || options === null) {
+    throw invalidOption('createSharedClient needs options: { url }.');
+  }
+  const { identity, ...own } = options;
+  const {
+    url,
+    headers,
+    fetch,
+    credentials,
+    transport = fetchTransport(),
+    clock = systemClock,
+    connectTimeoutMs = 10_000,
+  } = own;
+  if ((headers ?? fetch) && identity === undefined) {
+    throw invalidOption(
+      'headers or fetch are given and no identity: say whose they are, or tabs of two users share one connection.',
+    );
+  }
+  const around = surroundings();
+  let tab: Tab | undefined;
+  if (around) {
+    const place = new URL(url, document.baseURI).href;
+    // The 2 is the version of the messages between tabs.
+    const name = `linefeed ${JSON.stringify([2, place, identity ?? '', credentials])}`;
+    tab = createTab({ base: transport, name, clock, connectTimeoutMs, surroundings: around });
+  }
+  const shared = { ...own, transport: tab?.transport ?? transport };
+  const client = second ? createClient(first as C, shared) : createClient<C>(shared);
+  const { close } = client;
+  return Object.assign(client, {
+    close() {
+      close();
+      tab?.close();
+    },
+  });
+}

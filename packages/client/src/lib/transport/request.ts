@@ -1,0 +1,155 @@
+/** The client's HTTP requests: URL, headers and body, and the meaning of a response's status. */
+import { LinefeedError, type ErrorCode } from '@linefeed/shared';
+import {
+  CODE_HEADER,
+  encodeEntry,
+  invalidOption,
+  isRetryableStatus,
+  type Problem,
+} from '@linefeed/shared/wire';
+import { systemClock } from '../base/clock.ts';
+import type { Ending, Opening, RequestOptions } from './transport.ts';
+
+/**
+ * The URL that opens a connection by GET. The query is built by hand: some `URLSearchParams` encode differently from a
+ * browser.
+ */
+export function toOpeningUrl({ url, entries, cursor }: Opening): string {
+  const query = entries.map((entry) => `topic=${encodeURIComponent(encodeEntry(entry))}`);
+  if (cursor) query.push(`last_event_id=${encodeURIComponent(cursor)}`);
+  return `${url}${url.includes('?') ? '&' : '?'}${query.join('&')}`;
+}
+
+// An error page whose body does not arrive must not delay its status.
+const EXCERPT_MS = 1_000;
+const MAX_PROBLEM_LENGTH = 2 ** 16;
+// Longest wait computed from a `Retry-After` date without a `Date` header, which is hidden across origins.
+const MAX_SKEWED_MS = 300_000;
+
+/**
+ * @throws LinefeedError `invalid_option` that names the missing platform APIs. It is final: a retry would miss them
+ * again.
+ */
+export function needs(parts: Readonly<Record<string, unknown>>): void {
+  const missing = Object.keys(parts).filter((name) => !parts[name]);
+  if (missing.length === 0) return;
+  const message = `There is no ${missing.join(', no ')} here: load a polyfill${parts['fetch'] ? '' : ', or give fetch as an option'}.`;
+  throw invalidOption(message);
+}
+
+/** Checks the scheme as well. React Native has no `URL.canParse`, and its `URL` accepts any text. */
+function isAbsolute(url: string): boolean {
+  try {
+    return new URL(url).href !== '' && /^[a-z][a-z\d+.-]*:/i.test(url);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Sends a request; `headers` is evaluated each time. A body is sent as text/plain: JSON would cost a CORS preflight.
+ */
+export async function send(
+  { url: base, headers, credentials, fetch = globalThis.fetch }: RequestOptions,
+  url: string,
+  body: object | undefined,
+  signal: AbortSignal | null,
+  method: string = body ? 'POST' : 'GET',
+): Promise<Response> {
+  needs({ fetch, Headers: globalThis.Headers });
+  if (fetch === globalThis.fetch && !globalThis.location && !isAbsolute(base)) {
+    const message = `${base} is relative, without a page: give an absolute url.`;
+    throw invalidOption(message);
+  }
+  let sent: Headers;
+  try {
+    sent = new Headers(typeof headers === 'function' ? await headers() : headers);
+  } catch (cause) {
+    const message = `The headers failed, and are asked for again: ${String(cause)}`;
+    throw new LinefeedError('invalid_option', message, { cause, retryable: true });
+  }
+  sent.set('accept', 'text/event-stream');
+  // Called as a plain function: a browser's fetch throws for any other `this`.
+  return fetch(url, {
+    method,
+    signal,
+    headers: sent,
+    cache: 'no-store',
+    ...(body && { body: JSON.stringify(body) }),
+    ...(credentials && { credentials }),
+  });
+}
+
+/** Returns how a response that is not an event stream ends the attempt; `undefined` for an event stream. */
+export async function toEnding(response: Response): Promise<Ending | undefined> {
+  const { status, headers } = response;
+  if (status === 204) return { over: true };
+  if (status === 200 && /^text\/event-stream *(;|$)/i.test(headers.get('content-type') ?? ''))
+    return undefined;
+  return { error: await toError(response), retryAfter: readRetryAfter(headers) };
+}
+
+/** Builds the error for a refused request, with the server's error code if there is one. */
+export async function toError({ status, headers, url, body }: Response): Promise<LinefeedError> {
+  const type = headers.get('content-type');
+  const isProblem = /^application\/problem\+json\b/i.test(type ?? '');
+  const reader = body?.getReader();
+  const stop = systemClock.after(EXCERPT_MS, () => void reader?.cancel().catch(() => {}));
+  const decoder = new TextDecoder();
+  let text = '';
+  let chunk;
+  // Read one chunk: an error page may be long, endless, or cut off. Read a problem document completely, because half of
+  // one has no code.
+  do {
+    chunk = await reader?.read().catch(() => undefined);
+    text += decoder.decode(chunk?.value, { stream: true });
+  } while (isProblem && chunk?.value && text.length < MAX_PROBLEM_LENGTH);
+  stop();
+  reader?.cancel().catch(() => {});
+  let problem: Partial<Problem> | null = null;
+  try {
+    if (isProblem) problem = JSON.parse(text) as Partial<Problem>;
+  } catch {
+    // Use the status only.
+  }
+  text = text.slice(0, 500);
+  // A response to HEAD has no body.
+  const code = headers.get(CODE_HEADER) ?? problem?.code;
+  const told = `${url} answered ${status}`;
+  if (typeof code === 'string') {
+    const message = `${problem?.title ?? 'The server refuses.'} (${told} ${code})`;
+    return new LinefeedError(code as ErrorCode, message, { status, body: text, issues: problem?.issues });
+  }
+  const isOk = status === 200;
+  const advice = isOk
+    ? 'Is this the url of a feed?'
+    : isRetryableStatus(status)
+      ? 'Look at the server or its proxy:'
+      : 'Look at url, headers and credentials:';
+  return new LinefeedError(
+    isOk ? 'wrong_content_type' : 'http_status',
+    `${advice} ${told} (${type}): ${text}`,
+    { status, body: text },
+  );
+}
+
+/** Returns seconds. A date is compared with the response's `Date` header: the local clock may be wrong by hours. */
+function readRetryAfter(headers: Headers): string {
+  const value = headers.get('retry-after') ?? '';
+  // An absent header is 0.
+  if (Number(value) >= 0) return value;
+  const untilMs = Date.parse(value);
+  const waitMs = untilMs - Date.parse(headers.get('date') ?? '');
+  return String((isNaN(waitMs) ? Math.min(untilMs - systemClock.now(), MAX_SKEWED_MS) : waitMs) / 1_000);
+}
+
+export function networkError(message: string, cause?: unknown): LinefeedError {
+  return new LinefeedError('network', message, { cause, retryable: true });
+}
+
+/** Converts what a request threw. */
+export function toRequestError(cause: unknown): LinefeedError {
+  if (LinefeedError.is(cause)) return cause;
+  const message = `The request failed: ${String(cause)}. Is the server up, and may this origin ask it?`;
+  return networkError(message, cause);
+}

@@ -1,0 +1,312 @@
+/** One open response of a feed: writes hello, the frames of its subscriptions and pings, and ends the response. */
+import {
+  encodeFrame,
+  FRAME,
+  formatEndMark,
+  formatStreamId,
+  PROTOCOL_VERSION,
+  type FrameFields,
+  type Gap,
+  type Hello,
+  type Position,
+  type Reconnect,
+  type SubscriptionError,
+} from '@linefeed/shared/wire';
+import { captureScope, type AsyncScope } from '../base/async-scope.ts';
+import type { Clock } from '../base/clock.ts';
+import type { DeliveryCounters, DeliveryPort } from '../delivery/delivery-port.ts';
+import { LoggedDelivery } from '../delivery/delivery.ts';
+import type { Expiry } from '../base/expiry.ts';
+import type { Beating } from './heartbeat.ts';
+import type { Hub } from '../delivery/hub.ts';
+import type { FeedLimits } from '../base/limits.ts';
+import type { Outlet } from '../http/response-sink.ts';
+import type { LoggedStart } from '../delivery/start-position.ts';
+import type { RunningStream, StreamTarget } from '../stream/run-stream.ts';
+import { Writer, type WriterCounters, type WriterListener } from './outbox.ts';
+
+const encoder = new TextEncoder();
+/** Initial value of `controlled`: no control request is open. */
+export const NOTHING_APPLIED: Promise<void> = Promise.resolve();
+const PING: Uint8Array = encoder.encode(encodeFrame({ event: FRAME.ping, data: '{}' }));
+
+/** Why a connection ended, for hooks and statistics. */
+export type CloseReason = 'client' | 'finished' | 'stalled' | Reconnect['reason'];
+
+export interface ConnectionHost {
+  readonly hub: Hub;
+  readonly clock: Clock;
+  readonly limits: FeedLimits;
+  readonly counters: ConnectionCounters;
+  /** Whether the feed is closing. */
+  readonly isClosing: boolean;
+  /** Called when no more frames will be written. Written bytes may still wait in the outlet. */
+  onClose(connection: Connection, reason: CloseReason): void;
+  /** Called when the response is over. */
+  onGone(connection: Connection): void;
+  onGap(connection: Connection, gap: Gap): void;
+  onError(error: unknown): void;
+}
+
+export interface ConnectionCounters extends DeliveryCounters, WriterCounters {
+  /** Connections cut because the reader took no bytes. */
+  stalled: number;
+}
+
+export interface ConnectionIdentity {
+  readonly id: string;
+  readonly context: unknown;
+  readonly principal: string | undefined;
+  readonly expiry: Expiry;
+}
+
+export class Connection implements Beating, WriterListener, DeliveryPort, StreamTarget {
+  readonly id: string;
+  readonly context: unknown;
+  readonly principal: string | undefined;
+  /** Settles when the newest control request is applied. Control requests are applied one after the other. */
+  controlled: Promise<void> = NOTHING_APPLIED;
+  /** Number of control requests that are queued or being decided on. */
+  openControls = 0;
+  lastControl = 0;
+  readonly logged: LoggedDelivery;
+
+  /** The async context of the request that opened the connection. Hooks and streams run in it, whatever ends them. */
+  readonly scope: AsyncScope = captureScope();
+
+  readonly #host: ConnectionHost;
+  readonly #outlet: Outlet;
+  readonly #writer: Writer;
+  readonly #endAt: number;
+  readonly #expiry: Expiry;
+  /**
+   * Streams by event name. Created on demand: an empty map is a tenth of a connection's memory, and most have no
+   * stream.
+   */
+  #streams: Map<string, RunningStream> | undefined;
+  #closed = false;
+
+  constructor(host: ConnectionHost, outlet: Outlet, identity: ConnectionIdentity) {
+    this.#host = host;
+    this.#outlet = outlet;
+    this.#writer = new Writer(outlet, this, host.clock, host.limits, host.counters);
+    this.logged = new LoggedDelivery(host, this);
+    this.id = identity.id;
+    this.context = identity.context;
+    this.principal = identity.principal;
+    const now = host.clock.now();
+    const { maxDurationMs } = host.limits;
+    // Jitter: connections opened together do not reconnect together.
+    this.#endAt = maxDurationMs === 0 ? Infinity : now + maxDurationMs * (0.8 + 0.2 * host.clock.random());
+    this.#expiry = identity.expiry;
+  }
+
+  get closed(): boolean {
+    // The outlet may be closed before it calls `onClose`. A loop that waits for room would spin until then.
+    return this.#closed || this.#outlet.closed;
+  }
+
+  get subscriptionCount(): number {
+    return (this.#streams?.size ?? 0) + this.logged.size;
+  }
+
+  /** Event names of all subscriptions. */
+  *events(): Generator<string> {
+    if (this.#streams !== undefined) yield* this.#streams.keys();
+    yield* this.logged.events();
+  }
+
+  /**
+   * Writes hello and starts the logged addresses. `resumed`: the position of a connection cursor that can be used.
+   * Between hello and the gaps, only the frames of `greet` are written.
+   */
+  open(resumed: Position | undefined, asked: readonly LoggedStart[], greet: () => void): void {
+    const { pingMs, timeoutMs, maxDurationMs, retryMs } = this.#host.limits;
+    this.#writer.listen();
+    if (this.#closed) return;
+    const id = this.logged.begin(resumed, asked);
+    const hello: Hello = {
+      protocol: PROTOCOL_VERSION,
+      connection: this.id,
+      pingMs,
+      timeoutMs,
+      maxDurationMs,
+    };
+    this.#send({ retryMs, id, event: FRAME.hello, data: JSON.stringify(hello) });
+    this.logged.accept(asked);
+    greet();
+    this.logged.start();
+    // Flush now: the response head is sent with the first bytes.
+    this.#writer.flush();
+  }
+
+  /** Removes a subscription. */
+  remove(event: string): void {
+    this.#streams?.get(event)?.cancel();
+    this.#streams?.delete(event);
+    this.logged.remove(event);
+  }
+
+  hasStream(event: string): boolean {
+    return this.#streams?.has(event) === true;
+  }
+
+  // Streams -----------------------------------------------------------------------------------------------------------
+
+  addStream(event: string, stream: RunningStream): void {
+    this.#streams ??= new Map();
+    this.#streams.set(event, stream);
+  }
+
+  /** Writes an event of a stream, which has waited for room. `streamId`: `undefined` if the event has none. */
+  sendStreamEvent(event: string, json: string, streamId: string | undefined): void {
+    this.#host.counters.framesOut += 1;
+    this.#send({ event, data: json, id: formatStreamId(this.#streamIdPrefix(), streamId) });
+  }
+
+  /**
+   * Writes the end of a stream. It is final unless the error is retryable. If the stream was alone and had no key, the
+   * response ends too.
+   */
+  endStream(event: string, key: string | undefined, error: SubscriptionError | undefined): void {
+    if (this.#streams?.delete(event) !== true) return;
+    const mark = error?.retryable === true ? undefined : this.endMark();
+    const payload = error ?? { address: event, ...(key === undefined ? {} : { key }) };
+    this.control(error === undefined ? FRAME.end : FRAME.error, payload, mark);
+    if (this.subscriptionCount === 0 && key === undefined) this.end('finished');
+  }
+
+  /** The id that marks a stream as over. */
+  endMark(): string {
+    return formatEndMark(this.#streamIdPrefix());
+  }
+
+  /** The connection's cursor, the first part of a stream's id. Empty if no logged topic is subscribed. */
+  #streamIdPrefix(): string {
+    if (!this.logged.hasCursor) return '';
+    this.logged.flush();
+    return this.logged.cursor;
+  }
+
+  // Writing -----------------------------------------------------------------------------------------------------------
+
+  /** Writes a control frame after all pending frames. */
+  control(event: string, payload: object, id?: string): void {
+    this.#send({ event, data: JSON.stringify(payload), id });
+  }
+
+  write(bytes: Uint8Array, now?: number): void {
+    if (!this.#closed) this.#writer.write(bytes, now);
+  }
+
+  get bufferedBytes(): number {
+    return this.#writer.bufferedBytes;
+  }
+
+  get writable(): boolean {
+    return this.#outlet.roomBytes > 0;
+  }
+
+  drained(): Promise<void> {
+    return this.#writer.drained();
+  }
+
+  /** Whether a stream may write now. */
+  get hasRoom(): boolean {
+    return this.#writer.hasRoom;
+  }
+
+  /** Queues a stream's call until there is room (FIFO). Returns a function that removes it from the queue. */
+  line(call: () => void): () => void {
+    return this.#writer.line(call);
+  }
+
+  #send(fields: FrameFields): void {
+    this.logged.flush();
+    if (!this.#closed && this.#writer.say(encodeFrame(fields))) this.#host.hub.schedule(this.#writer);
+  }
+
+  onDrain(): void {
+    this.#writer.wake();
+  }
+
+  onGap(gap: Gap): void {
+    this.#host.onGap(this, gap);
+  }
+
+  onFailure(error: unknown): void {
+    this.#host.onError(error);
+    this.reconnect('busy', this.#host.limits.retryMs);
+  }
+
+  beat(now: number): void {
+    if (this.#closed) {
+      // The last bytes are still in the outlet. A reader that never takes them would hold its socket forever.
+      if (this.#writer.look(now) === 'stalled') this.#writer.destroy();
+      return;
+    }
+    if (this.endIfOver(now)) return;
+    const seen = this.#writer.look(now);
+    if (seen === 'stalled') {
+      this.#host.counters.stalled += 1;
+      this.#close('stalled');
+      this.#writer.destroy();
+    } else if (seen === 'silent' && !this.logged.bookmarkIfMoved()) this.write(PING);
+  }
+
+  dueAt(now: number): number {
+    return this.#closed ? Infinity : Math.min(this.#endAt, this.#expiry.dueAt(now));
+  }
+
+  // Ending ------------------------------------------------------------------------------------------------------------
+
+  /**
+   * Ends the connection if its context has expired or its maximum duration is over. Returns whether it is closed.
+   * `now`: time of the feed's clock.
+   */
+  endIfOver(now: number): boolean {
+    if (this.#expiry.isOver) this.reconnect('expired', 0);
+    else if (now >= this.#endAt) this.reconnect('lifetime', 0);
+    return this.#closed;
+  }
+
+  /** Tells the client to reconnect, and ends the response. */
+  reconnect(reason: Reconnect['reason'], afterMs: number): void {
+    if (this.#closed) return;
+    this.#send({
+      event: FRAME.reconnect,
+      data: JSON.stringify({ afterMs, reason } satisfies Reconnect),
+      // A native EventSource waits this long before it reconnects.
+      retryMs: Math.round(Math.max(afterMs, this.#host.limits.retryMs)),
+    });
+    this.end(reason);
+  }
+
+  end(reason: CloseReason): void {
+    if (this.#closed) return;
+    this.logged.flush();
+    this.#close(reason);
+    this.#writer.end(this.#host.isClosing ? 'closing' : reason === 'finished' ? undefined : 'reconnect');
+  }
+
+  onClose(): void {
+    this.#close('client');
+    this.#writer.forget();
+    this.#host.onGone(this);
+  }
+
+  onBroken(error: unknown): void {
+    this.#host.onError(error);
+    this.onClose();
+  }
+
+  #close(reason: CloseReason): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.logged.close();
+    for (const stream of this.#streams?.values() ?? []) stream.cancel();
+    this.#streams = undefined;
+    this.#writer.wake();
+    this.#host.onClose(this, reason);
+  }
+}

@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { Heartbeat } from './heartbeat.ts';
+import { createManualClock } from '../testing/manual-clock.ts';
+
+test('a heartbeat step checks 500 connections per event-loop turn', async () => {
+  const clock = createManualClock();
+  const heartbeat = new Heartbeat(clock, 1_000);
+  let beats = 0;
+  const beatsAtTurns: number[] = [];
+  const others = (): void => {
+    beatsAtTurns.push(beats);
+    if (beats < 1_200) clock.defer(others);
+  };
+  const beat = (): void => {
+    if (beats === 0) clock.defer(others);
+    beats += 1;
+  };
+  for (let count = 0; count < 1_200; count += 1) heartbeat.add({ beat });
+  await clock.advance(200);
+  expect(beatsAtTurns).toEqual([500, 1_000, 1_200]);
+});
+
+test('a heartbeat sets a timer of its own only for a deadline within its next two steps', async () => {
+  const clock = createManualClock();
+  const heartbeat = new Heartbeat(clock, 5_000);
+  const ended: number[] = [];
+  const add = (dueAt: number): void => {
+    const beating = {
+      dueAt: () => dueAt,
+      beat(now: number) {
+        if (now < dueAt) return;
+        ended.push(now);
+        heartbeat.remove(beating);
+      },
+    };
+    heartbeat.add(beating);
+  };
+  for (let count = 0; count < 1_000; count += 1) add(1_800_000 + count);
+  add(5_500);
+  expect(clock.pendingTimers).toBe(1);
+  await clock.advance(4_000);
+  expect(clock.pendingTimers).toBe(2);
+  await clock.advance(1_600);
+  expect([ended, clock.pendingTimers]).toEqual([[5_500], 1]);
+});
+
+test('an overdue connection that does not end causes no loop of timers', async () => {
+  const clock = createManualClock();
+  const heartbeat = new Heartbeat(clock, 5_000);
+  let beats = 0;
+  heartbeat.add({ dueAt: () => 100, beat: () => void (beats += 1) });
+  await clock.advance(3_000);
+  expect([beats, clock.pendingTimers]).toEqual([4, 1]);
+});

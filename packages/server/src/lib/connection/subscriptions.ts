@@ -1,0 +1,191 @@
+/**
+ * Subscriptions of a connection: decides on requested ones, starts them, and changes them while the connection is open.
+ */
+import type { AnyChannel } from '@linefeed/shared';
+import { FRAME, refusal, type End, type Subscribed, type SubscriptionError } from '@linefeed/shared/wire';
+import {
+  admitAll,
+  type Admitted,
+  type AdmissionOptions,
+  type AdmissionSubject,
+  type Authorize,
+  type Refused,
+} from '../request/authorize.ts';
+import { captureScope } from '../base/async-scope.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Connection } from './connection.ts';
+import type { Hub } from '../delivery/hub.ts';
+import type { FeedLimits } from '../base/limits.ts';
+import type { AskedEntry, Control } from '../request/parse.ts';
+import { readReach, resolveStart, type Reach } from '../delivery/start-position.ts';
+import { readStreamResume, startStream, type UntypedSource } from '../stream/run-stream.ts';
+import { Turns } from '../request/fair-queue.ts';
+
+export interface SubscriptionsOptions {
+  readonly channel: AnyChannel;
+  readonly authorize: Authorize | undefined;
+  readonly sources: ReadonlyMap<string, UntypedSource>;
+  readonly hub: Hub;
+  readonly clock: Clock;
+  readonly limits: FeedLimits;
+  /** @throws LinefeedError `timeout` */
+  readonly withinTime: <T>(deciding: Promise<T>) => Promise<T>;
+  readonly onSubscribe: (connection: Connection, event: string) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * A schema takes some microseconds for an entry, up to a millisecond. This many entries are checked per event-loop
+ * turn.
+ */
+const ENTRIES_PER_TURN = 32;
+
+/** How a stream subscription is started. */
+export interface StreamRequest {
+  readonly from: string | undefined;
+  /** The number of the control request, if it came by one. */
+  readonly n?: number | undefined;
+  readonly context: unknown;
+}
+
+export class Subscriptions {
+  readonly #options: SubscriptionsOptions;
+  readonly #admission: AdmissionOptions;
+
+  constructor(options: SubscriptionsOptions) {
+    this.#options = options;
+    this.#admission = { ...options, ...options.limits, turns: new Turns(options.clock, ENTRIES_PER_TURN) };
+  }
+
+  decide(
+    entries: readonly AskedEntry[],
+    subject: AdmissionSubject,
+  ): Promise<{ admitted: Admitted[]; refused: Refused[] }> {
+    return admitAll(entries, subject, this.#admission);
+  }
+
+  /**
+   * Applies a control request completely or not at all. `isLeaving`: whether nothing new may start on the connection.
+   *
+   * @throws LinefeedError `busy`, `timeout`; the client may send the same `n` again.
+   */
+  async change(
+    connection: Connection,
+    { n, add, remove }: Control,
+    context: unknown,
+    isLeaving: () => boolean,
+  ): Promise<void> {
+    // A repeated request changes nothing: its answers were sent.
+    if (isLeaving() || n <= connection.lastControl) return;
+    // The reader takes no bytes. Without this bound the answers of further requests would accumulate in memory.
+    if (connection.bufferedBytes > this.#options.limits.maxBufferedBytes) {
+      throw refusal('busy', 'The reader of this connection is behind its bound.');
+    }
+    const { hub, withinTime, onSubscribe } = this.#options;
+    const removed = new Set(remove);
+    const taken = new Set([...connection.events()].filter((event) => !removed.has(event)));
+    const { refused, admitted, reach } = await withinTime(
+      this.#decideOnAdded(add, { context, taken, alone: false }),
+    );
+    // No await from here on: the connection and the log are used in their current state.
+    if (isLeaving()) return;
+    connection.lastControl = n;
+    for (const event of remove) {
+      connection.remove(event);
+      connection.control(FRAME.end, { address: event, n } satisfies End);
+    }
+    for (const entry of refused) sendRefusal(connection, entry, n);
+    for (const entry of admitted) {
+      if (entry.definition.kind === 'stream')
+        this.startStream(connection, entry, { from: entry.from, n, context });
+      else {
+        const { position, hasCursor } = connection.logged;
+        // No logged topic was subscribed, so there is no cursor to continue from.
+        const shared = hasCursor
+          ? { resumed: position, position }
+          : { resumed: undefined, position: 'now' as const };
+        connection.logged.add(resolveStart(hub, entry, shared, reach), n);
+        onSubscribe(connection, entry.event);
+      }
+    }
+  }
+
+  /**
+   * Decides on added entries, and reads the log's newest position if one of their cursors is ahead. Applies nothing.
+   */
+  async #decideOnAdded(
+    add: readonly AskedEntry[],
+    subject: AdmissionSubject,
+  ): Promise<{ refused: Refused[]; admitted: Admitted[]; reach: Reach | undefined }> {
+    const { refused, admitted } = await this.decide(add, subject);
+    const logged = admitted.filter(({ definition }) => definition.kind === 'logged');
+    const cursors = logged.map(({ from }) => from);
+    return { refused, admitted, reach: await readReach(this.#options.hub, cursors) };
+  }
+
+  /** Answers one stream entry, and runs its source if there is something to run. */
+  startStream(connection: Connection, entry: Admitted, { from, n, context }: StreamRequest): void {
+    const { topic, event, key, definition, params } = entry;
+    const { sources, limits, clock, onSubscribe, onError } = this.#options;
+    // A hook may have ended the connection, and then nothing would cancel this run.
+    if (connection.closed) return;
+    const resume = readStreamResume(from);
+    const numbered = n === undefined ? {} : { n };
+    if (connection.hasStream(event)) {
+      const error = refusal(
+        'key_in_use',
+        `The key "${key}" names another stream of this connection; choose a new one.`,
+      );
+      return sendRefusal(connection, { admitted: false, asked: event, key, error }, n);
+    }
+    if (resume.type === 'begun') {
+      const error = refusal(
+        'not_resumable',
+        `The stream "${topic}" has no ids to go on from, and is not run twice.`,
+      );
+      return sendRefusal(connection, { admitted: false, asked: event, key, error }, n);
+    }
+    const keyed = key === undefined ? {} : { key };
+    connection.control(FRAME.subscribed, {
+      address: event,
+      event,
+      ...keyed,
+      ...numbered,
+    } satisfies Subscribed);
+    // Ids of a stream contain the connection's cursor, which must not pass a gap that is not announced yet.
+    const { logged } = connection;
+    if (resume.type === 'ended') {
+      const payload: End = { address: event, ...keyed, ...numbered };
+      return logged.afterGaps(() => connection.control(FRAME.end, payload, connection.endMark()));
+    }
+    const lastEventId = resume.type === 'behind' ? resume.id : undefined;
+    const source = sources.get(topic)!;
+    const { maxPayloadBytes } = limits;
+    // A stream with the context of a later request also runs in that request's async context.
+    const scope = context === connection.context ? connection.scope : captureScope();
+    const run = { topic, event, key, definition, params, context, source, scope, lastEventId };
+    // Placeholder until the run starts: the stream can be removed, and no other stream can take its key.
+    let cancelled = false;
+    connection.addStream(event, { cancel: () => void (cancelled = true) });
+    onSubscribe(connection, event);
+    logged.afterGaps(() => {
+      if (cancelled || connection.closed) return;
+      startStream(connection, { ...run, maxPayloadBytes, clock, onError });
+    });
+  }
+}
+
+export function sendRefusal(
+  connection: Connection,
+  { asked, key, error }: Refused,
+  n: number | undefined,
+): void {
+  connection.control(FRAME.error, {
+    address: asked,
+    ...(key === undefined ? {} : { key }),
+    ...(n === undefined ? {} : { n }),
+    code: error.code,
+    message: error.message,
+    retryable: error.retryable,
+  } satisfies SubscriptionError);
+}

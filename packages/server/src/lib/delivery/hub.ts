@@ -1,0 +1,199 @@
+/** Fan-out: follows the log's tail and passes each event to the connections that are live at its address. */
+import { encodeCleanFrame, formatCursor, type Cursor, type Position } from '@linefeed/shared/wire';
+import { Batch, type Frame } from './batch.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import type { Log, LogEvent } from '../log/log.ts';
+import { Pages } from './page-cache.ts';
+
+const encoder = new TextEncoder();
+
+/** Poll interval while the log and its tail differ and the tail reports nothing. */
+const RECHECK_MS = 10;
+
+export interface Flushable {
+  /** Writes the pending frames of this tick. `now`: time of the clock. */
+  flush(now: number): void;
+}
+
+/** A subscriber of the hub. */
+export interface Member extends Flushable {
+  /** A live event. It is written when the hub flushes. */
+  deliver(event: LogEvent, frame: Frame): void;
+  /** The log's numbering changed. `left`: the last position that the tail reported, in the old numbering. */
+  reset(reason: 'rollback' | 'epoch', left: Cursor): void;
+  /**
+   * Events were evicted before the tail saw them. The missing events are read from the log; its pages report the gaps.
+   */
+  fallBehind(): void;
+  /** The feed is closed: no more events follow. */
+  close(): void;
+}
+
+export interface HubOptions {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly onError: (error: unknown) => void;
+  /** Called before new events are delivered. It ends connections that may no longer receive them. */
+  readonly beforeEvents?: (() => void) | undefined;
+}
+
+export class Hub {
+  readonly log: Log;
+  readonly pages: Pages;
+  readonly #clock: Clock;
+  readonly #beforeEvents: (() => void) | undefined;
+  readonly #tail: { close(): void };
+  readonly #routes = new Map<string, Set<Member>>();
+  readonly #members = new Set<Member>();
+  #dirty: Flushable[] = [];
+  #flushing = false;
+  /** All readers that wait for the tail share one promise and one timer. */
+  #change:
+    | { readonly promise: Promise<void>; readonly resolve: () => void; readonly timer: Timer }
+    | undefined;
+  /** The root of this tick's frame paths. */
+  root: Batch = new Batch();
+  /** The numbering that `position` belongs to. */
+  epoch: string;
+  /** Everything up to here was delivered to the live connections. */
+  position: Position;
+  closed = false;
+  /** Events that arrived from the log's tail since the start. */
+  eventsIn = 0;
+
+  constructor({ log, clock, onError, beforeEvents }: HubOptions) {
+    this.#beforeEvents = beforeEvents;
+    this.log = log;
+    this.#clock = clock;
+    this.pages = new Pages({ log, clock, encode: (event) => this.#encode(event) });
+    const tail = log.tail({
+      onEvents: (events, through) => this.#dispatch(events, through),
+      onReset: (reason, position) => this.#reset(reason, position),
+      onError,
+    });
+    this.#tail = tail;
+    this.position = tail.position;
+    this.epoch = log.epoch;
+  }
+
+  /** The cursor of everything delivered so far. */
+  get cursor(): string {
+    return this.cursorAt(this.position);
+  }
+
+  cursorAt(position: Position): string {
+    return formatCursor(this.epoch, position);
+  }
+
+  get memberCount(): number {
+    return this.#members.size;
+  }
+
+  /** Number of addresses that have a live member. */
+  get routeCount(): number {
+    return this.#routes.size;
+  }
+
+  /**
+   * Resolves when the tail has reported something, or after `RECHECK_MS`. For a reader whose page disagrees with the
+   * tail: reading again at once would be a loop without progress.
+   */
+  changed(): Promise<void> {
+    // The next read must not find the cached page that disagrees with the tail.
+    this.pages.forget();
+    if (this.#change === undefined) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = this.#clock.after(RECHECK_MS, () => this.#tellChange());
+      this.#change = { promise, resolve, timer };
+    }
+    return this.#change.promise;
+  }
+
+  #tellChange(): void {
+    const change = this.#change;
+    this.#change = undefined;
+    change?.timer.clear();
+    change?.resolve();
+  }
+
+  /** Registers a member for resets, whether it is live or not. */
+  add(member: Member): void {
+    this.#members.add(member);
+  }
+
+  remove(member: Member): void {
+    this.#members.delete(member);
+  }
+
+  join(address: string, member: Member): void {
+    const route = this.#routes.get(address);
+    if (route === undefined) this.#routes.set(address, new Set([member]));
+    else route.add(member);
+  }
+
+  leave(address: string, member: Member): void {
+    const route = this.#routes.get(address);
+    if (route?.delete(member) === true && route.size === 0) this.#routes.delete(address);
+  }
+
+  #encode(event: LogEvent): string {
+    return encodeCleanFrame(event.address, event.data, formatCursor(this.epoch, event.position, event.prev));
+  }
+
+  /** Schedules a `flush` at the end of this tick. */
+  schedule(one: Flushable): void {
+    this.#dirty.push(one);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#clock.defer(() => this.#flush());
+  }
+
+  close(): void {
+    this.closed = true;
+    this.#tail.close();
+    for (const member of this.#members) member.close();
+    this.#tellChange();
+  }
+
+  #dispatch(events: readonly LogEvent[], through: Position): void {
+    this.#beforeEvents?.();
+    this.eventsIn += events.length;
+    this.pages.forget();
+    for (const event of events) {
+      const route = this.#routes.get(event.address);
+      if (route !== undefined) {
+        const frame: Frame = { position: event.position, bytes: encoder.encode(this.#encode(event)) };
+        for (const member of route) member.deliver(event, frame);
+      }
+      // Set after the inner loop: a member that gets its first event of this tick reads the position before it.
+      this.position = event.position;
+    }
+    this.position = through;
+    if (this.#change !== undefined) this.#tellChange();
+  }
+
+  #flush(): void {
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    this.#flushing = false;
+    const now = this.#clock.now();
+    for (const one of dirty) one.flush(now);
+    this.root = new Batch();
+  }
+
+  #reset(reason: 'rollback' | 'epoch' | 'trimmed', position: Position): void {
+    if (reason === 'trimmed') {
+      // Called before the position moves: each member continues from the old position.
+      for (const member of this.#members) member.fallBehind();
+      this.position = position;
+      return this.#tellChange();
+    }
+    const left: Cursor = { epoch: this.epoch, position: this.position };
+    // The cached pages have ids of the old numbering.
+    this.pages.forget();
+    this.position = position;
+    this.epoch = this.log.epoch;
+    for (const member of this.#members) member.reset(reason, left);
+    this.#tellChange();
+  }
+}

@@ -1,0 +1,124 @@
+import { describe, expect, it } from 'vitest';
+import { createBench, type Bench } from '../../../test-kit/feed-bench.ts';
+import { ScriptedLog } from '../../../test-kit/scripted-log.ts';
+import { Tap } from '../../../test-kit/tap.ts';
+
+const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
+const idOf = (tap: Tap): string => (tap.frames[0]!.data as { connection: string }).connection;
+const numbersOf = (tap: Tap): number[] => tap.of('other').map(({ data }) => (data as { n: number }).n);
+const upTo = (last: number): number[] => Array.from({ length: last }, (_, index) => index + 1);
+
+/** A log whose last events this process has not seen, and a cursor among those events. */
+async function createLate(): Promise<{ log: ScriptedLog; bench: Bench<undefined>; ahead: string }> {
+  const log = new ScriptedLog();
+  const bench = createBench({ log });
+  await publish(bench, 1, 10);
+  log.holdTails();
+  await publish(bench, 11, 80);
+  return { log, bench, ahead: `${log.epoch}.${(70).toString(36)}` };
+}
+
+async function publish({ feed }: Bench<undefined>, from: number, to: number): Promise<void> {
+  for (let n = from; n <= to; n += 1) await feed.publish('other', { n });
+}
+
+/** Resets the log during a call of `position()`, before it answers. */
+function resetWhileAsked(log: ScriptedLog): void {
+  log.beforeAnswer = async (asked) => {
+    if (asked !== 'position') return;
+    log.beforeAnswer = () => undefined;
+    // The call started in the old numbering, and the answer arrives in the new one.
+    await Promise.resolve();
+    log.startAnew();
+    log.releaseTails();
+  };
+}
+
+describe('a cursor past the tail of this process', () => {
+  it('delivery continues after a cursor past the tail of this process when the log has reached it', async () => {
+    const { log, bench, ahead } = await createLate();
+    const tap = await bench.open(`/events/other?last_event_id=${ahead}`);
+    log.releaseTails();
+    await bench.clock.settle();
+    expect(numbersOf(tap)).toEqual([71, 72, 73, 74, 75, 76, 77, 78, 79, 80]);
+    expect(tap.of('linefeed.gap')).toEqual([]);
+  });
+
+  it.each(['last_event_id', 'from'])(
+    'a cursor past the tail in %s causes a gap when the log resets during log.position()',
+    async (name) => {
+      const { log, bench, ahead } = await createLate();
+      resetWhileAsked(log);
+      const tap = await bench.open(`/events/other?${name}=${ahead}`);
+      await publish(bench, 1, 75);
+      await bench.clock.settle();
+      expect(tap.of('linefeed.gap')).toMatchObject([{ data: { from: ahead, reason: 'epoch' } }]);
+      expect(numbersOf(tap)).toEqual(upTo(75));
+    },
+  );
+
+  it('a cursor past the tail causes a gap when the log resets before the response opens', async () => {
+    const { log, bench, ahead } = await createLate();
+    const { body } = await bench.ask(`/events/other?last_event_id=${ahead}`);
+    log.startAnew();
+    log.releaseTails();
+    const tap = new Tap();
+    if (typeof body === 'function') body(tap);
+    await publish(bench, 1, 75);
+    await bench.clock.settle();
+    expect(tap.of('linefeed.gap')).toMatchObject([{ data: { from: ahead, reason: 'epoch' } }]);
+    expect(numbersOf(tap)).toEqual(upTo(75));
+  });
+
+  it('a cursor past the tail in a control request causes a gap when the log resets during log.position()', async () => {
+    const { log, bench, ahead } = await createLate();
+    const tap = await bench.open('/events/notice');
+    resetWhileAsked(log);
+    const add = [{ address: 'other', from: ahead, key: 'o' }];
+    await bench.ask('/events', post({ connection: idOf(tap), n: 1, add }));
+    await publish(bench, 1, 75);
+    await bench.clock.settle();
+    const gaps = tap.of('linefeed.gap').map(({ data }) => data as { address: string });
+    expect(gaps.filter(({ address }) => address === 'other')).toMatchObject([
+      { from: ahead, reason: 'epoch' },
+    ]);
+    expect(numbersOf(tap)).toEqual(upTo(75));
+  });
+
+  it('a cursor past the tail in feed.subscribe() causes a gap when the log resets during log.position()', async () => {
+    const { log, bench, ahead } = await createLate();
+    resetWhileAsked(log);
+    const gaps: unknown[] = [];
+    const events = bench.feed.subscribe('other', { from: ahead, onGap: (gap) => gaps.push(gap) });
+    const seen: unknown[] = [];
+    const following = (async () => {
+      for await (const { data } of events) {
+        seen.push(data.n);
+        if (seen.length === 75) break;
+      }
+    })();
+    await bench.clock.settle();
+    await publish(bench, 1, 75);
+    await following;
+    expect(gaps).toMatchObject([{ from: ahead, reason: 'epoch' }]);
+    expect(seen).toEqual(upTo(75));
+  });
+});
+
+describe('a cursor of an epoch that this process has not seen', () => {
+  it('a cursor of an epoch that this process has not seen waits for the tail and causes no gap', async () => {
+    const log = new ScriptedLog();
+    const bench = createBench({ log });
+    await publish(bench, 1, 10);
+    log.holdTails();
+    log.startAnew();
+    await publish(bench, 1, 5);
+    const opening = bench.open(`/events/other?last_event_id=${log.epoch}.3`);
+    await new Promise((resolve) => setImmediate(resolve));
+    log.releaseTails();
+    await bench.clock.advance(50);
+    const tap = await opening;
+    expect(tap.of('linefeed.gap')).toEqual([]);
+    expect(numbersOf(tap)).toEqual([4, 5]);
+  });
+});

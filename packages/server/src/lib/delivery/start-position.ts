@@ -1,0 +1,153 @@
+/** Resolves `from` and the connection's cursor into a start position or a gap (PROTOCOL §5). */
+import { BEGINNING, comparePositions, parseEventId, type Cursor, type Position } from '@linefeed/shared/wire';
+import type { Hub } from './hub.ts';
+import { laterOf } from '../base/position.ts';
+import type { PendingGap } from './replay-track.ts';
+
+/** Where a logged subscription starts. */
+export interface Start {
+  readonly position: Position | 'now';
+  readonly gap?: PendingGap | undefined;
+}
+
+/** A logged address to deliver on a connection. */
+export interface LoggedStart extends Start {
+  /** Its address, which is its event name. */
+  readonly event: string;
+  readonly asked: string;
+  /** Repeated in the answer. A client that requests one address twice uses it to match the answers. */
+  readonly key: string | undefined;
+  /** `keep: 'latest'`: the newest value is delivered, whatever the start. */
+  readonly isLatest: boolean;
+  /** The entry has a start of its own, independent of the connection's cursor. */
+  readonly own: boolean;
+}
+
+/** A logged entry of a request, as far as its start is concerned. */
+export interface LoggedEntry extends Pick<LoggedStart, 'event' | 'asked' | 'key'> {
+  /** `now`, `earliest` or a cursor. */
+  readonly from: string | undefined;
+  readonly definition: { readonly keep: 'all' | 'latest' };
+}
+
+/** The start that the connection's own cursor resolves to. */
+export interface SharedStart extends Start {
+  /** Set if the cursor can be used. Delivery continues past this position. */
+  readonly resumed: Position | undefined;
+}
+
+/** The log's newest position when it was read, with the numbering of that position. */
+export type Reach = Pick<Cursor, 'epoch' | 'position'>;
+
+/**
+ * Retry limit. A log and a tail that still disagree after this many reads are not waited for: the cursor becomes a gap.
+ */
+const MAX_LOOKS = 100;
+
+/**
+ * Reads the log's newest position if one of these cursors is ahead of this process's tail: another process may be
+ * further. It decides nothing else about a cursor, because the numbering may change during the wait.
+ */
+export async function readReach(
+  hub: Hub,
+  texts: ReadonlyArray<string | undefined>,
+): Promise<Reach | undefined> {
+  const cursors = texts.flatMap((text) => (text && parseEventId(text).cursor) || []);
+  for (let look = 0; look < MAX_LOOKS && !hub.closed; look += 1) {
+    const { epoch, log } = hub;
+    const isAhead = cursors.some(
+      (cursor) => cursor.epoch === epoch && comparePositions(cursor.position, hub.position) > 0,
+    );
+    if (isAhead) {
+      const position = await log.position();
+      // Only if both epochs are unchanged is it certain which numbering the position belongs to.
+      if (log.epoch === epoch && hub.epoch === epoch) return { epoch, position };
+    } else if (log.epoch === epoch || !cursors.some((cursor) => cursor.epoch === log.epoch)) return undefined;
+    // The log has a new numbering already, and the tail will report it.
+    if (log.epoch !== hub.epoch) await hub.changed();
+  }
+  return undefined;
+}
+
+/**
+ * Resolves a cursor against the current state of the hub. The caller must use the result before its next await. A
+ * cursor comes from outside: one that cannot be used becomes a gap, never an error.
+ */
+export function resolveCursor(hub: Hub, text: string, reach: Reach | undefined): SharedStart {
+  const { cursor } = parseEventId(text);
+  const gapAt = (position: Position | 'now', reason: 'unknown' | 'epoch' | 'future'): SharedStart => ({
+    resumed: undefined,
+    position,
+    gap: { from: cursor === undefined ? '' : text.slice(0, 64), reason },
+  });
+  if (cursor === undefined) return gapAt('now', 'unknown');
+  // Every event of the new log is new to this client.
+  if (cursor.epoch !== hub.epoch) return gapAt(BEGINNING, 'epoch');
+  const { position } = cursor;
+  const newest = reach?.epoch === hub.epoch ? laterOf(reach.position, hub.position) : hub.position;
+  // Past the newest position of the tail and of the log: no event has this position yet.
+  if (comparePositions(position, newest) > 0) return gapAt('now', 'future');
+  return { resumed: position, position };
+}
+
+/** The start of entries without a `from` of their own. */
+export function resolveShared(
+  hub: Hub,
+  lastEventId: string | undefined,
+  reach: Reach | undefined,
+): SharedStart {
+  // A bare stream mark contains no cursor, so nothing is resolved in the log.
+  if (lastEventId === undefined || lastEventId.startsWith('~'))
+    return { resumed: undefined, position: 'now' };
+  return resolveCursor(hub, lastEventId, reach);
+}
+
+/** Where one logged entry starts. */
+export function resolveStart(
+  hub: Hub,
+  entry: LoggedEntry,
+  shared: SharedStart,
+  reach: Reach | undefined,
+): LoggedStart {
+  const { event, asked, key, from, definition } = entry;
+  const isLatest = definition.keep === 'latest';
+  const base = { event, asked, key, isLatest };
+  // With `keep: 'latest'`, a start at `now` delivers the newest value first, after a gap too.
+  const fromNow = isLatest ? BEGINNING : 'now';
+  if (from === 'now') return { ...base, position: fromNow, own: true };
+  if (from === 'earliest') return { ...base, position: BEGINNING, own: true };
+  const { position, gap } = from === undefined ? shared : resolveCursor(hub, from, reach);
+  const own = from !== undefined || (isLatest && position === 'now');
+  return { ...base, position: position === 'now' ? fromNow : position, gap, own };
+}
+
+/**
+ * Entries with the same event name are delivered once, from the earliest of their starts. The result does not depend on
+ * their order: a proxy may have changed it.
+ */
+export function mergeStarts(asked: readonly LoggedStart[], tail: Position): Iterable<LoggedStart> {
+  const merged = new Map<string, LoggedStart>();
+  for (const start of asked) {
+    const other = merged.get(start.event);
+    merged.set(start.event, other === undefined ? start : merge(start, other, tail));
+  }
+  return merged.values();
+}
+
+function merge(a: LoggedStart, b: LoggedStart, tail: Position): LoggedStart {
+  const order = comparePositions(positionOf(a, tail), positionOf(b, tail));
+  const { position } = order < 0 ? a : b;
+  // An entry with a start of its own is delivered from there. Any other starts at the connection's cursor, if that is
+  // later.
+  const own = order === 0 ? a.own || b.own : (order < 0 ? a : b).own;
+  return { ...a, position, own, gap: firstGap(a.gap, b.gap) };
+}
+
+function firstGap(a: PendingGap | undefined, b: PendingGap | undefined): PendingGap | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return `${a.reason} ${a.from}` <= `${b.reason} ${b.from}` ? a : b;
+}
+
+export function positionOf({ position }: Start, tail: Position): Position {
+  return position === 'now' ? tail : position;
+}

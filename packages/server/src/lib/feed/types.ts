@@ -1,0 +1,297 @@
+/** The public types of a feed: the typed interface of `createFeed`. */
+import type {
+  AnyChannel,
+  Channel,
+  LoggedName,
+  Params,
+  ParamsInput,
+  Payload,
+  PayloadInput,
+  StreamName,
+  TopicName,
+} from '@linefeed/shared';
+import type { Answerer } from '../http/http.ts';
+import type { CloseReason } from '../connection/connection.ts';
+import type { FeedEvent } from '../delivery/follow.ts';
+import type { FeedCore } from './feed.ts';
+import type { FeedLimitOptions } from '../base/limits.ts';
+import type { AppendOptions, Log } from '../log/log.ts';
+import type { SSEData, TrackedYield } from '../stream/message.ts';
+import type { CorsOptions } from '../http/origin.ts';
+import type { StreamContext } from '../stream/run-stream.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Gap } from '@linefeed/shared/wire';
+
+type Awaitable<T> = T | PromiseLike<T>;
+
+/** The return value of a source: anything that can be iterated. */
+export type StreamContent<T> =
+  | AsyncIterable<SSEData<T> | TrackedYield<T>>
+  | Iterable<SSEData<T> | TrackedYield<T>>;
+
+/**
+ * The source of a stream topic, called once for each subscription. Its values are validated like published payloads. An
+ * error that it throws ends the subscription with `linefeed.error`. The status is the error's own `status` if that is
+ * 400 to 499, else 500. The message is sent only with such a status of its own, and only from a LinefeedError or with
+ * `expose: true`. A source that failed runs again only if its error has `retryable: true`.
+ */
+export type StreamSource<C extends AnyChannel, K extends StreamName<C>, Context = unknown> = (
+  context: StreamContext<Params<C, K>, Context>,
+) => Awaitable<StreamContent<PayloadInput<C, K>>>;
+
+type TopicsOf<C> = C extends Channel<infer T> ? T : never;
+
+/**
+ * A stream topic with its source. It can be used in `streams` of a feed. Alone it is an endpoint at any path, with the
+ * params in the query. `createClient<typeof it>` reads its type.
+ */
+export interface StreamDefinition<C extends AnyChannel, K extends StreamName<C>, Context = unknown>
+  extends Channel<Pick<TopicsOf<C>, K>>, Answerer {
+  readonly topic: K;
+  readonly source: StreamSource<C, K, Context>;
+  /** Answers a request of a fetch-style runtime. */
+  handle(request: Request): Promise<Response>;
+}
+
+/** Options of a stream that is used as an endpoint of its own. In a feed, the feed's options apply instead. */
+export type StreamEndpointOptions<C extends AnyChannel, Context> = Omit<
+  BaseFeedOptions<C, Context>,
+  'path' | 'log'
+>;
+
+/** The sources by topic name. Every stream topic needs one. */
+export type StreamSources<C extends AnyChannel, Context> = {
+  readonly [K in StreamName<C>]: StreamSource<C, K, Context> | StreamDefinition<C, K, Context>;
+};
+
+/** The subject of an `authorize` call: one address of one connection. */
+export type AuthorizeSubject<C extends AnyChannel, Context> = {
+  readonly [K in TopicName<C>]: {
+    readonly context: Context;
+    readonly topic: K;
+    readonly params: Params<C, K>;
+    readonly address: string;
+  };
+}[TopicName<C>];
+
+/** Headers set by `context`. They are sent with the response, whatever it is. */
+export interface ContextReply {
+  /** Response headers; `set-cookie` may be appended several times. */
+  readonly headers: Headers;
+}
+
+/** Objects that a runtime provides besides a `Request`. */
+export interface ContextRuntime {
+  /**
+   * If `toNodeHandler` serves the feed: Node's own request, with the properties added by middleware. Declare its type
+   * there: `context: (request, reply, { req }: { req: express.Request }) => …`. In fetch-style runtimes: `undefined`.
+   */
+  readonly req: unknown;
+}
+
+/** Declared as a method, so that a function may declare a more exact type of `req`. */
+type ContextFunction<Context> = {
+  context(request: Request, reply: ContextReply, runtime: ContextRuntime): Awaitable<Context>;
+}['context'];
+
+/** Fields of a context that the feed reads. */
+export interface ContextFields {
+  /**
+   * The user's identity. Control requests of a connection are accepted only from the same principal. A value that is
+   * not a string is refused with 500.
+   */
+  readonly principal?: string | undefined;
+  /**
+   * The connection ends at this time, and its client is told to reconnect. Milliseconds since 1970, or a Date; any
+   * other value is refused with 500. A context that has expired on arrival opens no connection, and `onError` is called
+   * once.
+   */
+  readonly expiresAt?: number | Date | undefined;
+}
+
+/** A connection as hooks and predicates see it. */
+export interface ConnectionInfo<Context = unknown> {
+  readonly id: string;
+  readonly context: Context;
+  readonly principal: string | undefined;
+  /** Event names of its subscriptions. */
+  readonly events: readonly string[];
+}
+
+/**
+ * Each hook is called in a microtask after the change that it reports. It may publish, disconnect and close the feed.
+ * It runs with the `AsyncLocalStorage` store of the request that opened the connection, whatever ends the connection.
+ */
+export interface FeedHooks<Context> {
+  readonly onOpen?: ((connection: ConnectionInfo<Context>) => void) | undefined;
+  readonly onClose?: ((connection: ConnectionInfo<Context>, reason: CloseReason) => void) | undefined;
+  /** Called when a subscription was accepted. */
+  readonly onSubscribe?: ((connection: ConnectionInfo<Context>, address: string) => void) | undefined;
+  /** Called when a gap was announced. */
+  readonly onGap?: ((connection: ConnectionInfo<Context>, gap: Gap) => void) | undefined;
+  /**
+   * Called for a failure that no caller of the feed gets: of a source, `context`, `authorize`, the log or a hook.
+   * Default: `console.error`.
+   */
+  readonly onError?: ((error: unknown) => void) | undefined;
+}
+
+export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimitOptions, FeedHooks<Context> {
+  /** The path of the feed. Default `/events`. */
+  readonly path?: string | undefined;
+  /**
+   * Identifies the caller. Called once for each request that passed the origin check, before its body is read. The
+   * `Request` has its method, URL and headers, and no body. The result is passed to `authorize` and to sources; the
+   * feed itself reads its `ContextFields`. An error that it throws refuses the request. The status is the error's own
+   * `status` if that is 400 to 599, else 500. The message is sent only with a status below 500, and only from a
+   * LinefeedError or an error with `expose: true`.
+   */
+  readonly context?: ContextFunction<Context> | undefined;
+  /**
+   * Whether this context may subscribe to this address. Called for each address and connection before its first event,
+   * replayed ones included. Any result except `true` refuses. Without it everything in the channel is public.
+   */
+  readonly authorize?:
+    | ((subject: AuthorizeSubject<C, Context>) => boolean | PromiseLike<boolean>)
+    | undefined;
+  /** Where published events are stored. Default: `memoryLog()`. */
+  readonly log?: Log | undefined;
+  /** Other origins whose pages may subscribe. Default: none. */
+  readonly cors?: CorsOptions | undefined;
+  /**
+   * The hosts that this feed answers for: `app.example.com`, or `localhost:3000` for that port only. A request for
+   * another host is refused before `context` runs. This protects a server on localhost or in a private network, without
+   * other authentication, from DNS rebinding. Default: any host.
+   */
+  readonly hosts?: readonly string[] | undefined;
+  /** @internal */
+  readonly clock?: Clock | undefined;
+}
+
+/** Options of `createFeed`. `streams` is required if the channel has streams. */
+export type FeedOptions<C extends AnyChannel, Context> = BaseFeedOptions<C, Context> &
+  ([StreamName<C>] extends [never]
+    ? { readonly streams?: undefined }
+    : { readonly streams: StreamSources<C, NoInfer<Context>> });
+
+export interface PublishOptions extends AppendOptions {}
+
+export interface Published {
+  /** The cursor of the event. */
+  readonly cursor: string;
+  /** The idempotency key was already used, and no event was appended. */
+  readonly duplicate: boolean;
+}
+
+/** `[payload]`, or `[params, payload]` if the topic has params; then the options. */
+export type PublishArguments<C extends AnyChannel, K extends LoggedName<C>> = [ParamsInput<C, K>] extends [
+  undefined,
+]
+  ? [payload: PayloadInput<C, K>, options?: PublishOptions]
+  : [params: ParamsInput<C, K>, payload: PayloadInput<C, K>, options?: PublishOptions];
+
+export interface FeedSubscribeOptions {
+  /** `now`, `earliest` or a cursor. Default `now`. */
+  readonly from?: string | undefined;
+  /** Aborting it ends the iteration. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called for events that can no longer be replayed. Without it the iteration throws. */
+  readonly onGap?: ((gap: Gap) => void) | undefined;
+}
+
+/**
+ * The arguments of `subscribe` after the topic. `params` is present if the topic has params, and optional if all of
+ * them are.
+ */
+export type FeedSubscribeArguments<C extends AnyChannel, K extends LoggedName<C>> =
+  ParamsInput<C, K> extends undefined
+    ? [options?: FeedSubscribeOptions & { readonly params?: undefined }]
+    : {} extends ParamsInput<C, K>
+      ? [options?: FeedSubscribeOptions & { readonly params?: ParamsInput<C, K> | undefined }]
+      : [options: FeedSubscribeOptions & { readonly params: ParamsInput<C, K> }];
+
+export interface FeedStats {
+  readonly connections: number;
+  readonly connectionsHighWater: number;
+  /** Open subscriptions by topic. */
+  readonly subscriptions: Readonly<Record<string, number>>;
+  /** Events that arrived from the log's tail. */
+  readonly eventsIn: number;
+  /** Events written, summed over all connections. */
+  readonly eventsOut: number;
+  readonly bytesOut: number;
+  /** The part of `eventsOut` that was replayed from the log. */
+  readonly replayed: number;
+  /** Replays that reached the tail. `largestReplay`: the number of events of the largest one. */
+  readonly replays: number;
+  readonly largestReplay: number;
+  /** Most bytes that waited for one reader at a time. */
+  readonly bufferedHighWaterBytes: number;
+  /** Times a reader exceeded its buffer bound and returned to replay. */
+  readonly fallbacks: number;
+  /** Connections cut because the reader took no bytes. */
+  readonly stalled: number;
+  /** Number of gaps announced. */
+  readonly gaps: number;
+}
+
+export interface CloseOptions {
+  /** Period over which the connections are told to reconnect. Milliseconds; default 0: all at once. */
+  readonly graceMs?: number | undefined;
+}
+
+/** The server end of a channel. */
+export interface Feed<C extends AnyChannel, Context = unknown> extends Answerer {
+  /** The contract that it serves. */
+  readonly channel: C;
+  /** @internal Its core, for adapters. */
+  readonly '~core': FeedCore;
+  /**
+   * Appends an event to the log, which delivers it to every subscriber of its address. Appends take effect in call
+   * order.
+   *
+   * @returns the cursor of the event, and whether it was a duplicate.
+   * @throws LinefeedError (as a rejection) `invalid_payload` or `invalid_params` with the schema's issues,
+   * `payload_too_large`, `address_too_long`, `idempotency_conflict`, `invalid_option` for an idempotency key, `closed`.
+   */
+  publish<K extends LoggedName<C>>(topic: K, ...rest: PublishArguments<C, K>): Promise<Published>;
+  /**
+   * The cursor of everything that subscribers have been sent so far. Return it together with the state it belongs to:
+   * read the cursor first, then the state.
+   */
+  cursor(): string;
+  /**
+   * Follows a topic on the server. In a source, pass the source's `signal`. A generator that waits for the next event
+   * can only be ended by it when its client leaves.
+   *
+   * @throws LinefeedError `unknown_topic`, `invalid_params`, `address_too_long` (from the iteration if the schema is
+   * asynchronous), `invalid_option`; from the iteration `hole`, if events can no longer be replayed and there is no
+   * `onGap`.
+   */
+  subscribe<K extends LoggedName<C>>(
+    topic: K,
+    ...rest: FeedSubscribeArguments<C, K>
+  ): AsyncIterable<FeedEvent<Payload<C, K>>>;
+  /** Answers a request of a fetch-style runtime; 404 for a path not under `path`. */
+  handle(request: Request): Promise<Response>;
+  /**
+   * Ends every connection that the predicate matches and tells its client to reconnect, which authorises it anew.
+   * Requests that are not decided yet count too. The predicate sees them as connections without events, and a match
+   * opens no connection. Returns the number of both.
+   */
+  disconnect(predicate: (connection: ConnectionInfo<Context>) => boolean): number;
+  stats(): FeedStats;
+  /**
+   * Replaces the sources of all streams. A run that has started keeps its source. Use it for a feed that is kept on
+   * `globalThis` while a dev server reloads the modules of its sources.
+   *
+   * @throws LinefeedError `invalid_option` for a stream without a source, and for a source without a stream.
+   */
+  setStreams(streams: StreamSources<C, Context>): void;
+  /**
+   * Refuses new connections and tells the open ones to reconnect, spread over the grace period. Connections that are
+   * still open receive the events published meanwhile. After the last connection has closed, it refuses publishes and
+   * waits for those in flight. The log must be closed by the code that opened it; the default log closes with the feed.
+   */
+  close(options?: CloseOptions): Promise<void>;
+}

@@ -1,0 +1,34 @@
+import { describe, expect, test } from 'vitest';
+import { ScriptedLog } from '../../../test-kit/scripted-log.ts';
+import { systemClock } from '../base/clock.ts';
+import { logContract } from '../testing/log-suite.ts';
+import { memoryLog } from './memory-log.ts';
+
+const contract = logContract(
+  (setup) => {
+    const log = memoryLog(setup);
+    return { open: () => log };
+  },
+  { ages: true },
+);
+
+for (const { name, run } of contract) {
+  test(name, async () => expect(await run()).toBeUndefined());
+}
+
+/** Behaves like a log over a network: its answers come later. */
+const asynchronous = logContract(
+  (setup) => {
+    const log = new ScriptedLog(setup);
+    log.maxReads = Infinity;
+    log.beforeAnswer = () => new Promise((resolve) => systemClock.defer(resolve));
+    return { open: () => log, rollBack: (to) => log.rollBack(parseInt(to, 36)) };
+  },
+  { ages: true, rollsBack: true },
+);
+
+describe('a log with asynchronous answers', () => {
+  for (const { name, run } of asynchronous) {
+    test(name, async () => expect(await run()).toBeUndefined());
+  }
+});

@@ -1,0 +1,296 @@
+/** A log in the memory of this process. It needs no setup, and is lost when the process ends. */
+import { BEGINNING, comparePositions, type Position } from '@linefeed/shared/wire';
+import { systemClock, type Clock } from '../base/clock.ts';
+import type {
+  Appended,
+  AppendOptions,
+  Log,
+  LogEntry,
+  LogEvent,
+  ReadPage,
+  ReadQuery,
+  TailListener,
+} from './log.ts';
+import { laterOf } from '../base/position.ts';
+import {
+  MAX_WATERMARKS,
+  randomEpoch,
+  checkLogOptions,
+  resolveBounds,
+  sizeOf,
+  type LogBounds,
+} from './bounds.ts';
+import { checkKeyed, conflictOf } from './idempotency.ts';
+import { mergeRuns, type Run } from './k-way-merge.ts';
+import { Tailers } from './tail-listeners.ts';
+
+export type { LogBounds } from './bounds.ts';
+
+export interface MemoryLogOptions extends LogBounds {
+  /** @internal */
+  readonly clock?: Clock | undefined;
+}
+
+interface Held extends LogEvent {
+  readonly sequence: number;
+  readonly keep: 'all' | 'latest';
+  readonly appendedAt: number;
+  readonly idempotencyKey: string | undefined;
+  /** Superseded or evicted. It stays in its queues until it reaches their heads. */
+  gone: boolean;
+}
+
+/** The held events of one address. */
+interface Shelf {
+  readonly events: Queue;
+  /** Position of the newest event ever appended to this address. */
+  last: Position;
+  /** Newest evicted position. */
+  evictedThrough: Position;
+}
+
+/**
+ * A bounded log in memory. Every start has a new epoch, so that cursors of an earlier process cause a gap.
+ *
+ * @throws LinefeedError `invalid_option` for a bound that is not a positive number.
+ */
+export function memoryLog(options: MemoryLogOptions = {}): Log {
+  return new MemoryLog(options);
+}
+
+class MemoryLog implements Log {
+  readonly epoch: string;
+  readonly #clock: Clock;
+  readonly #bounds: Required<{ [K in keyof LogBounds]: number }>;
+  /** Addresses with held events. */
+  readonly #shelves = new Map<string, Shelf>();
+  /** Newest evicted position of each address without held events. Insertion order is age. */
+  readonly #watermarks = new Map<string, Position>();
+  /** Watermark of every address that is in neither map. */
+  #forgottenThrough: Position = BEGINNING;
+  /**
+   * Held events of `keep: 'all'` and of `latest`, each in order. Two queues: a burst of the first must not evict the
+   * second.
+   */
+  readonly #queues = { all: new Queue(), latest: new Queue() };
+  readonly #keys = new Map<string, Held>();
+  readonly #tailers = new Tailers();
+  #sequence = 0;
+
+  constructor(options: MemoryLogOptions) {
+    checkLogOptions('memoryLog', options);
+    this.#clock = options.clock ?? systemClock;
+    this.epoch = randomEpoch(this.#clock);
+    this.#bounds = resolveBounds(options);
+  }
+
+  append(entries: readonly LogEntry[], options: AppendOptions = {}): Appended {
+    checkKeyed(entries, options);
+    this.#evict();
+    const earlier = this.#findDuplicate(entries, options.idempotencyKey);
+    if (earlier !== undefined) return { epoch: this.epoch, position: earlier.position, duplicate: true };
+    const appended = entries.map((entry) => this.#append(entry, options.idempotencyKey));
+    this.#evict();
+    const position = this.position();
+    if (appended.length > 0) this.#tailers.events(appended, position);
+    return { epoch: this.epoch, position, duplicate: false };
+  }
+
+  #findDuplicate([entry]: readonly LogEntry[], key: string | undefined): Held | undefined {
+    if (key === undefined || entry === undefined) return undefined;
+    const held = this.#keys.get(scopedKey(entry.address, key));
+    if (held !== undefined && held.data !== entry.data) throw conflictOf(entry.address, key);
+    return held;
+  }
+
+  #append({ address, data, keep }: LogEntry, idempotencyKey: string | undefined): Held {
+    this.#sequence += 1;
+    const position = this.#sequence.toString(36);
+    const shelf = this.#shelves.get(address);
+    const held: Held = {
+      address,
+      data,
+      position,
+      prev: keep === 'latest' ? undefined : (shelf?.last ?? this.#lastOf(address)),
+      sequence: this.#sequence,
+      keep,
+      appendedAt: this.#clock.now(),
+      idempotencyKey,
+      gone: false,
+    };
+    this.#put(shelf ?? this.#openShelf(address), held);
+    this.#queues[keep].push(held);
+    if (idempotencyKey !== undefined) this.#keys.set(scopedKey(address, idempotencyKey), held);
+    return held;
+  }
+
+  #put(shelf: Shelf, held: Held): void {
+    if (held.keep === 'latest') {
+      for (let older = shelf.events.head; older !== undefined; older = shelf.events.head)
+        this.#drop(shelf, older);
+      // The newest value is held, so no earlier eviction leaves anything missing.
+      shelf.evictedThrough = BEGINNING;
+    }
+    shelf.events.push(held);
+    shelf.last = held.position;
+  }
+
+  /** Moves the watermark to the new shelf, so that events evicted earlier stay marked as evicted. */
+  #openShelf(address: string): Shelf {
+    const evictedThrough = this.#watermarks.get(address) ?? this.#forgottenThrough;
+    const shelf: Shelf = { events: new Queue(), last: evictedThrough, evictedThrough };
+    this.#watermarks.delete(address);
+    this.#shelves.set(address, shelf);
+    return shelf;
+  }
+
+  /** Last position of an address without a shelf. Unknown once any address was forgotten. */
+  #lastOf(address: string): Position | undefined {
+    return this.#watermarks.get(address) ?? (this.#forgottenThrough === BEGINNING ? BEGINNING : undefined);
+  }
+
+  read({ after, addresses, limit, maxBytes }: ReadQuery): ReadPage {
+    this.#evict();
+    const evictedThrough = new Map<string, Position>();
+    const runs: QueueRun[] = [];
+    for (const [address, floor] of addresses) {
+      const from = laterOf(floor, after);
+      const shelf = this.#shelves.get(address);
+      const evicted = shelf?.evictedThrough ?? this.#watermarks.get(address) ?? this.#forgottenThrough;
+      if (comparePositions(evicted, from) > 0) evictedThrough.set(address, evicted);
+      if (shelf !== undefined) runs.push(shelf.events.runBehind(parseInt(from, 36)));
+    }
+    const events: Held[] = [];
+    let bytes = 0;
+    let cut = false;
+    mergeRuns(runs, ({ event }) => {
+      bytes += event.data.length;
+      cut = events.length > 0 && (events.length >= limit || bytes > maxBytes);
+      if (!cut) events.push(event);
+      return !cut;
+    });
+    const through = cut ? events.at(-1)!.position : laterOf(after, this.position());
+    return { epoch: this.epoch, events, through, evictedThrough };
+  }
+
+  position(): Position {
+    return this.#sequence.toString(36);
+  }
+
+  tail(listener: TailListener): { readonly position: Position; close(): void } {
+    return this.#tailers.add(listener, this.position());
+  }
+
+  #evict(): void {
+    const { all, latest } = this.#queues;
+    const { maxEvents, maxBytes, maxAgeMs } = this.#bounds;
+    const oldest = this.#clock.now() - maxAgeMs;
+    while (all.isOver(maxEvents, maxBytes) || (all.head?.appendedAt ?? Infinity) < oldest)
+      this.#evictHead(all);
+    while (latest.isOver(maxEvents, maxBytes)) this.#evictHead(latest);
+  }
+
+  #evictHead(queue: Queue): void {
+    const held = queue.head!;
+    const { address, position } = held;
+    const shelf = this.#shelves.get(address)!;
+    this.#drop(shelf, held);
+    shelf.evictedThrough = laterOf(shelf.evictedThrough, position);
+    if (shelf.events.count > 0) return;
+    this.#shelves.delete(address);
+    this.#watermarks.set(address, shelf.evictedThrough);
+    if (this.#watermarks.size > MAX_WATERMARKS) this.#forgetOneAddress();
+  }
+
+  #forgetOneAddress(): void {
+    const [address, position] = this.#watermarks.entries().next().value!;
+    this.#watermarks.delete(address);
+    this.#forgottenThrough = laterOf(this.#forgottenThrough, position);
+  }
+
+  #drop(shelf: Shelf, held: Held): void {
+    held.gone = true;
+    shelf.events.release(held);
+    this.#queues[held.keep].release(held);
+    if (held.idempotencyKey !== undefined) this.#keys.delete(scopedKey(held.address, held.idempotencyKey));
+  }
+}
+
+/**
+ * A queue whose items can be removed anywhere. A removed item leaves only the counters. It is skipped when it reaches
+ * the head.
+ */
+class Queue {
+  #items: Held[] = [];
+  #first = 0;
+  #bytes = 0;
+  count = 0;
+
+  get head(): Held | undefined {
+    return this.#items[this.#first];
+  }
+
+  push(held: Held): void {
+    this.#items.push(held);
+    this.count += 1;
+    this.#bytes += sizeOf(held, held.idempotencyKey);
+    // Superseded values accumulate between held ones, where they never reach the head.
+    if (this.#items.length > 16 && this.#items.length > 4 * this.count) this.#compact();
+  }
+
+  /** Subtracts an item that is gone from the counters. */
+  release(held: Held): void {
+    this.count -= 1;
+    this.#bytes -= sizeOf(held, held.idempotencyKey);
+    while (this.#items[this.#first]?.gone === true) this.#first += 1;
+    if (this.#first > 1024 && this.#first > this.#items.length / 2) this.#compact();
+  }
+
+  isOver(maxEvents: number, maxBytes: number): boolean {
+    return this.count > maxEvents || (this.#bytes > maxBytes && this.count > 0);
+  }
+
+  /** A run that starts at the first event after a sequence number. */
+  runBehind(sequence: number): QueueRun {
+    let low = this.#first;
+    let high = this.#items.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#items[middle]!.sequence <= sequence) low = middle + 1;
+      else high = middle;
+    }
+    return new QueueRun(this.#items, low);
+  }
+
+  #compact(): void {
+    this.#items = this.#items.slice(this.#first).filter((held) => !held.gone);
+    this.#first = 0;
+  }
+}
+
+/** Iterates over a queue that does not change meanwhile. */
+class QueueRun implements Run {
+  head = Infinity;
+  readonly #items: readonly Held[];
+  #index: number;
+
+  constructor(items: readonly Held[], index: number) {
+    this.#items = items;
+    this.#index = index - 1;
+    this.take();
+  }
+
+  get event(): Held {
+    return this.#items[this.#index]!;
+  }
+
+  take(): void {
+    do this.#index += 1;
+    while (this.#items[this.#index]?.gone === true);
+    this.head = this.#items[this.#index]?.sequence ?? Infinity;
+  }
+}
+
+function scopedKey(address: string, key: string): string {
+  return `${address}\n${key}`;
+}

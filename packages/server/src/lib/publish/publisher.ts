@@ -1,0 +1,188 @@
+/** Publishes payloads: validates and encodes each once, and appends them to the log in call order. */
+import type { AnyChannel, TopicDefinition } from '@linefeed/shared';
+import {
+  checkOptions,
+  describeIssues,
+  findJsonFault,
+  refusal,
+  LinefeedError,
+  validate,
+  type Validated,
+} from '@linefeed/shared/wire';
+import type { Appended, AppendOptions, Log, LogEntry } from '../log/log.ts';
+import { resolveAddress } from './address.ts';
+
+export interface PublisherOptions {
+  readonly channel: AnyChannel;
+  readonly log: Log;
+  readonly maxAddressBytes: number;
+  readonly maxPayloadBytes: number;
+}
+
+type Awaitable<T> = T | Promise<T>;
+
+/** The log checks the key itself. */
+const PUBLISH_OPTIONS = { idempotencyKey: 'any' } satisfies Record<keyof AppendOptions, string>;
+
+export class Publisher {
+  readonly #options: PublisherOptions;
+  /** Set while a call waits for an asynchronous schema. Later calls are appended after it. */
+  #preparing: Promise<void> | undefined;
+  /** Appends that the log has not settled. */
+  readonly #appending = new Set<Promise<unknown>>();
+  #closed = false;
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+  }
+
+  /** Refuses later publishes. Resolves when all earlier ones have been appended or refused. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    while (this.#preparing !== undefined || this.#appending.size > 0) {
+      await this.#preparing;
+      await Promise.allSettled(this.#appending);
+    }
+  }
+
+  publish(topic: string, rest: readonly unknown[]): Promise<Appended> {
+    try {
+      if (this.#closed) throw new LinefeedError('closed', 'This feed was closed; it takes no more events.');
+      const definition = this.#definitionOf(topic);
+      const [params, payload, options] =
+        definition.params === undefined ? [undefined, rest[0], rest[1]] : [rest[0], rest[1], rest[2]];
+      if (options !== undefined) checkOptions('publish', options, PUBLISH_OPTIONS);
+      const entry = this.#prepare(topic, definition, params, payload);
+      const append = (prepared: LogEntry): Promise<Appended> =>
+        this.#append(prepared, options as AppendOptions | undefined);
+      if (this.#preparing === undefined && !(entry instanceof Promise)) return append(entry);
+      return this.#inTurn(entry, append);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Calls `append` after all earlier publishes were passed to the log. It does not wait until the log has settled them.
+   */
+  #inTurn(entry: Awaitable<LogEntry>, append: (prepared: LogEntry) => Promise<Appended>): Promise<Appended> {
+    // If the schema rejects while this call still waits, the rejection must not count as unhandled.
+    if (entry instanceof Promise) entry.catch(ignore);
+    // Wrapped in an object, because a promise resolved with a promise would wait for the log.
+    const handed = (this.#preparing ?? Promise.resolve())
+      .then(() => entry)
+      .then((prepared) => ({ appending: append(prepared) }));
+    const turn = handed.then(ignore, ignore).finally(() => {
+      if (this.#preparing === turn) this.#preparing = undefined;
+    });
+    this.#preparing = turn;
+    return handed.then(({ appending }) => appending);
+  }
+
+  /**
+   * The address of a logged topic with these params: a promise if the schema is asynchronous.
+   *
+   * @throws LinefeedError `unknown_topic`, `not_publishable`, `invalid_params`, `address_too_long`
+   */
+  addressOf(topic: string, params: unknown): Awaitable<string> {
+    return this.#address(topic, this.#definitionOf(topic), params);
+  }
+
+  #definitionOf(topic: string): TopicDefinition {
+    const definition = this.#options.channel.topics.get(topic);
+    if (definition === undefined) {
+      const names = [...this.#options.channel.topics.keys()].join(', ');
+      throw refusal(
+        'unknown_topic',
+        `There is no topic "${topic}" in this channel; its topics are ${names}.`,
+      );
+    }
+    if (definition.kind === 'stream') {
+      throw refusal(
+        'not_publishable',
+        `"${topic}" is a stream: its source says what it sends, nothing is published to it.`,
+      );
+    }
+    return definition;
+  }
+
+  #prepare(
+    topic: string,
+    definition: TopicDefinition,
+    params: unknown,
+    payload: unknown,
+  ): Awaitable<LogEntry> {
+    const address = this.#address(topic, definition, params);
+    const data = encodePayload(topic, definition, payload, this.#options.maxPayloadBytes);
+    const entry = (a: string, d: string): LogEntry => ({ address: a, data: d, keep: definition.keep });
+    if (typeof address === 'string' && typeof data === 'string') return entry(address, data);
+    return Promise.all([address, data]).then(([a, d]) => entry(a, d));
+  }
+
+  #address(topic: string, definition: TopicDefinition, params: unknown): Awaitable<string> {
+    if (definition.params === undefined) return topic;
+    return resolveAddress(topic, definition.params, params, this.#options.maxAddressBytes);
+  }
+
+  #append(entry: LogEntry, options: AppendOptions | undefined): Promise<Appended> {
+    const appending = Promise.resolve(this.#options.log.append([entry], options));
+    this.#appending.add(appending);
+    const settle = (): unknown => this.#appending.delete(appending);
+    appending.then(settle, settle);
+    return appending;
+  }
+}
+
+/**
+ * A payload as the JSON of its schema's output.
+ *
+ * @throws LinefeedError `invalid_payload` with the schema's issues, `payload_too_large`
+ */
+export function encodePayload(
+  topic: string,
+  definition: TopicDefinition,
+  payload: unknown,
+  maxBytes: number,
+): Awaitable<string> {
+  const finish = (result: Validated<unknown>): string => {
+    if (result.issues !== undefined) {
+      throw new LinefeedError(
+        'invalid_payload',
+        `The payload of ${topic} is not valid: ${describeIssues(result.issues)}`,
+        {
+          issues: result.issues,
+        },
+      );
+    }
+    const fault = findJsonFault(result.value);
+    if (fault !== undefined) {
+      const place = fault.path.length === 0 ? 'it' : `"${fault.path.join('.')}"`;
+      throw new LinefeedError(
+        'invalid_payload',
+        `The payload of ${topic} cannot be sent as JSON: ${place} is ${fault.what}.`,
+        {
+          issues: [{ message: `cannot be sent as JSON: ${fault.what}`, path: fault.path }],
+        },
+      );
+    }
+    const json = JSON.stringify(result.value);
+    checkPayloadSize(topic, json, maxBytes);
+    return json;
+  };
+  const result = validate(definition.data, payload);
+  return result instanceof Promise ? result.then(finish) : finish(result);
+}
+
+/** @throws LinefeedError `payload_too_large` */
+export function checkPayloadSize(topic: string, json: string, maxBytes: number): void {
+  // Fast path: a UTF-16 code unit has at most three bytes of UTF-8, so most payloads are not encoded to count.
+  if (json.length * 3 <= maxBytes) return;
+  const bytes = new TextEncoder().encode(json).byteLength;
+  if (bytes <= maxBytes) return;
+  throw new LinefeedError(
+    'payload_too_large',
+    `A payload of ${topic} has ${bytes} bytes as JSON, more than maxPayloadBytes (${maxBytes}); send a reference to it instead.`,
+  );
+}
+
+function ignore(): void {}

@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { createManualClock } from '../testing/manual-clock.ts';
+import { Turns } from './fair-queue.ts';
+
+describe('the throttle of requests per event-loop turn', () => {
+  it('requests over the number per turn pass in later event-loop turns, FIFO', async () => {
+    const deferred: Array<() => void> = [];
+    const clock = { ...createManualClock(), defer: (call: () => void) => void deferred.push(call) };
+    const turns = new Turns(clock, 2);
+    const through: number[] = [];
+    for (let n = 0; n < 7; n += 1) {
+      const waiting = turns.take();
+      if (waiting === undefined) through.push(n);
+      else void waiting.then(() => through.push(n));
+    }
+    const seen = [[...through]];
+    while (deferred.length > 0) {
+      deferred.shift()!();
+      await Promise.resolve();
+      seen.push([...through]);
+    }
+    expect(seen).toEqual([
+      [0, 1],
+      [0, 1, 2, 3],
+      [0, 1, 2, 3, 4, 5],
+      [0, 1, 2, 3, 4, 5, 6],
+      [0, 1, 2, 3, 4, 5, 6],
+    ]);
+    expect(turns.take()).toBeUndefined();
+  });
+
+  it('fewer requests pass per event-loop turn when each has a higher cost', async () => {
+    const deferred: Array<() => void> = [];
+    const clock = { ...createManualClock(), defer: (call: () => void) => void deferred.push(call) };
+    const turns = new Turns(clock, 4);
+    const through: number[] = [];
+    for (const cost of [3, 3, 3, 1, 1]) {
+      const waiting = turns.take(cost);
+      if (waiting === undefined) through.push(cost);
+      else void waiting.then(() => through.push(cost));
+    }
+    const seen = [through.length];
+    while (deferred.length > 0) {
+      deferred.shift()!();
+      await Promise.resolve();
+      seen.push(through.length);
+    }
+    expect(seen).toEqual([2, 4, 5, 5]);
+    expect(through).toEqual([3, 3, 3, 1, 1]);
+  });
+
+  it('a new request does not overtake queued ones', () => {
+    const deferred: Array<() => void> = [];
+    const clock = { ...createManualClock(), defer: (call: () => void) => void deferred.push(call) };
+    const turns = new Turns(clock, 1);
+    void turns.take();
+    void turns.take();
+    void turns.take();
+    deferred.shift()!();
+    expect(turns.take()).toBeInstanceOf(Promise);
+  });
+});

@@ -1,0 +1,61 @@
+/** The contract: topics with their schemas, checked on definition, and the types that both sides infer from it. */
+import { checkTopic, invalidChannel } from './check.ts';
+import type { CheckedTopics } from './type.ts';
+import type { Input, Output, Schema } from './schema.ts';
+import type { DataSchema, ParamsSchema, TopicDefinition, TopicMap } from './topic.ts';
+
+/** A contract. Both sides use its type; only the server needs its value. */
+export interface Channel<Topics extends TopicMap = TopicMap> {
+  /** Every topic by name. A bare schema is completed to a definition. */
+  readonly topics: ReadonlyMap<string, TopicDefinition>;
+  /** Holds the types for inference. At run time it is always absent. */
+  readonly '~types'?: Topics | undefined;
+}
+
+/** Any channel, for constraints. */
+export type AnyChannel = Channel<any>;
+
+type Topics<C> = C extends Channel<infer T> ? T : never;
+
+/** Names of all topics of a channel. */
+export type TopicName<C extends AnyChannel> = keyof Topics<C> & string;
+/** Names of the topics of kind `stream`. */
+export type StreamName<C extends AnyChannel> = {
+  [K in keyof Topics<C>]: Topics<C>[K] extends TopicDefinition<any, any, infer Kind>
+    ? 'stream' extends Kind
+      ? K
+      : never
+    : never;
+}[keyof Topics<C>] &
+  string;
+/** Names of the topics that `publish` takes. */
+export type LoggedName<C extends AnyChannel> = Exclude<TopicName<C>, StreamName<C>>;
+
+/** The payload that a handler of a topic gets: the schema's output. */
+export type Payload<C extends AnyChannel, K extends TopicName<C>> = Output<DataSchema<Topics<C>[K]>>;
+/** The payload that `publish` takes, or that the source of a stream yields: the schema's input. */
+export type PayloadInput<C extends AnyChannel, K extends TopicName<C>> = Input<DataSchema<Topics<C>[K]>>;
+/** Params as `authorize` and sources get them. `undefined` for a topic without params. */
+export type Params<C extends AnyChannel, K extends TopicName<C>> =
+  ParamsSchema<Topics<C>[K]> extends Schema ? Output<ParamsSchema<Topics<C>[K]>> : undefined;
+/** Params as the caller of `publish` and `subscribe` writes them: the schema's input. */
+export type ParamsInput<C extends AnyChannel, K extends TopicName<C>> =
+  ParamsSchema<Topics<C>[K]> extends Schema ? Input<ParamsSchema<Topics<C>[K]>> : undefined;
+
+/**
+ * Defines a contract. Topic names match `[A-Za-z][A-Za-z0-9_./-]*`. Each value is a schema, `topic()` or `stream()`.
+ *
+ * @throws LinefeedError `invalid_channel`, naming topic and field: a reserved or malformed name, params that are not
+ * an object or declare no names, a param that takes a value and its text, a payload that JSON changes.
+ */
+export function defineChannel<const T extends TopicMap>(topics: T & CheckedTopics<T>): Channel<T> {
+  if (typeof topics !== 'object' || topics === null) {
+    throw invalidChannel(
+      `A channel is an object of topics, not ${topics === null ? 'null' : typeof topics}.`,
+    );
+  }
+  const checked = new Map<string, TopicDefinition>();
+  for (const [name, value] of Object.entries(topics as TopicMap)) checked.set(name, checkTopic(name, value));
+  if (checked.size === 0) throw invalidChannel('A channel needs at least one topic.');
+  return { topics: checked };
+}
