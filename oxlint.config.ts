@@ -79,7 +79,7 @@ function ladder(
   const folders: readonly string[] = LADDERS[name];
   return folders
     .map((folder, step) => ({ folder, above: folders.slice(0, step), below: folders.slice(step + 1) }))
-    .sort((a, b) => a.folder.split('/').length - b.folder.split('/').length);
+    .toSorted((a, b) => a.folder.split('/').length - b.folder.split('/').length);
 }
 
 /** The rules of a package: what it may import from outside, and the ladder. The last rule that matches a file wins. */
