@@ -17,6 +17,7 @@ export default defineConfig({
             '{packages,examples}/*/**/*.test.{ts,tsx}',
             'scripts/**/*.test.ts',
             'bench/lib/*.test.ts',
+            'simulate/*.test.ts',
           ],
           exclude: [...configDefaults.exclude, ...leftOut('unit')],
           setupFiles: ['scripts/vitest-setup.ts'],

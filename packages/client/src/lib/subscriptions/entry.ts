@@ -89,7 +89,7 @@ function toStart(place: Place, cursor: Cursor | undefined, isOpen?: boolean): st
   if (mark === '~' && restart) return undefined;
   if (mark !== undefined) return mark;
   if (at) return sharesCursor(place, cursor) ? undefined : toText(at);
-  return from ?? ((cursor || isOpen) && event === undefined ? 'now' : undefined);
+  return from ?? /* seam: new-entry-at-now */ ((cursor || isOpen) && event === undefined ? 'now' : undefined);
 }
 
 /**

@@ -94,7 +94,7 @@ export function createRouting(context: RoutingContext): Routing {
       entry.at ??= given;
       if (fill(entry, event)) return;
     }
-    if (!awaitsGap(entry, start)) entry.at ??= start;
+    if (/* seam: position-after-gap */ !awaitsGap(entry, start)) entry.at ??= start;
     entry.tail = parseCursor(body.tail ?? '');
     // The server sends the frames of an event name once, in one order, for all its entries. So all of them rewind
     // together.
@@ -247,7 +247,7 @@ export function createRouting(context: RoutingContext): Routing {
       for (const entry of bearers) {
         const behind = entry.at;
         // A duplicate.
-        if (isAtOrBefore(own, behind)) continue;
+        if (/* seam: duplicate-dropped */ isAtOrBefore(own, behind)) continue;
         if (own) entry.at = own;
         else if (mark) entry.mark = mark;
         if (payload === undefined) continue;

@@ -206,7 +206,7 @@ export function createRoster(context: RosterContext): Roster {
       // Throws for a lone surrogate, as it would in each request.
       encodeURIComponent(address);
       const own = from !== undefined;
-      const asked = own ? toFrom(from) : restored(address);
+      const asked = own ? /* seam: restored-cursor-kept */ toFrom(from) : restored(address);
       const start = parseCursor(from ?? '');
       // Each subscription to a stream is a run of its own. Until the server answers, subscriptions without `from` (or
       // with an equal cursor) share one entry. `from: 'now'` never shares, because the address may be a stream. Later,
@@ -257,7 +257,7 @@ export function createRoster(context: RosterContext): Roster {
     },
     delay(entry, delayMs) {
       entry.state = 'delayed';
-      entry.cancelRetry = clock.after(delayMs, () => {
+      entry.cancelRetry = /* seam: retry-timer-of-its-own */ clock.after(delayMs, () => {
         entry.state = 'unasked';
         roster.schedule(true);
       });

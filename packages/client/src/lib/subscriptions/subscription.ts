@@ -178,7 +178,7 @@ export function createDelivery(
   const queue: Item[] = [];
   // The first run waits for a microtask: during `subscribe()` the handler could not unsubscribe.
   let running: Item | undefined = { arrival: undefined };
-  soon(() => work(next()));
+  /* seam: handler-after-subscribe */ soon(() => work(next()));
   let cancelRetry = () => {};
   let holding = false;
   /** The queue is full. Reading is paused, or this subscription's events are dropped. */

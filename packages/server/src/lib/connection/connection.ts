@@ -185,7 +185,7 @@ export class Connection implements Beating, WriterListener, DeliveryPort, Stream
   #streamIdPrefix(): string {
     if (!this.logged.hasCursor) return '';
     this.logged.flush();
-    return this.logged.cursor;
+    return /* seam: stream-id-at-written */ this.logged.cursor;
   }
 
   // Writing -----------------------------------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ export class Connection implements Beating, WriterListener, DeliveryPort, Stream
    * `now`: time of the feed's clock.
    */
   endIfOver(now: number): boolean {
-    if (this.#expiry.isOver) this.reconnect('expired', 0);
+    if (/* seam: end-of-authority */ this.#expiry.isOver) this.reconnect('expired', 0);
     else if (now >= this.#endAt) this.reconnect('lifetime', 0);
     return this.#closed;
   }

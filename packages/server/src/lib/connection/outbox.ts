@@ -88,7 +88,7 @@ export class Writer implements Flushable {
     try {
       this.#outlet.write(bytes);
     } catch (error) {
-      return this.#break(error);
+      /* seam: error-of-one-outlet */ return this.#break(error);
     }
     const counters = this.#counters;
     if (counters !== undefined)

@@ -158,7 +158,7 @@ export class Subscriptions {
       const payload: End = { address: event, ...keyed, ...numbered };
       return logged.afterGaps(() => connection.control(FRAME.end, payload, connection.endMark()));
     }
-    const lastEventId = resume.type === 'behind' ? resume.id : undefined;
+    const lastEventId = /* seam: stream-resumes-after-id */ resume.type === 'behind' ? resume.id : undefined;
     const source = sources.get(topic)!;
     const { maxPayloadBytes } = limits;
     // A stream with the context of a later request also runs in that request's async context.

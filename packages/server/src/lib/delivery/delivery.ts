@@ -91,7 +91,7 @@ export class LoggedDelivery implements Member {
   /** The connection's position if the tail has delivered everything up to `told`. */
   #positionAt(told: Position): Position {
     if (this.#place.state !== 'live') return this.#main.position;
-    return laterOf(told, this.#place.skipThrough ?? BEGINNING);
+    return laterOf(told, /* seam: live-position-from-tail */ this.#place.skipThrough ?? BEGINNING);
   }
 
   /** The connection's cursor for use in ids. */
@@ -116,14 +116,17 @@ export class LoggedDelivery implements Member {
    */
   begin(resumed: Position | undefined, asked: readonly LoggedStart[]): string | undefined {
     const { hub } = this.#options;
-    const sharing = resumed === undefined ? asked : asked.filter(({ key }) => key === undefined);
+    const sharing =
+      resumed === undefined
+        ? asked
+        : /* seam: one-cursor-for-keyless */ asked.filter(({ key }) => key === undefined);
     const positions = sharing.map((start) => positionOf(start, hub.position));
     this.#tracks.replace(new Track(positions.reduce(earlierOf, resumed ?? positions[0] ?? hub.position)));
     // Bookmarks are sent only for positions after this one.
     this.#lastId = this.#main.position;
     // No id while a gap is unannounced: a client that resumes from it would miss the gap.
     const usable = asked.length > 0 && !asked.some(({ gap }) => gap !== undefined);
-    return usable ? hub.cursorAt(this.#main.position) : undefined;
+    return usable ? hub.cursorAt(/* seam: hello-id-at-start */ this.#main.position) : undefined;
   }
 
   /** Writes a `subscribed` frame for each entry, and starts each event name once. */
@@ -224,7 +227,7 @@ export class LoggedDelivery implements Member {
   /** Stops delivery when the connection closes. */
   close(): void {
     const { hub } = this.#options;
-    this.#place = CLOSED;
+    /* seam: closed-delivery */ this.#place = CLOSED;
     hub.remove(this);
     for (const address of this.#main.addresses.keys()) hub.leave(address, this);
     this.#pending = undefined;
@@ -254,9 +257,12 @@ export class LoggedDelivery implements Member {
     const waiting = this.#port.bufferedBytes;
     const { maxBufferedBytes } = this.#options.limits;
     // A single frame may be larger than the bound. It must still be sent when no other bytes wait.
-    if (waiting + pending.byteLength > maxBufferedBytes && (waiting > 0 || pending.length > 1)) {
+    if (
+      /* seam: bound-of-waiting-bytes */ waiting + pending.byteLength > maxBufferedBytes &&
+      (waiting > 0 || pending.length > 1)
+    ) {
       this.#options.counters.fallbacks += 1;
-      this.#fallBack(this.#pendingFrom);
+      this.#fallBack(/* seam: replay-from-written */ this.#pendingFrom);
       return;
     }
     this.#options.counters.framesOut += pending.length;
@@ -267,7 +273,7 @@ export class LoggedDelivery implements Member {
   reset(reason: 'rollback' | 'epoch', left: Cursor): void {
     // Write the pending events now: the log may no longer hold them.
     this.flush();
-    if (this.#place.state === 'closed') return;
+    if (/* seam: reset-of-delivery */ this.#place.state === 'closed') return;
     const { hub } = this.#options;
     const reached = this.#positionAt(left.position);
     const heldCursor =
@@ -285,7 +291,9 @@ export class LoggedDelivery implements Member {
     for (const address of addresses) {
       const track = this.#tracks.of(address)!;
       const stood = laterOf(track.positionOf(address), track === this.#main ? reached : BEGINNING);
-      const from = track.pendingGapOf(address)?.from ?? formatCursor(left.epoch, stood);
+      const from =
+        track.pendingGapOf(address)?.from ??
+        formatCursor(left.epoch, /* seam: reset-gap-from-reader */ stood);
       next.add(address, floorOf(address), { from, reason });
     }
     this.#leaveHub();
@@ -299,7 +307,7 @@ export class LoggedDelivery implements Member {
   fallBehind(): void {
     // Write the pending events now: a later read may find them evicted.
     this.flush();
-    if (this.#isLive) this.#fallBack();
+    if (/* seam: overrun-reads-log */ this.#isLive) this.#fallBack();
   }
 
   /** Leaves the live state. Pending events are dropped and read again from the log. */
@@ -314,7 +322,7 @@ export class LoggedDelivery implements Member {
 
   #leaveHub(): void {
     this.#pending = undefined;
-    if (this.#isLive)
+    if (/* seam: replay-leaves-hub */ this.#isLive)
       for (const address of this.#main.addresses.keys()) this.#options.hub.leave(address, this);
   }
 
@@ -324,14 +332,17 @@ export class LoggedDelivery implements Member {
   #advance(): void {
     const place = this.#place;
     if (place.state === 'closed') return;
-    if (place.state === 'replaying' && this.#hasReachedTail()) this.#goLive();
+    if (place.state === 'replaying' && /* seam: live-at-tail */ this.#hasReachedTail()) this.#goLive();
     if (!this.#isLive || this.#tracks.isRewinding) void this.#pull();
     this.#callAfterGaps();
   }
 
   #hasReachedTail(): boolean {
     const { hub } = this.#options;
-    return comparePositions(this.#main.position, hub.position) >= 0 && !this.#main.hasStartAhead;
+    return (
+      comparePositions(this.#main.position, hub.position) >= 0 &&
+      /* seam: live-after-start-ahead */ !this.#main.hasStartAhead
+    );
   }
 
   #goLive(): void {
@@ -347,13 +358,13 @@ export class LoggedDelivery implements Member {
 
   /** Calls `call` in a microtask, once all gaps of the requested addresses are announced. */
   afterGaps(call: () => void): void {
-    this.#afterGaps.push(call);
+    /* seam: source-after-answers */ this.#afterGaps.push(call);
     this.#callAfterGaps();
   }
 
   /** Uses microtasks because the calls run user code, which may end the connection. */
   #callAfterGaps(): void {
-    if (this.#afterGaps.length === 0 || this.#tracks.awaitsGaps) return;
+    if (this.#afterGaps.length === 0 || /* seam: source-after-gaps */ this.#tracks.awaitsGaps) return;
     for (const call of this.#afterGaps.splice(0)) queueMicrotask(call);
   }
 
@@ -404,16 +415,16 @@ export class LoggedDelivery implements Member {
       // The heartbeat may be late, for example after a suspend.
       if (this.#port.endIfOver(this.#options.clock.now())) return;
       // The log has a new numbering already. The tail will report the reset; wait for it.
-      if (page.epoch !== hub.epoch) return await hub.changed();
+      if (/* seam: page-of-this-epoch */ page.epoch !== hub.epoch) return await hub.changed();
       this.flush();
       const isMain = track === this.#main;
       const gaps = track.takeGaps(page);
-      if (isMain) this.#announceMain(gaps);
+      if (isMain) /* seam: gaps-before-events */ this.#announceMain(gaps);
       else this.#announce(gaps);
       // A rewind must not pass the main track: the id of its events would cover main-track events that are not written
       // yet.
       const end = isMain ? page.through : earlierOf(page.through, this.position);
-      const events = track.owedOf(page, end);
+      const events = /* seam: page-in-log-order */ track.owedOf(page, end);
       track.position = laterOf(track.position, end);
       counters.replayed += events.length;
       this.#replayed += events.length;
@@ -426,7 +437,8 @@ export class LoggedDelivery implements Member {
     else this.#merge(track);
     // No progress: the page is older than the tail, as on a lagging replica. Wait for the tail instead of polling in a
     // loop.
-    if (track.position === before && this.#isReading(track)) await hub.changed();
+    if (/* seam: no-progress-waits */ track.position === before && this.#isReading(track))
+      await hub.changed();
   }
 
   #isReading(track: Track): boolean {
@@ -444,7 +456,8 @@ export class LoggedDelivery implements Member {
   /** Merges a rewind into the main track if it has caught up. */
   #merge(track: Track): void {
     if (this.#place.state === 'closed') return;
-    if (comparePositions(track.position, this.position) < 0) this.#tracks.putBack(track);
+    if (/* seam: merge-after-catch-up */ comparePositions(track.position, this.position) < 0)
+      this.#tracks.putBack(track);
     else {
       this.#tracks.drop(track);
       for (const [address, floor] of track.addresses) {

@@ -160,7 +160,7 @@ export class Hub {
     this.eventsIn += events.length;
     this.pages.forget();
     for (const event of events) {
-      const route = this.#routes.get(event.address);
+      /* seam: position-after-delivery */ const route = this.#routes.get(event.address);
       if (route !== undefined) {
         const frame: Frame = { position: event.position, bytes: encoder.encode(this.#encode(event)) };
         for (const member of route) member.deliver(event, frame);

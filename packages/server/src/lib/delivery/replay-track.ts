@@ -107,7 +107,7 @@ export class Track {
     for (const [address, to] of page?.evictedThrough ?? []) {
       const position = this.positionOf(address);
       if (!this.addresses.has(address) || comparePositions(to, position) <= 0) continue;
-      gaps.push({ address, from: { position }, to, reason: 'trimmed' });
+      /* seam: gap-of-trimmed */ gaps.push({ address, from: { position }, to, reason: 'trimmed' });
       this.#setFloor(address, to);
     }
     return gaps;

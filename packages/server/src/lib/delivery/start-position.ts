@@ -82,7 +82,7 @@ export function resolveCursor(hub: Hub, text: string, reach: Reach | undefined):
   });
   if (cursor === undefined) return gapAt('now', 'unknown');
   // Every event of the new log is new to this client.
-  if (cursor.epoch !== hub.epoch) return gapAt(BEGINNING, 'epoch');
+  if (/* seam: cursor-of-this-epoch */ cursor.epoch !== hub.epoch) return gapAt(BEGINNING, 'epoch');
   const { position } = cursor;
   const newest = reach?.epoch === hub.epoch ? laterOf(reach.position, hub.position) : hub.position;
   // Past the newest position of the tail and of the log: no event has this position yet.

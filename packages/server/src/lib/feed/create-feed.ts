@@ -112,7 +112,7 @@ export function openFeed(
     },
     async publish(topic: string, ...rest: unknown[]) {
       const { epoch, position, duplicate } = await core.publisher.publish(topic, rest);
-      return { cursor: formatCursor(epoch, position), duplicate };
+      return { cursor: formatCursor(/* seam: epoch-of-append */ epoch, position), duplicate };
     },
     cursor: () => core.hub.cursor,
     subscribe(topic: string, options: UntypedSubscribeOptions = {}) {
@@ -245,7 +245,7 @@ function toHandlers(hooks: FeedHooks<unknown>): FeedHandlers {
         onError(error);
       }
     };
-    queueMicrotask(() => scope.run(guarded));
+    queueMicrotask(/* seam: hook-after-transition */ () => scope.run(guarded));
   };
   return {
     onError,

@@ -181,14 +181,15 @@ export class FeedCore implements ConnectionHost {
     if (entries.every((entry) => this.#isOver(entry.topic, streamFrom(entry)))) {
       return { status: 204, headers: visitor.headers, body: undefined };
     }
-    const { admitted, refused } = await this.#subscriptions.decide(entries, {
+    /* seam: wait-for-authorize */ const { admitted, refused } = await this.#subscriptions.decide(entries, {
       context: visitor.context,
       taken: NOTHING,
       alone,
     });
     if (admitted.length === 0) {
       // A client gives up all its entries after a final status. A retryable refusal takes precedence.
-      const { error } = refused.find((entry) => entry.error.retryable) ?? refused[0]!;
+      const { error } =
+        refused.find(/* seam: retryable-refusal-first */ (entry) => entry.error.retryable) ?? refused[0]!;
       return toProblem(error, visitor.headers);
     }
     const streams = admitted.filter(({ definition }) => definition.kind === 'stream');
@@ -208,7 +209,7 @@ export class FeedCore implements ConnectionHost {
       if (place === undefined) return this.#door.sayComeBack(outlet, away ?? BUSY);
       const connection = this.#connect(outlet, visitor, place);
       // Resolved only now: the log's numbering may have changed since the request arrived.
-      const shared = resolveShared(this.hub, lastEventId, reach);
+      const shared = /* seam: cursor-decided-at-open */ resolveShared(this.hub, lastEventId, reach);
       const starts = logged.map((entry) => resolveStart(this.hub, entry, shared, reach));
       connection.open(shared.resumed, starts, () => {
         for (const refusedEntry of refused) sendRefusal(connection, refusedEntry, undefined);

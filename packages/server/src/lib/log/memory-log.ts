@@ -169,7 +169,9 @@ class MemoryLog implements Log {
       if (!cut) events.push(event);
       return !cut;
     });
-    const through = cut ? events.at(-1)!.position : laterOf(after, this.position());
+    const through = cut
+      ? /* seam: page-ends-at-cut */ events.at(-1)!.position
+      : laterOf(after, this.position());
     return { epoch: this.epoch, events, through, evictedThrough };
   }
 

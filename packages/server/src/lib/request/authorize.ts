@@ -90,7 +90,9 @@ export async function admitAll(
       if (!entry.admitted) return entry;
       if (!names.has(entry.event) && names.size >= options.maxSubscriptions) return tooMany(entry, options);
       names.add(entry.event);
-      return isAllowed === undefined ? entry : authorizeEntry(entry, isAllowed, options);
+      return /* seam: each-entry-authorized */ isAllowed === undefined
+        ? entry
+        : authorizeEntry(entry, isAllowed, options);
     }),
   );
   return {

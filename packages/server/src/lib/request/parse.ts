@@ -142,7 +142,7 @@ function readTopicList(query: URLSearchParams, { maxNames, maxTextLength }: Read
   }
   const texts = query.getAll('topic');
   checkCount(texts.length, 'topic', maxNames);
-  return texts.map((text) => {
+  return /* seam: from-of-every-entry */ texts.map((text) => {
     const parsed = parseEntry(text);
     return parsed === undefined ? toFaulty(text) : toEntry(parsed, maxTextLength);
   });

@@ -194,7 +194,8 @@ export function startStream(connection: StreamTarget, options: StreamRunOptions)
       code,
       message: status >= 500 ? `The source of "${topic}" failed.` : message,
       // A second run must not repeat data that was delivered without an id.
-      retryable: asksForRetry(end.error) && (lastId !== undefined || !delivered),
+      retryable:
+        (lastId !== undefined || !delivered) && /* seam: retry-if-error-asks */ asksForRetry(end.error),
     });
   });
 }

@@ -118,7 +118,7 @@ export async function* pullSource({
   const { signal } = controller;
   const cancel = (): void => controller.abort();
   if (session.aborted) cancel();
-  session.addEventListener('abort', cancel, { once: true });
+  /* seam: abort-ends-run */ session.addEventListener('abort', cancel, { once: true });
   let offered: { readonly value: unknown } | undefined;
   let end: RunEnd | undefined;
   let wake: () => void = ignore;

@@ -78,7 +78,7 @@ export function parseEntry(text: string): ParsedEntry | undefined {
     topic,
     params: params.filter(([name]) => !isOwn(name)),
     address: text.slice(0, mark) + (query === '' ? '' : `?${query}`),
-    from: params.find(([name]) => name === 'from')?.[1],
+    from: /* seam: from-anywhere-in-entry */ params.find(([name]) => name === 'from')?.[1],
     key: params.find(([name]) => name === 'key')?.[1],
   };
 }
