@@ -2,7 +2,7 @@
 import type { Published, SimLog } from './log.ts';
 
 /** A position in the history of one address. */
-export interface Place {
+export interface ConnectionSlot {
   readonly epoch: string;
   readonly position: number;
 }
@@ -30,10 +30,10 @@ export interface Checker {
 }
 
 export function createChecker({ log, address, keep, rule, from, fail }: CheckerOptions): Checker {
-  let at: Place | undefined;
+  let at: ConnectionSlot | undefined;
   const asked = from === undefined ? undefined : toPlace(from);
   /** Before the first event: events after this position may not be missing, events up to it may arrive. */
-  let owedBehind: Place | undefined;
+  let owedBehind: ConnectionSlot | undefined;
   let count = 0;
   const seen = new Set<string>();
 
@@ -96,7 +96,7 @@ export interface OrderChecker {
 }
 
 export function createOrderChecker(fail: (what: string) => void): OrderChecker {
-  let last: (Place & { readonly address: string }) | undefined;
+  let last: (ConnectionSlot & { readonly address: string }) | undefined;
   return {
     event(address, id) {
       const place = toPlace(id);
@@ -108,13 +108,13 @@ export function createOrderChecker(fail: (what: string) => void): OrderChecker {
   };
 }
 
-export function toPlace(cursor: string): Place | undefined {
+export function toPlace(cursor: string): ConnectionSlot | undefined {
   const [epoch, position] = cursor.split('~')[0]!.split('.');
   return epoch === undefined || position === undefined
     ? undefined
     : { epoch, position: parseInt(position, 36) };
 }
 
-export function toText({ epoch, position }: Place): string {
+export function toText({ epoch, position }: ConnectionSlot): string {
   return `${epoch}.${position.toString(36)}`;
 }

@@ -175,7 +175,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'the error of one outlet reaches other connections',
-    plan: { 'error-of-one-outlet': 'throw error;' },
+    plan: { 'error-of-one-sink': 'throw error;' },
   },
   {
     name: 'the error of a refused list is the first one although another one is retryable',

@@ -15,7 +15,7 @@ export interface GuestOptions {
 /** Time limit for leaving. */
 const LEAVE_MS = 1_000;
 
-export class Guest {
+export class Session {
   readonly #options: GuestOptions;
   readonly #controller = new AbortController();
   #iterator: AsyncIterator<unknown> | undefined;

@@ -1,9 +1,9 @@
 /** A network in memory: splits, delays, stalls and cuts at any byte, and feeds that stop and start. */
 import { parseEntry } from '@linefeed/shared/wire';
-import type { Answer, Answerer, IncomingRequest } from '../packages/server/src/lib/http/http.ts';
-import type { Outlet } from '../packages/server/src/lib/http/response-sink.ts';
+import type { HttpResponse, RequestTarget, HttpRequest } from '../packages/server/src/lib/http/http.ts';
+import type { ResponseSink } from '../packages/server/src/lib/http/response-sink.ts';
 import type { Chance, SimClock } from './clock.ts';
-import { OUTLET_FAILURE, SimOutlet } from './outlet.ts';
+import { SINK_FAILURE, SimSink } from './sink.ts';
 import type { WireChecker } from './wire.ts';
 
 export interface Line {
@@ -25,10 +25,10 @@ interface NetworkOptions {
   readonly clock: SimClock;
   readonly chance: Chance;
   /** The node that answers, if one is running. */
-  readonly route: () => Answerer | undefined;
+  readonly route: () => RequestTarget | undefined;
   /** Called after each stream is opened and on every write, with the number of waiting bytes. */
   readonly onBuffered: (bytes: number) => void;
-  /** Some outlets simulate an adapter that throws. */
+  /** Some sinks simulate an adapter that throws. */
   readonly outletsThrow: boolean;
   /** Returns the checker for the frames of a response. */
   readonly watch: (request: number) => WireChecker;
@@ -84,19 +84,19 @@ export function createNetwork({
   };
 
   function openLine(
-    answer: Answer,
+    answer: HttpResponse,
     wire: WireChecker,
     signal: AbortSignal | undefined,
     url: string,
     who: string,
   ): Response {
-    const outlet = new SimOutlet(onBuffered, wire, clock.look);
+    const sink = new SimSink(onBuffered, wire, clock.look);
     // It throws at one of its first calls, and from then on. The server may learn of the close some time later, or
     // never.
     if (outletsThrow && !network.calm && chance.is(0.3)) {
-      outlet.throwsAfter = chance.pick([0, 1, 2, 3, 10]);
-      outlet.onThrow = () => {
-        if (chance.is(0.5)) clock.after(chance.between(0, 5_000), () => outlet.leave());
+      sink.throwsAfter = chance.pick([0, 1, 2, 3, 10]);
+      sink.onThrow = () => {
+        if (chance.is(0.5)) clock.after(chance.between(0, 5_000), () => sink.leave());
         finish('reset', true);
       };
     }
@@ -126,7 +126,7 @@ export function createNetwork({
       if (ending !== undefined) return;
       ending = how;
       lines.delete(line);
-      if (!isUntold) outlet.leave();
+      if (!isUntold) sink.leave();
       serve();
     };
     /** Moves some bytes after a delay. They wait if the reader takes none. */
@@ -139,7 +139,7 @@ export function createNetwork({
         if (ending !== undefined || halfOpen) return;
         if (silentUntil > clock.now()) return pump();
         if (arrived.length < 3) {
-          const bytes = outlet.take(chance.is(0.3) ? chance.between(1, 20) : chance.between(20, 2_000));
+          const bytes = sink.take(chance.is(0.3) ? chance.between(1, 20) : chance.between(20, 2_000));
           if (bytes.byteLength > 0) {
             trace(`${who} gets ${JSON.stringify(new TextDecoder().decode(bytes))}`);
             arrived.push(bytes);
@@ -147,10 +147,10 @@ export function createNetwork({
           serve();
         }
         // After a reader pauses, as in a crashed tab, its next read pumps again.
-        if (outlet.bufferedBytes > 0) {
+        if (sink.bufferedBytes > 0) {
           if (arrived.length < 3) pump();
-        } else if (outlet.ended) finish('eof');
-        else if (outlet.destroyed) finish('reset');
+        } else if (sink.ended) finish('eof');
+        else if (sink.destroyed) finish('reset');
       });
     };
     const line: Line = {
@@ -159,25 +159,25 @@ export function createNetwork({
           halfOpen = true;
           lines.delete(line);
           // The server learns of it when its kernel gives up.
-          clock.after(chance.between(1_000, 60_000), () => outlet.leave());
+          clock.after(chance.between(1_000, 60_000), () => sink.leave());
         } else finish(how);
       },
       stall(ms) {
         silentUntil = clock.now() + ms;
       },
     };
-    outlet.onWork = pump;
+    sink.onWork = pump;
     lines.add(line);
     signal?.addEventListener('abort', () => {
       lines.delete(line);
       ending ??= 'reset';
-      clock.after(chance.between(0, 40), () => outlet.leave());
+      clock.after(chance.between(0, 40), () => sink.leave());
     });
     try {
-      (answer.body as (outlet: Outlet) => void)(outlet);
+      (answer.body as (sink: ResponseSink) => void)(sink);
     } catch (error) {
       // Like an adapter: it cuts the response.
-      if (!(error instanceof Error && error.message === OUTLET_FAILURE)) throw error;
+      if (!(error instanceof Error && error.message === SINK_FAILURE)) throw error;
       finish('reset', true);
     }
     pump();
@@ -186,7 +186,7 @@ export function createNetwork({
         new Promise<ReadableStreamReadResult<Uint8Array>>((resolve, reject) => {
           waiting = { resolve, reject };
           serve();
-          if (outlet.bufferedBytes > 0) pump();
+          if (sink.bufferedBytes > 0) pump();
         }),
       cancel: async () => finish('reset'),
     };
@@ -214,7 +214,7 @@ function toResponse(status: number, body: unknown, url: string, type = 'text/pla
   return { status, url, headers: new Headers({ 'content-type': type }), body: stream } as unknown as Response;
 }
 
-function toRequest(target: string, init: RequestInit): IncomingRequest {
+function toRequest(target: string, init: RequestInit): HttpRequest {
   const headers = new Headers(init.headers);
   const url = new URL(target, 'http://sim.test');
   return {

@@ -16,13 +16,13 @@ const SHARES = {
   /** The log answers later, and may fail. Its answers were true at some time in between. */
   slowLog: 0.4,
   /** A custom adapter throws on writes. */
-  throwingOutlets: 0.25,
+  throwingSinks: 0.25,
   /** Sessions end after some seconds. */
   shortSessions: 0.25,
   /** Pages are reloaded, and keep their cursor. */
   reloads: 0.3,
   /** Subscribers in the process of the server. */
-  guests: 0.2,
+  sessions: 0.2,
   /** Users start at the newest event of the log, which a process that lags does not know yet. */
   aheadStarts: 0.15,
 };

@@ -3,11 +3,11 @@ import { createFeed, type ConnectionInfo } from '@linefeed/server';
 import { createBrowser } from '../packages/client/test/browser.ts';
 import { ADDRESSES, board, type Visitor, type WorldFeed } from './board.ts';
 import { createChance, createSimClock } from './clock.ts';
-import { Guest } from './guest.ts';
+import { Session } from './guest.ts';
 import { leftovers, startCounting } from './leaks.ts';
 import { LOG_FAILURE, SimLog } from './log.ts';
 import { createNetwork, REQUEST_HEADER } from './network.ts';
-import { OUTLET_FAILURE } from './outlet.ts';
+import { SINK_FAILURE } from './sink.ts';
 import { PlainUser } from './plain-user.ts';
 import { createSteps, SOURCE_FAILURE, type RunBook } from './sources.ts';
 import { drawTraits, type Traits } from './traits.ts';
@@ -31,7 +31,7 @@ const STEPS = 140;
 const MAX_USERS = 4;
 const AUTHORIZE_FAILURE = 'authorize cannot decide now';
 /** Errors that the application and its log throw, and that `onError` may receive. */
-const KNOWN_FAILURES: readonly string[] = [AUTHORIZE_FAILURE, LOG_FAILURE, OUTLET_FAILURE, SOURCE_FAILURE];
+const KNOWN_FAILURES: readonly string[] = [AUTHORIZE_FAILURE, LOG_FAILURE, SINK_FAILURE, SOURCE_FAILURE];
 
 /** Runs a world to its end. The same seed gives the same run. */
 export async function runWorld(
@@ -63,7 +63,7 @@ export async function runWorld(
       return up.length === 0 ? undefined : chance.pick(up);
     },
     watch: wireOf,
-    outletsThrow: traits.throwingOutlets,
+    outletsThrow: traits.throwingSinks,
     trace: (what) => say(`${Math.round(clock.now())} ${what}`),
     onBuffered: (bytes) => {
       // Tabs that share a connection may request all their lists at once.
@@ -72,7 +72,7 @@ export async function runWorld(
         fail(`${bytes} bytes wait for one reader`);
     },
   });
-  const users = new Set<User | PlainUser | Guest>();
+  const users = new Set<User | PlainUser | Session>();
   // The users of one identity are tabs of one browser, and share a connection.
   const browser = tabs ? createBrowser() : undefined;
   let published = 0;
@@ -203,10 +203,10 @@ export async function runWorld(
       disconnect(chance.pick(up), ({ context }) => context.user.startsWith(identity) && chance.is(0.7));
     }
     if ((traits.streamsFirst || traits.slowLog) && chance.is(0.04)) log.startAnew();
-    if (traits.guests && chance.is(0.1) && up.length > 0) {
-      for (const user of users) if (user instanceof Guest && user.isOver) users.delete(user);
-      const guests = [...users].filter((user) => user instanceof Guest);
-      if (guests.length < 2) users.add(new Guest({ feed: chance.pick(up), clock, chance, runs, fail }));
+    if (traits.sessions && chance.is(0.1) && up.length > 0) {
+      for (const user of users) if (user instanceof Session && user.isOver) users.delete(user);
+      const guests = [...users].filter((user) => user instanceof Session);
+      if (guests.length < 2) users.add(new Session({ feed: chance.pick(up), clock, chance, runs, fail }));
       else chance.pick(guests).act();
     }
   }

@@ -9,7 +9,7 @@ export type { ContentContext, EventStreamContent, IterableContent } from './lib/
 export type { Cookie, Cookies } from './lib/http/cookie.ts';
 export type { EncodingOptions } from './lib/event-stream/encode.ts';
 export type { EventStreamOptions, StreamEnd, StreamEndHook } from './lib/event-stream/options.ts';
-export type { Answerer } from './lib/http/http.ts';
+export type { RequestTarget } from './lib/http/http.ts';
 export type {
   AuthorizeSubject,
   CloseOptions,

@@ -3,7 +3,7 @@ import { defineChannel, stream, topic, type Channel } from '@linefeed/shared';
 import * as z from 'zod';
 import { toIncomingRequest } from '../src/lib/adapters/fetch.ts';
 import { createFeed } from '../src/lib/feed/create-feed.ts';
-import type { Answer } from '../src/lib/http/http.ts';
+import type { HttpResponse } from '../src/lib/http/http.ts';
 import type { Feed, FeedOptions } from '../src/lib/feed/types.ts';
 import { createManualClock, type ManualClock } from '../src/lib/testing/manual-clock.ts';
 import { Tap, type TapOptions } from './tap.ts';
@@ -34,7 +34,7 @@ export interface Bench<Context> {
   /** The arguments of `onError`. */
   readonly errors: unknown[];
   /** Returns the answer to a request. `target` is a path with query, or a whole request. */
-  ask(target: string | Request, init?: RequestInit): Promise<Answer>;
+  ask(target: string | Request, init?: RequestInit): Promise<HttpResponse>;
   /** Opens a connection and lets it write its first frames. */
   open(target: string | Request, init?: RequestInit, tap?: TapOptions): Promise<Tap>;
 }
@@ -69,7 +69,7 @@ export function createBench<Context = undefined>(
     async ask(target, init) {
       const request = typeof target === 'string' ? new Request(`http://feed.test${target}`, init) : target;
       const answering = feed['~answer'](toIncomingRequest(request));
-      let answer: Answer | undefined;
+      let answer: HttpResponse | undefined;
       void answering.then((value) => (answer = value));
       // The body of a POST arrives in real event-loop ticks, which no manual clock drives.
       for (let round = 0; round < 100 && answer === undefined; round += 1) {

@@ -10,7 +10,7 @@ import type {
   TailListener,
 } from '../src/lib/log/log.ts';
 import { memoryLog, type MemoryLogOptions } from '../src/lib/log/memory-log.ts';
-import { Tailers } from '../src/lib/log/tail-listeners.ts';
+import { TailListeners } from '../src/lib/log/tail-listeners.ts';
 
 export class ScriptedLog implements Log {
   /** Number of `read` calls. */
@@ -19,7 +19,7 @@ export class ScriptedLog implements Log {
   maxReads = 1_000;
   /** Called before each answer of `position` and `read`. The answer waits for the promise. */
   beforeAnswer: (asked: 'position' | 'read') => void | Promise<void> = () => undefined;
-  readonly #tailers = new Tailers();
+  readonly #tailers = new TailListeners();
   readonly #options: MemoryLogOptions;
   #inner: Log;
   #entries: LogEntry[] = [];

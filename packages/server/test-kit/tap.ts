@@ -1,6 +1,6 @@
 /** The receiving end of an answer, in memory. It takes bytes as fast as the test decides, and parses the frames. */
 import { createParser } from 'eventsource-parser';
-import type { Outlet, OutletListener } from '../src/lib/http/response-sink.ts';
+import type { ResponseSink, SinkListener } from '../src/lib/http/response-sink.ts';
 
 /** A parsed frame. */
 export interface TappedFrame {
@@ -17,7 +17,7 @@ export interface TapOptions {
   readonly endsWhenDrained?: boolean | undefined;
 }
 
-export class Tap implements Outlet {
+export class Tap implements ResponseSink {
   /** The byte arrays as written. Two taps that get the same bytes share one object. */
   readonly writes: Uint8Array[] = [];
   closed = false;
@@ -25,7 +25,7 @@ export class Tap implements Outlet {
   destroyed = false;
   /** The error of `breakOff`. */
   broken: Error | undefined;
-  #listener: OutletListener | undefined;
+  #listener: SinkListener | undefined;
   #roomBytes: number;
   #taken = 0;
   #written = 0;
@@ -69,7 +69,7 @@ export class Tap implements Outlet {
     this.leave();
   }
 
-  listen(listener: OutletListener): void {
+  listen(listener: SinkListener): void {
     this.#listener = listener;
     if (this.closed) listener.onClose();
   }

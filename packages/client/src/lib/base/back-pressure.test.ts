@@ -1,19 +1,19 @@
 import { expect, it } from 'vitest';
-import { createGate } from './back-pressure.ts';
+import { createBackPressure } from './back-pressure.ts';
 
-it('the gate is full until its last holder releases it', async () => {
-  const gate = createGate();
-  expect(gate.full()).toBeUndefined();
-  gate.hold();
-  const waiting = gate.full();
-  gate.hold();
-  expect(gate.full()).toBe(waiting);
-  gate.release();
-  expect(gate.full()).toBe(waiting);
-  gate.release();
-  expect(gate.full()).toBeUndefined();
+it('back-pressure is on until its last holder releases it', async () => {
+  const backPressure = createBackPressure();
+  expect(backPressure.full()).toBeUndefined();
+  backPressure.hold();
+  const waiting = backPressure.full();
+  backPressure.hold();
+  expect(backPressure.full()).toBe(waiting);
+  backPressure.release();
+  expect(backPressure.full()).toBe(waiting);
+  backPressure.release();
+  expect(backPressure.full()).toBeUndefined();
   await waiting;
-  gate.hold();
-  expect(gate.full()).not.toBe(waiting);
-  gate.release();
+  backPressure.hold();
+  expect(backPressure.full()).not.toBe(waiting);
+  backPressure.release();
 });

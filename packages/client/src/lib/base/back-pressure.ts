@@ -1,13 +1,13 @@
 /** Back-pressure: a counting lock. Reading pauses while at least one holder exists. */
 
-export interface Gate {
+export interface BackPressure {
   /** Set while there is a holder; resolves when the last one releases. */
   readonly full: () => Promise<void> | undefined;
   readonly hold: () => void;
   readonly release: () => void;
 }
 
-export function createGate(): Gate {
+export function createBackPressure(): BackPressure {
   let holders = 0;
   let waiting: Promise<void> | undefined;
   let open: () => void;

@@ -11,12 +11,12 @@ import { checkClientOptions, checkSubscription, type ClientOptions } from './opt
 import { systemClock } from '../base/clock.ts';
 import { createConnection } from '../connection/connection.ts';
 import type { ConnectionSnapshot } from '../connection/state.ts';
-import { createGate } from '../base/back-pressure.ts';
+import { createBackPressure } from '../base/back-pressure.ts';
 import { iterate } from '../subscriptions/iterate.ts';
 import { watchPage } from '../connection/page-lifecycle.ts';
-import { createRoster } from '../subscriptions/registry.ts';
-import { createRouting } from '../subscriptions/frame-router.ts';
-import { createSettlement } from '../subscriptions/commit-tracker.ts';
+import { createSubscriptionRegistry } from '../subscriptions/registry.ts';
+import { createFrameRouter } from '../subscriptions/frame-router.ts';
+import { createCommitTracker } from '../subscriptions/commit-tracker.ts';
 import type { Readable } from '../base/store.ts';
 import {
   createDelivery,
@@ -98,8 +98,8 @@ export function createClient<C extends AnyChannel>(
   const options = second ?? (first as ClientOptions);
   checkClientOptions(options);
   const channel = second && (first as C);
-  const gate = createGate();
-  const settlement = createSettlement(() => persistence?.note());
+  const backPressure = createBackPressure();
+  const commits = createCommitTracker(() => persistence?.note());
   const report = later(options.onError ?? print);
   let warned = false;
   let closed = false;
@@ -119,32 +119,32 @@ export function createClient<C extends AnyChannel>(
     url: String(options.url),
     clock: options.clock ?? systemClock,
     transport: options.transport ?? fetchTransport(),
-    gate,
-    settlement,
-    committed: settlement.committed,
+    backPressure,
+    commits,
+    committed: commits.committed,
     report,
     reportInvalid: options.onInvalid ? later(options.onInvalid) : report,
   };
   const connection = createConnection(shared, {
-    plan: () => roster.takeOpening(),
-    onControl: (name, body, id) => routing.onControl(name, body, id),
-    onEvent: (event, data, id) => routing.onEvent(event, data, id),
-    onGone: () => roster.reset(),
+    plan: () => registry.takeOpening(),
+    onControl: (name, body, id) => router.onControl(name, body, id),
+    onEvent: (event, data, id) => router.onEvent(event, data, id),
+    onGone: () => registry.reset(),
     onOver(error) {
-      routing.onOver(error);
+      router.onOver(error);
       if (error) report(error);
     },
   });
-  const roster = createRoster({
+  const registry = createSubscriptionRegistry({
     ...shared,
     connection,
     restored: (address) => persistence?.restored(address),
   });
-  const routing = createRouting({ ...shared, roster, connection });
+  const router = createFrameRouter({ ...shared, registry, connection });
   const persistence = options.persist?.({
     ...shared,
-    committed: settlement.committed,
-    places: roster.entries,
+    committed: commits.committed,
+    places: registry.entries,
   });
   const unwatch = watchPage((hint) => {
     if (hint === 'hidden' || hint === 'pagehide') persistence?.flush();
@@ -167,13 +167,13 @@ export function createClient<C extends AnyChannel>(
       schema,
       handler,
       given,
-      () => roster.remove(delivery),
-      () => roster.resume(delivery),
+      () => registry.remove(delivery),
+      () => registry.resume(delivery),
     );
     if (given.signal?.aborted) delivery.subscription();
     else {
       try {
-        roster.add(delivery, given);
+        registry.add(delivery, given);
       } catch (cause) {
         // No request can carry these params or this `from`. Report a refused subscription: an exception would interrupt
         // a render.
@@ -197,19 +197,19 @@ export function createClient<C extends AnyChannel>(
     },
     connection: { getSnapshot: connection.getSnapshot, subscribe: connection.subscribe },
     get cursor() {
-      return settlement.committed();
+      return commits.committed();
     },
     get lastEventAt() {
       return connection.lastEventAt();
     },
     reconnect() {
-      if (roster.entries.size > 0) connection.open('asked');
+      if (registry.entries.size > 0) connection.open('asked');
     },
     close() {
       closed = true;
       unwatch();
       persistence?.close();
-      roster.close();
+      registry.close();
       connection.stop('close', 'asked');
     },
   };

@@ -10,7 +10,7 @@ import {
   type ConnectionSnapshot,
 } from './state.ts';
 import { readControl } from './control-frame.ts';
-import type { Gate } from '../base/back-pressure.ts';
+import type { BackPressure } from '../base/back-pressure.ts';
 import { hear, judge, probe, type Pulse } from './liveness.ts';
 import { isHidden, type PageHint } from './page-lifecycle.ts';
 import { NO_FAILURES, planRetry, type RetryHistory, type RetryOptions } from './retry-policy.ts';
@@ -26,7 +26,7 @@ import type {
 export interface ConnectionContext extends RequestOptions {
   readonly transport: Transport;
   readonly clock: Clock;
-  readonly gate: Gate;
+  readonly backPressure: BackPressure;
   /** The cursor to resume from: everything up to it is handled. */
   readonly committed: () => string | undefined;
   /** Calls the user's `onError` for an error that only the user can fix; retries continue. */
@@ -68,7 +68,7 @@ export interface Connection extends Readable<ConnectionSnapshot> {
 const MAX_PATIENCE = 8;
 
 export function createConnection(context: ConnectionContext, handlers: ConnectionHandlers): Connection {
-  const { clock, gate, retry, connectTimeoutMs = 10_000, pauseWhenHidden } = context;
+  const { clock, backPressure, retry, connectTimeoutMs = 10_000, pauseWhenHidden } = context;
   const { getSnapshot, set, subscribe } = createStore(INITIAL);
   let response: TransportConnection | undefined;
   let pulse: Pulse | undefined;
@@ -143,7 +143,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
     }
     wait(next.dueAt - clock.now(), () =>
       // While back-pressure pauses reading, silence proves nothing.
-      watch((gate.full() ? hear : judge)(pulse!, clock.now())),
+      watch((backPressure.full() ? hear : judge)(pulse!, clock.now())),
     );
   };
 
@@ -159,7 +159,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
     const current: TransportConnection = context.transport(
       { ...context, ...handlers.plan() },
       {
-        full: gate.full,
+        full: backPressure.full,
         onLife() {
           if (!isCurrent()) return;
           heardAt = clock.now();
@@ -230,7 +230,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
     drop();
     if (full) {
       if (move('suspend', 'queue'))
-        void gate.full()?.then(() => getSnapshot().reason === 'queue' && open('queue'));
+        void backPressure.full()?.then(() => getSnapshot().reason === 'queue' && open('queue'));
       return;
     }
     if (!error && afterMs === undefined) {

@@ -1,68 +1,68 @@
 import { parseCursor, type Cursor } from '@linefeed/shared/wire';
 import { expect, it } from 'vitest';
-import { createSettlement, type Arrival, type Settlement } from './commit-tracker.ts';
+import { createCommitTracker, type InFlight, type CommitTracker } from './commit-tracker.ts';
 
 const at = (position: number): Cursor => parseCursor(`e.${position.toString(36)}`)!;
 
 /** Returns the number of arrivals in the list. */
-function countKept(settlement: Settlement): number {
-  const probe = settlement.arrive();
+function countKept(commits: CommitTracker): number {
+  const probe = commits.arrive();
   let count = 0;
   for (let one = probe.next; one !== probe; one = one.next) count += 1;
-  settlement.settle(probe);
+  commits.settle(probe);
   // Without the start of the list.
   return count - 1;
 }
 
-it('a settlement commits the same as a plain list in any order, and keeps only unsettled arrivals', () => {
+it('a commit tracker commits the same as a plain list in any order, and keeps only unsettled arrivals', () => {
   // A seeded generator: every run has the same orders.
   let seed = 7;
   const random = (below: number) => (seed = (seed * 48_271) % 2_147_483_647) % below;
   for (let round = 0; round < 200; round += 1) {
-    let commits = 0;
-    const settlement = createSettlement(() => (commits += 1));
-    const list: Array<{ position: number; arrival: Arrival; settled: boolean }> = [];
+    let committed = 0;
+    const commits = createCommitTracker(() => (committed += 1));
+    const list: Array<{ position: number; arrival: InFlight; settled: boolean }> = [];
     for (let step = 0; step < 60; step += 1) {
       const open = list.filter(({ settled }) => !settled);
       if (open.length === 0 || random(2) === 0) {
         const position = random(4) === 0 ? 0 : step + 1;
-        const arrival = settlement.arrive(position === 0 ? undefined : at(position));
+        const arrival = commits.arrive(position === 0 ? undefined : at(position));
         list.push({ position, arrival, settled: false });
       } else {
         const one = open[random(open.length)]!;
         one.settled = true;
-        settlement.settle(one.arrival);
+        commits.settle(one.arrival);
       }
       const firstOpen = list.findIndex(({ settled }) => !settled);
       const before = list.slice(0, firstOpen < 0 ? list.length : firstOpen);
       const newest = before.findLast(({ position }) => position > 0)?.position;
-      expect(settlement.committed()).toBe(newest === undefined ? undefined : `e.${newest.toString(36)}`);
-      expect(countKept(settlement)).toBe(list.filter(({ settled }) => !settled).length);
+      expect(commits.committed()).toBe(newest === undefined ? undefined : `e.${newest.toString(36)}`);
+      expect(countKept(commits)).toBe(list.filter(({ settled }) => !settled).length);
     }
-    expect(commits > 0).toBe(settlement.committed() !== undefined);
+    expect(committed > 0).toBe(commits.committed() !== undefined);
   }
 });
 
-it('a settlement calls the callbacks of arrivals in order, after all earlier arrivals and before the commit', () => {
+it('a commit tracker calls the callbacks of arrivals in order, after all earlier arrivals and before the commit', () => {
   const log: string[] = [];
-  const settlement = createSettlement(() => log.push('commit'));
+  const commits = createCommitTracker(() => log.push('commit'));
   const [first, second, third] = ['first', 'second', 'third'].map((name, index) =>
-    settlement.arrive(at(index + 1), () => log.push(name)),
-  ) as [Arrival, Arrival, Arrival];
-  settlement.settle(second);
-  settlement.settle(third);
+    commits.arrive(at(index + 1), () => log.push(name)),
+  ) as [InFlight, InFlight, InFlight];
+  commits.settle(second);
+  commits.settle(third);
   expect(log).toEqual([]);
-  settlement.settle(first);
+  commits.settle(first);
   expect(log).toEqual(['first', 'second', 'third', 'commit']);
-  expect(settlement.committed()).toBe('e.3');
+  expect(commits.committed()).toBe('e.3');
 });
 
-it('a settlement commits an arrival after all of its deliveries are settled', () => {
-  const settlement = createSettlement(() => {});
-  const arrival = settlement.arrive(at(1));
+it('a commit tracker commits an arrival after all of its deliveries are settled', () => {
+  const commits = createCommitTracker(() => {});
+  const arrival = commits.arrive(at(1));
   arrival.open += 1;
-  settlement.settle(arrival);
-  expect(settlement.committed()).toBeUndefined();
-  settlement.settle(arrival);
-  expect(settlement.committed()).toBe('e.1');
+  commits.settle(arrival);
+  expect(commits.committed()).toBeUndefined();
+  commits.settle(arrival);
+  expect(commits.committed()).toBe('e.1');
 });

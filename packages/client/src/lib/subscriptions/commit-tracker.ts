@@ -3,7 +3,7 @@ import type { Cursor } from '@linefeed/shared/wire';
 import { toText } from './entry.ts';
 
 /** An arrived frame that is being handled. */
-export interface Arrival {
+export interface InFlight {
   /**
    * The cursor to commit with this arrival: its own, or the newest one of settled arrivals directly after it.
    * `undefined` if it does not move the connection's cursor.
@@ -17,22 +17,22 @@ export interface Arrival {
   /** Number of unsettled deliveries. */
   open: number;
   /** Its neighbours in the list of unsettled arrivals. */
-  previous: Arrival;
-  next: Arrival;
+  previous: InFlight;
+  next: InFlight;
 }
 
-export interface Settlement {
+export interface CommitTracker {
   readonly committed: () => string | undefined;
   /** Registers an arrival with one open delivery, which the caller settles. */
-  readonly arrive: (cursor?: Cursor, done?: () => void) => Arrival;
+  readonly arrive: (cursor?: Cursor, done?: () => void) => InFlight;
   /** Settles one delivery of an arrival. */
-  readonly settle: (arrival: Arrival) => void;
+  readonly settle: (arrival: InFlight) => void;
 }
 
-export function createSettlement(onCommit: () => void): Settlement {
+export function createCommitTracker(onCommit: () => void): CommitTracker {
   // A circular list of unsettled arrivals. A settled arrival passes its cursor to its predecessor, the oldest one to
   // `start`.
-  const start = { open: 0 } as Arrival;
+  const start = { open: 0 } as InFlight;
   start.previous = start.next = start;
   return {
     committed: () => toText(start.cursor),

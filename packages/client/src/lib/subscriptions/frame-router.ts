@@ -15,24 +15,24 @@ import type { Clock } from '../base/clock.ts';
 import type { Connection, ConnectionHandlers } from '../connection/connection.ts';
 import { awaitsGap, isAtOrBefore, isBehindHole, toText } from './entry.ts';
 import { planRetry, STABLE_MS, type RetryOptions } from '../connection/retry-policy.ts';
-import { isStalled, type Entry, type Roster } from './registry.ts';
-import type { Settlement } from './commit-tracker.ts';
+import { isStalled, type Entry, type SubscriptionRegistry } from './registry.ts';
+import type { CommitTracker } from './commit-tracker.ts';
 
-export interface RoutingContext {
+export interface FrameRouterContext {
   readonly clock: Clock;
   readonly retry?: RetryOptions | undefined;
-  readonly settlement: Settlement;
-  readonly roster: Roster;
+  readonly commits: CommitTracker;
+  readonly registry: SubscriptionRegistry;
   readonly connection: Connection;
   readonly report: (error: LinefeedError) => void;
   readonly reportInvalid: (error: LinefeedError) => void;
 }
 
-export type Routing = Pick<ConnectionHandlers, 'onControl' | 'onEvent' | 'onOver'>;
+export type FrameRouter = Pick<ConnectionHandlers, 'onControl' | 'onEvent' | 'onOver'>;
 
-export function createRouting(context: RoutingContext): Routing {
-  const { clock, settlement, roster, connection } = context;
-  const { entries, named } = roster;
+export function createFrameRouter(context: FrameRouterContext): FrameRouter {
+  const { clock, commits, registry, connection } = context;
+  const { entries, named } = registry;
 
   /** Finds the entry of an answer: by its key, else by its requested address, else by its event name. */
   const answered = ({ key, address }: Subscribed | SubscriptionError): Entry | undefined => {
@@ -46,12 +46,12 @@ export function createRouting(context: RoutingContext): Routing {
    * The entry has finished its replay. The committed cursor covers it once all events delivered until now are handled.
    */
   const join = (entry: Entry) => {
-    const arrival = settlement.arrive(undefined, () => {
+    const arrival = commits.arrive(undefined, () => {
       if (entry.catching === arrival) entry.catching = undefined;
     });
     entry.apart = false;
     entry.catching = arrival;
-    settlement.settle(arrival);
+    commits.settle(arrival);
   };
 
   /** Reconnects to request the missing events of an entry, at most once per position. */
@@ -70,19 +70,19 @@ export function createRouting(context: RoutingContext): Routing {
     const { event, rewind } = body;
     const entry = answered(body);
     // It was unsubscribed before the server accepted it.
-    if (!entry) return roster.refuse(event);
+    if (!entry) return registry.refuse(event);
     const wasApart = entry.apart;
     entry.state = 'accepted';
     entry.apart = false;
     entry.acceptedAt = clock.now();
-    roster.name(entry, event);
+    registry.name(entry, event);
     connection.listen(event);
     if (body.cursor === undefined) {
       const [first, ...others] = entry.deliveries;
-      if (!first) return roster.forget(entry);
+      if (!first) return registry.forget(entry);
       first.accept();
       entry.restart = first.restart;
-      for (const other of others) roster.part(other, entry);
+      for (const other of others) registry.part(other, entry);
       return;
     }
     const start = parseCursor(body.cursor);
@@ -106,7 +106,7 @@ export function createRouting(context: RoutingContext): Routing {
   };
 
   const onGap = (gap: Gap) => {
-    const arrival = settlement.arrive();
+    const arrival = commits.arrive();
     const to = parseCursor(gap.to);
     for (const entry of named(gap.address)) {
       // The gap belongs to another entry with this name. This one is not accepted yet, or is at or past its end.
@@ -117,7 +117,7 @@ export function createRouting(context: RoutingContext): Routing {
       entry.latest = entry.missed = undefined;
       for (const delivery of [...entry.deliveries]) delivery.gap(arrival, gap);
     }
-    settlement.settle(arrival);
+    commits.settle(arrival);
   };
 
   const onRefused = (body: SubscriptionError) => {
@@ -140,11 +140,11 @@ export function createRouting(context: RoutingContext): Routing {
     entry.apart = true;
     entry.acceptedAt = undefined;
     entry.history = plan;
-    if (isOver || deliveries.length === 0) roster.drop(entry);
+    if (isOver || deliveries.length === 0) registry.drop(entry);
     else if (isFinal) {
       entry.state = 'refused';
-      roster.schedule();
-    } else roster.delay(entry, plan.delayMs);
+      registry.schedule();
+    } else registry.delay(entry, plan.delayMs);
     for (const delivery of deliveries) {
       if (isFinal) delivery.fail(error, isOver ? undefined : 'here');
       else delivery.delay(error);
@@ -154,7 +154,7 @@ export function createRouting(context: RoutingContext): Routing {
   // `end` also confirms a removal. After it no entry has this name.
   const onEnd = ({ address }: End) => {
     for (const entry of named(address)) {
-      roster.drop(entry);
+      registry.drop(entry);
       for (const delivery of entry.deliveries) delivery.end(true);
     }
   };
@@ -164,8 +164,8 @@ export function createRouting(context: RoutingContext): Routing {
   const moveTo = (id: string) => {
     const cursor = parseCursor(id);
     if (!cursor) return;
-    roster.cursor = cursor;
-    settlement.settle(settlement.arrive(cursor));
+    registry.cursor = cursor;
+    commits.settle(commits.arrive(cursor));
   };
 
   return {
@@ -174,11 +174,11 @@ export function createRouting(context: RoutingContext): Routing {
       switch (name) {
         case 'hello':
           moveTo(id);
-          roster.reset(body.connection);
+          registry.reset(body.connection);
           break;
         case 'bookmark':
           // Ignore bookmarks older than the cursor, except right after a rollback.
-          if (rolledBack || !isAtOrBefore(parseCursor(id), roster.cursor)) moveTo(id);
+          if (rolledBack || !isAtOrBefore(parseCursor(id), registry.cursor)) moveTo(id);
           rolledBack = false;
           break;
         case 'subscribed':
@@ -198,7 +198,7 @@ export function createRouting(context: RoutingContext): Routing {
         case 'end':
           onEnd(body);
       }
-      roster.outcome(body.n);
+      registry.outcome(body.n);
     },
     onEvent(event, data, text) {
       // Skip entries whose `subscribed` has not arrived: their start position is not known yet.
@@ -233,8 +233,8 @@ export function createRouting(context: RoutingContext): Routing {
       // Filter before any handler runs. A handler that reconnects resets all entries, and they would lose this event:
       // the connection's cursor is already past it.
       if (isLeftOut) bearers = bearers.filter(isAccepted);
-      if (cursor && !apart && !isAtOrBefore(cursor, roster.cursor)) roster.cursor = cursor;
-      const arrival = settlement.arrive(apart ? undefined : cursor);
+      if (cursor && !apart && !isAtOrBefore(cursor, registry.cursor)) registry.cursor = cursor;
+      const arrival = commits.arrive(apart ? undefined : cursor);
       // Stays undefined for invalid JSON.
       let payload: unknown;
       try {
@@ -268,16 +268,16 @@ export function createRouting(context: RoutingContext): Routing {
         // event.
         for (const delivery of [...entry.deliveries]) delivery.event(arrival, received);
       }
-      settlement.settle(arrival);
+      commits.settle(arrival);
     },
     onOver(error) {
       // Iterate over a copy: a listener that reconnects rebuilds the set.
       for (const entry of [...entries]) {
         const { state, deliveries, mark, event, at } = entry;
         // Subscribed while the response was in flight, or did not fit the opening: this end does not concern it.
-        if (state === 'unasked') roster.schedule(true);
+        if (state === 'unasked') registry.schedule(true);
         if (state === 'unasked' || state === 'delayed' || state === 'stalled') continue;
-        if (!error) roster.drop(entry);
+        if (!error) registry.drop(entry);
         for (const delivery of deliveries) {
           if (error) delivery.fail(error, 'everywhere');
           else if (mark === '~') delivery.fail(new LinefeedError('not_resumable', NOT_RESUMABLE));

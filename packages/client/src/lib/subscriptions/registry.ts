@@ -42,7 +42,7 @@ export interface Entry extends Place {
   cancelRetry?: () => void;
 }
 
-export interface RosterContext extends RequestOptions {
+export interface RegistryContext extends RequestOptions {
   readonly clock: Clock;
   readonly connection: Connection;
   readonly lingerMs?: number | undefined;
@@ -51,7 +51,7 @@ export interface RosterContext extends RequestOptions {
   readonly restored: (address: string) => string | undefined;
 }
 
-export interface Roster {
+export interface SubscriptionRegistry {
   readonly entries: Set<Entry>;
   /** The connection's cursor. Everything up to it was received, for each entry that shares it. */
   cursor: Cursor | undefined;
@@ -112,7 +112,7 @@ export const isStalled = ({ deliveries }: Entry): boolean => {
 
 const isWanted = ({ state }: Entry) => state !== 'refused';
 
-export function createRoster(context: RosterContext): Roster {
+export function createSubscriptionRegistry(context: RegistryContext): SubscriptionRegistry {
   const { clock, connection, lingerMs = 1_000, restored } = context;
   const entries = new Set<Entry>();
   const removals = new Set<string>();
@@ -145,11 +145,11 @@ export function createRoster(context: RosterContext): Roster {
       let remove: string[] = [];
       // An entry without an answer may get one of these names. Send removals only when all entries have answers.
       if (!list.some(({ state }) => state === 'asked')) {
-        remove = [...removals].filter((event) => roster.named(event).length === 0);
+        remove = [...removals].filter((event) => registry.named(event).length === 0);
         removals.clear();
       }
       const add = ask(list.filter(({ state }) => state === 'unasked')).map((entry) =>
-        give(entry, toEntry(entry, roster.cursor, true)),
+        give(entry, toEntry(entry, registry.cursor, true)),
       );
       return { add, remove };
     },
@@ -178,10 +178,10 @@ export function createRoster(context: RosterContext): Roster {
       state: 'unasked',
       history: NO_FAILURES,
     });
-    roster.schedule();
+    registry.schedule();
   };
 
-  const roster: Roster = {
+  const registry: SubscriptionRegistry = {
     entries,
     cursor: undefined,
     named(event) {
@@ -215,11 +215,11 @@ export function createRoster(context: RosterContext): Roster {
       const isFor = ({ event, at, missed, ...entry }: Entry) =>
         at
           ? own
-            ? isAtOrBefore(missed?.behind ?? at, start) && isAtOrBefore(start, roster.cursor)
+            ? isAtOrBefore(missed?.behind ?? at, start) && isAtOrBefore(start, registry.cursor)
             : !entry.own
           : !event && own === entry.own && (!own || (start && asked === entry.from));
       const shared = [...entries].find((entry) => entry.address === address && isFor(entry));
-      roster.schedule(true);
+      registry.schedule(true);
       if (!shared) return enter(delivery, { address, from: asked, own });
       const { at, deliveries, latest, missed } = shared;
       shared.cancelLinger?.();
@@ -240,8 +240,8 @@ export function createRoster(context: RosterContext): Roster {
         const { at, state } = entry;
         // Linger: a remount or a route change often subscribes to the same logged address again.
         if (state === 'asked' || (at && state === 'accepted'))
-          entry.cancelLinger = clock.after(lingerMs, () => roster.forget(entry));
-        else roster.forget(entry);
+          entry.cancelLinger = clock.after(lingerMs, () => registry.forget(entry));
+        else registry.forget(entry);
       }
     },
     part(delivery, { deliveries, address, from, own }) {
@@ -252,30 +252,30 @@ export function createRoster(context: RosterContext): Roster {
       for (const entry of entries) {
         if (entry.state !== 'stalled' || !entry.deliveries.has(delivery) || isStalled(entry)) continue;
         entry.state = 'unasked';
-        roster.schedule(true);
+        registry.schedule(true);
       }
     },
     delay(entry, delayMs) {
       entry.state = 'delayed';
       entry.cancelRetry = /* seam: retry-timer-of-its-own */ clock.after(delayMs, () => {
         entry.state = 'unasked';
-        roster.schedule(true);
+        registry.schedule(true);
       });
     },
     drop(entry) {
       entry.cancelLinger?.();
       entry.cancelRetry?.();
       entries.delete(entry);
-      roster.schedule();
+      registry.schedule();
     },
     forget(entry) {
       // The server has no event name for a refused or unanswered entry.
       if (entry.state === 'accepted' || entry.state === 'stalled') removals.add(entry.event!);
-      roster.drop(entry);
+      registry.drop(entry);
     },
     refuse(event) {
       removals.add(event);
-      roster.schedule();
+      registry.schedule();
     },
     schedule(wake) {
       index = undefined;
@@ -293,7 +293,7 @@ export function createRoster(context: RosterContext): Roster {
         cancelWake();
         if (![...entries].some(isWanted)) connection.stop('rest', 'unsubscribed');
         else if (!isToOpen) control.flush();
-        else if (waitMs > 0) cancelWake = clock.after(waitMs, () => roster.schedule(true));
+        else if (waitMs > 0) cancelWake = clock.after(waitMs, () => registry.schedule(true));
         else {
           if (isOver) wokenAt = clock.now();
           connection.open('subscribed');
@@ -305,14 +305,14 @@ export function createRoster(context: RosterContext): Roster {
       const due = list.filter(({ state }) => state !== 'delayed' && state !== 'stalled');
       // The server refuses a list that is empty or has only refused entries. If no due entry is wanted, request all
       // entries.
-      const asked = ask(toOrder(due.some(isWanted) ? due : list, roster.cursor));
+      const asked = ask(toOrder(due.some(isWanted) ? due : list, registry.cursor));
       removals.clear();
       // The server answers in the order of the list.
       entries.clear();
       for (const entry of [...asked, ...list]) entries.add(entry);
-      const opening = toOpening(asked, roster.cursor);
+      const opening = toOpening(asked, registry.cursor);
       // If no entry shares the cursor, the request does not contain it, and the new connection does not know it.
-      if (opening.cursor === undefined) roster.cursor = undefined;
+      if (opening.cursor === undefined) registry.cursor = undefined;
       const shared = parseCursor(opening.cursor ?? '');
       opening.entries.forEach((sent, index) => give(asked[index]!, sent, shared));
       left = [];
@@ -323,7 +323,7 @@ export function createRoster(context: RosterContext): Roster {
           for (const entry of left) {
             if (!entry.at) continue;
             // Events of the other entries will advance the connection's cursor before this entry is added.
-            if (!entry.apart && isAtOrBefore(entry.at, roster.cursor)) entry.at = roster.cursor;
+            if (!entry.apart && isAtOrBefore(entry.at, registry.cursor)) entry.at = registry.cursor;
             entry.apart = true;
           }
         },
@@ -348,5 +348,5 @@ export function createRoster(context: RosterContext): Roster {
       }
     },
   };
-  return roster;
+  return registry;
 }

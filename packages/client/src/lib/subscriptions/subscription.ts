@@ -3,9 +3,9 @@ import { LinefeedError, type Issue, type Schema } from '@linefeed/shared';
 import type { Cursor, Gap as WireGap } from '@linefeed/shared/wire';
 import { invalidOption, parseCursor } from '@linefeed/shared/wire';
 import { soon, type Clock } from '../base/clock.ts';
-import type { Gate } from '../base/back-pressure.ts';
+import type { BackPressure } from '../base/back-pressure.ts';
 import { isAtOrBefore, toText } from './entry.ts';
-import type { Arrival, Settlement } from './commit-tracker.ts';
+import type { InFlight, CommitTracker } from './commit-tracker.ts';
 import { createStore, type Readable } from '../base/store.ts';
 
 /** The second argument of a handler. */
@@ -105,10 +105,10 @@ export interface Delivery {
   readonly join: (start: Cursor | undefined) => void;
   /** The server accepted the entry. `tail` is the end of the log at that time, `start` the start of the entry. */
   readonly accept: (tail?: Cursor, start?: Cursor) => void;
-  readonly event: (arrival: Arrival | undefined, received: Received) => void;
+  readonly event: (arrival: InFlight | undefined, received: Received) => void;
   /** True while its events are dropped. `onRoom` is called when this changes to false. */
   readonly isStalled: () => boolean;
-  readonly gap: (arrival: Arrival, gap: WireGap) => void;
+  readonly gap: (arrival: InFlight, gap: WireGap) => void;
   /** `finished`: the stream has ended. Otherwise the server has nothing more to send. */
   readonly end: (finished: boolean) => void;
   /** Refused or broken temporarily; it will be requested again. */
@@ -135,8 +135,8 @@ export type AnyHandler = (payload: unknown, event: EventInfo) => unknown;
 /** The context that all subscriptions of a client share. */
 export interface DeliveryContext {
   readonly clock: Clock;
-  readonly gate: Gate;
-  readonly settlement: Settlement;
+  readonly backPressure: BackPressure;
+  readonly commits: CommitTracker;
   readonly maxQueuedEvents?: number | undefined;
   readonly onGap: (gap: Gap) => unknown;
   readonly report: (error: LinefeedError) => void;
@@ -146,7 +146,7 @@ export interface DeliveryContext {
 /** A queued event, or a task that keeps its place in the order. */
 interface Item {
   /** Set until settled. */
-  arrival: Arrival | undefined;
+  arrival: InFlight | undefined;
   readonly task?: () => unknown;
   readonly event?: Received;
 }
@@ -156,7 +156,7 @@ const HANDLER_RETRIES = 3;
 const HANDLER_RETRY_MS = 1_000;
 
 export function createDelivery(
-  { clock, gate, settlement, maxQueuedEvents = 1_000, ...context }: DeliveryContext,
+  { clock, backPressure, commits, maxQueuedEvents = 1_000, ...context }: DeliveryContext,
   topic: string,
   params: unknown,
   schema: Schema | undefined,
@@ -212,13 +212,13 @@ export function createDelivery(
     queue.push(item);
     if (full || queue.length < maxQueuedEvents) return;
     full = holding = true;
-    gate.hold();
+    backPressure.hold();
     watch();
   };
 
   const release = () => {
     cancelStall();
-    if (holding) gate.release();
+    if (holding) backPressure.release();
     full = holding = stalled = false;
   };
 
@@ -233,7 +233,7 @@ export function createDelivery(
       // Dropped events of a logged address can be requested again, so reading continues.
       if (event?.cursor && holding) {
         holding = false;
-        gate.release();
+        backPressure.release();
       }
       if (warned) return;
       warned = true;
@@ -304,7 +304,7 @@ export function createDelivery(
   };
 
   const settle = (item: Item) => {
-    if (item.arrival) settlement.settle(item.arrival);
+    if (item.arrival) commits.settle(item.arrival);
     item.arrival = undefined;
   };
 

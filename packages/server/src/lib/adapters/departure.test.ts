@@ -23,7 +23,7 @@ afterEach(async () => {
   for (const clean of cleanups.splice(0).toReversed()) await clean();
 });
 
-function createBoard(limits: { maxConnections?: number; authorizeTimeoutMs?: number } = {}): BoardFeed {
+function createBoard(limits: { maxConnections?: number; requestTimeoutMs?: number } = {}): BoardFeed {
   const feed = createFeed(board, {
     ...limits,
     retryMs: 1,
@@ -167,7 +167,7 @@ describe.each(MODES)('over HTTP/1.1 %s', (_, options) => {
   });
 
   it('a connection with an incomplete request body stays open after its answer', async () => {
-    const { port } = await serve(createBoard({ authorizeTimeoutMs: 10 }), options);
+    const { port } = await serve(createBoard({ requestTimeoutMs: 10 }), options);
     const socket = connectSocket(port, '127.0.0.1');
     cleanups.push(() => socket.destroy());
     socket.write('POST /events HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{');

@@ -6,12 +6,12 @@ import { answerEventStream } from '../event-stream/event-stream.ts';
 import { checkStreamOptions, type EventStreamOptions } from '../event-stream/options.ts';
 import {
   mergeHeaders,
-  type Answer,
-  type BodyIsGone,
-  type IncomingRequest,
+  type HttpResponse,
+  type ConsumedBody,
+  type HttpRequest,
   type StartTimer,
 } from '../http/http.ts';
-import type { Departure, Outlet, OutletListener } from '../http/response-sink.ts';
+import type { Departure, ResponseSink, SinkListener } from '../http/response-sink.ts';
 
 /** Bytes that a response body buffers before it counts as full. */
 const HIGH_WATER_BYTES = 64 * 1024;
@@ -50,7 +50,7 @@ export function eventStream<T = unknown>(
   return toResponse(answer, request.signal);
 }
 
-export function toIncomingRequest(request: Request): IncomingRequest {
+export function toIncomingRequest(request: Request): HttpRequest {
   const url = new URL(request.url);
   const body = new RequestBody(request);
   return {
@@ -67,17 +67,17 @@ export function toIncomingRequest(request: Request): IncomingRequest {
 }
 
 /** Some runtimes do not cancel the body when the client disconnects. There, `signal` aborts instead. */
-export function toResponse(answer: Answer, signal: AbortSignal | undefined): Response {
+export function toResponse(answer: HttpResponse, signal: AbortSignal | undefined): Response {
   const { status, body, departure } = answer;
   const headers = new Headers();
   for (const [name, value] of mergeHeaders(answer.headers)) headers.append(name, value);
   if (departure !== undefined) endConnection(headers);
   if (typeof body !== 'function')
     return new Response(status === 204 ? null : (body ?? null), { status, headers });
-  const outlet = new StreamOutlet(signal);
-  body(outlet);
-  if (outlet.departure !== undefined) endConnection(headers);
-  return new Response(outlet.readable, { status, headers });
+  const sink = new StreamSink(signal);
+  body(sink);
+  if (sink.departure !== undefined) endConnection(headers);
+  return new Response(sink.readable, { status, headers });
 }
 
 /** Servers of HTTP/1.1 end the connection after this response. Servers of HTTP/2 drop the header. */
@@ -85,12 +85,12 @@ function endConnection(headers: Headers): void {
   headers.set('connection', 'close');
 }
 
-class StreamOutlet implements Outlet {
+class StreamSink implements ResponseSink {
   readonly readable: ReadableStream<Uint8Array>;
   /** Set by `end`. After the `Response` is made, nothing can end its connection. */
   departure: Departure | undefined;
   #controller!: ReadableStreamDefaultController<Uint8Array>;
-  #listener: OutletListener | undefined;
+  #listener: SinkListener | undefined;
   #closed = false;
   /** The error with which the body ends once the written bytes are taken. */
   #error: Error | undefined;
@@ -152,7 +152,7 @@ class StreamOutlet implements Outlet {
     this.#fail(new DOMException('The event stream was cut.', 'AbortError'));
   }
 
-  listen(listener: OutletListener): void {
+  listen(listener: SinkListener): void {
     this.#listener = listener;
     if (this.#closed) listener.onClose();
   }
@@ -184,7 +184,7 @@ class StreamOutlet implements Outlet {
   }
 }
 
-const BODY_IS_GONE: BodyIsGone = {
+const BODY_IS_GONE: ConsumedBody = {
   remedy:
     'Call feed.handle with a request whose body is unread, or make one of the text: new Request(request, { body: text }).',
 };
@@ -199,7 +199,7 @@ class RequestBody {
     this.#request = request;
   }
 
-  async text(maxBytes: number): Promise<string | BodyIsGone> {
+  async text(maxBytes: number): Promise<string | ConsumedBody> {
     const { body, bodyUsed } = this.#request;
     if (bodyUsed || body?.locked === true) return BODY_IS_GONE;
     if (body === null) return '';

@@ -134,7 +134,7 @@ describe('the AsyncLocalStorage context', () => {
         { method: 'GET', header: () => undefined, gone: false },
         { clock, onClose: () => seen.push(['onClose', user()]) },
       );
-      (answer.body as (outlet: Tap) => void)(tap);
+      (answer.body as (sink: Tap) => void)(tap);
     });
     await clock.settle();
     as('bob', () => tap.leave());
@@ -182,7 +182,7 @@ describe('the AsyncLocalStorage context', () => {
     for (const name of ['ann', 'bob', 'eve']) {
       await as(name, async () => {
         const answer = await feed['~answer'](toIncomingRequest(new Request('http://feed.test/events/count')));
-        (answer!.body as (outlet: Tap) => void)(new Tap());
+        (answer!.body as (sink: Tap) => void)(new Tap());
       });
     }
     await vi.waitFor(() => expect(new Set(seen)).toEqual(new Set(['ann', 'bob', 'eve'])));

@@ -8,7 +8,7 @@ describe('limits of a feed', () => {
       timeoutMs: 35_000,
       maxDurationMs: 1_800_000,
       retryMs: 1_000,
-      authorizeTimeoutMs: 10_000,
+      requestTimeoutMs: 10_000,
       maxBufferedBytes: 1_048_576,
       stallTimeoutMs: 30_000,
       maxSubscriptions: 256,

@@ -16,7 +16,7 @@ export interface FeedLimits {
    * Longest time that `context`, the body of a POST and `authorize` may each take. After it the client is told to
    * retry. Milliseconds; default 10,000.
    */
-  readonly authorizeTimeoutMs: number;
+  readonly requestTimeoutMs: number;
   /** Bytes that may wait for one reader. Past this bound it returns to replay. Default 1,048,576 (1 MiB). */
   readonly maxBufferedBytes: number;
   /** A connection is cut if its reader takes no bytes for this long while bytes wait. Milliseconds; default 30,000. */
@@ -41,7 +41,7 @@ const DEFAULTS: Omit<FeedLimits, 'timeoutMs'> = {
   pingMs: 15_000,
   maxDurationMs: 30 * 60_000,
   retryMs: 1_000,
-  authorizeTimeoutMs: 10_000,
+  requestTimeoutMs: 10_000,
   maxBufferedBytes: 1024 * 1024,
   stallTimeoutMs: 30_000,
   maxSubscriptions: MAX_SUBSCRIPTIONS,

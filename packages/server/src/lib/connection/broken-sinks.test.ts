@@ -4,13 +4,13 @@ import { Tap } from '../../../test-kit/tap.ts';
 import { createManualClock } from '../testing/manual-clock.ts';
 import { answerEventStream } from '../event-stream/event-stream.ts';
 import type { StreamEnd } from '../event-stream/options.ts';
-import type { Outlet } from '../http/response-sink.ts';
+import type { ResponseSink } from '../http/response-sink.ts';
 
 type Step = 'listen' | 'write' | 'end';
 
 const BROKEN = new Error('The adapter is broken.');
 
-/** The outlet of an adapter that throws in one of its methods once `breaks` is set. It never calls `onClose`. */
+/** The sink of an adapter that throws in one of its methods once `breaks` is set. It never calls `onClose`. */
 class BrokenTap extends Tap {
   breaks: boolean;
   readonly #step: Step;
@@ -45,13 +45,13 @@ class BrokenTap extends Tap {
   }
 }
 
-function openInto(answer: { readonly body: unknown }, outlet: Outlet): void {
-  (answer.body as (outlet: Outlet) => void)(outlet);
+function openInto(answer: { readonly body: unknown }, sink: ResponseSink): void {
+  (answer.body as (sink: ResponseSink) => void)(sink);
 }
 
-describe('an outlet that throws', () => {
+describe('a sink that throws', () => {
   it.each(['listen', 'write'] as const)(
-    'an outlet that throws in %s() frees its connection slot',
+    'a sink that throws in %s() frees its connection slot',
     async (step) => {
       const { ask, open, feed, errors, clock } = createBench({ maxConnections: 1 });
       openInto(await ask('/events/notice'), new BrokenTap(step, true));
@@ -62,7 +62,7 @@ describe('an outlet that throws', () => {
     },
   );
 
-  it('an outlet that throws in write() does not stop delivery to other connections', async () => {
+  it('a sink that throws in write() does not stop delivery to other connections', async () => {
     const closed: string[] = [];
     const { ask, open, feed, errors, clock } = createBench({
       onClose: (_, reason) => void closed.push(reason),
@@ -80,7 +80,7 @@ describe('an outlet that throws', () => {
     expect([other.payloads.length, errors]).toEqual([2, [BROKEN]]);
   });
 
-  it('an outlet that throws in end() does not stop other disconnects or the close of the feed', async () => {
+  it('a sink that throws in end() does not stop other disconnects or the close of the feed', async () => {
     const { ask, open, feed, errors, clock } = createBench();
     const broken = new BrokenTap('end', true);
     openInto(await ask('/events/notice'), broken);
@@ -94,7 +94,7 @@ describe('an outlet that throws', () => {
   });
 
   it.each(['listen', 'write', 'end'] as const)(
-    'an outlet that throws in %s() ends its event stream and is reported once',
+    'a sink that throws in %s() ends its event stream and is reported once',
     async (step) => {
       const clock = createManualClock();
       const ends: StreamEnd[] = [];

@@ -17,13 +17,13 @@ import type { Clock } from '../base/clock.ts';
 import type { DeliveryCounters, DeliveryPort } from '../delivery/delivery-port.ts';
 import { LoggedDelivery } from '../delivery/delivery.ts';
 import type { Expiry } from '../base/expiry.ts';
-import type { Beating } from './heartbeat.ts';
+import type { HeartbeatTarget } from './heartbeat.ts';
 import type { Hub } from '../delivery/hub.ts';
 import type { FeedLimits } from '../base/limits.ts';
-import type { Outlet } from '../http/response-sink.ts';
+import type { ResponseSink } from '../http/response-sink.ts';
 import type { LoggedStart } from '../delivery/start-position.ts';
 import type { RunningStream, StreamTarget } from '../stream/run-stream.ts';
-import { Writer, type WriterCounters, type WriterListener } from './outbox.ts';
+import { Outbox, type OutboxCounters, type OutboxListener } from './outbox.ts';
 
 const encoder = new TextEncoder();
 /** Initial value of `controlled`: no control request is open. */
@@ -40,7 +40,7 @@ export interface ConnectionHost {
   readonly counters: ConnectionCounters;
   /** Whether the feed is closing. */
   readonly isClosing: boolean;
-  /** Called when no more frames will be written. Written bytes may still wait in the outlet. */
+  /** Called when no more frames will be written. Written bytes may still wait in the sink. */
   onClose(connection: Connection, reason: CloseReason): void;
   /** Called when the response is over. */
   onGone(connection: Connection): void;
@@ -48,7 +48,7 @@ export interface ConnectionHost {
   onError(error: unknown): void;
 }
 
-export interface ConnectionCounters extends DeliveryCounters, WriterCounters {
+export interface ConnectionCounters extends DeliveryCounters, OutboxCounters {
   /** Connections cut because the reader took no bytes. */
   stalled: number;
 }
@@ -60,7 +60,7 @@ export interface ConnectionIdentity {
   readonly expiry: Expiry;
 }
 
-export class Connection implements Beating, WriterListener, DeliveryPort, StreamTarget {
+export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort, StreamTarget {
   readonly id: string;
   readonly context: unknown;
   readonly principal: string | undefined;
@@ -75,8 +75,8 @@ export class Connection implements Beating, WriterListener, DeliveryPort, Stream
   readonly scope: AsyncScope = captureScope();
 
   readonly #host: ConnectionHost;
-  readonly #outlet: Outlet;
-  readonly #writer: Writer;
+  readonly #sink: ResponseSink;
+  readonly #outbox: Outbox;
   readonly #endAt: number;
   readonly #expiry: Expiry;
   /**
@@ -86,10 +86,10 @@ export class Connection implements Beating, WriterListener, DeliveryPort, Stream
   #streams: Map<string, RunningStream> | undefined;
   #closed = false;
 
-  constructor(host: ConnectionHost, outlet: Outlet, identity: ConnectionIdentity) {
+  constructor(host: ConnectionHost, sink: ResponseSink, identity: ConnectionIdentity) {
     this.#host = host;
-    this.#outlet = outlet;
-    this.#writer = new Writer(outlet, this, host.clock, host.limits, host.counters);
+    this.#sink = sink;
+    this.#outbox = new Outbox(sink, this, host.clock, host.limits, host.counters);
     this.logged = new LoggedDelivery(host, this);
     this.id = identity.id;
     this.context = identity.context;
@@ -102,8 +102,8 @@ export class Connection implements Beating, WriterListener, DeliveryPort, Stream
   }
 
   get closed(): boolean {
-    // The outlet may be closed before it calls `onClose`. A loop that waits for room would spin until then.
-    return this.#closed || this.#outlet.closed;
+    // The sink may be closed before it calls `onClose`. A loop that waits for room would spin until then.
+    return this.#closed || this.#sink.closed;
   }
 
   get subscriptionCount(): number {
@@ -122,7 +122,7 @@ export class Connection implements Beating, WriterListener, DeliveryPort, Stream
    */
   open(resumed: Position | undefined, asked: readonly LoggedStart[], greet: () => void): void {
     const { pingMs, timeoutMs, maxDurationMs, retryMs } = this.#host.limits;
-    this.#writer.listen();
+    this.#outbox.listen();
     if (this.#closed) return;
     const id = this.logged.begin(resumed, asked);
     const hello: Hello = {
@@ -137,7 +137,7 @@ export class Connection implements Beating, WriterListener, DeliveryPort, Stream
     greet();
     this.logged.start();
     // Flush now: the response head is sent with the first bytes.
-    this.#writer.flush();
+    this.#outbox.flush();
   }
 
   /** Removes a subscription. */
@@ -196,38 +196,38 @@ export class Connection implements Beating, WriterListener, DeliveryPort, Stream
   }
 
   write(bytes: Uint8Array, now?: number): void {
-    if (!this.#closed) this.#writer.write(bytes, now);
+    if (!this.#closed) this.#outbox.write(bytes, now);
   }
 
   get bufferedBytes(): number {
-    return this.#writer.bufferedBytes;
+    return this.#outbox.bufferedBytes;
   }
 
   get writable(): boolean {
-    return this.#outlet.roomBytes > 0;
+    return this.#sink.roomBytes > 0;
   }
 
   drained(): Promise<void> {
-    return this.#writer.drained();
+    return this.#outbox.drained();
   }
 
   /** Whether a stream may write now. */
   get hasRoom(): boolean {
-    return this.#writer.hasRoom;
+    return this.#outbox.hasRoom;
   }
 
   /** Queues a stream's call until there is room (FIFO). Returns a function that removes it from the queue. */
   line(call: () => void): () => void {
-    return this.#writer.line(call);
+    return this.#outbox.line(call);
   }
 
   #send(fields: FrameFields): void {
     this.logged.flush();
-    if (!this.#closed && this.#writer.say(encodeFrame(fields))) this.#host.hub.schedule(this.#writer);
+    if (!this.#closed && this.#outbox.say(encodeFrame(fields))) this.#host.hub.schedule(this.#outbox);
   }
 
   onDrain(): void {
-    this.#writer.wake();
+    this.#outbox.wake();
   }
 
   onGap(gap: Gap): void {
@@ -239,18 +239,18 @@ export class Connection implements Beating, WriterListener, DeliveryPort, Stream
     this.reconnect('busy', this.#host.limits.retryMs);
   }
 
-  beat(now: number): void {
+  onTick(now: number): void {
     if (this.#closed) {
-      // The last bytes are still in the outlet. A reader that never takes them would hold its socket forever.
-      if (this.#writer.look(now) === 'stalled') this.#writer.destroy();
+      // The last bytes are still in the sink. A reader that never takes them would hold its socket forever.
+      if (this.#outbox.look(now) === 'stalled') this.#outbox.destroy();
       return;
     }
     if (this.endIfOver(now)) return;
-    const seen = this.#writer.look(now);
+    const seen = this.#outbox.look(now);
     if (seen === 'stalled') {
       this.#host.counters.stalled += 1;
       this.#close('stalled');
-      this.#writer.destroy();
+      this.#outbox.destroy();
     } else if (seen === 'silent' && !this.logged.bookmarkIfMoved()) this.write(PING);
   }
 
@@ -286,12 +286,12 @@ export class Connection implements Beating, WriterListener, DeliveryPort, Stream
     if (this.#closed) return;
     this.logged.flush();
     this.#close(reason);
-    this.#writer.end(this.#host.isClosing ? 'closing' : reason === 'finished' ? undefined : 'reconnect');
+    this.#outbox.end(this.#host.isClosing ? 'closing' : reason === 'finished' ? undefined : 'reconnect');
   }
 
   onClose(): void {
     this.#close('client');
-    this.#writer.forget();
+    this.#outbox.forget();
     this.#host.onGone(this);
   }
 
@@ -306,7 +306,7 @@ export class Connection implements Beating, WriterListener, DeliveryPort, Stream
     this.logged.close();
     for (const stream of this.#streams?.values() ?? []) stream.cancel();
     this.#streams = undefined;
-    this.#writer.wake();
+    this.#outbox.wake();
     this.#host.onClose(this, reason);
   }
 }

@@ -11,11 +11,11 @@ test('a heartbeat step checks 500 connections per event-loop turn', async () => 
     beatsAtTurns.push(beats);
     if (beats < 1_200) clock.defer(others);
   };
-  const beat = (): void => {
+  const onTick = (): void => {
     if (beats === 0) clock.defer(others);
     beats += 1;
   };
-  for (let count = 0; count < 1_200; count += 1) heartbeat.add({ beat });
+  for (let count = 0; count < 1_200; count += 1) heartbeat.add({ onTick });
   await clock.advance(200);
   expect(beatsAtTurns).toEqual([500, 1_000, 1_200]);
 });
@@ -25,15 +25,15 @@ test('a heartbeat sets a timer of its own only for a deadline within its next tw
   const heartbeat = new Heartbeat(clock, 5_000);
   const ended: number[] = [];
   const add = (dueAt: number): void => {
-    const beating = {
+    const target = {
       dueAt: () => dueAt,
-      beat(now: number) {
+      onTick(now: number) {
         if (now < dueAt) return;
         ended.push(now);
-        heartbeat.remove(beating);
+        heartbeat.remove(target);
       },
     };
-    heartbeat.add(beating);
+    heartbeat.add(target);
   };
   for (let count = 0; count < 1_000; count += 1) add(1_800_000 + count);
   add(5_500);
@@ -48,7 +48,7 @@ test('an overdue connection that does not end causes no loop of timers', async (
   const clock = createManualClock();
   const heartbeat = new Heartbeat(clock, 5_000);
   let beats = 0;
-  heartbeat.add({ dueAt: () => 100, beat: () => void (beats += 1) });
+  heartbeat.add({ dueAt: () => 100, onTick: () => void (beats += 1) });
   await clock.advance(3_000);
   expect([beats, clock.pendingTimers]).toEqual([4, 1]);
 });

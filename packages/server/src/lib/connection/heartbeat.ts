@@ -5,9 +5,9 @@
 import type { Clock, Timer } from '../base/clock.ts';
 
 /** An object that the heartbeat calls. */
-export interface Beating {
+export interface HeartbeatTarget {
   /** Called about every `stepMs`. `now`: time of the clock. */
-  beat(now: number): void;
+  onTick(now: number): void;
   /**
    * When `beat` must be called on time, if nothing changes. `Infinity`: the regular steps are enough. `now`: time of
    * the clock.
@@ -27,16 +27,16 @@ const MAX_BEATS_PER_SLICE = 500;
 
 export class Heartbeat {
   readonly #clock: Clock;
-  readonly #beating = new Set<Beating>();
+  readonly #target = new Set<HeartbeatTarget>();
   readonly #stepMs: number;
-  readonly #due = new Map<Beating, Timer>();
+  readonly #due = new Map<HeartbeatTarget, Timer>();
   /** No entry of `#due` is due earlier. */
   #nextDueAt = Infinity;
   /** Time of the last step. `#wallAhead`: wall clock minus monotonic clock at that time. */
   #steppedAt = 0;
   #wallAhead = 0;
   #timer: Timer | undefined;
-  #sweeping: Iterator<Beating> | undefined;
+  #sweeping: Iterator<HeartbeatTarget> | undefined;
 
   /** `shortestMs`: the shortest interval that must be noticed. A step takes at most a fifth of it. */
   constructor(clock: Clock, shortestMs: number) {
@@ -44,18 +44,18 @@ export class Heartbeat {
     this.#stepMs = Math.max(MIN_STEP_MS, Math.min(MAX_STEP_MS, shortestMs / 5));
   }
 
-  add(beating: Beating): void {
-    if (this.#beating.size === 0) this.#noteStep(this.#clock.now());
-    this.#beating.add(beating);
+  add(target: HeartbeatTarget): void {
+    if (this.#target.size === 0) this.#noteStep(this.#clock.now());
+    this.#target.add(target);
     this.#timer ??= this.#clock.after(this.#stepMs, () => this.#sweep());
-    this.#lookAhead(beating, this.#clock.now());
+    this.#lookAhead(target, this.#clock.now());
   }
 
-  remove(beating: Beating): void {
-    this.#beating.delete(beating);
-    this.#due.get(beating)?.clear();
-    this.#due.delete(beating);
-    if (this.#beating.size > 0) return;
+  remove(target: HeartbeatTarget): void {
+    this.#target.delete(target);
+    this.#due.get(target)?.clear();
+    this.#due.delete(target);
+    if (this.#target.size > 0) return;
     this.#timer?.clear();
     this.#timer = undefined;
   }
@@ -69,15 +69,15 @@ export class Heartbeat {
     const jumpedMs = Math.abs(this.#clock.wallNow() - now - this.#wallAhead);
     if (jumpedMs > this.#stepMs || now - this.#steppedAt > STEPS_AHEAD * this.#stepMs) {
       this.#noteStep(now);
-      this.#endOverdue(this.#beating, now);
+      this.#endOverdue(this.#target, now);
     } else if (now >= this.#nextDueAt) this.#endOverdue(this.#due.keys(), now);
   }
 
-  #endOverdue(all: Iterable<Beating>, now: number): void {
+  #endOverdue(all: Iterable<HeartbeatTarget>, now: number): void {
     this.#nextDueAt = Infinity;
-    for (const beating of all) {
-      const dueAt = beating.dueAt?.(now) ?? Infinity;
-      if (dueAt <= now) beating.beat(now);
+    for (const target of all) {
+      const dueAt = target.dueAt?.(now) ?? Infinity;
+      if (dueAt <= now) target.onTick(now);
       else this.#nextDueAt = Math.min(this.#nextDueAt, dueAt);
     }
   }
@@ -89,12 +89,12 @@ export class Heartbeat {
 
   #sweep(): void {
     this.#noteStep(this.#clock.now());
-    this.#timer = this.#beating.size === 0 ? undefined : this.#clock.after(this.#stepMs, () => this.#sweep());
+    this.#timer = this.#target.size === 0 ? undefined : this.#clock.after(this.#stepMs, () => this.#sweep());
     // A sweep that is still running covers all connections.
-    if (this.#sweeping === undefined) this.#slice(this.#beating.values());
+    if (this.#sweeping === undefined) this.#slice(this.#target.values());
   }
 
-  #slice(rest: Iterator<Beating>): void {
+  #slice(rest: Iterator<HeartbeatTarget>): void {
     const now = this.#clock.now();
     this.#sweeping = rest;
     for (let count = 0; count < MAX_BEATS_PER_SLICE; count += 1) {
@@ -103,7 +103,7 @@ export class Heartbeat {
         this.#sweeping = undefined;
         return;
       }
-      next.value.beat(now);
+      next.value.onTick(now);
       this.#lookAhead(next.value, now);
     }
     this.#clock.defer(() => this.#slice(rest));
@@ -113,18 +113,18 @@ export class Heartbeat {
    * Sets a timer if the due time is before the next steps. An overdue one waits for the next step, so that no timer
    * fires in a loop.
    */
-  #lookAhead(beating: Beating, now: number): void {
-    const waitMs = (beating.dueAt?.(now) ?? Infinity) - now;
+  #lookAhead(target: HeartbeatTarget, now: number): void {
+    const waitMs = (target.dueAt?.(now) ?? Infinity) - now;
     if (!(waitMs > 0 && waitMs <= STEPS_AHEAD * this.#stepMs)) return;
-    if (this.#due.has(beating) || !this.#beating.has(beating)) return;
+    if (this.#due.has(target) || !this.#target.has(target)) return;
     this.#nextDueAt = Math.min(this.#nextDueAt, now + waitMs);
     const timer = this.#clock.after(Math.ceil(waitMs), () => {
-      this.#due.delete(beating);
+      this.#due.delete(target);
       const then = this.#clock.now();
-      beating.beat(then);
-      this.#lookAhead(beating, then);
+      target.onTick(then);
+      this.#lookAhead(target, then);
     });
-    this.#due.set(beating, timer);
+    this.#due.set(target, timer);
   }
 }
 

@@ -1,24 +1,24 @@
 /** Writes to one open response and watches it: silence, room, and stalled readers. */
 import type { Clock } from '../base/clock.ts';
 import type { Flushable } from '../delivery/hub.ts';
-import type { Departure, Outlet, OutletListener } from '../http/response-sink.ts';
+import type { Departure, ResponseSink, SinkListener } from '../http/response-sink.ts';
 
-export interface WriterOptions {
+export interface OutboxOptions {
   /** A silence is this long without a write. Milliseconds; `Infinity`: never. */
   readonly pingMs: number;
   /** A stall is this long without progress while bytes wait. Milliseconds; `Infinity`: never. */
   readonly stallTimeoutMs: number;
 }
 
-export interface WriterCounters {
+export interface OutboxCounters {
   bytesOut: number;
   /** Most bytes that waited for one reader. */
   bufferedHighWater: number;
 }
 
 /** The owner of the response. */
-export interface WriterListener extends OutletListener {
-  /** The outlet threw. Nothing is written any more, and `onClose` may never be called. Called once. */
+export interface OutboxListener extends SinkListener {
+  /** The sink threw. Nothing is written any more, and `onClose` may never be called. Called once. */
   onBroken(error: unknown): void;
 }
 
@@ -27,12 +27,12 @@ const MAX_UNWRITTEN = 16 * 1024;
 
 const encoder = new TextEncoder();
 
-export class Writer implements Flushable {
-  readonly #outlet: Outlet;
+export class Outbox implements Flushable {
+  readonly #sink: ResponseSink;
   readonly #clock: Clock;
-  readonly #options: WriterOptions;
-  readonly #counters: WriterCounters | undefined;
-  readonly #listener: WriterListener;
+  readonly #options: OutboxOptions;
+  readonly #counters: OutboxCounters | undefined;
+  readonly #listener: OutboxListener;
   #isBroken = false;
   /** Text of this tick that is not written yet. `#maxUnwritten`: how much of it there is room for. */
   #unwritten = '';
@@ -45,13 +45,13 @@ export class Writer implements Flushable {
   #stalledSince: number | undefined;
 
   constructor(
-    outlet: Outlet,
-    listener: WriterListener,
+    sink: ResponseSink,
+    listener: OutboxListener,
     clock: Clock,
-    options: WriterOptions,
-    counters?: WriterCounters,
+    options: OutboxOptions,
+    counters?: OutboxCounters,
   ) {
-    this.#outlet = outlet;
+    this.#sink = sink;
     this.#listener = listener;
     this.#clock = clock;
     this.#options = options;
@@ -62,7 +62,7 @@ export class Writer implements Flushable {
   /** Appends text to this tick's write. Returns whether the caller must schedule a flush for the end of the tick. */
   say(text: string): boolean {
     const isFirst = this.#unwritten === '';
-    if (isFirst) this.#maxUnwritten = Math.min(MAX_UNWRITTEN, this.#outlet.roomBytes);
+    if (isFirst) this.#maxUnwritten = Math.min(MAX_UNWRITTEN, this.#sink.roomBytes);
     this.#unwritten += text;
     if (this.#unwritten.length < this.#maxUnwritten) return isFirst;
     this.flush();
@@ -81,14 +81,14 @@ export class Writer implements Flushable {
   }
 
   #write(bytes: Uint8Array, now: number = this.#clock.now()): void {
-    if (this.#outlet.closed || this.#isBroken) return;
+    if (this.#sink.closed || this.#isBroken) return;
     // Whole milliseconds: V8 stores a fraction outside of its object, which costs a cache miss for each event.
     this.#lastWriteAt = Math.floor(now);
     this.#count(bytes);
     try {
-      this.#outlet.write(bytes);
+      this.#sink.write(bytes);
     } catch (error) {
-      /* seam: error-of-one-outlet */ return this.#break(error);
+      /* seam: error-of-one-sink */ return this.#break(error);
     }
     const counters = this.#counters;
     if (counters !== undefined)
@@ -109,7 +109,7 @@ export class Writer implements Flushable {
 
   /** Bytes that wait for the reader. */
   get bufferedBytes(): number {
-    return this.#outlet.bufferedBytes + this.#unwritten.length;
+    return this.#sink.bufferedBytes + this.#unwritten.length;
   }
 
   /** Ends the response after the collected text. `departure`: ends the connection too. */
@@ -118,7 +118,7 @@ export class Writer implements Flushable {
     if (this.#isBroken) return;
     if (last !== undefined) this.#count(last);
     try {
-      this.#outlet.end(last, departure);
+      this.#sink.end(last, departure);
     } catch (error) {
       this.#break(error);
     }
@@ -129,7 +129,7 @@ export class Writer implements Flushable {
     this.flush();
     if (this.#isBroken) return;
     try {
-      this.#outlet.breakOff(error);
+      this.#sink.breakOff(error);
     } catch (failure) {
       this.#break(failure);
     }
@@ -138,7 +138,7 @@ export class Writer implements Flushable {
   /** Starts to listen to the response. */
   listen(): void {
     try {
-      this.#outlet.listen(this.#listener);
+      this.#sink.listen(this.#listener);
     } catch (error) {
       this.#break(error);
     }
@@ -158,7 +158,7 @@ export class Writer implements Flushable {
   /** Cuts the response. */
   destroy(): void {
     this.forget();
-    this.#outlet.destroy();
+    this.#sink.destroy();
   }
 
   /** Drops the collected text: no reader is left. */
@@ -166,16 +166,16 @@ export class Writer implements Flushable {
     this.#unwritten = '';
   }
 
-  /** Resolves when there is room, or when the outlet is closed. */
+  /** Resolves when there is room, or when the sink is closed. */
   drained(): Promise<void> {
-    if (this.#outlet.closed || this.#outlet.roomBytes > 0) return Promise.resolve();
+    if (this.#sink.closed || this.#sink.roomBytes > 0) return Promise.resolve();
     return new Promise((resolve) => (this.#waiting ??= []).push(resolve));
   }
 
   /** Whether there is room and the queue is empty. */
   get hasRoom(): boolean {
     // The collected text is shorter than the room.
-    return this.#line === undefined && (this.#unwritten !== '' || this.#outlet.roomBytes > 0);
+    return this.#line === undefined && (this.#unwritten !== '' || this.#sink.roomBytes > 0);
   }
 
   /**
@@ -191,7 +191,7 @@ export class Writer implements Flushable {
     };
   }
 
-  /** Must be called when the outlet drains and when it closes. */
+  /** Must be called when the sink drains and when it closes. */
   wake(): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
@@ -202,9 +202,9 @@ export class Writer implements Flushable {
   }
 
   #serveLine(): void {
-    // Closed outlets have no room. Cancelled streams remove their own entry.
+    // Closed sinks have no room. Cancelled streams remove their own entry.
     for (const call of this.#line ?? []) {
-      if (this.#outlet.roomBytes <= 0) return;
+      if (this.#sink.roomBytes <= 0) return;
       this.#line?.delete(call);
       if (this.#line?.size === 0) this.#line = undefined;
       call();
@@ -217,12 +217,12 @@ export class Writer implements Flushable {
    */
   look(now: number): 'silent' | 'stalled' | undefined {
     const { pingMs, stallTimeoutMs } = this.#options;
-    const bufferedBytes = this.#outlet.bufferedBytes;
+    const bufferedBytes = this.#sink.bufferedBytes;
     const taken = this.#writtenBytes - bufferedBytes;
     // Compares taken bytes, not waiting bytes: on a busy stream a slow reader takes bytes while its queue grows.
     const progressed = taken > this.#takenBytes;
     this.#takenBytes = taken;
-    if (bufferedBytes === 0 && this.#outlet.roomBytes > 0) {
+    if (bufferedBytes === 0 && this.#sink.roomBytes > 0) {
       this.#stalledSince = undefined;
       return now - this.#lastWriteAt >= pingMs ? 'silent' : undefined;
     }

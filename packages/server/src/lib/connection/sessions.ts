@@ -3,18 +3,18 @@
  * feed.
  */
 import type { Expiry } from '../base/expiry.ts';
-import type { Beating, Heartbeat } from './heartbeat.ts';
-import type { Identified } from '../request/identify.ts';
+import type { HeartbeatTarget, Heartbeat } from './heartbeat.ts';
+import type { Identity } from '../request/identify.ts';
 
-export interface Guest extends Identified {
+export interface Session extends Identity {
   readonly expiry: Expiry;
   /** Ends the subscription. Its client may reconnect and is identified again. */
   end(): void;
 }
 
-export class Guests {
+export class Sessions {
   readonly #heartbeat: Heartbeat;
-  readonly #guests = new Set<Guest>();
+  readonly #sessions = new Set<Session>();
   #isClosed = false;
 
   constructor(heartbeat: Heartbeat) {
@@ -22,23 +22,23 @@ export class Guests {
   }
 
   /**
-   * Registers a guest until the returned function is called. Ends it immediately if it has expired or the feed is
+   * Registers a session until the returned function is called. Ends it immediately if it has expired or the feed is
    * closed.
    */
-  receive(guest: Guest): () => void {
-    const { expiry } = guest;
-    if (this.#isClosed || expiry.isOver) guest.end();
-    const beating: Beating = {
-      beat() {
-        if (expiry.isOver) guest.end();
+  add(session: Session): () => void {
+    const { expiry } = session;
+    if (this.#isClosed || expiry.isOver) session.end();
+    const target: HeartbeatTarget = {
+      onTick() {
+        if (expiry.isOver) session.end();
       },
       dueAt: (now) => expiry.dueAt(now),
     };
-    this.#guests.add(guest);
-    if (expiry.dueAt(0) < Infinity) this.#heartbeat.add(beating);
+    this.#sessions.add(session);
+    if (expiry.dueAt(0) < Infinity) this.#heartbeat.add(target);
     return () => {
-      this.#guests.delete(guest);
-      this.#heartbeat.remove(beating);
+      this.#sessions.delete(session);
+      this.#heartbeat.remove(target);
     };
   }
 
@@ -48,9 +48,9 @@ export class Guests {
   }
 
   /** @returns how many it ended. */
-  end(predicate: (guest: Identified) => boolean): number {
-    const named = [...this.#guests].filter(predicate);
-    for (const guest of named) guest.end();
+  end(predicate: (session: Identity) => boolean): number {
+    const named = [...this.#sessions].filter(predicate);
+    for (const session of named) session.end();
     return named.length;
   }
 }

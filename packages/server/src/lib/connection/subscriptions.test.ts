@@ -99,7 +99,7 @@ describe('a control request that times out', () => {
     let decide: (allowed: boolean) => void = () => undefined;
     let asked = 0;
     const { open, feed, clock } = createBench({
-      authorizeTimeoutMs: 1_000,
+      requestTimeoutMs: 1_000,
       authorize: ({ topic }) => {
         if (topic !== 'other') return true;
         asked += 1;

@@ -4,12 +4,12 @@
 import type { AnyChannel } from '@linefeed/shared';
 import { FRAME, refusal, type End, type Subscribed, type SubscriptionError } from '@linefeed/shared/wire';
 import {
-  admitAll,
-  type Admitted,
-  type AdmissionOptions,
+  authorizeAll,
+  type Authorized,
+  type AuthorizeOptions,
   type AdmissionSubject,
   type Authorize,
-  type Refused,
+  type Denied,
 } from '../request/authorize.ts';
 import { captureScope } from '../base/async-scope.ts';
 import type { Clock } from '../base/clock.ts';
@@ -19,7 +19,7 @@ import type { FeedLimits } from '../base/limits.ts';
 import type { AskedEntry, Control } from '../request/parse.ts';
 import { readReach, resolveStart, type Reach } from '../delivery/start-position.ts';
 import { readStreamResume, startStream, type UntypedSource } from '../stream/run-stream.ts';
-import { Turns } from '../request/fair-queue.ts';
+import { FairQueue } from '../request/fair-queue.ts';
 
 export interface SubscriptionsOptions {
   readonly channel: AnyChannel;
@@ -50,18 +50,22 @@ export interface StreamRequest {
 
 export class Subscriptions {
   readonly #options: SubscriptionsOptions;
-  readonly #admission: AdmissionOptions;
+  readonly #admission: AuthorizeOptions;
 
   constructor(options: SubscriptionsOptions) {
     this.#options = options;
-    this.#admission = { ...options, ...options.limits, turns: new Turns(options.clock, ENTRIES_PER_TURN) };
+    this.#admission = {
+      ...options,
+      ...options.limits,
+      turns: new FairQueue(options.clock, ENTRIES_PER_TURN),
+    };
   }
 
   decide(
     entries: readonly AskedEntry[],
     subject: AdmissionSubject,
-  ): Promise<{ admitted: Admitted[]; refused: Refused[] }> {
-    return admitAll(entries, subject, this.#admission);
+  ): Promise<{ authorized: Authorized[]; refused: Denied[] }> {
+    return authorizeAll(entries, subject, this.#admission);
   }
 
   /**
@@ -84,7 +88,7 @@ export class Subscriptions {
     const { hub, withinTime, onSubscribe } = this.#options;
     const removed = new Set(remove);
     const taken = new Set([...connection.events()].filter((event) => !removed.has(event)));
-    const { refused, admitted, reach } = await withinTime(
+    const { refused, authorized, reach } = await withinTime(
       this.#decideOnAdded(add, { context, taken, alone: false }),
     );
     // No await from here on: the connection and the log are used in their current state.
@@ -95,7 +99,7 @@ export class Subscriptions {
       connection.control(FRAME.end, { address: event, n } satisfies End);
     }
     for (const entry of refused) sendRefusal(connection, entry, n);
-    for (const entry of admitted) {
+    for (const entry of authorized) {
       if (entry.definition.kind === 'stream')
         this.startStream(connection, entry, { from: entry.from, n, context });
       else {
@@ -116,15 +120,15 @@ export class Subscriptions {
   async #decideOnAdded(
     add: readonly AskedEntry[],
     subject: AdmissionSubject,
-  ): Promise<{ refused: Refused[]; admitted: Admitted[]; reach: Reach | undefined }> {
-    const { refused, admitted } = await this.decide(add, subject);
-    const logged = admitted.filter(({ definition }) => definition.kind === 'logged');
+  ): Promise<{ refused: Denied[]; authorized: Authorized[]; reach: Reach | undefined }> {
+    const { refused, authorized } = await this.decide(add, subject);
+    const logged = authorized.filter(({ definition }) => definition.kind === 'logged');
     const cursors = logged.map(({ from }) => from);
-    return { refused, admitted, reach: await readReach(this.#options.hub, cursors) };
+    return { refused, authorized, reach: await readReach(this.#options.hub, cursors) };
   }
 
   /** Answers one stream entry, and runs its source if there is something to run. */
-  startStream(connection: Connection, entry: Admitted, { from, n, context }: StreamRequest): void {
+  startStream(connection: Connection, entry: Authorized, { from, n, context }: StreamRequest): void {
     const { topic, event, key, definition, params } = entry;
     const { sources, limits, clock, onSubscribe, onError } = this.#options;
     // A hook may have ended the connection, and then nothing would cancel this run.
@@ -136,14 +140,14 @@ export class Subscriptions {
         'key_in_use',
         `The key "${key}" names another stream of this connection; choose a new one.`,
       );
-      return sendRefusal(connection, { admitted: false, asked: event, key, error }, n);
+      return sendRefusal(connection, { authorized: false, asked: event, key, error }, n);
     }
     if (resume.type === 'begun') {
       const error = refusal(
         'not_resumable',
         `The stream "${topic}" has no ids to go on from, and is not run twice.`,
       );
-      return sendRefusal(connection, { admitted: false, asked: event, key, error }, n);
+      return sendRefusal(connection, { authorized: false, asked: event, key, error }, n);
     }
     const keyed = key === undefined ? {} : { key };
     connection.control(FRAME.subscribed, {
@@ -177,7 +181,7 @@ export class Subscriptions {
 
 export function sendRefusal(
   connection: Connection,
-  { asked, key, error }: Refused,
+  { asked, key, error }: Denied,
   n: number | undefined,
 ): void {
   connection.control(FRAME.error, {

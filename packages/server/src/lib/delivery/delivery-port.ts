@@ -12,10 +12,10 @@ export interface DeliveryPort {
    * `now`: time of the feed's clock.
    */
   endIfOver(now: number): boolean;
-  /** Bytes written that the reader has not taken. `writable`: whether the outlet has room for more. */
+  /** Bytes written that the reader has not taken. `writable`: whether the sink has room for more. */
   readonly bufferedBytes: number;
   readonly writable: boolean;
-  /** Resolves when the outlet has room or is closed. */
+  /** Resolves when the sink has room or is closed. */
   drained(): Promise<void>;
   write(bytes: Uint8Array, now?: number): void;
   /** Writes a control frame after all pending frames. */

@@ -13,15 +13,15 @@ import {
 } from '@linefeed/shared/wire';
 import type { Batch, Frame } from './batch.ts';
 import { announceGaps, type DeliveryOptions, type DeliveryPort } from './delivery-port.ts';
-import type { Member } from './hub.ts';
+import type { Subscriber } from './hub.ts';
 import type { LogEvent } from '../log/log.ts';
 import { mergeStarts, positionOf, type LoggedStart } from './start-position.ts';
 import { earlierOf, laterOf } from '../base/position.ts';
-import { Track, type FoundGap, type PendingGap } from './replay-track.ts';
-import { Tracks } from './replay-tracks.ts';
+import { ReplayTrack, type FoundGap, type PendingGap } from './replay-track.ts';
+import { ReplayTracks } from './replay-tracks.ts';
 
 /** The state of delivery. */
-type Place =
+type DeliveryState =
   | {
       /** Pages are read from the main track's position on. */
       readonly state: 'replaying';
@@ -38,15 +38,15 @@ type Place =
     }
   | { readonly state: 'closed' };
 
-const REPLAYING: Place = { state: 'replaying', heldCursor: undefined };
-const LIVE: Place = { state: 'live', skipThrough: undefined };
-const CLOSED: Place = { state: 'closed' };
+const REPLAYING: DeliveryState = { state: 'replaying', heldCursor: undefined };
+const LIVE: DeliveryState = { state: 'live', skipThrough: undefined };
+const CLOSED: DeliveryState = { state: 'closed' };
 
-export class LoggedDelivery implements Member {
+export class LoggedDelivery implements Subscriber {
   readonly #options: DeliveryOptions;
   readonly #port: DeliveryPort;
-  readonly #tracks: Tracks;
-  #place: Place = REPLAYING;
+  readonly #tracks: ReplayTracks;
+  #place: DeliveryState = REPLAYING;
   /** Live events of this tick that are not written yet. All earlier events are written. */
   #pending: Batch | undefined;
   #pendingFrom: Position = BEGINNING;
@@ -62,10 +62,10 @@ export class LoggedDelivery implements Member {
   constructor(options: DeliveryOptions, port: DeliveryPort) {
     this.#options = options;
     this.#port = port;
-    this.#tracks = new Tracks(options.hub.position);
+    this.#tracks = new ReplayTracks(options.hub.position);
   }
 
-  get #main(): Track {
+  get #main(): ReplayTrack {
     return this.#tracks.main;
   }
 
@@ -121,7 +121,9 @@ export class LoggedDelivery implements Member {
         ? asked
         : /* seam: one-cursor-for-keyless */ asked.filter(({ key }) => key === undefined);
     const positions = sharing.map((start) => positionOf(start, hub.position));
-    this.#tracks.replace(new Track(positions.reduce(earlierOf, resumed ?? positions[0] ?? hub.position)));
+    this.#tracks.replace(
+      new ReplayTrack(positions.reduce(earlierOf, resumed ?? positions[0] ?? hub.position)),
+    );
     // Bookmarks are sent only for positions after this one.
     this.#lastId = this.#main.position;
     // No id while a gap is unannounced: a client that resumes from it would miss the gap.
@@ -285,7 +287,7 @@ export class LoggedDelivery implements Member {
     const addresses = [...this.#tracks.addresses()];
     const rewinding = [...this.#tracks.rewinding()];
     // Without an address there is no older event to read.
-    const next = new Track(
+    const next = new ReplayTrack(
       addresses.length === 0 ? hub.position : addresses.map(floorOf).reduce(earlierOf, position),
     );
     for (const address of addresses) {
@@ -403,7 +405,7 @@ export class LoggedDelivery implements Member {
     }
   }
 
-  async #pullPage(track: Track): Promise<void> {
+  async #pullPage(track: ReplayTrack): Promise<void> {
     const { hub, counters } = this.#options;
     const before = track.position;
     if (track.addresses.size > 0) {
@@ -441,7 +443,7 @@ export class LoggedDelivery implements Member {
       await hub.changed();
   }
 
-  #isReading(track: Track): boolean {
+  #isReading(track: ReplayTrack): boolean {
     if (track === this.#main) return this.#place.state === 'replaying';
     return this.#place.state !== 'closed' && this.#tracks.includes(track);
   }
@@ -454,7 +456,7 @@ export class LoggedDelivery implements Member {
   }
 
   /** Merges a rewind into the main track if it has caught up. */
-  #merge(track: Track): void {
+  #merge(track: ReplayTrack): void {
     if (this.#place.state === 'closed') return;
     if (/* seam: merge-after-catch-up */ comparePositions(track.position, this.position) < 0)
       this.#tracks.putBack(track);

@@ -96,8 +96,8 @@ describe('feed.subscribe()', () => {
     const joined: string[] = [];
     const leave = hub.leave.bind(hub);
     const remove = hub.remove.bind(hub);
-    hub.leave = (address, member) => (joined.push(`left ${address}`), leave(address, member));
-    hub.remove = (member) => (joined.push('removed'), remove(member));
+    hub.leave = (address, subscriber) => (joined.push(`left ${address}`), leave(address, subscriber));
+    hub.remove = (subscriber) => (joined.push('removed'), remove(subscriber));
     const events = iterate(feed.subscribe('other'));
     const next = events.next();
     await feed.publish('other', { n: 1 });

@@ -8,11 +8,11 @@ import {
   type Gap,
   type Position,
 } from '@linefeed/shared/wire';
-import type { Hub, Member } from './hub.ts';
+import type { Hub, Subscriber } from './hub.ts';
 import { PAGE_BYTES, type ReadPage } from '../log/log.ts';
 import { readReach, resolveCursor } from './start-position.ts';
 import { laterOf } from '../base/position.ts';
-import { Track, type FoundGap, type PendingGap } from './replay-track.ts';
+import { ReplayTrack, type FoundGap, type PendingGap } from './replay-track.ts';
 
 const PAGE_EVENTS = 100;
 
@@ -82,7 +82,7 @@ async function* follow(
   const address = await resolvedAddress;
   let wake: () => void = () => undefined;
   let resetReason: 'rollback' | 'epoch' | undefined;
-  const member: Member = {
+  const subscriber: Subscriber = {
     deliver: () => wake(),
     flush: () => undefined,
     reset(reason) {
@@ -95,8 +95,8 @@ async function* follow(
   const onAbort = (): void => wake();
   exit.wake = () => wake();
   signal?.addEventListener('abort', onAbort, { once: true });
-  hub.add(member);
-  hub.join(address, member);
+  hub.add(subscriber);
+  hub.join(address, subscriber);
   try {
     let { track, epoch } = await openTrack();
     while (!isOver()) {
@@ -135,8 +135,8 @@ async function* follow(
     }
   } finally {
     signal?.removeEventListener('abort', onAbort);
-    hub.leave(address, member);
-    hub.remove(member);
+    hub.leave(address, subscriber);
+    hub.remove(subscriber);
   }
 
   // Functions, because other code may change these variables between two reads, and TypeScript would narrow them.
@@ -149,7 +149,7 @@ async function* follow(
   }
 
   /** `undefined`: the iteration is over, and the log may be closed too. */
-  async function readPage({ position, addresses }: Track): Promise<ReadPage | undefined> {
+  async function readPage({ position, addresses }: ReplayTrack): Promise<ReadPage | undefined> {
     try {
       const query = { after: position, addresses, limit: PAGE_EVENTS, maxBytes: PAGE_BYTES };
       const page = await hub.log.read(query);
@@ -160,7 +160,7 @@ async function* follow(
     }
   }
 
-  async function openTrack(): Promise<{ track: Track; epoch: string }> {
+  async function openTrack(): Promise<{ track: ReplayTrack; epoch: string }> {
     if (from === 'earliest') return startTrack(BEGINNING, undefined);
     const reach = await readReach(hub, [from]);
     // The cursor below is resolved after any reset so far, so an earlier reset needs no handling.
@@ -169,8 +169,11 @@ async function* follow(
     return startTrack(position === 'now' ? (isLatest ? BEGINNING : hub.position) : position, gap);
   }
 
-  function startTrack(position: Position, gap: PendingGap | undefined): { track: Track; epoch: string } {
-    const track = new Track(position);
+  function startTrack(
+    position: Position,
+    gap: PendingGap | undefined,
+  ): { track: ReplayTrack; epoch: string } {
+    const track = new ReplayTrack(position);
     track.add(address, position, gap);
     return { track, epoch: hub.epoch };
   }

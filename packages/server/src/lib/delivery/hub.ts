@@ -3,7 +3,7 @@ import { encodeCleanFrame, formatCursor, type Cursor, type Position } from '@lin
 import { Batch, type Frame } from './batch.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Log, LogEvent } from '../log/log.ts';
-import { Pages } from './page-cache.ts';
+import { PageCache } from './page-cache.ts';
 
 const encoder = new TextEncoder();
 
@@ -16,7 +16,7 @@ export interface Flushable {
 }
 
 /** A subscriber of the hub. */
-export interface Member extends Flushable {
+export interface Subscriber extends Flushable {
   /** A live event. It is written when the hub flushes. */
   deliver(event: LogEvent, frame: Frame): void;
   /** The log's numbering changed. `left`: the last position that the tail reported, in the old numbering. */
@@ -39,12 +39,12 @@ export interface HubOptions {
 
 export class Hub {
   readonly log: Log;
-  readonly pages: Pages;
+  readonly pages: PageCache;
   readonly #clock: Clock;
   readonly #beforeEvents: (() => void) | undefined;
   readonly #tail: { close(): void };
-  readonly #routes = new Map<string, Set<Member>>();
-  readonly #members = new Set<Member>();
+  readonly #routes = new Map<string, Set<Subscriber>>();
+  readonly #subscribers = new Set<Subscriber>();
   #dirty: Flushable[] = [];
   #flushing = false;
   /** All readers that wait for the tail share one promise and one timer. */
@@ -65,7 +65,7 @@ export class Hub {
     this.#beforeEvents = beforeEvents;
     this.log = log;
     this.#clock = clock;
-    this.pages = new Pages({ log, clock, encode: (event) => this.#encode(event) });
+    this.pages = new PageCache({ log, clock, encode: (event) => this.#encode(event) });
     const tail = log.tail({
       onEvents: (events, through) => this.#dispatch(events, through),
       onReset: (reason, position) => this.#reset(reason, position),
@@ -85,11 +85,11 @@ export class Hub {
     return formatCursor(this.epoch, position);
   }
 
-  get memberCount(): number {
-    return this.#members.size;
+  get subscriberCount(): number {
+    return this.#subscribers.size;
   }
 
-  /** Number of addresses that have a live member. */
+  /** Number of addresses that have a live subscriber. */
   get routeCount(): number {
     return this.#routes.size;
   }
@@ -116,24 +116,24 @@ export class Hub {
     change?.resolve();
   }
 
-  /** Registers a member for resets, whether it is live or not. */
-  add(member: Member): void {
-    this.#members.add(member);
+  /** Registers a subscriber for resets, whether it is live or not. */
+  add(subscriber: Subscriber): void {
+    this.#subscribers.add(subscriber);
   }
 
-  remove(member: Member): void {
-    this.#members.delete(member);
+  remove(subscriber: Subscriber): void {
+    this.#subscribers.delete(subscriber);
   }
 
-  join(address: string, member: Member): void {
+  join(address: string, subscriber: Subscriber): void {
     const route = this.#routes.get(address);
-    if (route === undefined) this.#routes.set(address, new Set([member]));
-    else route.add(member);
+    if (route === undefined) this.#routes.set(address, new Set([subscriber]));
+    else route.add(subscriber);
   }
 
-  leave(address: string, member: Member): void {
+  leave(address: string, subscriber: Subscriber): void {
     const route = this.#routes.get(address);
-    if (route?.delete(member) === true && route.size === 0) this.#routes.delete(address);
+    if (route?.delete(subscriber) === true && route.size === 0) this.#routes.delete(address);
   }
 
   #encode(event: LogEvent): string {
@@ -151,7 +151,7 @@ export class Hub {
   close(): void {
     this.closed = true;
     this.#tail.close();
-    for (const member of this.#members) member.close();
+    for (const subscriber of this.#subscribers) subscriber.close();
     this.#tellChange();
   }
 
@@ -163,9 +163,9 @@ export class Hub {
       /* seam: position-after-delivery */ const route = this.#routes.get(event.address);
       if (route !== undefined) {
         const frame: Frame = { position: event.position, bytes: encoder.encode(this.#encode(event)) };
-        for (const member of route) member.deliver(event, frame);
+        for (const subscriber of route) subscriber.deliver(event, frame);
       }
-      // Set after the inner loop: a member that gets its first event of this tick reads the position before it.
+      // Set after the inner loop: a subscriber that gets its first event of this tick reads the position before it.
       this.position = event.position;
     }
     this.position = through;
@@ -183,8 +183,8 @@ export class Hub {
 
   #reset(reason: 'rollback' | 'epoch' | 'trimmed', position: Position): void {
     if (reason === 'trimmed') {
-      // Called before the position moves: each member continues from the old position.
-      for (const member of this.#members) member.fallBehind();
+      // Called before the position moves: each subscriber continues from the old position.
+      for (const subscriber of this.#subscribers) subscriber.fallBehind();
       this.position = position;
       return this.#tellChange();
     }
@@ -193,7 +193,7 @@ export class Hub {
     this.pages.forget();
     this.position = position;
     this.epoch = this.log.epoch;
-    for (const member of this.#members) member.reset(reason, left);
+    for (const subscriber of this.#subscribers) subscriber.reset(reason, left);
     this.#tellChange();
   }
 }

@@ -2,7 +2,7 @@ import { BEGINNING, type Position } from '@linefeed/shared/wire';
 import { expect, it } from 'vitest';
 import type { ReadQuery } from '../log/log.ts';
 import { memoryLog } from '../log/memory-log.ts';
-import { Pages } from './page-cache.ts';
+import { PageCache } from './page-cache.ts';
 import { createManualClock } from '../testing/manual-clock.ts';
 
 it('a page is read once for equal requests in consecutive ticks, and again after a tick without a request', async () => {
@@ -12,7 +12,7 @@ it('a page is read once for equal requests in consecutive ticks, and again after
   }
   const clock = createManualClock();
   const asked: ReadQuery[] = [];
-  const pages = new Pages({
+  const pages = new PageCache({
     log: { ...log, read: (query) => (asked.push(query), log.read(query)) },
     clock,
     encode: ({ data }) => data,
@@ -49,7 +49,7 @@ it('a page is read once for equal requests in consecutive ticks, and again after
 
 it('a page that makes no progress is not cached', async () => {
   const log = memoryLog();
-  const pages = new Pages({ log, clock: createManualClock(), encode: ({ data }) => data });
+  const pages = new PageCache({ log, clock: createManualClock(), encode: ({ data }) => data });
   const addresses = new Map([['a', BEGINNING]]);
   expect(await pages.read(BEGINNING, addresses)).toMatchObject({ events: [], through: BEGINNING });
   await log.append([{ address: 'a', data: '1', keep: 'all' }]);
@@ -59,7 +59,7 @@ it('a page that makes no progress is not cached', async () => {
 it('a page has the requested addresses, even if the first caller changes them before the log answers', async () => {
   const log = memoryLog();
   for (const address of ['a', 'b']) await log.append([{ address, data: '1', keep: 'all' }]);
-  const pages = new Pages({
+  const pages = new PageCache({
     log: { ...log, read: async (query) => (await Promise.resolve(), log.read(query)) },
     clock: createManualClock(),
     encode: ({ data }) => data,

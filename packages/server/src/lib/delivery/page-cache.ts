@@ -19,7 +19,7 @@ export interface PagesOptions {
   readonly encode: (event: LogEvent) => string;
 }
 
-export class Pages {
+export class PageCache {
   readonly #options: PagesOptions;
   #read: { readonly key: string; readonly page: ReadPage | PromiseLike<ReadPage> } | undefined;
   #encoded: { readonly events: readonly LogEvent[]; readonly bytes: Uint8Array } | undefined;

@@ -19,7 +19,7 @@ export interface FoundGap {
   readonly reason: GapReason;
 }
 
-export class Track {
+export class ReplayTrack {
   /** Everything up to here was written for every address. */
   position: Position;
   /** Each address with its floor: only events past it are delivered. It matters if it is greater than `position`. */

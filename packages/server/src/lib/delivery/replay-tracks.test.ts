@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { BEGINNING } from '@linefeed/shared/wire';
 import type { LogEvent } from '../log/log.ts';
-import { Track } from './replay-track.ts';
-import { Tracks } from './replay-tracks.ts';
+import { ReplayTrack } from './replay-track.ts';
+import { ReplayTracks } from './replay-tracks.ts';
 
 describe('the order of tracks', () => {
   it('a main track that is not live alternates with each rewind in turn', () => {
-    const tracks = new Tracks('9');
+    const tracks = new ReplayTracks('9');
     tracks.rewind('a', '1', undefined);
     tracks.rewind('b', '2', undefined);
     const turns = Array.from({ length: 6 }, () => {
@@ -18,7 +18,7 @@ describe('the order of tracks', () => {
   });
 
   it('the next track is a rewind or none while the main track is live', () => {
-    const tracks = new Tracks('9');
+    const tracks = new ReplayTracks('9');
     expect(tracks.next(true)).toBeUndefined();
     tracks.rewind('a', '1', undefined);
     for (let turn = 0; turn < 3; turn += 1) expect([...tracks.next(true)!.addresses.keys()]).toEqual(['a']);
@@ -29,7 +29,7 @@ describe('the events of a page for a track', () => {
   const event = (address: string, position: string): LogEvent => ({ address, data: '1', position });
 
   it('a page gives each address the events past its start up to the end, and none to removed addresses', () => {
-    const track = new Track('2');
+    const track = new ReplayTrack('2');
     track.add('a', BEGINNING);
     track.add('b', '5');
     track.add('c', BEGINNING);
@@ -51,8 +51,8 @@ describe('the events of a page for a track', () => {
       through: '6',
       evictedThrough: new Map([['b', '5']]),
     };
-    const asked = (): Track => {
-      const track = new Track('3');
+    const asked = (): ReplayTrack => {
+      const track = new ReplayTrack('3');
       track.add('a', '3');
       track.add('b', '3');
       track.ask();

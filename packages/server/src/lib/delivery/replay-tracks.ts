@@ -1,16 +1,16 @@
 /** All logged addresses of a connection: those that share its cursor, and those that have yet to catch up with it. */
 import type { Position } from '@linefeed/shared/wire';
-import { Track, type PendingGap } from './replay-track.ts';
+import { ReplayTrack, type PendingGap } from './replay-track.ts';
 
-export class Tracks {
+export class ReplayTracks {
   /** All addresses that share the connection's cursor. */
-  main: Track;
+  main: ReplayTrack;
   /** Addresses that started before it. Each is merged into it when it has caught up. */
-  #rewinds: Track[] = [];
+  #rewinds: ReplayTrack[] = [];
   #isMainsTurn = false;
 
   constructor(position: Position) {
-    this.main = new Track(position);
+    this.main = new ReplayTrack(position);
   }
 
   /** Number of addresses. */
@@ -42,19 +42,19 @@ export class Tracks {
   }
 
   /** The track that contains an address. */
-  of(address: string): Track | undefined {
+  of(address: string): ReplayTrack | undefined {
     return this.main.addresses.has(address)
       ? this.main
       : this.#rewinds.find(({ addresses }) => addresses.has(address));
   }
 
   /** Whether a track is still in use: it may have been dropped while a page of it was read. */
-  includes(track: Track): boolean {
+  includes(track: ReplayTrack): boolean {
     return track === this.main || this.#rewinds.includes(track);
   }
 
   rewind(address: string, start: Position, gap: PendingGap | undefined): void {
-    const track = new Track(start);
+    const track = new ReplayTrack(start);
     track.add(address, start, gap);
     this.#rewinds.push(track);
   }
@@ -67,7 +67,7 @@ export class Tracks {
   }
 
   /** Replaces all tracks with this one. */
-  replace(main: Track): void {
+  replace(main: ReplayTrack): void {
     this.main = main;
     this.#rewinds = [];
   }
@@ -76,19 +76,19 @@ export class Tracks {
    * The next track to read. Rewinds alternate with the main track: a slow reader may never bring the main track to the
    * tail.
    */
-  next(isMainLive: boolean): Track | undefined {
+  next(isMainLive: boolean): ReplayTrack | undefined {
     if (isMainLive) return this.#rewinds[0];
     this.#isMainsTurn = !this.#isMainsTurn;
     return this.#isMainsTurn ? this.main : (this.#rewinds[0] ?? this.main);
   }
 
   /** Moves a rewind to the end of the queue. */
-  putBack(rewind: Track): void {
+  putBack(rewind: ReplayTrack): void {
     this.drop(rewind);
     this.#rewinds.push(rewind);
   }
 
-  drop(rewind: Track): void {
+  drop(rewind: ReplayTrack): void {
     this.#rewinds = this.#rewinds.filter((other) => other !== rewind);
   }
 }

@@ -4,12 +4,12 @@ import { Tap, type TapOptions } from '../../../test-kit/tap.ts';
 import type { EventStreamContent } from './content.ts';
 import { answerEventStream, readLastEventId } from './event-stream.ts';
 import type { EventStreamOptions, StreamEnd } from './options.ts';
-import type { Answer } from '../http/http.ts';
+import type { HttpResponse } from '../http/http.ts';
 import { message } from '../stream/message.ts';
 import { createManualClock, type ManualClock } from '../testing/manual-clock.ts';
 
 interface Run {
-  readonly answer: Answer;
+  readonly answer: HttpResponse;
   readonly tap: Tap;
   readonly clock: ManualClock;
   /** Every call of `onClose` and `onError`, in order. */
@@ -636,7 +636,7 @@ describe('an event stream that cannot be sent', () => {
       const request = { method: 'GET', header: () => undefined, gone: false, ...asked };
       const source = { next: () => ({ value: log.push('started') }), return: () => log.push('returned') };
       for (const content of [() => [log.push('called')], source as unknown as Iterator<number>]) {
-        const answer = (): Answer =>
+        const answer = (): HttpResponse =>
           answerEventStream(content, request, { ...options, onClose: (end) => void ends.push(end) });
         expect(answer).toThrow(expect.objectContaining({ name: 'LinefeedError' }));
       }

@@ -8,7 +8,7 @@ import {
   type EventStreamContent,
   type OpenContent,
 } from './content.ts';
-import { toProblem, type Answer } from '../http/http.ts';
+import { toProblem, type HttpResponse } from '../http/http.ts';
 import {
   readHooks,
   readSettings,
@@ -18,11 +18,11 @@ import {
   type StreamEnd,
 } from './options.ts';
 import { readHead } from '../http/head.ts';
-import { sharedHeartbeat, type Beating, type Heartbeat } from '../connection/heartbeat.ts';
+import { sharedHeartbeat, type HeartbeatTarget, type Heartbeat } from '../connection/heartbeat.ts';
 import { assertAcceptable } from '../http/accept.ts';
-import type { Outlet } from '../http/response-sink.ts';
+import type { ResponseSink } from '../http/response-sink.ts';
 import { runSource, type RunEnd } from '../stream/source.ts';
-import { Writer, type WriterListener } from '../connection/outbox.ts';
+import { Outbox, type OutboxListener } from '../connection/outbox.ts';
 
 /** The parts of a request that an event stream uses. */
 export interface StreamRequest {
@@ -34,7 +34,7 @@ export interface StreamRequest {
   readonly headSent?: boolean | undefined;
 }
 
-type Head = Pick<Answer, 'status' | 'headers'>;
+type Head = Pick<HttpResponse, 'status' | 'headers'>;
 
 const encoder = new TextEncoder();
 
@@ -49,7 +49,7 @@ export function answerEventStream(
   content: EventStreamContent<unknown>,
   request: StreamRequest,
   options: EventStreamOptions,
-): Answer {
+): HttpResponse {
   const hooks = readHooks(options);
   const { settle, report } = hooks;
   let given: OpenContent | undefined;
@@ -79,7 +79,7 @@ export function answerEventStream(
 function answerWithoutBody(
   request: StreamRequest,
   head: Head,
-): { answer: Answer; end: StreamEnd } | undefined {
+): { answer: HttpResponse; end: StreamEnd } | undefined {
   try {
     assertAcceptable(request.header('accept'));
   } catch (error) {
@@ -87,7 +87,7 @@ function answerWithoutBody(
   }
   if (request.method === 'HEAD') return { answer: { ...head, body: undefined }, end: { reason: 'finished' } };
   if (request.gone) {
-    return { answer: { ...head, body: (outlet) => outlet.end() }, end: { reason: 'client' } };
+    return { answer: { ...head, body: (sink) => sink.end() }, end: { reason: 'client' } };
   }
   return undefined;
 }
@@ -99,7 +99,7 @@ function openBody(
   request: StreamRequest,
   head: Head,
   settings: Settings & EndHooks,
-): Answer {
+): HttpResponse {
   const controller = new AbortController();
   let opened: OpenContent | Promise<OpenContent>;
   if (isCallable(content)) {
@@ -119,8 +119,8 @@ function openBody(
   let stream: EventStream | undefined;
   return {
     ...head,
-    body(outlet) {
-      stream = new EventStream(outlet, opened, controller, settings);
+    body(sink) {
+      stream = new EventStream(sink, opened, controller, settings);
       stream.open();
     },
     abandon(error) {
@@ -132,12 +132,12 @@ function openBody(
   };
 }
 
-class EventStream implements Beating, WriterListener {
-  readonly #outlet: Outlet;
+class EventStream implements HeartbeatTarget, OutboxListener {
+  readonly #sink: ResponseSink;
   readonly #opened: OpenContent | Promise<OpenContent>;
   readonly #controller: AbortController;
   readonly #settings: Settings & EndHooks;
-  readonly #writer: Writer;
+  readonly #outbox: Outbox;
   readonly #scope: AsyncScope = captureScope();
   readonly #heartbeat: Heartbeat;
   readonly #closed: Promise<void>;
@@ -145,17 +145,17 @@ class EventStream implements Beating, WriterListener {
   #end: StreamEnd | undefined;
 
   constructor(
-    outlet: Outlet,
+    sink: ResponseSink,
     opened: OpenContent | Promise<OpenContent>,
     controller: AbortController,
     settings: Settings & EndHooks,
   ) {
-    this.#outlet = outlet;
+    this.#sink = sink;
     this.#opened = opened;
     this.#controller = controller;
     this.#settings = settings;
     const { clock, pingMs, stallTimeoutMs } = settings;
-    this.#writer = new Writer(outlet, this, clock, settings);
+    this.#outbox = new Outbox(sink, this, clock, settings);
     this.#heartbeat = sharedHeartbeat(clock, Math.min(pingMs, stallTimeoutMs));
     this.#closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -164,8 +164,8 @@ class EventStream implements Beating, WriterListener {
 
   open(): void {
     this.#heartbeat.add(this);
-    this.#writer.listen();
-    this.#writer.write(this.#settings.opening);
+    this.#outbox.listen();
+    this.#outbox.write(this.#settings.opening);
     void this.#run();
   }
 
@@ -174,7 +174,7 @@ class EventStream implements Beating, WriterListener {
     // Flushes the head first: a source that is slow before its first value would delay it.
     await new Promise<void>((resolve) => clock.defer(resolve));
     const opened = this.#opened;
-    if (this.#outlet.closed || this.#controller.signal.aborted) discard(opened, report);
+    if (this.#sink.closed || this.#controller.signal.aborted) discard(opened, report);
     else {
       const end = await runSource({
         open: () => (opened instanceof Promise ? opened.then(({ content }) => content) : opened.content),
@@ -190,8 +190,8 @@ class EventStream implements Beating, WriterListener {
   }
 
   #take(value: unknown): void | Promise<void> {
-    this.#writer.write(encoder.encode(this.#settings.encodeYield(value)));
-    return this.#outlet.roomBytes > 0 ? undefined : this.#writer.drained();
+    this.#outbox.write(encoder.encode(this.#settings.encodeYield(value)));
+    return this.#sink.roomBytes > 0 ? undefined : this.#outbox.drained();
   }
 
   #finish(end: RunEnd): void {
@@ -201,14 +201,14 @@ class EventStream implements Beating, WriterListener {
       const last = this.#encodeFailure(end.error);
       if (last === undefined) {
         // The reader may be in this process, so the error does not have the cause.
-        return this.#writer.breakOff(
+        return this.#outbox.breakOff(
           new LinefeedError('source_failed', 'The source of the event stream failed.'),
         );
       }
-      this.#writer.write(encoder.encode(last));
+      this.#outbox.write(encoder.encode(last));
     }
     if (end.type === 'finished') this.#end ??= { reason: 'finished' };
-    this.#writer.end();
+    this.#outbox.end();
   }
 
   #encodeFailure(error: unknown): string | undefined {
@@ -223,19 +223,19 @@ class EventStream implements Beating, WriterListener {
   /** Ends the stream because its response cannot be sent. */
   fail(error: unknown): void {
     this.#end ??= { reason: 'failed', error };
-    this.#outlet.destroy();
+    this.#sink.destroy();
   }
 
-  beat(now: number): void {
-    const seen = this.#writer.look(now);
+  onTick(now: number): void {
+    const seen = this.#outbox.look(now);
     if (seen === 'stalled') {
       this.#end = { ...this.#end, reason: 'stalled' };
-      this.#writer.destroy();
-    } else if (seen === 'silent') this.#writer.write(this.#settings.ping);
+      this.#outbox.destroy();
+    } else if (seen === 'silent') this.#outbox.write(this.#settings.ping);
   }
 
   onDrain(): void {
-    this.#writer.wake();
+    this.#outbox.wake();
   }
 
   onClose(): void {
@@ -243,7 +243,7 @@ class EventStream implements Beating, WriterListener {
     this.#end ??= { reason: 'client' };
     // The source ends in the async context of its request. This call may come from another request's end.
     this.#scope.run(() => this.#controller.abort());
-    this.#writer.wake();
+    this.#outbox.wake();
     this.#resolveClosed();
   }
 

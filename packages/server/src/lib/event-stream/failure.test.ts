@@ -37,7 +37,7 @@ async function fail(
     },
   );
   const tap = new Tap(room);
-  (answer.body as (outlet: Tap) => void)(tap);
+  (answer.body as (sink: Tap) => void)(tap);
   await clock.settle();
   return { tap, clock, ends, errors };
 }

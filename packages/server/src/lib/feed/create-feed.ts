@@ -3,7 +3,7 @@ import type { AnyChannel, StreamName } from '@linefeed/shared';
 import { formatCursor, invalidOption, LinefeedError } from '@linefeed/shared/wire';
 import { toIncomingRequest, toResponse } from '../adapters/fetch.ts';
 import { systemClock } from '../base/clock.ts';
-import { notFound, type Answer, type IncomingRequest } from '../http/http.ts';
+import { notFound, type HttpResponse, type HttpRequest } from '../http/http.ts';
 import type { Connection } from '../connection/connection.ts';
 import { FeedCore, type FeedCoreOptions, type FeedHandlers } from './feed.ts';
 import {
@@ -21,7 +21,7 @@ import { memoryLog } from '../log/memory-log.ts';
 import { checkCorsOptions } from '../http/origin.ts';
 import { createReporter, nodeEnv, warn } from '../base/report.ts';
 import type { UntypedSource } from '../stream/run-stream.ts';
-import type { Identified } from '../request/identify.ts';
+import type { Identity } from '../request/identify.ts';
 
 const DEFAULT_PATH = '/events';
 
@@ -95,7 +95,7 @@ export function openFeed(
   });
   // The sources of a router are procedures: the router's own middlewares authorise them.
   const isPublic = 'path' in mount && !options.authorize && !options.sources;
-  const answer = (request: IncomingRequest): Promise<Answer | undefined> => {
+  const answer = (request: HttpRequest): Promise<HttpResponse | undefined> => {
     // Warns at the first request: a build also creates feeds, but serves no request.
     if (isPublic) warnIfPublic(channel, mount.path);
     return core.answer(request);
@@ -217,7 +217,7 @@ function checkRequest(request: Request): void {
   throw invalidOption('feed.handle takes a Request of the fetch API; on Node use toNodeHandler(feed).');
 }
 
-function toInfo(connection: Identified): ConnectionInfo {
+function toInfo(connection: Identity): ConnectionInfo {
   const { id, context, principal } = connection;
   return {
     id,

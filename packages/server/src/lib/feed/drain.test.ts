@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { createBench } from '../../../test-kit/feed-bench.ts';
 import { Tap } from '../../../test-kit/tap.ts';
-import type { Answer } from '../http/http.ts';
+import type { HttpResponse } from '../http/http.ts';
 
 /** Holds every caller until `open` is called. */
 function createGate(): { wait: () => Promise<true>; open: () => void } {
@@ -14,9 +14,9 @@ function createGate(): { wait: () => Promise<true>; open: () => void } {
 
 const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
 
-function connect(answer: Answer): Tap {
+function connect(answer: HttpResponse): Tap {
   const tap = new Tap();
-  (answer.body as (outlet: Tap) => void)(tap);
+  (answer.body as (sink: Tap) => void)(tap);
   return tap;
 }
 

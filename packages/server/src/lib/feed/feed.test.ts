@@ -527,7 +527,7 @@ describe('control requests', () => {
   });
 
   it('a control request gets 409 for an unknown connection and 403 for one of another principal', async () => {
-    const context = (request: Request) => ({ principal: request.headers.get('user') ?? 'nobody' });
+    const context = (request: Request) => ({ principal: request.headers.get('user') ?? 'anonymous' });
     const { open, ask } = createBench({ context });
     const tap = await open('/events/notice', { headers: { user: 'ann' } });
     const add = [{ address: 'other' }];
@@ -1134,10 +1134,10 @@ describe('refused requests', () => {
     ]);
   });
 
-  it('a GET gets linefeed.reconnect when context does not settle within authorizeTimeoutMs', async () => {
+  it('a GET gets linefeed.reconnect when context does not settle within requestTimeoutMs', async () => {
     const { feed, clock } = createBench({
       context: () => new Promise<never>(() => {}),
-      authorizeTimeoutMs: 1_000,
+      requestTimeoutMs: 1_000,
     });
     const answering = feed.handle(new Request('http://feed.test/events/notice'));
     await clock.advance(1_001);

@@ -1,7 +1,7 @@
 /** The core of a feed: connection slots, the opening of connections, control requests and shutdown. */
 import type { AnyChannel } from '@linefeed/shared';
 import { refusal, type Gap } from '@linefeed/shared/wire';
-import type { Admitted, Authorize } from '../request/authorize.ts';
+import type { Authorized, Authorize } from '../request/authorize.ts';
 import type { Clock } from '../base/clock.ts';
 import {
   Connection,
@@ -10,22 +10,22 @@ import {
   type ConnectionCounters,
   type ConnectionHost,
 } from '../connection/connection.ts';
-import { BUSY, Door, type DoorOptions, type WayBack } from '../request/handler.ts';
+import { BUSY, RequestHandler, type RequestHandlerOptions, type RetryLater } from '../request/handler.ts';
 import { Drain } from './drain.ts';
-import { eventStreamHeaders, toProblem, type Answer, type IncomingRequest } from '../http/http.ts';
-import { Guests } from '../connection/sessions.ts';
+import { eventStreamHeaders, toProblem, type HttpResponse, type HttpRequest } from '../http/http.ts';
+import { Sessions } from '../connection/sessions.ts';
 import { Heartbeat } from '../connection/heartbeat.ts';
 import { Hub } from '../delivery/hub.ts';
 import type { FeedLimits } from '../base/limits.ts';
 import type { Log } from '../log/log.ts';
-import type { AskedEntry, Control, Opening } from '../request/parse.ts';
-import type { Outlet } from '../http/response-sink.ts';
-import { Places, type Place } from '../request/connection-slots.ts';
+import type { AskedEntry, Control, SubscribeRequest } from '../request/parse.ts';
+import type { ResponseSink } from '../http/response-sink.ts';
+import { ConnectionSlots, type ConnectionSlot } from '../request/connection-slots.ts';
 import { Publisher } from '../publish/publisher.ts';
 import { readReach, resolveShared, resolveStart } from '../delivery/start-position.ts';
 import { readStreamResume, type UntypedSource } from '../stream/run-stream.ts';
 import { sendRefusal, Subscriptions } from '../connection/subscriptions.ts';
-import type { Identified, ReadSession, Visitor } from '../request/identify.ts';
+import type { Identity, ReadSession, RequestIdentity } from '../request/identify.ts';
 
 const NOTHING: ReadonlySet<string> = new Set();
 
@@ -44,7 +44,7 @@ export interface FeedHandlers {
 }
 
 /** Options of a feed, with defaults resolved and without the types of its channel. */
-export interface FeedCoreOptions extends Omit<DoorOptions, 'onError'> {
+export interface FeedCoreOptions extends Omit<RequestHandlerOptions, 'onError'> {
   readonly channel: AnyChannel;
   readonly authorize: Authorize | undefined;
   readonly sources: ReadonlyMap<string, UntypedSource>;
@@ -61,7 +61,7 @@ export class FeedCore implements ConnectionHost {
   readonly publisher: Publisher;
   readonly connections: Map<string, Connection> = new Map();
   /** Subscriptions without a connection: those of a tRPC router. */
-  readonly guests: Guests;
+  readonly sessions: Sessions;
   readonly counters: ConnectionCounters = {
     framesOut: 0,
     bytesOut: 0,
@@ -75,12 +75,12 @@ export class FeedCore implements ConnectionHost {
   };
   connectionsHighWater = 0;
   readonly #options: FeedCoreOptions;
-  readonly #door: Door;
+  readonly #requestHandler: RequestHandler;
   readonly #subscriptions: Subscriptions;
   readonly #heartbeat: Heartbeat;
-  readonly #places: Places;
+  readonly #slots: ConnectionSlots;
   /** The slot of each open connection. */
-  readonly #taken = new Map<Connection, Place>();
+  readonly #taken = new Map<Connection, ConnectionSlot>();
   /** Set once the feed is closing. */
   #drain: Drain | undefined;
 
@@ -93,16 +93,16 @@ export class FeedCore implements ConnectionHost {
     this.#heartbeat = new Heartbeat(clock, Math.min(limits.pingMs, limits.stallTimeoutMs));
     this.hub = new Hub({ log, clock, onError, beforeEvents: () => this.#heartbeat.catchUp() });
     this.publisher = new Publisher({ ...limits, channel, log });
-    this.#door = new Door({ ...options, onError });
+    this.#requestHandler = new RequestHandler({ ...options, onError });
     this.#subscriptions = new Subscriptions({
       ...options,
       hub: this.hub,
-      withinTime: (deciding) => this.#door.withinTime(deciding),
+      withinTime: (deciding) => this.#requestHandler.withinTime(deciding),
       onSubscribe: (connection, event) => handlers.onSubscribe(connection, event),
       onError,
     });
-    this.#places = new Places(limits);
-    this.guests = new Guests(this.#heartbeat);
+    this.#slots = new ConnectionSlots(limits);
+    this.sessions = new Sessions(this.#heartbeat);
   }
 
   /** For subscriptions without a connection. */
@@ -111,15 +111,15 @@ export class FeedCore implements ConnectionHost {
   }
 
   readSession(context: unknown): ReturnType<ReadSession> {
-    return this.#door.readSession(context);
+    return this.#requestHandler.readSession(context);
   }
 
   /** `undefined`: the path is not under this feed's path. */
-  answer(request: IncomingRequest): Promise<Answer | undefined> {
-    const answering = this.#door.answer(request, (guest) =>
-      'connection' in guest.asked
-        ? this.#control(guest.asked, guest.visitor)
-        : this.#open(guest.asked, guest.visitor, guest.method),
+  answer(request: HttpRequest): Promise<HttpResponse | undefined> {
+    const answering = this.#requestHandler.answer(request, (accepted) =>
+      'connection' in accepted.asked
+        ? this.#control(accepted.asked, accepted.identity)
+        : this.#open(accepted.asked, accepted.identity, accepted.method),
     );
     return answering.then((answer) => {
       if (answer === undefined) return undefined;
@@ -133,11 +133,11 @@ export class FeedCore implements ConnectionHost {
     return this.#drain !== undefined;
   }
 
-  // Opening -----------------------------------------------------------------------------------------------------------
+  // Opening ---------
 
-  async #open(opening: Opening, visitor: Visitor, method: string): Promise<Answer> {
-    const away = this.#wayBack(visitor);
-    if (away !== undefined) return this.#door.sendAway(method, away, visitor.headers);
+  async #open(opening: SubscribeRequest, identity: RequestIdentity, method: string): Promise<HttpResponse> {
+    const away = this.#retryLater(identity);
+    if (away !== undefined) return this.#requestHandler.rejectWithRetry(method, away, identity.headers);
     if (opening.entries.length === 0) {
       const hint =
         method === 'POST'
@@ -147,67 +147,73 @@ export class FeedCore implements ConnectionHost {
     }
     // The request holds a slot while it is decided on, and no longer: an adapter that never opens the body could not
     // release it.
-    const place = this.#places.take(visitor.principal);
-    if (place === undefined) return this.#door.sendAway(method, BUSY, visitor.headers);
+    const slot = this.#slots.take(identity.principal);
+    if (slot === undefined) return this.#requestHandler.rejectWithRetry(method, BUSY, identity.headers);
     try {
-      const answer = await this.#door.withinTime(this.#prepare(opening, visitor, method));
-      const since = answer.status === 200 ? this.#wayBack(visitor) : undefined;
-      return since === undefined ? answer : this.#door.sendAway(method, since, visitor.headers);
+      const answer = await this.#requestHandler.withinTime(this.#prepare(opening, identity, method));
+      const since = answer.status === 200 ? this.#retryLater(identity) : undefined;
+      return since === undefined
+        ? answer
+        : this.#requestHandler.rejectWithRetry(method, since, identity.headers);
     } finally {
-      place.leave();
+      slot.release();
     }
   }
 
   /**
-   * Why this visitor gets no connection any more. Must be called after each await, because the state may have changed
+   * Why this identity gets no connection any more. Must be called after each await, because the state may have changed
    * meanwhile.
    */
-  #wayBack(visitor: Visitor): WayBack | undefined {
+  #retryLater(identity: RequestIdentity): RetryLater | undefined {
     const { retryMs } = this.limits;
     if (this.#drain !== undefined)
       return { reason: 'drain', code: 'draining', baseMs: this.#drain.leftMs + retryMs };
-    const { isOver, wasOver } = visitor.expiry;
+    const { isOver, wasOver } = identity.expiry;
     // A context that had expired on arrival may be expired on the next attempt too.
     if (isOver) return { reason: 'expired', code: 'disconnected', baseMs: wasOver ? BUSY.baseMs : retryMs };
-    return this.#door.wayBackOf(visitor);
+    return this.#requestHandler.retryLaterOf(identity);
   }
 
   /** Decides on a subscribe request, and where each of its entries starts. */
-  async #prepare(opening: Opening, visitor: Visitor, method: string): Promise<Answer> {
+  async #prepare(
+    opening: SubscribeRequest,
+    identity: RequestIdentity,
+    method: string,
+  ): Promise<HttpResponse> {
     const { entries, lastEventId } = opening;
     const alone = entries.length === 1;
-    const streamFrom = (entry: AskedEntry | Admitted): string | undefined =>
+    const streamFrom = (entry: AskedEntry | Authorized): string | undefined =>
       entry.from ?? this.#streamFrom(opening);
     if (entries.every((entry) => this.#isOver(entry.topic, streamFrom(entry)))) {
-      return { status: 204, headers: visitor.headers, body: undefined };
+      return { status: 204, headers: identity.headers, body: undefined };
     }
-    /* seam: wait-for-authorize */ const { admitted, refused } = await this.#subscriptions.decide(entries, {
-      context: visitor.context,
+    /* seam: wait-for-authorize */ const { authorized, refused } = await this.#subscriptions.decide(entries, {
+      context: identity.context,
       taken: NOTHING,
       alone,
     });
-    if (admitted.length === 0) {
+    if (authorized.length === 0) {
       // A client gives up all its entries after a final status. A retryable refusal takes precedence.
       const { error } =
         refused.find(/* seam: retryable-refusal-first */ (entry) => entry.error.retryable) ?? refused[0]!;
-      return toProblem(error, visitor.headers);
+      return toProblem(error, identity.headers);
     }
-    const streams = admitted.filter(({ definition }) => definition.kind === 'stream');
+    const streams = authorized.filter(({ definition }) => definition.kind === 'stream');
     // A single stream that sent data without ids cannot be resumed. There is nothing to run, and no reason to
     // reconnect.
     if (alone && streams.length === 1 && readStreamResume(streamFrom(streams[0]!)).type === 'begun') {
-      return { status: 204, headers: visitor.headers, body: undefined };
+      return { status: 204, headers: identity.headers, body: undefined };
     }
-    const logged = admitted.filter(({ definition }) => definition.kind === 'logged');
+    const logged = authorized.filter(({ definition }) => definition.kind === 'logged');
     const reach = await readReach(this.hub, [lastEventId, ...logged.map(({ from }) => from)]);
-    const head = { status: 200, headers: eventStreamHeaders(visitor.headers) };
+    const head = { status: 200, headers: eventStreamHeaders(identity.headers) };
     if (method === 'HEAD') return { ...head, body: undefined };
-    const body = (outlet: Outlet): void => {
-      const away = this.#wayBack(visitor);
+    const body = (sink: ResponseSink): void => {
+      const away = this.#retryLater(identity);
       // The last slot may have been taken since the decision.
-      const place = away === undefined ? this.#places.take(visitor.principal) : undefined;
-      if (place === undefined) return this.#door.sayComeBack(outlet, away ?? BUSY);
-      const connection = this.#connect(outlet, visitor, place);
+      const slot = away === undefined ? this.#slots.take(identity.principal) : undefined;
+      if (slot === undefined) return this.#requestHandler.writeReconnect(sink, away ?? BUSY);
+      const connection = this.#connect(sink, identity, slot);
       // Resolved only now: the log's numbering may have changed since the request arrived.
       const shared = /* seam: cursor-decided-at-open */ resolveShared(this.hub, lastEventId, reach);
       const starts = logged.map((entry) => resolveStart(this.hub, entry, shared, reach));
@@ -228,7 +234,7 @@ export class FeedCore implements ConnectionHost {
    * Where a stream without a `from` of its own resumes. A native EventSource repeats its URL when it reconnects. One id
    * cannot give the positions of several streams. Those are treated as begun, and do not run twice.
    */
-  #streamFrom({ entries, lastEventId, isNativeReturn }: Opening): string | undefined {
+  #streamFrom({ entries, lastEventId, isNativeReturn }: SubscribeRequest): string | undefined {
     if (entries.length === 1) return lastEventId;
     if (!isNativeReturn) return undefined;
     const { topics } = this.#options.channel;
@@ -236,11 +242,11 @@ export class FeedCore implements ConnectionHost {
     return streams.length === 1 && lastEventId?.includes('~') === true ? lastEventId : '~';
   }
 
-  #connect(outlet: Outlet, visitor: Visitor, place: Place): Connection {
-    const connection = new Connection(this, outlet, visitor);
+  #connect(sink: ResponseSink, identity: RequestIdentity, slot: ConnectionSlot): Connection {
+    const connection = new Connection(this, sink, identity);
     this.connections.set(connection.id, connection);
     this.connectionsHighWater = Math.max(this.connectionsHighWater, this.connections.size);
-    this.#taken.set(connection, place);
+    this.#taken.set(connection, slot);
     this.#heartbeat.add(connection);
     this.#options.handlers.onOpen(connection);
     return connection;
@@ -255,17 +261,17 @@ export class FeedCore implements ConnectionHost {
 
   // Control requests --------------------------------------------------------------------------------------------------
 
-  async #control(control: Control, visitor: Visitor): Promise<Answer> {
+  async #control(control: Control, identity: RequestIdentity): Promise<HttpResponse> {
     const connection = this.connections.get(control.connection);
     if (connection === undefined) {
       throw refusal('unknown_connection', 'This server has no connection of that id; open a new one.');
     }
-    if (connection.principal !== visitor.principal) {
+    if (connection.principal !== identity.principal) {
       throw refusal('forbidden', 'This connection was opened by somebody else.');
     }
     // The principal is the same, but the connection's context decides what it may have.
-    const context = this.#options.contextPerRequest === true ? visitor.context : connection.context;
-    const isLeaving = (): boolean => this.#isLeaving(connection) || this.#wayBack(visitor) !== undefined;
+    const context = this.#options.contextPerRequest === true ? identity.context : connection.context;
+    const isLeaving = (): boolean => this.#isLeaving(connection) || this.#retryLater(identity) !== undefined;
     if (connection.openControls >= MAX_OPEN_CONTROLS) {
       throw refusal('busy', `This connection has ${MAX_OPEN_CONTROLS} control requests that wait already.`);
     }
@@ -280,10 +286,10 @@ export class FeedCore implements ConnectionHost {
     // The next request is applied whatever the result of this one. This one is awaited below.
     connection.controlled = applying.catch(() => undefined);
     await applying;
-    const away = this.#wayBack(visitor);
+    const away = this.#retryLater(identity);
     return away === undefined
-      ? { status: 202, headers: visitor.headers, body: '' }
-      : this.#door.sendAway('POST', away, visitor.headers);
+      ? { status: 202, headers: identity.headers, body: '' }
+      : this.#requestHandler.rejectWithRetry('POST', away, identity.headers);
   }
 
   /** No subscription starts on a connection that is to be drained: its client is told to reconnect now. */
@@ -295,21 +301,21 @@ export class FeedCore implements ConnectionHost {
 
   // Draining ------------------------------------------------------------------------------------------------------------
 
-  disconnect(predicate: (connection: Identified) => boolean): number {
+  disconnect(predicate: (connection: Identity) => boolean): number {
     const named = [...this.connections.values()].filter(predicate);
     // A request that is still being decided on would open with its previous authorisation.
-    const turnedAway = this.#door.turnAway(predicate);
+    const revoked = this.#requestHandler.revoke(predicate);
     for (const connection of named) connection.reconnect('disconnected', 0);
-    return named.length + turnedAway + this.guests.end(predicate);
+    return named.length + revoked + this.sessions.end(predicate);
   }
 
   async close(graceMs: number): Promise<void> {
     this.#drain ??= new Drain(this.clock, graceMs);
-    this.guests.close();
+    this.sessions.close();
     await this.#drain.run([...this.connections.values()]);
     // Connections that are still open receive the events published meanwhile.
     await this.publisher.close();
-    this.guests.end(() => true);
+    this.sessions.end(() => true);
     this.hub.close();
   }
 
@@ -321,7 +327,7 @@ export class FeedCore implements ConnectionHost {
 
   onClose(connection: Connection, reason: CloseReason): void {
     this.connections.delete(connection.id);
-    this.#taken.get(connection)?.leave();
+    this.#taken.get(connection)?.release();
     this.#taken.delete(connection);
     if (this.connections.size === 0) this.#drain?.emptied();
     this.#options.handlers.onClose(connection, reason);

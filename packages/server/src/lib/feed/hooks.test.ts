@@ -29,7 +29,7 @@ async function expectNoTrace({ bench }: Scene, tap: Tap): Promise<void> {
   expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'disconnected' } }]);
   expect(tap.ended).toBe(true);
   const { hub } = feed['~core'];
-  expect([hub.memberCount, hub.routeCount]).toEqual([0, 0]);
+  expect([hub.subscriberCount, hub.routeCount]).toEqual([0, 0]);
   const before = tap.writes.length;
   await feed.publish('notice', { text: 'later' });
   await feed.publish('other', { n: 100 });
@@ -79,7 +79,7 @@ describe('a connection that a callback disconnects', () => {
     await bench.clock.settle();
     expect(tap.of('linefeed.reconnect')).toHaveLength(1);
     const { hub } = bench.feed['~core'];
-    expect([hub.memberCount, hub.routeCount]).toEqual([0, 0]);
+    expect([hub.subscriberCount, hub.routeCount]).toEqual([0, 0]);
   });
 
   it('a connection leaves no state after onGap disconnects it in an opening without a replay', async () => {
@@ -177,7 +177,7 @@ describe('a connection that a callback disconnects', () => {
     if (typeof body === 'function') body(tap);
     await bench.clock.settle();
     const { hub } = bench.feed['~core'];
-    expect([hub.memberCount, hub.routeCount, bench.clock.pendingTimers]).toEqual([0, 0, 0]);
+    expect([hub.subscriberCount, hub.routeCount, bench.clock.pendingTimers]).toEqual([0, 0, 0]);
     expect(bench.feed.stats().connections).toBe(0);
   });
 });

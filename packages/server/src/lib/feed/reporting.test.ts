@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { createBench } from '../../../test-kit/feed-bench.ts';
 import { Tap } from '../../../test-kit/tap.ts';
 import { memoryLog } from '../log/memory-log.ts';
-import type { Outlet } from '../http/response-sink.ts';
+import type { ResponseSink } from '../http/response-sink.ts';
 import { createReporter } from '../base/report.ts';
 
 const codeOf = (answer: { body: unknown }): unknown =>
@@ -185,6 +185,6 @@ it('an error while a response opens is reported once and is thrown to the adapte
       throw boom;
     },
   });
-  expect(() => (body as (outlet: Outlet) => void)(new Tap())).toThrow(boom);
+  expect(() => (body as (sink: ResponseSink) => void)(new Tap())).toThrow(boom);
   expect(errors).toEqual([boom]);
 });

@@ -10,7 +10,7 @@ import type {
   StreamName,
   TopicName,
 } from '@linefeed/shared';
-import type { Answerer } from '../http/http.ts';
+import type { RequestTarget } from '../http/http.ts';
 import type { CloseReason } from '../connection/connection.ts';
 import type { FeedEvent } from '../delivery/follow.ts';
 import type { FeedCore } from './feed.ts';
@@ -46,7 +46,7 @@ type TopicsOf<C> = C extends Channel<infer T> ? T : never;
  * params in the query. `createClient<typeof it>` reads its type.
  */
 export interface StreamDefinition<C extends AnyChannel, K extends StreamName<C>, Context = unknown>
-  extends Channel<Pick<TopicsOf<C>, K>>, Answerer {
+  extends Channel<Pick<TopicsOf<C>, K>>, RequestTarget {
   readonly topic: K;
   readonly source: StreamSource<C, K, Context>;
   /** Answers a request of a fetch-style runtime. */
@@ -241,7 +241,7 @@ export interface CloseOptions {
 }
 
 /** The server end of a channel. */
-export interface Feed<C extends AnyChannel, Context = unknown> extends Answerer {
+export interface Feed<C extends AnyChannel, Context = unknown> extends RequestTarget {
   /** The contract that it serves. */
   readonly channel: C;
   /** @internal Its core, for adapters. */

@@ -2,10 +2,10 @@
  * The hosts that a feed answers for. A name that an attacker points at this server (DNS rebinding) is not among them.
  */
 import { LinefeedError, refusal } from '@linefeed/shared/wire';
-import type { IncomingRequest } from './http.ts';
+import type { HttpRequest } from './http.ts';
 
 /** Throws `forbidden_host`. */
-export type HostCheck = (request: IncomingRequest) => void;
+export type HostCheck = (request: HttpRequest) => void;
 
 interface Host {
   readonly name: string;

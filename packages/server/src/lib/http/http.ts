@@ -3,17 +3,17 @@
  */
 import { CODE_HEADER, LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { Timer } from '../base/clock.ts';
-import type { Departure, Outlet } from './response-sink.ts';
+import type { Departure, ResponseSink } from './response-sink.ts';
 
 export type StartTimer = (call: () => void) => Timer;
 
-export interface IncomingRequest {
+export interface HttpRequest {
   readonly method: string;
   readonly url: URL;
   /** A header's value by its lower-case name. Several headers of one name are joined by `, `. */
   header(name: string): string | undefined;
   /** The body as text, at most `maxBytes` of it. Rejects with `payload_too_large` and leaves the rest unread. */
-  text(maxBytes: number): Promise<string | BodyIsGone>;
+  text(maxBytes: number): Promise<string | ConsumedBody>;
   /**
    * Discards the rest of the body. At most `maxBytes` more are read, until the timer started with `startTimer` after
    * the answer fires. Then the sender is cut off.
@@ -26,18 +26,18 @@ export interface IncomingRequest {
 }
 
 /** The body was already read by other code of this server. */
-export interface BodyIsGone {
+export interface ConsumedBody {
   /** The remedy for the developer in this runtime. */
   readonly remedy: string;
 }
 
 export type HeaderList = ReadonlyArray<readonly [name: string, value: string]>;
 
-export interface Answer {
+export interface HttpResponse {
   readonly status: number;
   readonly headers: HeaderList;
   /** The whole body, or a function that takes over the open response. */
-  readonly body: string | ((outlet: Outlet) => void) | undefined;
+  readonly body: string | ((sink: ResponseSink) => void) | undefined;
   /** Set if the connection must end after this answer. */
   readonly departure?: Departure | undefined;
   /** Must be called if the answer could not be sent. */
@@ -45,9 +45,9 @@ export interface Answer {
 }
 
 /** An object that answers requests: a feed, or a stream as an endpoint of its own. */
-export interface Answerer {
+export interface RequestTarget {
   /** @internal Resolves with `undefined` if the request is not for this object. */
-  '~answer'(request: IncomingRequest): Promise<Answer | undefined>;
+  '~answer'(request: HttpRequest): Promise<HttpResponse | undefined>;
 }
 
 /**
@@ -96,13 +96,13 @@ export function joinVary(present: string | undefined, added: string): string {
 }
 
 /** The answer for a path without a feed. The message omits the query, which may contain a token. */
-export function notFound(target: string): Answer {
+export function notFound(target: string): HttpResponse {
   const [path] = target.split('?');
   return toProblem(refusal('not_found', `There is nothing at ${path}. Is it the path of the feed?`));
 }
 
 /** A refusal as JSON (RFC 9457), with the code and, for invalid params, the schema's issues. Causes are not sent. */
-export function toProblem(error: unknown, headers: HeaderList = []): Answer {
+export function toProblem(error: unknown, headers: HeaderList = []): HttpResponse {
   const known = toRefusal(error);
   const { status = 500, code, message, issues } = known;
   return {

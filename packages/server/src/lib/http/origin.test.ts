@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createBench } from '../../../test-kit/feed-bench.ts';
-import type { Answer } from './http.ts';
+import type { HttpResponse } from './http.ts';
 import type { CorsOptions } from './origin.ts';
 
 const cors = { origins: ['https://app.test'] };
@@ -22,11 +22,11 @@ it('a feed without cors sends no vary header', async () => {
   expect(Object.fromEntries(answer.headers)).not.toHaveProperty('vary');
 });
 
-const codeOf = ({ status, headers }: Answer): readonly [status: number, code: string | undefined] => [
+const codeOf = ({ status, headers }: HttpResponse): readonly [status: number, code: string | undefined] => [
   status,
   Object.fromEntries(headers)['linefeed-code'],
 ];
-const titleOf = ({ body }: Answer): string => JSON.parse(body as string).title;
+const titleOf = ({ body }: HttpResponse): string => JSON.parse(body as string).title;
 
 describe('a page of another origin', () => {
   it.each([

@@ -1,6 +1,6 @@
 /** The origin check of every request from a browser, and the CORS headers for allowed origins. */
 import { CODE_HEADER, LinefeedError, refusal } from '@linefeed/shared/wire';
-import type { Answer, HeaderList, IncomingRequest } from './http.ts';
+import type { HttpResponse, HeaderList, HttpRequest } from './http.ts';
 import { isProduction, warn } from '../base/report.ts';
 
 export interface CorsOptions {
@@ -27,7 +27,7 @@ const MAX_NAMED_ORIGINS = 20;
 const MAX_NAMED_LENGTH = 200;
 
 /** Throws `forbidden_origin`, or returns the CORS headers of the answer. */
-export type OriginCheck = (request: IncomingRequest) => HeaderList;
+export type OriginCheck = (request: HttpRequest) => HeaderList;
 
 /**
  * Creates the origin check of one feed.
@@ -60,7 +60,7 @@ export function createOriginCheck(cors: CorsOptions | undefined): OriginCheck {
 }
 
 /** Sec-Fetch-Site is more reliable than a comparison of hosts: a proxy may have changed the Host. */
-function isForeign(site: string | undefined, origin: string | undefined, request: IncomingRequest): boolean {
+function isForeign(site: string | undefined, origin: string | undefined, request: HttpRequest): boolean {
   if (site === 'same-origin') return false;
   // A sibling subdomain is another origin. Its <img> sends the cookies of this one, and no Origin.
   if (site !== undefined && site !== 'none') return true;
@@ -68,7 +68,7 @@ function isForeign(site: string | undefined, origin: string | undefined, request
 }
 
 // Compares hosts, not origins: with a TLS-terminating proxy in front, this server receives http.
-function isOwnOrigin(origin: string, { url }: IncomingRequest): boolean {
+function isOwnOrigin(origin: string, { url }: HttpRequest): boolean {
   const asked = URL.parse(origin);
   if (asked === null || !/^https?:$/.test(asked.protocol)) return false;
   // Parsed with the scheme of the origin, because Host may contain that scheme's default port.
@@ -86,7 +86,7 @@ function nameOnce(origin: string | undefined, named: Set<string>): void {
 }
 
 /** Answers the preflight of an allowed origin. */
-export function answerPreflight(headers: HeaderList, cors: CorsOptions | undefined): Answer {
+export function answerPreflight(headers: HeaderList, cors: CorsOptions | undefined): HttpResponse {
   const own = cors?.headers?.map((name) => name.toLowerCase()) ?? [];
   return {
     status: 204,

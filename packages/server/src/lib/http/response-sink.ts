@@ -7,7 +7,7 @@
  */
 export type Departure = 'reconnect' | 'closing';
 
-export interface OutletListener {
+export interface SinkListener {
   /** The transport took waiting bytes: there is room again. */
   onDrain(): void;
   /** The response was ended by either side. Called once. */
@@ -15,13 +15,13 @@ export interface OutletListener {
 }
 
 /** One open response body. Every adapter implements this and nothing else. */
-export interface Outlet {
+export interface ResponseSink {
   /** Bytes written that the transport has not taken yet. */
   readonly bufferedBytes: number;
-  /** Bytes that can be written before the outlet is full. After 0, `onDrain` reports new room. */
+  /** Bytes that can be written before the sink is full. After 0, `onDrain` reports new room. */
   readonly roomBytes: number;
   readonly closed: boolean;
-  /** Writes bytes. They are kept by reference and must not change. Does nothing after the outlet is closed. */
+  /** Writes bytes. They are kept by reference and must not change. Does nothing after the sink is closed. */
   write(bytes: Uint8Array): void;
   /** Ends the body after all written bytes and these last ones. `departure`: ends the connection too. */
   end(last?: Uint8Array, departure?: Departure): void;
@@ -32,6 +32,6 @@ export interface Outlet {
   breakOff(error: Error): void;
   /** Cuts the response now, so that its reader sees that it is incomplete. */
   destroy(): void;
-  /** Sets the only listener. If the outlet is already closed, `onClose` follows at once. */
-  listen(listener: OutletListener): void;
+  /** Sets the only listener. If the sink is already closed, `onClose` follows at once. */
+  listen(listener: SinkListener): void;
 }

@@ -22,7 +22,7 @@ import {
 } from './bounds.ts';
 import { checkKeyed, conflictOf } from './idempotency.ts';
 import { mergeRuns, type Run } from './k-way-merge.ts';
-import { Tailers } from './tail-listeners.ts';
+import { TailListeners } from './tail-listeners.ts';
 
 export type { LogBounds } from './bounds.ts';
 
@@ -31,7 +31,7 @@ export interface MemoryLogOptions extends LogBounds {
   readonly clock?: Clock | undefined;
 }
 
-interface Held extends LogEvent {
+interface StoredEvent extends LogEvent {
   readonly sequence: number;
   readonly keep: 'all' | 'latest';
   readonly appendedAt: number;
@@ -41,7 +41,7 @@ interface Held extends LogEvent {
 }
 
 /** The held events of one address. */
-interface Shelf {
+interface AddressLog {
   readonly events: Queue;
   /** Position of the newest event ever appended to this address. */
   last: Position;
@@ -63,18 +63,18 @@ class MemoryLog implements Log {
   readonly #clock: Clock;
   readonly #bounds: Required<{ [K in keyof LogBounds]: number }>;
   /** Addresses with held events. */
-  readonly #shelves = new Map<string, Shelf>();
+  readonly #addressLogs = new Map<string, AddressLog>();
   /** Newest evicted position of each address without held events. Insertion order is age. */
   readonly #watermarks = new Map<string, Position>();
   /** Watermark of every address that is in neither map. */
   #forgottenThrough: Position = BEGINNING;
   /**
-   * Held events of `keep: 'all'` and of `latest`, each in order. Two queues: a burst of the first must not evict the
+   * Stored events of `keep: 'all'` and of `latest`, each in order. Two queues: a burst of the first must not evict the
    * second.
    */
   readonly #queues = { all: new Queue(), latest: new Queue() };
-  readonly #keys = new Map<string, Held>();
-  readonly #tailers = new Tailers();
+  readonly #keys = new Map<string, StoredEvent>();
+  readonly #listeners = new TailListeners();
   #sequence = 0;
 
   constructor(options: MemoryLogOptions) {
@@ -92,59 +92,59 @@ class MemoryLog implements Log {
     const appended = entries.map((entry) => this.#append(entry, options.idempotencyKey));
     this.#evict();
     const position = this.position();
-    if (appended.length > 0) this.#tailers.events(appended, position);
+    if (appended.length > 0) this.#listeners.events(appended, position);
     return { epoch: this.epoch, position, duplicate: false };
   }
 
-  #findDuplicate([entry]: readonly LogEntry[], key: string | undefined): Held | undefined {
+  #findDuplicate([entry]: readonly LogEntry[], key: string | undefined): StoredEvent | undefined {
     if (key === undefined || entry === undefined) return undefined;
     const held = this.#keys.get(scopedKey(entry.address, key));
     if (held !== undefined && held.data !== entry.data) throw conflictOf(entry.address, key);
     return held;
   }
 
-  #append({ address, data, keep }: LogEntry, idempotencyKey: string | undefined): Held {
+  #append({ address, data, keep }: LogEntry, idempotencyKey: string | undefined): StoredEvent {
     this.#sequence += 1;
     const position = this.#sequence.toString(36);
-    const shelf = this.#shelves.get(address);
-    const held: Held = {
+    const addressLog = this.#addressLogs.get(address);
+    const held: StoredEvent = {
       address,
       data,
       position,
-      prev: keep === 'latest' ? undefined : (shelf?.last ?? this.#lastOf(address)),
+      prev: keep === 'latest' ? undefined : (addressLog?.last ?? this.#lastOf(address)),
       sequence: this.#sequence,
       keep,
       appendedAt: this.#clock.now(),
       idempotencyKey,
       gone: false,
     };
-    this.#put(shelf ?? this.#openShelf(address), held);
+    this.#put(addressLog ?? this.#openAddressLog(address), held);
     this.#queues[keep].push(held);
     if (idempotencyKey !== undefined) this.#keys.set(scopedKey(address, idempotencyKey), held);
     return held;
   }
 
-  #put(shelf: Shelf, held: Held): void {
+  #put(addressLog: AddressLog, held: StoredEvent): void {
     if (held.keep === 'latest') {
-      for (let older = shelf.events.head; older !== undefined; older = shelf.events.head)
-        this.#drop(shelf, older);
+      for (let older = addressLog.events.head; older !== undefined; older = addressLog.events.head)
+        this.#drop(addressLog, older);
       // The newest value is held, so no earlier eviction leaves anything missing.
-      shelf.evictedThrough = BEGINNING;
+      addressLog.evictedThrough = BEGINNING;
     }
-    shelf.events.push(held);
-    shelf.last = held.position;
+    addressLog.events.push(held);
+    addressLog.last = held.position;
   }
 
-  /** Moves the watermark to the new shelf, so that events evicted earlier stay marked as evicted. */
-  #openShelf(address: string): Shelf {
+  /** Moves the watermark to the new address log, so that events evicted earlier stay marked as evicted. */
+  #openAddressLog(address: string): AddressLog {
     const evictedThrough = this.#watermarks.get(address) ?? this.#forgottenThrough;
-    const shelf: Shelf = { events: new Queue(), last: evictedThrough, evictedThrough };
+    const addressLog: AddressLog = { events: new Queue(), last: evictedThrough, evictedThrough };
     this.#watermarks.delete(address);
-    this.#shelves.set(address, shelf);
-    return shelf;
+    this.#addressLogs.set(address, addressLog);
+    return addressLog;
   }
 
-  /** Last position of an address without a shelf. Unknown once any address was forgotten. */
+  /** Last position of an address without an address log. Unknown once any address was forgotten. */
   #lastOf(address: string): Position | undefined {
     return this.#watermarks.get(address) ?? (this.#forgottenThrough === BEGINNING ? BEGINNING : undefined);
   }
@@ -155,12 +155,12 @@ class MemoryLog implements Log {
     const runs: QueueRun[] = [];
     for (const [address, floor] of addresses) {
       const from = laterOf(floor, after);
-      const shelf = this.#shelves.get(address);
-      const evicted = shelf?.evictedThrough ?? this.#watermarks.get(address) ?? this.#forgottenThrough;
+      const addressLog = this.#addressLogs.get(address);
+      const evicted = addressLog?.evictedThrough ?? this.#watermarks.get(address) ?? this.#forgottenThrough;
       if (comparePositions(evicted, from) > 0) evictedThrough.set(address, evicted);
-      if (shelf !== undefined) runs.push(shelf.events.runBehind(parseInt(from, 36)));
+      if (addressLog !== undefined) runs.push(addressLog.events.runAfter(parseInt(from, 36)));
     }
-    const events: Held[] = [];
+    const events: StoredEvent[] = [];
     let bytes = 0;
     let cut = false;
     mergeRuns(runs, ({ event }) => {
@@ -180,7 +180,7 @@ class MemoryLog implements Log {
   }
 
   tail(listener: TailListener): { readonly position: Position; close(): void } {
-    return this.#tailers.add(listener, this.position());
+    return this.#listeners.add(listener, this.position());
   }
 
   #evict(): void {
@@ -195,12 +195,12 @@ class MemoryLog implements Log {
   #evictHead(queue: Queue): void {
     const held = queue.head!;
     const { address, position } = held;
-    const shelf = this.#shelves.get(address)!;
-    this.#drop(shelf, held);
-    shelf.evictedThrough = laterOf(shelf.evictedThrough, position);
-    if (shelf.events.count > 0) return;
-    this.#shelves.delete(address);
-    this.#watermarks.set(address, shelf.evictedThrough);
+    const addressLog = this.#addressLogs.get(address)!;
+    this.#drop(addressLog, held);
+    addressLog.evictedThrough = laterOf(addressLog.evictedThrough, position);
+    if (addressLog.events.count > 0) return;
+    this.#addressLogs.delete(address);
+    this.#watermarks.set(address, addressLog.evictedThrough);
     if (this.#watermarks.size > MAX_WATERMARKS) this.#forgetOneAddress();
   }
 
@@ -210,9 +210,9 @@ class MemoryLog implements Log {
     this.#forgottenThrough = laterOf(this.#forgottenThrough, position);
   }
 
-  #drop(shelf: Shelf, held: Held): void {
+  #drop(addressLog: AddressLog, held: StoredEvent): void {
     held.gone = true;
-    shelf.events.release(held);
+    addressLog.events.release(held);
     this.#queues[held.keep].release(held);
     if (held.idempotencyKey !== undefined) this.#keys.delete(scopedKey(held.address, held.idempotencyKey));
   }
@@ -223,16 +223,16 @@ class MemoryLog implements Log {
  * the head.
  */
 class Queue {
-  #items: Held[] = [];
+  #items: StoredEvent[] = [];
   #first = 0;
   #bytes = 0;
   count = 0;
 
-  get head(): Held | undefined {
+  get head(): StoredEvent | undefined {
     return this.#items[this.#first];
   }
 
-  push(held: Held): void {
+  push(held: StoredEvent): void {
     this.#items.push(held);
     this.count += 1;
     this.#bytes += sizeOf(held, held.idempotencyKey);
@@ -241,7 +241,7 @@ class Queue {
   }
 
   /** Subtracts an item that is gone from the counters. */
-  release(held: Held): void {
+  release(held: StoredEvent): void {
     this.count -= 1;
     this.#bytes -= sizeOf(held, held.idempotencyKey);
     while (this.#items[this.#first]?.gone === true) this.#first += 1;
@@ -253,7 +253,7 @@ class Queue {
   }
 
   /** A run that starts at the first event after a sequence number. */
-  runBehind(sequence: number): QueueRun {
+  runAfter(sequence: number): QueueRun {
     let low = this.#first;
     let high = this.#items.length;
     while (low < high) {
@@ -273,16 +273,16 @@ class Queue {
 /** Iterates over a queue that does not change meanwhile. */
 class QueueRun implements Run {
   head = Infinity;
-  readonly #items: readonly Held[];
+  readonly #items: readonly StoredEvent[];
   #index: number;
 
-  constructor(items: readonly Held[], index: number) {
+  constructor(items: readonly StoredEvent[], index: number) {
     this.#items = items;
     this.#index = index - 1;
     this.take();
   }
 
-  get event(): Held {
+  get event(): StoredEvent {
     return this.#items[this.#index]!;
   }
 

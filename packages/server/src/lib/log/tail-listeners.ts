@@ -7,7 +7,7 @@ import type { LogEvent, TailListener } from './log.ts';
 
 type Tell = (listener: TailListener) => void;
 
-interface Tailer {
+interface Registration {
   readonly listener: TailListener;
   /** The position where it started. */
   readonly from: Position;
@@ -15,31 +15,31 @@ interface Tailer {
   readonly resets: number;
 }
 
-interface News {
+interface Notification {
   /** Listeners that started at or past this position do not get it. Absent: all listeners get it. */
   readonly through: Position | undefined;
   readonly resets: number;
   readonly tell: Tell;
 }
 
-export class Tailers {
-  readonly #tailers = new Set<Tailer>();
-  readonly #untold: News[] = [];
+export class TailListeners {
+  readonly #listeners = new Set<Registration>();
+  readonly #queue: Notification[] = [];
   #telling = false;
   #resets = 0;
 
   get size(): number {
-    return this.#tailers.size;
+    return this.#listeners.size;
   }
 
   add(listener: TailListener, from: Position): { readonly position: Position; close(): void } {
-    const tailer: Tailer = { listener, from, resets: this.#resets };
-    this.#tailers.add(tailer);
-    return { position: from, close: () => void this.#tailers.delete(tailer) };
+    const registration: Registration = { listener, from, resets: this.#resets };
+    this.#listeners.add(registration);
+    return { position: from, close: () => void this.#listeners.delete(registration) };
   }
 
   clear(): void {
-    this.#tailers.clear();
+    this.#listeners.clear();
   }
 
   events(events: readonly LogEvent[], through: Position): void {
@@ -62,12 +62,13 @@ export class Tailers {
 
   /** FIFO queue: if a listener appends (re-entrancy), the new events wait until the earlier ones are delivered. */
   #tell(through: Position | undefined, tell: Tell): void {
-    this.#untold.push({ through, resets: this.#resets, tell });
+    this.#queue.push({ through, resets: this.#resets, tell });
     if (this.#telling) return;
     this.#telling = true;
     try {
-      for (let next = this.#untold.shift(); next !== undefined; next = this.#untold.shift()) {
-        for (const tailer of this.#tailers) if (isNews(tailer, next)) tellOne(tailer.listener, next.tell);
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        for (const registration of this.#listeners)
+          if (concerns(registration, next)) tellOne(registration.listener, next.tell);
       }
     } finally {
       this.#telling = false;
@@ -75,9 +76,9 @@ export class Tailers {
   }
 }
 
-function isNews(tailer: Tailer, { through, resets }: News): boolean {
-  if (tailer.resets !== resets) return tailer.resets < resets;
-  return through === undefined || comparePositions(through, tailer.from) > 0;
+function concerns(registration: Registration, { through, resets }: Notification): boolean {
+  if (registration.resets !== resets) return registration.resets < resets;
+  return through === undefined || comparePositions(through, registration.from) > 0;
 }
 
 /** A listener that throws must not stop the other listeners, or fail the append. */

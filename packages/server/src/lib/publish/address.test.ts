@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { Tap } from '../../../test-kit/tap.ts';
 import { toIncomingRequest } from '../adapters/fetch.ts';
 import { createFeed } from '../feed/create-feed.ts';
-import type { Answer } from '../http/http.ts';
+import type { HttpResponse } from '../http/http.ts';
 import type { Authorize } from '../request/authorize.ts';
 import type { UntypedFeedOptions } from '../feed/options.ts';
 import { createManualClock } from '../testing/manual-clock.ts';
@@ -14,7 +14,7 @@ import { createManualClock } from '../testing/manual-clock.ts';
 interface Opened {
   readonly publish: (params: unknown, payload: string) => Promise<unknown>;
   readonly follow: (params: unknown) => AsyncIterator<unknown>;
-  readonly ask: (target: string, init?: RequestInit) => Promise<Answer>;
+  readonly ask: (target: string, init?: RequestInit) => Promise<HttpResponse>;
   readonly open: (target: string, init?: RequestInit) => Promise<Tap>;
   readonly errors: unknown[];
 }
@@ -66,7 +66,7 @@ function openFeed(params: Schema, options: Partial<UntypedFeedOptions> = {}): Op
   return opened;
 }
 
-const codeOf = ({ status, body }: Answer): unknown[] => [
+const codeOf = ({ status, body }: HttpResponse): unknown[] => [
   status,
   (JSON.parse(body as string) as { code: string }).code,
 ];

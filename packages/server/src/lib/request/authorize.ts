@@ -11,11 +11,11 @@ import { toReportedRefusal } from '../http/http.ts';
 import type { AskedEntry } from './parse.ts';
 import { readAskedParams } from '../publish/address.ts';
 import { withoutParams } from './stream-refusal.ts';
-import type { Turns } from './fair-queue.ts';
+import type { FairQueue } from './fair-queue.ts';
 
 /** A subscription that is allowed to start. */
-export interface Admitted {
-  readonly admitted: true;
+export interface Authorized {
+  readonly authorized: true;
   readonly definition: TopicDefinition;
   readonly topic: string;
   /** The schema's output; `undefined` for a topic without params. */
@@ -31,8 +31,8 @@ export interface Admitted {
 }
 
 /** A subscription that is refused, with the reason. */
-export interface Refused {
-  readonly admitted: false;
+export interface Denied {
+  readonly authorized: false;
   readonly asked: string;
   readonly key: string | undefined;
   readonly error: LinefeedError;
@@ -45,14 +45,14 @@ export type Authorize = (subject: {
   readonly address: string;
 }) => boolean | PromiseLike<boolean>;
 
-export interface AdmissionOptions {
+export interface AuthorizeOptions {
   readonly channel: AnyChannel;
   readonly maxAddressBytes: number;
   /** Limit per connection. */
   readonly maxSubscriptions: number;
   readonly authorize: Authorize | undefined;
   /** Shared by all requests: each entry takes one turn, so that a long list does not block the event loop. */
-  readonly turns: Turns;
+  readonly turns: FairQueue;
   readonly onError: (error: unknown) => void;
 }
 
@@ -77,17 +77,17 @@ export interface AdmissionSubject {
  * Decides on all entries of a list concurrently. Entries past the connection's limit are refused; the others are
  * served. Several entries for one event name count once.
  */
-export async function admitAll(
+export async function authorizeAll(
   entries: readonly AskedEntry[],
   { context, taken, alone }: AdmissionSubject,
-  options: AdmissionOptions,
-): Promise<{ admitted: Admitted[]; refused: Refused[] }> {
+  options: AuthorizeOptions,
+): Promise<{ authorized: Authorized[]; refused: Denied[] }> {
   const resolved = await resolveAll(entries, alone, options);
   const names = new Set(taken);
   const isAllowed = createVerdicts(options, context);
   const decided = await Promise.all(
     resolved.map(async (entry) => {
-      if (!entry.admitted) return entry;
+      if (!entry.authorized) return entry;
       if (!names.has(entry.event) && names.size >= options.maxSubscriptions) return tooMany(entry, options);
       names.add(entry.event);
       return /* seam: each-entry-authorized */ isAllowed === undefined
@@ -96,16 +96,16 @@ export async function admitAll(
     }),
   );
   return {
-    admitted: decided.filter((entry) => entry.admitted),
-    refused: decided.filter((entry) => !entry.admitted),
+    authorized: decided.filter((entry) => entry.authorized),
+    refused: decided.filter((entry) => !entry.authorized),
   };
 }
 
-function tooMany({ asked, key }: Admitted, options: AdmissionOptions): Refused {
-  return { admitted: false, asked, key, error: tooManyError(options) };
+function tooMany({ asked, key }: Authorized, options: AuthorizeOptions): Denied {
+  return { authorized: false, asked, key, error: tooManyError(options) };
 }
 
-function tooManyError({ maxSubscriptions }: AdmissionOptions): LinefeedError {
+function tooManyError({ maxSubscriptions }: AuthorizeOptions): LinefeedError {
   return refusal(
     'too_many_subscriptions',
     `A connection may have ${maxSubscriptions} subscriptions (maxSubscriptions); this is one more.`,
@@ -119,9 +119,9 @@ function tooManyError({ maxSubscriptions }: AdmissionOptions): LinefeedError {
 async function resolveAll(
   entries: readonly AskedEntry[],
   alone: boolean,
-  options: AdmissionOptions,
-): Promise<Array<Admitted | Refused>> {
-  const resolving: Array<Awaitable<Admitted | Refused>> = [];
+  options: AuthorizeOptions,
+): Promise<Array<Authorized | Denied>> {
+  const resolving: Array<Awaitable<Authorized | Denied>> = [];
   /** Cache: entries with the same text are resolved once. */
   const known = new Map<string, Awaitable<Meaning>>();
   let lookedAt = 0;
@@ -137,7 +137,7 @@ async function resolveAll(
     return meaning;
   };
   for (const entry of entries) {
-    // `Door` has already taken a turn for the first entry of a request.
+    // `RequestHandler` has already taken a turn for the first entry of a request.
     const turn = resolving.length === 0 ? undefined : options.turns.take(costOf(entry));
     if (turn !== undefined) await turn;
     resolving.push(resolve(entry, alone, meaningOf, options));
@@ -160,18 +160,18 @@ function resolve(
   entry: AskedEntry,
   alone: boolean,
   meaningOf: (entry: AskedEntry, definition: TopicDefinition) => Awaitable<Meaning>,
-  options: AdmissionOptions,
-): Awaitable<Admitted | Refused> {
+  options: AuthorizeOptions,
+): Awaitable<Authorized | Denied> {
   const { topic, from, key } = entry;
   const definition = options.channel.topics.get(topic);
   const isStream = definition?.kind === 'stream';
   const asked = nameAsked(entry, isStream);
-  const finish = (meaning: Meaning): Admitted => {
+  const finish = (meaning: Meaning): Authorized => {
     checkKey(entry, isStream, alone);
     const { address } = meaning;
     return {
       ...meaning,
-      admitted: true,
+      authorized: true,
       topic,
       event: isStream ? streamEventName(topic, key) : address,
       asked: isStream ? asked : (entry.address ?? address),
@@ -179,7 +179,7 @@ function resolve(
       key,
     };
   };
-  const fail = (error: unknown): Refused =>
+  const fail = (error: unknown): Denied =>
     refuse(isStream ? withoutParams(error, entry) : error, asked, key, options);
   try {
     if (entry.fault !== undefined) throw entry.fault;
@@ -195,7 +195,7 @@ function resolve(
 function resolveEntry(
   entry: AskedEntry,
   definition: TopicDefinition,
-  { maxAddressBytes }: AdmissionOptions,
+  { maxAddressBytes }: AuthorizeOptions,
 ): Awaitable<Meaning> {
   const { topic } = entry;
   if (definition.params === undefined) return { definition, params: undefined, address: topic };
@@ -231,13 +231,13 @@ export function readVerdict(
   return verdict === true;
 }
 
-type Verdicts = (entry: Admitted) => Promise<boolean>;
+type Verdicts = (entry: Authorized) => Promise<boolean>;
 
 /**
  * Calls `authorize` once for each logged address of a list: all its subscribers see the same events. Each stream entry
  * gets a call of its own, because its params are its own.
  */
-function createVerdicts({ authorize, onError }: AdmissionOptions, context: unknown): Verdicts | undefined {
+function createVerdicts({ authorize, onError }: AuthorizeOptions, context: unknown): Verdicts | undefined {
   if (authorize === undefined) return undefined;
   const verdicts = new Map<string, Promise<boolean>>();
   return ({ definition, topic, params, address }) => {
@@ -251,10 +251,10 @@ function createVerdicts({ authorize, onError }: AdmissionOptions, context: unkno
 }
 
 async function authorizeEntry(
-  entry: Admitted,
+  entry: Authorized,
   isAllowed: Verdicts,
-  options: AdmissionOptions,
-): Promise<Admitted | Refused> {
+  options: AuthorizeOptions,
+): Promise<Authorized | Denied> {
   const { asked, key } = entry;
   try {
     if (await isAllowed(entry)) return entry;
@@ -268,9 +268,9 @@ function refuse(
   error: unknown,
   asked: string,
   key: string | undefined,
-  { onError }: AdmissionOptions,
-): Refused {
-  return { admitted: false, asked, key, error: toReportedRefusal(error, onError) };
+  { onError }: AuthorizeOptions,
+): Denied {
+  return { authorized: false, asked, key, error: toReportedRefusal(error, onError) };
 }
 
 /** The name of a stream contains no params, not even in a refusal. */

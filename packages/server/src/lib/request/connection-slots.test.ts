@@ -1,23 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import { createBench } from '../../../test-kit/feed-bench.ts';
 import { Tap } from '../../../test-kit/tap.ts';
-import type { Answer } from '../http/http.ts';
+import type { HttpResponse } from '../http/http.ts';
 import { memoryLog } from '../log/memory-log.ts';
-import { Places } from './connection-slots.ts';
+import { ConnectionSlots } from './connection-slots.ts';
 
 const principal = (request: Request) => ({ principal: request.headers.get('user') ?? 'ann' });
 
-function connect(answer: Answer, tap = new Tap()): Tap {
+function connect(answer: HttpResponse, tap = new Tap()): Tap {
   if (typeof answer.body !== 'function') throw new Error(`Not opened: ${answer.status}`);
   answer.body(tap);
   return tap;
 }
 
 it('a principal is forgotten when its last connection closes', () => {
-  const places = new Places({ maxConnections: Infinity, maxConnectionsPerPrincipal: 2 });
+  const places = new ConnectionSlots({ maxConnections: Infinity, maxConnectionsPerPrincipal: 2 });
   const taken = ['ann', 'ann', 'bob', undefined].map((who) => places.take(who)!);
   expect([places.principals, places.take('ann')]).toEqual([2, undefined]);
-  for (const place of taken) place.leave();
+  for (const place of taken) place.release();
   expect(places.principals).toBe(0);
 });
 
@@ -85,7 +85,7 @@ describe('the connection limit', () => {
     const log = memoryLog();
     const { ask, open, clock } = createBench({
       maxConnections: 1,
-      authorizeTimeoutMs: 1_000,
+      requestTimeoutMs: 1_000,
       log: {
         epoch: log.epoch,
         append: (entries) => log.append(entries),
@@ -105,7 +105,7 @@ describe('the connection limit', () => {
     return createBench({
       maxConnections: 1,
       maxConnectionsPerPrincipal: 1,
-      authorizeTimeoutMs: 1_000,
+      requestTimeoutMs: 1_000,
       context: principal,
       authorize: ({ topic }) => (topic === 'report' ? new Promise<never>(() => {}) : topic !== 'other'),
     });

@@ -3,55 +3,55 @@
  * race.
  */
 
-export interface Place {
+export interface ConnectionSlot {
   /** Releases the slot. Repeated calls have no effect. */
-  leave(): void;
+  release(): void;
 }
 
-export interface PlaceLimits {
+export interface SlotLimits {
   readonly maxConnections: number;
   readonly maxConnectionsPerPrincipal: number;
 }
 
-export class Places {
-  readonly #limits: PlaceLimits;
-  readonly #crowds = new Map<string, number>();
+export class ConnectionSlots {
+  readonly #limits: SlotLimits;
+  readonly #perPrincipal = new Map<string, number>();
   #taken = 0;
 
-  constructor(limits: PlaceLimits) {
+  constructor(limits: SlotLimits) {
     this.#limits = limits;
   }
 
   /** `undefined`: no slot is free. */
-  take(principal: string | undefined): Place | undefined {
+  take(principal: string | undefined): ConnectionSlot | undefined {
     const { maxConnections, maxConnectionsPerPrincipal } = this.#limits;
-    if (this.#taken >= maxConnections || this.#crowdOf(principal) >= maxConnectionsPerPrincipal)
+    if (this.#taken >= maxConnections || this.#countOf(principal) >= maxConnectionsPerPrincipal)
       return undefined;
     this.#count(principal, 1);
-    let left = false;
+    let released = false;
     return {
-      leave: () => {
-        if (!left) this.#count(principal, -1);
-        left = true;
+      release: () => {
+        if (!released) this.#count(principal, -1);
+        released = true;
       },
     };
   }
 
   /** Number of principals with an entry in the map. */
   get principals(): number {
-    return this.#crowds.size;
+    return this.#perPrincipal.size;
   }
 
-  #crowdOf(principal: string | undefined): number {
-    return principal === undefined ? 0 : (this.#crowds.get(principal) ?? 0);
+  #countOf(principal: string | undefined): number {
+    return principal === undefined ? 0 : (this.#perPrincipal.get(principal) ?? 0);
   }
 
   #count(principal: string | undefined, change: 1 | -1): void {
     this.#taken += change;
     if (principal === undefined) return;
-    const crowd = this.#crowdOf(principal) + change;
-    // Delete empty entries: otherwise the map would grow with the number of visitors.
-    if (crowd === 0) this.#crowds.delete(principal);
-    else this.#crowds.set(principal, crowd);
+    const count = this.#countOf(principal) + change;
+    // Delete empty entries: otherwise the map would grow with the number of identities.
+    if (count === 0) this.#perPrincipal.delete(principal);
+    else this.#perPrincipal.set(principal, count);
   }
 }

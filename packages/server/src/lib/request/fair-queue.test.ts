@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { createManualClock } from '../testing/manual-clock.ts';
-import { Turns } from './fair-queue.ts';
+import { FairQueue } from './fair-queue.ts';
 
 describe('the throttle of requests per event-loop turn', () => {
   it('requests over the number per turn pass in later event-loop turns, FIFO', async () => {
     const deferred: Array<() => void> = [];
     const clock = { ...createManualClock(), defer: (call: () => void) => void deferred.push(call) };
-    const turns = new Turns(clock, 2);
+    const turns = new FairQueue(clock, 2);
     const through: number[] = [];
     for (let n = 0; n < 7; n += 1) {
       const waiting = turns.take();
@@ -32,7 +32,7 @@ describe('the throttle of requests per event-loop turn', () => {
   it('fewer requests pass per event-loop turn when each has a higher cost', async () => {
     const deferred: Array<() => void> = [];
     const clock = { ...createManualClock(), defer: (call: () => void) => void deferred.push(call) };
-    const turns = new Turns(clock, 4);
+    const turns = new FairQueue(clock, 4);
     const through: number[] = [];
     for (const cost of [3, 3, 3, 1, 1]) {
       const waiting = turns.take(cost);
@@ -52,7 +52,7 @@ describe('the throttle of requests per event-loop turn', () => {
   it('a new request does not overtake queued ones', () => {
     const deferred: Array<() => void> = [];
     const clock = { ...createManualClock(), defer: (call: () => void) => void deferred.push(call) };
-    const turns = new Turns(clock, 1);
+    const turns = new FairQueue(clock, 1);
     void turns.take();
     void turns.take();
     void turns.take();

@@ -1,7 +1,7 @@
 /** FIFO throttle: spreads a burst of work over turns of the event loop, so that live events run in between. */
 import type { Clock } from '../base/clock.ts';
 
-export class Turns {
+export class FairQueue {
   readonly #clock: Clock;
   readonly #perTurn: number;
   #left: number;

@@ -22,9 +22,9 @@ describe('a request before its response head', () => {
         if (request.headers.get('user') === null) throw Object.assign(new Error(), { status: 401 });
       },
     });
-    const nobody = await ask('/events', { method: 'POST', body: 'no JSON' });
+    const anonymous = await ask('/events', { method: 'POST', body: 'no JSON' });
     const somebody = await ask('/events', { method: 'POST', body: 'no JSON', headers: { user: 'ann' } });
-    expect([nobody.status, somebody.status]).toEqual([401, 400]);
+    expect([anonymous.status, somebody.status]).toEqual([401, 400]);
     expect(Object.fromEntries(somebody.headers)['x-served-by']).toBe('one');
     await ask('/events/notice', { method: 'HEAD', headers: { user: 'ann' } });
     expect(seen).toEqual([
@@ -34,8 +34,8 @@ describe('a request before its response head', () => {
     ]);
   });
 
-  it('a request whose body does not arrive within authorizeTimeoutMs gets 503', async () => {
-    const { feed, clock } = createBench({ authorizeTimeoutMs: 1_000 });
+  it('a request whose body does not arrive within requestTimeoutMs gets 503', async () => {
+    const { feed, clock } = createBench({ requestTimeoutMs: 1_000 });
     const cancelled = vi.fn();
     const answering = feed.handle(endless(cancelled));
     await turns();
@@ -52,10 +52,10 @@ describe('a request before its response head', () => {
   });
 
   it.each(['context', 'authorize'])(
-    'a POST gets 503 when %s does not settle within authorizeTimeoutMs',
+    'a POST gets 503 when %s does not settle within requestTimeoutMs',
     async (hook) => {
       const { feed, clock } = createBench({
-        authorizeTimeoutMs: 1_000,
+        requestTimeoutMs: 1_000,
         [hook]: () => new Promise<never>(() => {}),
       });
       const body = JSON.stringify({ topics: [{ address: 'notice' }] });

@@ -8,27 +8,40 @@ import {
   eventStreamHeaders,
   toProblem,
   toReportedRefusal,
-  type Answer,
-  type BodyIsGone,
+  type HttpResponse,
+  type ConsumedBody,
   type HeaderList,
-  type IncomingRequest,
+  type HttpRequest,
 } from '../http/http.ts';
 import type { FeedLimits } from '../base/limits.ts';
 import { createHostCheck, type HostCheck } from '../http/hosts.ts';
 import { assertAcceptable } from '../http/accept.ts';
-import { MAX_NAMES_FACTOR, readEndpointGet, readGet, readPost, type Control, type Opening } from './parse.ts';
+import {
+  MAX_NAMES_FACTOR,
+  readEndpointGet,
+  readGet,
+  readPost,
+  type Control,
+  type SubscribeRequest,
+} from './parse.ts';
 import { answerPreflight, createOriginCheck, type CorsOptions, type OriginCheck } from '../http/origin.ts';
-import type { Departure, Outlet } from '../http/response-sink.ts';
+import type { Departure, ResponseSink } from '../http/response-sink.ts';
 import { maxTextLength } from '../publish/address.ts';
-import { Turns } from './fair-queue.ts';
-import { createSessionReader, identify, type Identify, type ReadSession, type Visitor } from './identify.ts';
+import { FairQueue } from './fair-queue.ts';
+import {
+  createSessionReader,
+  identify,
+  type Identify,
+  type ReadSession,
+  type RequestIdentity,
+} from './identify.ts';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'OPTIONS'];
 
 const encoder = new TextEncoder();
 
 /** The messages that a POST gets with each code. */
-const SENT_AWAY = {
+const RETRY_MESSAGES = {
   too_many_connections: 'The server takes no more connections now.',
   draining: 'The server is about to stop.',
   disconnected: 'Come back, to be identified anew.',
@@ -37,14 +50,14 @@ const SENT_AWAY = {
 };
 
 /** Tells a client to retry later. The delay is `baseMs` plus a random part of up to `baseMs`. */
-export interface WayBack {
+export interface RetryLater {
   readonly reason: Reconnect['reason'];
   /** The error code that a POST gets. */
-  readonly code: keyof typeof SENT_AWAY;
+  readonly code: keyof typeof RETRY_MESSAGES;
   readonly baseMs: number;
 }
 
-export const BUSY: WayBack = { reason: 'busy', code: 'too_many_connections', baseMs: 5_000 };
+export const BUSY: RetryLater = { reason: 'busy', code: 'too_many_connections', baseMs: 5_000 };
 /**
  * Throttle: after an outage all clients reconnect at once. This many requests start per event-loop turn; live events
  * run between.
@@ -54,12 +67,12 @@ const REQUESTS_PER_TURN = 64;
  * How long a sender may go on with its body after the answer. If it were cut at once, it might not receive the answer.
  */
 const LINGER_MS = 2_000;
-const UNDECIDED: WayBack = { ...BUSY, code: 'timeout' };
-const BEHIND: WayBack = { ...BUSY, code: 'busy' };
-/** For a body that was not opened within `authorizeTimeoutMs`. An adapter opens a body at once or never. */
-const FORGOTTEN = BUSY;
+const TIMED_OUT: RetryLater = { ...BUSY, code: 'timeout' };
+const OVERLOADED: RetryLater = { ...BUSY, code: 'busy' };
+/** For a body that was not opened within `requestTimeoutMs`. An adapter opens a body at once or never. */
+const NEVER_OPENED = BUSY;
 
-export interface DoorOptions {
+export interface RequestHandlerOptions {
   /** The path of the feed, or the topic of an endpoint that serves one stream at any path. */
   readonly mount: { readonly path: string } | { readonly topic: string };
   readonly identify: Identify | undefined;
@@ -71,42 +84,42 @@ export interface DoorOptions {
 }
 
 /** A request that was accepted and identified. */
-export interface Guest {
+export interface AcceptedRequest {
   readonly method: string;
-  readonly visitor: Visitor;
-  readonly asked: Opening | Control;
+  readonly identity: RequestIdentity;
+  readonly asked: SubscribeRequest | Control;
 }
 
-export class Door {
+export class RequestHandler {
   readonly readSession: ReadSession;
-  readonly #options: DoorOptions;
-  readonly #turns: Turns;
+  readonly #options: RequestHandlerOptions;
+  readonly #queue: FairQueue;
   readonly #checkHost: HostCheck;
   readonly #checkOrigin: OriginCheck;
   #isBodyReported = false;
   /** Identified requests that have no connection yet. */
-  readonly #visitors = new Set<Visitor>();
+  readonly #identities = new Set<RequestIdentity>();
   /** Visitors that were disconnected before their connection was opened. */
-  readonly #turnedAway = new WeakMap<Visitor, WayBack>();
+  readonly #revoked = new WeakMap<RequestIdentity, RetryLater>();
 
-  constructor(options: DoorOptions) {
+  constructor(options: RequestHandlerOptions) {
     this.#options = options;
     this.readSession = createSessionReader(options);
     this.#checkHost = createHostCheck(options.hosts);
     this.#checkOrigin = createOriginCheck(options.cors);
-    this.#turns = new Turns(options.clock, REQUESTS_PER_TURN);
+    this.#queue = new FairQueue(options.clock, REQUESTS_PER_TURN);
   }
 
   /** Answers a request; `serve` answers the accepted ones. `undefined`: the path is not under this feed's path. */
   async answer(
-    request: IncomingRequest,
-    serve: (guest: Guest) => Promise<Answer>,
-  ): Promise<Answer | undefined> {
+    request: HttpRequest,
+    serve: (accepted: AcceptedRequest) => Promise<HttpResponse>,
+  ): Promise<HttpResponse | undefined> {
     const rest = this.#restOf(request.url.pathname);
     if (rest === undefined) return undefined;
     let headers: HeaderList = [];
     try {
-      const turn = this.#turns.take();
+      const turn = this.#queue.take();
       if (turn !== undefined) await turn;
       this.#checkHost(request);
       headers = this.#checkOrigin(request);
@@ -128,11 +141,11 @@ export class Door {
   }
 
   async #answerAllowed(
-    request: IncomingRequest,
+    request: HttpRequest,
     rest: string,
     cors: HeaderList,
-    serve: (guest: Guest) => Promise<Answer>,
-  ): Promise<Answer> {
+    serve: (accepted: AcceptedRequest) => Promise<HttpResponse>,
+  ): Promise<HttpResponse> {
     const { method } = request;
     if (method === 'OPTIONS') return answerPreflight(cors, this.#options.cors);
     if (!METHODS.includes(method)) {
@@ -148,26 +161,26 @@ export class Door {
       onError: this.#options.onError,
     });
     // A synchronous result needs no timer and no promises.
-    const visitor = identified instanceof Promise ? await this.#inTime(identified) : identified;
-    if (visitor === undefined) return this.sendAway(method, UNDECIDED, cors);
-    if (visitor.error !== undefined) return toProblem(visitor.error, visitor.headers);
-    this.#visitors.add(visitor);
-    let answer: Answer | undefined;
+    const identity = identified instanceof Promise ? await this.#inTime(identified) : identified;
+    if (identity === undefined) return this.rejectWithRetry(method, TIMED_OUT, cors);
+    if (identity.error !== undefined) return toProblem(identity.error, identity.headers);
+    this.#identities.add(identity);
+    let answer: HttpResponse | undefined;
     try {
       const asked = await this.#read(request, rest);
-      answer = await serve({ method, visitor, asked });
-      return typeof answer.body === 'function' ? this.#untilOpened(answer, answer.body, visitor) : answer;
+      answer = await serve({ method, identity, asked });
+      return typeof answer.body === 'function' ? this.#untilOpened(answer, answer.body, identity) : answer;
     } catch (error) {
       // Timeout and busy are no failures of the server, so `onError` is not called.
-      if (isCode(error, 'timeout')) return this.sendAway(method, UNDECIDED, visitor.headers);
-      if (isCode(error, 'busy')) return this.sendAway(method, BEHIND, visitor.headers);
-      return toProblem(toReportedRefusal(error, this.#options.onError), visitor.headers);
+      if (isCode(error, 'timeout')) return this.rejectWithRetry(method, TIMED_OUT, identity.headers);
+      if (isCode(error, 'busy')) return this.rejectWithRetry(method, OVERLOADED, identity.headers);
+      return toProblem(toReportedRefusal(error, this.#options.onError), identity.headers);
     } finally {
-      if (typeof answer?.body !== 'function') this.#visitors.delete(visitor);
+      if (typeof answer?.body !== 'function') this.#identities.delete(identity);
     }
   }
 
-  /** `undefined`: deciding took longer than `authorizeTimeoutMs`. */
+  /** `undefined`: deciding took longer than `requestTimeoutMs`. */
   #inTime<T>(deciding: Promise<T>): Promise<T | undefined> {
     return this.withinTime(deciding).catch((error: unknown) => {
       if (isCode(error, 'timeout')) return undefined;
@@ -175,18 +188,22 @@ export class Door {
     });
   }
 
-  /** Keeps the visitor in `#visitors` until the body is opened, or for at most `authorizeTimeoutMs`. */
-  #untilOpened(answer: Answer, open: (outlet: Outlet) => void, visitor: Visitor): Answer {
+  /** Keeps the identity in `#identities` until the body is opened, or for at most `requestTimeoutMs`. */
+  #untilOpened(
+    answer: HttpResponse,
+    open: (sink: ResponseSink) => void,
+    identity: RequestIdentity,
+  ): HttpResponse {
     const { clock, limits } = this.#options;
-    const timer = clock.after(limits.authorizeTimeoutMs, () => {
-      this.#visitors.delete(visitor);
-      this.#turnedAway.set(visitor, FORGOTTEN);
+    const timer = clock.after(limits.requestTimeoutMs, () => {
+      this.#identities.delete(identity);
+      this.#revoked.set(identity, NEVER_OPENED);
     });
-    const body = (outlet: Outlet): void => {
+    const body = (sink: ResponseSink): void => {
       timer.clear();
-      this.#visitors.delete(visitor);
+      this.#identities.delete(identity);
       try {
-        open(outlet);
+        open(sink);
       } catch (error) {
         // The adapter answers with a bare 500, and its caller is not the application.
         this.#options.onError(error);
@@ -197,29 +214,29 @@ export class Door {
   }
 
   /**
-   * Marks the visitors that match the predicate: they are told to reconnect instead of getting a connection. Returns
+   * Marks the identities that match the predicate: they are told to reconnect instead of getting a connection. Returns
    * how many.
    */
-  turnAway(predicate: (visitor: Visitor) => boolean): number {
-    const named = [...this.#visitors].filter(predicate);
+  revoke(predicate: (identity: RequestIdentity) => boolean): number {
+    const named = [...this.#identities].filter(predicate);
     const wayBack = {
       reason: 'disconnected',
       code: 'disconnected',
       baseMs: this.#options.limits.retryMs,
     } as const;
-    for (const visitor of named) {
-      this.#visitors.delete(visitor);
-      this.#turnedAway.set(visitor, wayBack);
+    for (const identity of named) {
+      this.#identities.delete(identity);
+      this.#revoked.set(identity, wayBack);
     }
     return named.length;
   }
 
-  /** Set if the visitor was turned away. */
-  wayBackOf(visitor: Visitor): WayBack | undefined {
-    return this.#turnedAway.get(visitor);
+  /** Set if the identity was turned away. */
+  retryLaterOf(identity: RequestIdentity): RetryLater | undefined {
+    return this.#revoked.get(identity);
   }
 
-  async #read(request: IncomingRequest, rest: string): Promise<Opening | Control> {
+  async #read(request: HttpRequest, rest: string): Promise<SubscribeRequest | Control> {
     const { mount, limits } = this.#options;
     const bounds = {
       maxNames: MAX_NAMES_FACTOR * limits.maxSubscriptions,
@@ -234,7 +251,7 @@ export class Door {
   }
 
   /** Reports only the first such POST: all later ones fail in the same way. */
-  #bodyIsGone({ remedy }: BodyIsGone): LinefeedError {
+  #bodyIsGone({ remedy }: ConsumedBody): LinefeedError {
     const error = refusal(
       'bad_request',
       `The body of this POST was read before the feed got the request. ${remedy}`,
@@ -244,13 +261,13 @@ export class Door {
     return error;
   }
 
-  /** Limits one wait to `authorizeTimeoutMs`. @throws LinefeedError `timeout` if it takes longer. */
+  /** Limits one wait to `requestTimeoutMs`. @throws LinefeedError `timeout` if it takes longer. */
   withinTime<T>(deciding: Promise<T>): Promise<T> {
     const { clock, limits } = this.#options;
-    const { authorizeTimeoutMs } = limits;
+    const { requestTimeoutMs } = limits;
     return new Promise<T>((resolve, reject) => {
-      const timer = clock.after(authorizeTimeoutMs, () =>
-        reject(refusal('timeout', `Deciding on this request took longer than ${authorizeTimeoutMs} ms.`)),
+      const timer = clock.after(requestTimeoutMs, () =>
+        reject(refusal('timeout', `Deciding on this request took longer than ${requestTimeoutMs} ms.`)),
       );
       deciding.then(
         (decided) => {
@@ -268,14 +285,14 @@ export class Door {
   /**
    * A GET gets an event stream with `reconnect`: a 503 would end a plain EventSource permanently (WHATWG HTML §9.2.3).
    */
-  sendAway(method: string, wayBack: WayBack, headers: HeaderList): Answer {
+  rejectWithRetry(method: string, wayBack: RetryLater, headers: HeaderList): HttpResponse {
     const departure = departureOf(wayBack);
     if (method === 'POST') {
-      const error = refusal(wayBack.code, SENT_AWAY[wayBack.code]);
+      const error = refusal(wayBack.code, RETRY_MESSAGES[wayBack.code]);
       const afterS = Math.ceil(this.#spread(wayBack.baseMs) / 1000);
       return { ...toProblem(error, [...headers, ['retry-after', String(afterS)]]), departure };
     }
-    const body = (outlet: Outlet): void => this.sayComeBack(outlet, wayBack);
+    const body = (sink: ResponseSink): void => this.writeReconnect(sink, wayBack);
     return {
       status: 200,
       headers: eventStreamHeaders(headers),
@@ -285,16 +302,16 @@ export class Door {
   }
 
   /** Writes `reconnect` on a response whose head was already sent. */
-  sayComeBack(outlet: Outlet, wayBack: WayBack): void {
+  writeReconnect(sink: ResponseSink, wayBack: RetryLater): void {
     const { reason, baseMs } = wayBack;
-    if (outlet.closed) return;
+    if (sink.closed) return;
     const afterMs = this.#spread(baseMs);
     const frame = encodeFrame({
       retryMs: afterMs,
       event: FRAME.reconnect,
       data: JSON.stringify({ afterMs, reason } satisfies Reconnect),
     });
-    outlet.end(encoder.encode(frame), departureOf(wayBack));
+    sink.end(encoder.encode(frame), departureOf(wayBack));
   }
 
   /** Adds jitter: clients sent away together do not reconnect together. */
@@ -303,10 +320,10 @@ export class Door {
   }
 }
 
-function departureOf({ code }: WayBack): Departure {
+function departureOf({ code }: RetryLater): Departure {
   return code === 'draining' ? 'closing' : 'reconnect';
 }
 
-function isCode(error: unknown, code: WayBack['code']): boolean {
+function isCode(error: unknown, code: RetryLater['code']): boolean {
   return LinefeedError.is(error) && error.code === code;
 }

@@ -3,7 +3,7 @@ import type { Hello, Reconnect } from '@linefeed/shared/wire';
 import { createBench } from '../../../test-kit/feed-bench.ts';
 import { ScriptedLog } from '../../../test-kit/scripted-log.ts';
 import { Tap } from '../../../test-kit/tap.ts';
-import type { Answer } from '../http/http.ts';
+import type { HttpResponse } from '../http/http.ts';
 import type { ManualClock } from '../testing/manual-clock.ts';
 
 const STARTED_AT = Date.UTC(2026, 0, 1);
@@ -16,11 +16,11 @@ function createGate(): { wait: () => Promise<true>; open: () => void } {
 }
 
 const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
-const problemOf = ({ body }: Answer): { code: string } => JSON.parse(body as string);
+const problemOf = ({ body }: HttpResponse): { code: string } => JSON.parse(body as string);
 
-function connect(answer: Answer): Tap {
+function connect(answer: HttpResponse): Tap {
   const tap = new Tap();
-  (answer.body as (outlet: Tap) => void)(tap);
+  (answer.body as (sink: Tap) => void)(tap);
   return tap;
 }
 
@@ -392,7 +392,7 @@ describe('disconnect() for a pending request', () => {
     expect([tap.ended, tap.of('linefeed.subscribed').length]).toEqual([false, 1]);
   });
 
-  it.each<[string, (ask: ReturnType<typeof createBench>['ask']) => Promise<Answer>]>([
+  it.each<[string, (ask: ReturnType<typeof createBench>['ask']) => Promise<HttpResponse>]>([
     ['was refused', (ask) => ask('/events/nonsense')],
     ['was a HEAD request', (ask) => ask('/events/notice', { method: 'HEAD' })],
     ['resumed a finished stream', (ask) => ask('/events/tick', { headers: { 'last-event-id': '~' } })],
@@ -405,8 +405,8 @@ describe('disconnect() for a pending request', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('a response that is not opened within authorizeTimeoutMs sends linefeed.reconnect when it opens later', async () => {
-    const { feed, ask, clock } = createBench({ ...ann, authorizeTimeoutMs: 1_000 });
+  it('a response that is not opened within requestTimeoutMs sends linefeed.reconnect when it opens later', async () => {
+    const { feed, ask, clock } = createBench({ ...ann, requestTimeoutMs: 1_000 });
     const answer = await ask('/events/notice');
     await clock.advance(1_001);
     expect([feed.disconnect(isAnn), clock.pendingTimers]).toEqual([0, 0]);

@@ -5,7 +5,7 @@ import { randomId } from '../base/random-id.ts';
 import { createExpiredReporter, createExpiry, NEVER, type Expiry } from '../base/expiry.ts';
 import { whyNoHeader } from '../http/head.ts';
 import { isThenable } from '../base/promise.ts';
-import { toReportedRefusal, type HeaderList, type IncomingRequest } from '../http/http.ts';
+import { toReportedRefusal, type HeaderList, type HttpRequest } from '../http/http.ts';
 
 /** `context` as the core calls it. */
 export type Identify = (
@@ -15,7 +15,7 @@ export type Identify = (
 ) => unknown;
 
 /** The identity of a connection or request: its id, context and principal. */
-export interface Identified {
+export interface Identity {
   readonly id: string;
   readonly context: unknown;
   readonly principal: string | undefined;
@@ -23,7 +23,7 @@ export interface Identified {
   events?(): Iterable<string>;
 }
 
-export interface Visitor extends Identified {
+export interface RequestIdentity extends Identity {
   /** The id of the connection that it may open. */
   readonly id: string;
   readonly context: unknown;
@@ -39,38 +39,38 @@ export interface IdentifyOptions {
   readonly onError: (error: unknown) => void;
 }
 
-type MaybeRefused = Visitor & { readonly error?: unknown };
+type MaybeRejected = RequestIdentity & { readonly error?: unknown };
 
 /**
  * `error` is set if `context` refused. The headers that it set before are still sent (a challenge, a cookie). Returns a
  * promise only if `context` does.
  */
 export function identify(
-  request: IncomingRequest,
+  request: HttpRequest,
   cors: HeaderList,
   run: Identify | undefined,
   { readSession, onError }: IdentifyOptions,
-): MaybeRefused | Promise<MaybeRefused> {
-  const nobody: Visitor = {
+): MaybeRejected | Promise<MaybeRejected> {
+  const anonymous: RequestIdentity = {
     id: randomId(),
     context: undefined,
     principal: undefined,
     expiry: NEVER,
     headers: cors,
   };
-  if (run === undefined) return nobody;
+  if (run === undefined) return anonymous;
   const reply = { headers: new Headers() };
-  const admit = (context: unknown): Visitor => {
+  const admit = (context: unknown): RequestIdentity => {
     checkHeaders(reply.headers);
     return {
-      id: nobody.id,
+      id: anonymous.id,
       context,
       ...readSession(context),
       headers: [...cors, ...reply.headers],
     };
   };
-  const refuse = (error: unknown): MaybeRefused => ({
-    ...nobody,
+  const refuse = (error: unknown): MaybeRejected => ({
+    ...anonymous,
     // Omit headers that cannot be sent: they would make the refusal itself fail.
     headers: [
       ...cors,

@@ -3,9 +3,9 @@ import { encodeEntry, type SubscriptionEntry } from '@linefeed/shared/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createBench } from '../../../test-kit/feed-bench.ts';
-import type { Answer } from '../http/http.ts';
+import type { HttpResponse } from '../http/http.ts';
 
-const problemOf = ({ status, body }: Answer): unknown[] => {
+const problemOf = ({ status, body }: HttpResponse): unknown[] => {
   const { code, title } = JSON.parse(body as string) as { code: string; title: string };
   return [status, code, title];
 };

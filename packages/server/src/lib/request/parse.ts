@@ -7,7 +7,7 @@ import {
   type LinefeedError,
   type ParsedEntry,
 } from '@linefeed/shared/wire';
-import type { IncomingRequest } from '../http/http.ts';
+import type { HttpRequest } from '../http/http.ts';
 import { tooLong } from '../publish/address.ts';
 
 /** One requested subscription, parsed but not validated. */
@@ -25,7 +25,7 @@ export interface AskedEntry {
   readonly fault?: LinefeedError | undefined;
 }
 
-export interface Opening {
+export interface SubscribeRequest {
   readonly entries: readonly AskedEntry[];
   /** Last event id, as received. */
   readonly lastEventId: string | undefined;
@@ -71,7 +71,7 @@ const NO_QUERY = new URLSearchParams();
  *
  * @throws LinefeedError `bad_request`
  */
-export function readGet(request: IncomingRequest, rest: string, bounds: ReadBounds): Opening {
+export function readGet(request: HttpRequest, rest: string, bounds: ReadBounds): SubscribeRequest {
   checkQuery(request.url, bounds);
   const query = request.url.search === '' ? NO_QUERY : request.url.searchParams;
   const header = request.header('last-event-id');
@@ -88,7 +88,7 @@ export function readGet(request: IncomingRequest, rest: string, bounds: ReadBoun
 }
 
 /** Reads a GET of an endpoint with one topic: the params are in the query, whatever the path is. */
-export function readEndpointGet(request: IncomingRequest, topic: string, bounds: ReadBounds): Opening {
+export function readEndpointGet(request: HttpRequest, topic: string, bounds: ReadBounds): SubscribeRequest {
   checkQuery(request.url, bounds);
   return readGet(request, request.url.searchParams.has('topic') ? '' : encodeURIComponent(topic), bounds);
 }
@@ -196,7 +196,7 @@ function malformed(address: string): LinefeedError {
  * @throws LinefeedError `bad_request`; `too_many_subscriptions` for a list that is too long; `payload_too_large` for one
  * that is far too long to be parsed
  */
-export function readPost(body: string, bounds: ReadBounds): Opening | Control {
+export function readPost(body: string, bounds: ReadBounds): SubscribeRequest | Control {
   const maxValues = VALUES_PER_ENTRY * bounds.maxNames;
   if (hasMoreValues(body, maxValues)) {
     throw refusal('payload_too_large', `The body has more than ${maxValues} values; send a shorter list.`);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { toIncomingRequest } from '../adapters/fetch.ts';
 import { createFeed } from '../feed/create-feed.ts';
-import type { Answer } from '../http/http.ts';
+import type { HttpResponse } from '../http/http.ts';
 import { Tap } from '../../../test-kit/tap.ts';
 import { createManualClock } from '../testing/manual-clock.ts';
 
@@ -17,7 +17,7 @@ const asks = z.object({
   who: z.string().refine((who) => who === 'ann', { error: ({ input }) => `no ${String(input)}` }),
 });
 
-async function ask(query: string): Promise<Answer> {
+async function ask(query: string): Promise<HttpResponse> {
   const feed = createFeed(
     defineChannel({
       answer: stream({ params: z.object({ prompt, asks: asks.optional() }), data: z.string() }),
@@ -58,7 +58,7 @@ describe('a refusal of a stream', () => {
     const listed = await ask(inOneEntry(address));
     const tap = new Tap();
     const beside = await ask(`${inOneEntry(address)}&topic=other`);
-    (beside.body as (outlet: Tap) => void)(tap);
+    (beside.body as (sink: Tap) => void)(tap);
     expect([alone.status, listed.status]).toEqual([status, status]);
     for (const text of [alone.body, listed.body, tap.text]) {
       expect(text).not.toMatch(/hush|secret/);

@@ -118,7 +118,7 @@ describe('the source of a stream', () => {
     );
     const answer = await source['~answer'](toIncomingRequest(new Request('http://feed.test/steps')));
     const tap = new Tap();
-    (answer!.body as (outlet: Tap) => void)(tap);
+    (answer!.body as (sink: Tap) => void)(tap);
     await clock.settle();
     tap.leave();
     pass(true);
@@ -139,7 +139,7 @@ describe('the source of a stream', () => {
     );
     const answer = await source['~answer'](toIncomingRequest(new Request('http://feed.test/lists')));
     const tap = new Tap();
-    (answer!.body as (outlet: Tap) => void)(tap);
+    (answer!.body as (sink: Tap) => void)(tap);
     await clock.settle();
     expect(tap.payloads).toEqual([['id', 'data', 'Symbol()']]);
   });

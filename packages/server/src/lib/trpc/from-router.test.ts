@@ -70,7 +70,7 @@ describe('input parsers of a procedure', () => {
   });
 
   it.each([
-    ['createContext refuses', 'open', 'nobody'],
+    ['createContext refuses', 'open', 'anonymous'],
     ['a middleware before them refuses', 'guarded', 'bob'],
     ['the procedure is a query', 'query', 'ann'],
     ['the procedure is a mutation', 'mutation', 'ann'],
@@ -78,7 +78,7 @@ describe('input parsers of a procedure', () => {
     parsed.length = 0;
     const feed = fromRouter(router, {
       createContext() {
-        if (user === 'nobody') throw new TRPCError({ code: 'UNAUTHORIZED' });
+        if (user === 'anonymous') throw new TRPCError({ code: 'UNAUTHORIZED' });
         return { user };
       },
     });

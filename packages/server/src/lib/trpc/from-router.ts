@@ -5,7 +5,7 @@ import { parseConnectionParamsFromString } from '@trpc/server/http';
 import type { AnyChannel, TopicDefinition } from '@linefeed/shared';
 import { CONTROL_PREFIX, refusal } from '@linefeed/shared/wire';
 import { openFeed } from '../feed/create-feed.ts';
-import type { Answerer } from '../http/http.ts';
+import type { RequestTarget } from '../http/http.ts';
 import type { BaseFeedOptions, Feed } from '../feed/types.ts';
 import type { UntypedSource } from '../stream/run-stream.ts';
 import {
@@ -33,7 +33,7 @@ export type FromRouterOptions<Router extends AnyTRPCRouter> = Omit<
   };
 
 /** The subscriptions of a router, ready to be mounted. */
-export type RouterFeed = Answerer & Pick<Feed<AnyChannel>, 'handle' | 'disconnect' | 'stats' | 'close'>;
+export type RouterFeed = RequestTarget & Pick<Feed<AnyChannel>, 'handle' | 'disconnect' | 'stats' | 'close'>;
 
 const DEFAULT_PATH = '/live';
 const DEFAULT_MAX_ADDRESS_BYTES = 64 * 1024;

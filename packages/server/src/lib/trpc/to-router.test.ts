@@ -194,7 +194,7 @@ describe('authorisation over tRPC', () => {
       },
     });
     const router = toRouter(feed, {
-      context: ({ ctx }: { ctx: { name?: string } }) => ({ user: ctx.name ?? 'nobody' }),
+      context: ({ ctx }: { ctx: { name?: string } }) => ({ user: ctx.name ?? 'anonymous' }),
     });
     const { client } = await serve(router, ({ req }) => ({
       name: new URL(req.url!, 'http://x').searchParams.get('name') ?? undefined,
@@ -202,7 +202,7 @@ describe('authorisation over tRPC', () => {
     const seen = watch<unknown>();
     client.room.subscribe({ name: 'a' }, seen);
     await vi.waitFor(() => expect(seen.errors[0]?.data).toMatchObject({ code: 'FORBIDDEN' }));
-    expect(asked).toEqual([['nobody', 'room?name=a']]);
+    expect(asked).toEqual([['anonymous', 'room?name=a']]);
   });
 
   it('a TRPCError that context throws reaches the client with its code and message', async () => {

@@ -194,7 +194,7 @@ async function* serve(
       events: () => [address],
       end: leave,
     };
-    release = core.guests.receive(guest);
+    release = core.sessions.add(guest);
     // Checked at each delivery, because the heartbeat may be late, for example after a suspend.
     const assertLive = (): void => {
       if (guest.expiry.isOver) leave();

@@ -6,8 +6,8 @@ import { checkOptions, invalidOption } from '@linefeed/shared/wire';
 import type { EventStreamContent } from '../../event-stream/content.ts';
 import { answerEventStream } from '../../event-stream/event-stream.ts';
 import { checkStreamOptions, type EventStreamOptions } from '../../event-stream/options.ts';
-import { joinVary, notFound, toProblem, type Answer, type Answerer } from '../../http/http.ts';
-import type { Departure, Outlet, OutletListener } from '../../http/response-sink.ts';
+import { joinVary, notFound, toProblem, type HttpResponse, type RequestTarget } from '../../http/http.ts';
+import type { Departure, ResponseSink, SinkListener } from '../../http/response-sink.ts';
 import { breakOff, cut } from './break-off.ts';
 import { readHeader, toIncomingRequest, type NodeRequest, type NodeResponse } from './node-request.ts';
 import { endConnectionAfter, rawSocketOf, turnNow, writeRaw } from './raw-writes.ts';
@@ -31,19 +31,19 @@ export interface NodeOptions {
 }
 
 /** Serves a feed, or a stream with its own endpoint, on `node:http`, `node:http2` or as Connect-style middleware. */
-export function toNodeHandler(answerer: Answerer, options: NodeOptions = {}): NodeHandler {
-  if (typeof (answerer as Partial<Answerer> | null | undefined)?.['~answer'] !== 'function') {
+export function toNodeHandler(answerer: RequestTarget, options: NodeOptions = {}): NodeHandler {
+  if (typeof (answerer as Partial<RequestTarget> | null | undefined)?.['~answer'] !== 'function') {
     throw invalidOption('toNodeHandler takes a feed, or what defineStream returns.');
   }
   checkOptions('toNodeHandler', options, { rawWrites: 'boolean' });
   const { rawWrites = true } = options;
   return (req, res, next) => {
     // Listen before the first await, so that a client that disconnects during the decision is noticed.
-    const outlet = new NodeOutlet(res, rawWrites);
-    answerNode(answerer, req, outlet, next).catch((error: unknown) => {
+    const sink = new NodeSink(res, rawWrites);
+    answerNode(answerer, req, sink, next).catch((error: unknown) => {
       if (next !== undefined) next(error);
       else if (res.headersSent) res.destroy();
-      else sendAnswer(toProblem(error), res, outlet);
+      else sendAnswer(toProblem(error), res, sink);
     });
   };
 }
@@ -65,20 +65,20 @@ export function sendEventStream<T = unknown>(
     throw invalidOption("sendEventStream takes Node's request and response, and the content.");
   }
   checkStreamOptions(options);
-  const outlet = new NodeOutlet(res, options.rawWrites ?? true);
+  const sink = new NodeSink(res, options.rawWrites ?? true);
   const header = (name: string): string | undefined => readHeader(req, name);
   const answer = answerEventStream(
     content,
     {
       method: req.method ?? 'GET',
       header,
-      gone: outlet.closed,
-      headSent: res.headersSent && !outlet.closed,
+      gone: sink.closed,
+      headSent: res.headersSent && !sink.closed,
     },
     options,
   );
   try {
-    sendAnswer(answer, res, outlet);
+    sendAnswer(answer, res, sink);
   } catch (error) {
     answer.abandon?.(error);
     throw error;
@@ -86,19 +86,19 @@ export function sendEventStream<T = unknown>(
 }
 
 async function answerNode(
-  answerer: Answerer,
+  answerer: RequestTarget,
   req: NodeRequest,
-  outlet: NodeOutlet,
+  sink: NodeSink,
   next: ((error?: unknown) => void) | undefined,
 ): Promise<void> {
   const answer =
-    (await answerer['~answer'](toIncomingRequest(req, outlet.res, req.url ?? '/'))) ??
+    (await answerer['~answer'](toIncomingRequest(req, sink.res, req.url ?? '/'))) ??
     (req.originalUrl === undefined || req.originalUrl === req.url
       ? undefined
-      : await answerer['~answer'](toIncomingRequest(req, outlet.res, req.originalUrl)));
-  if (answer !== undefined) sendAnswer(answer, outlet.res, outlet);
+      : await answerer['~answer'](toIncomingRequest(req, sink.res, req.originalUrl)));
+  if (answer !== undefined) sendAnswer(answer, sink.res, sink);
   else if (next !== undefined) next();
-  else sendAnswer(notFound(req.url ?? '/'), outlet.res, outlet);
+  else sendAnswer(notFound(req.url ?? '/'), sink.res, sink);
 }
 
 /** The members that both kinds of response have. */
@@ -110,10 +110,10 @@ type Head = Pick<
 /**
  * Keeps headers already set on the response. Ours replace those of the same name; `set-cookie` and `vary` accumulate.
  */
-function sendAnswer(answer: Answer, response: NodeResponse, outlet: NodeOutlet): void {
+function sendAnswer(answer: HttpResponse, response: NodeResponse, sink: NodeSink): void {
   const res = response as Head;
-  if (outlet.closed) {
-    if (typeof answer.body === 'function') answer.body(outlet);
+  if (sink.closed) {
+    if (typeof answer.body === 'function') answer.body(sink);
     return;
   }
   res.statusCode = answer.status;
@@ -122,18 +122,18 @@ function sendAnswer(answer: Answer, response: NodeResponse, outlet: NodeOutlet):
     else if (name === 'vary') res.setHeader(name, joinVary(res.getHeader(name)?.toString(), value));
     else res.setHeader(name, value);
   }
-  if (answer.departure !== undefined) outlet.depart(answer.departure);
+  if (answer.departure !== undefined) sink.depart(answer.departure);
   if (typeof answer.body === 'function') {
     // Middleware may have set a length for the response that it expected.
     res.removeHeader('content-length');
     // The first bytes leave together with the head: one packet, one system call.
-    answer.body(outlet);
+    answer.body(sink);
     if (!response.headersSent) res.flushHeaders();
-    outlet.headSent();
+    sink.headSent();
   } else res.end(answer.body);
 }
 
-/** The members of a response that the outlet uses. The compatibility layer of http2 has some of them on the stream. */
+/** The members of a response that the sink uses. The compatibility layer of http2 has some of them on the stream. */
 interface Writable {
   write(bytes: Uint8Array): boolean;
   end(): void;
@@ -152,10 +152,10 @@ interface Writable {
 /** Used for a response without `writableHighWaterMark`. */
 const HIGH_WATER_BYTES = 16 * 1024;
 
-class NodeOutlet implements Outlet {
+class NodeSink implements ResponseSink {
   readonly res: NodeResponse;
   readonly #writable: Writable;
-  #listener: OutletListener | undefined;
+  #listener: SinkListener | undefined;
   #closed = false;
   #ended = false;
   /**
@@ -193,7 +193,7 @@ class NodeOutlet implements Outlet {
   get roomBytes(): number {
     if (this.#closed || this.#ended || this.#full) return 0;
     const { writableHighWaterMark = HIGH_WATER_BYTES, writableLength = 0 } = this.#buffer;
-    // At least 1: the outlet is full only if `write` returned false.
+    // At least 1: the sink is full only if `write` returned false.
     return Math.max(1, writableHighWaterMark - writableLength);
   }
 
@@ -259,7 +259,7 @@ class NodeOutlet implements Outlet {
     cut(this.res);
   }
 
-  listen(listener: OutletListener): void {
+  listen(listener: SinkListener): void {
     this.#listener = listener;
     if (this.#closed) listener.onClose();
   }

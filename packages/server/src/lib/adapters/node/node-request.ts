@@ -4,7 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { refusal } from '@linefeed/shared/wire';
-import type { BodyIsGone, IncomingRequest, StartTimer } from '../../http/http.ts';
+import type { ConsumedBody, HttpRequest, StartTimer } from '../../http/http.ts';
 
 export type NodeRequest = (IncomingMessage | Http2ServerRequest) & {
   /** Express and Connect strip the mount path from `url` and keep the whole target here. */
@@ -14,7 +14,7 @@ export type NodeRequest = (IncomingMessage | Http2ServerRequest) & {
 };
 
 /** `target`: the request's `url`, or the `originalUrl` of Express and Connect. */
-export function toIncomingRequest(req: NodeRequest, res: NodeResponse, target: string): IncomingRequest {
+export function toIncomingRequest(req: NodeRequest, res: NodeResponse, target: string): HttpRequest {
   const header = (name: string): string | undefined => readHeader(req, name);
   const host = header(':authority') ?? header('host') ?? 'localhost';
   const scheme = 'encrypted' in req.socket && req.socket.encrypted === true ? 'https' : 'http';
@@ -65,13 +65,13 @@ function toHeaders(req: NodeRequest): Headers {
   return headers;
 }
 
-const BODY_IS_GONE: BodyIsGone = {
+const BODY_IS_GONE: ConsumedBody = {
   remedy:
     'A framework or body parser did it. Mount the feed before it, or hand over what it parsed as req.body: Object.assign(req, { body }).',
 };
 
 /** Rejects with `payload_too_large`, or with `bad_request` if the client disconnects before the end. */
-function readBody(req: NodeRequest, maxBytes: number): Promise<string | BodyIsGone> {
+function readBody(req: NodeRequest, maxBytes: number): Promise<string | ConsumedBody> {
   // A body parser that skipped this content type sets `body` to an empty object and leaves the stream unread. So
   // `body` alone does not prove that the body was read.
   if (req.readableDidRead || (req.readableEnded && req.body !== undefined)) {
@@ -103,7 +103,7 @@ function readBody(req: NodeRequest, maxBytes: number): Promise<string | BodyIsGo
 }
 
 /** The text of a body that a body parser has already read. */
-function readParsed(req: NodeRequest, maxBytes: number): string | BodyIsGone {
+function readParsed(req: NodeRequest, maxBytes: number): string | ConsumedBody {
   const { body } = req;
   // A form parser destroys the JSON text, so it cannot be restored.
   const isForm = /^(application\/x-www-form-urlencoded|multipart\/)/i.test(

@@ -95,11 +95,11 @@ describe('raw writes', () => {
           Promise.resolve({
             status: 200,
             headers: [],
-            body: (outlet) => {
-              outlet.write(Buffer.from('head'));
+            body: (sink) => {
+              sink.write(Buffer.from('head'));
               setImmediate(() => {
-                for (const part of ['one', 'two', 'three']) outlet.write(Buffer.from(part));
-                setImmediate(() => outlet.end());
+                for (const part of ['one', 'two', 'three']) sink.write(Buffer.from(part));
+                setImmediate(() => sink.end());
               });
             },
           }),
@@ -169,9 +169,9 @@ describe('raw writes', () => {
           Promise.resolve({
             status: 200,
             headers: [],
-            body: (outlet) => {
-              for (const piece of written) outlet.write(piece);
-              outlet.end();
+            body: (sink) => {
+              for (const piece of written) sink.write(piece);
+              sink.end();
             },
           }),
       }),
@@ -315,16 +315,16 @@ describe('raw writes', () => {
           Promise.resolve({
             status: 200,
             headers: [],
-            body: (outlet) => {
-              outlet.listen({
+            body: (sink) => {
+              sink.listen({
                 onDrain() {
                   drains += 1;
-                  if (drains < 3) outlet.write(Buffer.alloc(8_000_000));
-                  else outlet.end();
+                  if (drains < 3) sink.write(Buffer.alloc(8_000_000));
+                  else sink.end();
                 },
                 onClose() {},
               });
-              outlet.write(Buffer.alloc(8_000_000));
+              sink.write(Buffer.alloc(8_000_000));
             },
           }),
       }),
@@ -343,12 +343,12 @@ describe('raw writes', () => {
         Promise.resolve({
           status: 200,
           headers: [],
-          body: (outlet) => {
+          body: (sink) => {
             // Still being sent when the client closes its half: Node has ended the socket, but cannot close it yet.
-            outlet.write(Buffer.alloc(8_000_000));
+            sink.write(Buffer.alloc(8_000_000));
             socketOf.promise.then(async (ended) => {
               await once(ended, 'end');
-              outlet.write(Buffer.from('more'));
+              sink.write(Buffer.from('more'));
               client.resume();
             }, errors.push);
           },

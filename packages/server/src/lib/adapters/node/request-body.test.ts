@@ -132,7 +132,7 @@ describe('a body that does not end', () => {
       { ...board },
       {
         clock: quickClock,
-        authorizeTimeoutMs: TIMEOUT_MS,
+        requestTimeoutMs: TIMEOUT_MS,
         streams: { *report() {}, *tick() {} },
         context: (request) => {
           if (request.headers.has('refuse')) throw Object.assign(new Error(), { status: 401 });

@@ -28,7 +28,7 @@ afterEach(async () => {
 });
 
 const PRELUDE = `
-  import { sqliteLog } from ${JSON.stringify(new URL('sqlite.ts', import.meta.url).href)};
+  import { sqliteLog } from ${JSON.stringify(new URL('sqlite-log.ts', import.meta.url).href)};
   const [path, name, count] = process.argv.slice(1);
   const log = sqliteLog({ path, maxEvents: 100_000 });
   const say = (line) => process.stdout.write(JSON.stringify(line) + '\\n');

@@ -21,7 +21,7 @@ import { currentBootId } from './open-file.ts';
 import { CHECK_MS, SqliteHandle } from './handle.ts';
 import type { Meta } from './schema.ts';
 import { toNumber, toPosition, type SqliteStore } from './store.ts';
-import { Tailers } from '../tail-listeners.ts';
+import { TailListeners } from '../tail-listeners.ts';
 
 export interface SqliteLogOptions extends LogBounds {
   /** The path of the file; its directory must exist. SQLite keeps `<path>-wal` and `<path>-shm` beside it. */
@@ -66,7 +66,7 @@ class SqliteLog implements Log {
   readonly #handle: SqliteHandle;
   readonly #clock: Clock;
   readonly #pollMs: number;
-  readonly #tailers = new Tailers();
+  readonly #listeners = new TailListeners();
   readonly #queue: AppendQueue;
   #epoch = '';
   /** The tail listeners have every event up to this position. */
@@ -160,7 +160,7 @@ class SqliteLog implements Log {
     if (before === this.#position) {
       if (after === before) return;
       this.#position = after;
-      return this.#tailers.events(events, toPosition(after));
+      return this.#listeners.events(events, toPosition(after));
     }
     // A failure here must not reject the committed append. The next poll delivers the events.
     this.#version = -1;
@@ -244,14 +244,14 @@ class SqliteLog implements Log {
   tail(listener: TailListener): { readonly position: Position; close(): void } {
     this.#checkOpen();
     // Without listeners nothing polled, so catch up first.
-    if (this.#tailers.size === 0) this.#catchUpIfFree();
-    const { position, close } = this.#tailers.add(listener, toPosition(this.#position));
+    if (this.#listeners.size === 0) this.#catchUpIfFree();
+    const { position, close } = this.#listeners.add(listener, toPosition(this.#position));
     this.#armPoll();
     return {
       position,
       close: () => {
         close();
-        if (this.#tailers.size === 0) this.#disarmPoll();
+        if (this.#listeners.size === 0) this.#disarmPoll();
       },
     };
   }
@@ -266,7 +266,7 @@ class SqliteLog implements Log {
   }
 
   #armPoll(): void {
-    if (this.#poll !== undefined || this.#tailers.size === 0) return;
+    if (this.#poll !== undefined || this.#listeners.size === 0) return;
     this.#poll = this.#clock.after(this.#failing ? CHECK_MS : this.#pollMs, () => {
       this.#poll = undefined;
       this.#look();
@@ -290,7 +290,7 @@ class SqliteLog implements Log {
     } catch (error) {
       if (isBusy(error)) return;
       // Report an error once, not with every poll.
-      if (!this.#failing) this.#tailers.error(toLogError(error, this.#handle.path, 'read'));
+      if (!this.#failing) this.#listeners.error(toLogError(error, this.#handle.path, 'read'));
       this.#failing = true;
     }
   }
@@ -300,7 +300,8 @@ class SqliteLog implements Log {
     const store = this.#store;
     const found = store.transact('read', () => {
       const meta = store.meta();
-      const followed = this.#tailers.size > 0 && !this.#isRenumbered(meta) && meta.evicted <= this.#position;
+      const followed =
+        this.#listeners.size > 0 && !this.#isRenumbered(meta) && meta.evicted <= this.#position;
       return { meta, events: followed ? store.readTail(this.#position, TURN_EVENTS, TURN_BYTES) : [] };
     });
     const { meta, events } = found;
@@ -310,8 +311,8 @@ class SqliteLog implements Log {
     if (through === this.#position) return;
     this.#position = through;
     // Events were evicted before this process read them: live readers would miss them without notice.
-    if (lost) this.#tailers.reset('trimmed', toPosition(through));
-    else this.#tailers.events(events, toPosition(through));
+    if (lost) this.#listeners.reset('trimmed', toPosition(through));
+    else this.#listeners.events(events, toPosition(through));
     if (through === meta.sequence || this.#catchUpScheduled) return;
     this.#catchUpScheduled = true;
     this.#clock.defer(() => {
@@ -349,7 +350,7 @@ class SqliteLog implements Log {
     this.#epoch = meta.epoch;
     this.#position = meta.sequence;
     store.forgetRecent();
-    this.#tailers.reset(reason, toPosition(meta.sequence));
+    this.#listeners.reset(reason, toPosition(meta.sequence));
   }
 
   #checkFile(isLast = false): void {
@@ -366,7 +367,7 @@ class SqliteLog implements Log {
   }
 
   async #close(): Promise<void> {
-    this.#tailers.clear();
+    this.#listeners.clear();
     this.#disarmPoll();
     await this.#queue.drain();
     try {

@@ -1,14 +1,14 @@
 /** The server's end of a simulated response. */
-import type { Outlet, OutletListener } from '../packages/server/src/lib/http/response-sink.ts';
+import type { ResponseSink, SinkListener } from '../packages/server/src/lib/http/response-sink.ts';
 import type { WireChecker } from './wire.ts';
 
 /** Bytes that a socket accepts before it counts as full. */
 const HIGH_WATER_BYTES = 1_500;
 
-/** Error of an outlet whose adapter is broken. */
-export const OUTLET_FAILURE = 'an outlet that throws';
+/** Error of a sink whose adapter is broken. */
+export const SINK_FAILURE = 'a sink that throws';
 
-export class SimOutlet implements Outlet {
+export class SimSink implements ResponseSink {
   closed = false;
   ended = false;
   destroyed = false;
@@ -19,7 +19,7 @@ export class SimOutlet implements Outlet {
   /** Number of calls before it begins to throw. */
   throwsAfter = Infinity;
   onThrow: () => void = () => undefined;
-  #listener: OutletListener | undefined;
+  #listener: SinkListener | undefined;
   #queue: Uint8Array[] = [];
   #buffered = 0;
   #wasFull = false;
@@ -40,7 +40,7 @@ export class SimOutlet implements Outlet {
   }
 
   write(bytes: Uint8Array): void {
-    if (this.closed || this.ended) throw new Error('Written to a closed outlet.');
+    if (this.closed || this.ended) throw new Error('Written to a closed sink.');
     this.#throwAtTimes();
     this.#wire.write(bytes);
     this.#queue.push(bytes);
@@ -72,10 +72,10 @@ export class SimOutlet implements Outlet {
     this.throwsAfter -= 1;
     if (this.throwsAfter >= 0) return;
     this.onThrow();
-    throw new Error(OUTLET_FAILURE);
+    throw new Error(SINK_FAILURE);
   }
 
-  listen(listener: OutletListener): void {
+  listen(listener: SinkListener): void {
     this.#throwAtTimes();
     this.#listener = listener;
     if (this.closed) listener.onClose();
