@@ -8,7 +8,6 @@ import { parseArgs } from 'node:util';
 import type { AnyChannel } from '@linefeed/shared';
 import { createParser } from 'eventsource-parser';
 import { createClient } from '../src/lib/client/client.ts';
-import { createEventStreamParser, type EventStreamSink } from '../src/lib/transport/event-stream-parser.ts';
 import { frame, hello, subscribed } from './frames.ts';
 
 export interface ThroughputOptions {
@@ -22,7 +21,6 @@ export interface ThroughputOptions {
 /** Events per second of the thread's CPU time, from one run of each variant. A busy machine changes it little. */
 export interface Throughput {
   readonly baseline: number;
-  readonly parser: number;
   readonly client: number;
 }
 
@@ -100,18 +98,6 @@ export async function measureThroughput(options: ThroughputOptions): Promise<Thr
         () => done,
       );
     }),
-    parser: await timed(events, async (onEvent) => {
-      let done = false;
-      const sink: EventStreamSink = {
-        onRetry() {},
-        onFrame(event, data) {
-          const payload: unknown = JSON.parse(data);
-          if (isEvent(event)) done = onEvent(payload);
-        },
-      };
-      const parse = createEventStreamParser(sink, 2 ** 22);
-      await readWith(parse, chunks, () => done);
-    }),
     client: await timed(
       events,
       (onEvent) =>
@@ -156,12 +142,11 @@ if (process.argv[1] === import.meta.filename) {
     }
     rounds.shift();
     const of = (way: keyof Throughput) => median(rounds.map((round) => round[way]));
-    const ratio = (way: keyof Throughput) => median(rounds.map((round) => round[way] / round.baseline));
+    const ratio = median(rounds.map(({ client, baseline }) => client / baseline));
     const thousands = (way: keyof Throughput) => `${Math.round(of(way) / 1_000)}k/s`;
     process.stdout.write(
       `${subscriptions} subscriptions: eventsource-parser + JSON.parse ${thousands('baseline')}, ` +
-        `own parser + JSON.parse ${thousands('parser')} (${ratio('parser').toFixed(2)}), ` +
-        `client ${thousands('client')} (${ratio('client').toFixed(2)})\n`,
+        `client ${thousands('client')} (${ratio.toFixed(2)})\n`,
     );
   }
 }

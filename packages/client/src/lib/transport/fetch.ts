@@ -1,12 +1,17 @@
-/** The default transport: a streaming fetch with the event stream parser. */
+/** The default transport: a streaming fetch, decoded and read by eventsource-parser. */
 import { LinefeedError } from '@linefeed/shared';
 import { invalidOption } from '@linefeed/shared/wire';
-import { createEventStreamParser } from './event-stream-parser.ts';
+import { createParser } from 'eventsource-parser';
 import { needs, networkError, send, toEnding, toOpeningUrl, toRequestError } from './request.ts';
-import type { Ending, Transport } from './transport.ts';
+import type { Ending, Transport, TransportSink } from './transport.ts';
 
 export interface FetchTransportOptions {
-  /** Longest accepted frame, in UTF-16 code units. A longer one fails the connection. Default: 4 Mi. */
+  /**
+   * Longest accepted frame, in UTF-16 code units. A longer one fails the connection. Comments and unknown fields do not
+   * count: they are skipped.
+   *
+   * @default 4 Mi
+   */
   maxFrameLength?: number | undefined;
 }
 
@@ -34,18 +39,14 @@ export function fetchTransport({ maxFrameLength = 2 ** 22 }: FetchTransportOptio
         : send(opening, url, undefined, signal));
       const refusal = await toEnding(response);
       if (refusal) return refusal;
-      const parse = createEventStreamParser(sink, maxFrameLength);
       if (!response.body) throw invalidOption(NO_STREAM);
       const reader = response.body.getReader();
+      const parse = createChunkParser(sink, maxFrameLength);
       for (;;) {
         const { done, value } = await reader.read();
         if (done || signal.aborted) return { error: networkError('The response ended.') };
         sink.onLife();
-        if (!parse(value)) {
-          return {
-            error: new LinefeedError('protocol', `A frame is longer than ${maxFrameLength} characters.`),
-          };
-        }
+        parse(value);
         await sink.full();
       }
     };
@@ -58,5 +59,41 @@ export function fetchTransport({ maxFrameLength = 2 ** 22 }: FetchTransportOptio
         sink.onEnd(ending);
       });
     return { close: () => controller.abort() };
+  };
+}
+
+/**
+ * Parses one stream. Chunks may be cut at any byte.
+ *
+ * @throws LinefeedError `protocol` for a frame longer than `maxFrameLength`. The stream cannot be read further.
+ */
+function createChunkParser(sink: TransportSink, maxFrameLength: number): (chunk: Uint8Array) => void {
+  let lastId = '';
+  const refuse = () => {
+    throw new LinefeedError('protocol', `A frame is longer than ${maxFrameLength} characters.`);
+  };
+  const parser = createParser({
+    maxBufferSize: maxFrameLength,
+    onEvent({ event = 'message', data }) {
+      // `maxBufferSize` limits what waits for more text, not a frame that is complete in one chunk.
+      if (data.length > maxFrameLength) refuse();
+      sink.onFrame(event, data, lastId);
+    },
+    onId: (id) => (lastId = id),
+    onRetry: (retryMs) => sink.onRetry(retryMs),
+    // Unknown fields are errors for the parser. The standard ignores them.
+    onError: ({ type }) => type === 'max-buffer-size-exceeded' && refuse(),
+  });
+  // Node's decoder removes a second byte order mark if the first one is cut between chunks.
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  let mark = '\uFEFF';
+  // The parser would also remove the text `ï»¿`. It looks for a mark only at its first character.
+  parser.feed(mark);
+  return (chunk) => {
+    const text = decoder.decode(chunk, { stream: true });
+    // The chunk ends within its first character.
+    if (!text) return;
+    parser.feed(text[0] === mark ? text.slice(1) : text);
+    mark = '';
   };
 }
