@@ -1,6 +1,7 @@
 /** Counts the server's objects for its connections. After their end, none may be left. */
 import { ConnectionSlots } from '../packages/server/src/lib/request/connection-slots.ts';
 import type { WorldFeed } from './board.ts';
+import { coreOf } from '../packages/server/src/lib/feed/feed.ts';
 
 /** Connection slots in use in this world. */
 let taken = new Set<object>();
@@ -25,7 +26,7 @@ export function startCounting(): void {
 
 /** Describes the objects in use; `undefined`: none. */
 export function leftovers(feeds: readonly WorldFeed[]): string | undefined {
-  const hubs = feeds.map((feed) => feed['~core'].hub);
+  const hubs = feeds.map((feed) => coreOf(feed).hub);
   const subscribers = hubs.reduce((sum, { subscriberCount }) => sum + subscriberCount, 0);
   const routes = hubs.reduce((sum, { routeCount }) => sum + routeCount, 0);
   if (subscribers + routes + taken.size === 0) return undefined;

@@ -1,6 +1,11 @@
 /** A network in memory: splits, delays, stalls and cuts at any byte, and feeds that stop and start. */
 import { parseEntry } from '@linefeed/shared/wire';
-import type { HttpResponse, RequestTarget, HttpRequest } from '../packages/server/src/lib/http/http.ts';
+import {
+  respond,
+  type HttpResponse,
+  type RequestTarget,
+  type HttpRequest,
+} from '../packages/server/src/lib/http/http.ts';
 import type { ResponseSink } from '../packages/server/src/lib/http/response-sink.ts';
 import type { Chance, SimClock } from './clock.ts';
 import { SINK_FAILURE, SimSink } from './sink.ts';
@@ -68,7 +73,7 @@ export function createNetwork({
       if (answerer === undefined) throw new Error('nobody listens');
       // Some proxies sort a query, group it by name, or build it again.
       const changed = shuffleQuery(target, chance);
-      const answer = (await answerer['~answer'](toRequest(changed, { ...init, headers }))) ?? {
+      const answer = (await respond(answerer, toRequest(changed, { ...init, headers }))) ?? {
         status: 404,
         headers: [],
         body: '',

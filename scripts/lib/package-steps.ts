@@ -1,13 +1,15 @@
 /** The steps that check the packages in their published form. */
-import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { copyFileSync, existsSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { ROOT, runCommand } from './command.ts';
 import { compareExportNames, keepExportNames, readExportNames } from './export-names.ts';
 import { checkNpmInstall } from './npm-install.ts';
+import { checkPackedTypes } from './packed-types.ts';
 import {
   buildPackage,
   documentsOf,
   installTarballs,
+  linkFromRoot,
   readPackages,
   type Installation,
   type Package,
@@ -70,6 +72,7 @@ export async function packageStep(context: StepContext): Promise<void> {
     for (const each of packages) await checkTarball(each, installation, context);
     await checkImports(packages, installation, context);
     await checkDeclarations(packages, installation, context);
+    await checkPackedTypes(installation, context);
     await checkNpmInstall(installation, context);
     checkNames(packages, installation, context);
   });
@@ -120,12 +123,6 @@ function parseSizes(json: string): readonly Size[] | undefined {
   } catch {
     return undefined;
   }
-}
-
-function linkFromRoot(name: string, folder: string): void {
-  const link = join(folder, 'node_modules', name);
-  mkdirSync(dirname(link), { recursive: true });
-  symlinkSync(join(ROOT, 'node_modules', name), link, 'dir');
 }
 
 async function withTarballs(

@@ -96,9 +96,19 @@ export async function installTarballs(packages: readonly Package[]): Promise<Ins
 }
 
 function linkDependency({ folder }: Package, name: string, into: string): void {
-  const link = join(into, 'node_modules', name);
   const source = [folder, ROOT].map((from) => join(from, 'node_modules', name)).find(existsSync);
-  if (existsSync(link) || source === undefined) return;
+  if (source !== undefined) linkModule(name, source, into);
+}
+
+/** Links a development dependency of this repository into a project. */
+export function linkFromRoot(name: string, into: string): void {
+  linkModule(name, join(ROOT, 'node_modules', name), into);
+}
+
+/** Does nothing if the project has the module. */
+export function linkModule(name: string, source: string, into: string): void {
+  const link = join(into, 'node_modules', name);
+  if (existsSync(link)) return;
   mkdirSync(dirname(link), { recursive: true });
   symlinkSync(source, link, 'dir');
 }

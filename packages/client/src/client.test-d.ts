@@ -1,7 +1,7 @@
 import { defineChannel, stream, topic } from '@linefeed/shared';
 import { describe, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
-import { createClient, type Client, type Subscription } from './index.ts';
+import { createClient, type Client, type Subscription } from '@linefeed/client';
 
 const board = defineChannel({
   notice: z.object({ text: z.string(), level: z.enum(['info', 'warn']) }),

@@ -1,9 +1,9 @@
 import { defineChannel, stream, topic } from '@linefeed/shared';
 import { describe, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
-import type { Client } from './index.ts';
-import { createTestClient } from './testing.ts';
-import { linefeedFixtures, type LinefeedPage } from './testing-playwright.ts';
+import type { Client } from '@linefeed/client';
+import { createTestClient } from '@linefeed/client/testing';
+import { linefeedFixtures, type LinefeedPage } from '@linefeed/client/testing/playwright';
 
 const board = defineChannel({
   notice: z.object({ text: z.string() }),

@@ -1,7 +1,7 @@
 import { createTRPCClient } from '@trpc/client';
 import { initTRPC, tracked } from '@trpc/server';
 import { describe, expectTypeOf, it } from 'vitest';
-import { linefeedLink } from './trpc.ts';
+import { linefeedLink } from '@linefeed/client/trpc';
 
 const plain = initTRPC.create();
 const plainRouter = plain.router({

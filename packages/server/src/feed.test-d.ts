@@ -1,7 +1,8 @@
 import { defineChannel, stream, topic } from '@linefeed/shared';
 import { describe, expectTypeOf, it } from 'vitest';
 import * as z from 'zod';
-import { createFeed, defineStream, message } from './index.ts';
+import { createFeed, defineStream, message, type Message } from '@linefeed/server';
+import { toNodeHandler } from '@linefeed/server/node';
 
 const board = defineChannel({
   notice: z.object({ text: z.string(), level: z.enum(['info', 'warn']).default('info') }),
@@ -142,5 +143,34 @@ describe('types of subscribe on the server', () => {
     feed.subscribe('notise');
     // @ts-expect-error -- a stream is not in the log
     feed.subscribe('report', { params: { year: 2026 } });
+  });
+});
+
+describe('types of message', () => {
+  it('a payload with frame fields is a message only if message() made it', () => {
+    expectTypeOf(message({ step: 1 })).toEqualTypeOf<Message<{ step: number }>>();
+    // @ts-expect-error -- an object with the fields of a message
+    const forged: Message<{ step: number }> = { data: { step: 1 }, id: '1' };
+    // @ts-expect-error -- a yield without message()
+    defineStream(board, 'report', function* () {
+      yield { data: { step: 1 }, id: '1' };
+    });
+    expectTypeOf(forged).not.toBeAny();
+  });
+});
+
+describe('types of toNodeHandler', () => {
+  it('toNodeHandler takes a feed and a stream', () => {
+    toNodeHandler(feed, { rawWrites: false });
+    toNodeHandler(defineStream(board, 'report', function* () {}));
+  });
+
+  it('toNodeHandler refuses everything that is no feed and no stream', () => {
+    // @ts-expect-error -- text
+    toNodeHandler('text');
+    // @ts-expect-error -- an object with a method of a feed
+    toNodeHandler({ handle: feed.handle });
+    // @ts-expect-error -- a channel
+    toNodeHandler(board);
   });
 });

@@ -3,8 +3,8 @@ import { initTRPC, tracked } from '@trpc/server';
 import { defineChannel, stream, topic } from '@linefeed/shared';
 import { describe, expectTypeOf, it } from 'vitest';
 import * as z from 'zod';
-import { createFeed, defineStream } from './index.ts';
-import { fromRouter, toRouter } from './trpc.ts';
+import { createFeed, defineStream } from '@linefeed/server';
+import { fromRouter, toRouter } from '@linefeed/server/trpc';
 
 const board = defineChannel({
   notice: z.object({ text: z.string() }),

@@ -3,7 +3,7 @@ import { defineChannel, stream, topic, type Channel } from '@linefeed/shared';
 import * as z from 'zod';
 import { toIncomingRequest } from '../src/lib/adapters/fetch.ts';
 import { createFeed } from '../src/lib/feed/create-feed.ts';
-import type { HttpResponse } from '../src/lib/http/http.ts';
+import { respond, type HttpResponse } from '../src/lib/http/http.ts';
 import type { Feed, FeedOptions } from '../src/lib/feed/types.ts';
 import { createManualClock, type ManualClock } from '../src/lib/testing/manual-clock.ts';
 import { Tap, type TapOptions } from './tap.ts';
@@ -68,7 +68,7 @@ export function createBench<Context = undefined>(
     errors,
     async ask(target, init) {
       const request = typeof target === 'string' ? new Request(`http://feed.test${target}`, init) : target;
-      const answering = feed['~answer'](toIncomingRequest(request));
+      const answering = respond(feed, toIncomingRequest(request));
       let answer: HttpResponse | undefined;
       void answering.then((value) => (answer = value));
       // The body of a POST arrives in real event-loop ticks, which no manual clock drives.

@@ -14,7 +14,7 @@ import {
   stream,
   topic,
   type TopicName,
-} from './index.ts';
+} from '@linefeed/shared';
 
 interface Quote {
   bid: number;

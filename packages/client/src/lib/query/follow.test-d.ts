@@ -2,8 +2,8 @@ import { defineChannel, stream, topic } from '@linefeed/shared';
 import { QueryClient, queryOptions, skipToken } from '@tanstack/react-query';
 import { describe, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
-import { createClient } from '../client/client.ts';
-import { followQuery, useFollow } from './follow.ts';
+import { createClient } from '@linefeed/client';
+import { followQuery, useFollow } from '@linefeed/client/query';
 
 const board = defineChannel({
   task: z.object({ id: z.string(), done: z.boolean() }),

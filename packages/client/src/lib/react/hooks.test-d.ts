@@ -1,9 +1,8 @@
 import { defineChannel, stream, topic, type LinefeedError } from '@linefeed/shared';
 import { describe, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
-import type { ConnectionSnapshot } from '../connection/state.ts';
-import type { Gap } from '../subscriptions/subscription.ts';
-import { createHooks } from './hooks.ts';
+import type { ConnectionSnapshot, Gap } from '@linefeed/client';
+import { createHooks } from '@linefeed/client/react';
 
 const board = defineChannel({
   notice: z.object({ text: z.string(), level: z.enum(['info', 'warn']) }),

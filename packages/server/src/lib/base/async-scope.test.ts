@@ -12,6 +12,7 @@ import { answerEventStream } from '../event-stream/event-stream.ts';
 import { createManualClock } from '../testing/manual-clock.ts';
 import { toRouter } from '../trpc/to-router.ts';
 import * as z from 'zod';
+import { respond } from '../http/http.ts';
 
 interface Store {
   readonly user: string;
@@ -181,7 +182,7 @@ describe('the AsyncLocalStorage context', () => {
     });
     for (const name of ['ann', 'bob', 'eve']) {
       await as(name, async () => {
-        const answer = await feed['~answer'](toIncomingRequest(new Request('http://feed.test/events/count')));
+        const answer = await respond(feed, toIncomingRequest(new Request('http://feed.test/events/count')));
         (answer!.body as (sink: Tap) => void)(new Tap());
       });
     }

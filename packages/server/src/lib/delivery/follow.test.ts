@@ -6,6 +6,7 @@ import { createFeed } from '../feed/create-feed.ts';
 import type { FeedEvent } from './follow.ts';
 import type { Log, TailListener } from '../log/log.ts';
 import { memoryLog } from '../log/memory-log.ts';
+import { coreOf } from '../feed/feed.ts';
 
 type Events = AsyncIterator<FeedEvent<unknown>, unknown>;
 
@@ -92,7 +93,7 @@ describe('feed.subscribe()', () => {
         tail: (listener) => log.tail(listener),
       },
     });
-    const hub = feed['~core'].hub;
+    const hub = coreOf(feed).hub;
     const joined: string[] = [];
     const leave = hub.leave.bind(hub);
     const remove = hub.remove.bind(hub);

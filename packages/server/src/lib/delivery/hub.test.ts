@@ -6,6 +6,7 @@ import { Hub } from './hub.ts';
 import type { TailListener } from '../log/log.ts';
 import { memoryLog } from '../log/memory-log.ts';
 import { createManualClock } from '../testing/manual-clock.ts';
+import { coreOf } from '../feed/feed.ts';
 
 const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
@@ -13,7 +14,7 @@ describe('the hub', () => {
   it('the hub drops the frames of a tick after it has written them', async () => {
     const { feed, open, clock } = createBench();
     await open('/events/notice');
-    const { hub } = feed['~core'];
+    const { hub } = coreOf(feed);
     const { root } = hub;
     await feed.publish('notice', { text: 'a' });
     expect(hub.root).toBe(root);

@@ -3,7 +3,7 @@ import type { AnyChannel, StreamName } from '@linefeed/shared';
 import { formatCursor, invalidOption, LinefeedError } from '@linefeed/shared/wire';
 import { toIncomingRequest, toResponse } from '../adapters/fetch.ts';
 import { systemClock } from '../base/clock.ts';
-import { notFound, type HttpResponse, type HttpRequest } from '../http/http.ts';
+import { RESPOND, notFound, type HttpResponse, type HttpRequest } from '../http/http.ts';
 import type { Connection } from '../connection/connection.ts';
 import { FeedCore, type FeedCoreOptions, type FeedHandlers } from './feed.ts';
 import {
@@ -13,7 +13,15 @@ import {
   checkSubscribeOptions,
   type UntypedFeedOptions,
 } from './options.ts';
-import type { CloseOptions, ConnectionInfo, Feed, FeedHooks, FeedOptions, FeedStats } from './types.ts';
+import {
+  CORE,
+  type CloseOptions,
+  type ConnectionInfo,
+  type Feed,
+  type FeedHooks,
+  type FeedOptions,
+  type FeedStats,
+} from './types.ts';
 import { followLog, type FollowOptions } from '../delivery/follow.ts';
 import { resolveLimits } from '../base/limits.ts';
 import type { Log } from '../log/log.ts';
@@ -103,8 +111,8 @@ export function openFeed(
   let closing: Promise<void> | undefined;
   const feed = {
     channel,
-    '~core': core,
-    '~answer': answer,
+    [CORE]: core,
+    [RESPOND]: answer,
     async handle(request: Request) {
       checkRequest(request);
       const answered = await answer(toIncomingRequest(request));

@@ -8,6 +8,7 @@ import { createHostCheck } from '../http/hosts.ts';
 import { resolveLimits } from '../base/limits.ts';
 import { checkCorsOptions } from '../http/origin.ts';
 import type { UntypedSource } from '../stream/run-stream.ts';
+import { toRequestTarget, respond } from '../http/http.ts';
 
 /**
  * Defines the source of a stream topic.
@@ -48,6 +49,6 @@ export function defineStream<C extends AnyChannel, K extends StreamName<C>, Cont
     topic,
     source,
     handle: (request) => open().handle(request),
-    '~answer': (request) => open()['~answer'](request),
+    ...toRequestTarget((request) => respond(open(), request)),
   };
 }

@@ -26,6 +26,7 @@ import { readReach, resolveShared, resolveStart } from '../delivery/start-positi
 import { readStreamResume, type UntypedSource } from '../stream/run-stream.ts';
 import { sendRefusal, Subscriptions } from '../connection/subscriptions.ts';
 import type { Identity, ReadSession, RequestIdentity } from '../request/identify.ts';
+import { CORE, type Feed } from './types.ts';
 
 const NOTHING: ReadonlySet<string> = new Set();
 
@@ -340,4 +341,9 @@ export class FeedCore implements ConnectionHost {
   onError(error: unknown): void {
     this.#options.handlers.onError(error);
   }
+}
+
+/** The core of a feed, for adapters. */
+export function coreOf(feed: Pick<Feed<AnyChannel>, typeof CORE>): FeedCore {
+  return feed[CORE] as FeedCore;
 }

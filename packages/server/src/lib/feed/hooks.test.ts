@@ -3,6 +3,7 @@ import { createBench, type Bench, type Board } from '../../../test-kit/feed-benc
 import { ScriptedLog } from '../../../test-kit/scripted-log.ts';
 import { Tap } from '../../../test-kit/tap.ts';
 import type { FeedOptions } from './types.ts';
+import { coreOf } from './feed.ts';
 
 const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
 const idOf = (tap: Tap): string => (tap.frames[0]!.data as { connection: string }).connection;
@@ -28,7 +29,7 @@ async function expectNoTrace({ bench }: Scene, tap: Tap): Promise<void> {
   const { feed, clock } = bench;
   expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'disconnected' } }]);
   expect(tap.ended).toBe(true);
-  const { hub } = feed['~core'];
+  const { hub } = coreOf(feed);
   expect([hub.subscriberCount, hub.routeCount]).toEqual([0, 0]);
   const before = tap.writes.length;
   await feed.publish('notice', { text: 'later' });
@@ -78,7 +79,7 @@ describe('a connection that a callback disconnects', () => {
     expect(answer.status).toBe(503);
     await bench.clock.settle();
     expect(tap.of('linefeed.reconnect')).toHaveLength(1);
-    const { hub } = bench.feed['~core'];
+    const { hub } = coreOf(bench.feed);
     expect([hub.subscriberCount, hub.routeCount]).toEqual([0, 0]);
   });
 
@@ -176,7 +177,7 @@ describe('a connection that a callback disconnects', () => {
     };
     if (typeof body === 'function') body(tap);
     await bench.clock.settle();
-    const { hub } = bench.feed['~core'];
+    const { hub } = coreOf(bench.feed);
     expect([hub.subscriberCount, hub.routeCount, bench.clock.pendingTimers]).toEqual([0, 0, 0]);
     expect(bench.feed.stats().connections).toBe(0);
   });

@@ -13,7 +13,6 @@ import type {
 import type { RequestTarget } from '../http/http.ts';
 import type { CloseReason } from '../connection/connection.ts';
 import type { FeedEvent } from '../delivery/follow.ts';
-import type { FeedCore } from './feed.ts';
 import type { FeedLimitOptions } from '../base/limits.ts';
 import type { AppendOptions, Log } from '../log/log.ts';
 import type { SSEData, TrackedYield } from '../stream/message.ts';
@@ -21,6 +20,9 @@ import type { CorsOptions } from '../http/origin.ts';
 import type { StreamContext } from '../stream/run-stream.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Gap } from '@linefeed/shared/wire';
+
+/** The key of a feed's core. No entry exports it, so only this package can make a feed. */
+export const CORE: unique symbol = Symbol.for('linefeed.core');
 
 type Awaitable<T> = T | PromiseLike<T>;
 
@@ -244,8 +246,8 @@ export interface CloseOptions {
 export interface Feed<C extends AnyChannel, Context = unknown> extends RequestTarget {
   /** The contract that it serves. */
   readonly channel: C;
-  /** @internal Its core, for adapters. */
-  readonly '~core': FeedCore;
+  /** `unknown` keeps the types of the core out of the published declarations. */
+  readonly [CORE]: unknown;
   /**
    * Appends an event to the log, which delivers it to every subscriber of its address. Appends take effect in call
    * order.

@@ -44,10 +44,31 @@ export interface HttpResponse {
   readonly abandon?: ((error: unknown) => void) | undefined;
 }
 
+/** Resolves with `undefined` if the request is not for this object. */
+export type Respond = (request: HttpRequest) => Promise<HttpResponse | undefined>;
+
+/**
+ * The key of a target's function. No entry exports it, so only this package can make a target. It is registered, so that
+ * two copies of the package recognise each other's objects.
+ */
+export const RESPOND: unique symbol = Symbol.for('linefeed.respond');
+
 /** An object that answers requests: a feed, or a stream as an endpoint of its own. */
 export interface RequestTarget {
-  /** @internal Resolves with `undefined` if the request is not for this object. */
-  '~answer'(request: HttpRequest): Promise<HttpResponse | undefined>;
+  /** `unknown` keeps the types of the core out of the published declarations. */
+  readonly [RESPOND]: unknown;
+}
+
+export function toRequestTarget(answer: Respond): RequestTarget {
+  return { [RESPOND]: answer };
+}
+
+export function isRequestTarget(value: unknown): value is RequestTarget {
+  return typeof (value as Partial<RequestTarget> | null | undefined)?.[RESPOND] === 'function';
+}
+
+export function respond(target: RequestTarget, request: HttpRequest): ReturnType<Respond> {
+  return (target[RESPOND] as Respond)(request);
 }
 
 /**

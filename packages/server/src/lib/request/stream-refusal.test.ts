@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { toIncomingRequest } from '../adapters/fetch.ts';
 import { createFeed } from '../feed/create-feed.ts';
-import type { HttpResponse } from '../http/http.ts';
+import { respond, type HttpResponse } from '../http/http.ts';
 import { Tap } from '../../../test-kit/tap.ts';
 import { createManualClock } from '../testing/manual-clock.ts';
 
@@ -31,7 +31,7 @@ async function ask(query: string): Promise<HttpResponse> {
       streams: { *answer() {} },
     },
   );
-  return (await feed['~answer'](toIncomingRequest(new Request(`http://feed.test/events${query}`))))!;
+  return (await respond(feed, toIncomingRequest(new Request(`http://feed.test/events${query}`))))!;
 }
 
 const inOneEntry = (address: string): string => `?topic=${encodeURIComponent(`${address}&key=a`)}`;

@@ -12,12 +12,12 @@ export interface MessageFields {
   readonly comment?: string | undefined;
 }
 
-const BRAND = Symbol.for('linefeed.message');
+/** Registered, so that two copies of the package recognise each other's messages. */
+const BRAND: unique symbol = Symbol.for('linefeed.message');
 
 /** A payload with frame fields, made by `message()`. It is recognised by its brand, never by its shape. */
 export interface Message<T> extends MessageFields {
   readonly data: T;
-  /** @internal */
   readonly [BRAND]: true;
 }
 

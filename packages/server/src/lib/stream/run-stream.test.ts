@@ -8,13 +8,14 @@ import { defineStream } from '../feed/define-stream.ts';
 import type { StreamDefinition } from '../feed/types.ts';
 import { message } from './message.ts';
 import { createManualClock } from '../testing/manual-clock.ts';
+import { respond } from '../http/http.ts';
 
 const board = defineChannel({ steps: stream({ data: z.object({ n: z.number() }) }) });
 
 async function run(source: StreamDefinition<typeof board, 'steps'>['source'], query = ''): Promise<Tap> {
   const clock = createManualClock();
   const steps = defineStream(board, 'steps', source, { clock, onError: () => undefined });
-  const answer = await steps['~answer'](toIncomingRequest(new Request(`http://feed.test/steps${query}`)));
+  const answer = await respond(steps, toIncomingRequest(new Request(`http://feed.test/steps${query}`)));
   if (typeof answer?.body !== 'function') throw new Error(`Not opened: ${answer?.status}`);
   const tap = new Tap();
   answer.body(tap);
@@ -116,7 +117,7 @@ describe('the source of a stream', () => {
       },
       { clock },
     );
-    const answer = await source['~answer'](toIncomingRequest(new Request('http://feed.test/steps')));
+    const answer = await respond(source, toIncomingRequest(new Request('http://feed.test/steps')));
     const tap = new Tap();
     (answer!.body as (sink: Tap) => void)(tap);
     await clock.settle();
@@ -137,7 +138,7 @@ describe('the source of a stream', () => {
       },
       { clock },
     );
-    const answer = await source['~answer'](toIncomingRequest(new Request('http://feed.test/lists')));
+    const answer = await respond(source, toIncomingRequest(new Request('http://feed.test/lists')));
     const tap = new Tap();
     (answer!.body as (sink: Tap) => void)(tap);
     await clock.settle();

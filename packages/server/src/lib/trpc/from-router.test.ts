@@ -8,6 +8,7 @@ import { toIncomingRequest } from '../adapters/fetch.ts';
 import { Tap } from '../../../test-kit/tap.ts';
 import { fromRouter, type RouterFeed } from './from-router.ts';
 import type { SubscriptionContextOptions } from './procedure-run.ts';
+import { respond } from '../http/http.ts';
 
 const t = initTRPC.context<{ user?: string | undefined }>().create({ isDev: false });
 
@@ -15,7 +16,7 @@ const t = initTRPC.context<{ user?: string | undefined }>().create({ isDev: fals
 const until = vi.waitFor;
 
 async function open(feed: RouterFeed, path: string, init?: RequestInit): Promise<Tap> {
-  const answer = await feed['~answer'](toIncomingRequest(new Request(`http://localhost${path}`, init)));
+  const answer = await respond(feed, toIncomingRequest(new Request(`http://localhost${path}`, init)));
   if (typeof answer?.body !== 'function')
     throw new Error(`Answered ${answer?.status}: ${answer?.body as string}`);
   const tap = new Tap();

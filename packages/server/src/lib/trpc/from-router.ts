@@ -5,7 +5,7 @@ import { parseConnectionParamsFromString } from '@trpc/server/http';
 import type { AnyChannel, TopicDefinition } from '@linefeed/shared';
 import { CONTROL_PREFIX, refusal } from '@linefeed/shared/wire';
 import { openFeed } from '../feed/create-feed.ts';
-import type { RequestTarget } from '../http/http.ts';
+import { RESPOND, type RequestTarget } from '../http/http.ts';
 import type { BaseFeedOptions, Feed } from '../feed/types.ts';
 import type { UntypedSource } from '../stream/run-stream.ts';
 import {
@@ -76,7 +76,7 @@ export function fromRouter<Router extends AnyTRPCRouter>(
     () => undefined,
   );
   const { handle, disconnect, stats, close } = feed;
-  return { handle, disconnect, stats, close, '~answer': feed['~answer'] };
+  return { handle, disconnect, stats, close, [RESPOND]: feed[RESPOND] };
 }
 
 /** Finds entries on demand: the procedures of a lazy router are unknown until it is loaded. */

@@ -21,7 +21,7 @@ import { readVerdict } from '../request/authorize.ts';
 import { checkAddressSize } from '../publish/address.ts';
 import { captureScope, type AsyncScope } from '../base/async-scope.ts';
 import { toReportedRefusal } from '../http/http.ts';
-import type { FeedCore } from '../feed/feed.ts';
+import { coreOf, type FeedCore } from '../feed/feed.ts';
 import type { Feed } from '../feed/types.ts';
 import { followLog, refuseGap } from '../delivery/follow.ts';
 import { encodePayload } from '../publish/publisher.ts';
@@ -95,7 +95,7 @@ export function toRouter<C extends AnyChannel, Context, Ctx extends object = obj
       .input((raw: unknown) => readInput(topic, definition, raw))
       .subscription(({ input, ctx, signal }) =>
         subscribe(
-          feed['~core'],
+          coreOf(feed),
           { topic, definition, ...input, signal },
           async () => (options.context === undefined ? ctx : await options.context({ ctx: ctx as Ctx })),
           options.onGap === 'ignore',

@@ -6,7 +6,15 @@ import { checkOptions, invalidOption } from '@linefeed/shared/wire';
 import type { EventStreamContent } from '../../event-stream/content.ts';
 import { answerEventStream } from '../../event-stream/event-stream.ts';
 import { checkStreamOptions, type EventStreamOptions } from '../../event-stream/options.ts';
-import { joinVary, notFound, toProblem, type HttpResponse, type RequestTarget } from '../../http/http.ts';
+import {
+  isRequestTarget,
+  respond,
+  joinVary,
+  notFound,
+  toProblem,
+  type HttpResponse,
+  type RequestTarget,
+} from '../../http/http.ts';
 import type { Departure, ResponseSink, SinkListener } from '../../http/response-sink.ts';
 import { breakOff, cut } from './break-off.ts';
 import { readHeader, toIncomingRequest, type NodeRequest, type NodeResponse } from './node-request.ts';
@@ -32,7 +40,7 @@ export interface NodeOptions {
 
 /** Serves a feed, or a stream with its own endpoint, on `node:http`, `node:http2` or as Connect-style middleware. */
 export function toNodeHandler(answerer: RequestTarget, options: NodeOptions = {}): NodeHandler {
-  if (typeof (answerer as Partial<RequestTarget> | null | undefined)?.['~answer'] !== 'function') {
+  if (!isRequestTarget(answerer)) {
     throw invalidOption('toNodeHandler takes a feed, or what defineStream returns.');
   }
   checkOptions('toNodeHandler', options, { rawWrites: 'boolean' });
@@ -92,10 +100,10 @@ async function answerNode(
   next: ((error?: unknown) => void) | undefined,
 ): Promise<void> {
   const answer =
-    (await answerer['~answer'](toIncomingRequest(req, sink.res, req.url ?? '/'))) ??
+    (await respond(answerer, toIncomingRequest(req, sink.res, req.url ?? '/'))) ??
     (req.originalUrl === undefined || req.originalUrl === req.url
       ? undefined
-      : await answerer['~answer'](toIncomingRequest(req, sink.res, req.originalUrl)));
+      : await respond(answerer, toIncomingRequest(req, sink.res, req.originalUrl)));
   if (answer !== undefined) sendAnswer(answer, sink.res, sink);
   else if (next !== undefined) next();
   else sendAnswer(notFound(req.url ?? '/'), sink.res, sink);

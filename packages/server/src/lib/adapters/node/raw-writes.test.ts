@@ -17,6 +17,7 @@ import * as z from 'zod';
 import { createFeed } from '../../feed/create-feed.ts';
 import { message } from '../../stream/message.ts';
 import { sendEventStream, toNodeHandler, type NodeRequest, type NodeResponse } from './node-handler.ts';
+import { toRequestTarget } from '../../http/http.ts';
 
 const servers: Server[] = [];
 
@@ -90,8 +91,8 @@ describe('raw writes', () => {
   it('raw writes after the first one of a turn are sent together', async () => {
     const parts: string[] = [];
     const port = await listen(
-      toNodeHandler({
-        '~answer': () =>
+      toNodeHandler(
+        toRequestTarget(() =>
           Promise.resolve({
             status: 200,
             headers: [],
@@ -103,7 +104,8 @@ describe('raw writes', () => {
               });
             },
           }),
-      }),
+        ),
+      ),
     );
     servers[0]!.on('connection', (socket: Socket) => {
       const { write, cork, uncork } = socket;
@@ -164,8 +166,8 @@ describe('raw writes', () => {
     const pieces = Array.from({ length: 12 }, (_, n) => Buffer.from(`${n} ${'x'.repeat(n * 7)}`));
     const written = [...pieces, ...pieces.toReversed(), pieces[3]!, pieces[3]!];
     const port = await listen(
-      toNodeHandler({
-        '~answer': () =>
+      toNodeHandler(
+        toRequestTarget(() =>
           Promise.resolve({
             status: 200,
             headers: [],
@@ -174,7 +176,8 @@ describe('raw writes', () => {
               sink.end();
             },
           }),
-      }),
+        ),
+      ),
     );
     const [response] = (await once(get({ port, agent: false }), 'response')) as [IncomingMessage];
     expect((await response.toArray()).join('')).toBe(written.join(''));
@@ -310,8 +313,8 @@ describe('raw writes', () => {
   it('raw writes report a drain even if the first write already fills the buffer', async () => {
     let drains = 0;
     const port = await listen(
-      toNodeHandler({
-        '~answer': () =>
+      toNodeHandler(
+        toRequestTarget(() =>
           Promise.resolve({
             status: 200,
             headers: [],
@@ -327,7 +330,8 @@ describe('raw writes', () => {
               sink.write(Buffer.alloc(8_000_000));
             },
           }),
-      }),
+        ),
+      ),
     );
     const [response] = (await once(get({ port, agent: false }), 'response')) as [IncomingMessage];
     let bytes = 0;
@@ -338,8 +342,8 @@ describe('raw writes', () => {
   it('raw writes cause no error if the client half-closes its socket', async () => {
     const errors: unknown[] = [];
     const closed = Promise.withResolvers<void>();
-    const handler = toNodeHandler({
-      '~answer': () =>
+    const handler = toNodeHandler(
+      toRequestTarget(() =>
         Promise.resolve({
           status: 200,
           headers: [],
@@ -353,7 +357,8 @@ describe('raw writes', () => {
             }, errors.push);
           },
         }),
-    });
+      ),
+    );
     const socketOf = Promise.withResolvers<Socket>();
     const port = await listen((req, res) => {
       // If a request was read to its end, Node ends the socket instead of destroying it.

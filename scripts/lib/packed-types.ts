@@ -1,0 +1,100 @@
+/** Compiles the type tests against the packed packages, as a user's compiler sees them. */
+import { copyFileSync, globSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { ROOT, runCommand } from './command.ts';
+import { linkFromRoot, linkModule, type Installation } from './packages.ts';
+import type { StepContext } from './step.ts';
+
+const TIMEOUT_MS = 60_000;
+
+const COMPILERS = {
+  'TypeScript 7': 'typescript',
+  'TypeScript 5': 'typescript5',
+} as const;
+
+const RESOLUTIONS = {
+  bundler: { module: 'preserve', moduleResolution: 'bundler' },
+  node16: { module: 'node16', moduleResolution: 'node16' },
+  nodenext: { module: 'nodenext', moduleResolution: 'nodenext' },
+} as const;
+
+const OPTIONS = {
+  target: 'es2023',
+  lib: ['es2023', 'dom', 'dom.iterable', 'dom.asynciterable', 'esnext.disposable'],
+  types: ['node'],
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  // A fault in a declaration file must not stay hidden.
+  skipLibCheck: false,
+  noEmit: true,
+  jsx: 'react-jsx',
+} as const;
+
+/** A stand-in for vitest: its own declarations need other options than those of a user. */
+const VITEST = `export { expectTypeOf } from 'expect-type';
+export declare function describe(name: string, body: () => void): void;
+export declare function it(name: string, body: () => void | Promise<void>): void;
+export declare const test: typeof it;
+`;
+
+/** The negative control: a case that compiles although it must not. Every compiler must report it. */
+const CONTROL = `import { LinefeedError } from '@linefeed/shared';
+// @ts-expect-error -- this line compiles, so the compiler must report an unused directive
+export const error = new LinefeedError('closed', 'closed');
+`;
+const CONTROL_REPORT = /^control\.ts\(2,1\): error TS2578: Unused '@ts-expect-error' directive\.\n$/;
+
+export async function checkPackedTypes(
+  { folder: installed }: Installation,
+  { log, check }: StepContext,
+): Promise<void> {
+  const folder = join(installed, 'type-tests');
+  mkdirSync(folder);
+  for (const name of ['@types/node', 'zod', 'valibot']) linkFromRoot(name, installed);
+  linkModule(
+    'expect-type',
+    join(realpathSync(join(ROOT, 'node_modules/vitest')), '../expect-type'),
+    installed,
+  );
+  writeModule(join(installed, 'node_modules/vitest'), VITEST);
+  const tests = globSync('packages/*/src/**/*.test-d.ts', { cwd: ROOT });
+  check('type tests found', tests.length > 0);
+  for (const path of tests) {
+    const [, owner] = path.split('/');
+    copyFileSync(join(ROOT, path), join(folder, `${owner}.${basename(path)}`));
+  }
+  writeFileSync(join(folder, 'control.ts'), CONTROL);
+  for (const [compiler, name] of Object.entries(COMPILERS)) {
+    const compile = (files: readonly string[], options: object) =>
+      runCompiler(name, folder, { files, compilerOptions: { ...OPTIONS, ...options } });
+    for (const [resolution, options] of Object.entries(RESOLUTIONS)) {
+      const files = globSync('*.test-d.ts', { cwd: folder });
+      const { ok, output } = await compile(files, options);
+      log(output);
+      check(`type tests against the packages, ${compiler}, ${resolution}`, ok);
+    }
+    const { output } = await compile(['control.ts'], RESOLUTIONS.nodenext);
+    const isReported = CONTROL_REPORT.test(output);
+    if (!isReported) log(output);
+    check(`${compiler} reports a case that wrongly compiles`, isReported);
+  }
+}
+
+function runCompiler(name: string, folder: string, config: object): ReturnType<typeof runCommand> {
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
+  const program = join(ROOT, 'node_modules', name, 'bin/tsc');
+  return runCommand(process.execPath, [program, '-p', '.', '--pretty', 'false'], {
+    cwd: folder,
+    timeoutMs: TIMEOUT_MS,
+  });
+}
+
+function writeModule(folder: string, declarations: string): void {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(
+    join(folder, 'package.json'),
+    JSON.stringify({ name: basename(folder), version: '0.0.0', type: 'module', types: 'index.d.ts' }),
+  );
+  writeFileSync(join(folder, 'index.d.ts'), declarations);
+}
