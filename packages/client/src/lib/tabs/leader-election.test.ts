@@ -266,7 +266,7 @@ it('an event name is kept while an unanswered entry of the opening request may g
   const [p, q] = upstream.opening.entries;
   upstream.subscribed('p', 5, { event: 'P', key: p!.key! });
   await world.settle();
-  // Closes the line, not the tab, because this tab leads.
+  // Closes the connection, not the tab, because this tab leads.
   leaving.client.close();
   await world.settle();
   upstream.subscribed('q', 5, { event: 'P', key: q!.key! });

@@ -1,11 +1,11 @@
-/** A tab that shares a connection: leader election, its lines, and its relay while it leads. */
+/** A tab that shares a connection: leader election, its connections, and its relay while it leads. */
 import { soon, type Clock } from '../base/clock.ts';
 import { sendChange } from '../subscriptions/control-channel.ts';
 import { networkError } from '../transport/request.ts';
 import type { Opening, Transport } from '../transport/transport.ts';
-import { createLine, type Line } from './tab-connection.ts';
-import { LINE_ID_LENGTH, readMessage, type Message } from './messages.ts';
-import { createRelay, type Relay } from './leader-relay.ts';
+import { createTabConnection, type TabConnection } from './tab-connection.ts';
+import { CONNECTION_ID_LENGTH, readMessage, type Message } from './messages.ts';
+import { createLeaderRelay, type LeaderRelay } from './leader-relay.ts';
 
 /** The browser APIs that tabs need. */
 export interface Surroundings {
@@ -42,7 +42,7 @@ const STEAL_JITTER_MS = 250;
 export function createTab({ base, name, clock, connectTimeoutMs, surroundings }: TabOptions): Tab {
   const { locks } = surroundings;
   const id = crypto.randomUUID();
-  const lines = new Map<string, Line>();
+  const connections = new Map<string, TabConnection>();
   const logged = new Set<string>();
   let request: Opening;
   /** Aborts when the tab leaves. `undefined` while it is away. */
@@ -51,7 +51,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
   /** This tab holds its own lock. Other tabs watch that lock to notice when the tab is gone. */
   let isPresent = false;
   let refused = false;
-  let relay: Relay | undefined;
+  let relay: LeaderRelay | undefined;
   let cancelSteal = () => {};
 
   const post = (message: Message) => {
@@ -65,36 +65,36 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
     // Without its lock, this tab counts as gone.
     if (!isPresent) return;
     if ('leader' in message) {
-      for (const line of lines.values()) line.receive(message);
+      for (const connection of connections.values()) connection.receive(message);
       return;
     }
     if (!relay) return;
     relay.receive(message);
-    if (message.open) attend(message.tab);
+    if (message.open) watch(message.tab);
   };
 
   // Leading -----------------------------------------------------------------------------------------------------------
 
-  let attended = new Set<string>();
+  let watched = new Set<string>();
   let leading = new AbortController();
 
   /** Waits for another tab's lock. The lock is free when that tab is gone, for any reason. */
-  const attend = (tab: string) => {
-    if (tab === id || attended.has(tab)) return;
-    attended.add(tab);
+  const watch = (tab: string) => {
+    if (tab === id || watched.has(tab)) return;
+    watched.add(tab);
     locks
       .request(`${name} ${tab}`, { signal: leading.signal }, () => {
-        attended.delete(tab);
+        watched.delete(tab);
         relay?.leave(tab);
       })
       .catch(() => {});
   };
 
-  const lead = (): Relay => {
+  const lead = (): LeaderRelay => {
     // A tab that steals the lock can already be the leader.
-    depose();
+    stepDown();
     const own = crypto.randomUUID();
-    const led = (relay = createRelay({
+    const led = (relay = createLeaderRelay({
       tab: id,
       clock,
       connectTimeoutMs,
@@ -102,25 +102,25 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
       send: (upstream, change, signal) => upstream.control?.(change) ?? sendChange(request, change, signal),
       post: (items) => post({ leader: own, items }),
       resign() {
-        depose();
-        stand(stay!.signal, false);
+        stepDown();
+        campaign(stay!.signal, false);
       },
     }));
-    post({ leader: own, hail: true, items: [] });
+    post({ leader: own, announce: true, items: [] });
     return led;
   };
 
-  const depose = () => {
+  const stepDown = () => {
     leading.abort();
     leading = new AbortController();
-    attended = new Set();
+    watched = new Set();
     relay?.stop();
     relay = undefined;
   };
 
   /** Campaigns for leadership: waits for the leader lock, or steals it from a silent leader. */
-  const stand = (signal: AbortSignal, steal: boolean) => {
-    let led: Relay | undefined;
+  const campaign = (signal: AbortSignal, steal: boolean) => {
+    let led: LeaderRelay | undefined;
     locks
       .request(name, steal ? { steal } : { signal }, () => {
         if (signal.aborted) return;
@@ -131,23 +131,23 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
         if (signal.aborted) return;
         if (!led) return refuse();
         // Another tab stole the lock.
-        if (led === relay) depose();
-        if (!steal) stand(signal, false);
+        if (led === relay) stepDown();
+        if (!steal) campaign(signal, false);
       });
   };
 
   /** Stops sharing permanently. */
-  const refuse = (each = (line: Line) => line.part(base)) => {
+  const refuse = (each = (connection: TabConnection) => connection.continueAlone(base)) => {
     refused = true;
     leave(each);
   };
 
-  const challenge = () => {
+  const scheduleSteal = () => {
     cancelSteal();
     const waitMs = surroundings.isHidden() ? STEAL_HIDDEN_MS : STEAL_MS;
     const wait = (ms: number, then: () => void) => {
       cancelSteal = clock.after(ms, () => {
-        if (relay || !stay || [...lines.values()].every((line) => line.isHeard())) return;
+        if (relay || !stay || [...connections.values()].every((connection) => connection.hasLeader())) return;
         then();
       });
     };
@@ -155,8 +155,8 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
       // A page that was busy runs a late timer before the answer that has already arrived. A second timer lets it read
       // the answer.
       wait(STEAL_GRACE_MS, () => {
-        stand(stay!.signal, true);
-        challenge();
+        campaign(stay!.signal, true);
+        scheduleSteal();
       }),
     );
   };
@@ -175,7 +175,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
       if (message) receive(message);
     });
     surroundings.onAway(
-      () => leave((line) => line.end({ error: networkError('The page was put away.') })),
+      () => leave((connection) => connection.end({ error: networkError('The page was put away.') })),
       signal,
     );
     locks
@@ -183,50 +183,50 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
         // The tab left between the grant of the lock and this call.
         if (signal.aborted) return;
         isPresent = true;
-        stand(signal, false);
-        for (const line of lines.values()) line.ask();
+        campaign(signal, false);
+        for (const connection of connections.values()) connection.requestOpening();
         return new Promise((resolve) => signal.addEventListener('abort', resolve));
       })
       .catch(() => signal.aborted || refuse());
   };
 
-  const leave = (each: (line: Line) => void) => {
+  const leave = (each: (connection: TabConnection) => void) => {
     cancelSteal();
-    depose();
+    stepDown();
     stay?.abort();
     channel?.close();
     stay = channel = undefined;
     isPresent = false;
-    for (const line of [...lines.values()]) each(line);
+    for (const connection of [...connections.values()]) each(connection);
   };
 
   return {
     transport(opening, sink) {
       if (refused) return base(opening, sink);
       request = opening;
-      const lineId = crypto.randomUUID().slice(-LINE_ID_LENGTH);
-      const line = createLine({
-        id: lineId,
+      const connectionId = crypto.randomUUID().slice(-CONNECTION_ID_LENGTH);
+      const connection = createTabConnection({
+        id: connectionId,
         opening,
         sink,
         logged,
-        post: (message) => post({ line: lineId, tab: id, ...message }),
+        post: (message) => post({ connection: connectionId, tab: id, ...message }),
         onAlone: (why) => refuse((each) => each.end({ error: networkError(why) })),
-        onEnd: () => lines.delete(lineId),
+        onEnd: () => connections.delete(connectionId),
       });
-      lines.set(lineId, line);
+      connections.set(connectionId, connection);
       // A transport must not call the sink before it returns.
       soon(() => {
-        if (!lines.has(lineId)) return;
+        if (!connections.has(connectionId)) return;
         if (!stay && !refused) join();
-        else if (refused) line.part(base);
-        else if (isPresent) line.ask();
-        challenge();
+        else if (refused) connection.continueAlone(base);
+        else if (isPresent) connection.requestOpening();
+        scheduleSteal();
       });
-      return line;
+      return connection;
     },
     close() {
-      leave((line) => line.close());
+      leave((connection) => connection.close());
     },
   };
 }

@@ -1,5 +1,5 @@
 /**
- * The leader's side: one upstream connection for the entries of all lines. Each of its frames is posted to all tabs.
+ * The leader's side: one upstream connection for the entries of all connections. Each of its frames is posted to all tabs.
  */
 import { LinefeedError } from '@linefeed/shared';
 import {
@@ -14,9 +14,16 @@ import { readControl } from '../connection/control-frame.ts';
 import { createControl } from '../subscriptions/control-channel.ts';
 import { networkError } from '../transport/request.ts';
 import type { Ending, Opening, TransportConnection, TransportSink } from '../transport/transport.ts';
-import { encodeEnding, LINE_ID_LENGTH, RETURN, SIGNAL, type Item, type LineMessage } from './messages.ts';
+import {
+  encodeEnding,
+  CONNECTION_ID_LENGTH,
+  RETURN,
+  SIGNAL,
+  type Item,
+  type TabMessage,
+} from './messages.ts';
 
-export interface RelayOptions {
+export interface LeaderRelayOptions {
   /** Id of the leading tab. */
   readonly tab: string;
   readonly clock: Clock;
@@ -37,16 +44,16 @@ export interface RelayOptions {
 
 type RelayOpening = Pick<Opening, 'entries' | 'openOnly'>;
 
-export interface Relay {
-  readonly receive: (message: LineMessage) => void;
-  /** Deletes the lines of a tab that is gone. */
+export interface LeaderRelay {
+  readonly receive: (message: TabMessage) => void;
+  /** Deletes the connections of a tab that is gone. */
   readonly leave: (tab: string) => void;
-  /** Another tab leads: all lines reconnect to it at once. */
+  /** Another tab leads: all connections reconnect to it at once. */
   readonly stop: () => void;
 }
 
 /** One connection of a tab. */
-interface Line {
+interface RelayedConnection {
   readonly tab: string;
   /** Keys of its entries; each is an entry of its own upstream. The value is the event name, once accepted. */
   readonly wants: Map<string, string | undefined>;
@@ -59,25 +66,25 @@ const GRACE_MS = 5_000;
 /** Limit of entries per request: servers limit the length of a list. */
 const MAX_ASKED = 100;
 
-export function createRelay(options: RelayOptions): Relay {
+export function createLeaderRelay(options: LeaderRelayOptions): LeaderRelay {
   const { clock, connect, send, post } = options;
-  const lines = new Map<string, Line>();
+  const connections = new Map<string, RelayedConnection>();
   /** Entries to request, by key. */
   const waiting = new Map<string, SubscriptionEntry>();
   /** Event names of the upstream connection. True: the name has an order of its own until `caughtup`. */
   const names = new Map<string, boolean>();
-  /** A line has removed an entry, so an event name may be unused. */
+  /** A connection has removed an entry, so an event name may be unused. */
   let isStale = false;
   let upstream: TransportConnection | undefined;
   let hello: Hello | undefined;
-  let heardAt = 0;
-  let toldAt = 0;
+  let lastLifeAt = 0;
+  let lastPostAt = 0;
   let retry: string | undefined;
   let items: Item[] = [];
 
   const flush = () => {
     if (items.length === 0) return;
-    toldAt = clock.now();
+    lastPostAt = clock.now();
     post(items);
     items = [];
   };
@@ -85,17 +92,17 @@ export function createRelay(options: RelayOptions): Relay {
   /** At the end of this tick: requests the waiting entries and posts the queued items. */
   const schedule = () =>
     soon(() => {
-      if (lines.size === 0) drop();
+      if (connections.size === 0) drop();
       else if (upstream) control.flush();
       else if (waiting.size > 0) start();
       flush();
     });
 
-  const say = (...item: Item) => {
+  const queue = (...item: Item) => {
     if (items.push(item) === 1) schedule();
   };
 
-  const ask = (entry: SubscriptionEntry) => waiting.set(entry.key!, entry);
+  const request = (entry: SubscriptionEntry) => waiting.set(entry.key!, entry);
 
   // Upstream ----------------------------------------------------------------------------------------------------------
 
@@ -105,9 +112,9 @@ export function createRelay(options: RelayOptions): Relay {
     return entries;
   };
 
-  /** Returns the event names that no line uses. An entry without an answer may get one of these names: wait for it. */
+  /** Returns the event names that no connection uses. An entry without an answer may get one of these names: wait for it. */
   const takeRemovals = () => {
-    const wanted = new Set([...lines.values()].flatMap(({ wants }) => [...wants.values()]));
+    const wanted = new Set([...connections.values()].flatMap(({ wants }) => [...wants.values()]));
     if (wanted.has(undefined)) return [];
     isStale = false;
     return [...names.keys()].filter((event) => !wanted.has(event) && names.delete(event));
@@ -118,10 +125,11 @@ export function createRelay(options: RelayOptions): Relay {
     take: () => ({ remove: isStale ? takeRemovals() : [], add: takeEntries() }),
     send: (request, signal) => send(upstream!, request, signal),
     onFailure({ add }, error) {
-      // A new shared connection would get the same refusal. The requesting lines continue alone; the others keep this
+      // A new shared connection would get the same refusal. The requesting connections continue alone; the others keep this
       // one.
       if (error && !error.retryable && error.code !== 'unknown_connection') {
-        for (const { key } of add) say(SIGNAL.alone, error.message, '', key!.slice(0, LINE_ID_LENGTH));
+        for (const { key } of add)
+          queue(SIGNAL.alone, error.message, '', key!.slice(0, CONNECTION_ID_LENGTH));
         return false;
       }
       lose({ error: networkError('A change of the subscriptions was not answered.') });
@@ -133,16 +141,16 @@ export function createRelay(options: RelayOptions): Relay {
     upstream?.close();
     upstream = hello = undefined;
     control.reset();
-    for (const each of [lines, waiting, names]) each.clear();
+    for (const each of [connections, waiting, names]) each.clear();
   };
 
   const lose = (ending: Ending) => {
     const refused = !hello && !ending.error?.retryable;
-    for (const [id, { tab, wants }] of lines) {
-      // The refusal concerns entries that this tab requested with its own headers. Other tabs' lines, and entries not
+    for (const [id, { tab, wants }] of connections) {
+      // The refusal concerns entries that this tab requested with its own headers. Other tabs' connections, and entries not
       // yet requested, go to the next leader.
       const isAnswer = tab === options.tab && [...wants.keys()].some((key) => !waiting.has(key));
-      if (!refused || isAnswer) say(SIGNAL.end, encodeEnding(ending), '', id);
+      if (!refused || isAnswer) queue(SIGNAL.end, encodeEnding(ending), '', id);
     }
     drop();
     if (refused) options.resign();
@@ -152,24 +160,24 @@ export function createRelay(options: RelayOptions): Relay {
     lose({ error: new LinefeedError(code, message, { cause, retryable: true }) });
 
   const start = () => {
-    heardAt = clock.now();
+    lastLifeAt = clock.now();
     const entries = takeEntries();
-    const openOnly = (count: number) => entries.slice(count).forEach(ask);
+    const openOnly = (count: number) => entries.slice(count).forEach(request);
     const current: TransportConnection = connect(
       { entries, openOnly },
       {
         full: () => undefined,
         onLife() {
-          heardAt = clock.now();
-          if (heardAt - toldAt < LIFE_MS) return;
-          toldAt = heardAt;
+          lastLifeAt = clock.now();
+          if (lastLifeAt - lastPostAt < LIFE_MS) return;
+          lastPostAt = lastLifeAt;
           post([]);
         },
-        onRetry: (ms) => say(SIGNAL.retry, (retry = String(ms)), ''),
+        onRetry: (ms) => queue(SIGNAL.retry, (retry = String(ms)), ''),
         onFrame(event, data, id) {
           if (current !== upstream) return;
           try {
-            hear(event, data, id);
+            onUpstreamFrame(event, data, id);
           } catch (cause) {
             fail('protocol', `${event} is malformed: ${data}`, cause);
           }
@@ -180,12 +188,12 @@ export function createRelay(options: RelayOptions): Relay {
     upstream = current;
   };
 
-  const hear = (event: string, data: string, id: string) => {
-    if (!event.startsWith(CONTROL_PREFIX)) return say(event, data, id);
+  const onUpstreamFrame = (event: string, data: string, id: string) => {
+    if (!event.startsWith(CONTROL_PREFIX)) return queue(event, data, id);
     // oxlint-disable-next-line no-explicit-any -- the name of the frame decides its type
     const body: any = readControl(event.slice(CONTROL_PREFIX.length), data);
     const { key = '', address, n } = body;
-    const wants = lines.get(key.slice(0, LINE_ID_LENGTH))?.wants;
+    const wants = connections.get(key.slice(0, CONNECTION_ID_LENGTH))?.wants;
     if (event === FRAME.hello) {
       hello = body;
       control.reset(body.connection);
@@ -203,7 +211,7 @@ export function createRelay(options: RelayOptions): Relay {
       names.delete(wants?.get(key) ?? '');
       wants?.delete(key);
     }
-    say(event, data, id);
+    queue(event, data, id);
     if (event === FRAME.reconnect) drop();
     else control.outcome(n);
   };
@@ -211,50 +219,50 @@ export function createRelay(options: RelayOptions): Relay {
   // Downstream --------------------------------------------------------------------------------------------------------
 
   const close = (id: string) => {
-    for (const key of lines.get(id)?.wants.keys() ?? []) waiting.delete(key);
-    isStale = lines.delete(id) || isStale;
+    for (const key of connections.get(id)?.wants.keys() ?? []) waiting.delete(key);
+    isStale = connections.delete(id) || isStale;
     schedule();
   };
 
-  const add = ({ wants }: Line, entries: readonly SubscriptionEntry[] = []) => {
+  const add = ({ wants }: RelayedConnection, entries: readonly SubscriptionEntry[] = []) => {
     for (const entry of entries) {
       wants.set(entry.key!, undefined);
-      ask({ from: 'now', ...entry });
+      request({ from: 'now', ...entry });
     }
     schedule();
   };
 
   return {
-    receive({ line: id, tab, open, change }) {
-      const line = lines.get(id);
+    receive({ connection: id, tab, open, change }) {
+      const connection = connections.get(id);
       if (open) {
-        // The line repeated its opening before it received the answer.
-        if (line) return;
-        // A line reopens after it noticed silence. The leader has no liveness timer, because hidden pages run timers
+        // The connection repeated its opening before it received the answer.
+        if (connection) return;
+        // A connection reopens after it noticed silence. The leader has no liveness timer, because hidden pages run timers
         // late.
         const limitMs = hello ? hello.pingMs + GRACE_MS : options.connectTimeoutMs;
-        if (upstream && hello?.pingMs !== 0 && clock.now() - heardAt >= limitMs)
+        if (upstream && hello?.pingMs !== 0 && clock.now() - lastLifeAt >= limitMs)
           fail('silence', 'The connection of all tabs is silent.');
-        const created: Line = { tab, wants: new Map() };
-        lines.set(id, created);
-        say(SIGNAL.ack, '', '', id);
-        if (retry) say(SIGNAL.retry, retry, '', id);
-        if (hello) say(FRAME.hello, JSON.stringify(hello), '', id);
+        const created: RelayedConnection = { tab, wants: new Map() };
+        connections.set(id, created);
+        queue(SIGNAL.ack, '', '', id);
+        if (retry) queue(SIGNAL.retry, retry, '', id);
+        if (hello) queue(FRAME.hello, JSON.stringify(hello), '', id);
         add(created, open);
       } else if (!change) {
         close(id);
-      } else if (line) {
-        for (const [key, event] of line.wants) {
-          if (change.remove?.includes(event!)) isStale = line.wants.delete(key);
+      } else if (connection) {
+        for (const [key, event] of connection.wants) {
+          if (change.remove?.includes(event!)) isStale = connection.wants.delete(key);
         }
-        add(line, change.add);
+        add(connection, change.add);
       }
     },
     leave(tab) {
-      for (const [id, line] of lines) if (line.tab === tab) close(id);
+      for (const [id, connection] of connections) if (connection.tab === tab) close(id);
     },
     stop() {
-      say(FRAME.reconnect, RETURN, '');
+      queue(FRAME.reconnect, RETURN, '');
       drop();
       flush();
     },

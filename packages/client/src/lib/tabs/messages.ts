@@ -3,10 +3,10 @@ import type { ControlRequest, Reconnect, SubscriptionEntry } from '@linefeed/sha
 import { LinefeedError } from '@linefeed/shared';
 import type { Ending } from '../transport/transport.ts';
 
-/** A frame for every line, or for the line whose id is given. */
-export type Item = readonly [event: string, data: string, id: string, line?: string];
+/** A frame for every connection, or for the connection whose id is given. */
+export type Item = readonly [event: string, data: string, id: string, connection?: string];
 
-/** Signals to lines, besides frames. No event name starts with `!`. */
+/** Signals to connections, besides frames. No event name starts with `!`. */
 export const SIGNAL = {
   /** The leader has received the opening. */
   ack: '!ack',
@@ -21,26 +21,26 @@ export const SIGNAL = {
 /** Data of a `reconnect` that is not a failure and has no wait. */
 export const RETURN: string = JSON.stringify({ afterMs: 0, reason: 'drain' } satisfies Reconnect);
 
-/** From the leader to all tabs. `hail`: this tab has just become the leader. */
+/** From the leader to all tabs. `announce`: this tab has just become the leader. */
 export interface LeaderMessage {
   readonly leader: string;
-  readonly hail?: boolean;
+  readonly announce?: boolean;
   readonly items: readonly Item[];
 }
 
-/** The keys of a line's entries start with the line's id, which has this length. */
-export const LINE_ID_LENGTH = 12;
+/** The keys of a connection's entries start with the connection's id, which has this length. */
+export const CONNECTION_ID_LENGTH = 12;
 
-/** From a line to the leader. Without `open` and `change`, the line is closed. */
-export interface LineMessage {
-  readonly line: string;
-  /** The tab that the line belongs to. */
+/** From a connection to the leader. Without `open` and `change`, the connection is closed. */
+export interface TabMessage {
+  readonly connection: string;
+  /** The tab that the connection belongs to. */
   readonly tab: string;
   readonly open?: readonly SubscriptionEntry[];
   readonly change?: Pick<ControlRequest, 'add' | 'remove'>;
 }
 
-export type Message = LeaderMessage | LineMessage;
+export type Message = LeaderMessage | TabMessage;
 
 /** Encodes an ending as JSON: a structured clone does not preserve a LinefeedError. */
 export function encodeEnding({ error, ...ending }: Ending): string {
@@ -71,17 +71,17 @@ type Loose<T> = { readonly [K in keyof T]?: unknown };
  * anything.
  */
 export function readMessage(data: unknown): Message | undefined {
-  const message = Object(data) as Loose<LeaderMessage & LineMessage>;
-  const { leader, items, line, tab, open = [], change } = message;
-  const { add = [], remove = [] } = Object(change) as Loose<Required<LineMessage>['change']>;
+  const message = Object(data) as Loose<LeaderMessage & TabMessage>;
+  const { leader, items, connection, tab, open = [], change } = message;
+  const { add = [], remove = [] } = Object(change) as Loose<Required<TabMessage>['change']>;
   const isEntry = (entry: unknown) => {
     const { address, key, from = '' } = Object(entry) as Loose<SubscriptionEntry>;
-    return isText(address) && isText(from) && isText(key) && key.startsWith(line as string);
+    return isText(address) && isText(from) && isText(key) && key.startsWith(connection as string);
   };
   const isMessage =
     leader === undefined
-      ? isText(line) &&
-        line.length === LINE_ID_LENGTH &&
+      ? isText(connection) &&
+        connection.length === CONNECTION_ID_LENGTH &&
         isText(tab) &&
         isListOf(open, isEntry) &&
         isListOf(add, isEntry) &&

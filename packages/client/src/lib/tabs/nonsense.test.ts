@@ -74,8 +74,10 @@ it('invalid messages on the channel of the tabs are ignored, and delivery contin
   const [leader] = heard.flatMap((message) =>
     typeof message['leader'] === 'string' ? [message['leader']] : [],
   );
-  const [line] = heard.flatMap((message) => (typeof message['line'] === 'string' ? [message['line']] : []));
-  expect([typeof leader, typeof line]).toEqual(['string', 'string']);
+  const [connection] = heard.flatMap((message) =>
+    typeof message['connection'] === 'string' ? [message['connection']] : [],
+  );
+  expect([typeof leader, typeof connection]).toEqual(['string', 'string']);
   const events = fc.constantFrom(...Object.values(FRAME), ...Object.values(SIGNAL), 'b');
   const data = fc.oneof(
     fc.json(),
@@ -84,16 +86,20 @@ it('invalid messages on the channel of the tabs are ignored, and delivery contin
   );
   const nonsense = fc.oneof(
     fc.anything(),
-    fc.record({ leader: textOr, items: textOr, hail: fc.constant(false) }),
+    fc.record({ leader: textOr, items: textOr, announce: fc.constant(false) }),
     fc.record({ leader: fc.constant(leader), items: fc.array(fc.oneof(textOr, fc.array(textOr))) }),
     fc.record({ leader: fc.constant(leader), items: fc.array(fc.tuple(events, data, fc.string())) }),
     fc.record(
-      { line: textOr, tab: textOr, open: textOr, change: textOr },
-      { requiredKeys: ['line', 'open'] },
+      { connection: textOr, tab: textOr, open: textOr, change: textOr },
+      { requiredKeys: ['connection', 'open'] },
     ),
-    fc.record({ line: fc.constant(line), tab: fc.string(), open: fc.array(textOr, { minLength: 1 }) }),
     fc.record({
-      line: fc.constant(line),
+      connection: fc.constant(connection),
+      tab: fc.string(),
+      open: fc.array(textOr, { minLength: 1 }),
+    }),
+    fc.record({
+      connection: fc.constant(connection),
       tab: fc.string(),
       change: fc.record({ add: fc.array(textOr, { minLength: 1 }), remove: textOr }),
     }),

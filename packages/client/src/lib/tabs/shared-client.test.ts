@@ -77,7 +77,7 @@ describe('a shared client', () => {
     const opened = open({ identity: 'ada' });
     await vi.waitFor(() => expect(opened.attempts).toHaveLength(1));
     expect(isAlone(opened)).toBe(false);
-    const name = 'linefeed [2,"https://example.test/events","ada",null]';
+    const name = 'linefeed [3,"https://example.test/events","ada",null]';
     expect(await namesOf()).toEqual(expect.arrayContaining([name]));
     expect(channels).toBe(1);
     opened.client.close();
@@ -99,10 +99,10 @@ describe('a shared client', () => {
     const names = new Set((await namesOf()).filter((name) => name!.endsWith(']')));
     expect(names).toEqual(
       new Set([
-        'linefeed [2,"https://example.test/events","",null]',
-        'linefeed [2,"https://example.test/events","","include"]',
-        'linefeed [2,"https://example.test/events","bob",null]',
-        'linefeed [2,"https://example.test/events?room=1","",null]',
+        'linefeed [3,"https://example.test/events","",null]',
+        'linefeed [3,"https://example.test/events","","include"]',
+        'linefeed [3,"https://example.test/events","bob",null]',
+        'linefeed [3,"https://example.test/events?room=1","",null]',
       ]),
     );
     for (const { client } of opened) client.close();

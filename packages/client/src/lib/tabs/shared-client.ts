@@ -65,8 +65,8 @@ export function createSharedClient<C extends AnyChannel>(
   let tab: Tab | undefined;
   if (around) {
     const place = new URL(url, document.baseURI).href;
-    // The 2 is the version of the messages between tabs.
-    const name = `linefeed ${JSON.stringify([2, place, identity ?? '', credentials])}`;
+    // The 3 is the version of the messages between tabs.
+    const name = `linefeed ${JSON.stringify([3, place, identity ?? '', credentials])}`;
     tab = createTab({ base: transport, name, clock, connectTimeoutMs, surroundings: around });
   }
   const shared = { ...own, transport: tab?.transport ?? transport };

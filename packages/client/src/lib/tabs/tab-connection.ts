@@ -19,35 +19,43 @@ import type {
 } from '../transport/transport.ts';
 import { isAtOrBefore, toText } from '../subscriptions/entry.ts';
 import { networkError } from '../transport/request.ts';
-import { decodeEnding, RETURN, SIGNAL, type Item, type LeaderMessage, type LineMessage } from './messages.ts';
+import { decodeEnding, RETURN, SIGNAL, type Item, type LeaderMessage, type TabMessage } from './messages.ts';
 
-export interface LineOptions {
+export interface TabConnectionOptions {
   readonly id: string;
   readonly opening: Opening;
   readonly sink: TransportSink;
   /** Keys of entries that are known to be logged. */
   readonly logged: Set<string>;
-  readonly post: (message: Pick<LineMessage, 'open' | 'change'>) => void;
+  readonly post: (message: Pick<TabMessage, 'open' | 'change'>) => void;
   /** The shared connection cannot carry this tab's subscriptions: the tab must use a connection of its own. */
   readonly onAlone: (why: string) => void;
   readonly onEnd: () => void;
 }
 
-export interface Line extends TransportConnection {
+export interface TabConnection extends TransportConnection {
   /** Sends the opening to the leader, unless a leader has answered. */
-  readonly ask: () => void;
+  readonly requestOpening: () => void;
   /** Whether a leader has answered. */
-  readonly isHeard: () => boolean;
+  readonly hasLeader: () => boolean;
   readonly receive: (message: LeaderMessage) => void;
   readonly end: (ending: Ending) => void;
   /** Falls back to a private connection. */
-  readonly part: (base: Transport) => void;
+  readonly continueAlone: (base: Transport) => void;
 }
 
 /** Limit of frames held until the opening is answered. */
 const MAX_HELD = 1_000;
 
-export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: LineOptions): Line {
+export function createTabConnection({
+  id,
+  opening,
+  sink,
+  logged,
+  post,
+  onAlone,
+  onEnd,
+}: TabConnectionOptions): TabConnection {
   /** Event names of this connection, each with the keys of its entries. */
   const names = new Map<string, string[]>();
   /** Keys of entries without an answer. */
@@ -55,7 +63,7 @@ export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: 
   /** Number of the last control request. Answers after the opening's refer to it. */
   let n: number | undefined;
   let leader: string | undefined;
-  let greeted = false;
+  let hasHello = false;
   let closed = false;
   let own: TransportConnection | undefined;
   /** Frames held until the opening is answered: an event id covers all subscribed addresses. */
@@ -83,18 +91,18 @@ export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: 
 
   // Frames from the leader --------------------------------------------------------------------------------------------
 
-  const hear = (item: Item) => {
+  const onItem = (item: Item) => {
     const [event, data, frameId, to = id] = item;
     if (to !== id) return;
     if (event === SIGNAL.end) {
       const ending = decodeEnding(data);
       return ending && end(ending);
     }
-    // Ignore it without a line id: one tab's limit must not move all tabs.
+    // Ignore it without a connection id: one tab's limit must not move all tabs.
     if (event === SIGNAL.alone) return item[3] && onAlone(data);
     if (event === SIGNAL.retry) return Number(data) >= 0 && sink.onRetry(Number(data));
     if (!event.startsWith(CONTROL_PREFIX)) {
-      if (names.has(event)) pass(item);
+      if (names.has(event)) deliverOrHold(item);
       return;
     }
     // oxlint-disable-next-line no-explicit-any -- the name of the frame decides its type
@@ -105,27 +113,27 @@ export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: 
       // The leader has checked all frames of the server, so another script has sent this one.
       return;
     }
-    if (event === FRAME.reconnect) return hand(item);
-    if ((!greeted && event !== FRAME.hello) || typeof (body.key ?? '') !== 'string') return;
-    const tell = (key?: string, by?: number) =>
-      pass([event, JSON.stringify({ ...body, key, n: by }), frameId]);
+    if (event === FRAME.reconnect) return deliver(item);
+    if ((!hasHello && event !== FRAME.hello) || typeof (body.key ?? '') !== 'string') return;
+    const forward = (key?: string, by?: number) =>
+      deliverOrHold([event, JSON.stringify({ ...body, key, n: by }), frameId]);
     const { key, event: name, address, rewind } = body;
     if (event === FRAME.hello) {
-      greeted = true;
-      pass(item);
+      hasHello = true;
+      deliverOrHold(item);
     } else if (key === undefined) {
       // The frame is for an address, or for the whole connection. The latter applies once `hello` was received.
-      if (address === undefined ? greeted : names.has(address)) tell();
+      if (address === undefined ? hasHello : names.has(address)) forward();
     } else if (key.startsWith(id)) {
       if (body.code === 'too_many_subscriptions')
         return onAlone('Too many subscriptions of all tabs together.');
       const ownKey = key.slice(id.length);
       if (event === FRAME.subscribed) accept(ownKey, body);
-      tell(ownKey, asked.delete(ownKey) ? n : undefined);
+      forward(ownKey, asked.delete(ownKey) ? n : undefined);
       release();
     } else if (rewind) {
-      // Another line's entry rewinds. Its events are sent to every line that has this event name.
-      for (const each of names.get(name) ?? []) tell(each);
+      // Another tab connection's entry rewinds. Its events are sent to every tab connection that has this event name.
+      for (const each of names.get(name) ?? []) forward(each);
     }
   };
 
@@ -136,8 +144,8 @@ export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: 
     if (start && !rewind && !isAtOrBefore(low, start)) low = start;
   };
 
-  const pass = (item: Item) => {
-    if (!held) hand(item);
+  const deliverOrHold = (item: Item) => {
+    if (!held) deliver(item);
     else if (held.push(item) > MAX_HELD)
       end({ error: networkError('Too much came before what was asked for.') });
   };
@@ -147,11 +155,11 @@ export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: 
     if (!held || asked.size > 0) return;
     const [[event, data], ...others] = held as [Item, ...Item[]];
     held = undefined;
-    hand([event, data, toText(low) ?? '']);
-    others.forEach(hand);
+    deliver([event, data, toText(low) ?? '']);
+    others.forEach(deliver);
   };
 
-  const hand = ([event, data, frameId]: Item) => {
+  const deliver = ([event, data, frameId]: Item) => {
     if (closed) return;
     sink.onFrame(event, data, frameId);
     // Other tabs continue to read, so this connection cannot pause. End it.
@@ -159,8 +167,8 @@ export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: 
   };
 
   return {
-    isHeard: () => leader !== undefined || closed,
-    ask() {
+    hasLeader: () => leader !== undefined || closed,
+    requestOpening() {
       if (leader !== undefined || closed) return;
       const { entries, cursor } = opening;
       // The leader's connection has another position, so send the cursor as `from`. In a stream `from` means something
@@ -172,18 +180,18 @@ export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: 
       post({ open: toUpstream(entries.map(toOwn)) });
     },
     receive(message) {
-      if (message.hail && leader !== message.leader) {
+      if (message.announce && leader !== message.leader) {
         // A new leader. Reconnect as for a server's drain: no failure and no wait.
-        return leader === undefined ? this.ask() : sink.onFrame(FRAME.reconnect, RETURN, '');
+        return leader === undefined ? this.requestOpening() : sink.onFrame(FRAME.reconnect, RETURN, '');
       }
       if (message.leader === leader) sink.onLife();
       for (const item of message.items) {
         if (item[0] === SIGNAL.ack && item[3] === id) leader ??= message.leader;
-        else if (message.leader === leader && !closed) hear(item);
+        else if (message.leader === leader && !closed) onItem(item);
       }
     },
     end,
-    part(base) {
+    continueAlone(base) {
       if (closed || own) return;
       own = base(opening, sink);
     },
@@ -198,7 +206,7 @@ export function createLine({ id, opening, sink, logged, post, onAlone, onEnd }: 
       }
       post({ change: { add: toUpstream(add), remove } });
       soon(() => {
-        for (const event of remove) hand([FRAME.end, JSON.stringify({ address: event, n }), '']);
+        for (const event of remove) deliver([FRAME.end, JSON.stringify({ address: event, n }), '']);
       });
       return Promise.resolve(202);
     },
