@@ -46,7 +46,7 @@ it('the bytes of malformed and foreign control requests are those of the record'
   const session = new Session();
   const feed = createBoardFeed(session, {
     maxSubscriptions: 2,
-    authorizeTimeoutMs: 3_000,
+    requestTimeoutMs: 3_000,
     context: (request) => ({ principal: request.headers.get('x-user') ?? undefined }),
     authorize: ({ address }) =>
       address === 'room?floor=0&name=slow' ? new Promise<boolean>(() => undefined) : address !== 'other',

@@ -96,7 +96,7 @@ it('the bytes of refusals by the application are those of the record', async () 
     own: () => new LinefeedError('busy', 'hidden', { status: 503 }),
   };
   const feed = createBoardFeed(session, {
-    authorizeTimeoutMs: 2_000,
+    requestTimeoutMs: 2_000,
     maxConnections: 1,
     context: (request, reply) => {
       const how = request.headers.get('x-how');
