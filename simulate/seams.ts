@@ -1,7 +1,7 @@
 /** Seams: marked places in the real sources where a fault replaces an expression or a statement. */
 import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseSync } from 'vite';
+import { parseSource, type SyntaxNode } from '../scripts/lib/parse-source.ts';
 
 /** Path to text. */
 export type Sources = ReadonlyMap<string, string>;
@@ -18,17 +18,6 @@ export interface Seam {
  * The new text for each seam, by its name. `$` is the original text. An empty text removes a statement.
  */
 export type Plan = Readonly<Record<string, string>>;
-
-interface Node {
-  readonly type: string;
-  readonly start: number;
-  readonly end: number;
-  readonly name?: string;
-  /** A declared variable. */
-  readonly id?: Node | null;
-  /** Of a function. */
-  readonly params?: readonly Node[];
-}
 
 const MARKER = /^ seam: ([a-z0-9]+(?:-[a-z0-9]+)*) $/;
 const STATEMENT = /Statement$|^(Variable|Function|Class)Declaration$/;
@@ -54,7 +43,7 @@ export function findSeams(sources: Sources): Map<string, Seam> {
   const seams = new Map<string, Seam>();
   for (const [file, text] of sources) {
     if (!text.includes('seam:')) continue;
-    const { nodes, comments } = parse(file, text);
+    const { nodes, comments } = parseSource(file, text);
     for (const comment of comments) {
       if (!comment.value.includes('seam:')) continue;
       const [, name] = MARKER.exec(comment.value) ?? [];
@@ -100,29 +89,13 @@ export function plantPlan(
 }
 
 function checkNames(file: string, before: string, after: string): void {
-  const known = new Set(parse(file, before).nodes.map(({ name }) => name));
-  const { nodes } = parse(file, after);
-  const own = new Set(nodes.flatMap(({ id, params = [] }) => [id, ...params]).map((node) => node?.name));
+  const known = new Set(parseSource(file, before).nodes.map(({ name }) => name));
+  const { nodes } = parseSource(file, after);
+  const declared = nodes.flatMap(({ id, params }) => [id, ...(Array.isArray(params) ? params : [])]);
+  const own = new Set(declared.map((node) => (node as SyntaxNode | undefined)?.['name']));
   for (const { name } of nodes) {
-    if (name === undefined || known.has(name) || own.has(name)) continue;
+    if (typeof name !== 'string' || known.has(name) || own.has(name)) continue;
     if (name in globalThis || name in Array.prototype) continue;
     throw new Error(`A fault uses "${name}", which ${file} does not have.`);
   }
-}
-
-function parse(
-  file: string,
-  text: string,
-): { nodes: readonly Node[]; comments: ReadonlyArray<Node & { value: string }> } {
-  const { program, comments, errors } = parseSync(file, text);
-  if (errors.length > 0)
-    throw new Error(`${file} does not parse: ${errors[0]!.message}\n${errors[0]!.codeframe}`);
-  const nodes: Node[] = [];
-  const visit = (value: unknown): void => {
-    if (typeof value !== 'object' || value === null) return;
-    if ('type' in value && value.type !== 'Program') nodes.push(value as Node);
-    for (const child of Object.values(value)) visit(child);
-  };
-  visit(program);
-  return { nodes, comments };
 }

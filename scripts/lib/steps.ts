@@ -37,6 +37,12 @@ export const STEPS: readonly Step[] = [
     run: (context) => checkCommand(context, 'unused', 'knip', ['--no-progress']),
   },
   {
+    name: 'proofs',
+    about: 'every rule and every bound has its proof (PROOFS.md)',
+    cores: 1,
+    run: proofsStep,
+  },
+  {
     name: 'cost',
     about: 'what the compiler does for a channel, against the same in tRPC',
     cores: 1,
@@ -95,6 +101,14 @@ async function typesStep({ log, check }: StepContext): Promise<void> {
     log(output);
     check(`types of ${folder}`, ok);
   }
+}
+
+async function proofsStep({ log, check }: StepContext): Promise<void> {
+  const { findProofProblems } = await import('./proofs.ts');
+  const { readProofSources } = await import('./proof-sources.ts');
+  const problems = findProofProblems(readProofSources());
+  log(problems.join('\n'));
+  check('proofs of rules and bounds', problems.length === 0);
 }
 
 async function costStep({ log, check }: StepContext): Promise<void> {
