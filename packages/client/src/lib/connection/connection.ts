@@ -11,7 +11,7 @@ import {
 } from './state.ts';
 import { readControl } from './control-frame.ts';
 import type { BackPressure } from '../base/back-pressure.ts';
-import { hear, judge, probe, type Pulse } from './liveness.ts';
+import { checkTimeout, expectNextPing, restartTimeout, type Liveness } from './liveness.ts';
 import { isHidden, type PageHint } from './page-lifecycle.ts';
 import { NO_FAILURES, planRetry, type RetryHistory, type RetryOptions } from './retry-policy.ts';
 import { createStore, type Readable } from '../base/store.ts';
@@ -65,22 +65,22 @@ export interface Connection extends Readable<ConnectionSnapshot> {
 
 // A large frame on a slow link gets up to 8 timeouts. The cost: a connection that dies in its opening is noticed that
 // late.
-const MAX_PATIENCE = 8;
+const MAX_TIMEOUT_MULTIPLIER = 8;
 
 export function createConnection(context: ConnectionContext, handlers: ConnectionHandlers): Connection {
   const { clock, backPressure, retry, connectTimeoutMs = 10_000, pauseWhenHidden } = context;
   const { getSnapshot, set, subscribe } = createStore(INITIAL);
   let response: TransportConnection | undefined;
-  let pulse: Pulse | undefined;
-  let heardAt: number | undefined;
+  let liveness: Liveness | undefined;
+  let lastBytesAt: number | undefined;
   let history: RetryHistory = NO_FAILURES;
   let retryMs: number | undefined;
   /** A refusal that may be temporary was retried. The next refusal in a row is final. */
-  let doubted = false;
-  let reported = false;
+  let hasRetriedRefusal = false;
+  let hasReportedOption = false;
   /** Multiplier of the server's timeout. It doubles after a silence that may have been a frame in transit. */
-  let patience = 1;
-  let proven = false;
+  let timeoutMultiplier = 1;
+  let hasFrameAfterHello = false;
   let cancelTimer = () => {};
   let cancelPause: (() => void) | undefined;
   /** End of the wait that the server requested. Page hints do not shorten that wait. */
@@ -94,7 +94,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
       ...before,
       retryInMs: undefined,
       cursor: context.committed(),
-      lastEventAt: heardAt,
+      lastEventAt: lastBytesAt,
       ...change,
       state,
       previous: state === before.state ? before.previous : before.state,
@@ -107,7 +107,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
   const drop = () => {
     cancelTimer();
     response?.close();
-    response = pulse = undefined;
+    response = liveness = undefined;
     handlers.onGone();
   };
 
@@ -131,19 +131,20 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
     cancelPause = undefined;
   };
 
-  const watch = (next: Pulse | undefined) => {
-    pulse = next;
+  const watch = (next: Liveness | undefined) => {
+    liveness = next;
     if (!next) {
-      if (!proven && response?.framesOnly) patience = Math.min(patience * 2, MAX_PATIENCE);
-      const silentMs = clock.now() - heardAt!;
+      if (!hasFrameAfterHello && response?.framesOnly)
+        timeoutMultiplier = Math.min(timeoutMultiplier * 2, MAX_TIMEOUT_MULTIPLIER);
+      const silentMs = clock.now() - lastBytesAt!;
       return fail(
         'silence',
         `Nothing came for ${silentMs} ms: did the network go, or does a proxy hold the stream back?`,
       );
     }
-    wait(next.dueAt - clock.now(), () =>
+    wait(next.checkAt - clock.now(), () =>
       // While back-pressure pauses reading, silence proves nothing.
-      watch((backPressure.full() ? hear : judge)(pulse!, clock.now())),
+      watch((backPressure.full() ? restartTimeout : checkTimeout)(liveness!, clock.now())),
     );
   };
 
@@ -162,8 +163,8 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
         full: backPressure.full,
         onLife() {
           if (!isCurrent()) return;
-          heardAt = clock.now();
-          pulse &&= hear(pulse, heardAt);
+          lastBytesAt = clock.now();
+          liveness &&= restartTimeout(liveness, lastBytesAt);
         },
         onRetry(ms) {
           retryMs = ms;
@@ -193,8 +194,8 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
     const name = event.startsWith(CONTROL_PREFIX) && event.slice(CONTROL_PREFIX.length);
     // An event or ping after the opening proves that whole frames arrive in time: reset the multiplier.
     if (!name || name === 'ping') {
-      proven = true;
-      patience = 1;
+      hasFrameAfterHello = true;
+      timeoutMultiplier = 1;
     }
     if (!name) return handlers.onEvent(event, data, id);
     const body = readControl(name, data);
@@ -205,11 +206,12 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
         return lose({ error: new LinefeedError('protocol', message) });
       }
       const connectedAt = clock.now();
-      doubted = reported = false;
+      hasRetriedRefusal = hasReportedOption = false;
       cancelTimer();
-      proven = false;
+      hasFrameAfterHello = false;
       const { pingMs, timeoutMs } = body;
-      if (timeoutMs > 0) watch(hear({ pingMs, timeoutMs: timeoutMs * patience }, connectedAt));
+      if (timeoutMs > 0)
+        watch(restartTimeout({ pingMs, timeoutMs: timeoutMs * timeoutMultiplier }, connectedAt));
       const isOpen = move('hello', 'hello', {
         error: undefined,
         connectedAt,
@@ -238,10 +240,10 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
       return handlers.onOver();
     }
     // Each attempt calls `headers` again. So the first 401 is retried; the second in a row is final.
-    const unauthorized = error?.status === 401 && !doubted;
+    const unauthorized = error?.status === 401 && !hasRetriedRefusal;
     // Chromium accepts a response head that was cut, with a truncated content type. Retry once.
-    const isCut = error?.code === 'wrong_content_type' && hasEverConnected && !doubted;
-    doubted ||= unauthorized || isCut;
+    const isCut = error?.code === 'wrong_content_type' && hasEverConnected && !hasRetriedRefusal;
+    hasRetriedRefusal ||= unauthorized || isCut;
     const nowMs = clock.now();
     const plan = planRetry(
       history,
@@ -275,8 +277,8 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
         return handlers.onOver(final);
       }
     }
-    if (error?.code === 'invalid_option' && !reported) {
-      reported = true;
+    if (error?.code === 'invalid_option' && !hasReportedOption) {
+      hasReportedOption = true;
       context.report(error);
     }
     if (move('lost', reason, { attempt: failures, retryInMs: delayMs, error }))
@@ -291,7 +293,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
   return {
     getSnapshot,
     subscribe,
-    lastEventAt: () => heardAt,
+    lastEventAt: () => lastBytesAt,
     open,
     reopen,
     stop(event, reason) {
@@ -310,7 +312,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
       if (hint === 'pagehide') return;
       if (!isHidden()) stopPause();
       if (hint === 'hidden') pauseLater();
-      else if (pulse) watch(probe(pulse, clock.now()));
+      else if (liveness) watch(expectNextPing(liveness, clock.now()));
       else if (
         hint !== 'offline' &&
         (reason === 'hidden'

@@ -1,16 +1,16 @@
 /** Decides whether a silent connection is dead. Pure. It uses the wall clock, because a late timer proves nothing. */
 
-/** The liveness state of a connection. */
-export interface Pulse {
+/** The liveness of a connection. */
+export interface Liveness {
   /** The server sends something at least this often, in milliseconds. */
   readonly pingMs: number;
-  /** Silence after which the connection is dead, in milliseconds. 0: never. */
+  /** Silence after which the connection is dead, in milliseconds. */
   readonly timeoutMs: number;
-  readonly heardAt: number;
+  readonly lastBytesAt: number;
   /** When to check next. */
-  readonly dueAt: number;
+  readonly checkAt: number;
   /** The timeout has passed. One grace period follows, so that data that already arrived can be read. */
-  readonly suspect: boolean;
+  readonly isInGrace: boolean;
 }
 
 // A frozen page or a long task delays network reads as well as timers. So the grace period is as long as the check is
@@ -19,32 +19,34 @@ export interface Pulse {
 const MIN_GRACE_MS = 50;
 const MAX_GRACE_MS = 2_000;
 // Allowance for network delay. The server's announced timeout includes the same.
-const PROBE_MS = 5_000;
+const NETWORK_DELAY_MS = 5_000;
 
 /** Data arrived: restarts the timeout. */
-export function hear(pulse: Pick<Pulse, 'pingMs' | 'timeoutMs'>, nowMs: number): Pulse {
-  const { pingMs, timeoutMs } = pulse;
-  return { pingMs, timeoutMs, heardAt: nowMs, dueAt: nowMs + timeoutMs - MIN_GRACE_MS, suspect: false };
+export function restartTimeout(
+  { pingMs, timeoutMs }: Pick<Liveness, 'pingMs' | 'timeoutMs'>,
+  nowMs: number,
+): Liveness {
+  const checkAt = nowMs + timeoutMs - MIN_GRACE_MS;
+  return { pingMs, timeoutMs, lastBytesAt: nowMs, checkAt, isInGrace: false };
 }
 
 /** The network may have changed. Expects the next ping when it is due, instead of allowing a missed one. */
-export function probe(pulse: Pulse, nowMs: number): Pulse {
-  if (pulse.suspect) return pulse;
-  const dueAt = Math.max(nowMs, pulse.heardAt + pulse.pingMs) + PROBE_MS;
-  return { ...pulse, dueAt: Math.min(pulse.dueAt, dueAt) };
+export function expectNextPing(liveness: Liveness, nowMs: number): Liveness {
+  const { pingMs, lastBytesAt, checkAt, isInGrace } = liveness;
+  if (isInGrace) return liveness;
+  const pingAt = Math.max(nowMs, lastBytesAt + pingMs) + NETWORK_DELAY_MS;
+  return { ...liveness, checkAt: Math.min(checkAt, pingAt) };
 }
 
-/** Checks at `nowMs`. Returns the next state, or `undefined` if the connection is dead. */
-export function judge(pulse: Pulse, nowMs: number): Pulse | undefined {
-  const lateMs = nowMs - pulse.dueAt;
+/** Checks at `nowMs`. Returns the next liveness, or `undefined` if the connection is dead. */
+export function checkTimeout(liveness: Liveness, nowMs: number): Liveness | undefined {
+  const { pingMs, timeoutMs, checkAt, isInGrace } = liveness;
+  const lateMs = nowMs - checkAt;
   if (lateMs < 0) {
     // If the wall clock was set back, the check must not move further away than the timeout.
-    return { ...pulse, dueAt: Math.min(pulse.dueAt, nowMs + pulse.timeoutMs) };
+    return { ...liveness, checkAt: Math.min(checkAt, nowMs + timeoutMs) };
   }
-  if (pulse.suspect) return undefined;
-  return {
-    ...pulse,
-    suspect: true,
-    dueAt: nowMs + (lateMs > MAX_GRACE_MS ? pulse.pingMs + MAX_GRACE_MS : Math.max(lateMs, MIN_GRACE_MS)),
-  };
+  if (isInGrace) return undefined;
+  const graceMs = lateMs > MAX_GRACE_MS ? pingMs + MAX_GRACE_MS : Math.max(lateMs, MIN_GRACE_MS);
+  return { ...liveness, isInGrace: true, checkAt: nowMs + graceMs };
 }

@@ -10,7 +10,8 @@ import {
 } from '@tanstack/react-query';
 import { useEffect, useInsertionEffect, useRef } from 'react';
 import type { Client } from '../client/client.ts';
-import { isAtOrBefore, toAddressKey } from '../subscriptions/entry.ts';
+import { isAtOrBefore } from '../base/cursor.ts';
+import { toAddressKey } from '../subscriptions/entry.ts';
 import type { ParamsOption } from '../react/options.ts';
 import type {
   AnyHandler,

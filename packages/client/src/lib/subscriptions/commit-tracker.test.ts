@@ -4,34 +4,34 @@ import { createCommitTracker, type InFlight, type CommitTracker } from './commit
 
 const at = (position: number): Cursor => parseCursor(`e.${position.toString(36)}`)!;
 
-/** Returns the number of arrivals in the list. */
+/** Returns the number of frames in the list. */
 function countKept(commits: CommitTracker): number {
-  const probe = commits.arrive();
+  const probe = commits.track();
   let count = 0;
   for (let one = probe.next; one !== probe; one = one.next) count += 1;
-  commits.settle(probe);
+  commits.ack(probe);
   // Without the start of the list.
   return count - 1;
 }
 
-it('a commit tracker commits the same as a plain list in any order, and keeps only unsettled arrivals', () => {
+it('a commit tracker commits the same as a plain list in any order, and keeps only unacknowledged frames', () => {
   // A seeded generator: every run has the same orders.
   let seed = 7;
   const random = (below: number) => (seed = (seed * 48_271) % 2_147_483_647) % below;
   for (let round = 0; round < 200; round += 1) {
     let committed = 0;
     const commits = createCommitTracker(() => (committed += 1));
-    const list: Array<{ position: number; arrival: InFlight; settled: boolean }> = [];
+    const list: Array<{ position: number; inFlight: InFlight; settled: boolean }> = [];
     for (let step = 0; step < 60; step += 1) {
       const open = list.filter(({ settled }) => !settled);
       if (open.length === 0 || random(2) === 0) {
         const position = random(4) === 0 ? 0 : step + 1;
-        const arrival = commits.arrive(position === 0 ? undefined : at(position));
-        list.push({ position, arrival, settled: false });
+        const inFlight = commits.track(position === 0 ? undefined : at(position));
+        list.push({ position, inFlight, settled: false });
       } else {
         const one = open[random(open.length)]!;
         one.settled = true;
-        commits.settle(one.arrival);
+        commits.ack(one.inFlight);
       }
       const firstOpen = list.findIndex(({ settled }) => !settled);
       const before = list.slice(0, firstOpen < 0 ? list.length : firstOpen);
@@ -43,26 +43,26 @@ it('a commit tracker commits the same as a plain list in any order, and keeps on
   }
 });
 
-it('a commit tracker calls the callbacks of arrivals in order, after all earlier arrivals and before the commit', () => {
+it('a commit tracker calls the callbacks of frames in order, after all earlier frames and before the commit', () => {
   const log: string[] = [];
   const commits = createCommitTracker(() => log.push('commit'));
   const [first, second, third] = ['first', 'second', 'third'].map((name, index) =>
-    commits.arrive(at(index + 1), () => log.push(name)),
+    commits.track(at(index + 1), () => log.push(name)),
   ) as [InFlight, InFlight, InFlight];
-  commits.settle(second);
-  commits.settle(third);
+  commits.ack(second);
+  commits.ack(third);
   expect(log).toEqual([]);
-  commits.settle(first);
+  commits.ack(first);
   expect(log).toEqual(['first', 'second', 'third', 'commit']);
   expect(commits.committed()).toBe('e.3');
 });
 
-it('a commit tracker commits an arrival after all of its deliveries are settled', () => {
+it('a commit tracker commits a frame after all of its acknowledgements', () => {
   const commits = createCommitTracker(() => {});
-  const arrival = commits.arrive(at(1));
-  arrival.open += 1;
-  commits.settle(arrival);
+  const inFlight = commits.track(at(1));
+  inFlight.pending += 1;
+  commits.ack(inFlight);
   expect(commits.committed()).toBeUndefined();
-  commits.settle(arrival);
+  commits.ack(inFlight);
   expect(commits.committed()).toBe('e.1');
 });

@@ -1,62 +1,61 @@
-/** Tracks the committed cursor: it and all that arrived before it are settled. Pure. */
+/** Tracks the committed cursor: it and all that arrived before it are acknowledged. Pure. */
 import type { Cursor } from '@linefeed/shared/wire';
-import { toText } from './entry.ts';
+import { toText } from '../base/cursor.ts';
 
-/** An arrived frame that is being handled. */
+/** A frame that is being handled. */
 export interface InFlight {
   /**
-   * The cursor to commit with this arrival: its own, or the newest one of settled arrivals directly after it.
+   * The cursor to commit with this frame: its own, or the newest one of acknowledged frames directly after it.
    * `undefined` if it does not move the connection's cursor.
    */
   cursor: Cursor | undefined;
   /**
-   * Called once this and all earlier arrivals are settled. Includes the callbacks of settled arrivals directly after
-   * it.
+   * Called once this and all earlier frames are acknowledged. Includes the callbacks of acknowledged frames directly
+   * after it.
    */
-  done: (() => void) | undefined;
-  /** Number of unsettled deliveries. */
-  open: number;
-  /** Its neighbours in the list of unsettled arrivals. */
+  onCommit: (() => void) | undefined;
+  /** Number of outstanding acknowledgements. */
+  pending: number;
+  /** Its neighbours in the list of frames in flight. */
   previous: InFlight;
   next: InFlight;
 }
 
 export interface CommitTracker {
   readonly committed: () => string | undefined;
-  /** Registers an arrival with one open delivery, which the caller settles. */
-  readonly arrive: (cursor?: Cursor, done?: () => void) => InFlight;
-  /** Settles one delivery of an arrival. */
-  readonly settle: (arrival: InFlight) => void;
+  /** Registers a frame with one pending acknowledgement, which the caller gives. */
+  readonly track: (cursor?: Cursor, onCommit?: () => void) => InFlight;
+  readonly ack: (inFlight: InFlight) => void;
 }
 
 export function createCommitTracker(onCommit: () => void): CommitTracker {
-  // A circular list of unsettled arrivals. A settled arrival passes its cursor to its predecessor, the oldest one to
-  // `start`.
-  const start = { open: 0 } as InFlight;
+  // A circular list of the frames in flight. An acknowledged frame passes its cursor to its predecessor, the oldest
+  // one to `start`.
+  const start = { pending: 0 } as InFlight;
   start.previous = start.next = start;
   return {
     committed: () => toText(start.cursor),
-    arrive(cursor, done) {
+    track(cursor, onCommit) {
       const { previous } = start;
-      return (start.previous = previous.next = { cursor, done, open: 1, previous, next: start });
+      return (start.previous = previous.next = { cursor, onCommit, pending: 1, previous, next: start });
     },
-    settle(arrival) {
-      arrival.open -= 1;
-      if (arrival.open > 0) return;
-      const { cursor, done, previous, next } = arrival;
+    ack(inFlight) {
+      inFlight.pending -= 1;
+      if (inFlight.pending > 0) return;
+      const { cursor, onCommit: callback, previous, next } = inFlight;
       previous.next = next;
       next.previous = previous;
-      // Unlink: a settled arrival that is still referenced would keep all later ones in memory.
-      arrival.previous = arrival.next = start;
+      // Unlink: an acknowledged frame that is still referenced would keep all later ones in memory.
+      inFlight.previous = inFlight.next = start;
       previous.cursor = cursor ?? previous.cursor;
       if (previous === start) {
-        done?.();
+        callback?.();
         if (cursor) onCommit();
-      } else if (done) {
-        const before = previous.done;
-        previous.done = () => {
+      } else if (callback) {
+        const before = previous.onCommit;
+        previous.onCommit = () => {
           before?.();
-          done();
+          callback();
         };
       }
     },

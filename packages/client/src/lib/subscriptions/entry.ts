@@ -1,5 +1,6 @@
 /** The resume positions of a connection's addresses, and the requests made from them. Pure. */
 import { encodeAddress, parseCursor, type Cursor, type SubscriptionEntry } from '@linefeed/shared/wire';
+import { isAtOrBefore, toText } from '../base/cursor.ts';
 import type { Opening } from '../transport/transport.ts';
 
 /** One entry of the subscription list and its position in the log. */
@@ -27,22 +28,6 @@ export interface Place {
   tail?: Cursor | undefined;
   /** Stream: the part of its last event id from the tilde on; `~` alone if the event had no id. */
   mark?: string | undefined;
-}
-
-/** Whether `a` is at or before `b` in the same epoch. */
-export function isAtOrBefore(a: Cursor | undefined, b: Cursor | undefined): boolean {
-  return (
-    a !== undefined &&
-    a.epoch === b?.epoch &&
-    (a.position.length - b.position.length || Number(a.position > b.position)) <= 0
-  );
-}
-
-/** Formats a cursor for a request, without the position of the previous event. */
-export function toText(cursor: Cursor): string;
-export function toText(cursor: Cursor | undefined): string | undefined;
-export function toText(cursor: Cursor | undefined): string | undefined {
-  return cursor && `${cursor.epoch}.${cursor.position}`;
 }
 
 /** Returns the address as a comparison key. It does not throw for invalid params; `subscribe` reports those. */

@@ -13,7 +13,8 @@ import {
 } from '@linefeed/shared/wire';
 import type { Clock } from '../base/clock.ts';
 import type { Connection, ConnectionHandlers } from '../connection/connection.ts';
-import { awaitsGap, isAtOrBefore, isBehindHole, toText } from './entry.ts';
+import { isAtOrBefore, toText } from '../base/cursor.ts';
+import { awaitsGap, isBehindHole } from './entry.ts';
 import { planRetry, STABLE_MS, type RetryOptions } from '../connection/retry-policy.ts';
 import { isStalled, type Entry, type SubscriptionRegistry } from './registry.ts';
 import type { CommitTracker } from './commit-tracker.ts';
@@ -46,12 +47,12 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
    * The entry has finished its replay. The committed cursor covers it once all events delivered until now are handled.
    */
   const join = (entry: Entry) => {
-    const arrival = commits.arrive(undefined, () => {
-      if (entry.catching === arrival) entry.catching = undefined;
+    const inFlight = commits.track(undefined, () => {
+      if (entry.catching === inFlight) entry.catching = undefined;
     });
     entry.apart = false;
-    entry.catching = arrival;
-    commits.settle(arrival);
+    entry.catching = inFlight;
+    commits.ack(inFlight);
   };
 
   /** Reconnects to request the missing events of an entry, at most once per position. */
@@ -106,7 +107,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
   };
 
   const onGap = (gap: Gap) => {
-    const arrival = commits.arrive();
+    const inFlight = commits.track();
     const to = parseCursor(gap.to);
     for (const entry of named(gap.address)) {
       // The gap belongs to another entry with this name. This one is not accepted yet, or is at or past its end.
@@ -115,9 +116,9 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
       entry.at = to;
       // A subscription that joins now must not get an event from before the gap.
       entry.latest = entry.missed = undefined;
-      for (const delivery of [...entry.deliveries]) delivery.gap(arrival, gap);
+      for (const delivery of [...entry.deliveries]) delivery.gap(inFlight, gap);
     }
-    commits.settle(arrival);
+    commits.ack(inFlight);
   };
 
   const onRefused = (body: SubscriptionError) => {
@@ -165,7 +166,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
     const cursor = parseCursor(id);
     if (!cursor) return;
     registry.cursor = cursor;
-    commits.settle(commits.arrive(cursor));
+    commits.ack(commits.track(cursor));
   };
 
   return {
@@ -234,7 +235,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
       // the connection's cursor is already past it.
       if (isLeftOut) bearers = bearers.filter(isAccepted);
       if (cursor && !apart && !isAtOrBefore(cursor, registry.cursor)) registry.cursor = cursor;
-      const arrival = commits.arrive(apart ? undefined : cursor);
+      const inFlight = commits.track(apart ? undefined : cursor);
       // Stays undefined for invalid JSON.
       let payload: unknown;
       try {
@@ -266,9 +267,9 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
         }
         // Iterate over a copy: a handler may subscribe to this address, and the new subscription starts after this
         // event.
-        for (const delivery of [...entry.deliveries]) delivery.event(arrival, received);
+        for (const delivery of [...entry.deliveries]) delivery.event(inFlight, received);
       }
-      commits.settle(arrival);
+      commits.ack(inFlight);
     },
     onOver(error) {
       // Iterate over a copy: a listener that reconnects rebuilds the set.

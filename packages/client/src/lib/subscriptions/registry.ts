@@ -4,7 +4,8 @@ import { encodeAddress, parseCursor, type Cursor, type SubscriptionEntry } from 
 import { soon, type Clock } from '../base/clock.ts';
 import type { Connection } from '../connection/connection.ts';
 import { createControl, sendChange } from './control-channel.ts';
-import { isAtOrBefore, toEntry, toFrom, toOpening, toOrder, type Place } from './entry.ts';
+import { isAtOrBefore } from '../base/cursor.ts';
+import { toEntry, toFrom, toOpening, toOrder, type Place } from './entry.ts';
 import { NO_FAILURES, type RetryHistory } from '../connection/retry-policy.ts';
 import type { Delivery, Received, SubscriptionOptions } from './subscription.ts';
 import type { Opening, RequestOptions } from '../transport/transport.ts';

@@ -4,7 +4,7 @@ import type { Cursor, Gap as WireGap } from '@linefeed/shared/wire';
 import { invalidOption, parseCursor } from '@linefeed/shared/wire';
 import { soon, type Clock } from '../base/clock.ts';
 import type { BackPressure } from '../base/back-pressure.ts';
-import { isAtOrBefore, toText } from './entry.ts';
+import { isAtOrBefore, toText } from '../base/cursor.ts';
 import type { InFlight, CommitTracker } from './commit-tracker.ts';
 import { createStore, type Readable } from '../base/store.ts';
 
@@ -105,10 +105,10 @@ export interface Delivery {
   readonly join: (start: Cursor | undefined) => void;
   /** The server accepted the entry. `tail` is the end of the log at that time, `start` the start of the entry. */
   readonly accept: (tail?: Cursor, start?: Cursor) => void;
-  readonly event: (arrival: InFlight | undefined, received: Received) => void;
+  readonly event: (inFlight: InFlight | undefined, received: Received) => void;
   /** True while its events are dropped. `onRoom` is called when this changes to false. */
   readonly isStalled: () => boolean;
-  readonly gap: (arrival: InFlight, gap: WireGap) => void;
+  readonly gap: (inFlight: InFlight, gap: WireGap) => void;
   /** `finished`: the stream has ended. Otherwise the server has nothing more to send. */
   readonly end: (finished: boolean) => void;
   /** Refused or broken temporarily; it will be requested again. */
@@ -146,7 +146,7 @@ export interface DeliveryContext {
 /** A queued event, or a task that keeps its place in the order. */
 interface Item {
   /** Set until settled. */
-  arrival: InFlight | undefined;
+  inFlight: InFlight | undefined;
   readonly task?: () => unknown;
   readonly event?: Received;
 }
@@ -177,7 +177,7 @@ export function createDelivery(
   const ready = new Promise<void>((...both) => ([resolve, reject] = both));
   const queue: Item[] = [];
   // The first run waits for a microtask: during `subscribe()` the handler could not unsubscribe.
-  let running: Item | undefined = { arrival: undefined };
+  let running: Item | undefined = { inFlight: undefined };
   /* seam: handler-after-subscribe */ soon(() => work(next()));
   let cancelRetry = () => {};
   let holding = false;
@@ -207,7 +207,7 @@ export function createDelivery(
 
   const push = (item: Item) => {
     if (stopped) return;
-    if (item.arrival) item.arrival.open += 1;
+    if (item.inFlight) item.inFlight.pending += 1;
     if (!running) return work(item);
     queue.push(item);
     if (full || queue.length < maxQueuedEvents) return;
@@ -304,8 +304,8 @@ export function createDelivery(
   };
 
   const settle = (item: Item) => {
-    if (item.arrival) commits.settle(item.arrival);
-    item.arrival = undefined;
+    if (item.inFlight) commits.ack(item.inFlight);
+    item.inFlight = undefined;
   };
 
   const stop = () => {
@@ -362,14 +362,14 @@ export function createDelivery(
         change({ status: 'subscribed', error: undefined });
     },
     isStalled: () => stalled && !holding,
-    event(arrival, event) {
+    event(inFlight, event) {
       const { cursor } = event;
       // An event without `prev` may be the newest one, and a joining subscription needs that.
       if (cursor?.prev !== undefined && isAtOrBefore(cursor, floor)) return;
       handed = true;
-      push({ arrival, event });
+      push({ inFlight, event });
     },
-    gap(arrival, wire) {
+    gap(inFlight, wire) {
       if (!handed && isAtOrBefore(parseCursor(wire.to), floor)) return;
       // A gap that the client made for a hole has a cursor in `from`.
       if (wire.reason === 'unknown' && !wire.from && given.from) {
@@ -389,7 +389,7 @@ export function createDelivery(
         const message = `onGap of ${topic} gave ${JSON.stringify(state)}, which is no cursor.`;
         report(invalidOption(message));
       };
-      push({ arrival, task });
+      push({ inFlight, task });
     },
     end(finished) {
       const task = () => {
@@ -397,7 +397,7 @@ export function createDelivery(
         stop();
         return finished && onEnd?.();
       };
-      push({ arrival: undefined, task });
+      push({ inFlight: undefined, task });
     },
     delay: (error) => change({ status: 'subscribing', error }),
     fail(error, scope) {
@@ -410,7 +410,7 @@ export function createDelivery(
         if (!isKnown && (onError || !(scope === 'everywhere' || onFail))) report(error);
         if (!scope) stop();
       };
-      push({ arrival: undefined, task });
+      push({ inFlight: undefined, task });
     },
   };
 }

@@ -17,7 +17,7 @@ import type {
   TransportConnection,
   TransportSink,
 } from '../transport/transport.ts';
-import { isAtOrBefore, toText } from '../subscriptions/entry.ts';
+import { isAtOrBefore, toText } from '../base/cursor.ts';
 import { networkError } from '../transport/request.ts';
 import { decodeEnding, RETURN, SIGNAL, type Item, type LeaderMessage, type TabMessage } from './messages.ts';
 
