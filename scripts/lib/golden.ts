@@ -8,6 +8,7 @@
  * - A connection's id is random, and becomes `<connection 1>`, `<connection 2>` …
  * - The words of an error are for people, and become `<words>`. Words that start with `app: ` are of the scripted
  *   application, and stay.
+ * - 200 or more equal characters become their number, as in `<20000 × x>`.
  * - A `Date` header becomes `<date>`, and the `Content-Length` of words `<length>`.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -95,6 +96,7 @@ export class Transcript {
         (_all, before: string, id: string) => `${before}${this.#nameOf(id)}"`,
       )
       .replaceAll(/"(title|message)":"(?!app: )(?:[^"\\]|\\.)+"/g, '"$1":"<words>"')
+      .replaceAll(/(.)\1{199,}/g, (run, character: string) => `<${run.length} × ${character}>`)
       .replace(/^(date): .*/i, '$1: <date>')
       .replace(/^(content-length): [1-9].*/i, '$1: <length>');
   }

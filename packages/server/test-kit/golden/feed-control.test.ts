@@ -69,6 +69,16 @@ it('the bytes of malformed and foreign control requests are those of the record'
   await send({ connection, n: 1, remove: ['notice'] }, { user: 'bob' });
   await send({ connection, n: 1, add: [{ address: 'other', key: 'k' }] });
   await send({ connection, n: 2, add: [{ address: 'room?name=slow' }] }, { passMs: 3_000 });
+  const slow = { connection, n: 3, add: [{ address: 'room?name=slow' }] };
+  await session.step('four control requests wait', () => {
+    for (let count = 0; count < 4; count += 1) {
+      const request = new Request('http://feed.test/events', { ...post(slow), headers: { 'x-user': 'ann' } });
+      void feed.handle(request);
+    }
+  });
+  await send({ connection, n: 4, add: [{ address: 'room?name=a' }] });
+  await session.pass(12_000);
+  await send({ connection, n: 4, add: [{ address: 'room?name=a' }] });
   await session.step('close', () => feed.close());
   expectRecord(session, 'refused-control-requests');
 });

@@ -32,10 +32,15 @@ it('the bytes of a feed that closes are those of the record', async () => {
 
 it('the bytes of connections that end by age, expiry and disconnect are those of the record', async () => {
   const session = new Session();
-  const feed = createBoardFeed(session, {
+  const feed = createBoardFeed<{ readonly expiresAt?: number }>(session, {
     maxDurationMs: 10_000,
     retryMs: 2_000,
     streams: neverEnds,
+    // Decides on `other` in 10 ms, so that a request waits.
+    authorize: async ({ topic }) => {
+      if (topic === 'other') await new Promise<void>((resolve) => session.clock.after(10, resolve));
+      return true;
+    },
     context: (request) => {
       const expires = request.headers.get('x-expires');
       return expires === null ? {} : { expiresAt: session.clock.wallNow() + Number(expires) };
@@ -48,6 +53,9 @@ it('the bytes of connections that end by age, expiry and disconnect are those of
   await session.pass(1);
   await session.send(feed.handle, '/events/notice');
   await session.step('disconnect', () => feed.disconnect(() => true));
+  const meanwhile = ['disconnect', () => feed.disconnect(() => true)] as const;
+  await session.send(feed.handle, '/events/other', { meanwhile });
+  await session.send(feed.handle, '/events', { ...post({ topics: [{ address: 'other' }] }), meanwhile });
   await session.send(feed.handle, '/events/notice', { headers: { 'x-expires': '-1' } });
   await session.send(feed.handle, '/events', {
     ...post({ topics: [{ address: 'notice' }] }),

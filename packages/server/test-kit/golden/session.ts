@@ -20,6 +20,8 @@ export class Exchange implements Recorded {
   isOver = false;
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   #unwritten = '';
+  #resumed: Promise<void> | undefined;
+  #resume: () => void = () => undefined;
   #remark: string | undefined;
 
   constructor(name: string) {
@@ -47,6 +49,7 @@ export class Exchange implements Recorded {
     const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
     try {
       for (;;) {
+        await this.#resumed;
         const { done, value } = await reader.read();
         if (done) break;
         const text = decoder.decode(value, { stream: true });
@@ -67,10 +70,26 @@ export class Exchange implements Recorded {
     this.#remark = undefined;
   }
 
+  /** Takes no more bytes, except one chunk that it already waits for. */
+  pause(): void {
+    this.#resumed = new Promise((resolve) => (this.#resume = resolve));
+  }
+
+  resume(): void {
+    this.#resume();
+  }
+
   /** The client disconnects. */
   async leave(): Promise<void> {
     await this.#reader?.cancel();
   }
+}
+
+export interface SendOptions extends RequestInit {
+  /** The answer comes only after this time. */
+  readonly passMs?: number;
+  /** The answer comes only after this step. */
+  readonly meanwhile?: readonly [words: string, act: () => unknown];
 }
 
 export class Session {
@@ -112,14 +131,10 @@ export class Session {
     this.#transcript.head(name, '>', request);
   }
 
-  /** Sends a request and waits for its head. `passMs`: the answer comes only after this time. */
-  async send(
-    handle: Handle,
-    target: string,
-    init: RequestInit & { passMs?: number } = {},
-  ): Promise<Exchange> {
+  /** Sends a request and waits for its head. */
+  async send(handle: Handle, target: string, init: SendOptions = {}): Promise<Exchange> {
     const exchange = new Exchange(this.nextName());
-    const { passMs, ...given } = init;
+    const { passMs, meanwhile, ...given } = init;
     const request = new Request(new URL(target, 'http://feed.test'), given);
     this.begin(exchange.name, exchange, [
       `${request.method} ${target}`,
@@ -129,11 +144,8 @@ export class Session {
     const answering = Promise.resolve(handle(request));
     let response: Response | undefined;
     void answering.then((value) => (response = value));
-    if (passMs !== undefined) {
-      await settle(() => this.clock.settle());
-      this.#transcript.step(`${passMs} ms pass`);
-      await this.clock.advance(passMs);
-    }
+    if (passMs !== undefined) await this.pass(passMs);
+    if (meanwhile !== undefined) await this.step(...meanwhile);
     await settle(
       () => this.clock.settle(),
       () => response !== undefined,
