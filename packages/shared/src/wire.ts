@@ -7,6 +7,7 @@ export { CONTROL_PREFIX, FRAME, PROTOCOL_VERSION, STREAM_KEY, streamEventName } 
 export {
   canonicalJson,
   encodeAddress,
+  addQuery,
   encodeEntry,
   parseAddress,
   parseEntry,

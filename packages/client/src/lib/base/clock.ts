@@ -16,7 +16,7 @@ export interface Clock {
 }
 
 // In every engine a longer delay overflows to 0.
-const MAX_DELAY_MS = 2 ** 31 - 1;
+const MAX_DELAY_MS = 2_147_483_647;
 
 export const systemClock: Clock = {
   now: () => Date.now(),

@@ -108,9 +108,7 @@ export function createClient<C extends AnyChannel>(
     if (warned) return;
     warned = true;
     // oxlint-disable-next-line no-console -- no callback is set, and a gap must not be silent
-    console.warn(
-      `Events of ${address} may be missing: ${GAP_REASONS[reason]}. Give onGap to fetch what they changed.`,
-    );
+    console.warn(`Events of ${address} may be missing (${reason}): give onGap to fetch what they changed.`);
   };
 
   const shared = {
@@ -214,15 +212,6 @@ export function createClient<C extends AnyChannel>(
     },
   };
 }
-
-/** The cause of a gap, for a developer without `onGap`. */
-const GAP_REASONS: Record<Gap['reason'], string> = {
-  trimmed: 'the log no longer holds them',
-  epoch: 'the log is a new one, as after a restart with memoryLog()',
-  rollback: 'the log lost its newest events',
-  unknown: 'from is no cursor',
-  future: 'the cursor is ahead of the log',
-};
 
 /** Prints no stack for an error without a cause: such an error is created in this package. */
 function print(error: LinefeedError): void {

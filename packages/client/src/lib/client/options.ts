@@ -36,48 +36,40 @@ export interface ClientOptions extends Omit<RequestOptions, 'url'> {
   readonly clock?: Clock | undefined;
 }
 
-/**
- * Throws if options are not an object or have an unknown name, or if a value in `functions` is not callable. Both lists
- * are names separated by spaces.
- */
-function checkNames(owner: string, options: unknown, others: string, functions: string): void {
+// The name of an option tells its type. The value of `onHandlerError` is a word.
+const FUNCTION = /^(on(?!H)|transport|fetch|persist)/;
+const NUMBER = /Ms$|^max/;
+
+/** Throws if options are not an object, have a name that is not in `names`, or a value of a wrong type. */
+function checkOptions(owner: string, options: unknown, names: string): void {
   if (typeof options !== 'object' || !options) {
     throw invalidOption(`${owner} takes its options as an object, not ${String(options)}.`);
   }
-  const callable = functions.split(' ');
-  const known = [...others.split(' '), ...callable];
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue;
-    if (!known.includes(name)) {
-      throw invalidOption(`${owner} has no option "${name}"; its options are ${known.join(', ')}.`);
+    if (!names.split(' ').includes(name)) {
+      throw invalidOption(`${owner} has no option "${name}"; its options are ${names}.`);
     }
-    if (callable.includes(name) && typeof value !== 'function') {
-      throw invalidOption(`${name} must be a function, not ${typeof value}.`);
-    }
+    const isNumber = NUMBER.test(name);
+    if (
+      isNumber ? typeof value === 'number' && value >= 0 : !FUNCTION.test(name) || typeof value === 'function'
+    )
+      continue;
+    const type = isNumber ? 'number from 0 up' : 'function';
+    throw invalidOption(`${owner}: ${name} must be a ${type}, not ${String(value)}.`);
   }
 }
 
 /** @throws LinefeedError `invalid_option` */
 export function checkClientOptions(options: ClientOptions): void {
-  checkNames(
+  checkOptions(
     'createClient',
     options,
-    'url headers credentials retry connectTimeoutMs pauseWhenHidden maxQueuedEvents lingerMs clock',
-    'transport fetch persist onGap onError onInvalid',
+    'url transport fetch headers credentials retry connectTimeoutMs pauseWhenHidden persist maxQueuedEvents lingerMs onGap onError onInvalid clock',
   );
   if (!options.url) throw invalidOption('createClient needs the url of a feed, such as "/events".');
-  const { connectTimeoutMs, maxQueuedEvents, lingerMs, retry, pauseWhenHidden } = options;
-  const groups = {
-    '': { connectTimeoutMs, maxQueuedEvents, lingerMs },
-    'retry.': retry,
-    'pauseWhenHidden.': pauseWhenHidden,
-  };
-  for (const [group, numbers] of Object.entries(groups)) {
-    for (const [name, value] of Object.entries(numbers ?? {})) {
-      if (value === undefined || (typeof value === 'number' && value >= 0)) continue;
-      throw invalidOption(`${group}${name} must be a number from 0 up, not ${String(value)}.`);
-    }
-  }
+  checkOptions('retry', { ...options.retry }, 'baseMs floorMs capMs maxAttempts');
+  checkOptions('pauseWhenHidden', { ...(options.pauseWhenHidden as object) }, 'graceMs');
 }
 
 /** @throws LinefeedError `invalid_option` */
@@ -87,7 +79,7 @@ export function checkSubscription(
   handler: unknown,
   options: SubscriptionOptions,
 ): void {
-  checkNames('subscribe', options, 'from onHandlerError restart signal', 'onGap onEnd onError onFail');
+  checkOptions('subscribe', options, 'from restart signal onHandlerError onGap onEnd onError onFail');
   const { from = '', signal } = options;
   if (
     typeof topic !== 'string' ||

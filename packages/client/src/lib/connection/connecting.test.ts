@@ -282,7 +282,7 @@ describe('a silent connection', () => {
     await script.clock.advance(100);
     expect(state(script)).toMatchObject({ state: 'reconnecting', reason: 'silence' });
     expect(state(script).error!.message).toBe(
-      'Nothing came for 35000 ms: did the network go, or does a proxy hold the stream back?',
+      'Nothing came for 35000 ms: check the network, and proxies that buffer.',
     );
   });
 
@@ -576,14 +576,14 @@ describe('page events', () => {
 
 describe('number options', () => {
   for (const [name, options] of [
-    ['connectTimeoutMs', (value: number) => ({ connectTimeoutMs: value })],
-    ['maxQueuedEvents', (value: number) => ({ maxQueuedEvents: value })],
-    ['lingerMs', (value: number) => ({ lingerMs: value })],
-    ['retry.baseMs', (value: number) => ({ retry: { baseMs: value } })],
-    ['retry.floorMs', (value: number) => ({ retry: { floorMs: value } })],
-    ['retry.capMs', (value: number) => ({ retry: { capMs: value } })],
-    ['retry.maxAttempts', (value: number) => ({ retry: { maxAttempts: value } })],
-    ['pauseWhenHidden.graceMs', (value: number) => ({ pauseWhenHidden: { graceMs: value } })],
+    ['createClient: connectTimeoutMs', (value: number) => ({ connectTimeoutMs: value })],
+    ['createClient: maxQueuedEvents', (value: number) => ({ maxQueuedEvents: value })],
+    ['createClient: lingerMs', (value: number) => ({ lingerMs: value })],
+    ['retry: baseMs', (value: number) => ({ retry: { baseMs: value } })],
+    ['retry: floorMs', (value: number) => ({ retry: { floorMs: value } })],
+    ['retry: capMs', (value: number) => ({ retry: { capMs: value } })],
+    ['retry: maxAttempts', (value: number) => ({ retry: { maxAttempts: value } })],
+    ['pauseWhenHidden: graceMs', (value: number) => ({ pauseWhenHidden: { graceMs: value } })],
   ] as const) {
     it(`${name} refuses a value that is not a number from 0 up`, () => {
       for (const value of [Number.NaN, -1, '5' as unknown as number, null as unknown as number]) {

@@ -137,10 +137,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
       if (!hasFrameAfterHello && response?.framesOnly)
         timeoutMultiplier = Math.min(timeoutMultiplier * 2, MAX_TIMEOUT_MULTIPLIER);
       const silentMs = clock.now() - lastBytesAt!;
-      return fail(
-        'silence',
-        `Nothing came for ${silentMs} ms: did the network go, or does a proxy hold the stream back?`,
-      );
+      return fail('silence', `Nothing came for ${silentMs} ms: check the network, and proxies that buffer.`);
     }
     wait(next.checkAt - clock.now(), () =>
       // While back-pressure pauses reading, silence proves nothing.

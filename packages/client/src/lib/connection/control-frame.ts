@@ -10,29 +10,28 @@ const REQUIRED: Readonly<Record<string, string>> = {
   end: 'address',
   reconnect: 'afterMs reason',
 };
+/** The members that a body may lack. */
+const OPTIONAL = ['n', 'key', 'cursor', 'tail'];
 
-// A field has the same type in every frame. Fields that the client does not use are not listed.
-const FIELDS =
-  'protocol pingMs timeoutMs afterMs n retryable cursor to tail connection address event key code message reason';
-
+/** A member has the same type in every body. */
 function fits(field: string, value: unknown): boolean {
   if (/Ms$|^n$|^protocol/.test(field)) return typeof value === 'number' && value >= 0 && value < Infinity;
   if (field === 'retryable') return typeof value === 'boolean';
-  return typeof value === 'string' && (!/^cursor|^to/.test(field) || parseCursor(value) !== undefined);
+  return typeof value === 'string' && (!/^cursor|^t/.test(field) || parseCursor(value) !== undefined);
 }
 
 /**
- * Parses a body. A `hello` of a newer protocol and frames with unknown names are not checked. Throws if a field is
- * wrong.
+ * Parses a body. Checks the members that the client uses, but not in a `hello` of a newer protocol, nor in frames with
+ * unknown names. Throws if one is wrong.
  */
 // oxlint-disable-next-line no-explicit-any -- the name of the frame decides its type
 export function readControl(name: string, data: string): any {
   const body = JSON.parse(data) as Record<string, unknown>;
   const required = REQUIRED[name];
   if (!required || (name === 'hello' && (body['protocol'] as number) > PROTOCOL_VERSION)) return body;
-  for (const field of FIELDS.split(' ')) {
+  for (const field of [...OPTIONAL, ...required.split(' ')]) {
     const value = body[field];
-    if (value === undefined ? required.split(' ').includes(field) : !fits(field, value))
+    if (!fits(field, value) && (value !== undefined || !OPTIONAL.includes(field)))
       throw new TypeError(`${field} is ${JSON.stringify(value)}`);
   }
   return body;

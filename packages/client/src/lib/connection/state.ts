@@ -114,16 +114,12 @@ export interface ConnectionSnapshot {
   readonly connectionCount: number;
 }
 
+// The absent fields are undefined.
 export const INITIAL: ConnectionSnapshot = {
   state: 'idle',
   previous: 'idle',
   reason: 'new',
   attempt: 0,
-  retryInMs: undefined,
-  error: undefined,
-  cursor: undefined,
-  connectedAt: undefined,
-  lastEventAt: undefined,
   hasEverConnected: false,
   connectionCount: 0,
-};
+} as ConnectionSnapshot;

@@ -368,7 +368,7 @@ describe('payloads', () => {
       await script.settle();
     }
     expect(warn.mock.calls).toEqual([
-      [expect.stringContaining('Events of a may be missing: the log no longer holds them.')],
+      ['Events of a may be missing (trimmed): give onGap to fetch what they changed.'],
     ]);
     warn.mockRestore();
   });

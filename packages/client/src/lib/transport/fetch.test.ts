@@ -130,9 +130,7 @@ describe('fetchTransport: the request', () => {
     };
     await using scene = await open({ headers, onError: (error) => errors.push(error) });
     expect(errors).toMatchObject([{ code: 'invalid_option', retryable: true }]);
-    expect(errors[0]!.message).toContain(
-      'headers failed, and are asked for again: Error: no token at call 1',
-    );
+    expect(errors[0]!.message).toContain('headers failed, trying again: Error: no token at call 1');
     scene.first.stream(hello('e.0'));
     await until(scene.client, ({ state }) => state === 'connected');
     scene.first.cut();
@@ -204,7 +202,7 @@ describe('fetchTransport: the response', () => {
       expect(error).toMatchObject({ code: 'http_status', status });
       expect(error!.body).toHaveLength(500);
       expect(error!.message).toContain(`answered ${status} (null): {"code":"x"}`);
-      expect(error!.message).toMatch(/^Look at url, headers and credentials: http/);
+      expect(error!.message).toMatch(/^Check url, headers and credentials: http/);
     });
   }
 
@@ -338,7 +336,7 @@ describe('fetchTransport: the response', () => {
     client.subscribe('a', () => {});
     const { error } = await until(client, ({ attempt, retryInMs }) => attempt > 2 && retryInMs !== undefined);
     expect(error).toMatchObject({ code: 'network', retryable: true });
-    expect(error!.message).toContain('Is the server up, and may this origin ask it?');
+    expect(error!.message).toContain('Check the server, and CORS.');
     client.close();
   });
 });

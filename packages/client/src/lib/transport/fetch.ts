@@ -2,7 +2,7 @@
 import { LinefeedError } from '@linefeed/shared';
 import { invalidOption } from '@linefeed/shared/wire';
 import { createParser } from 'eventsource-parser';
-import { needs, networkError, send, toEnding, toOpeningUrl, toRequestError } from './request.ts';
+import { networkError, send, toEnding, toOpeningUrl, toRequestError } from './request.ts';
 import type { Ending, Transport, TransportSink } from './transport.ts';
 
 export interface FetchTransportOptions {
@@ -17,8 +17,7 @@ export interface FetchTransportOptions {
 
 // Some proxies and servers refuse a longer request line.
 const MAX_GET_LENGTH = 2_000;
-const NO_STREAM =
-  'This fetch does not stream: give another fetch as an option, or use eventSourceTransport().';
+const NO_STREAM = 'This fetch does not stream: give another one, or use eventSourceTransport().';
 
 /**
  * Streams over `fetch`: headers, status codes and long subscription lists work. Every byte shows that the connection is
@@ -32,11 +31,8 @@ export function fetchTransport({ maxFrameLength = 2 ** 22 }: FetchTransportOptio
     const read = async (): Promise<Ending> => {
       const { entries: topics, cursor } = opening;
       const url = toOpeningUrl(opening);
-      const { fetch, Headers, TextDecoder } = globalThis;
-      needs({ fetch: opening.fetch ?? fetch, Headers, TextDecoder });
-      const response = await (url.length > MAX_GET_LENGTH
-        ? send(opening, opening.url, { topics, last_event_id: cursor }, signal)
-        : send(opening, url, undefined, signal));
+      const body = url.length > MAX_GET_LENGTH ? { topics, last_event_id: cursor } : undefined;
+      const response = await send(opening, body ? opening.url : url, body, signal);
       const refusal = await toEnding(response);
       if (refusal) return refusal;
       if (!response.body) throw invalidOption(NO_STREAM);

@@ -1,6 +1,7 @@
 /** The client's HTTP requests: URL, headers and body, and the meaning of a response's status. */
 import { LinefeedError, type ErrorCode } from '@linefeed/shared';
 import {
+  addQuery,
   CODE_HEADER,
   encodeEntry,
   invalidOption,
@@ -15,32 +16,20 @@ import type { Ending, Opening, RequestOptions } from './transport.ts';
  * browser.
  */
 export function toOpeningUrl({ url, entries, cursor }: Opening): string {
-  const query = entries.map((entry) => `topic=${encodeURIComponent(encodeEntry(entry))}`);
-  if (cursor) query.push(`last_event_id=${encodeURIComponent(cursor)}`);
-  return `${url}${url.includes('?') ? '&' : '?'}${query.join('&')}`;
+  const list = entries.reduce((query, entry) => addQuery(query, 'topic', encodeEntry(entry)), url);
+  return addQuery(list, 'last_event_id', cursor);
 }
 
 // An error page whose body does not arrive must not delay its status.
 const EXCERPT_MS = 1_000;
-const MAX_PROBLEM_LENGTH = 2 ** 16;
+const MAX_PROBLEM_LENGTH = 65_536;
 // Longest wait computed from a `Retry-After` date without a `Date` header, which is hidden across origins.
 const MAX_SKEWED_MS = 300_000;
-
-/**
- * @throws LinefeedError `invalid_option` that names the missing platform APIs. It is final: a retry would miss them
- * again.
- */
-export function needs(parts: Readonly<Record<string, unknown>>): void {
-  const missing = Object.keys(parts).filter((name) => !parts[name]);
-  if (missing.length === 0) return;
-  const message = `There is no ${missing.join(', no ')} here: load a polyfill${parts['fetch'] ? '' : ', or give fetch as an option'}.`;
-  throw invalidOption(message);
-}
 
 /** Checks the scheme as well. React Native has no `URL.canParse`, and its `URL` accepts any text. */
 function isAbsolute(url: string): boolean {
   try {
-    return new URL(url).href !== '' && /^[a-z][a-z\d+.-]*:/i.test(url);
+    return /^[a-z][a-z\d+.-]*:/i.test(new URL(url).href);
   } catch {
     return false;
   }
@@ -48,6 +37,9 @@ function isAbsolute(url: string): boolean {
 
 /**
  * Sends a request; `headers` is evaluated each time. A body is sent as text/plain: JSON would cost a CORS preflight.
+ *
+ * @throws LinefeedError `invalid_option` for a missing platform API or a relative URL without a page. It is final: a
+ *   retry would fail again.
  */
 export async function send(
   { url: base, headers, credentials, fetch = globalThis.fetch }: RequestOptions,
@@ -56,16 +48,21 @@ export async function send(
   signal: AbortSignal | null,
   method: string = body ? 'POST' : 'GET',
 ): Promise<Response> {
-  needs({ fetch, Headers: globalThis.Headers });
+  const { Headers, TextDecoder } = globalThis;
+  const missing = Object.entries({ fetch, Headers, TextDecoder }).flatMap(([name, part]) =>
+    part ? [] : name,
+  );
+  if (missing[0]) {
+    throw invalidOption(`There is no ${missing.join(', no ')} here: load a polyfill.`);
+  }
   if (fetch === globalThis.fetch && !globalThis.location && !isAbsolute(base)) {
-    const message = `${base} is relative, without a page: give an absolute url.`;
-    throw invalidOption(message);
+    throw invalidOption(`${base} is relative, without a page: give an absolute url.`);
   }
   let sent: Headers;
   try {
     sent = new Headers(typeof headers === 'function' ? await headers() : headers);
   } catch (cause) {
-    const message = `The headers failed, and are asked for again: ${String(cause)}`;
+    const message = `headers failed, trying again: ${String(cause)}`;
     throw new LinefeedError('invalid_option', message, { cause, retryable: true });
   }
   sent.set('accept', 'text/event-stream');
@@ -84,28 +81,28 @@ export async function send(
 export async function toEnding(response: Response): Promise<Ending | undefined> {
   const { status, headers } = response;
   if (status === 204) return { over: true };
-  if (status === 200 && /^text\/event-stream *(;|$)/i.test(headers.get('content-type') ?? ''))
-    return undefined;
+  if (status === 200 && /^text\/event-stream *(;|$)/i.test(headers.get('content-type')!)) return undefined;
   return { error: await toError(response), retryAfter: readRetryAfter(headers) };
 }
 
 /** Builds the error for a refused request, with the server's error code if there is one. */
 export async function toError({ status, headers, url, body }: Response): Promise<LinefeedError> {
   const type = headers.get('content-type');
-  const isProblem = /^application\/problem\+json\b/i.test(type ?? '');
+  const isProblem = /^application\/problem\+json\b/i.test(type!);
   const reader = body?.getReader();
-  const stop = systemClock.after(EXCERPT_MS, () => void reader?.cancel().catch(() => {}));
+  const cancel = () => void reader?.cancel().catch(() => {});
+  const stop = systemClock.after(EXCERPT_MS, cancel);
   const decoder = new TextDecoder();
   let text = '';
   let chunk;
   // Read one chunk: an error page may be long, endless, or cut off. Read a problem document completely, because half of
   // one has no code.
   do {
-    chunk = await reader?.read().catch(() => undefined);
-    text += decoder.decode(chunk?.value, { stream: true });
-  } while (isProblem && chunk?.value && text.length < MAX_PROBLEM_LENGTH);
+    chunk = (await reader?.read().catch(() => {}))?.value;
+    text += decoder.decode(chunk, { stream: true });
+  } while (isProblem && chunk && text.length < MAX_PROBLEM_LENGTH);
   stop();
-  reader?.cancel().catch(() => {});
+  cancel();
   let problem: Partial<Problem> | null = null;
   try {
     if (isProblem) problem = JSON.parse(text) as Partial<Problem>;
@@ -115,21 +112,20 @@ export async function toError({ status, headers, url, body }: Response): Promise
   text = text.slice(0, 500);
   // A response to HEAD has no body.
   const code = headers.get(CODE_HEADER) ?? problem?.code;
-  const told = `${url} answered ${status}`;
-  if (typeof code === 'string') {
-    const message = `${problem?.title ?? 'The server refuses.'} (${told} ${code})`;
-    return new LinefeedError(code as ErrorCode, message, { status, body: text, issues: problem?.issues });
-  }
+  const isCode = typeof code === 'string';
   const isOk = status === 200;
+  const told = `${url} answered ${status}`;
   const advice = isOk
     ? 'Is this the url of a feed?'
     : isRetryableStatus(status)
-      ? 'Look at the server or its proxy:'
-      : 'Look at url, headers and credentials:';
+      ? 'Check the server or its proxy:'
+      : 'Check url, headers and credentials:';
   return new LinefeedError(
-    isOk ? 'wrong_content_type' : 'http_status',
-    `${advice} ${told} (${type}): ${text}`,
-    { status, body: text },
+    isCode ? (code as ErrorCode) : isOk ? 'wrong_content_type' : 'http_status',
+    isCode
+      ? `${problem?.title ?? 'The server refuses.'} (${told} ${code})`
+      : `${advice} ${told} (${type}): ${text}`,
+    { status, body: text, issues: problem?.issues },
   );
 }
 
@@ -150,6 +146,6 @@ export function networkError(message: string, cause?: unknown): LinefeedError {
 /** Converts what a request threw. */
 export function toRequestError(cause: unknown): LinefeedError {
   if (LinefeedError.is(cause)) return cause;
-  const message = `The request failed: ${String(cause)}. Is the server up, and may this origin ask it?`;
+  const message = `The request failed: ${String(cause)}. Check the server, and CORS.`;
   return networkError(message, cause);
 }

@@ -6,9 +6,6 @@ import type { SubscriptionEntry } from './protocol.ts';
 /** Query keys of a request that opens a connection. A param cannot have one of these names. */
 export const RESERVED_PARAMS: readonly string[] = ['from', 'key', 'last_event_id', 'topic'];
 
-/** The members that an entry of a list has beside its address. */
-const ENTRY_NAMES = ['from', 'key'] as const;
-
 /** A parsed address. Param values are the decoded text, not yet validated. */
 export interface ParsedAddress {
   readonly topic: string;
@@ -29,8 +26,8 @@ export function encodeAddress(topic: string, params?: object): string {
       const text = encodeURIComponent(typeof value === 'string' ? value : canonicalJson(value));
       return `${encodeURIComponent(name)}=${text}`;
     } catch (cause) {
-      const what = cause instanceof URIError ? 'it has a lone surrogate' : String(cause);
-      const message = `The param "${name}" of ${topic} cannot be part of an address: ${what}.`;
+      const fault = cause instanceof URIError ? 'has a lone surrogate' : `is no JSON: ${String(cause)}`;
+      const message = `The param "${name}" of ${topic} ${fault}.`;
       throw new LinefeedError('invalid_params', message, { cause });
     }
   });
@@ -51,13 +48,15 @@ export interface ParsedEntry extends ParsedAddress {
  *
  * @throws URIError if `from` or `key` contains a lone surrogate.
  */
-export function encodeEntry(entry: SubscriptionEntry): string {
-  let text = entry.address;
-  for (const name of ENTRY_NAMES) {
-    const value = entry[name];
-    if (value !== undefined) text += `${text.includes('?') ? '&' : '?'}${name}=${encodeURIComponent(value)}`;
-  }
-  return text;
+export function encodeEntry({ address, from, key }: SubscriptionEntry): string {
+  return addQuery(addQuery(address, 'from', from), 'key', key);
+}
+
+/** Adds a query parameter to a URL or an address. `undefined` is left out. */
+export function addQuery(url: string, name: string, value: string | undefined): string {
+  return value === undefined
+    ? url
+    : `${url}${url.includes('?') ? '&' : '?'}${name}=${encodeURIComponent(value)}`;
 }
 
 /** Parses an entry. Returns `undefined` if it is malformed in the way an address can be malformed. */

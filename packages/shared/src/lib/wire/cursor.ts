@@ -25,8 +25,7 @@ export interface EventId {
   readonly mark: string | undefined;
 }
 
-const CURSOR = /^([0-9a-z]+)\.(0|[1-9a-z][0-9a-z]*)(?:\.(0|[1-9a-z][0-9a-z]*))?$/;
-const MAX_CURSOR_BYTES = 64;
+const CURSOR = /^(?=.{3,64}$)([0-9a-z]+)\.(0|[1-9a-z][0-9a-z]*)(?:\.(0|[1-9a-z][0-9a-z]*))?$/;
 /** The mark of a stream that is over. A resume with it starts no source. */
 export const END_MARK = '~!';
 
@@ -41,7 +40,7 @@ export function formatCursor(epoch: string, position: Position, prev?: Position)
 
 /** Parses a cursor. Returns `undefined` for any other text and never throws, because the text is untrusted. */
 export function parseCursor(text: string): Cursor | undefined {
-  const match = text.length > MAX_CURSOR_BYTES ? undefined : CURSOR.exec(text);
+  const match = CURSOR.exec(text);
   return match ? { epoch: match[1]!, position: match[2]!, prev: match[3] } : undefined;
 }
 
@@ -75,10 +74,8 @@ export function formatEndMark(cursor: string): string {
 
 /** Parses an `id:` field or a `Last-Event-ID`. Never throws: a malformed text has neither cursor nor mark. */
 export function parseEventId(text: string): EventId {
-  const tilde = text.indexOf('~');
-  return tilde < 0
-    ? { cursor: parseCursor(text), mark: undefined }
-    : { cursor: parseCursor(text.slice(0, tilde)), mark: text.slice(tilde) };
+  const [, cursor, mark] = /^([^~]*)(~[^]*)?/.exec(text)!;
+  return { cursor: parseCursor(cursor!), mark };
 }
 
 /**
