@@ -32,6 +32,7 @@ export { encodeCleanFrame, encodeFrame } from './lib/wire/frame.ts';
 export { findJsonFault } from './lib/contract/json.ts';
 export { checkOptions, invalidOption } from './lib/base/options.ts';
 export { describeIssues, isSchema, validate } from './lib/contract/schema.ts';
+export type { Awaitable, MaybePromise } from './lib/base/awaitable.ts';
 export type { ParsedAddress, ParsedEntry } from './lib/wire/address.ts';
 export type { Cursor, EventId, Position } from './lib/wire/cursor.ts';
 export type { FrameFields } from './lib/wire/frame.ts';

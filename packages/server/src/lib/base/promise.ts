@@ -1,5 +1,8 @@
 /** Helpers for values that may be promises. */
 
+/** A callback for a value or an error that another place handles. */
+export function ignore(): void {}
+
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

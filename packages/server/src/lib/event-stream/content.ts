@@ -1,10 +1,8 @@
 /** The content of an event stream, converted into something that can be iterated. */
-import { LinefeedError } from '@linefeed/shared/wire';
+import { LinefeedError, type Awaitable } from '@linefeed/shared/wire';
 import type { SSEData } from '../stream/message.ts';
-import { isThenable } from '../base/promise.ts';
+import { ignore, isThenable } from '../base/promise.ts';
 import { endIterator, type SourceContent } from '../stream/source.ts';
-
-type Awaitable<T> = T | PromiseLike<T>;
 
 /** The argument of a function or class that is given as content. */
 export interface ContentContext {
@@ -194,5 +192,3 @@ function describe(content: unknown): string {
   const name = (content.constructor as { name?: string } | undefined)?.name;
   return name === undefined || name === 'Object' ? 'A plain object' : `A ${name}`;
 }
-
-function ignore(): void {}

@@ -1,6 +1,7 @@
 /** One event stream for one request: head, opening, frames of a source, pings, and a guaranteed end. */
 import { LinefeedError, refusal } from '@linefeed/shared/wire';
 import { captureScope, type AsyncScope } from '../base/async-scope.ts';
+import { ignore } from '../base/promise.ts';
 import {
   callContent,
   isCallable,
@@ -270,5 +271,3 @@ export function readLastEventId(header: string | undefined): string | undefined 
     return header;
   }
 }
-
-function ignore(): void {}

@@ -19,12 +19,10 @@ import type { SSEData, TrackedYield } from '../stream/message.ts';
 import type { CorsOptions } from '../http/origin.ts';
 import type { StreamContext } from '../stream/run-stream.ts';
 import type { Clock } from '../base/clock.ts';
-import type { Gap } from '@linefeed/shared/wire';
+import type { Awaitable, Gap } from '@linefeed/shared/wire';
 
 /** The key of a feed's core. No entry exports it, so only this package can make a feed. */
 export const CORE: unique symbol = Symbol.for('linefeed.core');
-
-type Awaitable<T> = T | PromiseLike<T>;
 
 /** The return value of a source: anything that can be iterated. */
 export type StreamContent<T> =

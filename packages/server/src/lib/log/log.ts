@@ -1,5 +1,5 @@
 /** The ordered, bounded history of logged events: the interface that every log implements. */
-import type { Position } from '@linefeed/shared/wire';
+import type { Awaitable, Position } from '@linefeed/shared/wire';
 
 /** One entry to append. */
 export interface LogEntry {
@@ -86,8 +86,6 @@ export interface TailListener {
   /** The log cannot be read at the moment. It recovers by itself. */
   onError(error: unknown): void;
 }
-
-type Awaitable<T> = T | PromiseLike<T>;
 
 /**
  * Assigns every event its position and keeps as many as its bounds allow. Several feeds and processes may call all

@@ -5,11 +5,10 @@ import {
   readParams,
   refusal,
   resolveParams,
+  type MaybePromise,
   type ResolvedParams,
   type Schema,
 } from '@linefeed/shared/wire';
-
-type Awaitable<T> = T | Promise<T>;
 
 /** The parts of a requested address. */
 export interface AskedParams {
@@ -35,7 +34,7 @@ export function resolveAddress(
   schema: Schema,
   given: unknown,
   maxAddressBytes: number,
-): Awaitable<string> {
+): MaybePromise<string> {
   const finish = ({ address }: ResolvedParams): string => {
     checkAddressSize(address, maxAddressBytes);
     return address;
@@ -53,7 +52,7 @@ export function readAskedParams(
   entry: AskedParams,
   schema: Schema,
   maxAddressBytes: number,
-): Awaitable<ResolvedParams> {
+): MaybePromise<ResolvedParams> {
   const finish = (resolved: ResolvedParams): ResolvedParams => {
     checkAddressSize(resolved.address, maxAddressBytes);
     return resolved;

@@ -7,8 +7,10 @@ import {
   refusal,
   LinefeedError,
   validate,
+  type MaybePromise,
   type Validated,
 } from '@linefeed/shared/wire';
+import { ignore } from '../base/promise.ts';
 import type { Appended, AppendOptions, Log, LogEntry } from '../log/log.ts';
 import { resolveAddress } from './address.ts';
 
@@ -18,8 +20,6 @@ export interface PublisherOptions {
   readonly maxAddressBytes: number;
   readonly maxPayloadBytes: number;
 }
-
-type Awaitable<T> = T | Promise<T>;
 
 /** The log checks the key itself. */
 const PUBLISH_OPTIONS = { idempotencyKey: 'any' } satisfies Record<keyof AppendOptions, string>;
@@ -65,7 +65,10 @@ export class Publisher {
   /**
    * Calls `append` after all earlier publishes were passed to the log. It does not wait until the log has settled them.
    */
-  #inTurn(entry: Awaitable<LogEntry>, append: (prepared: LogEntry) => Promise<Appended>): Promise<Appended> {
+  #inTurn(
+    entry: MaybePromise<LogEntry>,
+    append: (prepared: LogEntry) => Promise<Appended>,
+  ): Promise<Appended> {
     // If the schema rejects while this call still waits, the rejection must not count as unhandled.
     if (entry instanceof Promise) entry.catch(ignore);
     // Wrapped in an object, because a promise resolved with a promise would wait for the log.
@@ -84,7 +87,7 @@ export class Publisher {
    *
    * @throws LinefeedError `unknown_topic`, `not_publishable`, `invalid_params`, `address_too_long`
    */
-  addressOf(topic: string, params: unknown): Awaitable<string> {
+  addressOf(topic: string, params: unknown): MaybePromise<string> {
     return this.#address(topic, this.#definitionOf(topic), params);
   }
 
@@ -111,7 +114,7 @@ export class Publisher {
     definition: TopicDefinition,
     params: unknown,
     payload: unknown,
-  ): Awaitable<LogEntry> {
+  ): MaybePromise<LogEntry> {
     const address = this.#address(topic, definition, params);
     const data = encodePayload(topic, definition, payload, this.#options.maxPayloadBytes);
     const entry = (a: string, d: string): LogEntry => ({ address: a, data: d, keep: definition.keep });
@@ -119,7 +122,7 @@ export class Publisher {
     return Promise.all([address, data]).then(([a, d]) => entry(a, d));
   }
 
-  #address(topic: string, definition: TopicDefinition, params: unknown): Awaitable<string> {
+  #address(topic: string, definition: TopicDefinition, params: unknown): MaybePromise<string> {
     if (definition.params === undefined) return topic;
     return resolveAddress(topic, definition.params, params, this.#options.maxAddressBytes);
   }
@@ -143,7 +146,7 @@ export function encodePayload(
   definition: TopicDefinition,
   payload: unknown,
   maxBytes: number,
-): Awaitable<string> {
+): MaybePromise<string> {
   const finish = (result: Validated<unknown>): string => {
     if (result.issues !== undefined) {
       throw new LinefeedError(
@@ -184,5 +187,3 @@ export function checkPayloadSize(topic: string, json: string, maxBytes: number):
     `A payload of ${topic} has ${bytes} bytes as JSON, more than maxPayloadBytes (${maxBytes}); send a reference to it instead.`,
   );
 }
-
-function ignore(): void {}

@@ -5,6 +5,7 @@ import {
   refusal,
   STREAM_KEY,
   streamEventName,
+  type MaybePromise,
   type ResolvedParams,
 } from '@linefeed/shared/wire';
 import { toReportedRefusal } from '../http/http.ts';
@@ -55,8 +56,6 @@ export interface AuthorizeOptions {
   readonly turns: FairQueue;
   readonly onError: (error: unknown) => void;
 }
-
-type Awaitable<T> = T | Promise<T>;
 
 /** A list may resolve this many times `maxSubscriptions` different addresses. The rest is refused. */
 const MAX_LOOKED_AT_FACTOR = 2;
@@ -121,11 +120,11 @@ async function resolveAll(
   alone: boolean,
   options: AuthorizeOptions,
 ): Promise<Array<Authorized | Denied>> {
-  const resolving: Array<Awaitable<Authorized | Denied>> = [];
+  const resolving: Array<MaybePromise<Authorized | Denied>> = [];
   /** Cache: entries with the same text are resolved once. */
-  const known = new Map<string, Awaitable<Meaning>>();
+  const known = new Map<string, MaybePromise<Meaning>>();
   let lookedAt = 0;
-  const meaningOf = (entry: AskedEntry, definition: TopicDefinition): Awaitable<Meaning> => {
+  const meaningOf = (entry: AskedEntry, definition: TopicDefinition): MaybePromise<Meaning> => {
     const words = entry.address ?? entry.topic;
     const before = known.get(words);
     if (before !== undefined) return before;
@@ -159,9 +158,9 @@ interface Meaning extends ResolvedParams {
 function resolve(
   entry: AskedEntry,
   alone: boolean,
-  meaningOf: (entry: AskedEntry, definition: TopicDefinition) => Awaitable<Meaning>,
+  meaningOf: (entry: AskedEntry, definition: TopicDefinition) => MaybePromise<Meaning>,
   options: AuthorizeOptions,
-): Awaitable<Authorized | Denied> {
+): MaybePromise<Authorized | Denied> {
   const { topic, from, key } = entry;
   const definition = options.channel.topics.get(topic);
   const isStream = definition?.kind === 'stream';
@@ -196,7 +195,7 @@ function resolveEntry(
   entry: AskedEntry,
   definition: TopicDefinition,
   { maxAddressBytes }: AuthorizeOptions,
-): Awaitable<Meaning> {
+): MaybePromise<Meaning> {
   const { topic } = entry;
   if (definition.params === undefined) return { definition, params: undefined, address: topic };
   const resolved = readAskedParams(entry, definition.params, maxAddressBytes);

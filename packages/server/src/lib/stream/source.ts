@@ -1,6 +1,6 @@
 /** Runs a source for one receiver: pulls it with back-pressure, and always ends it. */
 import type { Clock } from '../base/clock.ts';
-import { isThenable } from '../base/promise.ts';
+import { ignore, isThenable } from '../base/promise.ts';
 
 /** The forms of a source that can be iterated. */
 export type SourceContent = AsyncIterable<unknown> | Iterable<unknown>;
@@ -175,5 +175,3 @@ export function endIterator(
     report(error);
   }
 }
-
-function ignore(): void {}

@@ -1,11 +1,10 @@
 /** Converts params to an address, and the texts of an address to params. */
 import { canonicalJson, encodeAddress } from '../wire/address.ts';
+import type { MaybePromise } from '../base/awaitable.ts';
 import { LinefeedError, type Issue } from '../base/error.ts';
 import { findJsonFault } from './json.ts';
 import { paramNames, textSafeParams } from './param-schema.ts';
 import { describeIssues, validate, type Schema, type Validated } from './schema.ts';
-
-type Awaitable<T> = T | Promise<T>;
 
 /** Validated params and their address. */
 export interface ResolvedParams {
@@ -28,7 +27,7 @@ const checked = new WeakMap<Schema, Set<string>>();
  *
  * @throws LinefeedError `invalid_params`
  */
-export function resolveParams(topic: string, schema: Schema, given: unknown): Awaitable<ResolvedParams> {
+export function resolveParams(topic: string, schema: Schema, given: unknown): MaybePromise<ResolvedParams> {
   return after(validate(schema, given), (result) => finish(topic, schema, given, result));
 }
 
@@ -42,7 +41,7 @@ export function readParams(
   topic: string,
   schema: Schema,
   texts: ReadonlyArray<readonly [name: string, text: string]>,
-): Awaitable<ResolvedParams> {
+): MaybePromise<ResolvedParams> {
   const names = paramNames(schema);
   const declared = names === undefined ? texts : texts.filter(([name]) => names.includes(name));
   const input: Record<string, unknown> = Object.fromEntries(declared);
@@ -100,7 +99,7 @@ function finish(
   schema: Schema,
   input: unknown,
   { issues, ...result }: Validated<unknown>,
-): Awaitable<ResolvedParams> {
+): MaybePromise<ResolvedParams> {
   if (issues !== undefined) {
     throw new LinefeedError(
       'invalid_params',
@@ -143,7 +142,7 @@ function checkText(
   input: unknown,
   params: object,
   address: string,
-): Awaitable<void> {
+): MaybePromise<void> {
   const safe = textSafeParams(schema);
   const doubtful = Object.entries(params).filter(
     ([name, value]) => value !== undefined && typeof value !== 'string' && !safe.has(name),
@@ -191,6 +190,6 @@ function invalid(topic: string, path: readonly string[], what: string): Linefeed
   );
 }
 
-function after<T, R>(value: Awaitable<T>, call: (value: T) => Awaitable<R>): Awaitable<R> {
+function after<T, R>(value: MaybePromise<T>, call: (value: T) => MaybePromise<R>): MaybePromise<R> {
   return value instanceof Promise ? value.then(call) : call(value);
 }

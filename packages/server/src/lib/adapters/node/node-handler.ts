@@ -3,6 +3,7 @@ import type { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { checkOptions, invalidOption } from '@linefeed/shared/wire';
+import { ignore } from '../../base/promise.ts';
 import type { EventStreamContent } from '../../event-stream/content.ts';
 import { answerEventStream } from '../../event-stream/event-stream.ts';
 import { checkStreamOptions, type EventStreamOptions } from '../../event-stream/options.ts';
@@ -312,5 +313,3 @@ class NodeSink implements ResponseSink {
     this.#listener?.onClose();
   }
 }
-
-function ignore(): void {}

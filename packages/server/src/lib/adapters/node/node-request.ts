@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { refusal } from '@linefeed/shared/wire';
+import { ignore } from '../../base/promise.ts';
 import type { ConsumedBody, HttpRequest, StartTimer } from '../../http/http.ts';
 
 export type NodeRequest = (IncomingMessage | Http2ServerRequest) & {
@@ -147,5 +148,3 @@ function discardBody(req: NodeRequest, res: NodeResponse, maxBytes: number, star
     req.once('end', timer.clear).once('close', timer.clear);
   });
 }
-
-function ignore(): void {}
