@@ -96,11 +96,11 @@ export class SqliteHandle {
   /** Evicts events past their maximum age, if the check is due. */
   evictStale(): void {
     const store = this.#store;
-    if (!this.isAgeDue() || !store.isStale()) return;
+    if (!this.isAgeDue() || !store.eviction.isDue()) return;
     try {
       store.transact('write', () => {
         const meta = store.meta();
-        store.evict(meta, true);
+        store.eviction.run(meta, true);
         store.save(meta);
       });
     } catch (error) {

@@ -19,7 +19,8 @@ import { systemClock } from '../../base/clock.ts';
 import type { Log, LogEntry, LogEvent, ReadPage } from '../log.ts';
 import { createManualClock, type ManualClock } from '../../testing/manual-clock.ts';
 import { SqliteStore } from './store.ts';
-import { sqliteLog, type SqliteLogOptions } from './sqlite-log.ts';
+import type { SqliteLogOptions } from './options.ts';
+import { sqliteLog } from './sqlite-log.ts';
 
 let directory: string;
 let path: string;
