@@ -38,7 +38,7 @@ test.beforeAll(async ({ folder }) => {
 });
 
 for (const [path, event, payload] of [
-  ['notice', 'notice', { level: 'info', text: 'Somebody reads notice without our client.' }],
+  ['notice', 'notice', { level: 'info', text: 'Another client reads notice.' }],
   ['price?symbol=ACME', 'price?symbol=ACME', { open: 41.2 }],
   ['report?year=2026', 'report', { step: 1, of: 365, date: '2026-01-01' }],
 ] as const) {

@@ -96,7 +96,7 @@ test('two windows show live orders, chat and plan over one connection', async ({
   }
   await expect(lines(theirs)).toHaveText(['Ada one', 'Ada two', 'Ada three']);
   await theirs.getByRole('radio', { name: 'counter' }).click();
-  await expect(lines(theirs)).toHaveText(['Nobody has spoken in the counter yet.']);
+  await expect(lines(theirs)).toHaveText(['No messages in the counter yet.']);
   await theirs.getByRole('radio', { name: 'kitchen' }).click();
   await expect(lines(theirs)).toHaveText(['Ada one', 'Ada two', 'Ada three']);
 

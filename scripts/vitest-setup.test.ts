@@ -5,10 +5,10 @@ import { findLeaks, forgetLeaks } from './vitest-setup.ts';
 
 afterEach(forgetLeaks);
 
-test('a timer that nobody cleared is named with its test', async () => {
+test('a timer that no code cleared is named with its test', async () => {
   const timer = setTimeout(() => {}, 60_000);
   expect(await findLeaks(0)).toEqual([
-    'a timer of 60000 ms, opened by: a timer that nobody cleared is named with its test',
+    'a timer of 60000 ms, opened by: a timer that no code cleared is named with its test',
   ]);
   clearTimeout(timer);
   expect(await findLeaks(0)).toEqual([]);

@@ -108,5 +108,5 @@ export function forgetLeaks(): void {
 // Setup files register first, so this runs after every afterAll of the test file itself.
 afterAll(async () => {
   const leaks = await findLeaks();
-  if (leaks.length > 0) throw new Error(`Left behind by this file:\n  ${leaks.join('\n  ')}`);
+  if (leaks.length > 0) throw new Error(`Not cleared by this file:\n  ${leaks.join('\n  ')}`);
 });

@@ -65,7 +65,7 @@ export function createChecker({ log, address, keep, rule, from, fail }: CheckerO
       } else if (at === undefined && asked !== undefined && asked.epoch !== place.epoch) {
         say(`${id} is of another epoch than ${from}, where it was to start, without a gap`);
       } else if (at === undefined && asked !== undefined && place.position <= asked.position) {
-        say(`${id} is not behind ${from}, where it was to start, and no gap came`);
+        say(`${id} is not past ${from}, where it was to start, and no gap came`);
       } else if (keep === 'all') {
         const beginning = from === 'earliest' ? { ...place, position: 0 } : place;
         const known = at ?? asked ?? (owedBehind?.epoch === place.epoch ? owedBehind : beginning);

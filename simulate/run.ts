@@ -18,7 +18,7 @@ const { values } = parseArgs({
 
 if (values.help) {
   console.log(`pnpm simulate [--seeds N] [--from N] [--for SECONDS]   runs worlds from seeds, each the same every time
-pnpm simulate --seed N                                    runs one and says what happens in it
+pnpm simulate --seed N                                    runs one and prints what happens in it
   --bail         stops at the first world that fails
   --tabs         users are tabs that share a connection
   --fault NAME   plants a fault first, one of:

@@ -142,7 +142,7 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
     if (place.epoch !== known.at.epoch)
       fail(`${event} ${id} is of another epoch than ${toText(known.at)}, without a gap`);
     else if (place.position <= known.at.position)
-      fail(`${event} ${id} was written, though delivery stood at ${toText(known.at)}`);
+      fail(`${event} ${id} was written, although the position of delivery was ${toText(known.at)}`);
     else if (keepsAll.has(event) && missing(event, known.at, place.position - 1) > 0)
       fail(`events of ${event} between ${toText(known.at)} and ${id} are missing`);
     known.at = place;

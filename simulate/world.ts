@@ -293,10 +293,10 @@ export async function runWorld(
     // Until the last silent connection is detected.
     await clock.advance(100_000);
     const held = leftovers(opened);
-    if (held !== undefined) fail(`left behind by connections that are gone: ${held}`);
+    if (held !== undefined) fail(`still held after all connections ended: ${held}`);
     await Promise.race([Promise.all(nodes.map(async (node) => await node?.close())), clock.advance(5_000)]);
     await clock.advance(120_000);
-    if (clock.pending > 0) fail(`${clock.pending} timers were left behind`);
+    if (clock.pending > 0) fail(`${clock.pending} timers were not cleared`);
     const left = browser?.leftovers();
     if (left && left.locks.length + left.channels > 0) fail(`left behind: ${JSON.stringify(left)}`);
     return { seed, violations, published, received };

@@ -1,4 +1,4 @@
-/** Case 5: many addresses, of which each connection has some. */
+/** Case 5: many addresses; each connection subscribes to some of them. */
 import { many, ratios, runsOf, type Case } from '../lib/case.ts';
 import { measureFanOut } from '../lib/fan-out.ts';
 

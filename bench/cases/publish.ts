@@ -9,7 +9,7 @@ export const publish: Case = {
   name: 'publish',
   title: 'Publishing, by log',
   about:
-    'Nobody is connected. 50 publishes of 100 B are under way at a time; each validates, encodes and appends one event, and resolves when the log has it.',
+    'No client is connected. 50 publishes of 100 B are under way at a time; each validates, encodes and appends one event, and resolves when the log has it.',
   columns: ['cpu', 'rate'],
   usesPeers: false,
   async run(settings) {

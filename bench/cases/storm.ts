@@ -6,8 +6,8 @@ const MISSED = 100;
 
 export const storm: Case = {
   name: 'storm',
-  title: 'A storm: clients that come back at once',
-  about: `Each resumes ${MISSED} events. The floor is a server that writes the head and the same bytes, made before. The second bare server does for each client what no feed gets around that checks a cursor and keeps no encoded copy of its log: reads the cursor, greets with a frame of its own, and encodes the page. The longest stall is the longest time in which the event loop of the server did nothing else.`,
+  title: 'A storm: clients that reconnect at once',
+  about: `Each resumes ${MISSED} events. The floor is a server that writes the head and the same bytes, made before. The second bare server does for each client the work that every feed must do if it checks a cursor and keeps no encoded copy of its log: it reads the cursor, writes a hello frame, and encodes the page. The longest stall is the longest time in which the event loop of the server did nothing else.`,
   columns: ['connectCpu', 'rate', 'stall'],
   usesPeers: false,
   async run(settings) {
@@ -27,13 +27,13 @@ export const storm: Case = {
       runsOf(measurements, variant, name, metric);
     const cpu = (name: string): readonly number[] => runs(name, 'connectCpu');
     return {
-      title: `A storm: ${many(clients)} clients come back at once`,
+      title: `A storm: ${many(clients)} clients reconnect at once`,
       measurements,
       missing,
       targets: [
         {
           text: `CPU per resumed connection against a bare connect and the bytes: ${variant}`,
-          headline: `CPU of a client that comes back for ${MISSED} events, against a bare connect and the bytes`,
+          headline: `CPU of a client that resumes ${MISSED} events, against a bare connect and the bytes`,
           runs: ratios(cpu('linefeed-history'), cpu('floor-history')),
           floor: ratios(cpu('floor-answering'), cpu('floor-history')),
           limit: 2,
@@ -41,7 +41,7 @@ export const storm: Case = {
         },
         {
           text: `longest stall of the event loop: ${variant}`,
-          headline: `longest stall of the event loop when ${many(clients)} come back at once`,
+          headline: `longest stall of the event loop when ${many(clients)} reconnect at once`,
           runs: runs('linefeed-history', 'stall'),
           floor: runs('floor-history', 'stall'),
           limit: 50,

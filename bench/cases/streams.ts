@@ -10,7 +10,7 @@ export const streams: Case = {
   name: 'streams',
   title: 'Streams: a source for each client',
   about:
-    'Each client opens a stream of its own: an async generator that yields events with ids. First one event per tick, when an emitter says so; then 100 as fast as they are taken, connecting included. Linefeed validates each event, as its contract wants; the tRPC procedure has no output schema. The floor is a bare server with the same generators, which writes what they yield in one turn in one piece.',
+    'Each client opens a stream of its own: an async generator that yields events with ids. First one event per tick, at the signal of an emitter; then 100 as fast as the client reads them, with the time to connect. Linefeed validates each event against its contract; the tRPC procedure has no output schema. The floor is a bare server with the same generators: it joins the values of one turn into one write.',
   columns: ['cpu', 'system', 'rate'],
   plot: 'cpu',
   usesPeers: true,

@@ -1,4 +1,4 @@
-/** Linefeed with many addresses: a topic with params, of which each connection has some. */
+/** Linefeed with many addresses: a topic with params; each connection subscribes to some of them. */
 import { createServer } from 'node:http';
 import { createFeed } from '@linefeed/server';
 import { toNodeHandler } from '@linefeed/server/node';

@@ -29,9 +29,9 @@ export function writeReport(results: Results, cases: readonly Case[]): void {
     `${describeRun(newest)} ${describeVersions(newest.machine)} Server and load are two processes on one machine, over loopback.`,
     '',
     ...(measured.some(([, { quick }]) => quick)
-      ? ['Cases with “(quick)” behind their name were measured by short runs: rough figures.', '']
+      ? ['Cases with “(quick)” after their name were measured by short runs: rough figures.', '']
       : []),
-    'Every value is the median of all runs, with the lowest and the highest behind it; contenders are run in turns. **A ratio is made of two values of the same turn, and the median of these ratios is given**: it need not be the quotient of two medians in the tables, as the machine is not equally fast in all turns. How it is done, how to repeat it, and what is not measured: [README.md](README.md).',
+    'Every value is the median of all runs, followed by the lowest and the highest; contenders are run in turns. **A ratio is made of two values of the same turn, and the median of these ratios is given**: it need not be the quotient of two medians in the tables, as the machine is not equally fast in all turns. How it is done, how to repeat it, and what is not measured: [README.md](README.md).',
     '',
     '## What was to be reached',
     '',

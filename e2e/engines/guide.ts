@@ -13,7 +13,7 @@ export function checkGuide(): Verdict[] {
     [...PARSING, ...PLAIN].flatMap(({ deviates = {} }) => Object.values(deviates).map(({ why }) => why)),
   );
   return [...sentences].map((why) => ({
-    name: `the guide says: ${why}`,
+    name: `docs/engines.md lists: ${why}`,
     fault: text.includes(why) ? undefined : 'it does not',
     deviates: false,
   }));

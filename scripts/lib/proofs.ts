@@ -1,6 +1,6 @@
 /** Compares PROOFS.md with the rules of the documents and with the names of the code. */
 
-/** What an entry of PROOFS.md says about a rule or a bound. */
+/** An entry of PROOFS.md: the proof of a rule or a bound. */
 export interface Proof {
   /** The id of a rule; `<section>: <first cell>` for a bound of docs/limits.md. */
   readonly id: string;

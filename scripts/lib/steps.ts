@@ -32,7 +32,7 @@ export const STEPS: readonly Step[] = [
   { name: 'types', about: 'tsc over every project', cores: 1, run: typesStep },
   {
     name: 'unused',
-    about: 'knip: files, exports and dependencies that nobody uses',
+    about: 'knip: files, exports and dependencies without a user',
     cores: 1,
     run: (context) => checkCommand(context, 'unused', 'knip', ['--no-progress']),
   },
@@ -41,6 +41,12 @@ export const STEPS: readonly Step[] = [
     about: 'every rule and every bound has its proof (PROOFS.md)',
     cores: 1,
     run: proofsStep,
+  },
+  {
+    name: 'prose',
+    about: 'words that make comments, messages and documents hard to read',
+    cores: 1,
+    run: proseStep,
   },
   {
     name: 'cost',
@@ -109,6 +115,13 @@ async function proofsStep({ log, check }: StepContext): Promise<void> {
   const problems = findProofProblems(readProofSources());
   log(problems.join('\n'));
   check('proofs of rules and bounds', problems.length === 0);
+}
+
+async function proseStep({ log, check }: StepContext): Promise<void> {
+  const { findHardWords, readProse } = await import('./prose.ts');
+  const found = findHardWords(readProse());
+  log(found.join('\n'));
+  check('words of comments, messages and documents', found.length === 0);
 }
 
 async function costStep({ log, check }: StepContext): Promise<void> {

@@ -61,7 +61,7 @@ export async function runChaos(engine: Engine, { bundle, faults, seed }: ChaosOp
       // A killed server may have published some of them: publish the same numbers again, until its successor confirms
       // them.
       for (let tries = 1; !(await publishBatch()); tries += 1) {
-        if (tries === 400) throw new Error('The server is gone, and nobody has killed it.');
+        if (tries === 400) throw new Error('The server ended, and the test did not kill it.');
         await pause(50);
       }
       while (!stopped && published - (await leastSeen(engine)) > MAX_AHEAD) await pause(200);

@@ -47,7 +47,7 @@ const OWN = 'Linefeed: the client owns reconnection';
 export const CONNECTION: readonly ConnectionRow[] = [
   // The request
   {
-    name: 'asks for an event stream, uncached, its cursor in the query alone',
+    name: 'requests an uncached event stream, with its cursor only in the query',
     clause: 'HTML §9.2.2, the request; Linefeed: no Last-Event-ID, no preflight',
     answers: [{ body: [opened(0) + event(1)], after: 'end' }, fine(1, 2)],
     client: { retry: QUICK, until: { payloads: 2 } },
@@ -62,7 +62,7 @@ export const CONNECTION: readonly ConnectionRow[] = [
     },
   },
   {
-    name: 'reads another origin without a preflight',
+    name: 'reads a stream of another origin without a preflight',
     clause: 'Fetch §4.8, a CORS-safelisted request',
     answers: [
       {
@@ -76,7 +76,7 @@ export const CONNECTION: readonly ConnectionRow[] = [
     expected: { payloads: [1, 2], methods: { fetch: ['GET'], EventSource: ['GET'] } },
   },
   {
-    name: 'another origin that does not allow it is tried again, as what cannot be reached',
+    name: 'retries another origin that does not allow the request, as for a network error',
     clause: 'Fetch §4.9, CORS check',
     answers: [fine(0), { headers: { 'access-control-allow-origin': '*' }, body: [opened(0) + event(1)] }],
     client: { retry: QUICK, until: { payloads: 1 }, crossOrigin: true },
@@ -84,14 +84,14 @@ export const CONNECTION: readonly ConnectionRow[] = [
   },
   // Opening a stream
   {
-    name: 'is connected by hello, before any event',
+    name: 'is connected when hello arrives, before any event',
     clause: 'Linefeed: hello comes with the head',
     answers: [{ body: [opened(0)] }],
     client: { until: { state: 'connected' } },
     expected: { state: 'connected', payloads: [], atMost: 1 },
   },
   {
-    name: 'takes the type of an event stream in any case, with any parameters',
+    name: 'accepts the media type of an event stream in any case and with any parameters',
     clause: OPEN,
     answers: [
       ...[
@@ -120,21 +120,21 @@ export const CONNECTION: readonly ConnectionRow[] = [
   ),
   // Statuses
   {
-    name: 'is closed by 204, and asks no more',
+    name: 'closes on 204, and sends no further request',
     clause: OPEN,
     answers: [{ status: 204 }],
     client: { until: { state: 'closed', ms: 300 } },
     expected: { state: 'closed', error: undefined, cursors: [undefined] },
   },
   {
-    name: 'is closed by a 204 behind a connection that worked',
+    name: 'closes on a 204 after a connection that worked',
     clause: OPEN,
     answers: [{ body: [opened(0) + event(1)], after: 'end' }, { status: 204 }],
     client: { retry: QUICK, until: { state: 'closed', ms: 300 } },
     expected: { state: 'closed', payloads: [1], cursors: [undefined, 'e.1'] },
   },
   ...[205, 400, 403, 404, 406, 410, 418].map((status): ConnectionRow => ({
-    name: `fails on ${status}, and asks no more`,
+    name: `fails on ${status}, and sends no further request`,
     clause: `${OPEN}; ${OWN}`,
     answers: [{ status, contentType: 'application/json', body: ['{"code":"x"}'], after: 'end' }],
     client: { retry: QUICK, until: { state: 'failed', ms: 300 } },
@@ -148,21 +148,21 @@ export const CONNECTION: readonly ConnectionRow[] = [
     expected: { state: 'failed', error: 'http_status 401', cursors: [undefined, undefined] },
   },
   ...[408, 425, 429, 500, 502, 503, 504].map((status): ConnectionRow => ({
-    name: `tries again behind ${status}`,
+    name: `retries after ${status}`,
     clause: OWN,
     answers: outlived(status),
     client: { retry: QUICK, until: { payloads: 1 } },
     expected: { payloads: [1], state: 'connected', error: undefined, cursors: [undefined, undefined] },
   })),
   {
-    name: 'waits as long as Retry-After says',
+    name: 'waits for the time in Retry-After',
     clause: 'RFC 9110 §10.2.3',
     answers: outlived(503, { 'retry-after': '1' }),
     client: { retry: QUICK, until: { payloads: 1 } },
     expected: { payloads: [1], pauseMs: [1_000, 4_000] },
   },
   ...[301, 302, 303, 307, 308].map((status): ConnectionRow => ({
-    name: `follows a ${status}, and asks the first URL again`,
+    name: `follows a ${status}, and reconnects to the first URL`,
     clause: REESTABLISH,
     answers: [
       { status, headers: { location: '?elsewhere' }, contentType: null, after: 'end' },
@@ -174,14 +174,14 @@ export const CONNECTION: readonly ConnectionRow[] = [
   })),
   // The network
   {
-    name: 'tries again where the connection is reset before the head',
+    name: 'retries when the connection is reset before the head',
     clause: `${REESTABLISH}; ${OWN}`,
     answers: [{ after: 'reset', forMs: 800 }, fine(0, 1)],
     client: { retry: QUICK, until: { payloads: 1 } },
     expected: { payloads: [1], state: 'connected', error: undefined },
   },
   ...(['end', 'truncate', 'reset'] as const).map((after): ConnectionRow => ({
-    name: `comes back with its cursor behind ${{ end: 'a clean end', truncate: 'a body without its end', reset: 'a reset' }[after]}, in the middle of a frame too`,
+    name: `reconnects with its cursor after ${{ end: 'a clean end', truncate: 'a body without its end', reset: 'a reset' }[after]}, also in the middle of a frame`,
     clause: REESTABLISH,
     answers: [
       // The pause lets earlier bytes be read: a reset may discard unread ones.
@@ -193,7 +193,7 @@ export const CONNECTION: readonly ConnectionRow[] = [
     expected: { payloads: [1, 2, 3, 4], cursors: [undefined, 'e.2', 'e.2'], error: undefined },
   })),
   {
-    name: 'comes back behind an empty stream',
+    name: 'reconnects after an empty stream',
     clause: REESTABLISH,
     answers: [{ body: [], after: 'end' }, { body: [':\n\n'], after: 'end' }, fine(0, 1)],
     client: { retry: QUICK, until: { payloads: 1 } },
@@ -201,35 +201,35 @@ export const CONNECTION: readonly ConnectionRow[] = [
   },
   // Silence
   {
-    name: 'gives up a server that never answers',
+    name: 'reconnects when a server never answers',
     clause: 'Linefeed: connectTimeoutMs',
     answers: [{ after: 'mute' }, fine(0, 1)],
     client: { retry: QUICK, connectTimeoutMs: 300, until: { payloads: 1 } },
     expected: { payloads: [1], pauseMs: [150, 4_000] },
   },
   {
-    name: 'gives up a stream that never says hello, whatever else it says',
+    name: 'reconnects when a stream sends comments but no hello',
     clause: 'Linefeed: connectTimeoutMs',
     answers: [{ body: [':\n\n'], after: 'comment' }, fine(0, 1)],
     client: { retry: QUICK, connectTimeoutMs: 300, until: { payloads: 1 } },
     expected: { payloads: [1], pauseMs: [150, 4_000] },
   },
   {
-    name: 'leaves a connection that is silent for the announced timeout, with its cursor',
+    name: 'replaces a connection that is silent for the announced timeout, and sends its cursor',
     clause: 'Linefeed: timeoutMs',
     answers: [{ body: [opened(0, 400) + event(1)] }, fine(1, 2)],
     client: { retry: QUICK, until: { payloads: 2 } },
     expected: { payloads: [1, 2], cursors: [undefined, 'e.1'], pauseMs: [200, 4_000] },
   },
   {
-    name: 'takes a ping for life',
+    name: 'counts a ping as a sign of life',
     clause: 'Linefeed: ping',
     answers: [{ body: [opened(0, 2_000) + event(1)], after: 'ping' }, fine(1, 2)],
     client: { retry: QUICK, until: { payloads: 1, ms: 3_000 } },
     expected: { payloads: [1], state: 'connected', atMost: 1 },
   },
   {
-    name: 'takes a comment for life, where it can see one',
+    name: 'counts a comment as a sign of life, if the transport can see comments',
     clause: 'Linefeed: fetch counts bytes',
     answers: [{ body: [opened(0, 2_000) + event(1)], after: 'comment' }, fine(1, 2)],
     client: { retry: QUICK, until: { payloads: 1, ms: 3_000 } },
@@ -238,7 +238,7 @@ export const CONNECTION: readonly ConnectionRow[] = [
   },
   // Frames
   {
-    name: 'reads a stream that comes byte by byte',
+    name: 'reads a stream that arrives byte by byte',
     clause: 'HTML §9.2.6',
     answers: [{ body: [...Buffer.from(opened(0) + event(1, 'é😀'))].map((each) => Uint8Array.of(each)) }],
     client: { until: { payloads: 1 } },
@@ -252,7 +252,7 @@ export const CONNECTION: readonly ConnectionRow[] = [
     expected: { payloads: [{ text: 'x'.repeat(1_000_000) }], atMost: 1 },
   },
   {
-    name: 'an event called error or open is no end',
+    name: 'an event named error or open does not end the stream',
     clause: 'HTML §9.2.6, dispatch the event',
     answers: [
       {
@@ -271,7 +271,7 @@ export const CONNECTION: readonly ConnectionRow[] = [
   },
   // The time of a reconnect
   {
-    name: 'comes back when reconnect says, with its cursor',
+    name: 'reconnects after the time in linefeed.reconnect, with its cursor',
     clause: 'Linefeed: reconnect',
     answers: [
       {
@@ -286,14 +286,14 @@ export const CONNECTION: readonly ConnectionRow[] = [
     expected: { payloads: [1, 2], cursors: [undefined, 'e.1'], pauseMs: [700, 4_000] },
   },
   {
-    name: 'a reconnection time of 0 makes no storm',
+    name: 'a reconnection time of 0 does not cause a storm of requests',
     clause: 'Linefeed: floorMs',
     answers: [{ body: [`retry: 0\n\n${opened(0)}`], after: 'end' }],
     client: { retry: { floorMs: 200, capMs: 200 }, until: { connections: 2, ms: 1_000 } },
     expected: { atMost: 2 + Math.ceil((1_000 + QUICK_RETURN_MS) / 200) },
   },
   {
-    name: 'a reconnection time of years is no overflow and no end',
+    name: 'a reconnection time of years neither overflows nor ends the client',
     clause: 'Linefeed: capMs',
     answers: [{ body: ['retry: 99999999999\n\n'], after: 'end' }, fine(0, 1)],
     client: { retry: { floorMs: 100, capMs: 300 }, until: { payloads: 1 } },
@@ -301,14 +301,14 @@ export const CONNECTION: readonly ConnectionRow[] = [
   },
   // Leaving
   {
-    name: 'leaves a stream when it is closed',
+    name: 'ends the response when the client is closed',
     clause: 'HTML §9.2.2, close()',
     answers: [{ body: [opened(0)], after: 'ping' }],
     client: { until: {}, closeOn: { state: 'connected', watchMs: 300 } },
     expected: { state: 'closed', left: true, atMost: 1 },
   },
   {
-    name: 'does not come back when it is closed while it waits',
+    name: 'does not reconnect when it is closed during a wait',
     clause: 'HTML §9.2.2, close()',
     answers: [{ status: 503, contentType: null, after: 'end' }],
     client: {

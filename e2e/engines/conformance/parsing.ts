@@ -22,7 +22,7 @@ export const PARSING: readonly ParsingRow[] = [
     frames: [message('1\n2\n3'), message('4'), message('5')],
   },
   {
-    name: 'a CRLF that is cut in two is one line end',
+    name: 'a CRLF that is split across chunks is one line end',
     clause: LINES,
     body: ['data: 1\r', '\ndata: 2\r', '\n\r', '\n'],
     frames: [message('1\n2')],
@@ -35,7 +35,7 @@ export const PARSING: readonly ParsingRow[] = [
     frames: [message('1')],
   },
   {
-    name: 'an event is seen when its blank line is, not when more comes',
+    name: 'an event is dispatched when its blank line arrives, without further bytes',
     clause: LINES,
     body: ['data: 1\n\n'],
     open: true,
@@ -48,7 +48,7 @@ export const PARSING: readonly ParsingRow[] = [
     frames: [message('1\u2028\u2029\u0085\u000b\u000c2')],
   },
   {
-    name: 'a line of one space is no blank line',
+    name: 'a line of one space is not a blank line',
     clause: LINES,
     body: ['data: 1\n \ndata: 2\n\n'],
     frames: [message('1\n2')],
@@ -73,13 +73,13 @@ export const PARSING: readonly ParsingRow[] = [
   },
   // Byte order marks
   {
-    name: 'one byte order mark at the start is taken away',
+    name: 'one byte order mark at the start is removed',
     clause: DECODING,
     body: ['\uFEFFdata: 1\n\ndata: 2\n\n'],
     frames: [message('1'), message('2')],
     deviates: {
       webkit: {
-        why: 'loses the first event where the byte order mark is cut',
+        why: 'loses the first event if the byte order mark is split across chunks',
         frames: [message('2')],
         chunkings: ['bytes'],
       },
@@ -92,26 +92,26 @@ export const PARSING: readonly ParsingRow[] = [
     frames: [message('2')],
   },
   {
-    name: 'a byte order mark further on makes its line an unknown field',
+    name: 'a byte order mark after the start makes its line an unknown field',
     clause: DECODING,
     body: ['data: 1\n\n\uFEFFdata: x\ndata: 2\n\n'],
     frames: [message('1'), message('2')],
   },
   // Decoding
   {
-    name: 'characters of several bytes may be cut anywhere',
+    name: 'a character of several bytes may be split at any byte',
     clause: DECODING,
     body: ['data: é€😀\n\n'],
     frames: [message('é€😀')],
   },
   {
-    name: 'a byte that is no UTF-8 becomes U+FFFD',
+    name: 'a byte that is not UTF-8 becomes U+FFFD',
     clause: DECODING,
     body: ['data: ', bytes(0xff), '1', bytes(0xc3), '\n\n'],
     frames: [message('\uFFFD1\uFFFD')],
   },
   {
-    name: 'the charset of the response changes nothing',
+    name: 'the charset of the response is ignored',
     clause: DECODING,
     body: ['data: é\n\n'],
     contentType: 'text/event-stream; charset=windows-1252',
@@ -125,17 +125,17 @@ export const PARSING: readonly ParsingRow[] = [
     clause: FIELDS,
     body: ['data: 1\u00002\n\n'],
     frames: [message('1\u00002')],
-    deviates: { firefox: { why: 'takes U+0000 out of data', frames: [message('12')] } },
+    deviates: { firefox: { why: 'removes U+0000 from data', frames: [message('12')] } },
   },
   // Fields
   {
-    name: 'one space behind the colon is taken away, and nothing else',
+    name: 'one space after the colon is removed, and nothing else',
     clause: FIELDS,
     body: ['data:1\n\ndata:  2\n\ndata:\t3\n\ndata: 4 \n\n'],
     frames: [message('1'), message(' 2'), message('\t3'), message('4 ')],
   },
   {
-    name: 'only the first colon divides',
+    name: 'only the first colon of a line divides it',
     clause: FIELDS,
     body: ['data: 1: 2\n\ndata::3\n\n'],
     frames: [message('1: 2'), message(':3')],
@@ -147,13 +147,13 @@ export const PARSING: readonly ParsingRow[] = [
     frames: [message('1')],
   },
   {
-    name: 'unknown fields say nothing',
+    name: 'unknown fields are ignored',
     clause: FIELDS,
     body: ['foo: x\nfoo\n: \nid2: x\ndata: 1\n\nfoo: x\n\n'],
     frames: [message('1')],
   },
   {
-    name: 'comments say nothing and dispatch nothing',
+    name: 'comments are ignored',
     clause: FIELDS,
     body: [`:${'x'.repeat(2_000)}\n\n: \u0000\r:\n\n:data: x\ndata: 1\n:\ndata: 2\n\n:\n\n`],
     frames: [message('1\n2')],
@@ -172,81 +172,81 @@ export const PARSING: readonly ParsingRow[] = [
     frames: [message('\n'), message('\n')],
   },
   {
-    name: 'nothing in data is special',
+    name: 'text in data that looks like a field stays data',
     clause: FIELDS,
     body: ['data: [DONE]\n\ndata: {"error":1}\n\n'],
     frames: [message('[DONE]'), message('{"error":1}')],
   },
   // Event types
   {
-    name: 'an event type is for one event alone',
+    name: 'an event type applies to one event only',
     clause: DISPATCH,
     body: ['event: a\ndata: 1\n\ndata: 2\n\n'],
     frames: [['a', '1', ''], message('2')],
   },
   {
-    name: 'a block without data takes its type with it',
+    name: 'the type of a block without data does not apply to the next event',
     clause: DISPATCH,
     body: ['event: a\n\ndata: 1\n\n'],
     frames: [message('1')],
   },
   {
-    name: 'the last type of a block counts, an empty one is message',
+    name: 'the last type of a block applies, and an empty one means message',
     clause: FIELDS,
     body: ['event: a\nevent: b\ndata: 1\n\nevent: a\nevent\ndata: 2\n\nevent:\ndata: 3\n\n'],
     frames: [['b', '1', ''], message('2'), message('3')],
   },
   {
-    name: 'an address is an event type, byte by byte',
+    name: 'an address is an event type, unchanged',
     clause: FIELDS,
     body: ['event: price?symbol=A%26B\ndata: 1\n\nevent: price?symbol=A&B\ndata: x\n\n'],
     frames: [['price?symbol=A%26B', '1', '']],
   },
   {
-    name: 'events called error, open and close end nothing',
+    name: 'events named error, open and close do not end the stream',
     clause: DISPATCH,
     body: ['event: open\ndata: x\n\nevent: error\ndata: x\n\nevent: close\ndata: x\n\ndata: 1\n\n'],
     frames: [message('1')],
   },
   // Ids
   {
-    name: 'an id stays until another one comes',
+    name: 'an id applies until the next id',
     clause: DISPATCH,
     body: ['id: 1\ndata: 1\n\ndata: 2\n\nid: 3\ndata: 3\n\n'],
     frames: [message('1', '1'), message('2', '1'), message('3', '3')],
   },
   {
-    name: 'an empty id, with a colon or without, takes it away',
+    name: 'an empty id, with or without a colon, removes the id',
     clause: FIELDS,
     body: ['id: 1\ndata: 1\n\nid:\ndata: 2\n\nid: 3\ndata: 3\n\nid\ndata: 4\n\n'],
     frames: [message('1', '1'), message('2'), message('3', '3'), message('4')],
   },
   {
-    name: 'the last id of a block counts, and its spaces with it',
+    name: 'the last id of a block applies, with its spaces',
     clause: FIELDS,
     body: ['id: 1\nid:  2 \ndata: 1\n\n'],
     frames: [message('1', ' 2 ')],
   },
   {
-    name: 'an id of any characters comes as it was sent',
+    name: 'an id of any characters arrives unchanged',
     clause: FIELDS,
     body: ['id: e.1z~%7E/…😀\ndata: 1\n\n'],
     frames: [message('1', 'e.1z~%7E/…😀')],
   },
   {
-    name: 'an id with U+0000 is ignored, its event is not',
+    name: 'an id with U+0000 is ignored, and its event is dispatched',
     clause: FIELDS,
     body: ['id: 1\ndata: 1\n\nid: 2\u0000\ndata: 2\n\nid: \u0000\ndata: 3\n\ndata: 4\n\n'],
     frames: [message('1', '1'), message('2', '1'), message('3', '1'), message('4', '1')],
     deviates: {
       firefox: {
-        why: 'drops the whole event whose id has a U+0000 in it',
+        why: 'drops an event whose id contains U+0000',
         frames: [message('1', '1'), message('4', '1')],
       },
     },
   },
   {
-    name: 'a block of an id alone dispatches nothing and counts for what follows',
+    name: 'a block with only an id dispatches nothing, and its id applies to later events',
     clause: DISPATCH,
     body: ['id: 1\n\ndata: 1\n\n'],
     frames: [message('1', '1')],
@@ -256,26 +256,26 @@ export const PARSING: readonly ParsingRow[] = [
   },
   // Ends
   {
-    name: 'a block that the end cuts off is dropped',
+    name: 'a block without a blank line at the end of the stream is dropped',
     clause: 'HTML §9.2.6, once the end of the file is reached',
     body: ['id: 1\ndata: 1\n\nid: 2\ndata: 2\n'],
     frames: [message('1', '1')],
   },
   {
-    name: 'a line that the end cuts off is dropped',
+    name: 'a line without a line end at the end of the stream is dropped',
     clause: 'HTML §9.2.6, once the end of the file is reached',
     body: ['data: 1\n\nid: 2\ndata: 2'],
     frames: [message('1')],
   },
   {
-    name: 'an empty body is no event',
+    name: 'an empty body dispatches no event',
     clause: 'HTML §9.2.5, ABNF of a stream',
     body: [''],
     frames: [],
   },
   // Reconnection times
   {
-    name: 'a reconnection time of digits alone is taken over, in base ten',
+    name: 'a reconnection time of digits only is accepted, in base ten',
     clause: FIELDS,
     body: ['retry: 1000\n\nretry:02000\nretry: 0\ndata: 1\n\n'],
     frames: [message('1')],

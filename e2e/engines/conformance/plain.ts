@@ -11,14 +11,14 @@ const OPEN = 'HTML §9.2.3, process response';
 
 export const PLAIN: readonly PlainRow[] = [
   {
-    name: 'comes back with the last event id',
+    name: 'reconnects with the last event id',
     clause: REESTABLISH,
     answers: [{ body: [retry + event(1, 'e.1') + event(2, 'e.2')], after: 'end' }, { body: [event(3)] }],
     watchMs: 1_500,
     expected: { data: ['1', '2', '3'], readyState: 1, lastEventIds: [undefined, 'e.2'] },
   },
   {
-    name: 'comes back behind a reset and behind a body without its end',
+    name: 'reconnects after a reset, and after a body without its end',
     clause: REESTABLISH,
     answers: [
       { body: [retry + event(1, '1'), 'id: 2\ndata: x\n'], after: 'reset' },
@@ -29,7 +29,7 @@ export const PLAIN: readonly PlainRow[] = [
     expected: { data: ['1', '2', '3'], readyState: 1, lastEventIds: [undefined, '1', '2'] },
     deviates: {
       webkit: {
-        why: 'puts the data lines that a reset left behind before those of the next connection',
+        why: 'keeps the data lines of a block that a reset cut, and puts them into the first event of the next connection',
         outcome: { data: ['1', 'x\n2', '3'], readyState: 1, lastEventIds: [undefined, '1', '2'] },
       },
     },
@@ -66,7 +66,7 @@ export const PLAIN: readonly PlainRow[] = [
     },
   },
   {
-    name: 'is told to wait by a stream that ends at once, and comes back',
+    name: 'reconnects after a stream that ends immediately',
     clause: REESTABLISH,
     answers: [
       { body: [`${retry}event: linefeed.reconnect\ndata: {}\n\n`], after: 'end' },
@@ -76,14 +76,14 @@ export const PLAIN: readonly PlainRow[] = [
     expected: { data: ['1'], readyState: 1 },
   },
   {
-    name: 'is over with 204',
+    name: 'stops permanently on 204',
     clause: OPEN,
     answers: [{ body: [retry + event(1)], after: 'end' }, last],
     watchMs: 1_500,
     expected: { data: ['1'], readyState: CLOSED, lastEventIds: [undefined, undefined] },
   },
   ...[400, 404, 429, 502, 503].map((status): PlainRow => ({
-    name: `is over with ${status}`,
+    name: `stops permanently on ${status}`,
     clause: OPEN,
     answers: [
       { body: [retry + event(1)], after: 'end' },
@@ -93,7 +93,7 @@ export const PLAIN: readonly PlainRow[] = [
     expected: { data: ['1'], readyState: CLOSED, lastEventIds: [undefined, undefined] },
   })),
   {
-    name: 'comes back where the connection is reset before the head',
+    name: 'reconnects when the connection is reset before the head',
     clause: REESTABLISH,
     answers: [
       { body: [retry + event(1)], after: 'end' },
@@ -104,14 +104,17 @@ export const PLAIN: readonly PlainRow[] = [
     expected: { data: ['1', '2'], readyState: 1 },
   },
   {
-    name: 'comes back where the connection is refused for a while',
+    name: 'reconnects when the connection is refused for a time',
     clause: REESTABLISH,
     answers: [{ body: [retry + event(1)], after: 'end' }, { body: [event(2)] }],
     refusedMs: 1_500,
     watchMs: 4_000,
     expected: { data: ['1', '2'], readyState: 1 },
     deviates: {
-      firefox: { why: 'gives up for ever', outcome: { data: ['1'], readyState: CLOSED } },
+      firefox: {
+        why: 'stops permanently when a connection is refused',
+        outcome: { data: ['1'], readyState: CLOSED },
+      },
     },
   },
   {
@@ -120,10 +123,12 @@ export const PLAIN: readonly PlainRow[] = [
     answers: [{ body: [`${retry}retry:  60000\n\n${event(1)}`], after: 'end' }, { body: [event(2)] }],
     watchMs: 1_500,
     expected: { data: ['1', '2'] },
-    deviates: { webkit: { why: 'takes it over', outcome: { data: ['1'] } } },
+    deviates: {
+      webkit: { why: 'accepts a reconnection time with two spaces before it', outcome: { data: ['1'] } },
+    },
   },
   ...[301, 303, 307, 308].map((status): PlainRow => ({
-    name: `asks the first URL again behind a ${status}`,
+    name: `reconnects to the first URL after a ${status}`,
     clause: REESTABLISH,
     answers: [
       { status, headers: { location: '?elsewhere' }, contentType: null, after: 'end' },
@@ -134,12 +139,12 @@ export const PLAIN: readonly PlainRow[] = [
     expected: { data: ['1', '2'], paths: ['first', 'elsewhere', 'first'] },
     deviates: {
       chromium: {
-        why: 'asks where it was sent to',
+        why: 'reconnects to the URL that a redirect gave',
         outcome: { data: ['1', '2'], paths: ['first', 'elsewhere', 'elsewhere'] },
       },
       ...([301, 308].includes(status) && {
         firefox: {
-          why: 'asks where a permanent redirect sent it to',
+          why: 'reconnects to the URL that a permanent redirect gave',
           outcome: { data: ['1', '2'], paths: ['first', 'elsewhere', 'elsewhere'] },
         },
       }),

@@ -56,7 +56,7 @@ export async function runTabs(engine: Engine, bundle: string): Promise<Verdict[]
         if (got.every(({ seen }) => seen.at(-1) === published)) break;
         await pause(100);
       }
-      check(`kill ${kill} of the leader costs nobody an event`, expected, got);
+      check(`kill ${kill} of the leader loses no event of any tab`, expected, got);
       await open(published + 1);
     }
     check('there is one connection again', '1', await connections());

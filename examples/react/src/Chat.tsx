@@ -69,7 +69,7 @@ function Lines({ lines, room }: { readonly lines: readonly Line[]; readonly room
   }, [lines]);
   return (
     <ol ref={list} role="log" aria-label={`Said in the ${room}`} tabIndex={0}>
-      {lines.length === 0 && <li className="quiet">Nobody has spoken in the {room} yet.</li>}
+      {lines.length === 0 && <li className="quiet">No messages in the {room} yet.</li>}
       {lines.map(({ id, author, text }) => (
         <li key={id}>
           <b>{author}</b> {text}

@@ -67,7 +67,7 @@ export function Connection({ readings, spans, marks, onCarrier }: ConnectionProp
         {carrier === 'shared' && (
           <div>
             <dt>The one connection</dt>
-            <dd title="One tab leads and passes on to the others what the server says">
+            <dd title="One tab holds the connection and forwards its frames to the other tabs">
               {leads ? 'is open in this tab' : state === 'connected' ? 'is open in another tab' : '–'}
             </dd>
           </div>

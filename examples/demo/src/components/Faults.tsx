@@ -18,13 +18,13 @@ const faults = [
     path: '502',
     name: '502',
     title: 'Answer 502 for 5 s',
-    text: 'Cut, and every attempt to come back is refused for five seconds.',
+    text: 'Cuts the connection. Every reconnect is refused for five seconds.',
   },
   {
     path: 'silence',
     name: 'silence',
     title: 'Go silent',
-    text: 'The socket stays open and nothing comes out of it. Only the clock can tell, after 6 s.',
+    text: 'The socket stays open and sends no bytes. The client notices after 6 s.',
   },
   {
     path: 'restart',

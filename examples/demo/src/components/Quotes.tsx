@@ -1,4 +1,4 @@
-/** The quote board: one address per symbol, of which only the newest value matters. */
+/** The quote board: one address per symbol; only its newest value matters. */
 import type { Payload } from '@linefeed/shared';
 import type { Board } from '../../channel.ts';
 import { symbols } from '../../symbols.ts';

@@ -93,9 +93,7 @@ function Lines({ items, author, room }: LinesProps) {
   return (
     <div className="lines" role="log" aria-label={`Said in ${room}`} tabIndex={0} ref={end}>
       {items.length === 0 && (
-        <p className="empty">
-          Nobody has spoken in {room} yet. Open this page in a second tab and talk to yourself.
-        </p>
+        <p className="empty">No messages in {room} yet. Open this page in a second tab and write one.</p>
       )}
       {items.map((item) =>
         'gapAt' in item ? (

@@ -341,7 +341,7 @@ it('a followed address named like a property of every object starts at the curso
   const { script, client, queryClient, query } = await follow();
   script.last().send('word', 'b', 'e.6.0');
   await script.settle();
-  // `constructor` stands for a topic of that name in a channel.
+  // `constructor` is a topic of that name in a channel.
   const stop = followQuery(queryClient, client, 'constructor' as 'word', { query, reduce });
   await script.settle();
   expect(script.controls.at(-1)!.add).toMatchObject([{ address: 'constructor', from: 'e.5' }]);

@@ -64,7 +64,7 @@ export function createExpiredReporter(
     onError(
       new LinefeedError(
         'invalid_option',
-        `context returned an expiresAt that is over already: ${expiresAt} is ${describeTime(expiresAt)}, and it is ${describeTime(now)} now. ${REMEDIES[cause]} The client is asked to come back. This is reported once.`,
+        `context returned an expiresAt that is over already: ${expiresAt} is ${describeTime(expiresAt)}, and it is ${describeTime(now)} now. ${REMEDIES[cause]} The client is told to reconnect. This is reported once.`,
       ),
     );
   };

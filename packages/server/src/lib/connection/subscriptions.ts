@@ -83,7 +83,7 @@ export class Subscriptions {
     if (isLeaving() || n <= connection.lastControl) return;
     // The reader takes no bytes. Without this bound the answers of further requests would accumulate in memory.
     if (connection.bufferedBytes > this.#options.limits.maxBufferedBytes) {
-      throw refusal('busy', 'The reader of this connection is behind its bound.');
+      throw refusal('busy', 'The reader of this connection is too slow: its buffer is full.');
     }
     const { hub, withinTime, onSubscribe } = this.#options;
     const removed = new Set(remove);

@@ -137,10 +137,7 @@ function discardIterator(content: object, onError: (error: unknown) => void): vo
 
 function fromReadableStream(stream: ReadableStream<unknown>): OpenContent {
   if (stream.locked) {
-    throw new LinefeedError(
-      'invalid_content',
-      'The ReadableStream is locked: somebody else reads it already.',
-    );
+    throw new LinefeedError('invalid_content', 'The ReadableStream is locked: other code reads it already.');
   }
   // The stream's own iterator is not used: its return() waits for the read in flight, which may never end.
   const iterate = (): AsyncIterator<unknown> => {

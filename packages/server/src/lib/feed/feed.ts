@@ -268,7 +268,7 @@ export class FeedCore implements ConnectionHost {
       throw refusal('unknown_connection', 'This server has no connection of that id; open a new one.');
     }
     if (connection.principal !== identity.principal) {
-      throw refusal('forbidden', 'This connection was opened by somebody else.');
+      throw refusal('forbidden', 'This connection belongs to another principal.');
     }
     // The principal is the same, but the connection's context decides what it may have.
     const context = this.#options.contextPerRequest === true ? identity.context : connection.context;
@@ -293,7 +293,7 @@ export class FeedCore implements ConnectionHost {
       : this.#requestHandler.rejectWithRetry('POST', away, identity.headers);
   }
 
-  /** No subscription starts on a connection that is to be drained: its client is told to reconnect now. */
+  /** No subscription starts on a connection that will be drained: its client is told to reconnect now. */
   #isLeaving(connection: Connection): boolean {
     if (this.#drain !== undefined) connection.reconnect('drain', 0);
     // Expiry is checked now: the heartbeat may be late, for example after a suspend.

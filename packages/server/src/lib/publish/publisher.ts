@@ -103,7 +103,7 @@ export class Publisher {
     if (definition.kind === 'stream') {
       throw refusal(
         'not_publishable',
-        `"${topic}" is a stream: its source says what it sends, nothing is published to it.`,
+        `"${topic}" is a stream: its source yields its events, so nothing can be published to it.`,
       );
     }
     return definition;

@@ -44,7 +44,7 @@ const encoder = new TextEncoder();
 const RETRY_MESSAGES = {
   too_many_connections: 'The server takes no more connections now.',
   draining: 'The server is about to stop.',
-  disconnected: 'Come back, to be identified anew.',
+  disconnected: 'Reconnect; the request is identified again.',
   timeout: 'The server could not decide on this request in time.',
   busy: 'This connection has too much to answer already; send the same request later, or open a new connection.',
 };

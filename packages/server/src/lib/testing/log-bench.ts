@@ -169,7 +169,7 @@ export class LogBench {
     const last = page.events.at(-1)?.position ?? after;
     assert.ok(
       comparePositions(page.through, last) >= 0,
-      'through stands behind the last event and behind `after`',
+      '`through` is at or past the last event and `after`',
     );
     return page;
   }

@@ -24,7 +24,7 @@ function assertCovered(
       comparePositions(position, watermark) <= 0 || comparePositions(position, page.through) > 0;
     assert.ok(
       held.has(position) !== covered,
-      `${position} is either held or behind the watermark ${watermark}`,
+      `${position} is either held or at or before the watermark ${watermark}`,
     );
   }
 }

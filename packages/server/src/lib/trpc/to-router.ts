@@ -180,7 +180,7 @@ async function* serve(
   const assertOpen = (): void => {
     // On this error, tRPC's client reconnects by itself, and `createContext` runs again.
     if (session.signal.aborted && signal?.aborted !== true && session.signal.reason !== LEFT) {
-      throw new TRPCError({ code: 'SERVICE_UNAVAILABLE', message: 'The session has ended; come back.' });
+      throw new TRPCError({ code: 'SERVICE_UNAVAILABLE', message: 'The session has ended; reconnect.' });
     }
   };
   try {

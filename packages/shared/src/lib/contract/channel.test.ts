@@ -362,7 +362,7 @@ describe('keep', () => {
 
   test('keep is refused for a stream', () => {
     expect(() => define({ report: stream({ data: text, keep: 'latest' } as never) })).toThrow(
-      'Topic "report" is a stream, of which nothing is kept; leave keep away.',
+      'Topic "report" is a stream. Its events are not kept, so remove keep.',
     );
   });
 });

@@ -73,7 +73,7 @@ function checkKeep(name: string, { kind, keep }: TopicDefinition): void {
     throw invalidChannel(`Topic "${name}" has keep: ${JSON.stringify(keep)}; it must be "all" or "latest".`);
   }
   if (kind === 'stream' && keep !== 'all') {
-    throw invalidChannel(`Topic "${name}" is a stream, of which nothing is kept; leave keep away.`);
+    throw invalidChannel(`Topic "${name}" is a stream. Its events are not kept, so remove keep.`);
   }
 }
 

@@ -423,7 +423,7 @@ describe('a response that other code has ended', () => {
           await new Promise((resolve) => setImmediate(resolve));
         }
         res.end();
-        yield 'behind the end';
+        yield 'after the end';
         ended?.();
       }
       sendEventStream(req, res, events());
@@ -436,6 +436,6 @@ describe('a response that other code has ended', () => {
     socket.on('data', (part: Buffer) => (text += part.toString('latin1')));
     await once(socket, 'close');
     expect(text.endsWith(END)).toBe(true);
-    expect(text).not.toContain('behind the end');
+    expect(text).not.toContain('after the end');
   });
 });

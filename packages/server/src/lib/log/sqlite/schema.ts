@@ -20,7 +20,7 @@ export const SCHEMA: string = `
     bytes INTEGER NOT NULL DEFAULT 0,
     latest_events INTEGER NOT NULL DEFAULT 0,
     latest_bytes INTEGER NOT NULL DEFAULT 0,
-    -- Addresses of which nothing is held.
+    -- Addresses without held events.
     idle INTEGER NOT NULL DEFAULT 0
   ) STRICT;
   CREATE TABLE address (
