@@ -28,6 +28,19 @@ const topics = {
 export const board: Channel<typeof topics> = defineChannel(topics);
 export type Board = typeof board;
 
+/** Options of a test's feed. A topic without a source in `streams` has the one of the bench. */
+export type BenchOptions<Context> = Partial<Omit<FeedOptions<Board, Context>, 'streams'>> & {
+  readonly streams?: Partial<NonNullable<FeedOptions<Board, Context>['streams']>> | undefined;
+};
+
+/** The changes of a control request. */
+export interface Changes {
+  /** The number of the request. Default 1. */
+  readonly n?: number;
+  readonly add?: readonly object[];
+  readonly remove?: readonly string[];
+}
+
 export interface Bench<Context> {
   readonly feed: Feed<Board, Context>;
   readonly clock: ManualClock;
@@ -37,29 +50,62 @@ export interface Bench<Context> {
   ask(target: string | Request, init?: RequestInit): Promise<HttpResponse>;
   /** Opens a connection and lets it write its first frames. */
   open(target: string | Request, init?: RequestInit, tap?: TapOptions): Promise<Tap>;
+  /** Sends a control request for the connection of a tap, and lets the connection write what follows from it. */
+  control(tap: Tap, changes: Changes, headers?: HeadersInit): Promise<HttpResponse>;
+  /** Publishes one event of `other` for each number from `first` to `last`. */
+  publishNumbers(first: number, last: number): Promise<void>;
 }
 
-export function createBench<Context = undefined>(
-  options: Partial<FeedOptions<Board, Context>> = {},
-): Bench<Context> {
+/** A request with a JSON body. */
+export function post(body: unknown, headers: HeadersInit = {}): RequestInit {
+  return { method: 'POST', body: JSON.stringify(body), headers };
+}
+
+/** A request that resumes after a cursor or another id, like that of an EventSource. */
+export function after(lastEventId: string): RequestInit {
+  return { headers: { 'last-event-id': lastEventId } };
+}
+
+/** The target of a GET for these entries, each written as in a URL: `other?from=earliest`. */
+export function entries(...list: readonly string[]): string {
+  return `/events?${list.map((entry) => `topic=${encodeURIComponent(entry)}`).join('&')}`;
+}
+
+/** The cursor of another position in the epoch of a cursor. */
+export function at(cursor: string, position: number): string {
+  return `${cursor.split('.')[0]!}.${position.toString(36)}`;
+}
+
+/** The problem in the body of an answer. */
+export function problemOf({ body }: HttpResponse): { readonly code: string; readonly title: string } {
+  return JSON.parse(body as string);
+}
+
+/** The whole numbers from `first` to `last`. */
+export function range(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+}
+
+const sources = {
+  *report() {
+    yield { step: 1 };
+  },
+  *tick() {
+    yield 1;
+  },
+};
+
+export function createBench<Context = undefined>(options: BenchOptions<Context> = {}): Bench<Context> {
   const clock = createManualClock();
   const errors: unknown[] = [];
-  const sources = {
-    *report() {
-      yield { step: 1 };
-    },
-    *tick() {
-      yield 1;
-    },
-  };
   // A separate channel object: a second feed of one channel logs a warning.
   const feed = createFeed(
     { ...board },
     {
       clock,
       onError: (error: unknown) => errors.push(error),
-      streams: sources,
       ...options,
+      streams: { ...sources, ...options.streams },
     },
   );
   const bench: Bench<Context> = {
@@ -86,6 +132,14 @@ export function createBench<Context = undefined>(
       answer.body(tap);
       await clock.settle();
       return tap;
+    },
+    async control({ connection }, changes, headers) {
+      const answer = await bench.ask('/events', post({ connection, n: 1, ...changes }, headers));
+      await clock.settle();
+      return answer;
+    },
+    async publishNumbers(first, last) {
+      for (const n of range(first, last)) await feed.publish('other', { n });
     },
   };
   return bench;

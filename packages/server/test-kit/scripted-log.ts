@@ -101,3 +101,17 @@ export class ScriptedLog implements Log {
     else this.#held.push(tell);
   }
 }
+
+/** A log with some of its methods replaced. */
+export function logWith(log: Log, replaced: Partial<Log>): Log {
+  return {
+    get epoch() {
+      return log.epoch;
+    },
+    append: (entries, options) => log.append(entries, options),
+    read: (query) => log.read(query),
+    position: () => log.position(),
+    tail: (listener) => log.tail(listener),
+    ...replaced,
+  };
+}

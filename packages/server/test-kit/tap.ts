@@ -111,6 +111,26 @@ export class Tap implements ResponseSink {
     return this.frames.filter((frame) => frame.event === event);
   }
 
+  /** The event names of all frames. */
+  get events(): string[] {
+    return this.frames.map(({ event }) => event);
+  }
+
+  /** The data of the frames of one event name. */
+  dataOf(event: string): unknown[] {
+    return this.of(event).map(({ data }) => data);
+  }
+
+  /** The numbers in the events of `other`, or of another topic with that payload. */
+  numbers(topic: string = 'other'): number[] {
+    return this.of(topic).map(({ data }) => (data as { n: number }).n);
+  }
+
+  /** The id of the connection, from its linefeed.hello. */
+  get connection(): string {
+    return (this.frames[0]!.data as { connection: string }).connection;
+  }
+
   /** Payloads of all frames except control frames, in order. */
   get payloads(): unknown[] {
     return this.frames.filter(({ event }) => !event.startsWith('linefeed.')).map(({ data }) => data);

@@ -13,6 +13,25 @@ type Events = AsyncIterator<FeedEvent<unknown>, unknown>;
 const iterate = (events: AsyncIterable<FeedEvent<unknown>>): Events => events[Symbol.asyncIterator]();
 
 describe('feed.subscribe()', () => {
+  it('feed.subscribe() yields history from its cursor before live events', async () => {
+    const { feed, clock } = createBench();
+    await feed.publish('other', { n: 1 });
+    const cursor = feed.cursor();
+    await feed.publish('other', { n: 2 });
+    const stop = new AbortController();
+    const seen: unknown[] = [];
+    const following = (async () => {
+      for await (const { data } of feed.subscribe('other', { from: cursor, signal: stop.signal }))
+        seen.push(data);
+    })();
+    await clock.settle();
+    await feed.publish('other', { n: 3 });
+    await clock.settle();
+    stop.abort();
+    await following;
+    expect(seen).toEqual([{ n: 2 }, { n: 3 }]);
+  });
+
   it('feed.subscribe() ends when the feed closes, with or without a pending next()', async () => {
     const { feed, clock } = createBench();
     const waiting = iterate(feed.subscribe('other'));

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createBench, type Bench, type Board } from '../../../test-kit/feed-bench.ts';
 import { ScriptedLog } from '../../../test-kit/scripted-log.ts';
 import { Tap } from '../../../test-kit/tap.ts';
+import { memoryLog } from '../log/memory-log.ts';
 import type { FeedOptions } from './types.ts';
 import { coreOf } from './feed.ts';
 
@@ -200,4 +201,33 @@ describe('a hook that publishes', () => {
       expect(told.map(({ data }) => (data as { n?: number }).n)).toEqual([1, 2, 3, undefined, 7]);
     }
   });
+});
+
+it('hooks are called in order, and one that throws does not break the feed', async () => {
+  const told: unknown[] = [];
+  const failure = new Error('a hook that throws');
+  const { feed, open, errors, clock } = createBench({
+    context: () => ({ principal: 'ann' }),
+    log: memoryLog({ maxEvents: 1 }),
+    onOpen: ({ principal, events }) => told.push(['open', principal, events]),
+    onSubscribe: (_connection, address) => told.push(['subscribe', address]),
+    onGap: (_connection, gap) => told.push(['gap', gap.address, gap.reason]),
+    onClose: (_connection, reason) => {
+      told.push(['close', reason]);
+      throw failure;
+    },
+  });
+  const start = feed.cursor();
+  await feed.publish('other', { n: 1 });
+  await feed.publish('other', { n: 2 });
+  const tap = await open(`/events/other?from=${start}`);
+  tap.leave();
+  await clock.settle();
+  expect(told).toEqual([
+    ['open', 'ann', ['other']],
+    ['subscribe', 'other'],
+    ['gap', 'other', 'trimmed'],
+    ['close', 'client'],
+  ]);
+  expect(errors).toEqual([failure]);
 });
