@@ -6,7 +6,7 @@ import { createFeed } from '../src/lib/feed/create-feed.ts';
 import { respond, type HttpResponse } from '../src/lib/http/http.ts';
 import type { Feed, FeedOptions } from '../src/lib/feed/types.ts';
 import { createManualClock, type ManualClock } from '../src/lib/testing/manual-clock.ts';
-import { Tap, type TapOptions } from './tap.ts';
+import { connect, Tap, type TapOptions } from './tap.ts';
 
 const topics = {
   notice: z.object({ text: z.string() }),
@@ -126,10 +126,7 @@ export function createBench<Context = undefined>(options: BenchOptions<Context> 
     },
     async open(target, init, tapOptions) {
       const answer = await bench.ask(target, init);
-      if (typeof answer.body !== 'function')
-        throw new Error(`Not opened: ${answer.status} ${answer.body ?? ''}`);
-      const tap = new Tap(tapOptions);
-      answer.body(tap);
+      const tap = connect(answer, new Tap(tapOptions));
       await clock.settle();
       return tap;
     },

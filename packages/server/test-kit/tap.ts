@@ -1,5 +1,6 @@
 /** The receiving end of an answer, in memory. It takes bytes as fast as the test decides, and parses the frames. */
 import { createParser } from 'eventsource-parser';
+import type { HttpResponse } from '../src/lib/http/http.ts';
 import type { ResponseSink, SinkListener } from '../src/lib/http/response-sink.ts';
 
 /** A parsed frame. */
@@ -139,4 +140,11 @@ export class Tap implements ResponseSink {
   get lastId(): string | undefined {
     return this.frames.findLast(({ id }) => id !== undefined)?.id;
   }
+}
+
+/** Opens an answer into a tap, at once. */
+export function connect({ body }: HttpResponse, tap: Tap = new Tap()): Tap {
+  if (typeof body !== 'function') throw new Error(`Not opened: ${body ?? ''}`);
+  body(tap);
+  return tap;
 }

@@ -84,7 +84,7 @@ describe('the AsyncLocalStorage context', () => {
       onSubscribe: (_connection, address) => seen.push([address, user()]),
     });
     const tap = await as('ann', () => open('/events/notice'));
-    const { connection } = tap.frames[0]!.data as { connection: string };
+    const { connection } = tap;
     const body = JSON.stringify({ connection, n: 1, add: [{ address: 'other' }] });
     await as('bob', () => ask('/events', { method: 'POST', body }));
     await clock.settle();
@@ -100,7 +100,6 @@ describe('the AsyncLocalStorage context', () => {
       const seen: unknown[] = [];
       const { feed, open, ask, clock } = createBench({
         streams: {
-          *report() {},
           tick: (context) => (user() === 'ann' ? deaf(seen) : waiting(seen, context)),
         },
       });
@@ -110,7 +109,7 @@ describe('the AsyncLocalStorage context', () => {
       ];
       await clock.settle();
       for (const tap of taps) {
-        const { connection } = tap.frames[0]!.data as { connection: string };
+        const { connection } = tap;
         const body = JSON.stringify({ connection, n: 1, remove: ['tick~a'] });
         if (how === 'leave') as('eve', () => tap.leave());
         if (how === 'disconnect') as('eve', () => feed.disconnect(({ id }) => id === connection));

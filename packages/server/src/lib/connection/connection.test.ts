@@ -3,9 +3,6 @@ import { describe, expect, it } from 'vitest';
 import { createBench } from '../../../test-kit/feed-bench.ts';
 import { Tap } from '../../../test-kit/tap.ts';
 
-const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
-const idOf = (tap: Tap): string => (tap.frames[0]!.data as { connection: string }).connection;
-
 describe('a connection', () => {
   it.each([
     ['80', 0],
@@ -40,9 +37,8 @@ describe('a connection', () => {
 
   it('a control request that removes a stream aborts its signal and returns its source', async () => {
     const seen: string[] = [];
-    const { open, ask, clock } = createBench({
+    const { open, control, clock } = createBench({
       streams: {
-        *report() {},
         async *tick({ signal }) {
           signal.addEventListener('abort', () => seen.push('aborted'));
           try {
@@ -56,8 +52,7 @@ describe('a connection', () => {
     });
     const tap = await open('/events?topic=notice&topic=tick%3Fkey%3Da');
     await clock.settle();
-    await ask('/events', post({ connection: idOf(tap), n: 1, remove: ['tick~a'] }));
-    await clock.settle();
+    await control(tap, { remove: ['tick~a'] });
     expect(seen).toEqual(['aborted', 'returned']);
     expect([tap.ended, tap.of('tick~a').length]).toEqual([false, 1]);
   });
@@ -67,7 +62,6 @@ describe('a connection', () => {
     const { feed, open, clock } = createBench({
       maxBufferedBytes: 1_000,
       streams: {
-        *report() {},
         async *tick() {
           await new Promise<void>((resolve) => (yieldNow = resolve));
           yield 1;
@@ -91,7 +85,6 @@ describe('a connection', () => {
     let yieldNow: () => void = () => undefined;
     const { feed, open, clock } = createBench({
       streams: {
-        *report() {},
         async *tick() {
           await new Promise<void>((resolve) => (yieldNow = resolve));
           for (let n = 1; n <= 3; n += 1) yield n;
@@ -99,7 +92,7 @@ describe('a connection', () => {
       },
     });
     const tap = await open('/events?topic=notice&topic=tick%3Fkey%3Da&topic=nothing');
-    expect(tap.frames.map(({ event }) => event)).toEqual([
+    expect(tap.events).toEqual([
       'linefeed.hello',
       'linefeed.subscribed',
       'linefeed.error',
@@ -140,7 +133,6 @@ describe('a connection', () => {
   it('frames of one tick are written at once when they exceed 16 KiB or the room', async () => {
     const openWith = async (roomBytes: number): Promise<number[]> => {
       const streams = {
-        *report() {},
         *tick() {
           for (let n = 0; n < 2_000; n += 1) yield n;
         },

@@ -1,13 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { createBench, type Bench } from '../../../test-kit/feed-bench.ts';
+import { createBench, post, type Bench } from '../../../test-kit/feed-bench.ts';
 import type { Tap } from '../../../test-kit/tap.ts';
 import { memoryLog } from '../log/memory-log.ts';
-
-const post = (body: object): RequestInit => ({
-  method: 'POST',
-  headers: { 'content-type': 'application/json' },
-  body: JSON.stringify(body),
-});
 
 /**
  * A bench with a report that runs until it is ended. On the connection, the report waits until a gap is announced, and
@@ -28,7 +22,6 @@ async function openBehindGap(): Promise<{
         yield { step: signals.length };
         await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
       },
-      *tick() {},
     },
   });
   await bench.feed.publish('other', { n: 1 });
@@ -37,7 +30,7 @@ async function openBehindGap(): Promise<{
     { address: 'report?year=1', key: 'k' },
   ];
   const tap = await bench.open('/events', post({ topics }), { roomBytes: 10 });
-  const { connection } = tap.of('linefeed.hello')[0]!.data as { connection: string };
+  const { connection } = tap;
   expect(signals).toEqual([]);
   return {
     bench,
@@ -60,7 +53,7 @@ describe('a stream that waits for the announcement of a gap', () => {
     const { tap, signals, drain } = await openBehindGap();
     await drain();
     expect(signals).toHaveLength(1);
-    const events = tap.frames.map(({ event }) => event);
+    const events = tap.events;
     expect(events.indexOf('report~k')).toBeGreaterThan(events.indexOf('linefeed.gap'));
   });
 
@@ -75,7 +68,7 @@ describe('a stream that waits for the announcement of a gap', () => {
     const { tap, signals, change, drain } = await openBehindGap();
     await change({ add: [{ address: 'report?year=2', key: 'k' }] });
     await drain();
-    expect(tap.of('linefeed.error').map(({ data }) => data)).toMatchObject([{ code: 'key_in_use' }]);
+    expect(tap.dataOf('linefeed.error')).toMatchObject([{ code: 'key_in_use' }]);
     tap.leave();
     expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
   });
@@ -89,7 +82,7 @@ describe('a stream that waits for the announcement of a gap', () => {
     ];
     const tap = await open('/events', post({ topics }));
     await clock.settle();
-    expect(tap.of('linefeed.error').map(({ data }) => data)).toMatchObject([{ code: 'key_in_use' }]);
+    expect(tap.dataOf('linefeed.error')).toMatchObject([{ code: 'key_in_use' }]);
     expect(tap.of('report~k')).toHaveLength(1);
   });
 });
@@ -107,7 +100,7 @@ describe('a control request that times out', () => {
       },
     });
     const tap = await open('/events/notice');
-    const { connection } = tap.of('linefeed.hello')[0]!.data as { connection: string };
+    const { connection } = tap;
     const body = { connection, n: 1, add: [{ address: 'other' }], remove: ['notice'] };
     const send = (): Promise<Response> => feed.handle(new Request('http://feed.test/events', post(body)));
     const untilAsked = async (times: number): Promise<void> => {
@@ -154,7 +147,7 @@ describe('a source that yields at once', () => {
   it('a source writes nothing before its opening has answered every entry', async () => {
     const { open } = createBench({ streams });
     const tap = await open('/events', post({ topics: [...keyed, { address: 'notice' }] }));
-    expect(tap.frames.map(({ event }) => event)).toEqual([
+    expect(tap.events).toEqual([
       'linefeed.hello',
       'linefeed.subscribed',
       'linefeed.error',
@@ -172,10 +165,10 @@ describe('a source that yields at once', () => {
   it('a source writes nothing before its control request has answered every entry', async () => {
     const { open, ask, clock } = createBench({ streams });
     const tap = await open('/events/notice');
-    const { connection } = tap.of('linefeed.hello')[0]!.data as { connection: string };
+    const { connection } = tap;
     await ask('/events', post({ connection, n: 1, add: [...keyed, { address: 'other' }] }));
     await clock.settle();
-    const events = tap.frames.map(({ event }) => event);
+    const events = tap.events;
     const first = events.indexOf('tick~a');
     expect(events.slice(2, first).toSorted()).toEqual([
       'linefeed.error',
@@ -200,7 +193,7 @@ describe('a source that yields at once', () => {
     ];
     const tap = await open('/events', post({ topics, last_event_id: feed.cursor() }));
     await clock.settle();
-    const events = tap.frames.map(({ event }) => event);
+    const events = tap.events;
     expect(events).toContain('linefeed.gap');
     expect(events.indexOf('tick~a')).toBeGreaterThan(events.lastIndexOf('linefeed.gap'));
   });

@@ -79,13 +79,13 @@ it('the gap of an opening is announced even if its address is first added again 
   await feed.publish('notice', { text: 'a' });
   const url = '/events?topic=notice%3Ffrom%3Dearliest&topic=other%3Ffrom%3Dnonsense';
   const tap = await open(url, {}, { roomBytes: 1 });
-  const { connection } = tap.frames[0]!.data as { connection: string };
+  const { connection } = tap;
   const add = [{ address: 'other', key: 'o', from: feed.cursor().replace(/\..*/, '.1') }];
   await ask('/events', { method: 'POST', body: JSON.stringify({ connection, n: 1, add }) });
   expect(tap.of('linefeed.gap')).toEqual([]);
   await takeAll(tap, () => clock.settle());
   expect(tap.of('linefeed.gap')).toMatchObject([{ data: { address: 'other', reason: 'unknown' } }]);
-  expect(tap.of('other').map(({ data }) => data)).toEqual([{ n: 2 }, { n: 3 }]);
+  expect(tap.dataOf('other')).toEqual([{ n: 2 }, { n: 3 }]);
 });
 
 it('linefeed.subscribed of an unusable cursor has the end of its gap, even if other entries of the address are earlier', async () => {
@@ -94,7 +94,7 @@ it('linefeed.subscribed of an unusable cursor has the end of its gap, even if ot
   const past = feed.cursor().replace(/\..*/, '.1');
   const url = `/events?topic=other%3Ffrom%3Dnonsense%26key%3Da&topic=other%3Ffrom%3D${past}%26key%3Db`;
   const tap = await open(url, {}, { roomBytes: 1 });
-  const { connection } = tap.frames[0]!.data as { connection: string };
+  const { connection } = tap;
   tap.drain();
   await clock.settle();
   const add = [{ address: 'other', key: 'c', from: 'nonsense' }];

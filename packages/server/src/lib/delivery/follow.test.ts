@@ -2,6 +2,7 @@ import { defineChannel, topic } from '@linefeed/shared';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { createBench } from '../../../test-kit/feed-bench.ts';
+import { logWith } from '../../../test-kit/scripted-log.ts';
 import { createFeed } from '../feed/create-feed.ts';
 import type { FeedEvent } from './follow.ts';
 import type { Log, TailListener } from '../log/log.ts';
@@ -74,7 +75,6 @@ describe('feed.subscribe()', () => {
   it('feed.subscribe() may be the source of a stream, and is returned with its subscription', async () => {
     const bench = createBench({
       streams: {
-        *report() {},
         tick: () => {
           const events = iterate(bench.feed.subscribe('other'));
           const source = {
@@ -101,16 +101,12 @@ describe('feed.subscribe()', () => {
     const log = memoryLog();
     let reads = 0;
     const { feed, clock } = createBench({
-      log: {
-        epoch: log.epoch,
-        append: (entries) => log.append(entries),
+      log: logWith(log, {
         read: (query) => {
           reads += 1;
           return log.read(query);
         },
-        position: () => log.position(),
-        tail: (listener) => log.tail(listener),
-      },
+      }),
     });
     const hub = coreOf(feed).hub;
     const joined: string[] = [];
@@ -133,16 +129,12 @@ describe('feed.subscribe()', () => {
     let told: TailListener | undefined;
     const log = memoryLog();
     const { feed } = createBench({
-      log: {
-        epoch: log.epoch,
-        append: (entries) => log.append(entries),
-        read: (query) => log.read(query),
-        position: () => log.position(),
+      log: logWith(log, {
         tail: (listener) => {
           told = listener;
           return log.tail(listener);
         },
-      },
+      }),
     });
     for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
     const seen: unknown[] = [];
@@ -220,16 +212,12 @@ describe('feed.subscribe()', () => {
     const log = memoryLog();
     const reads: unknown[] = [];
     const { feed } = createBench({
-      log: {
-        epoch: log.epoch,
-        append: (entries) => log.append(entries),
+      log: logWith(log, {
         read: (query) => {
           reads.push([query.limit, query.maxBytes]);
           return log.read(query);
         },
-        position: () => log.position(),
-        tail: (listener) => log.tail(listener),
-      },
+      }),
     });
     for (let n = 1; n <= 101; n += 1) await feed.publish('other', { n });
     const events = iterate(feed.subscribe('other', { from: 'earliest' }));

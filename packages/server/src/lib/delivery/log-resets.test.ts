@@ -1,13 +1,8 @@
 import { comparePositions, parseCursor } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
-import { createBench } from '../../../test-kit/feed-bench.ts';
+import { createBench, range } from '../../../test-kit/feed-bench.ts';
 import { ScriptedLog } from '../../../test-kit/scripted-log.ts';
 import type { Tap } from '../../../test-kit/tap.ts';
-
-const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
-const idOf = (tap: Tap): string => (tap.frames[0]!.data as { connection: string }).connection;
-const numbersOf = (tap: Tap, topic = 'other'): number[] =>
-  tap.of(topic).map(({ data }) => (data as { n: number }).n);
 
 /** A source that yields when the test calls `tick`. */
 function createTicks(): { source: () => AsyncGenerator<number>; tick: () => void } {
@@ -33,7 +28,7 @@ describe('a connection with only a stream during a log reset', () => {
   }> {
     const log = new ScriptedLog();
     const ticks = createTicks();
-    const bench = createBench({ log, streams: { *report() {}, tick: ticks.source } });
+    const bench = createBench({ log, streams: { tick: ticks.source } });
     const publish = async (from: number, to: number): Promise<void> => {
       for (let n = from; n <= to; n += 1) await bench.feed.publish('other', { n });
       await bench.clock.settle();
@@ -42,8 +37,7 @@ describe('a connection with only a stream during a log reset', () => {
     const tap = await bench.open('/events?topic=tick%3Fkey%3Dt');
     log.startAnew();
     const add = async (entry: object): Promise<void> => {
-      await bench.ask('/events', post({ connection: idOf(tap), n: 1, add: [entry] }));
-      await bench.clock.settle();
+      await bench.control(tap, { add: [entry] });
     };
     return { log, bench, tap, add, publish };
   }
@@ -55,7 +49,7 @@ describe('a connection with only a stream during a log reset', () => {
     await publish(4, 6);
     expect(bench.errors).toEqual([]);
     expect(log.reads).toBeLessThan(5);
-    expect(numbersOf(tap)).toEqual([4, 5, 6]);
+    expect(tap.numbers()).toEqual([4, 5, 6]);
   });
 
   it('an address added without `from` after a log reset gets every event', async () => {
@@ -63,7 +57,7 @@ describe('a connection with only a stream during a log reset', () => {
     await add({ address: 'other' });
     await publish(1, 120);
     expect(bench.errors).toEqual([]);
-    expect(numbersOf(tap)).toEqual(Array.from({ length: 120 }, (_, index) => index + 1));
+    expect(tap.numbers()).toEqual(range(1, 120));
     expect(tap.of('linefeed.gap')).toEqual([]);
   });
 });
@@ -88,7 +82,7 @@ describe('a page that makes no progress', () => {
     expect(log.reads).toBeLessThan(50);
     isLate = false;
     await clock.advance(1_000);
-    expect(numbersOf(tap)).toEqual([1, 2, 3]);
+    expect(tap.numbers()).toEqual([1, 2, 3]);
     expect(await first).toMatchObject({ value: { data: { n: 1 } } });
     expect(errors).toEqual([]);
     tap.leave();
@@ -109,7 +103,7 @@ describe('the gap of a log reset', () => {
     tap.drain();
     await clock.settle();
     const given = tap.of('other').at(-1)!.id!;
-    expect(numbersOf(tap)).toHaveLength(500);
+    expect(tap.numbers()).toHaveLength(500);
     log.startAnew();
     await clock.settle();
     tap.drain();
@@ -128,7 +122,7 @@ describe('the gap of a log reset', () => {
     const cursor = feed.cursor();
     log.startAnew();
     await clock.settle();
-    expect(numbersOf(tap)).toEqual([1]);
+    expect(tap.numbers()).toEqual([1]);
     expect(tap.of('linefeed.gap')).toMatchObject([{ data: { from: cursor, reason: 'epoch' } }]);
   });
 
@@ -169,7 +163,7 @@ describe('the gap of a log reset', () => {
   it('the id of a stream event does not pass a gap that is not announced yet', async () => {
     const log = new ScriptedLog();
     const ticks = createTicks();
-    const { feed, open, clock } = createBench({ log, streams: { *report() {}, tick: ticks.source } });
+    const { feed, open, clock } = createBench({ log, streams: { tick: ticks.source } });
     const tap = await open('/events?topic=other&topic=tick%3Fkey%3Dt');
     await feed.publish('other', { n: 1 });
     await clock.settle();
@@ -233,7 +227,7 @@ describe('a start position past the tail of this process', () => {
     await clock.settle();
     await feed.publish('other', { n: 21 });
     await clock.settle();
-    expect(numbersOf(tap)).toEqual([16, 17, 18, 19, 20, 21]);
+    expect(tap.numbers()).toEqual([16, 17, 18, 19, 20, 21]);
     expect(tap.of('notice')).toHaveLength(10);
   });
 
@@ -254,6 +248,6 @@ describe('a start position past the tail of this process', () => {
     log.read = read;
     log.releaseTails();
     await clock.advance(50);
-    expect(numbersOf(tap)).toEqual([16, 17, 18, 19, 20]);
+    expect(tap.numbers()).toEqual([16, 17, 18, 19, 20]);
   });
 });

@@ -1,12 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { createBench, type Bench } from '../../../test-kit/feed-bench.ts';
+import { createBench, post, range, type Bench } from '../../../test-kit/feed-bench.ts';
 import { ScriptedLog } from '../../../test-kit/scripted-log.ts';
 import { Tap } from '../../../test-kit/tap.ts';
-
-const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
-const idOf = (tap: Tap): string => (tap.frames[0]!.data as { connection: string }).connection;
-const numbersOf = (tap: Tap): number[] => tap.of('other').map(({ data }) => (data as { n: number }).n);
-const upTo = (last: number): number[] => Array.from({ length: last }, (_, index) => index + 1);
 
 /** A log whose last events this process has not seen, and a cursor among those events. */
 async function createLate(): Promise<{ log: ScriptedLog; bench: Bench<undefined>; ahead: string }> {
@@ -40,7 +35,7 @@ describe('a cursor past the tail of this process', () => {
     const tap = await bench.open(`/events/other?last_event_id=${ahead}`);
     log.releaseTails();
     await bench.clock.settle();
-    expect(numbersOf(tap)).toEqual([71, 72, 73, 74, 75, 76, 77, 78, 79, 80]);
+    expect(tap.numbers()).toEqual([71, 72, 73, 74, 75, 76, 77, 78, 79, 80]);
     expect(tap.of('linefeed.gap')).toEqual([]);
   });
 
@@ -53,7 +48,7 @@ describe('a cursor past the tail of this process', () => {
       await publish(bench, 1, 75);
       await bench.clock.settle();
       expect(tap.of('linefeed.gap')).toMatchObject([{ data: { from: ahead, reason: 'epoch' } }]);
-      expect(numbersOf(tap)).toEqual(upTo(75));
+      expect(tap.numbers()).toEqual(range(1, 75));
     },
   );
 
@@ -67,7 +62,7 @@ describe('a cursor past the tail of this process', () => {
     await publish(bench, 1, 75);
     await bench.clock.settle();
     expect(tap.of('linefeed.gap')).toMatchObject([{ data: { from: ahead, reason: 'epoch' } }]);
-    expect(numbersOf(tap)).toEqual(upTo(75));
+    expect(tap.numbers()).toEqual(range(1, 75));
   });
 
   it('a cursor past the tail in a control request causes a gap when the log resets during log.position()', async () => {
@@ -75,14 +70,14 @@ describe('a cursor past the tail of this process', () => {
     const tap = await bench.open('/events/notice');
     resetWhileAsked(log);
     const add = [{ address: 'other', from: ahead, key: 'o' }];
-    await bench.ask('/events', post({ connection: idOf(tap), n: 1, add }));
+    await bench.ask('/events', post({ connection: tap.connection, n: 1, add }));
     await publish(bench, 1, 75);
     await bench.clock.settle();
     const gaps = tap.of('linefeed.gap').map(({ data }) => data as { address: string });
     expect(gaps.filter(({ address }) => address === 'other')).toMatchObject([
       { from: ahead, reason: 'epoch' },
     ]);
-    expect(numbersOf(tap)).toEqual(upTo(75));
+    expect(tap.numbers()).toEqual(range(1, 75));
   });
 
   it('a cursor past the tail in feed.subscribe() causes a gap when the log resets during log.position()', async () => {
@@ -101,7 +96,7 @@ describe('a cursor past the tail of this process', () => {
     await publish(bench, 1, 75);
     await following;
     expect(gaps).toMatchObject([{ from: ahead, reason: 'epoch' }]);
-    expect(seen).toEqual(upTo(75));
+    expect(seen).toEqual(range(1, 75));
   });
 });
 
@@ -119,6 +114,6 @@ describe('a cursor of an epoch that this process has not seen', () => {
     await bench.clock.advance(50);
     const tap = await opening;
     expect(tap.of('linefeed.gap')).toEqual([]);
-    expect(numbersOf(tap)).toEqual([4, 5]);
+    expect(tap.numbers()).toEqual([4, 5]);
   });
 });

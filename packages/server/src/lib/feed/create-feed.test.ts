@@ -179,7 +179,6 @@ describe('setStreams', () => {
   it('setStreams gives new subscriptions the new source, while a running one keeps its own', async () => {
     const bench = createBench({
       streams: {
-        *report() {},
         async *tick({ signal }) {
           yield 1;
           await new Promise((resolve) => signal.addEventListener('abort', resolve));
@@ -253,7 +252,6 @@ describe('a hook that disconnects its own connection', () => {
     let runs = 0;
     const bench = createBench({
       streams: {
-        *report() {},
         *tick() {
           yield (runs += 1);
         },

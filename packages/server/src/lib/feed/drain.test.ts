@@ -1,24 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { createBench } from '../../../test-kit/feed-bench.ts';
-import { Tap } from '../../../test-kit/tap.ts';
-import type { HttpResponse } from '../http/http.ts';
-
-/** Holds every caller until `open` is called. */
-function createGate(): { wait: () => Promise<true>; open: () => void } {
-  let open: () => void = () => undefined;
-  const opened = new Promise<true>((resolve) => (open = () => resolve(true)));
-  return { wait: () => opened, open };
-}
-
-const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
-
-function connect(answer: HttpResponse): Tap {
-  const tap = new Tap();
-  (answer.body as (sink: Tap) => void)(tap);
-  return tap;
-}
+import { createBench, post } from '../../../test-kit/feed-bench.ts';
+import { createGate } from '../../../test-kit/gate.ts';
+import { connect } from '../../../test-kit/tap.ts';
 
 describe('closing a feed', () => {
   it('close() resolves when the last connection closes, even before the end of graceMs', async () => {
@@ -114,7 +99,6 @@ describe('a request that is pending when the feed closes', () => {
     const { feed, open, ask, clock } = createBench({
       authorize: ({ topic }) => topic !== 'tick' || gate.wait(),
       streams: {
-        *report() {},
         *tick() {
           yield (runs += 1);
         },
@@ -122,7 +106,7 @@ describe('a request that is pending when the feed closes', () => {
     });
     await open('/events/notice');
     const tap = await open('/events/notice');
-    const { connection } = tap.frames[0]!.data as { connection: string };
+    const { connection } = tap;
     const asking = ask('/events', post({ connection, n: 1, add: [{ address: 'tick', key: 'a' }] }));
     for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
     await clock.settle();

@@ -1,13 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { createBench, type Bench, type Board } from '../../../test-kit/feed-bench.ts';
+import { createBench, post, type Bench, type BenchOptions } from '../../../test-kit/feed-bench.ts';
 import { ScriptedLog } from '../../../test-kit/scripted-log.ts';
 import { Tap } from '../../../test-kit/tap.ts';
 import { memoryLog } from '../log/memory-log.ts';
-import type { FeedOptions } from './types.ts';
 import { coreOf } from './feed.ts';
 
-const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
-const idOf = (tap: Tap): string => (tap.frames[0]!.data as { connection: string }).connection;
 const FOREIGN = 'elsewhere.1';
 
 interface Scene {
@@ -18,7 +15,7 @@ interface Scene {
 }
 
 /** A feed with room for one connection, and a way to end it. */
-function createScene(options: (end: () => void) => Partial<FeedOptions<Board, undefined>>): Scene {
+function createScene(options: (end: () => void) => BenchOptions<undefined>): Scene {
   const log = new ScriptedLog();
   const end = (): void => void bench.feed.disconnect(() => true);
   const bench: Bench<undefined> = createBench({ log, maxConnections: 1, ...options(end) });
@@ -76,7 +73,7 @@ describe('a connection that a callback disconnects', () => {
     const { bench } = scene;
     const tap = await bench.open('/events/notice');
     const add = [{ address: 'other' }, { address: 'room?name=a' }, { address: 'tick', key: 't' }];
-    const answer = await bench.ask('/events', post({ connection: idOf(tap), n: 1, add }));
+    const answer = await bench.ask('/events', post({ connection: tap.connection, n: 1, add }));
     expect(answer.status).toBe(503);
     await bench.clock.settle();
     expect(tap.of('linefeed.reconnect')).toHaveLength(1);
@@ -107,8 +104,7 @@ describe('a connection that a callback disconnects', () => {
     const { bench } = scene;
     const tap = await bench.open('/events/notice');
     const add = [{ address: 'other', from: `${scene.log.epoch}.99` }];
-    await bench.ask('/events', post({ connection: idOf(tap), n: 1, add }));
-    await bench.clock.settle();
+    await bench.control(tap, { add });
     await expectNoTrace(scene, tap);
   });
 
@@ -130,7 +126,6 @@ describe('a connection that a callback disconnects', () => {
   it('a connection leaves no state after the first pull of a source disconnects it', async () => {
     const scene = createScene((end) => ({
       streams: {
-        *report() {},
         *tick() {
           end();
           yield 1;

@@ -1,11 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { createBench } from '../../../test-kit/feed-bench.ts';
-import type { Tap } from '../../../test-kit/tap.ts';
-
-const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
-const idOf = (tap: Tap): string => (tap.frames[0]!.data as { connection: string }).connection;
-const problemOf = ({ body }: { body: unknown }): { code: string; title: string } =>
-  JSON.parse(body as string);
+import { createBench, post, problemOf } from '../../../test-kit/feed-bench.ts';
 
 describe('limits on the values of a request', () => {
   const list = <T>(count: number, entry: T): T[] => Array.from({ length: count }, () => entry);
@@ -21,7 +15,7 @@ describe('limits on the values of a request', () => {
       const { open, ask } = createBench({ maxSubscriptions: 2 });
       const tap = await open('/events/other');
       const before = tap.writes.length;
-      const flood = await ask('/events', post(bodyOf(9, idOf(tap))));
+      const flood = await ask('/events', post(bodyOf(9, tap.connection)));
       expect([flood.status, problemOf(flood)]).toMatchObject([
         400,
         {
@@ -30,7 +24,7 @@ describe('limits on the values of a request', () => {
         },
       ]);
       expect(tap.writes).toHaveLength(before);
-      expect((await ask('/events', post(bodyOf(8, idOf(tap))))).status).toBeLessThan(300);
+      expect((await ask('/events', post(bodyOf(8, tap.connection)))).status).toBeLessThan(300);
     },
   );
 
@@ -65,18 +59,18 @@ describe('limits on the values of a request', () => {
   });
 
   it('a control request gets 503 busy while its connection is over maxBufferedBytes, and succeeds after it drains', async () => {
-    const { open, ask, errors } = createBench({ maxBufferedBytes: 2_000 });
+    const { open, control, errors } = createBench({ maxBufferedBytes: 2_000 });
     const tap = await open('/events/notice', {}, { roomBytes: 10 });
     const remove = Array(100).fill('x'.repeat(20));
-    expect((await ask('/events', post({ connection: idOf(tap), n: 1, remove }))).status).toBe(202);
+    expect((await control(tap, { n: 1, remove })).status).toBe(202);
     const waiting = tap.bufferedBytes;
     expect(waiting).toBeGreaterThan(2_000);
-    const refused = await ask('/events', post({ connection: idOf(tap), n: 2, remove }));
+    const refused = await control(tap, { n: 2, remove });
     expect([refused.status, problemOf(refused).code, tap.bufferedBytes]).toEqual([503, 'busy', waiting]);
     // `onError` is not called: this is no failure.
     expect(errors).toEqual([]);
     tap.drain();
-    expect((await ask('/events', post({ connection: idOf(tap), n: 2, remove }))).status).toBe(202);
+    expect((await control(tap, { n: 2, remove })).status).toBe(202);
     expect(tap.of('linefeed.end')).toHaveLength(200);
   });
 });
@@ -95,7 +89,7 @@ describe('control requests of one connection', () => {
     const tap = await open('/events/notice');
     const add = [{ address: 'other' }];
     const ofNumber = (n: number): Request =>
-      new Request('http://feed.test/events', post({ connection: idOf(tap), n, add }));
+      new Request('http://feed.test/events', post({ connection: tap.connection, n, add }));
     const waiting = [1, 2, 3, 4].map((n) => feed.handle(ofNumber(n)));
     await ticks();
     const refused = await feed.handle(ofNumber(5));
@@ -137,7 +131,6 @@ describe('back-pressure of the streams of one connection', () => {
     let ended = 0;
     const { open, clock } = createBench({
       streams: {
-        *report() {},
         *tick() {
           try {
             for (;;) yield (yielded += 1);
@@ -189,7 +182,6 @@ describe('back-pressure of the streams of one connection', () => {
     let made = 0;
     const { open, clock } = createBench({
       streams: {
-        *report() {},
         *tick() {
           for (;;) yield (made += 1);
         },
@@ -211,9 +203,8 @@ describe('back-pressure of the streams of one connection', () => {
 
   it('a removed stream drops its waiting event and ends its source', async () => {
     const ended: string[] = [];
-    const { open, ask, clock } = createBench({
+    const { open, control, clock } = createBench({
       streams: {
-        *report() {},
         async *tick({ signal }) {
           try {
             for (;;) yield 1;
@@ -225,8 +216,7 @@ describe('back-pressure of the streams of one connection', () => {
     });
     const tap = await open('/events?topic=notice&topic=tick%3Fkey%3Da', {}, { roomBytes: 1 });
     await clock.settle();
-    await ask('/events', post({ connection: idOf(tap), n: 1, remove: ['tick~a'] }));
-    await clock.settle();
+    await control(tap, { remove: ['tick~a'] });
     expect(ended).toEqual(['true']);
     tap.drain();
     await clock.settle();
@@ -236,7 +226,6 @@ describe('back-pressure of the streams of one connection', () => {
   it('a replay and the streams of a slow connection take turns, and neither starves the other', async () => {
     const { feed, open, clock } = createBench({
       streams: {
-        *report() {},
         *tick() {
           for (;;) yield 1;
         },

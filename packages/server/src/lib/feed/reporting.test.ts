@@ -1,13 +1,11 @@
 import { LinefeedError } from '@linefeed/shared';
 import { describe, expect, it, vi } from 'vitest';
-import { createBench } from '../../../test-kit/feed-bench.ts';
+import { createBench, problemOf } from '../../../test-kit/feed-bench.ts';
+import { logWith } from '../../../test-kit/scripted-log.ts';
 import { Tap } from '../../../test-kit/tap.ts';
 import { memoryLog } from '../log/memory-log.ts';
 import type { ResponseSink } from '../http/response-sink.ts';
 import { createReporter } from '../base/report.ts';
-
-const codeOf = (answer: { body: unknown }): unknown =>
-  (JSON.parse(answer.body as string) as { code: unknown }).code;
 
 describe('console output without onError', () => {
   const print = (error: unknown): unknown => {
@@ -36,7 +34,7 @@ describe('the result of authorize', () => {
     async (answer) => {
       const { ask } = createBench({ authorize: () => answer as boolean });
       const refused = await ask('/events/notice');
-      expect([refused.status, codeOf(refused)]).toEqual([403, 'forbidden']);
+      expect([refused.status, problemOf(refused).code]).toEqual([403, 'forbidden']);
     },
   );
 });
@@ -50,7 +48,7 @@ describe('failures that are reported to onError', () => {
   it('an error of authorize that refuses a whole request is reported once', async () => {
     const { ask, errors } = createBench({ authorize: fail });
     const answer = await ask('/events/notice');
-    expect([answer.status, codeOf(answer)]).toEqual([500, 'server_failed']);
+    expect([answer.status, problemOf(answer).code]).toEqual([500, 'server_failed']);
     expect(errors).toEqual([boom]);
   });
 
@@ -66,7 +64,7 @@ describe('failures that are reported to onError', () => {
   it('an error of context is reported once', async () => {
     const { ask, errors } = createBench({ context: fail });
     const answer = await ask('/events/notice');
-    expect([answer.status, codeOf(answer)]).toEqual([500, 'server_failed']);
+    expect([answer.status, problemOf(answer).code]).toEqual([500, 'server_failed']);
     expect(errors).toEqual([boom]);
   });
 
@@ -85,35 +83,17 @@ describe('failures that are reported to onError', () => {
 
   it('an error of log.position() in an opening is reported once', async () => {
     const log = memoryLog();
-    const { ask, errors } = createBench({
-      log: {
-        epoch: log.epoch,
-        append: (entries) => log.append(entries),
-        read: (query) => log.read(query),
-        position: fail,
-        tail: (listener) => log.tail(listener),
-      },
-    });
+    const { ask, errors } = createBench({ log: logWith(log, { position: fail }) });
     const answer = await ask(`/events/notice?last_event_id=${log.epoch}.9`);
-    expect([answer.status, codeOf(answer)]).toEqual([500, 'server_failed']);
+    expect([answer.status, problemOf(answer).code]).toEqual([500, 'server_failed']);
     expect(errors).toEqual([boom]);
   });
 
   it('an error of log.position() in a control request is reported once', async () => {
     const log = memoryLog();
-    const { open, ask, errors } = createBench({
-      log: {
-        epoch: log.epoch,
-        append: (entries) => log.append(entries),
-        read: (query) => log.read(query),
-        position: fail,
-        tail: (listener) => log.tail(listener),
-      },
-    });
+    const { open, control, errors } = createBench({ log: logWith(log, { position: fail }) });
     const tap = await open('/events/notice');
-    const { connection } = tap.frames[0]!.data as { connection: string };
-    const add = [{ address: 'other', from: `${log.epoch}.9` }];
-    const answer = await ask('/events', { method: 'POST', body: JSON.stringify({ connection, n: 1, add }) });
+    const answer = await control(tap, { add: [{ address: 'other', from: `${log.epoch}.9` }] });
     expect(answer.status).toBe(500);
     expect(errors).toEqual([boom]);
   });
@@ -131,7 +111,6 @@ describe('failures that are reported to onError', () => {
             },
           }),
         }),
-        *tick() {},
       },
     });
     const tap = await open('/events/report?year=1');
@@ -156,7 +135,7 @@ describe('failures that are reported to onError', () => {
         },
       });
       const answer = await ask('/events/other');
-      expect([answer.status, codeOf(answer), errors]).toEqual([503, 'log_failed', [failure]]);
+      expect([answer.status, problemOf(answer).code, errors]).toEqual([503, 'log_failed', [failure]]);
       expect(answer.body).not.toContain('hunter2');
       if (hook === 'context') return;
       const tap = await open('/events?topic=notice&topic=other');

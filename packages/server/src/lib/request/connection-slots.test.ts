@@ -1,17 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { createBench } from '../../../test-kit/feed-bench.ts';
-import { Tap } from '../../../test-kit/tap.ts';
-import type { HttpResponse } from '../http/http.ts';
+import { logWith } from '../../../test-kit/scripted-log.ts';
+import { Tap, connect } from '../../../test-kit/tap.ts';
 import { memoryLog } from '../log/memory-log.ts';
 import { ConnectionSlots } from './connection-slots.ts';
 
 const principal = (request: Request) => ({ principal: request.headers.get('user') ?? 'ann' });
-
-function connect(answer: HttpResponse, tap = new Tap()): Tap {
-  if (typeof answer.body !== 'function') throw new Error(`Not opened: ${answer.status}`);
-  answer.body(tap);
-  return tap;
-}
 
 it('a principal is forgotten when its last connection closes', () => {
   const places = new ConnectionSlots({ maxConnections: Infinity, maxConnectionsPerPrincipal: 2 });
@@ -86,13 +80,9 @@ describe('the connection limit', () => {
     const { ask, open, clock } = createBench({
       maxConnections: 1,
       requestTimeoutMs: 1_000,
-      log: {
-        epoch: log.epoch,
-        append: (entries) => log.append(entries),
-        read: (query) => log.read(query),
+      log: logWith(log, {
         position: () => new Promise<never>(() => {}),
-        tail: (listener) => log.tail(listener),
-      },
+      }),
     });
     const asking = ask(`/events/notice?last_event_id=${log.epoch}.9`);
     await clock.settle();

@@ -1,28 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { Hello, Reconnect } from '@linefeed/shared/wire';
-import { createBench } from '../../../test-kit/feed-bench.ts';
+import { createBench, post, problemOf } from '../../../test-kit/feed-bench.ts';
+import { createGate } from '../../../test-kit/gate.ts';
 import { ScriptedLog } from '../../../test-kit/scripted-log.ts';
-import { Tap } from '../../../test-kit/tap.ts';
+import { connect } from '../../../test-kit/tap.ts';
 import type { HttpResponse } from '../http/http.ts';
 import type { ManualClock } from '../testing/manual-clock.ts';
 
 const STARTED_AT = Date.UTC(2026, 0, 1);
-
-/** Holds every caller until `open` is called. */
-function createGate(): { wait: () => Promise<true>; open: () => void } {
-  let open: () => void = () => undefined;
-  const opened = new Promise<true>((resolve) => (open = () => resolve(true)));
-  return { wait: () => opened, open };
-}
-
-const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
-const problemOf = ({ body }: HttpResponse): { code: string } => JSON.parse(body as string);
-
-function connect(answer: HttpResponse): Tap {
-  const tap = new Tap();
-  (answer.body as (sink: Tap) => void)(tap);
-  return tap;
-}
 
 /** The body of a POST arrives by real ticks. */
 async function arrive(clock: { settle(): Promise<void> }): Promise<void> {
@@ -156,7 +141,7 @@ describe('the expiry of an open connection', () => {
         yield n;
       }
     }
-    const { open, clock } = createBench({ ...session, streams: { *report() {}, tick: source } });
+    const { open, clock } = createBench({ ...session, streams: { tick: source } });
     const tap = await open('/events/tick');
     const { wallNow } = clock;
     clock.wallNow = () => wallNow() + 3_600_000;
@@ -185,7 +170,7 @@ describe('the expiry of an open connection', () => {
     const { feed, open, ask, clock, errors } = createBench({ ...session, pingMs: 60_000 });
     await feed.publish('other', { n: 1 });
     const tap = await open('/events/notice');
-    const { connection } = tap.frames[0]!.data as { connection: string };
+    const { connection } = tap;
     const { wallNow } = clock;
     clock.wallNow = () => wallNow() + 3_600_000;
     const add = [{ address: 'other', from: 'earliest' }];
@@ -202,7 +187,7 @@ describe('the expiry of an open connection', () => {
       pingMs: 60_000,
     });
     const tap = await open('/events/notice');
-    const { connection } = tap.frames[0]!.data as { connection: string };
+    const { connection } = tap;
     expiresAt = STARTED_AT + 3_600_000;
     const { wallNow } = clock;
     clock.wallNow = () => wallNow() + 60_000;
@@ -218,7 +203,7 @@ describe('the expiry of an open connection', () => {
       authorize: ({ topic }) => topic === 'notice' || gate.wait(),
     });
     const tap = await open('/events/notice');
-    const { connection } = tap.frames[0]!.data as { connection: string };
+    const { connection } = tap;
     const asking = ask('/events', post({ connection, n: 1, add: [{ address: 'other' }] }));
     await arrive(clock);
     const { wallNow } = clock;
@@ -347,7 +332,7 @@ describe('disconnect() for a pending request', () => {
     feed.disconnect((info) => seen.push(info) > 1);
     const tap = connect(answer);
     await clock.settle();
-    const { connection } = tap.frames[0]!.data as { connection: string };
+    const { connection } = tap;
     expect(seen).toEqual([{ id: connection, context: { principal: 'ann' }, principal: 'ann', events: [] }]);
   });
 
@@ -367,7 +352,7 @@ describe('disconnect() for a pending request', () => {
       authorize: ({ topic }) => topic === 'notice' || gate.wait(),
     });
     const tap = await open('/events/notice');
-    const { connection } = tap.frames[0]!.data as { connection: string };
+    const { connection } = tap;
     const asking = ask('/events', post({ connection, n: 1, add: [{ address: 'other' }] }));
     await arrive(clock);
     expect(feed.disconnect(isAnn)).toBe(2);
@@ -383,7 +368,7 @@ describe('disconnect() for a pending request', () => {
       authorize: ({ topic }) => topic === 'notice' || gate.wait(),
     });
     const tap = await open('/events/notice');
-    const { connection } = tap.frames[0]!.data as { connection: string };
+    const { connection } = tap;
     const asking = ask('/events', post({ connection, n: 1, add: [{ address: 'other' }] }));
     await arrive(clock);
     expect(feed.disconnect(({ events }) => events.length === 0)).toBe(1);

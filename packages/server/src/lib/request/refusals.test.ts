@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { LinefeedError } from '@linefeed/shared/wire';
-import { createBench, type Board } from '../../../test-kit/feed-bench.ts';
+import { createBench, post, type Board } from '../../../test-kit/feed-bench.ts';
 import { toNodeHandler } from '../adapters/node/node-handler.ts';
 import type { FeedOptions } from '../feed/types.ts';
 
@@ -13,7 +13,6 @@ const failing = (error: unknown) => () => {
   throw error;
 };
 const withStatus = (status: number): Error => Object.assign(new Error('secret'), { status });
-const post = (body: unknown): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
 
 const closing: Array<() => unknown> = [];
 afterEach(async () => {
