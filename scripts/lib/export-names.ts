@@ -25,19 +25,35 @@ export function exportedNames(declarations: string): string[] {
   return names.toSorted();
 }
 
-export function readExportNames(packages: readonly Package[], { folder }: Installation): ExportNames {
-  const all: Record<string, string[]> = {};
+export function readExportNames(packages: readonly Package[], installation: Installation): ExportNames {
+  const files = declarationFiles(packages, installation);
+  return Object.fromEntries(
+    files.map(({ entry, path }) => [entry, exportedNames(readFileSync(path, 'utf8'))]),
+  );
+}
+
+export interface DeclarationFile {
+  readonly entry: string;
+  readonly owner: string;
+  readonly path: string;
+}
+
+/** The declaration file of each entry. */
+export function declarationFiles(
+  packages: readonly Package[],
+  { folder }: Installation,
+): readonly DeclarationFile[] {
+  const files: DeclarationFile[] = [];
   for (const { name, manifest } of packages) {
     const published = manifest.publishConfig?.exports ?? manifest.exports;
     for (const [key, target] of Object.entries(published)) {
       if (typeof target !== 'object' || target === null || !('types' in target)) continue;
       const path = join(folder, 'node_modules', name, String(target.types));
       // publint reports that it is missing.
-      if (!existsSync(path)) continue;
-      all[name + key.slice(1)] = exportedNames(readFileSync(path, 'utf8'));
+      if (existsSync(path)) files.push({ entry: name + key.slice(1), owner: name, path });
     }
   }
-  return all;
+  return files;
 }
 
 /** Lines that describe the differences from the stored list; empty if there are none. */

@@ -2,7 +2,7 @@
 import { copyFileSync, existsSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ROOT, runCommand } from './command.ts';
-import { compareExportNames, keepExportNames, readExportNames } from './export-names.ts';
+import { compareExportNames, declarationFiles, keepExportNames, readExportNames } from './export-names.ts';
 import { checkNpmInstall } from './npm-install.ts';
 import { checkPackedTypes } from './packed-types.ts';
 import {
@@ -15,6 +15,7 @@ import {
   type Package,
 } from './packages.ts';
 import type { StepContext } from './step.ts';
+import { findUnexportedTypes } from './unexported-types.ts';
 
 const TIMEOUT_MS = 60_000;
 const SIZE_PRESET = '@size-limit/preset-small-lib';
@@ -75,6 +76,7 @@ export async function packageStep(context: StepContext): Promise<void> {
     await checkPackedTypes(installation, context);
     await checkNpmInstall(installation, context);
     checkNames(packages, installation, context);
+    checkNamedTypes(packages, installation, context);
   });
 }
 
@@ -239,4 +241,25 @@ function checkNames(
     log(`${differences.join('\n')}\nIf that is meant: pnpm test --only package --update\n`);
   }
   check('exported names', differences.length === 0);
+}
+
+/** Constraints whose only job is the compiler's message: no user writes their names. */
+const MESSAGES = ['ChannelWithoutStreams', 'CheckedTopics'];
+
+function checkNamedTypes(
+  packages: readonly Package[],
+  installation: Installation,
+  { log, check }: StepContext,
+): void {
+  const entries = declarationFiles(packages, installation).map(({ entry, owner, path }) => ({
+    name: entry,
+    path,
+    besides: [owner, '@linefeed/shared'],
+  }));
+  const missing = findUnexportedTypes(entries, {
+    isOurs: (file) => /\/node_modules\/@linefeed\/\w+\/dist\//.test(file),
+    ignored: MESSAGES,
+  });
+  if (missing.length > 0) log(`${missing.join('\n')}\n`);
+  check('every type that a public declaration names is exported', missing.length === 0);
 }

@@ -5,7 +5,8 @@ import { ROOT, runCommand } from './command.ts';
 import { linkFromRoot, linkModule, type Installation } from './packages.ts';
 import type { StepContext } from './step.ts';
 
-const TIMEOUT_MS = 60_000;
+/** A busy machine may take long. */
+const TIMEOUT_MS = 5 * 60_000;
 
 const COMPILERS = {
   'TypeScript 7': 'typescript',

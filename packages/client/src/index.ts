@@ -4,7 +4,14 @@ export { persistCursor } from './lib/subscriptions/persist.ts';
 export { eventSourceTransport } from './lib/transport/event-source.ts';
 export { fetchTransport } from './lib/transport/fetch.ts';
 export { LinefeedError } from '@linefeed/shared';
-export type { Client, ClientOptions, IterateArguments, SubscribeArguments } from './lib/client/client.ts';
+export type { ControlRequest, GapReason, ReconnectReason, SubscriptionEntry } from '@linefeed/shared/wire';
+export type {
+  Client,
+  ClientOptions,
+  Handler,
+  IterateArguments,
+  SubscribeArguments,
+} from './lib/client/client.ts';
 export type { Clock } from './lib/base/clock.ts';
 export type { ConnectionReason, ConnectionSnapshot, ConnectionState } from './lib/connection/state.ts';
 export type { CursorStorage, Persist, PersistOptions } from './lib/subscriptions/persist.ts';

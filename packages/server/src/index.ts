@@ -1,9 +1,11 @@
 /** The server end of a Linefeed channel. */
 export { eventStream } from './lib/adapters/fetch.ts';
 export { createFeed } from './lib/feed/create-feed.ts';
+export { LinefeedError } from '@linefeed/shared';
 export { defineStream } from './lib/feed/define-stream.ts';
 export { memoryLog } from './lib/log/memory-log.ts';
 export { message } from './lib/stream/message.ts';
+export type { Gap, GapReason, Position, ReconnectReason } from '@linefeed/shared/wire';
 export type { FetchEventStreamOptions } from './lib/adapters/fetch.ts';
 export type { ContentContext, EventStreamContent, IterableContent } from './lib/event-stream/content.ts';
 export type { Cookie, Cookies } from './lib/http/cookie.ts';
@@ -12,12 +14,15 @@ export type { EventStreamOptions, StreamEnd, StreamEndHook } from './lib/event-s
 export type { RequestTarget } from './lib/http/http.ts';
 export type {
   AuthorizeSubject,
+  BaseFeedOptions,
   CloseOptions,
   ConnectionInfo,
+  ContextFunction,
   ContextFields,
   ContextReply,
   ContextRuntime,
   Feed,
+  FeedHooks,
   FeedOptions,
   FeedStats,
   FeedSubscribeArguments,
@@ -31,8 +36,9 @@ export type {
   StreamSource,
   StreamSources,
 } from './lib/feed/types.ts';
-export type { HeaderOptions, HeadOptions } from './lib/http/head.ts';
-export type { FeedLimitOptions } from './lib/base/limits.ts';
+export type { HeaderOptions, HeaderValue, HeadOptions } from './lib/http/head.ts';
+export type { CloseReason } from './lib/connection/connection.ts';
+export type { FeedLimitOptions, FeedLimits } from './lib/base/limits.ts';
 export type {
   Appended,
   AppendOptions,
@@ -44,7 +50,7 @@ export type {
   TailListener,
 } from './lib/log/log.ts';
 export type { LogBounds, MemoryLogOptions } from './lib/log/memory-log.ts';
-export type { Message, MessageFields, SSEData } from './lib/stream/message.ts';
+export type { Message, MessageFields, SSEData, TrackedYield } from './lib/stream/message.ts';
 export type { CorsOptions } from './lib/http/origin.ts';
 export type { StreamContext } from './lib/stream/run-stream.ts';
 export type { FeedEvent } from './lib/delivery/follow.ts';

@@ -4,4 +4,4 @@ export { createManualClock } from './lib/testing/manual-clock.ts';
 export type { LogCase } from './lib/testing/log-suite.ts';
 export type { CreateLogUnderTest, LogSetup, LogTraits, LogUnderTest } from './lib/testing/log-bench.ts';
 export type { ManualClock } from './lib/testing/manual-clock.ts';
-export type { Clock, Timer } from './lib/base/clock.ts';
+export type { AfterOptions, Clock, Timer } from './lib/base/clock.ts';

@@ -3,4 +3,10 @@ export { fromRouter } from './lib/trpc/from-router.ts';
 export { toRouter } from './lib/trpc/to-router.ts';
 export type { FromRouterOptions, RouterFeed } from './lib/trpc/from-router.ts';
 export type { ProcedureErrorHandler, SubscriptionContextOptions } from './lib/trpc/procedure-run.ts';
-export type { FeedRouter, ToRouterOptions } from './lib/trpc/to-router.ts';
+export type {
+  FeedRouter,
+  TopicInput,
+  TopicOutput,
+  ToRouterOptions,
+  TrackedPayload,
+} from './lib/trpc/to-router.ts';

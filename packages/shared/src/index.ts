@@ -6,13 +6,16 @@ export type {
   AnyChannel,
   Channel,
   LoggedName,
+  OneOf,
   Params,
   ParamsInput,
   Payload,
   PayloadInput,
   StreamName,
   TopicName,
+  TopicsOf,
 } from './lib/contract/channel.ts';
+export type { Awaitable } from './lib/base/awaitable.ts';
 export type { ErrorCode, Issue, LinefeedErrorOptions } from './lib/base/error.ts';
 export type { Input, Output, Schema } from './lib/contract/schema.ts';
 export type {

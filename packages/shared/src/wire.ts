@@ -32,8 +32,8 @@ export { encodeCleanFrame, encodeFrame } from './lib/wire/frame.ts';
 export { findJsonFault } from './lib/contract/json.ts';
 export { checkOptions, invalidOption } from './lib/base/options.ts';
 export { describeIssues, isSchema, validate } from './lib/contract/schema.ts';
-export type { Awaitable, MaybePromise } from './lib/base/awaitable.ts';
 export type { ParsedAddress, ParsedEntry } from './lib/wire/address.ts';
+export type { Awaitable, MaybePromise } from './lib/base/awaitable.ts';
 export type { Cursor, EventId, Position } from './lib/wire/cursor.ts';
 export type { FrameFields } from './lib/wire/frame.ts';
 export type {
@@ -46,10 +46,12 @@ export type {
   OpenRequest,
   Problem,
   Reconnect,
+  ReconnectReason,
   Subscribed,
   SubscriptionEntry,
   SubscriptionError,
 } from './lib/wire/protocol.ts';
+export type { JsonFault } from './lib/contract/json.ts';
 export type { OptionTypes } from './lib/base/options.ts';
 export type { ResolvedParams } from './lib/contract/params.ts';
 export type { Schema, Validated } from './lib/contract/schema.ts';

@@ -2,6 +2,7 @@
 import {
   LinefeedError,
   type AnyChannel,
+  type OneOf,
   type ParamsInput,
   type Payload,
   type TopicName,
@@ -29,10 +30,12 @@ import {
   type SubscriptionOptions,
 } from '../subscriptions/subscription.ts';
 import { fetchTransport } from '../transport/fetch.ts';
+import { toOpenPersistence } from '../subscriptions/persist.ts';
 
 export type { ClientOptions };
 
-type Handler<C extends AnyChannel, K extends TopicName<C>> = (
+/** The handler of a topic. A returned promise is awaited before the next event. */
+export type Handler<C extends AnyChannel, K extends TopicName<C>> = (
   payload: Payload<C, K>,
   event: EventInfo<K, ParamsInput<C, K>>,
 ) => unknown;
@@ -62,7 +65,7 @@ export interface Client<C extends AnyChannel> {
    *
    * @throws LinefeedError `closed` after `close()`
    */
-  readonly subscribe: <K extends { [N in TopicName<C>]: N }[TopicName<C>]>(
+  readonly subscribe: <K extends OneOf<TopicName<C>>>(
     topic: K,
     ...rest: SubscribeArguments<C, K>
   ) => Subscription;
@@ -70,7 +73,7 @@ export interface Client<C extends AnyChannel> {
    * Subscribes as an async iterable of payloads. It ends with the stream, throws the final error of the subscription,
    * and unsubscribes when the loop is left.
    */
-  readonly iterate: <K extends { [N in TopicName<C>]: N }[TopicName<C>]>(
+  readonly iterate: <K extends OneOf<TopicName<C>>>(
     topic: K,
     ...rest: IterateArguments<C, K>
   ) => AsyncGenerator<Payload<C, K>, void, void>;
@@ -139,7 +142,7 @@ export function createClient<C extends AnyChannel>(
     restored: (address) => persistence?.restored(address),
   });
   const router = createFrameRouter({ ...shared, registry, connection });
-  const persistence = options.persist?.({
+  const persistence = toOpenPersistence(options.persist)?.({
     ...shared,
     committed: commits.committed,
     places: registry.entries,

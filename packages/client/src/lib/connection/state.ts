@@ -10,7 +10,7 @@
  * 6. `start`, `rest` and `close` leave `suspended`; a retry timer never does.
  */
 import type { ErrorCode, LinefeedError } from '@linefeed/shared';
-import type { Reconnect } from '@linefeed/shared/wire';
+import type { ReconnectReason } from '@linefeed/shared/wire';
 
 /**
  * - `idle`: nothing is subscribed
@@ -54,7 +54,7 @@ export type ConnectionReason =
   | 'hidden'
   | 'queue'
   | 'page'
-  | Reconnect['reason']
+  | ReconnectReason
   | ErrorCode;
 
 // The rank of a state: 3 can be resumed, 2 is a first attempt, 1 rests, 0 is final.

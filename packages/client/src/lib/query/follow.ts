@@ -1,5 +1,5 @@
 /** Keeps the state in a query's cache current. Each event after its cursor changes it; a gap refetches it. */
-import type { AnyChannel, LoggedName, ParamsInput, Payload } from '@linefeed/shared';
+import type { AnyChannel, LoggedName, OneOf, ParamsInput, Payload } from '@linefeed/shared';
 import { parseCursor } from '@linefeed/shared/wire';
 import {
   hashKey,
@@ -64,11 +64,12 @@ interface LooseOptions {
  * until the new state arrives. Several calls can follow one query, each with its own address. If the client is closed,
  * an error with the code `closed` is written to the console.
  */
-export function followQuery<
-  C extends AnyChannel,
-  K extends { [N in LoggedName<C>]: N }[LoggedName<C>],
-  T extends Followed,
->(queryClient: QueryClient, client: Client<C>, topic: K, options: FollowOptions<C, K, T>): () => void {
+export function followQuery<C extends AnyChannel, K extends OneOf<LoggedName<C>>, T extends Followed>(
+  queryClient: QueryClient,
+  client: Client<C>,
+  topic: K,
+  options: FollowOptions<C, K, T>,
+): () => void {
   return follow(queryClient, toLoose(client), topic, () => options as unknown as LooseOptions);
 }
 
@@ -76,11 +77,7 @@ export function followQuery<
  * Runs `followQuery` while the component is mounted and `enabled` is not false. Opens no connection during server
  * rendering.
  */
-export function useFollow<
-  C extends AnyChannel,
-  K extends { [N in LoggedName<C>]: N }[LoggedName<C>],
-  T extends Followed,
->(
+export function useFollow<C extends AnyChannel, K extends OneOf<LoggedName<C>>, T extends Followed>(
   client: Client<C>,
   topic: K,
   options: FollowOptions<C, K, T> & { readonly enabled?: boolean | undefined },

@@ -1,5 +1,5 @@
 /** The hooks of a channel. */
-import { LinefeedError, type AnyChannel, type TopicName } from '@linefeed/shared';
+import { LinefeedError, type AnyChannel, type OneOf, type TopicName } from '@linefeed/shared';
 import {
   createContext,
   createElement,
@@ -32,7 +32,7 @@ export interface Hooks<C extends AnyChannel> {
    * restarts from `initial` when `from`, the client, or the params (by value) change.
    */
   readonly useTopic: <
-    K extends { [N in TopicName<C>]: N }[TopicName<C>],
+    K extends OneOf<TopicName<C>>,
     S = undefined,
     Given extends TopicOptionName = never,
     R = Exclude<Kept<C, K, S, Given>, undefined>,

@@ -46,7 +46,7 @@ export type ParamsOption<P> = P extends undefined
     : { readonly params: P };
 
 /** With `reduce`, `initial` is required unless `S` includes `undefined`. Without `reduce`, `initial` is a payload. */
-type InitialOption<C extends AnyChannel, K extends TopicName<C>, S, Given> = 'reduce' extends Given
+export type InitialOption<C extends AnyChannel, K extends TopicName<C>, S, Given> = 'reduce' extends Given
   ? undefined extends S
     ? unknown
     : { readonly initial: S }
@@ -58,9 +58,14 @@ export type TopicArguments<C extends AnyChannel, K extends TopicName<C>, S, R, G
     ? [options?: TopicOptionsOf<C, K, S, R, Given>]
     : [options: TopicOptionsOf<C, K, S, R, Given>];
 
-type TopicOptionsOf<C extends AnyChannel, K extends TopicName<C>, S, R, Given extends string> = ParamsOption<
-  ParamsInput<C, K>
-> &
+/** All options of `useTopic` for one topic. */
+export type TopicOptionsOf<
+  C extends AnyChannel,
+  K extends TopicName<C>,
+  S,
+  R,
+  Given extends string,
+> = ParamsOption<ParamsInput<C, K>> &
   TopicOptions<C, K, S, R, Given> &
   InitialOption<C, K, S, Given> & { readonly [N in Given]?: unknown };
 

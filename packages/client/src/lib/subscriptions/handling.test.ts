@@ -6,7 +6,7 @@ import { createScript, createScriptTransport, type Script } from '../../../test/
 import { stubPage } from '../../../test/stub-page.ts';
 import { createClient, type ClientOptions } from '../client/client.ts';
 import { createManualClock } from '../base/clock.ts';
-import { persistCursor, type Persistence } from './persist.ts';
+import { persistCursor, toOpenPersistence, toPersist, type Persistence } from './persist.ts';
 import type { SubscriptionOptions } from './subscription.ts';
 
 afterEach(() => vi.unstubAllGlobals());
@@ -589,7 +589,9 @@ describe('persistCursor', () => {
     const storage = createStorage();
     let persistence!: Persistence;
     const script = createScript({
-      persist: (context) => (persistence = persistCursor({ storage })(context)),
+      persist: toPersist(
+        (context) => (persistence = toOpenPersistence(persistCursor({ storage }))!(context)),
+      ),
     });
     let finish!: () => void;
     script.client.subscribe('a', () => {});

@@ -37,8 +37,21 @@ export interface Persistence {
   readonly close: () => void;
 }
 
-/** Persists the cursor of one client. Created by `persistCursor()`. */
-export type Persist = (context: PersistContext) => Persistence;
+/** Opens the persisted cursor of one client. */
+export type OpenPersistence = (context: PersistContext) => Persistence;
+
+declare const PERSIST: unique symbol;
+
+/** The option `persist`. `persistCursor()` makes it. */
+export interface Persist {
+  /** No entry exports the symbol, so nothing else can make one. It exists only as a type. */
+  readonly [PERSIST]: unknown;
+}
+
+export const toPersist = (open: OpenPersistence): Persist => open as unknown as Persist;
+
+export const toOpenPersistence = (persist: Persist | undefined): OpenPersistence | undefined =>
+  persist as OpenPersistence | undefined;
 
 const WRITE_EVERY_MS = 1_000;
 
@@ -47,7 +60,7 @@ const WRITE_EVERY_MS = 1_000;
  * identity has its own storage key. If the storage is full or forbidden, nothing is persisted.
  */
 export function persistCursor({ storage, identity = '' }: PersistOptions = {}): Persist {
-  return ({ url, clock, committed, places }) => {
+  return toPersist(({ url, clock, committed, places }) => {
     const key = `linefeed ${url} ${identity}`;
     const use = (write?: string) => {
       try {
@@ -87,5 +100,5 @@ export function persistCursor({ storage, identity = '' }: PersistOptions = {}): 
         cancel = () => {};
       },
     };
-  };
+  });
 }

@@ -38,7 +38,7 @@ export interface LinefeedFixtureOptions {
 }
 
 /** Playwright's signature of a fixture. */
-type Fixture<T> = (given: { readonly page: Page }, use: (value: T) => Promise<void>) => Promise<void>;
+export type Fixture<T> = (given: { readonly page: Page }, use: (value: T) => Promise<void>) => Promise<void>;
 
 const REPORT = '__linefeedReport';
 const CONNECT = '__linefeedConnect';

@@ -2,6 +2,8 @@
 import {
   LinefeedError,
   type AnyChannel,
+  type LoggedName,
+  type OneOf,
   type ParamsInput,
   type Payload,
   type StreamName,
@@ -19,8 +21,6 @@ export interface TestClientOptions<C extends AnyChannel> extends Omit<
   /** The topics that are streams. Required if only the type of the channel is given: types do not exist at run time. */
   readonly streams?: ReadonlyArray<StreamName<C>> | undefined;
 }
-
-type Name<C extends AnyChannel> = { [N in TopicName<C>]: N }[TopicName<C>];
 
 /** The arguments of `emit` after the topic: params as in `subscribe`, and a payload. */
 export type EmitArguments<C extends AnyChannel, K extends TopicName<C>> =
@@ -54,17 +54,14 @@ export interface TestClient<C extends AnyChannel> {
    * @throws LinefeedError (as a rejection) if the channel was given: `unknown_topic`, `invalid_params`,
    * `invalid_payload`
    */
-  readonly emit: <K extends Name<C>>(topic: K, ...rest: EmitArguments<C, K>) => Promise<void>;
+  readonly emit: <K extends OneOf<TopicName<C>>>(topic: K, ...rest: EmitArguments<C, K>) => Promise<void>;
   /**
    * Loses unseen events of a logged address. `onGap` is called with the reason `trimmed`, at once or on the next
    * connection.
    */
-  readonly gap: <K extends Exclude<Name<C>, StreamName<C>>>(
-    topic: K,
-    ...rest: TopicArguments<C, K>
-  ) => Promise<void>;
+  readonly gap: <K extends OneOf<LoggedName<C>>>(topic: K, ...rest: TopicArguments<C, K>) => Promise<void>;
   /** Ends the runs of a stream. */
-  readonly end: <K extends StreamName<C>>(topic: K, ...rest: TopicArguments<C, K>) => Promise<void>;
+  readonly end: <K extends OneOf<StreamName<C>>>(topic: K, ...rest: TopicArguments<C, K>) => Promise<void>;
   /** Cuts the connection and refuses new ones until `reconnect()`. */
   readonly disconnect: () => Promise<void>;
   /** Allows connections again and reconnects without a wait. */

@@ -2,10 +2,11 @@
 import { networkError } from '../transport/request.ts';
 import type { Transport, TransportConnection } from '../transport/transport.ts';
 
-type Params = Readonly<Record<string, string>> | null;
-
 /** An object of strings, or a function that returns one. */
-export type ConnectionParams = Params | (() => Params | Promise<Params>);
+export type ConnectionParams =
+  | Readonly<Record<string, string>>
+  | null
+  | (() => Readonly<Record<string, string>> | null | Promise<Readonly<Record<string, string>> | null>);
 
 /**
  * Returns a transport and a fetch that add the params to their URLs. The transport is for openings, the fetch for

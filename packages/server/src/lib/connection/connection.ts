@@ -10,6 +10,7 @@ import {
   type Hello,
   type Position,
   type Reconnect,
+  type ReconnectReason,
   type SubscriptionError,
 } from '@linefeed/shared/wire';
 import { captureScope, type AsyncScope } from '../base/async-scope.ts';
@@ -31,7 +32,7 @@ export const NOTHING_APPLIED: Promise<void> = Promise.resolve();
 const PING: Uint8Array = encoder.encode(encodeFrame({ event: FRAME.ping, data: '{}' }));
 
 /** Why a connection ended, for hooks and statistics. */
-export type CloseReason = 'client' | 'finished' | 'stalled' | Reconnect['reason'];
+export type CloseReason = 'client' | 'finished' | 'stalled' | ReconnectReason;
 
 export interface ConnectionHost {
   readonly hub: Hub;
@@ -271,7 +272,7 @@ export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort
   }
 
   /** Tells the client to reconnect, and ends the response. */
-  reconnect(reason: Reconnect['reason'], afterMs: number): void {
+  reconnect(reason: ReconnectReason, afterMs: number): void {
     if (this.#closed) return;
     this.#send({
       event: FRAME.reconnect,

@@ -9,6 +9,7 @@ import type {
   PayloadInput,
   StreamName,
   TopicName,
+  TopicsOf,
 } from '@linefeed/shared';
 import type { RequestTarget } from '../http/http.ts';
 import type { CloseReason } from '../connection/connection.ts';
@@ -38,8 +39,6 @@ export type StreamContent<T> =
 export type StreamSource<C extends AnyChannel, K extends StreamName<C>, Context = unknown> = (
   context: StreamContext<Params<C, K>, Context>,
 ) => Awaitable<StreamContent<PayloadInput<C, K>>>;
-
-type TopicsOf<C> = C extends Channel<infer T> ? T : never;
 
 /**
  * A stream topic with its source. It can be used in `streams` of a feed. Alone it is an endpoint at any path, with the
@@ -90,7 +89,7 @@ export interface ContextRuntime {
 }
 
 /** Declared as a method, so that a function may declare a more exact type of `req`. */
-type ContextFunction<Context> = {
+export type ContextFunction<Context> = {
   context(request: Request, reply: ContextReply, runtime: ContextRuntime): Awaitable<Context>;
 }['context'];
 

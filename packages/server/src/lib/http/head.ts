@@ -3,7 +3,8 @@ import { LinefeedError } from '@linefeed/shared/wire';
 import { formatCookies, type Cookies } from './cookie.ts';
 import { eventStreamHeaders, type HeaderList } from './http.ts';
 
-type HeaderValue = string | number | readonly string[] | undefined;
+/** The value of a header. `undefined` omits it; several values are joined by commas. */
+export type HeaderValue = string | number | readonly string[] | undefined;
 
 /** Headers in any of the usual forms. `undefined` omits one; values of one name are joined by commas. */
 export type HeaderOptions =

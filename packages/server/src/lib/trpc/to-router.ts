@@ -31,16 +31,18 @@ import { readYield } from '../stream/run-stream.ts';
 import { randomId } from '../base/random-id.ts';
 
 /** A tracked event in the form that tRPC delivers. */
-interface TrackedPayload<T> {
+export interface TrackedPayload<T> {
   id: string;
   data: T;
 }
 
-type TopicInput<C extends AnyChannel, K extends TopicName<C>> = [ParamsInput<C, K>] extends [undefined]
+/** The input of a topic's procedure: the params, and tRPC's last event id. */
+export type TopicInput<C extends AnyChannel, K extends TopicName<C>> = [ParamsInput<C, K>] extends [undefined]
   ? { lastEventId?: string | null | undefined } | void
   : ParamsInput<C, K> & { lastEventId?: string | null | undefined };
 
-type TopicOutput<C extends AnyChannel, K extends TopicName<C>> = AsyncIterable<
+/** The output of a topic's procedure. */
+export type TopicOutput<C extends AnyChannel, K extends TopicName<C>> = AsyncIterable<
   | TrackedPayload<Payload<C, K>>
   // The source of a stream decides whether its events have ids.
   | (K extends StreamName<C> ? Payload<C, K> : never),

@@ -15,32 +15,39 @@ export interface Channel<Topics extends TopicMap = TopicMap> {
 /** Any channel, for constraints. */
 export type AnyChannel = Channel<any>;
 
-type Topics<C> = C extends Channel<infer T> ? T : never;
+/** The topics of a channel, as `defineChannel` got them. */
+export type TopicsOf<C> = C extends Channel<infer T> ? T : never;
+
+/**
+ * A union of names as a constraint of a type parameter. The compiler then prints the names in an error, not the alias of
+ * the union.
+ */
+export type OneOf<Names extends string> = { [N in Names]: N }[Names];
 
 /** Names of all topics of a channel. */
-export type TopicName<C extends AnyChannel> = keyof Topics<C> & string;
+export type TopicName<C extends AnyChannel> = keyof TopicsOf<C> & string;
 /** Names of the topics of kind `stream`. */
 export type StreamName<C extends AnyChannel> = {
-  [K in keyof Topics<C>]: Topics<C>[K] extends TopicDefinition<any, any, infer Kind>
+  [K in keyof TopicsOf<C>]: TopicsOf<C>[K] extends TopicDefinition<any, any, infer Kind>
     ? 'stream' extends Kind
       ? K
       : never
     : never;
-}[keyof Topics<C>] &
+}[keyof TopicsOf<C>] &
   string;
 /** Names of the topics that `publish` takes. */
 export type LoggedName<C extends AnyChannel> = Exclude<TopicName<C>, StreamName<C>>;
 
 /** The payload that a handler of a topic gets: the schema's output. */
-export type Payload<C extends AnyChannel, K extends TopicName<C>> = Output<DataSchema<Topics<C>[K]>>;
+export type Payload<C extends AnyChannel, K extends TopicName<C>> = Output<DataSchema<TopicsOf<C>[K]>>;
 /** The payload that `publish` takes, or that the source of a stream yields: the schema's input. */
-export type PayloadInput<C extends AnyChannel, K extends TopicName<C>> = Input<DataSchema<Topics<C>[K]>>;
+export type PayloadInput<C extends AnyChannel, K extends TopicName<C>> = Input<DataSchema<TopicsOf<C>[K]>>;
 /** Params as `authorize` and sources get them. `undefined` for a topic without params. */
 export type Params<C extends AnyChannel, K extends TopicName<C>> =
-  ParamsSchema<Topics<C>[K]> extends Schema ? Output<ParamsSchema<Topics<C>[K]>> : undefined;
+  ParamsSchema<TopicsOf<C>[K]> extends Schema ? Output<ParamsSchema<TopicsOf<C>[K]>> : undefined;
 /** Params as the caller of `publish` and `subscribe` writes them: the schema's input. */
 export type ParamsInput<C extends AnyChannel, K extends TopicName<C>> =
-  ParamsSchema<Topics<C>[K]> extends Schema ? Input<ParamsSchema<Topics<C>[K]>> : undefined;
+  ParamsSchema<TopicsOf<C>[K]> extends Schema ? Input<ParamsSchema<TopicsOf<C>[K]>> : undefined;
 
 /**
  * Defines a contract. Topic names match `[A-Za-z][A-Za-z0-9_./-]*`. Each value is a schema, `topic()` or `stream()`.

@@ -96,10 +96,13 @@ export interface End {
   readonly n?: number;
 }
 
+/** Why a server asks a client to reconnect. */
+export type ReconnectReason = 'lifetime' | 'drain' | 'busy' | 'expired' | 'disconnected';
+
 /** The server ends this response; the client reconnects after `afterMs`. */
 export interface Reconnect {
   readonly afterMs: number;
-  readonly reason: 'lifetime' | 'drain' | 'busy' | 'expired' | 'disconnected';
+  readonly reason: ReconnectReason;
 }
 
 /** One entry of an opening or control request. */
