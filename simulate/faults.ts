@@ -186,6 +186,18 @@ export const FAULTS: readonly Fault[] = [
     name: 'a connection writes after the authority of its client has ended',
     plan: { 'end-of-authority': 'false' },
   },
+  {
+    name: 'the client keeps a silent connection',
+    plan: { 'silence-ends-connection': 'false' },
+  },
+  {
+    name: 'the client resumes a rewinding address from the cursor of its connection',
+    plan: { 'own-cursor-in-rewind': 'true' },
+  },
+  {
+    name: 'the client requests an address again after a final refusal',
+    plan: { 'refusal-is-final': 'plan.exhausted' },
+  },
 ];
 
 /** Plants a fault in this process, before its files are loaded. */

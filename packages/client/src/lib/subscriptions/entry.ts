@@ -90,7 +90,7 @@ export function toOrder<P extends Place>(places: Iterable<P>, cursor: Cursor | u
 }
 
 function sharesCursor({ at, apart }: Place, cursor: Cursor | undefined): boolean {
-  return !apart && isAtOrBefore(at, cursor);
+  return isAtOrBefore(at, cursor) && /* seam: own-cursor-in-rewind */ !apart;
 }
 
 /**

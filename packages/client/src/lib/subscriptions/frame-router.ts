@@ -132,7 +132,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
     // wait.
     const connectedMs = ranMs < STABLE_MS ? undefined : ranMs;
     const plan = planRetry(entry.history, { connectedMs }, context.retry, nowMs, clock.random());
-    const isFinal = !retryable || plan.exhausted;
+    const isFinal = /* seam: refusal-is-final */ !retryable || plan.exhausted;
     // A stream that ran does not run again on another connection. An entry that was never accepted is requested there
     // again.
     const isOver = isFinal && ((isAccepted(entry) && !entry.at) || code === 'not_resumable');

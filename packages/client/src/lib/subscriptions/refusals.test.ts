@@ -324,3 +324,19 @@ describe('a server that sends reconnect repeatedly', () => {
     }
   });
 });
+
+it('a refusal with a code of a later version is a refusal like any other', async () => {
+  for (const retryable of [true, false]) {
+    const script = createScript();
+    await connect(script, 'z');
+    const refused = script.client.subscribe('a', () => {});
+    await script.settle();
+    refuse(script, 'a', { n: 1, code: 'of_a_later_version', retryable });
+    await script.settle();
+    expect(refused.getSnapshot()).toMatchObject({
+      status: retryable ? 'subscribing' : 'failed',
+      error: { code: 'of_a_later_version' },
+    });
+    script.client.close();
+  }
+});

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createBench, post, range, type Bench } from '../../../test-kit/feed-bench.ts';
+import { memoryLog } from '../log/memory-log.ts';
 import { ScriptedLog } from '../../../test-kit/scripted-log.ts';
 import { Tap } from '../../../test-kit/tap.ts';
 
@@ -116,4 +117,19 @@ describe('a cursor of an epoch that this process has not seen', () => {
     expect(tap.of('linefeed.gap')).toEqual([]);
     expect(tap.numbers()).toEqual([4, 5]);
   });
+});
+
+it('a subscription from earliest gets the gap of evicted events before its first event', async () => {
+  const { feed, open } = createBench({ log: memoryLog({ maxEvents: 2 }) });
+  for (let n = 1; n <= 5; n += 1) await feed.publish('other', { n });
+  const tap = await open('/events/other?from=earliest');
+  const frames = tap.frames.slice(1).map(({ event }) => event);
+  expect(frames.filter((event) => event !== 'linefeed.bookmark')).toEqual([
+    'linefeed.subscribed',
+    'linefeed.gap',
+    'other',
+    'other',
+  ]);
+  expect(tap.of('linefeed.gap')).toMatchObject([{ data: { address: 'other', reason: 'trimmed' } }]);
+  expect(tap.numbers()).toEqual([4, 5]);
 });

@@ -46,6 +46,27 @@ describe('an entry of a topic list', () => {
     }
   });
 
+  it('the body of a POST is read with any content type', async () => {
+    const { open } = createBench();
+    for (const type of ['text/plain;charset=UTF-8', 'application/json', 'image/png', '']) {
+      const body = JSON.stringify({ topics: [{ address: 'notice' }] });
+      const tap = await open('/events', { method: 'POST', body, headers: { 'content-type': type } });
+      expect(tap.of('linefeed.subscribed')).toMatchObject([{ data: { address: 'notice' } }]);
+    }
+  });
+
+  it('a POST starts at the last_event_id of its body, and its Last-Event-ID header is ignored', async () => {
+    const { feed, open } = createBench();
+    for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
+    const [epoch] = feed.cursor().split('.');
+    const tap = await open('/events', {
+      method: 'POST',
+      body: JSON.stringify({ topics: [{ address: 'other' }], last_event_id: `${epoch}.2` }),
+      headers: { 'last-event-id': `${epoch}.1` },
+    });
+    expect(tap.of('other').map(({ data }) => data)).toEqual([{ n: 3 }]);
+  });
+
   it('an address of a POST entry may not contain from, key or last_event_id', async () => {
     const { ask } = createBench();
     for (const address of ['notice?from=earliest', 'notice?key=1', 'notice?last_event_id=x']) {

@@ -145,3 +145,13 @@ describe('the source of a stream', () => {
     expect(tap.payloads).toEqual([['id', 'data', 'Symbol()']]);
   });
 });
+
+it('the end of the last stream ends the response, but not the response of a stream with a key', async () => {
+  const source = function* () {
+    yield { n: 1 };
+  };
+  const alone = await run(source);
+  const keyed = await run(source, '?key=a');
+  expect([alone, keyed].map((tap) => tap.of('linefeed.end').length)).toEqual([1, 1]);
+  expect([alone.ended, keyed.ended]).toEqual([true, false]);
+});
