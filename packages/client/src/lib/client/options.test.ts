@@ -31,7 +31,7 @@ describe('wrong arguments from JavaScript code', () => {
       () => create({ url: '/', onError: 1 }),
     ],
     ['subscribe without a handler', 'a function as handler', () => subscribe('a')],
-    ['subscribe without a topic', 'Subscribe to undefined', () => subscribe(undefined, handler)],
+    ['subscribe without a topic', 'subscribe(undefined)', () => subscribe(undefined, handler)],
     ['subscribe with a string as params', 'params as an object', () => subscribe('a', 'x', handler)],
     ['subscribe with a number as from', 'a string as from', () => subscribe('a', handler, { from: 5 })],
     ['subscribe with a string as options', 'as an object, not now', () => subscribe('a', handler, 'now')],

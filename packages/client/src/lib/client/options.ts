@@ -67,7 +67,7 @@ export function checkClientOptions(options: ClientOptions): void {
     options,
     'url transport fetch headers credentials retry connectTimeoutMs pauseWhenHidden persist maxQueuedEvents lingerMs onGap onError onInvalid clock',
   );
-  if (!options.url) throw invalidOption('createClient needs the url of a feed, such as "/events".');
+  if (!options.url) throw invalidOption('createClient needs the url of a feed.');
   checkOptions('retry', { ...options.retry }, 'baseMs floorMs capMs maxAttempts');
   checkOptions('pauseWhenHidden', { ...(options.pauseWhenHidden as object) }, 'graceMs');
 }
@@ -89,7 +89,7 @@ export function checkSubscription(
     (signal && !signal.addEventListener)
   ) {
     throw invalidOption(
-      `Subscribe to ${String(topic)} with params as an object, a function as handler, a string as from, an AbortSignal as signal.`,
+      `subscribe(${String(topic)}) takes params as an object, a function as handler, a string as from, an AbortSignal as signal.`,
     );
   }
 }

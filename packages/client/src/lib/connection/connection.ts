@@ -199,7 +199,7 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
     if (name === 'reconnect') return reopen(body.reason, body.afterMs);
     if (name === 'hello') {
       if (body.protocol !== PROTOCOL_VERSION) {
-        const message = `Protocol ${body.protocol} of the server is not ${PROTOCOL_VERSION}: reload the page.`;
+        const message = `The server has protocol ${body.protocol}, not ${PROTOCOL_VERSION}: reload the page.`;
         return lose({ error: new LinefeedError('protocol', message) });
       }
       const connectedAt = clock.now();
@@ -304,9 +304,9 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
     listen: (event) => response?.listen?.(event),
     control: (request) => response?.control?.(request),
     hint(hint) {
+      if (hint === 'pagehide') return;
       const { state, reason } = getSnapshot();
       const waitMs = notBefore - clock.now();
-      if (hint === 'pagehide') return;
       if (!isHidden()) stopPause();
       if (hint === 'hidden') pauseLater();
       else if (liveness) watch(expectNextPing(liveness, clock.now()));

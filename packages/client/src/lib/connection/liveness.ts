@@ -22,12 +22,9 @@ const MAX_GRACE_MS = 2_000;
 const NETWORK_DELAY_MS = 5_000;
 
 /** Data arrived: restarts the timeout. */
-export function restartTimeout(
-  { pingMs, timeoutMs }: Pick<Liveness, 'pingMs' | 'timeoutMs'>,
-  nowMs: number,
-): Liveness {
-  const checkAt = nowMs + timeoutMs - MIN_GRACE_MS;
-  return { pingMs, timeoutMs, lastBytesAt: nowMs, checkAt, isInGrace: false };
+export function restartTimeout(liveness: Pick<Liveness, 'pingMs' | 'timeoutMs'>, nowMs: number): Liveness {
+  const checkAt = nowMs + liveness.timeoutMs - MIN_GRACE_MS;
+  return { ...liveness, lastBytesAt: nowMs, checkAt, isInGrace: false };
 }
 
 /** The network may have changed. Expects the next ping when it is due, instead of allowing a missed one. */

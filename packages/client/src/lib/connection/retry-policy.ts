@@ -77,18 +77,12 @@ export function planRetry(
   const quick = (planned || (connectedMs !== undefined && !isDismissal)) && nowMs - quickAt >= QUICK_EVERY_MS;
   const boundMs = Math.min(capMs, Math.max(floorMs, baseMs) * 2 ** (failures - 1));
   const askedMs = Math.min(MAX_ASKED_MS, Math.max(afterMs ?? 0, Number(retryAfter) * 1_000 || 0));
-  const waitMs = planned
-    ? quick
-      ? 0
-      : floorMs
-    : quick
-      ? chance * QUICK_MS
-      : Math.max(floorMs, chance * boundMs);
+  const jitterMs = planned ? 0 : chance * (quick ? QUICK_MS : boundMs);
   return {
     failures,
     quickAt: quick ? nowMs : quickAt,
     exhausted: failures >= maxAttempts,
     askedMs,
-    delayMs: Math.max(waitMs, askedMs),
+    delayMs: Math.max(askedMs, jitterMs, quick ? 0 : floorMs),
   };
 }

@@ -57,35 +57,24 @@ export type ConnectionReason =
   | ReconnectReason
   | ErrorCode;
 
-// The rank of a state: 3 can be resumed, 2 is a first attempt, 1 rests, 0 is final.
-const RANK: Readonly<Record<ConnectionState, 0 | 1 | 2 | 3>> = {
-  connected: 3,
-  reconnecting: 3,
-  connecting: 2,
-  idle: 1,
-  suspended: 1,
-  closed: 0,
-  failed: 0,
-};
-
-// Per event: the lowest rank that it changes, and the new state. The compiler checks that no event and no state is
-// missing.
-const RULES: Readonly<Record<ConnectionEvent, readonly [rank: 0 | 1 | 2, to: ConnectionState]>> = {
-  start: [0, 'connecting'],
-  hello: [2, 'connected'],
-  lost: [2, 'reconnecting'],
-  refused: [2, 'failed'],
-  finished: [2, 'closed'],
-  suspend: [2, 'suspended'],
-  rest: [1, 'idle'],
-  close: [0, 'closed'],
+// The compiler checks that no event is missing.
+const NEXT: Readonly<Record<ConnectionEvent, ConnectionState>> = {
+  start: 'connecting',
+  hello: 'connected',
+  lost: 'reconnecting',
+  refused: 'failed',
+  finished: 'closed',
+  suspend: 'suspended',
+  rest: 'idle',
+  close: 'closed',
 };
 
 /** Returns the state after `event` in `state`. */
 export function nextState(state: ConnectionState, event: ConnectionEvent): ConnectionState {
-  const [rank, to] = RULES[event];
-  if (event === 'start' && RANK[state] === 3) return 'reconnecting';
-  return RANK[state] < rank ? state : to;
+  const isFinal = state === 'closed' || state === 'failed';
+  const isOpen = !isFinal && state !== 'idle' && state !== 'suspended';
+  if (event === 'start') return isOpen && state !== 'connecting' ? 'reconnecting' : 'connecting';
+  return event === 'close' || (event === 'rest' ? !isFinal : isOpen) ? NEXT[event] : state;
 }
 
 /** The connection at its last change. */

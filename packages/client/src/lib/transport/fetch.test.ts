@@ -145,7 +145,7 @@ describe('fetchTransport: the request', () => {
     client.subscribe('a', () => {});
     const { error } = await until(client, ({ state }) => state === 'failed');
     expect(error).toMatchObject({ code: 'invalid_option' });
-    expect(error!.message).toBe('/events is relative, without a page: give an absolute url.');
+    expect(error!.message).toBe('Without a page, url must be absolute, not /events.');
     await received(errors, 1);
     expect(errors).toEqual([error]);
     client.close();

@@ -17,7 +17,7 @@ export interface FetchTransportOptions {
 
 // Some proxies and servers refuse a longer request line.
 const MAX_GET_LENGTH = 2_000;
-const NO_STREAM = 'This fetch does not stream: give another one, or use eventSourceTransport().';
+const NO_STREAM = 'This fetch does not stream: use another one, or eventSourceTransport().';
 
 /**
  * Streams over `fetch`: headers, status codes and long subscription lists work. Every byte shows that the connection is

@@ -56,7 +56,7 @@ export async function send(
     throw invalidOption(`There is no ${missing.join(', no ')} here: load a polyfill.`);
   }
   if (fetch === globalThis.fetch && !globalThis.location && !isAbsolute(base)) {
-    throw invalidOption(`${base} is relative, without a page: give an absolute url.`);
+    throw invalidOption(`Without a page, url must be absolute, not ${base}.`);
   }
   let sent: Headers;
   try {

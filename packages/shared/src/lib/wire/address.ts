@@ -26,8 +26,8 @@ export function encodeAddress(topic: string, params?: object): string {
       const text = encodeURIComponent(typeof value === 'string' ? value : canonicalJson(value));
       return `${encodeURIComponent(name)}=${text}`;
     } catch (cause) {
-      const fault = cause instanceof URIError ? 'has a lone surrogate' : `is no JSON: ${String(cause)}`;
-      const message = `The param "${name}" of ${topic} ${fault}.`;
+      // A URIError means a lone surrogate.
+      const message = `The param "${name}" of ${topic} must be JSON in valid Unicode: ${String(cause)}`;
       throw new LinefeedError('invalid_params', message, { cause });
     }
   });
