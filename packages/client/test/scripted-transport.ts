@@ -1,13 +1,10 @@
-/** A transport whose responses a test controls, and a client that uses it with a manual clock. */
-import type { AnyChannel } from '@linefeed/shared';
-import { FRAME, type ControlRequest, type Hello, type Subscribed } from '@linefeed/shared/wire';
-import { createManualClock, type ManualClock } from '../src/lib/base/clock.ts';
-import { createClient, type Client, type ClientOptions } from '../src/lib/client/client.ts';
+/** A transport whose responses a test controls. */
+import { FRAME, type Hello, type Subscribed, type SubscriptionError } from '@linefeed/shared/wire';
 import { networkError } from '../src/lib/transport/request.ts';
 import type { Ending, Opening, Transport, TransportSink } from '../src/lib/transport/transport.ts';
 import { HELLO } from './frames.ts';
 
-/** One response. */
+/** One response. The methods do what a server does. */
 export interface Attempt {
   readonly opening: Opening;
   readonly sink: TransportSink;
@@ -15,25 +12,35 @@ export interface Attempt {
   readonly send: (event: string, payload: unknown, id?: string) => void;
   readonly hello: (id?: string, change?: Partial<Hello>) => void;
   readonly subscribed: (address: string, position?: number, change?: Partial<Subscribed>) => void;
+  /** Sends `hello`, and accepts every entry of the opening request at `position`. Default: 5. */
+  readonly accept: (position?: number, change?: Partial<Subscribed>) => void;
+  /** Accepts the entry `key` of a stream as `topic~key`. `n` is the number of the control request. */
+  readonly acceptStream: (topic: string, key: string, n?: number) => void;
+  /** Refuses an entry, permanently if `change` has nothing else. */
+  readonly refuse: (address: string, change?: Partial<SubscriptionError>) => void;
+  /** Sends one event for each position. Its payload is the position, and the previous one is one less. */
+  readonly deliver: (address: string, ...positions: number[]) => void;
   readonly lose: (ending?: Ending) => void;
 }
 
-export interface Script {
-  readonly client: Client<AnyChannel>;
-  readonly clock: ManualClock;
-  readonly attempts: Attempt[];
-  /** The latest attempt. */
-  readonly last: () => Attempt;
-  /** The sent control requests. `controlStatus` is the status of the next responses. */
-  readonly controls: ControlRequest[];
-  controlStatus: number;
-  readonly errors: unknown[];
-  /** Completes all work that needs no timer. */
-  readonly settle: () => Promise<void>;
+/** A retryable refusal. */
+export const RETRYABLE: Partial<SubscriptionError> = { code: 'timeout', message: 'Slow.', retryable: true };
+
+/** Returns the cursor of `position` in the epoch `e`. */
+export function cursorAt(position: number): string {
+  return `e.${position.toString(36)}`;
 }
 
-/** Creates only the transport. */
-export function createScriptTransport(): { readonly transport: Transport; readonly attempts: Attempt[] } {
+/** Returns the id of the event at `position`. The previous event of its address is at `prev`. */
+export function idAt(position: number, prev: number = position - 1): string {
+  return `${cursorAt(position)}.${prev.toString(36)}`;
+}
+
+/** `hello` changes the `hello` of every response. */
+export function createScriptTransport(hello: Partial<Hello> = {}): {
+  readonly transport: Transport;
+  readonly attempts: Attempt[];
+} {
   const attempts: Attempt[] = [];
   return {
     attempts,
@@ -46,15 +53,26 @@ export function createScriptTransport(): { readonly transport: Transport; readon
           sink.onLife();
           sink.onFrame(event, JSON.stringify(payload), id);
         },
-        hello: (id, change) => attempt.send(FRAME.hello, { ...HELLO, ...change }, id),
-        subscribed: (address, position = 0, change = {}) =>
-          attempt.send(FRAME.subscribed, {
-            address,
-            event: address,
-            cursor: `e.${position}`,
-            tail: `e.${position}`,
-            ...change,
-          }),
+        hello: (id, change) => attempt.send(FRAME.hello, { ...HELLO, ...hello, ...change }, id),
+        subscribed(address, position = 0, change = {}) {
+          const cursor = cursorAt(position);
+          attempt.send(FRAME.subscribed, { address, event: address, cursor, tail: cursor, ...change });
+        },
+        accept(position = 5, change = {}) {
+          attempt.hello(cursorAt(position));
+          for (const { address, key } of opening.entries) attempt.subscribed(address, position, { key: key!, ...change });
+        },
+        acceptStream(topic, key, n) {
+          const address = `${topic}~${key}`;
+          attempt.send(FRAME.subscribed, { address, event: address, key, n });
+        },
+        refuse(address, change) {
+          const refusal = { address, code: 'forbidden', message: 'No.', retryable: false };
+          attempt.send(FRAME.error, { ...refusal, ...change });
+        },
+        deliver(address, ...positions) {
+          for (const position of positions) attempt.send(address, position, idAt(position));
+        },
         lose: (ending = { error: networkError('The response ended.') }) => sink.onEnd(ending),
       };
       attempts.push(attempt);
@@ -65,32 +83,4 @@ export function createScriptTransport(): { readonly transport: Transport; readon
       };
     },
   };
-}
-
-export function createScript(options: Partial<ClientOptions> = {}): Script {
-  const clock = createManualClock(1_000_000);
-  const { transport, attempts } = createScriptTransport();
-  const controls: ControlRequest[] = [];
-  const errors: unknown[] = [];
-  const script: Script = {
-    client: createClient<AnyChannel>({
-      url: '/events',
-      clock,
-      transport,
-      onError: (error) => errors.push(error),
-      fetch: async (_url, init) => {
-        controls.push(JSON.parse(init?.body as string) as ControlRequest);
-        return new Response('', { status: script.controlStatus });
-      },
-      ...options,
-    }),
-    clock,
-    attempts,
-    last: () => attempts.at(-1)!,
-    controls,
-    controlStatus: 202,
-    errors,
-    settle: () => clock.advance(0),
-  };
-  return script;
 }

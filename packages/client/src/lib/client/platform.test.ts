@@ -1,7 +1,7 @@
 import { defineChannel, type AnyChannel, type LinefeedError } from '@linefeed/shared';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import { createScript } from '../../../test/scripted-transport.ts';
+import { createScript } from '../../../test/scripted-client.ts';
 import { createClient, type ClientOptions } from './client.ts';
 import { createTestClient } from '../testing/test-client.ts';
 

@@ -1,6 +1,6 @@
 import { LinefeedError } from '@linefeed/shared';
 import { describe, expect, it } from 'vitest';
-import { createScript, type Script } from '../../../test/scripted-transport.ts';
+import { createScript, type Script } from '../../../test/scripted-client.ts';
 
 /** Connects at position 5. The newest value of `price` is 5; its history is unknown. */
 async function connect(options: Parameters<typeof createScript>[0] = {}): Promise<Script> {

@@ -1,6 +1,6 @@
 import { FRAME } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
-import { createScript, type Script } from '../../../test/scripted-transport.ts';
+import { createScript, type Script } from '../../../test/scripted-client.ts';
 import type { ClientOptions } from '../client/client.ts';
 
 const EVENT = 'report~1';

@@ -1,7 +1,7 @@
 import { LinefeedError } from '@linefeed/shared';
 import { FRAME } from '@linefeed/shared/wire';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { createScript, type Script } from '../../../test/scripted-transport.ts';
+import { createScript, type Script } from '../../../test/scripted-client.ts';
 import { stubPage } from '../../../test/stub-page.ts';
 import type { ClientOptions } from '../client/client.ts';
 import type { ConnectionSnapshot } from './state.ts';

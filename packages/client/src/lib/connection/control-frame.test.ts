@@ -1,7 +1,7 @@
 import { FRAME } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
 import { HELLO } from '../../../test/frames.ts';
-import { createScript } from '../../../test/scripted-transport.ts';
+import { createScript } from '../../../test/scripted-client.ts';
 import { readControl } from './control-frame.ts';
 
 const GAP = { address: 'a', from: '', to: 'e.5', reason: 'trimmed' };

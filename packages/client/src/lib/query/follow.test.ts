@@ -16,7 +16,7 @@ import { renderToString } from 'react-dom/server';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { mount } from '../../../test/page.ts';
-import { createScript, type Script } from '../../../test/scripted-transport.ts';
+import { createScript, type Script } from '../../../test/scripted-client.ts';
 import type { Client } from '../client/client.ts';
 import { followQuery, useFollow } from './follow.ts';
 

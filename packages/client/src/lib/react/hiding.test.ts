@@ -5,7 +5,7 @@ import { act, Activity, createElement as h, type ReactNode } from 'react';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { mount } from '../../../test/page.ts';
-import { createScript, type Script } from '../../../test/scripted-transport.ts';
+import { createScript, type Script } from '../../../test/scripted-client.ts';
 import type { Client } from '../client/client.ts';
 import { createHooks, type Hooks } from './hooks.ts';
 

@@ -6,7 +6,7 @@ import { renderToString } from 'react-dom/server';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { mount, type PageOptions } from '../../../test/page.ts';
-import { createScript, type Script } from '../../../test/scripted-transport.ts';
+import { createScript, type Script } from '../../../test/scripted-client.ts';
 import type { Client } from '../client/client.ts';
 import type { Gap } from '../subscriptions/subscription.ts';
 import { createHooks } from './hooks.ts';

@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 import { LinefeedError } from '@linefeed/shared';
 import { FRAME, type SubscriptionError } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
-import { createScript, type Script } from '../../../test/scripted-transport.ts';
+import { createScript, type Script } from '../../../test/scripted-client.ts';
 
 /** Subscribes to topics and connects; each topic is accepted at position 5. */
 async function connect(script: Script, ...topics: string[]): Promise<void> {

@@ -1,6 +1,6 @@
 import { FRAME, type ControlRequest } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
-import { createScript, type Script } from '../../../test/scripted-transport.ts';
+import { createScript, type Script } from '../../../test/scripted-client.ts';
 
 /** Connects at position 5 with one address. */
 async function connect(script: Script): Promise<void> {

@@ -1,7 +1,7 @@
 import { LinefeedError } from '@linefeed/shared';
 import { FRAME } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
-import { createScript, type Script } from '../../../test/scripted-transport.ts';
+import { createScript, type Script } from '../../../test/scripted-client.ts';
 
 const toText = (position: number) => position.toString(36);
 

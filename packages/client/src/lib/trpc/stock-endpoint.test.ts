@@ -1,6 +1,7 @@
 import { LinefeedError } from '@linefeed/shared';
 import { describe, expect, it } from 'vitest';
-import { createScript, createScriptTransport } from '../../../test/scripted-transport.ts';
+import { createScript } from '../../../test/scripted-client.ts';
+import { createScriptTransport } from '../../../test/scripted-transport.ts';
 import { refuseStockEndpoint } from './stock-endpoint.ts';
 
 function start() {
