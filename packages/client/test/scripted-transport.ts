@@ -60,7 +60,8 @@ export function createScriptTransport(hello: Partial<Hello> = {}): {
         },
         accept(position = 5, change = {}) {
           attempt.hello(cursorAt(position));
-          for (const { address, key } of opening.entries) attempt.subscribed(address, position, { key: key!, ...change });
+          for (const { address, key } of opening.entries)
+            attempt.subscribed(address, position, { key: key!, ...change });
         },
         acceptStream(topic, key, n) {
           const address = `${topic}~${key}`;

@@ -1,5 +1,4 @@
 import { LinefeedError } from '@linefeed/shared';
-import { FRAME } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
 import { connected, createScript, type Script } from '../../../test/scripted-client.ts';
 import { createScriptTransport, RETRYABLE } from '../../../test/scripted-transport.ts';

@@ -111,3 +111,40 @@ describe('a subscription that joins a subscribed address', () => {
     expect(late).toEqual([42]);
   });
 });
+
+describe('keep: latest', () => {
+  it('a subscription that joins a keep: latest address gets the newest value at once', async () => {
+    const script = createScript();
+    const { got: first } = script.listen('price');
+    await script.accept(0, { tail: 'e.5' });
+    script.last().send('price', 41, 'e.4');
+    const { got: second } = script.listen('price');
+    script.last().send('price', 42, 'e.6');
+    await script.settle();
+    expect(first).toEqual([41, 42]);
+    expect(second).toEqual([41, 42]);
+  });
+
+  it('a subscription that joins after an event with a previous position gets no older event', async () => {
+    const script = await connected();
+    // The log had evicted the address, so the first event has no previous position.
+    script.last().send('a', 'old', 'e.6');
+    script.last().send('a', 'new', 'e.7.6');
+    const { got: second } = script.listen('a');
+    script.last().send('a', 'next', 'e.8.7');
+    await script.settle();
+    expect(second).toEqual(['next']);
+  });
+
+  it('a subscription that joins after a gap gets no older value', async () => {
+    const script = createScript();
+    script.listen('price', { onGap: () => {} });
+    await script.accept();
+    script.last().send('price', 'old', 'e.6');
+    script.last().send(FRAME.gap, { address: 'price', from: 'e.6', to: 'e.9', reason: 'trimmed' });
+    const { got: second } = script.listen('price');
+    script.last().send('price', 'next', 'e.a');
+    await script.settle();
+    expect(second).toEqual(['next']);
+  });
+});

@@ -1,4 +1,4 @@
-import { LinefeedError } from '@linefeed/shared';
+import type { LinefeedError } from '@linefeed/shared';
 import { describe, expect, it } from 'vitest';
 import { connected, createScript } from '../../../test/scripted-client.ts';
 
