@@ -132,7 +132,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'the feed compares the epoch of a cursor before it waits for the log',
     plan: {
-      'wait-for-authorize': 'const early = resolveShared(this.hub, lastEventId, this.hub); $',
+      'wait-for-authorize': 'const early = resolveShared(hub, asked.lastEventId, hub); $',
       'cursor-decided-at-open': 'early',
     },
   },

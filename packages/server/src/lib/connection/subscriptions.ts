@@ -1,48 +1,33 @@
 /**
  * Subscriptions of a connection: decides on requested ones, starts them, and changes them while the connection is open.
  */
-import type { AnyChannel } from '@linefeed/shared';
 import { FRAME, refusal, type End, type Subscribed, type SubscriptionError } from '@linefeed/shared/wire';
-import {
-  authorizeAll,
-  type Authorized,
-  type AuthorizeOptions,
-  type AdmissionSubject,
-  type Authorize,
-  type Denied,
-} from '../request/authorize.ts';
+import type { Authorizer, AuthorizeSubject, Verdicts } from '../request/authorize.ts';
+import type { Authorized, Denied } from '../request/resolve.ts';
 import { captureScope } from '../base/async-scope.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Connection } from './connection.ts';
 import type { Hub } from '../delivery/hub.ts';
-import type { FeedLimits } from '../base/limits.ts';
-import type { AskedEntry, Control } from '../request/parse.ts';
+import type { AskedEntry, ControlRequest } from '../request/subscribe-request.ts';
 import { readReach, resolveStart, type Reach } from '../delivery/start-position.ts';
-import { readStreamResume, startStream, type UntypedSource } from '../stream/run-stream.ts';
-import { FairQueue } from '../request/fair-queue.ts';
+import { startStream, type UntypedSource } from '../stream/run-stream.ts';
+import { readStreamResume } from '../request/stream-resume.ts';
+import type { TimeLimit } from '../request/time-limit.ts';
 
 export interface SubscriptionsOptions {
-  readonly channel: AnyChannel;
-  readonly authorize: Authorize | undefined;
+  readonly authorizer: Authorizer;
   readonly sources: ReadonlyMap<string, UntypedSource>;
   readonly hub: Hub;
   readonly clock: Clock;
-  readonly limits: FeedLimits;
-  /** @throws LinefeedError `timeout` */
-  readonly withinTime: <T>(deciding: Promise<T>) => Promise<T>;
+  readonly maxBufferedBytes: number;
+  readonly maxPayloadBytes: number;
+  readonly withinTime: TimeLimit;
   readonly onSubscribe: (connection: Connection, event: string) => void;
   readonly onError: (error: unknown) => void;
 }
 
-/**
- * A schema takes some microseconds for an entry, up to a millisecond. This many entries are checked per event-loop
- * turn.
- */
-const ENTRIES_PER_TURN = 32;
-
 /** How a stream subscription is started. */
 export interface StreamRequest {
-  readonly from: string | undefined;
   /** The number of the control request, if it came by one. */
   readonly n?: number | undefined;
   readonly context: unknown;
@@ -50,22 +35,9 @@ export interface StreamRequest {
 
 export class Subscriptions {
   readonly #options: SubscriptionsOptions;
-  readonly #admission: AuthorizeOptions;
 
   constructor(options: SubscriptionsOptions) {
     this.#options = options;
-    this.#admission = {
-      ...options,
-      ...options.limits,
-      turns: new FairQueue(options.clock, ENTRIES_PER_TURN),
-    };
-  }
-
-  decide(
-    entries: readonly AskedEntry[],
-    subject: AdmissionSubject,
-  ): Promise<{ authorized: Authorized[]; refused: Denied[] }> {
-    return authorizeAll(entries, subject, this.#admission);
   }
 
   /**
@@ -75,14 +47,14 @@ export class Subscriptions {
    */
   async change(
     connection: Connection,
-    { n, add, remove }: Control,
+    { n, add, remove }: ControlRequest,
     context: unknown,
     isLeaving: () => boolean,
   ): Promise<void> {
     // A repeated request changes nothing: its answers were sent.
     if (isLeaving() || n <= connection.lastControl) return;
     // The reader takes no bytes. Without this bound the answers of further requests would accumulate in memory.
-    if (connection.bufferedBytes > this.#options.limits.maxBufferedBytes) {
+    if (connection.bufferedBytes > this.#options.maxBufferedBytes) {
       throw refusal('busy', 'The reader of this connection is too slow: its buffer is full.');
     }
     const { hub, withinTime, onSubscribe } = this.#options;
@@ -100,8 +72,7 @@ export class Subscriptions {
     }
     for (const entry of refused) sendRefusal(connection, entry, n);
     for (const entry of authorized) {
-      if (entry.definition.kind === 'stream')
-        this.startStream(connection, entry, { from: entry.from, n, context });
+      if (entry.definition.kind === 'stream') this.startStream(connection, entry, { n, context });
       else {
         const { position, hasCursor } = connection.logged;
         // No logged topic was subscribed, so there is no cursor to continue from.
@@ -119,18 +90,19 @@ export class Subscriptions {
    */
   async #decideOnAdded(
     add: readonly AskedEntry[],
-    subject: AdmissionSubject,
-  ): Promise<{ refused: Denied[]; authorized: Authorized[]; reach: Reach | undefined }> {
-    const { refused, authorized } = await this.decide(add, subject);
+    subject: AuthorizeSubject,
+  ): Promise<Verdicts & { readonly reach: Reach | undefined }> {
+    const { hub, authorizer } = this.#options;
+    const { refused, authorized } = await authorizer.authorizeAll(add, subject);
     const logged = authorized.filter(({ definition }) => definition.kind === 'logged');
     const cursors = logged.map(({ from }) => from);
-    return { refused, authorized, reach: await readReach(this.#options.hub, cursors) };
+    return { refused, authorized, reach: await readReach(hub, cursors) };
   }
 
   /** Answers one stream entry, and runs its source if there is something to run. */
-  startStream(connection: Connection, entry: Authorized, { from, n, context }: StreamRequest): void {
-    const { topic, event, key, definition, params } = entry;
-    const { sources, limits, clock, onSubscribe, onError } = this.#options;
+  startStream(connection: Connection, entry: Authorized, { n, context }: StreamRequest): void {
+    const { topic, event, key, definition, params, from } = entry;
+    const { sources, maxPayloadBytes, clock, onSubscribe, onError } = this.#options;
     // A hook may have ended the connection, and then nothing would cancel this run.
     if (connection.closed) return;
     const resume = readStreamResume(from);
@@ -164,7 +136,6 @@ export class Subscriptions {
     }
     const lastEventId = /* seam: stream-resumes-after-id */ resume.type === 'behind' ? resume.id : undefined;
     const source = sources.get(topic)!;
-    const { maxPayloadBytes } = limits;
     // A stream with the context of a later request also runs in that request's async context.
     const scope = context === connection.context ? connection.scope : captureScope();
     const run = { topic, event, key, definition, params, context, source, scope, lastEventId };

@@ -34,11 +34,6 @@ export interface RequestIdentity extends Identity {
   readonly headers: HeaderList;
 }
 
-export interface IdentifyOptions {
-  readonly readSession: ReadSession;
-  readonly onError: (error: unknown) => void;
-}
-
 type MaybeRejected = RequestIdentity & { readonly error?: unknown };
 
 /**
@@ -49,7 +44,8 @@ export function identify(
   request: HttpRequest,
   cors: HeaderList,
   run: Identify | undefined,
-  { readSession, onError }: IdentifyOptions,
+  readSession: ReadSession,
+  onError: (error: unknown) => void,
 ): MaybeRejected | Promise<MaybeRejected> {
   const anonymous: RequestIdentity = {
     id: randomId(),

@@ -1,6 +1,6 @@
 /** Removes a stream's params from the issues of its schema: the params are for the source only. */
 import { describeIssues, LinefeedError, refusal } from '@linefeed/shared/wire';
-import type { AskedEntry } from './parse.ts';
+import type { AskedEntry } from './subscribe-request.ts';
 
 /** The same error. An issue whose message quotes a param gets a neutral message. */
 export function withoutParams(error: unknown, { topic, params }: AskedEntry): unknown {

@@ -1,12 +1,6 @@
 /** Runs the source of a stream topic on a connection: one run for each subscription. */
 import type { TopicDefinition } from '@linefeed/shared';
-import {
-  END_MARK,
-  LinefeedError,
-  parseEventId,
-  readStreamId,
-  type SubscriptionError,
-} from '@linefeed/shared/wire';
+import { LinefeedError, type SubscriptionError } from '@linefeed/shared/wire';
 import type { AsyncScope } from '../base/async-scope.ts';
 import type { Clock } from '../base/clock.ts';
 import { asksForRetry, toRefusal } from '../http/http.ts';
@@ -51,25 +45,6 @@ export class DescribedFailure extends Error {
 export type UntypedSource = (
   context: StreamContext<unknown, unknown>,
 ) => SourceContent | PromiseLike<SourceContent>;
-
-/** The client's state in a stream. */
-export type StreamResume =
-  | { readonly type: 'fresh' }
-  | { readonly type: 'behind'; readonly id: string }
-  /** The client received data without ids, so the stream cannot be resumed. */
-  | { readonly type: 'begun' }
-  | { readonly type: 'ended' };
-
-/** Parses a stream subscription's start: a `~…` mark, a whole id, or an id of the source. */
-export function readStreamResume(from: string | undefined): StreamResume {
-  if (from === undefined || from === 'now' || from === 'earliest') return { type: 'fresh' };
-  if (!from.includes('~')) return { type: 'behind', id: from };
-  const { mark = '' } = parseEventId(from);
-  if (mark === END_MARK) return { type: 'ended' };
-  const streamId = readStreamId(mark);
-  if (streamId === undefined) return { type: 'fresh' };
-  return streamId === '' ? { type: 'begun' } : { type: 'behind', id: streamId };
-}
 
 /** The connection that a stream writes to. */
 export interface StreamTarget {

@@ -1,0 +1,51 @@
+/** Where stream subscriptions resume. */
+import type { AnyChannel } from '@linefeed/shared';
+import { END_MARK, parseEventId, readStreamId } from '@linefeed/shared/wire';
+import type { AskedEntry, SubscribeRequest } from './subscribe-request.ts';
+
+/** The client's state in a stream. */
+export type StreamResume =
+  | { readonly type: 'fresh' }
+  | { readonly type: 'behind'; readonly id: string }
+  /** The client received data without ids, so the stream cannot be resumed. */
+  | { readonly type: 'begun' }
+  | { readonly type: 'ended' };
+
+/** Parses a stream subscription's start: a `~…` mark, a whole id, or an id of the source. */
+export function readStreamResume(from: string | undefined): StreamResume {
+  if (from === undefined || from === 'now' || from === 'earliest') return { type: 'fresh' };
+  if (!from.includes('~')) return { type: 'behind', id: from };
+  const { mark = '' } = parseEventId(from);
+  if (mark === END_MARK) return { type: 'ended' };
+  const streamId = readStreamId(mark);
+  if (streamId === undefined) return { type: 'fresh' };
+  return streamId === '' ? { type: 'begun' } : { type: 'behind', id: streamId };
+}
+
+/** The entries of a request, in which each stream without a `from` of its own starts at the request's last event id. */
+export function withStreamStarts(
+  channel: AnyChannel,
+  { entries, lastEventId, isNativeReturn }: SubscribeRequest,
+): readonly AskedEntry[] {
+  if (lastEventId === undefined && !isNativeReturn) return entries;
+  const isStream = ({ topic }: AskedEntry): boolean => channel.topics.get(topic)?.kind === 'stream';
+  const streams = entries.filter(isStream);
+  if (streams.length === 0) return entries;
+  const from = sharedStart(entries.length === 1, streams.length, lastEventId, isNativeReturn);
+  return entries.map((entry) => (isStream(entry) ? { ...entry, from: entry.from ?? from } : entry));
+}
+
+/**
+ * A native EventSource repeats its URL when it reconnects. One id cannot give the positions of several streams. Those
+ * are treated as begun, and do not run twice.
+ */
+function sharedStart(
+  alone: boolean,
+  streamCount: number,
+  lastEventId: string | undefined,
+  isNativeReturn: boolean,
+): string | undefined {
+  if (alone) return lastEventId;
+  if (!isNativeReturn) return undefined;
+  return streamCount === 1 && lastEventId?.includes('~') === true ? lastEventId : '~';
+}
