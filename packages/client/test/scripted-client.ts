@@ -52,8 +52,12 @@ export interface Script {
   readonly reconnect: (position?: number, change?: Partial<Subscribed>) => Promise<void>;
 }
 
-/** `hello` changes the `hello` of every response. */
-export function createScript(options: Partial<ClientOptions> = {}, hello: Partial<Hello> = {}): Script {
+export interface ScriptOptions extends Partial<ClientOptions> {
+  /** Changes the `hello` of every response. */
+  readonly hello?: Partial<Hello>;
+}
+
+export function createScript({ hello, ...options }: ScriptOptions = {}): Script {
   const clock = createManualClock(1_000_000);
   const { transport, attempts } = createScriptTransport(hello);
   const controls: ControlRequest[] = [];
@@ -133,10 +137,9 @@ export function createScript(options: Partial<ClientOptions> = {}, hello: Partia
 /** Creates a client with a subscription to each topic. The server accepts all of them at position 5. */
 export async function connected(
   topics: string | readonly string[] = 'a',
-  options?: Partial<ClientOptions>,
-  hello?: Partial<Hello>,
+  options?: ScriptOptions,
 ): Promise<Script> {
-  const script = createScript(options, hello);
+  const script = createScript(options);
   for (const topic of [topics].flat()) script.listen(topic);
   await script.accept();
   return script;

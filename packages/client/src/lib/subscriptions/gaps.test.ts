@@ -1,6 +1,8 @@
+import type { LinefeedError } from '@linefeed/shared';
 import { FRAME } from '@linefeed/shared/wire';
-import { describe, expect, it } from 'vitest';
-import { createScript } from '../../../test/scripted-client.ts';
+import { describe, expect, it, vi } from 'vitest';
+import { handle } from '../../../test/held-handler.ts';
+import { createScript, type Script } from '../../../test/scripted-client.ts';
 
 describe('gaps', () => {
   it('a gap reaches its handler before any later event', async () => {
@@ -202,4 +204,68 @@ describe('gaps', () => {
     await script.cut();
     expect(script.last().opening.cursor).toBe('e.7');
   });
+
+  it('gaps without a handler cause one console warning', async () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    const { script } = await handle();
+    for (const to of ['e.7', 'e.8']) {
+      script.last().send(FRAME.gap, { address: 'a', from: 'e.0', to, reason: 'trimmed' });
+      await script.settle();
+    }
+    expect(warn.mock.calls).toEqual([
+      ['Events of a may be missing (trimmed): give onGap to fetch what they changed.'],
+    ]);
+    warn.mockRestore();
+  });
+});
+
+describe('the return value of onGap', () => {
+  const lose = (script: Script) =>
+    script.last().send(FRAME.gap, { address: 'a', from: 'e.0', to: 'e.5', reason: 'trimmed' });
+
+  it('an onGap result that is a string but no cursor is reported, and drops no event', async () => {
+    const { script, got } = await handle({ onGap: async () => 'yesterday' });
+    lose(script);
+    script.last().deliver('a', 6);
+    await script.settle();
+    expect(script.errors).toMatchObject([
+      { code: 'invalid_option', message: 'onGap of a gave "yesterday", which is no cursor.' },
+    ]);
+    expect(got).toEqual([6]);
+  });
+
+  it('an onGap result that is not a string is accepted', async () => {
+    const { script, got } = await handle({ onGap: () => ({ rows: 7 }) });
+    lose(script);
+    script.last().deliver('a', 6);
+    await script.settle();
+    expect(script.errors).toEqual([]);
+    expect(got).toEqual([6]);
+  });
+});
+
+it('a from that is no cursor is reported with a suggestion', async () => {
+  const errors: LinefeedError[] = [];
+  const script = createScript({ onError: (error: LinefeedError) => errors.push(error), onGap: () => {} });
+  await script.request('a', { from: 'latest' });
+  script.last().hello();
+  script.last().subscribed('a', 5);
+  script.last().send(FRAME.gap, { address: 'a', from: '', to: 'e.5', reason: 'unknown' });
+  await script.settle();
+  expect(errors).toMatchObject([
+    {
+      code: 'invalid_option',
+      message: expect.stringContaining('"latest" of a is no cursor; did you mean "now"'),
+    },
+  ]);
+});
+
+it('a gap with reason unknown after a valid cursor does not report that cursor as invalid', async () => {
+  const errors: LinefeedError[] = [];
+  const script = createScript({ onError: (error: LinefeedError) => errors.push(error), onGap: () => {} });
+  script.listen('a', { from: 'e.2' });
+  await script.accept(2);
+  script.last().send(FRAME.gap, { address: 'a', from: 'e.2', to: 'e.5', reason: 'unknown' });
+  await script.settle();
+  expect(errors).toEqual([]);
 });

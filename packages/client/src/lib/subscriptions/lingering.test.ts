@@ -1,7 +1,7 @@
 import { FRAME } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
 import { connected, createScript, type Script } from '../../../test/scripted-client.ts';
-import { cursorAt, RETRYABLE } from '../../../test/scripted-transport.ts';
+import { cursorAt } from '../../../test/scripted-transport.ts';
 
 describe('a lingering address', () => {
   it('an address is removed lingerMs after its last subscription has ended', async () => {
@@ -39,17 +39,6 @@ describe('a lingering address', () => {
     expect(script.controls).toHaveLength(1);
     await script.clock.advance(2_500);
     expect(script.controls[1]).toMatchObject({ add: [], remove: ['a'] });
-  });
-
-  it('a retry timer does not request an address again after a new connection has requested it', async () => {
-    const retry = { baseMs: 60_000, floorMs: 60_000, capMs: 60_000 };
-    const script = await connected('b', { retry }, { timeoutMs: 0 });
-    script.last().refuse('b', RETRYABLE);
-    script.client.reconnect();
-    script.last().accept();
-    await script.clock.advance(300_000);
-    expect(script.controls).toHaveLength(0);
-    expect(script.attempts).toHaveLength(2);
   });
 
   it('a linger before the acceptance causes no second request', async () => {

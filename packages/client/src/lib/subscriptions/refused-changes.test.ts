@@ -1,24 +1,9 @@
 import { FRAME, type ControlRequest } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
-import { createScript, type Script } from '../../../test/scripted-client.ts';
+import { connected, type Script } from '../../../test/scripted-client.ts';
 
-/** Connects at position 5 with one address. */
-async function connect(script: Script): Promise<void> {
-  script.client.subscribe('a', () => {});
-  await script.settle();
-  open(script);
-}
-
-/** The latest attempt succeeds: all its entries are accepted. */
-function open(script: Script): void {
-  script.last().hello('e.5', { timeoutMs: 0 });
-  for (const { address } of script.last().opening.entries) script.last().subscribed(address, 5);
-}
-
-async function subscribe(script: Script, topic: string): Promise<void> {
-  script.client.subscribe(topic, () => {});
-  await script.settle();
-}
+/** No test notices silence, or an attempt without an answer. */
+const PATIENT = { connectTimeoutMs: 1_000_000, hello: { timeoutMs: 0 } };
 
 describe('a refused control request', () => {
   for (const [status, cause] of [
@@ -28,8 +13,9 @@ describe('a refused control request', () => {
     [200, 'a redirect turned it into GET'],
   ] as const) {
     it(`a control request refused by ${status} is reported once, with the url and the likely cause`, async () => {
-      const script = createScript({
-        connectTimeoutMs: 1_000_000,
+      let requests = 0;
+      const script = await connected('a', {
+        ...PATIENT,
         async fetch() {
           requests += 1;
           return Object.defineProperty(new Response('', { status }), 'url', {
@@ -37,12 +23,10 @@ describe('a refused control request', () => {
           });
         },
       });
-      let requests = 0;
-      await connect(script);
       for (const topic of ['b', 'c', 'd']) {
-        await subscribe(script, topic);
+        await script.request(topic);
         await script.clock.advance(10_000);
-        open(script);
+        script.last().accept();
       }
       expect(requests).toBe(3);
       expect(script.errors).toMatchObject([{ status }]);
@@ -53,16 +37,15 @@ describe('a refused control request', () => {
   }
 
   it('a control request refused by the feed is reported with its answer, without a guessed cause', async () => {
-    const script = createScript({
-      connectTimeoutMs: 1_000_000,
+    const script = await connected('a', {
+      ...PATIENT,
       fetch: async () =>
         new Response('{"code":"bad_request","title":"The body was read before."}', {
           status: 400,
           headers: { 'content-type': 'application/problem+json' },
         }),
     });
-    await connect(script);
-    await subscribe(script, 'b');
+    await script.request('b');
     expect(script.errors).toMatchObject([{ code: 'bad_request', status: 400 }]);
     const { message } = script.errors[0] as Error;
     expect(message).toContain('The body was read before.');
@@ -70,51 +53,46 @@ describe('a refused control request', () => {
   });
 
   it('a control request refused as unknown_connection is reported only when a new connection does not help', async () => {
-    const script = createScript({
-      connectTimeoutMs: 1_000_000,
+    const script = await connected('a', {
+      ...PATIENT,
       fetch: async () =>
         new Response('{"code":"unknown_connection","title":"Elsewhere."}', {
           status: 409,
           headers: { 'content-type': 'application/problem+json' },
         }),
     });
-    await connect(script);
     for (const [topic, reported] of [
       ['b', 0],
       ['c', 1],
       ['d', 1],
     ] as const) {
-      await subscribe(script, topic);
+      await script.request(topic);
       await script.clock.advance(10_000);
-      open(script);
+      script.last().accept();
       expect(script.errors).toHaveLength(reported);
     }
     expect(script.errors).toMatchObject([{ code: 'unknown_connection', status: 409 }]);
   });
 
   it('repeated refusals of control requests collect changes instead of opening a connection for each', async () => {
-    const script = createScript({ connectTimeoutMs: 1_000_000 });
-    await connect(script);
+    const script = await connected('a', PATIENT);
     script.controlStatus = 405;
-    await subscribe(script, 'b');
+    await script.request('b');
     await script.clock.advance(500);
-    open(script);
+    script.last().accept();
     const waitsMs: number[] = [];
     for (const topics of [
       ['c', 'd', 'e'],
       ['f', 'g', 'h'],
       ['i', 'j', 'k'],
     ]) {
-      const before = script.attempts.length;
-      let waitedMs = 0;
-      for (const topic of topics) await subscribe(script, topic);
-      for (; script.attempts.length === before && waitedMs < 60_000; waitedMs += 100)
-        await script.clock.advance(100);
-      waitsMs.push(waitedMs);
+      const { length } = script.attempts;
+      for (const topic of topics) await script.request(topic);
+      waitsMs.push(await script.until(() => script.attempts.length > length));
       expect(script.last().opening.entries.map(({ address }) => address)).toEqual(
         expect.arrayContaining(topics),
       );
-      open(script);
+      script.last().accept();
     }
     expect(script.attempts).toHaveLength(5);
     expect(script.controls).toHaveLength(4);
@@ -122,8 +100,7 @@ describe('a refused control request', () => {
   });
 
   it('a refused control request after a successful one opens another connection soon', async () => {
-    const script = createScript({ connectTimeoutMs: 1_000_000 });
-    await connect(script);
+    const script = await connected('a', PATIENT);
     for (const [topic, status] of [
       ['b', 405],
       ['c', 405],
@@ -132,12 +109,12 @@ describe('a refused control request', () => {
     ] as const) {
       script.controlStatus = status;
       const before = script.attempts.length;
-      await subscribe(script, topic);
+      await script.request(topic);
       if (status === 202) script.last().subscribed(topic, 5, { n: 1 });
       else {
         await script.clock.advance(topic === 'c' ? 10_000 : 500);
         expect(script.attempts).toHaveLength(before + 1);
-        open(script);
+        script.last().accept();
       }
       await script.clock.advance(10_000);
     }
@@ -149,13 +126,12 @@ describe('a running stream without ids', () => {
 
   /** Connects with `a` and a stream that has sent the event id `id`. The next change is answered with `status`. */
   async function run(id: string | undefined, status: number): Promise<Script> {
-    const script = createScript({ connectTimeoutMs: 1_000_000 });
-    await connect(script);
-    await subscribe(script, 'report');
-    script.last().send(FRAME.subscribed, { address: STREAM, event: STREAM, key: '2', n: 1 });
+    const script = await connected('a', PATIENT);
+    await script.request('report');
+    script.last().acceptStream('report', '2', 1);
     if (id !== undefined) script.last().send(STREAM, 1, id);
     script.controlStatus = status;
-    await subscribe(script, 'b');
+    await script.request('b');
     return script;
   }
 
@@ -197,18 +173,17 @@ describe('a running stream without ids', () => {
     it(`a stream without ids keeps its connection, and a change that ${name} is sent again with its number`, async () => {
       const bodies: ControlRequest[] = [];
       let isLost = false;
-      const script = createScript({
-        connectTimeoutMs: 1_000_000,
+      const script = await connected('a', {
+        ...PATIENT,
         fetch: (_url, init) => {
           bodies.push(JSON.parse(init!.body as string) as ControlRequest);
           return isLost ? lose() : Promise.resolve(new Response('', { status: 202 }));
         },
       });
-      await connect(script);
-      await subscribe(script, 'report');
-      script.last().send(FRAME.subscribed, { address: STREAM, event: STREAM, key: '2', n: 1 });
+      await script.request('report');
+      script.last().acceptStream('report', '2', 1);
       isLost = true;
-      await subscribe(script, 'b');
+      await script.request('b');
       isLost = false;
       await script.clock.advance(10_000);
       const [, first, ...again] = bodies;
@@ -216,7 +191,7 @@ describe('a running stream without ids', () => {
       expect(again.length).toBeGreaterThan(0);
       for (const body of again) expect(body).toEqual(first);
       script.last().subscribed('b', 5, { n: 2 });
-      await subscribe(script, 'c');
+      await script.request('c');
       expect(bodies.at(-1)).toMatchObject({ n: 3, add: [{ address: 'c' }] });
       expect(script.attempts).toHaveLength(1);
       expect(script.errors).toEqual([]);
@@ -227,7 +202,7 @@ describe('a running stream without ids', () => {
     const script = await run('e.5~', 202);
     await script.clock.advance(20_000);
     expect(script.controls).toHaveLength(2);
-    await subscribe(script, 'c');
+    await script.request('c');
     expect(script.controls[2]).toMatchObject({ n: 3, add: [{ address: 'c' }] });
     for (const [topic, n] of [
       ['b', 2],

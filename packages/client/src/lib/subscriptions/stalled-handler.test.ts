@@ -1,18 +1,21 @@
 import { LinefeedError } from '@linefeed/shared';
 import { FRAME } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
+import { handle, hold } from '../../../test/held-handler.ts';
 import { createScript, type Script } from '../../../test/scripted-client.ts';
+import { idAt } from '../../../test/scripted-transport.ts';
 
-const toText = (position: number) => position.toString(36);
+/** A server that announces no timeout, so that no test notices silence. */
+const hello = { timeoutMs: 0 };
 
-/** Sends event `position` of an address whose positions are two apart. */
-function send(script: Script, topic: string, position: number): void {
-  script.last().send(topic, position, `e.${toText(position)}.${toText(position - 2)}`);
+/** Sends events of an address whose positions are two apart. */
+function send(script: Script, topic: string, ...positions: number[]): void {
+  for (const position of positions) script.last().send(topic, position, idAt(position, position - 2));
 }
 
 interface Stall {
   readonly script: Script;
-  readonly got: { a: number[]; b: number[] };
+  readonly got: { readonly a: unknown[]; readonly b: unknown[] };
   /** Ends the running handler of `a`, and lets later ones end at once. */
   readonly free: () => void;
   readonly snapshot: () => { readonly status: string; readonly stalled: boolean };
@@ -22,23 +25,17 @@ interface Stall {
  * Connects at position 0. The handler of `a` does not settle, its queue of 2 is full, and reading is paused. `b` is
  * another address.
  */
-async function stall(options: Parameters<typeof createScript>[0] = {}): Promise<Stall> {
-  const script = createScript({ maxQueuedEvents: 2, ...options });
-  const got: Stall['got'] = { a: [], b: [] };
+async function stall(): Promise<Stall> {
+  const script = createScript({ maxQueuedEvents: 2, hello });
   let free = () => {};
   const freed = new Promise<void>((resolve) => (free = resolve));
-  const subscription = script.client.subscribe('a', (payload: unknown) => {
-    got.a.push(payload as number);
-    return freed;
-  });
-  script.client.subscribe('b', (payload: unknown) => void got.b.push(payload as number));
-  await script.settle();
-  script.last().hello('e.0', { timeoutMs: 0 });
-  for (const topic of ['a', 'b']) script.last().subscribed(topic, 0);
-  for (const position of [1, 3, 5])
-    script.last().send('a', position, `e.${position}.${Math.max(0, position - 2)}`);
+  const a = script.listen('a', { handler: () => freed });
+  const b = script.listen('b');
+  await script.accept(0);
+  script.last().deliver('a', 1);
+  send(script, 'a', 3, 5);
   expect(script.last().sink.full()).toBeInstanceOf(Promise);
-  return { script, got, free, snapshot: () => subscription.getSnapshot() };
+  return { script, got: { a: a.got, b: b.got }, free, snapshot: a.getSnapshot };
 }
 
 describe('a handler that does not settle', () => {
@@ -53,9 +50,7 @@ describe('a handler that does not settle', () => {
     expect(script.errors).toMatchObject([{ code: 'queue_overflow', address: 'a' }]);
     for (let position = 7; position < 1_000; position += 2) {
       send(script, 'a', position);
-      script
-        .last()
-        .send('b', position + 1, `e.${toText(position + 1)}.${toText(position === 7 ? 0 : position - 1)}`);
+      script.last().send('b', position + 1, idAt(position + 1, position === 7 ? 0 : position - 1));
     }
     await script.clock.advance(60_000);
     expect(got.b).toHaveLength(497);
@@ -69,8 +64,7 @@ describe('a handler that does not settle', () => {
     const { script, free, snapshot } = await stall();
     await script.clock.advance(5_000);
     send(script, 'a', 7);
-    script.last().lose();
-    await script.clock.advance(500);
+    await script.cut();
     expect(script.last().opening.entries).toMatchObject([{ address: 'b' }]);
     script.last().lose({ error: new LinefeedError('forbidden', 'Not allowed.', { status: 403 }) });
     await script.settle();
@@ -84,7 +78,7 @@ describe('a handler that does not settle', () => {
   it('a stalled subscription gets the dropped events in order and once when its handler continues', async () => {
     const { script, got, free, snapshot } = await stall();
     await script.clock.advance(5_000);
-    for (const position of [7, 9]) send(script, 'a', position);
+    send(script, 'a', 7, 9);
     free();
     await script.settle();
     expect(got.a).toEqual([1, 3, 5]);
@@ -93,7 +87,7 @@ describe('a handler that does not settle', () => {
     // A live event before the answer. It arrives again after the answer.
     send(script, 'a', 11);
     script.last().subscribed('a', 5, { n: 1, rewind: true, tail: 'e.b' });
-    for (const position of [7, 9, 11]) send(script, 'a', position);
+    send(script, 'a', 7, 9, 11);
     script.last().send(FRAME.caughtup, { address: 'a' });
     send(script, 'a', 13);
     await script.settle();
@@ -118,27 +112,18 @@ describe('a handler that does not settle', () => {
     await script.clock.advance(5_000);
     send(script, 'a', 7);
     script.last().send('b', 8, 'e.8.0');
-    script.last().lose();
-    await script.clock.advance(500);
+    await script.cut();
     // The stalled subscription has no room, so its address is not requested.
     expect(script.last().opening).toMatchObject({ cursor: 'e.8', entries: [{ address: 'b' }] });
-    script.last().hello('e.8', { timeoutMs: 0 });
-    script.last().subscribed('b', 8);
+    script.last().accept(8);
     free();
     await script.settle();
     expect(script.controls).toMatchObject([{ add: [{ address: 'a', from: 'e.5' }] }]);
   });
 
   it('a slow handler that keeps settling is not reported as stalled', async () => {
-    const script = createScript({ maxQueuedEvents: 2 });
-    let finish = () => {};
-    script.client.subscribe('a', () => new Promise<void>((resolve) => (finish = resolve)));
-    await script.settle();
-    script.last().hello('e.0', { timeoutMs: 0 });
-    script.last().subscribed('a', 0);
-    for (let position = 1; position < 20; position += 1) {
-      script.last().send('a', position, `e.${toText(position)}.${toText(position - 1)}`);
-    }
+    const { script, deliver, finish } = await handle({}, { maxQueuedEvents: 2, hello });
+    for (let position = 1; position < 20; position += 1) deliver(position);
     for (let round = 0; round < 16; round += 1) {
       await script.clock.advance(4_900);
       expect(script.last().sink.full()).toBeInstanceOf(Promise);
@@ -149,11 +134,8 @@ describe('a handler that does not settle', () => {
   });
 
   it('a stalled stream handler keeps reading paused and is reported, because a stream has no resume position', async () => {
-    const script = createScript({ maxQueuedEvents: 1 });
-    const stream = script.client.subscribe('report', () => new Promise(() => {}));
-    await script.settle();
-    script.last().hello(undefined, { timeoutMs: 0 });
-    script.last().send(FRAME.subscribed, { address: 'report~1', event: 'report~1', key: '1' });
+    const script = createScript({ maxQueuedEvents: 1, hello });
+    const stream = await script.runStream('report', { handler: hold().handler });
     for (const id of [1, 2]) script.last().send('report~1', id, `~${id}`);
     await script.clock.advance(60_000);
     expect(script.last().sink.full()).toBeInstanceOf(Promise);
@@ -165,15 +147,13 @@ describe('a handler that does not settle', () => {
   });
 
   it('a stalled subscription leaves no timer when it is unsubscribed, and its event name is removed', async () => {
-    const script = createScript({ maxQueuedEvents: 1 });
-    const stop = script.client.subscribe('a', () => new Promise(() => {}));
-    script.client.subscribe('b', () => {});
-    await script.settle();
-    script.last().hello('e.0', { timeoutMs: 0 });
-    for (const topic of ['a', 'b']) script.last().subscribed(topic, 0);
-    for (const position of [1, 2]) script.last().send('a', position, `e.${position}.${position - 1}`);
+    const script = createScript({ maxQueuedEvents: 1, hello });
+    const stop = script.listen('a', { handler: hold().handler });
+    script.listen('b');
+    await script.accept(0);
+    script.last().deliver('a', 1, 2);
     await script.clock.advance(5_000);
-    script.last().send('a', 3, 'e.3.2');
+    script.last().deliver('a', 3);
     stop();
     await script.settle();
     expect(script.controls).toMatchObject([{ add: [], remove: ['a'] }]);

@@ -1,0 +1,108 @@
+import { FRAME } from '@linefeed/shared/wire';
+import { describe, expect, it } from 'vitest';
+import { createScript } from '../../../test/scripted-client.ts';
+
+describe('iterate', () => {
+  it('iterate yields at the pace of its consumer, and settles an event when the next one is requested', async () => {
+    const script = createScript();
+    const iterator = script.client.iterate('a');
+    expect(script.attempts).toHaveLength(0);
+    const first = iterator.next();
+    await script.accept(0);
+    script.last().deliver('a', 1, 2);
+    expect(await first).toEqual({ done: false, value: 1 });
+    await script.settle();
+    expect(script.client.cursor).toBe('e.0');
+    expect(await iterator.next()).toEqual({ done: false, value: 2 });
+    await script.settle();
+    expect(script.client.cursor).toBe('e.1');
+    await iterator.return();
+  });
+
+  it('iterate unsubscribes when its loop is left', async () => {
+    const script = createScript();
+    const reading = (async () => {
+      for await (const payload of script.client.iterate('a')) return payload as unknown;
+      return undefined;
+    })();
+    await script.accept(0);
+    script.last().deliver('a', 1);
+    expect(await reading).toBe(1);
+    await script.clock.advance(1_000);
+    expect(script.state().state).toBe('idle');
+  });
+
+  it('iterate can be ended by return() while it waits', async () => {
+    const script = createScript();
+    const iterator = script.client.iterate('a');
+    const waiting = iterator.next();
+    await script.settle();
+    expect(await iterator.return()).toEqual({ done: true, value: undefined });
+    expect(await waiting).toEqual({ done: true, value: undefined });
+  });
+
+  it('iterate ends when its signal is aborted', async () => {
+    const script = createScript();
+    const controller = new AbortController();
+    const iterator = script.client.iterate('a', { signal: controller.signal });
+    const waiting = iterator.next();
+    controller.abort();
+    expect(await waiting).toEqual({ done: true, value: undefined });
+  });
+
+  it('iterate ends with its stream, after the last event', async () => {
+    const script = createScript();
+    const got: unknown[] = [];
+    const reading = (async () => {
+      for await (const payload of script.client.iterate('report', { params: { year: 2026 } }))
+        got.push(payload);
+    })();
+    await script.settle();
+    expect(script.last().opening.entries).toEqual([{ address: 'report?year=2026', key: '1' }]);
+    script.last().hello();
+    script.last().acceptStream('report', '1');
+    script.last().send('report~1', 1, '~1');
+    script.last().send('report~1', 2, '~2');
+    script.last().send(FRAME.end, { address: 'report~1', key: '1' }, '~!');
+    await reading;
+    expect(got).toEqual([1, 2]);
+  });
+
+  it('iterate can be ended by throw() while it waits', async () => {
+    const script = createScript();
+    const iterator = script.client.iterate('a');
+    const waiting = iterator.next();
+    await script.settle();
+    await expect(iterator.throw(new Error('mine'))).rejects.toThrow('mine');
+    expect(await waiting).toEqual({ done: true, value: undefined });
+    await script.clock.advance(1_000);
+    expect(script.state().state).toBe('idle');
+  });
+
+  it('iterate yields earlier events before it throws, and does not report the error to the client', async () => {
+    for (const given of [undefined, [] as unknown[]]) {
+      const script = createScript();
+      const iterator = script.client.iterate('a', given ? { onError: (error) => given.push(error) } : {});
+      const waiting = iterator.next();
+      await script.accept(0);
+      script.last().deliver('a', 1, 2);
+      script.last().refuse('a');
+      expect(await waiting).toEqual({ done: false, value: 1 });
+      expect(await iterator.next()).toEqual({ done: false, value: 2 });
+      await expect(iterator.next()).rejects.toMatchObject({ code: 'forbidden' });
+      await script.settle();
+      expect(script.errors).toEqual([]);
+      if (given) expect(given).toMatchObject([{ code: 'forbidden' }]);
+    }
+  });
+
+  it('iterate throws the error that ends its subscription', async () => {
+    const script = createScript();
+    const iterator = script.client.iterate('a');
+    const waiting = iterator.next();
+    await script.settle();
+    script.last().hello('e.0');
+    script.last().refuse('a');
+    await expect(waiting).rejects.toMatchObject({ code: 'forbidden' });
+  });
+});
