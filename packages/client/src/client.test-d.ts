@@ -22,6 +22,10 @@ describe('createClient', () => {
     expectTypeOf(createClient(board, { url: '/events' })).toEqualTypeOf<Client<typeof board>>();
     // @ts-expect-error -- url is missing
     createClient<typeof board>({});
+    // @ts-expect-error -- options are missing
+    createClient(board);
+    // @ts-expect-error -- not a channel
+    createClient({ url: '/events' }, { url: '/events' });
   });
 });
 
@@ -83,5 +87,24 @@ describe('iterate', () => {
     client.iterate('report', { from: 'now' });
     // @ts-expect-error -- no such topic
     client.iterate('raport', { params: { year: 2026 } });
+  });
+});
+
+describe('the methods of a client', () => {
+  it('the methods of a client may be used without it', () => {
+    const { subscribe, iterate, reconnect, close } = client;
+    expectTypeOf(subscribe).thisParameter.toEqualTypeOf<void>();
+    expectTypeOf(iterate('room')).toEqualTypeOf<AsyncGenerator<string[], void, void>>();
+    for (const task of [reconnect, close]) expectTypeOf(task).toBeFunction();
+  });
+
+  it('a client of one channel is no client of a channel with other payloads or params', () => {
+    const other = defineChannel({ notice: z.object({ subject: z.string() }) });
+    const narrow = defineChannel({ room: z.array(z.string()) });
+    // @ts-expect-error -- the payload has other fields
+    const withOtherPayload: Client<typeof other> = client;
+    // @ts-expect-error -- the topic has no params
+    const withoutParams: Client<typeof narrow> = client;
+    expectTypeOf(withOtherPayload).not.toEqualTypeOf(withoutParams);
   });
 });

@@ -59,44 +59,93 @@ export type IterateArguments<C extends AnyChannel, K extends TopicName<C>> =
       ? [options?: SubscriptionOptions & { readonly params?: ParamsInput<C, K> }]
       : [options: SubscriptionOptions & { readonly params: ParamsInput<C, K> }];
 
+/**
+ * A client of a channel. Its methods may be used without it: `const { subscribe } = client`. All subscriptions share one
+ * connection. It opens with the first subscription, and closes `lingerMs` after the last one.
+ */
 export interface Client<C extends AnyChannel> {
   /**
-   * Calls `handler` with each event of an address, one at a time. A returned promise is awaited before the next event.
+   * Calls a handler with each event of an address, one at a time, in log order.
    *
-   * @throws LinefeedError `closed` after `close()`
+   * Arguments after the topic: the params, if the topic has any; the handler; the options. A promise that the handler
+   * returns is awaited before the next event. The handler is never called before `subscribe` returns.
+   *
+   * @example
+   *   const unsubscribe = client.subscribe('price', { symbol: 'ACME' }, (price) => console.log(price.bid));
+   *   unsubscribe();
+   *
+   * @param topic A topic of the channel
+   * @returns A function that unsubscribes. It also has the state of the subscription.
+   * @throws LinefeedError `closed` after `close()`, `invalid_option` for arguments of a wrong type
    */
-  readonly subscribe: <K extends OneOf<TopicName<C>>>(
+  subscribe<K extends OneOf<TopicName<C>>>(
+    this: void,
     topic: K,
     ...rest: SubscribeArguments<C, K>
-  ) => Subscription;
+  ): Subscription;
   /**
-   * Subscribes as an async iterable of payloads. It ends with the stream, throws the final error of the subscription,
-   * and unsubscribes when the loop is left.
+   * Subscribes as an async iterable of payloads. The next event is requested when the loop has handled the one before.
+   * Leaving the loop unsubscribes. The loop ends with the stream, and throws the final error of the subscription.
+   *
+   * @example
+   *   for await (const step of client.iterate('report', { params: { year: 2026 } })) console.log(step);
+   *
+   * @param topic A topic of the channel
+   * @returns A generator that subscribes at its first `next()`
+   * @throws LinefeedError (from the loop) the final error of the subscription; `closed` after `close()`
    */
-  readonly iterate: <K extends OneOf<TopicName<C>>>(
+  iterate<K extends OneOf<TopicName<C>>>(
+    this: void,
     topic: K,
     ...rest: IterateArguments<C, K>
-  ) => AsyncGenerator<Payload<C, K>, void, void>;
-  /** The state of the connection. */
+  ): AsyncGenerator<Payload<C, K>, void, void>;
+  /** The state of the connection, with listeners. */
   readonly connection: Readable<ConnectionSnapshot>;
-  /** The committed cursor: its event and all events that arrived before it are handled. */
+  /**
+   * The committed cursor: its event and all events that arrived before it are handled. `undefined` while the server has
+   * given none.
+   */
   readonly cursor: string | undefined;
-  /** When the last bytes arrived, in milliseconds since 1970. */
+  /** When the last bytes arrived, in milliseconds since 1970. `undefined` before the first bytes. */
   readonly lastEventAt: number | undefined;
-  /** Connects immediately, also after `failed`. */
-  readonly reconnect: () => void;
+  /** Connects immediately, without the current wait and also after `failed`. Does nothing without a subscription. */
+  reconnect(this: void): void;
   /** Ends all subscriptions and the connection permanently. */
-  readonly close: () => void;
+  close(this: void): void;
 }
 
 /**
- * Creates a client for a channel. The type of the channel is enough; its value adds run-time validation. The client
- * connects at the first subscription.
+ * Creates a client from the type of a channel. It connects at the first subscription. Payloads are not validated.
  *
+ * @example
+ *   import { createClient } from '@linefeed/client';
+ *   import type { board } from './channel.ts';
+ *
+ *   const client = createClient<typeof board>({ url: '/events' });
+ *   client.subscribe('notice', (notice) => console.log(notice.text));
+ *
+ * @param options `url` is required
  * @throws LinefeedError `invalid_option` for an unknown option, or one of a wrong type or value
  */
+export function createClient<C extends AnyChannel>(options: ClientOptions): Client<C>;
+/**
+ * Creates a client from the value of a channel. It also validates each payload with the topic's schema. A payload that
+ * does not match goes to `onInvalid` and not to the handler.
+ *
+ * @example
+ *   import { createClient } from '@linefeed/client';
+ *   import { board } from './channel.ts';
+ *
+ *   const client = createClient(board, { url: '/events' });
+ *
+ * @param channel The result of `defineChannel`. Its schemas become part of the page.
+ * @param options `url` is required
+ * @throws LinefeedError `invalid_option` for an unknown option, or one of a wrong type or value
+ */
+export function createClient<C extends AnyChannel>(channel: C, options: ClientOptions): Client<C>;
 export function createClient<C extends AnyChannel>(
-  ...[first, second]: [options: ClientOptions] | [channel: C, options: ClientOptions]
+  first: ClientOptions | C,
+  second?: ClientOptions,
 ): Client<C> {
   const options = second ?? (first as ClientOptions);
   checkClientOptions(options);

@@ -216,5 +216,5 @@ function isBehind(id: string | undefined, cursor: string | undefined): boolean {
 }
 
 function toLoose<C extends AnyChannel>(client: Client<C>): Client<AnyChannel> {
-  return client as unknown as Client<AnyChannel>;
+  return client;
 }

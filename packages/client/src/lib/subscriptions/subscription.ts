@@ -81,7 +81,7 @@ export interface Subscription extends Readable<SubscriptionSnapshot> {
   /** Resolves once the server accepts. Rejects if it refuses, or if the subscription ends before that. */
   readonly ready: Promise<void>;
   /** Logged: the start cursor, once accepted. As `from`, it starts at the same position again. */
-  readonly startCursor: () => string | undefined;
+  startCursor(this: void): string | undefined;
   [Symbol.dispose](): void;
 }
 

@@ -35,12 +35,29 @@ function surroundings(): Surroundings | undefined {
 
 /**
  * Creates a client like `createClient`. All tabs of an origin with the same `url` and `identity` share one connection.
- * If the browser does not support that, each tab has its own connection.
+ * Without Web Locks or BroadcastChannel, each tab has its own connection.
  *
- * @throws LinefeedError `invalid_option` if `headers` or `fetch` is given without `identity`
+ * @example
+ *   import { createSharedClient } from '@linefeed/client/share';
+ *   import type { board } from './channel.ts';
+ *
+ *   const client = createSharedClient<typeof board>({ url: '/events', identity: 'user-7' });
+ *
+ * @param options `url` is required
+ * @throws LinefeedError `invalid_option` if `headers` or `fetch` is given without `identity`, and as `createClient`
  */
+export function createSharedClient<C extends AnyChannel>(options: SharedClientOptions): Client<C>;
+/**
+ * Creates a shared client that also validates each payload, like `createClient` with a channel.
+ *
+ * @param channel The result of `defineChannel`
+ * @param options `url` is required
+ * @throws LinefeedError `invalid_option` if `headers` or `fetch` is given without `identity`, and as `createClient`
+ */
+export function createSharedClient<C extends AnyChannel>(channel: C, options: SharedClientOptions): Client<C>;
 export function createSharedClient<C extends AnyChannel>(
-  ...[first, second]: [options: SharedClientOptions] | [channel: C, options: SharedClientOptions]
+  first: SharedClientOptions | C,
+  second?: SharedClientOptions,
 ): Client<C> {
   const options = second ?? (first as SharedClientOptions);
   if (typeof options !== 'object' || options === null) {

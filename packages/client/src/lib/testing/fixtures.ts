@@ -19,13 +19,13 @@ export type PageEvent<C extends AnyChannel> = {
 /** The connection of the page under test. */
 export interface LinefeedPage<C extends AnyChannel> {
   /** Every event since the start of the test, across navigations. A duplicate is listed twice. */
-  readonly events: () => ReadonlyArray<PageEvent<C>>;
+  events(this: void): ReadonlyArray<PageEvent<C>>;
   /** The payloads of all addresses of a topic. */
-  readonly payloads: <K extends TopicName<C>>(topic: K) => Array<Payload<C, K>>;
+  payloads<K extends TopicName<C>>(this: void, topic: K): Array<Payload<C, K>>;
   /** Cuts the page's event streams and refuses new ones until `reconnect()`. Other requests are not affected. */
-  readonly disconnect: () => Promise<void>;
+  disconnect(this: void): Promise<void>;
   /** Allows event streams again. The client reconnects at its next attempt. */
-  readonly reconnect: () => Promise<void>;
+  reconnect(this: void): Promise<void>;
 }
 
 export interface LinefeedFixtures<C extends AnyChannel> {

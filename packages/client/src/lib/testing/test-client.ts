@@ -54,28 +54,52 @@ export interface TestClient<C extends AnyChannel> {
    * @throws LinefeedError (as a rejection) if the channel was given: `unknown_topic`, `invalid_params`,
    * `invalid_payload`
    */
-  readonly emit: <K extends OneOf<TopicName<C>>>(topic: K, ...rest: EmitArguments<C, K>) => Promise<void>;
+  emit<K extends OneOf<TopicName<C>>>(this: void, topic: K, ...rest: EmitArguments<C, K>): Promise<void>;
   /**
    * Loses unseen events of a logged address. `onGap` is called with the reason `trimmed`, at once or on the next
    * connection.
    */
-  readonly gap: <K extends OneOf<LoggedName<C>>>(topic: K, ...rest: TopicArguments<C, K>) => Promise<void>;
+  gap<K extends OneOf<LoggedName<C>>>(this: void, topic: K, ...rest: TopicArguments<C, K>): Promise<void>;
   /** Ends the runs of a stream. */
-  readonly end: <K extends OneOf<StreamName<C>>>(topic: K, ...rest: TopicArguments<C, K>) => Promise<void>;
+  end<K extends OneOf<StreamName<C>>>(this: void, topic: K, ...rest: TopicArguments<C, K>): Promise<void>;
   /** Cuts the connection and refuses new ones until `reconnect()`. */
-  readonly disconnect: () => Promise<void>;
+  disconnect(this: void): Promise<void>;
   /** Allows connections again and reconnects without a wait. */
-  readonly reconnect: () => Promise<void>;
+  reconnect(this: void): Promise<void>;
   /** Completes all work that needs no timer. Call it after `subscribe`. */
-  readonly settle: () => Promise<void>;
+  settle(this: void): Promise<void>;
 }
 
 /**
- * Creates a client for a test. As with `createClient`, the channel's value adds run-time validation. With it, the feed
- * also checks params, applies `keep: 'latest'` and refuses as a server does.
+ * Creates a client for a test from the type of a channel. Neither params nor payloads are validated.
+ *
+ * @example
+ *   import { createTestClient } from '@linefeed/client/testing';
+ *   import type { board } from './channel.ts';
+ *
+ *   const { client, emit } = createTestClient<typeof board>({ streams: ['report'] });
+ *   client.subscribe('notice', (notice) => console.log(notice.text));
+ *   await emit('notice', { text: 'hello', level: 'info' });
+ *
+ * @param options The options of `createClient` that do not concern the network, and `streams`
+ * @throws LinefeedError `invalid_option` for an unknown option, or one of a wrong type or value
+ */
+export function createTestClient<C extends AnyChannel>(options?: TestClientOptions<C>): TestClient<C>;
+/**
+ * Creates a client for a test from the value of a channel. The feed then also checks params and payloads, applies
+ * `keep: 'latest'` and refuses as a server does.
+ *
+ * @param channel The result of `defineChannel`
+ * @param options The options of `createClient` that do not concern the network
+ * @throws LinefeedError `invalid_option` for an unknown option, or one of a wrong type or value
  */
 export function createTestClient<C extends AnyChannel>(
-  ...[first, second]: [options?: TestClientOptions<C>] | [channel: C, options?: TestClientOptions<C>]
+  channel: C,
+  options?: TestClientOptions<C>,
+): TestClient<C>;
+export function createTestClient<C extends AnyChannel>(
+  first?: TestClientOptions<C> | C,
+  second?: TestClientOptions<C>,
 ): TestClient<C> {
   const channel = first !== undefined && 'topics' in first ? first : undefined;
   const { streams = [], ...options } =

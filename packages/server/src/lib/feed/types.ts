@@ -49,7 +49,7 @@ export interface StreamDefinition<C extends AnyChannel, K extends StreamName<C>,
   readonly topic: K;
   readonly source: StreamSource<C, K, Context>;
   /** Answers a request of a fetch-style runtime. */
-  handle(request: Request): Promise<Response>;
+  handle(this: void, request: Request): Promise<Response>;
 }
 
 /** Options of a stream that is used as an endpoint of its own. In a feed, the feed's options apply instead. */
@@ -272,7 +272,7 @@ export interface Feed<C extends AnyChannel, Context = unknown> extends RequestTa
     ...rest: FeedSubscribeArguments<C, K>
   ): AsyncIterable<FeedEvent<Payload<C, K>>>;
   /** Answers a request of a fetch-style runtime; 404 for a path not under `path`. */
-  handle(request: Request): Promise<Response>;
+  handle(this: void, request: Request): Promise<Response>;
   /**
    * Ends every connection that the predicate matches and tells its client to reconnect, which authorises it anew.
    * Requests that are not decided yet count too. The predicate sees them as connections without events, and a match
