@@ -10,27 +10,65 @@ import type { RequestOptions, Transport } from '../transport/transport.ts';
 export interface ClientOptions extends Omit<RequestOptions, 'url'> {
   /** URL of the feed, relative to the page or absolute. Its own query is kept. */
   readonly url: string | URL;
-  /** Default: `fetchTransport()`. */
+  /**
+   * @default `fetchTransport()`
+   */
   readonly transport?: Transport | undefined;
   /** Headers of every request. A function is called for each attempt and may be asynchronous. */
   readonly headers?: RequestOptions['headers'];
-  /** Retry policy. Default: retryable errors are retried without limit. */
+  /**
+   * Retry policy.
+   *
+   * @default retryable errors are retried without limit
+   */
   readonly retry?: RetryOptions | undefined;
-  /** Time limit for a connection to receive `hello`, in milliseconds. Default: 10,000. */
+  /**
+   * Time limit for a connection to receive `hello`, in milliseconds.
+   *
+   * @default 10,000
+   */
   readonly connectTimeoutMs?: number | undefined;
-  /** Disconnect while the page is hidden, after a grace period (`true`: 30,000 ms). Default: stay connected. */
+  /**
+   * Disconnect while the page is hidden, after a grace period (`true`: 30,000 ms).
+   *
+   * @default stay connected
+   */
   readonly pauseWhenHidden?: boolean | { readonly graceMs: number } | undefined;
-  /** Keeps the committed cursor across a page reload: `persistCursor()`. Default: not kept. */
+  /**
+   * Keeps the committed cursor across a page reload: `persistCursor()`.
+   *
+   * @default not kept
+   */
   readonly persist?: Persist | undefined;
-  /** Limit of events queued for one subscription's handler. A full queue pauses reading. Default: 1,000. */
+  /**
+   * Limit of events queued for one subscription's handler. A full queue pauses reading.
+   *
+   * @default 1,000
+   */
   readonly maxQueuedEvents?: number | undefined;
-  /** How long an address stays subscribed after its last handler unsubscribed, in milliseconds. Default: 1,000. */
+  /**
+   * How long an address stays subscribed after its last handler unsubscribed, in milliseconds.
+   *
+   * @default 1,000
+   */
   readonly lingerMs?: number | undefined;
-  /** Called for gaps of subscriptions without `onGap`. Default: one warning on the console. */
+  /**
+   * Called for gaps of subscriptions without `onGap`.
+   *
+   * @default one warning on the console
+   */
   readonly onGap?: ((gap: Gap) => unknown) | undefined;
-  /** Called for handler errors, refused subscriptions and a failed connection. Default: `console.error`. */
+  /**
+   * Called for handler errors, refused subscriptions and a failed connection.
+   *
+   * @default `console.error`
+   */
   readonly onError?: ((error: LinefeedError) => void) | undefined;
-  /** Called for payloads that are not JSON or do not match their schema. They count as handled. Default: `onError`. */
+  /**
+   * Called for payloads that are not JSON or do not match their schema. They count as handled.
+   *
+   * @default `onError`
+   */
   readonly onInvalid?: ((error: LinefeedError) => void) | undefined;
   /** Source of time and random numbers, for tests. */
   readonly clock?: Clock | undefined;

@@ -33,7 +33,11 @@ export interface ConnectionContext extends RequestOptions {
   readonly report: (error: LinefeedError) => void;
   readonly retry?: RetryOptions | undefined;
   readonly connectTimeoutMs?: number | undefined;
-  /** Disconnect after the page was hidden for this long; `true`: 30,000 ms. Default: never. */
+  /**
+   * Disconnect after the page was hidden for this long; `true`: 30,000 ms.
+   *
+   * @default never
+   */
   readonly pauseWhenHidden?: boolean | { readonly graceMs: number } | undefined;
 }
 

@@ -1,16 +1,30 @@
 /** Retry policy. Pure: time and random number are arguments. */
 
+/** The waits between attempts to connect. Each wait is random, between `floorMs` and its upper bound. */
 export interface RetryOptions {
   /**
-   * Upper bound of the first wait, in milliseconds. It doubles with each failure. Default: the server's `retry:`, else
-   * 1,000.
+   * Upper bound of the first wait, in milliseconds. It doubles with each failure.
+   *
+   * @default the server's `retry:`, else 1,000
    */
   baseMs?: number | undefined;
-  /** Lower bound of every wait, in milliseconds, except the first one after a connection that worked. Default: 500. */
+  /**
+   * Lower bound of every wait, in milliseconds, except the first one after a connection that worked.
+   *
+   * @default 500
+   */
   floorMs?: number | undefined;
-  /** Upper bound of every wait, in milliseconds, except one that the server requests. Default: 30,000. */
+  /**
+   * Upper bound of every wait, in milliseconds, except one that the server requests.
+   *
+   * @default 30,000
+   */
   capMs?: number | undefined;
-  /** Consecutive failures after which the connection is `failed`. Default: no limit. */
+  /**
+   * Consecutive failures after which the connection is `failed`.
+   *
+   * @default no limit
+   */
   maxAttempts?: number | undefined;
 }
 

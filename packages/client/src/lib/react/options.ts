@@ -11,9 +11,17 @@ export type Kept<C extends AnyChannel, K extends TopicName<C>, S, Given> = 'redu
   : Payload<C, K> | Extract<S, null | undefined>;
 
 export interface TopicOptions<C extends AnyChannel, K extends TopicName<C>, S, R, Given> {
-  /** The data before the first event, and during server rendering. Default: `undefined`. */
+  /**
+   * The data before the first event, and during server rendering.
+   *
+   * @default `undefined`
+   */
   readonly initial?: S | undefined;
-  /** Returns the new state from the old one and an event. Called once per event. Default: the payload is the state. */
+  /**
+   * Returns the new state from the old one and an event. Called once per event.
+   *
+   * @default the payload is the state
+   */
   readonly reduce?:
     | ((state: S, payload: Payload<C, K>, event: EventInfo<K, ParamsInput<C, K>>) => NoInfer<S>)
     | undefined;
@@ -24,17 +32,28 @@ export interface TopicOptions<C extends AnyChannel, K extends TopicName<C>, S, R
   readonly select?: ((state: Exclude<Kept<C, K, NoInfer<S>, Given>, undefined>) => R) | undefined;
   /**
    * `false` unsubscribes and keeps the data. `true` resumes after the last event, or at the first start position.
-   * Default: `true`.
+   *
+   * @default `true`
    */
   readonly enabled?: boolean | undefined;
   /**
    * Start position: `now`, `earliest`, a cursor, or for a stream the id of its last event. A changed value restarts
-   * from `initial`. Default: `now`, or the position that `persist` has stored.
+   * from `initial`.
+   *
+   * @default `now`, or the position that `persist` has stored
    */
   readonly from?: string | undefined;
-  /** Runs a stream without ids again after a disconnect. Default: it ends with `not_resumable`. */
+  /**
+   * Runs a stream without ids again after a disconnect.
+   *
+   * @default it ends with `not_resumable`
+   */
   readonly restart?: boolean | undefined;
-  /** Called when events are lost. Later events wait until its promise settles. Default: `onGap` of the client. */
+  /**
+   * Called when events are lost. Later events wait until its promise settles.
+   *
+   * @default `onGap` of the client
+   */
   readonly onGap?: ((gap: Gap) => unknown) | undefined;
 }
 

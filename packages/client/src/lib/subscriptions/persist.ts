@@ -9,9 +9,15 @@ export interface CursorStorage {
 }
 
 export interface PersistOptions {
-  /** Default: `sessionStorage`, so that each tab has its own cursor. */
+  /**
+   * @default `sessionStorage`, so that each tab has its own cursor
+   */
   storage?: CursorStorage | undefined;
-  /** The owner of the cursor, for example a user's id. Another identity starts without a cursor. Default: none. */
+  /**
+   * The owner of the cursor, for example a user's id. Another identity starts without a cursor.
+   *
+   * @default none
+   */
   identity?: string | undefined;
 }
 

@@ -36,22 +36,31 @@ export interface SubscriptionOptions {
   from?: string | undefined;
   /**
    * Called when events are lost. Later events wait until its promise settles. It may return the cursor of a state that
-   * the caller fetched; events up to that cursor are dropped. Default: `onGap` of the client.
+   * the caller fetched; events up to that cursor are dropped.
+   *
+   * @default `onGap` of the client
    */
   onGap?: ((gap: Gap) => unknown) | undefined;
   /** Called once, after the last event of a stream that has ended. */
   onEnd?: (() => unknown) | undefined;
   /**
-   * Called after the last event when this subscription fails, and when its handler throws. Default: `onError` of the
-   * client.
+   * Called after the last event when this subscription fails, and when its handler throws.
+   *
+   * @default `onError` of the client
    */
   onError?: ((error: LinefeedError) => void) | undefined;
   /**
    * Reaction to a handler that throws: `skip` continues with the next event. `retry` tries three more times and then
-   * skips. `stop` ends the subscription. Default: `skip`.
+   * skips. `stop` ends the subscription.
+   *
+   * @default `skip`
    */
   onHandlerError?: 'skip' | 'retry' | 'stop' | undefined;
-  /** Runs a stream without ids again after a disconnect. Default: it ends with `not_resumable`. */
+  /**
+   * Runs a stream without ids again after a disconnect.
+   *
+   * @default it ends with `not_resumable`
+   */
   restart?: boolean | undefined;
   /** Ends the subscription when aborted. */
   signal?: AbortSignal | undefined;

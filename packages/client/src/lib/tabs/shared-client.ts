@@ -11,7 +11,9 @@ export interface SharedClientOptions extends ClientOptions {
   /**
    * The user of the connection, for example a user's id. Tabs share a connection only if their `url` and `identity` are
    * equal. Everything that the server sends to one of these tabs, all of them can receive. If another user can sign in
-   * while tabs are open, each user must have a different `identity`. Default: ''.
+   * while tabs are open, each user must have a different `identity`.
+   *
+   * @default ''
    */
   readonly identity?: string | undefined;
 }

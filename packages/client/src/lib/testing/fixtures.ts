@@ -33,7 +33,11 @@ export interface LinefeedFixtures<C extends AnyChannel> {
 }
 
 export interface LinefeedFixtureOptions {
-  /** Path of the feed. Default: `/events`. */
+  /**
+   * Path of the feed.
+   *
+   * @default `/events`
+   */
   readonly path?: string | undefined;
 }
 

@@ -6,7 +6,11 @@ import { networkError, send, toEnding, toOpeningUrl, toRequestError } from './re
 import type { Ending, Transport } from './transport.ts';
 
 export interface EventSourceTransportOptions {
-  /** The class to use. Default: the global `EventSource`. */
+  /**
+   * The class to use.
+   *
+   * @default the global `EventSource`
+   */
   EventSource?: typeof EventSource | undefined;
 }
 

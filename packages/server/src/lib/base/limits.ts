@@ -2,36 +2,84 @@
 import { LinefeedError, MAX_ADDRESS_BYTES, MAX_SUBSCRIPTIONS } from '@linefeed/shared/wire';
 
 export interface FeedLimits {
-  /** A connection gets a ping after a silence of this length. Milliseconds; default 15,000. */
+  /**
+   * A connection gets a ping after a silence of this length. Milliseconds.
+   *
+   * @default 15,000
+   */
   readonly pingMs: number;
   /**
-   * Announced to clients: a silence of this length means a dead connection. Milliseconds; default 2 × `pingMs` + 5,000.
+   * Announced to clients: a silence of this length means a dead connection. Milliseconds.
+   *
+   * @default 2 × `pingMs` + 5,000
    */
   readonly timeoutMs: number;
-  /** A client is told to reconnect at 80 to 100 % of this. Milliseconds; default 1,800,000 (30 min); 0: never. */
+  /**
+   * A client is told to reconnect at 80 to 100 % of this. Milliseconds; 0: never.
+   *
+   * @default 1,800,000 (30 min)
+   */
   readonly maxDurationMs: number;
-  /** Reconnection time announced to clients. Milliseconds; default 1,000. */
+  /**
+   * Reconnection time announced to clients. Milliseconds.
+   *
+   * @default 1,000
+   */
   readonly retryMs: number;
   /**
    * Longest time that `context`, the body of a POST and `authorize` may each take. After it the client is told to
-   * retry. Milliseconds; default 10,000.
+   * retry. Milliseconds.
+   *
+   * @default 10,000
    */
   readonly requestTimeoutMs: number;
-  /** Bytes that may wait for one reader. Past this bound it returns to replay. Default 1,048,576 (1 MiB). */
+  /**
+   * Bytes that may wait for one reader. Past this bound it returns to replay.
+   *
+   * @default 1,048,576 (1 MiB)
+   */
   readonly maxBufferedBytes: number;
-  /** A connection is cut if its reader takes no bytes for this long while bytes wait. Milliseconds; default 30,000. */
+  /**
+   * A connection is cut if its reader takes no bytes for this long while bytes wait. Milliseconds.
+   *
+   * @default 30,000
+   */
   readonly stallTimeoutMs: number;
-  /** Event names of one connection, however many entries requested each. Default 256. */
+  /**
+   * Event names of one connection, however many entries requested each.
+   *
+   * @default 256
+   */
   readonly maxSubscriptions: number;
-  /** Open connections of this feed. Default: no limit. */
+  /**
+   * Open connections of this feed.
+   *
+   * @default no limit
+   */
   readonly maxConnections: number;
-  /** Open connections of one `principal`. Default: no limit. */
+  /**
+   * Open connections of one `principal`.
+   *
+   * @default no limit
+   */
   readonly maxConnectionsPerPrincipal: number;
-  /** Bytes of one address. Default 1,024. */
+  /**
+   * Bytes of one address.
+   *
+   * @default 1,024
+   */
   readonly maxAddressBytes: number;
-  /** Bytes of one payload as JSON. Default 1,048,576 (1 MiB). */
+  /**
+   * Bytes of one payload as JSON.
+   *
+   * @default 1,048,576 (1 MiB)
+   */
   readonly maxPayloadBytes: number;
-  /** Bytes of the body of a POST. Default 1,048,576 (1 MiB). */
+  /**
+   * Bytes of the body of a POST.
+   *
+   * @default 1,048,576 (1 MiB)
+   */
   readonly maxRequestBytes: number;
 }
 

@@ -13,7 +13,11 @@ export interface EncodingOptions {
    * at any depth. `undefined` means that this encoder does not handle it. Without an encoder, such a value is an error.
    */
   readonly encode?: ((value: unknown) => unknown) | undefined;
-  /** How to decode bytes: a label of the Encoding Standard. The wire is always UTF-8. Default `utf-8`. */
+  /**
+   * How to decode bytes: a label of the Encoding Standard. The wire is always UTF-8.
+   *
+   * @default `utf-8`
+   */
   readonly encoding?: string | undefined;
 }
 

@@ -23,32 +23,53 @@ export interface StreamEnd {
 export type StreamEndHook = (end: StreamEnd) => unknown;
 
 export interface EventStreamOptions extends EncodingOptions, HeadOptions {
-  /** Reconnection time, sent once at the start. Whole milliseconds. Default: none; the client then uses its own. */
+  /**
+   * Reconnection time, sent once at the start. Whole milliseconds.
+   *
+   * @default none; the client then uses its own
+   */
   readonly retryMs?: number | undefined;
-  /** Text of the comment at the start. Default: empty. */
+  /**
+   * Text of the comment at the start.
+   *
+   * @default empty
+   */
   readonly comment?: string | undefined;
-  /** A ping is sent after a silence of this length. Milliseconds; default `false`: no pings. */
+  /**
+   * A ping is sent after a silence of this length. Milliseconds.
+   *
+   * @default `false`: no pings
+   */
   readonly pingMs?: number | false | undefined;
   /**
-   * The form of a ping: the comment `: ping`, or the event `linefeed.ping`, which the page can see. Default `comment`.
+   * The form of a ping: the comment `: ping`, or the event `linefeed.ping`, which the page can see.
+   *
+   * @default `comment`
    */
   readonly ping?: 'comment' | 'event' | undefined;
   /**
-   * The response is cut if the reader takes no bytes for this long while bytes wait. Milliseconds; default 30,000;
-   * `false`: never.
+   * The response is cut if the reader takes no bytes for this long while bytes wait. Milliseconds; `false`: never.
+   *
+   * @default 30,000
    */
   readonly stallTimeoutMs?: number | false | undefined;
   /**
-   * What the reader gets when the source fails. Default `break`.
+   * What the reader gets when the source fails.
    *
    * `break`: the response breaks off, so that no reader takes a part for the whole. `frame`: the event `linefeed.error`,
    * without the error's message, and then the end of the body. A function gets the error. Its result is sent like a yield,
    * and then the body ends. If it returns `undefined` or throws, the response breaks off.
+   *
+   * @default `break`
    */
   readonly failure?: 'break' | 'frame' | ((error: unknown) => unknown) | undefined;
   /** Called after the end. Its own failures go to `onError`. */
   readonly onClose?: StreamEndHook | readonly StreamEndHook[] | undefined;
-  /** Called when the source, the function `failure` or an `onClose` hook failed. Default: `console.error`. */
+  /**
+   * Called when the source, the function `failure` or an `onClose` hook failed.
+   *
+   * @default `console.error`
+   */
   readonly onError?: ((error: unknown) => void) | undefined;
   /** @internal */
   readonly clock?: Clock | undefined;

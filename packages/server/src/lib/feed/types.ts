@@ -130,13 +130,18 @@ export interface FeedHooks<Context> {
   readonly onGap?: ((connection: ConnectionInfo<Context>, gap: Gap) => void) | undefined;
   /**
    * Called for a failure that no caller of the feed gets: of a source, `context`, `authorize`, the log or a hook.
-   * Default: `console.error`.
+   *
+   * @default `console.error`
    */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
 export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimitOptions, FeedHooks<Context> {
-  /** The path of the feed. Default `/events`. */
+  /**
+   * The path of the feed.
+   *
+   * @default `/events`
+   */
   readonly path?: string | undefined;
   /**
    * Identifies the caller. Called once for each request that passed the origin check, before its body is read. The
@@ -153,14 +158,24 @@ export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimi
   readonly authorize?:
     | ((subject: AuthorizeSubject<C, Context>) => boolean | PromiseLike<boolean>)
     | undefined;
-  /** Where published events are stored. Default: `memoryLog()`. */
+  /**
+   * Where published events are stored.
+   *
+   * @default `memoryLog()`
+   */
   readonly log?: Log | undefined;
-  /** Other origins whose pages may subscribe. Default: none. */
+  /**
+   * Other origins whose pages may subscribe.
+   *
+   * @default none
+   */
   readonly cors?: CorsOptions | undefined;
   /**
    * The hosts that this feed answers for: `app.example.com`, or `localhost:3000` for that port only. A request for
    * another host is refused before `context` runs. This protects a server on localhost or in a private network, without
-   * other authentication, from DNS rebinding. Default: any host.
+   * other authentication, from DNS rebinding.
+   *
+   * @default any host
    */
   readonly hosts?: readonly string[] | undefined;
   /** @internal */
@@ -190,7 +205,11 @@ export type PublishArguments<C extends AnyChannel, K extends LoggedName<C>> = [P
   : [params: ParamsInput<C, K>, payload: PayloadInput<C, K>, options?: PublishOptions];
 
 export interface FeedSubscribeOptions {
-  /** `now`, `earliest` or a cursor. Default `now`. */
+  /**
+   * `now`, `earliest` or a cursor.
+   *
+   * @default `now`
+   */
   readonly from?: string | undefined;
   /** Aborting it ends the iteration. */
   readonly signal?: AbortSignal | undefined;
@@ -235,7 +254,11 @@ export interface FeedStats {
 }
 
 export interface CloseOptions {
-  /** Period over which the connections are told to reconnect. Milliseconds; default 0: all at once. */
+  /**
+   * Period over which the connections are told to reconnect. Milliseconds.
+   *
+   * @default 0: all at once
+   */
   readonly graceMs?: number | undefined;
 }
 

@@ -13,11 +13,19 @@ export type HeaderOptions =
   | Readonly<Record<string, HeaderValue>>;
 
 export interface HeadOptions {
-  /** Default 200. A browser's EventSource accepts no other status. */
+  /**
+   * The status of the response. A browser's EventSource accepts only 200 (WHATWG HTML §9.2.3).
+   *
+   * @default 200
+   */
   readonly status?: number | undefined;
   /** They replace the headers of an event stream and those already on the response. Names are compared without case. */
   readonly headers?: HeaderOptions | undefined;
-  /** Each cookie becomes a `Set-Cookie` header. */
+  /**
+   * Each cookie becomes a `Set-Cookie` header (RFC 6265 §4.1).
+   *
+   * @default none
+   */
   readonly cookies?: Cookies | undefined;
 }
 

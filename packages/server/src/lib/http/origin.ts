@@ -14,7 +14,11 @@ export interface CorsOptions {
    * Exact names. A browser does not send a request with any other header, and does not tell the page why.
    */
   readonly headers?: readonly string[] | undefined;
-  /** Whether these pages may send cookies. Default false. */
+  /**
+   * Whether these pages may send cookies.
+   *
+   * @default false
+   */
   readonly credentials?: boolean | undefined;
 }
 

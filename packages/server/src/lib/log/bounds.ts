@@ -7,12 +7,22 @@ import type { Clock } from '../base/clock.ts';
  * others.
  */
 export interface LogBounds {
-  /** Maximum number of events held. Default 10,000. */
+  /**
+   * Maximum number of events held.
+   *
+   * @default 10,000
+   */
   readonly maxEvents?: number | undefined;
-  /** Maximum age of an event, in milliseconds. Default 3,600,000 (1 h). Values of `keep: 'latest'` do not age. */
+  /**
+   * Maximum age of an event, in milliseconds. Values of `keep: 'latest'` do not age.
+   *
+   * @default 3,600,000 (1 h)
+   */
   readonly maxAgeMs?: number | undefined;
   /**
-   * Maximum size of payloads, addresses and idempotency keys held, in UTF-16 code units. Default 67,108,864 (64 MiB).
+   * Maximum size of payloads, addresses and idempotency keys held, in UTF-16 code units.
+   *
+   * @default 67,108,864 (64 MiB)
    */
   readonly maxBytes?: number | undefined;
 }

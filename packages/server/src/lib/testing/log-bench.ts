@@ -35,7 +35,11 @@ export interface LogTraits {
   readonly ages?: boolean | undefined;
   /** `rollBack` exists. */
   readonly rollsBack?: boolean | undefined;
-  /** Number of events that it may hold past `maxEvents`, if its trimming is not exact. Default 0. */
+  /**
+   * Number of events that it may hold past `maxEvents`, if its trimming is not exact.
+   *
+   * @default 0
+   */
   readonly slack?: number | undefined;
 }
 

@@ -24,11 +24,23 @@ export type FromRouterOptions<Router extends AnyTRPCRouter> = Omit<
     inferRouterContext<Router>,
     (options: SubscriptionContextOptions) => inferRouterContext<Router> | Promise<inferRouterContext<Router>>
   > & {
-    /** Path at which it is mounted. Default `/live`. */
+    /**
+     * Path at which it is mounted.
+     *
+     * @default `/live`
+     */
     readonly path?: string | undefined;
-    /** Limit of a subscription's path and input in bytes, percent-encoded. Default 65,536. */
+    /**
+     * Limit of a subscription's path and input in bytes, percent-encoded.
+     *
+     * @default 65,536
+     */
     readonly maxAddressBytes?: number | undefined;
-    /** Called once with every error of a subscription, as tRPC's handlers do. Default: errors are not reported. */
+    /**
+     * Called once with every error of a subscription, as tRPC's handlers do.
+     *
+     * @default errors are not reported
+     */
     readonly onError?: ProcedureErrorHandler<Router> | undefined;
   };
 

@@ -71,7 +71,9 @@ export interface ToRouterOptions<Context, Ctx extends object = object> {
   /**
    * Behaviour for events that can no longer be replayed, because tRPC has no frame for a gap. `error` ends the
    * subscription with `CONFLICT`, so that the client fetches the state and subscribes again. `ignore` continues after
-   * the gap. Default `error`.
+   * the gap.
+   *
+   * @default `error`
    */
   readonly onGap?: 'error' | 'ignore' | undefined;
 }

@@ -101,7 +101,11 @@ export interface LinefeedErrorOptions {
   cause?: unknown;
   /** HTTP status, if the error has one. */
   status?: number | undefined;
-  /** Whether a retry can help. Default: by status (true for 408, 425, 429 and 5xx). */
+  /**
+   * Whether a retry can help.
+   *
+   * @default by status (true for 408, 425, 429 and 5xx)
+   */
   retryable?: boolean | undefined;
   /** The schema's issues, for `invalid_params` and `invalid_payload`. */
   issues?: readonly Issue[] | undefined;

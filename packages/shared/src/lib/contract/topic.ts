@@ -17,7 +17,9 @@ export interface TopicDefinition<
 export interface TopicOptions<Params extends Schema | undefined, Data extends Schema> {
   /**
    * Object schema with declared names. Each value of the params is one address of this topic. No param may accept both
-   * a value and its text (`5` and `"5"`). Default: no params.
+   * a value and its text (`5` and `"5"`).
+   *
+   * @default no params
    */
   readonly params?: Params;
   /** Schema of the payload. JSON must carry its output unchanged. */
@@ -25,7 +27,8 @@ export interface TopicOptions<Params extends Schema | undefined, Data extends Sc
   /**
    * `all`: every event reaches every subscriber, for as long as the log holds it. `latest`: the log holds only the
    * newest value of an address. A new subscriber gets that value first, and a slow one skips superseded values.
-   * Default: `all`.
+   *
+   * @default `all`
    */
   readonly keep?: 'all' | 'latest';
 }

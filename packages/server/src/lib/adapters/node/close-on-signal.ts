@@ -15,19 +15,23 @@ export type ClosableServer = Server & {
   closeAllConnections?(): void;
 };
 
-/** A feed. */
+/** What `closeOnSignal` needs of a feed. */
 export interface ClosableFeed {
   close(options: { readonly graceMs: number }): Promise<void>;
 }
 
+/** The options of `closeOnSignal`. */
 export interface CloseOnSignalOptions {
   /**
    * Period over which the clients of the feed are told to reconnect. Half a second later, connections that are still
-   * open are cut. The process manager must wait longer than both before it kills the process. Milliseconds; default
-   * 1,000.
+   * open are cut. The process manager must wait longer than both before it kills the process. Milliseconds.
+   *
+   * @default 1,000
    */
   readonly graceMs?: number | undefined;
-  /** Default: `SIGTERM` (systemd, Docker, Kubernetes) and `SIGINT` (pm2, Ctrl-C). */
+  /**
+   * @default `SIGTERM` (systemd, Docker, Kubernetes) and `SIGINT` (pm2, Ctrl-C)
+   */
   readonly signals?: readonly NodeJS.Signals[] | undefined;
   /**
    * Called on the first signal, before anything is closed. Stop here what would keep the process alive, such as timers.

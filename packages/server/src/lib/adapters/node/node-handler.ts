@@ -34,7 +34,9 @@ export interface NodeOptions {
    * Whether chunks are written directly to the socket, bypassing `ServerResponse`. This halves the CPU time of the
    * process for an event. It applies only to HTTP/1.1. It never applies if `write` or `end` of the response are not
    * Node's own (compressing middleware, instrumentation). Set it to `false` if other code observes the response in
-   * other ways. The bytes on the wire are the same. Default true.
+   * other ways. The bytes on the wire are the same.
+   *
+   * @default true
    */
   readonly rawWrites?: boolean | undefined;
 }

@@ -14,7 +14,11 @@ export interface SqliteLogOptions extends LogBounds {
    * end of a process, `kill -9` included, loses nothing in either mode.
    */
   readonly synchronous?: 'normal' | 'full' | undefined;
-  /** Interval of the poll for appends of other processes. Milliseconds; default 15. */
+  /**
+   * Interval of the poll for appends of other processes. Milliseconds.
+   *
+   * @default 15
+   */
   readonly pollMs?: number | undefined;
   /** @internal */
   readonly clock?: Clock | undefined;
