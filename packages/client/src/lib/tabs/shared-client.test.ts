@@ -63,13 +63,18 @@ afterEach(() => {
 
 describe('a shared client', () => {
   it('a shared client refuses headers, or a fetch of its own, without an identity', () => {
-    expect(() => open({ fetch: globalThis.fetch })).toThrowError(
-      'headers or fetch are given and no identity',
-    );
+    expect(() => open({ fetch: globalThis.fetch })).toThrowError('headers and fetch need an identity');
     expect(() => open({ headers: { authorization: 'Bearer 1' } })).toThrowError(
       expect.objectContaining({ code: 'invalid_option' }),
     );
     open({ headers: { authorization: 'Bearer 1' }, identity: '1' }).client.close();
+  });
+
+  it.each([[], ['/events'], [{}]])('createSharedClient refuses the arguments %j', (...args: unknown[]) => {
+    stubPage();
+    const create = createSharedClient as unknown as (...args: unknown[]) => unknown;
+    expect(() => create(...args)).toThrowError(expect.objectContaining({ code: 'invalid_option' }));
+    expect(channels).toBe(0);
   });
 
   it('a shared client uses a lock and a channel in a page, and releases both when it is closed', async () => {

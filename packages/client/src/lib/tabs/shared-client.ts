@@ -61,11 +61,8 @@ export function createSharedClient<C extends AnyChannel>(
   first: SharedClientOptions | C,
   second?: SharedClientOptions,
 ): Client<C> {
-  const options = second ?? (first as SharedClientOptions);
-  if (typeof options !== 'object' || options === null) {
-    throw invalidOption('createSharedClient needs options: { url }.');
-  }
-  const { identity, ...own } = options;
+  // `createClient` refuses options that are not an object.
+  const { identity, ...own } = { ...(second ?? (first as SharedClientOptions)) };
   const {
     url,
     headers,
@@ -76,9 +73,7 @@ export function createSharedClient<C extends AnyChannel>(
     connectTimeoutMs = 10_000,
   } = own;
   if ((headers ?? fetch) && identity === undefined) {
-    throw invalidOption(
-      'headers or fetch are given and no identity: say whose they are, or tabs of two users share one connection.',
-    );
+    throw invalidOption('headers and fetch need an identity, so that two users never share a connection.');
   }
   const around = surroundings();
   let tab: Tab | undefined;
