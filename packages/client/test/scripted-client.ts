@@ -31,8 +31,8 @@ export interface Script {
   readonly state: () => ConnectionSnapshot;
   /** Completes all work that needs no timer. */
   readonly settle: () => Promise<void>;
-  /** Advances the clock by 100 ms until `passes` returns true, for at most 60 s. Returns the waited time. */
-  readonly until: (passes: () => boolean) => Promise<number>;
+  /** Advances the clock by 100 ms until `passes` returns true. Returns the waited time. Default limit: 60 s. */
+  readonly until: (passes: () => boolean, limitMs?: number) => Promise<number>;
 
   /** Subscribes. The request is not sent yet. */
   readonly listen: (topic: string, options?: ListenOptions) => Listener;
@@ -82,9 +82,9 @@ export function createScript({ hello, ...options }: ScriptOptions = {}): Script 
     errors,
     state: () => script.client.connection.getSnapshot(),
     settle: () => clock.advance(0),
-    async until(passes) {
+    async until(passes, limitMs = 60_000) {
       let waitedMs = 0;
-      for (; !passes() && waitedMs < 60_000; waitedMs += 100) await clock.advance(100);
+      for (; !passes() && waitedMs < limitMs; waitedMs += 100) await clock.advance(100);
       return waitedMs;
     },
 

@@ -1,5 +1,6 @@
 /** A transport whose responses a test controls. */
 import { FRAME, type Hello, type Subscribed, type SubscriptionError } from '@linefeed/shared/wire';
+import { LinefeedError } from '@linefeed/shared';
 import { networkError } from '../src/lib/transport/request.ts';
 import type { Ending, Opening, Transport, TransportSink } from '../src/lib/transport/transport.ts';
 import { HELLO } from './frames.ts';
@@ -21,6 +22,11 @@ export interface Attempt {
   /** Sends one event for each position. Its payload is the position, and the previous one is one less. */
   readonly deliver: (address: string, ...positions: number[]) => void;
   readonly lose: (ending?: Ending) => void;
+}
+
+/** Returns the error of a response with an HTTP status. */
+export function httpError(status: number): LinefeedError {
+  return new LinefeedError('http_status', `The server answered ${status}.`, { status });
 }
 
 /** A retryable refusal. */

@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
-import { createScript, type Script } from '../../../test/scripted-client.ts';
+import { createScript } from '../../../test/scripted-client.ts';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -32,17 +32,11 @@ async function measureGrowth(rounds: number, round: () => Promise<void> | void):
   return (half.at(-1)! - half[0]!) / ((half.length - 1) * (rounds / BATCHES));
 }
 
-async function connect(script: Script, topic: string): Promise<void> {
-  script.client.subscribe(topic, () => {});
-  await script.settle();
-  script.last().hello('e.0');
-  script.last().subscribed(topic, 0);
-}
-
 it('the client keeps no timer, listener, queued work or memory after 10,000 subscriptions', async () => {
   const script = createScript();
   const { signal } = new AbortController();
-  await connect(script, 'kept');
+  script.listen('kept');
+  await script.accept(0);
   const before = script.clock.pending;
   let round = 0;
   const growth = await measureGrowth(10_000, async () => {
@@ -60,7 +54,8 @@ it('the client keeps no timer, listener, queued work or memory after 10,000 subs
 
 it('the client keeps no memory after 10,000 subscriptions that the server has accepted', async () => {
   const script = createScript({ lingerMs: 0 });
-  await connect(script, 'kept');
+  script.listen('kept');
+  await script.accept(0);
   let position = 0;
   let requests = 0;
   const growth = await measureGrowth(10_000, async () => {

@@ -1,5 +1,6 @@
 import type { AnyChannel } from '@linefeed/shared';
 import { describe, expect, it } from 'vitest';
+import { createScript } from '../../../test/scripted-client.ts';
 import { createClient } from './client.ts';
 import { eventSourceTransport } from '../transport/event-source.ts';
 import { fetchTransport } from '../transport/fetch.ts';
@@ -77,3 +78,30 @@ it.each([fetchTransport, eventSourceTransport])(
     client.close();
   },
 );
+
+describe('number options', () => {
+  for (const [name, options] of [
+    ['createClient: connectTimeoutMs', (value: number) => ({ connectTimeoutMs: value })],
+    ['createClient: maxQueuedEvents', (value: number) => ({ maxQueuedEvents: value })],
+    ['createClient: lingerMs', (value: number) => ({ lingerMs: value })],
+    ['retry: baseMs', (value: number) => ({ retry: { baseMs: value } })],
+    ['retry: floorMs', (value: number) => ({ retry: { floorMs: value } })],
+    ['retry: capMs', (value: number) => ({ retry: { capMs: value } })],
+    ['retry: maxAttempts', (value: number) => ({ retry: { maxAttempts: value } })],
+    ['pauseWhenHidden: graceMs', (value: number) => ({ pauseWhenHidden: { graceMs: value } })],
+  ] as const) {
+    it(`${name} refuses a value that is not a number from 0 up`, () => {
+      for (const value of [Number.NaN, -1, '5' as unknown as number, null as unknown as number]) {
+        expect(() => createScript(options(value))).toThrowError(
+          expect.objectContaining({
+            code: 'invalid_option',
+            message: `${name} must be a number from 0 up, not ${String(value)}.`,
+          }),
+        );
+      }
+      createScript(options(5)).client.close();
+      createScript(options(Infinity)).client.close();
+      createScript(options(undefined as unknown as number)).client.close();
+    });
+  }
+});

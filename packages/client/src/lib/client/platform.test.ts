@@ -94,8 +94,7 @@ it('the client opens a connection on an engine without Array.prototype.toSorted,
   });
   const script = createScript();
   script.client.subscribe('price', { symbol: 'A', at: { y: 1, x: 2 } }, () => {});
-  script.client.subscribe('notice', () => {}, { from: 'earliest' });
-  await script.settle();
+  await script.request('notice', { from: 'earliest' });
   expect(script.errors).toEqual([]);
   expect(script.last().opening.entries.map(({ address }) => address)).toEqual([
     'notice',
@@ -128,8 +127,7 @@ it('the client adds and removes its listeners on a page that refuses the AbortSi
     removeEventListener: remove,
   });
   const script = createScript();
-  script.client.subscribe('a', () => {});
-  await script.settle();
+  await script.request('a');
   script.last().lose();
   expect(script.attempts).toHaveLength(1);
   page.dispatchEvent(new Event('online'));

@@ -1,59 +1,50 @@
 import { LinefeedError } from '@linefeed/shared';
 import { describe, expect, it } from 'vitest';
-import { createScript, type Script } from '../../../test/scripted-client.ts';
+import { createScript, type Script, type ScriptOptions } from '../../../test/scripted-client.ts';
 
 /** Connects at position 5. The newest value of `price` is 5; its history is unknown. */
-async function connect(options: Parameters<typeof createScript>[0] = {}): Promise<Script> {
+async function connectedToPrice(options?: ScriptOptions): Promise<Script> {
   const script = createScript(options);
-  script.client.subscribe('price', () => {});
-  await script.settle();
-  script.last().hello('e.4');
-  script.last().subscribed('price', 4);
+  script.listen('price');
+  await script.accept(4);
   script.last().send('price', 5, 'e.5');
   return script;
 }
 
 describe('a handler that calls the client', () => {
   it('a handler gets the kept latest value of an address after subscribe() has returned', async () => {
-    const script = await connect();
-    const got: unknown[] = [];
-    const stop = script.client.subscribe('price', (payload: unknown) => {
-      got.push(payload);
-      stop();
-    });
-    expect(got).toEqual([]);
+    const script = await connectedToPrice();
+    const stop = script.listen('price', { handler: () => stop() });
+    expect(stop.got).toEqual([]);
     await script.settle();
-    expect(got).toEqual([5]);
+    expect(stop.got).toEqual([5]);
     expect(script.errors).toEqual([]);
   });
 
   it('a handler gets the events kept during a linger after subscribe() has returned, before newer ones', async () => {
     const script = createScript();
-    script.client.subscribe('z', () => {});
-    const leave = script.client.subscribe('a', () => {});
-    await script.settle();
-    script.last().hello('e.5');
-    for (const topic of ['z', 'a']) script.last().subscribed(topic, 5);
+    script.listen('z');
+    const leave = script.listen('a');
+    await script.accept();
     leave();
-    script.last().send('a', 6, 'e.6.5');
-    const got: unknown[] = [];
-    script.client.subscribe('a', (payload: unknown) => got.push(payload), { from: 'e.5' });
-    script.last().send('a', 7, 'e.7.6');
+    script.last().deliver('a', 6);
+    const { got } = script.listen('a', { from: 'e.5' });
+    script.last().deliver('a', 7);
     expect(got).toEqual([]);
     await script.settle();
     expect(got).toEqual([6, 7]);
   });
 
   it('a handler is not called when it is unsubscribed in the tick of its subscription', async () => {
-    const script = await connect();
-    const got: unknown[] = [];
-    script.client.subscribe('price', (payload: unknown) => got.push(payload))();
+    const script = await connectedToPrice();
+    const stop = script.listen('price');
+    stop();
     await script.settle();
-    expect(got).toEqual([]);
+    expect(stop.got).toEqual([]);
   });
 
   it('a handler that subscribes to its own address gives the new subscription each event once', async () => {
-    const script = await connect();
+    const script = await connectedToPrice();
     const late: unknown[] = [];
     script.client.subscribe('price', (price) => {
       if (price === 6) script.client.subscribe('price', (payload: unknown) => late.push(payload));
@@ -72,11 +63,8 @@ describe('a handler that calls the client', () => {
       if (!joined) script.client.subscribe('a', (payload: unknown) => late.push(payload));
       joined = true;
     });
-    await script.settle();
-    script.last().hello('e.5');
-    script.last().subscribed('a', 5);
-    script.last().send('a', 6, 'e.6.5');
-    script.last().send('a', 7, 'e.7.6');
+    await script.accept();
+    script.last().deliver('a', 6, 7);
     await script.settle();
     expect(late).toEqual([7]);
   });
@@ -86,7 +74,7 @@ describe('a connection listener that calls the client', () => {
   /** Calls `act` once, at the change to `state`. */
   const on = (script: Script, state: string, act: () => void) => {
     const stop = script.client.connection.subscribe(() => {
-      if (script.client.connection.getSnapshot().state !== state) return;
+      if (script.state().state !== state) return;
       stop();
       act();
     });
@@ -95,15 +83,14 @@ describe('a connection listener that calls the client', () => {
   it('a connection listener that closes the client when an attempt starts leaves no response and no timer', async () => {
     const script = createScript();
     on(script, 'connecting', () => script.client.close());
-    script.client.subscribe('a', () => {});
-    await script.settle();
+    await script.request('a');
     expect(script.attempts.filter(({ closed }) => !closed)).toEqual([]);
     expect(script.clock.pending).toBe(0);
-    expect(script.client.connection.getSnapshot().state).toBe('closed');
+    expect(script.state().state).toBe('closed');
   });
 
   it('a connection listener that closes the client when the connection is lost leaves no timer', async () => {
-    const script = await connect();
+    const script = await connectedToPrice();
     on(script, 'reconnecting', () => script.client.close());
     script.last().lose();
     await script.clock.advance(60_000);
@@ -112,34 +99,32 @@ describe('a connection listener that calls the client', () => {
   });
 
   it('a connection listener that reconnects when the connection is lost causes one attempt', async () => {
-    const script = await connect();
+    const script = await connectedToPrice();
     on(script, 'reconnecting', () => script.client.reconnect());
     script.last().lose();
     script.last().hello('e.5', { timeoutMs: 0 });
     await script.clock.advance(60_000);
     expect(script.attempts).toHaveLength(2);
-    expect(script.client.connection.getSnapshot().state).toBe('connected');
+    expect(script.state().state).toBe('connected');
   });
 
   it('a connection listener that reconnects when the connection has failed keeps the subscriptions from failing', async () => {
-    const script = await connect({ retry: { maxAttempts: 1 } });
+    const script = await connectedToPrice({ retry: { maxAttempts: 1 } });
     on(script, 'failed', () => script.client.reconnect());
     script.last().lose();
     await script.settle();
     script.last().hello('e.5');
     script.last().subscribed('price', 5);
     expect(script.attempts).toHaveLength(2);
-    expect(script.client.connection.getSnapshot().state).toBe('connected');
+    expect(script.state().state).toBe('connected');
   });
 
   it('a connection listener that reconnects at hello sends no control request for the old connection', async () => {
-    const script = await connect();
-    script.last().lose();
-    await script.clock.advance(500);
+    const script = await connectedToPrice();
+    await script.cut();
     on(script, 'connected', () => script.client.reconnect());
     script.last().hello('e.5', { connection: 'left' });
-    script.client.subscribe('b', () => {});
-    await script.settle();
+    await script.request('b');
     expect(script.controls).toEqual([]);
   });
 });

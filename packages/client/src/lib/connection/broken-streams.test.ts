@@ -1,11 +1,9 @@
 import { FRAME } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
-import { createScript, type Script } from '../../../test/scripted-client.ts';
-import type { ClientOptions } from '../client/client.ts';
+import { createScript, type ScriptOptions } from '../../../test/scripted-client.ts';
 
-const EVENT = 'report~1';
 const BROKEN = {
-  address: EVENT,
+  address: 'report~1',
   key: '1',
   code: 'source_failed',
   message: 'boom',
@@ -16,49 +14,41 @@ const BROKEN = {
 /**
  * Runs a stream that is accepted each time and fails after `livesMs`. Returns the waits before it is requested again.
  */
-async function breakOften(livesMs: number, times: number, options: Partial<ClientOptions> = {}) {
+async function breakOften(livesMs: number, times: number, options?: ScriptOptions) {
   const script = createScript(options);
   const errors: unknown[] = [];
-  const subscription = script.client.subscribe('report', () => undefined, {
+  const subscription = await script.runStream('report', {
     restart: true,
     onError: (error) => errors.push(error),
   });
-  await script.settle();
-  script.last().hello();
-  const accept = (n?: number) =>
-    script.last().send(FRAME.subscribed, { address: EVENT, event: EVENT, key: '1', n });
-  accept();
   const waitsMs: number[] = [];
   for (let count = 0; count < times; count += 1) {
     await script.clock.advance(livesMs);
     script.last().send(FRAME.error, BROKEN, '');
-    const before = script.controls.length;
-    let waitedMs = 0;
-    for (; script.controls.length === before && waitedMs < 200_000; waitedMs += 100)
-      await script.clock.advance(100);
-    waitsMs.push(waitedMs);
-    if (script.controls.length > before) accept(script.controls.at(-1)!.n);
+    const { length } = script.controls;
+    waitsMs.push(await script.until(() => script.controls.length > length, 200_000));
+    if (script.controls.length > length) script.last().acceptStream('report', '1', script.controls.at(-1)!.n);
   }
   return { script, subscription, errors, waitsMs };
 }
 
 describe('a stream that fails with a retryable error', () => {
   it('a failed stream is requested again over the open connection, and shows its error until it is accepted', async () => {
-    const script: Script = createScript();
+    const script = createScript();
     const seen: unknown[] = [];
-    const subscription = script.client.subscribe('report', () => undefined, { restart: true });
+    const subscription = script.listen('report', { restart: true });
     subscription.subscribe(() => {
       const { status, error } = subscription.getSnapshot();
       seen.push([status, error?.message, error?.detail]);
     });
     await script.settle();
     script.last().hello();
-    script.last().send(FRAME.subscribed, { address: EVENT, event: EVENT, key: '1' });
+    script.last().acceptStream('report', '1');
     script.last().send(FRAME.error, BROKEN);
     await script.clock.advance(2_000);
     expect(script.controls).toHaveLength(1);
     expect(script.controls[0]!.add).toMatchObject([{ address: 'report', key: '1' }]);
-    script.last().send(FRAME.subscribed, { address: EVENT, event: EVENT, key: '1', n: 1 });
+    script.last().acceptStream('report', '1', 1);
     expect(seen).toEqual([
       ['subscribed', undefined, undefined],
       ['subscribing', 'boom', { why: 'so' }],

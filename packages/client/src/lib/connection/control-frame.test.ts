@@ -56,15 +56,14 @@ describe('control frames', () => {
 
   it('a malformed reconnect frame counts as a failure, so the next attempt waits', async () => {
     const script = createScript({ connectTimeoutMs: 1_000_000 });
-    script.client.subscribe('a', () => {});
-    await script.settle();
+    await script.request('a');
     for (let round = 0; round < 20; round += 1) {
       script.last().hello('e.1');
       script.last().send(FRAME.reconnect, { afterMs: 'soon', reason: 'x' });
       await script.clock.advance(10);
     }
     expect(script.attempts).toHaveLength(1);
-    expect(script.client.connection.getSnapshot()).toMatchObject({
+    expect(script.state()).toMatchObject({
       state: 'reconnecting',
       reason: 'protocol',
     });
@@ -76,13 +75,13 @@ describe('control frames', () => {
   ] as const) {
     it(`the committed cursor still advances after ${name}`, async () => {
       const script = createScript();
-      script.client.subscribe('a', () => {});
-      script.client.subscribe('r', () => {});
+      script.listen('a');
+      script.listen('r');
       const accept = async () => {
         await script.clock.advance(1_000);
         script.last().hello('e.1');
         script.last().subscribed('a', 1);
-        script.last().send(FRAME.subscribed, { address: 'r~2', event: 'r~2', key: '2' });
+        script.last().acceptStream('r', '2');
       };
       await accept();
       script.last().send(spoil.event, spoil.payload, spoil.id);
