@@ -64,16 +64,16 @@ export const FAULTS: readonly Fault[] = [
     plan: { 'overrun-reads-log': 'false' },
   },
   {
-    name: 'delivery falls back to the newest position instead of the last written one',
-    plan: { 'replay-from-written': 'undefined' },
+    name: 'delivery falls back to the position of an event that it could not queue',
+    plan: { 'replay-from-queued': 'event.position' },
   },
   {
     name: 'delivery never bounds the bytes that wait for a reader',
     plan: { 'bound-of-waiting-bytes': 'false' },
   },
   {
-    name: 'a stream event has a cursor past the last written event',
-    plan: { 'stream-id-at-written': 'this.#host.hub.cursor' },
+    name: 'a stream event has a cursor past the last queued event',
+    plan: { 'stream-id-at-queued': 'this.#host.hub.cursor' },
   },
   {
     name: 'delivery writes the events of a page sorted by address',

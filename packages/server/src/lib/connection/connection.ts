@@ -24,7 +24,8 @@ import type { FeedLimits } from '../base/limits.ts';
 import type { ResponseSink } from '../http/response-sink.ts';
 import type { LoggedStart } from '../delivery/start-position.ts';
 import type { RunningStream, StreamTarget } from '../stream/run-stream.ts';
-import { Outbox, type OutboxCounters, type OutboxListener } from './outbox.ts';
+import { Outbox, type OutboxCounters } from './outbox.ts';
+import type { WriterListener } from './response-writer.ts';
 
 const encoder = new TextEncoder();
 /** Initial value of `controlled`: no control request is open. */
@@ -61,7 +62,7 @@ export interface ConnectionIdentity {
   readonly expiry: Expiry;
 }
 
-export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort, StreamTarget {
+export class Connection implements HeartbeatTarget, WriterListener, DeliveryPort, StreamTarget {
   readonly id: string;
   readonly context: unknown;
   readonly principal: string | undefined;
@@ -71,13 +72,13 @@ export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort
   openControls = 0;
   lastControl = 0;
   readonly logged: LoggedDelivery;
+  readonly outbox: Outbox;
 
   /** The async context of the request that opened the connection. Hooks and streams run in it, whatever ends them. */
   readonly scope: AsyncScope = captureScope();
 
   readonly #host: ConnectionHost;
   readonly #sink: ResponseSink;
-  readonly #outbox: Outbox;
   readonly #endAt: number;
   readonly #expiry: Expiry;
   /**
@@ -90,7 +91,7 @@ export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort
   constructor(host: ConnectionHost, sink: ResponseSink, identity: ConnectionIdentity) {
     this.#host = host;
     this.#sink = sink;
-    this.#outbox = new Outbox(sink, this, host.clock, host.limits, host.counters);
+    this.outbox = new Outbox(sink, this, host);
     this.logged = new LoggedDelivery(host, this);
     this.id = identity.id;
     this.context = identity.context;
@@ -119,11 +120,11 @@ export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort
 
   /**
    * Writes hello and starts the logged addresses. `resumed`: the position of a connection cursor that can be used.
-   * Between hello and the gaps, only the frames of `greet` are written.
+   * Between hello and the gaps, only the frames of `answer` are written.
    */
-  open(resumed: Position | undefined, asked: readonly LoggedStart[], greet: () => void): void {
+  open(resumed: Position | undefined, asked: readonly LoggedStart[], answer: () => void): void {
     const { pingMs, timeoutMs, maxDurationMs, retryMs } = this.#host.limits;
-    this.#outbox.listen();
+    this.outbox.listen();
     if (this.#closed) return;
     const id = this.logged.begin(resumed, asked);
     const hello: Hello = {
@@ -135,10 +136,10 @@ export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort
     };
     this.#send({ retryMs, id, event: FRAME.hello, data: JSON.stringify(hello) });
     this.logged.accept(asked);
-    greet();
+    answer();
     this.logged.start();
     // Flush now: the response head is sent with the first bytes.
-    this.#outbox.flush();
+    this.outbox.flush();
   }
 
   /** Removes a subscription. */
@@ -184,51 +185,36 @@ export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort
 
   /** The connection's cursor, the first part of a stream's id. Empty if no logged topic is subscribed. */
   #streamIdPrefix(): string {
-    if (!this.logged.hasCursor) return '';
-    this.logged.flush();
-    return /* seam: stream-id-at-written */ this.logged.cursor;
+    return this.logged.hasCursor ? /* seam: stream-id-at-queued */ this.logged.cursor : '';
   }
 
   // Writing -----------------------------------------------------------------------------------------------------------
 
-  /** Writes a control frame after all pending frames. */
+  /** Queues a control frame. */
   control(event: string, payload: object, id?: string): void {
     this.#send({ event, data: JSON.stringify(payload), id });
   }
 
-  write(bytes: Uint8Array, now?: number): void {
-    if (!this.#closed) this.#outbox.write(bytes, now);
-  }
-
   get bufferedBytes(): number {
-    return this.#outbox.bufferedBytes;
-  }
-
-  get writable(): boolean {
-    return this.#sink.roomBytes > 0;
-  }
-
-  drained(): Promise<void> {
-    return this.#outbox.drained();
+    return this.outbox.bufferedBytes;
   }
 
   /** Whether a stream may write now. */
   get hasRoom(): boolean {
-    return this.#outbox.hasRoom;
+    return this.outbox.hasRoom;
   }
 
-  /** Queues a stream's call until there is room (FIFO). Returns a function that removes it from the queue. */
-  line(call: () => void): () => void {
-    return this.#outbox.line(call);
+  /** Queues a stream's call until there is room (FIFO). Returns a function that cancels the call. */
+  waitForRoom(call: () => void): () => void {
+    return this.outbox.waitForRoom(call);
   }
 
   #send(fields: FrameFields): void {
-    this.logged.flush();
-    if (!this.#closed && this.#outbox.say(encodeFrame(fields))) this.#host.hub.schedule(this.#outbox);
+    if (!this.#closed) this.outbox.queueText(encodeFrame(fields));
   }
 
   onDrain(): void {
-    this.#outbox.wake();
+    this.outbox.wake();
   }
 
   onGap(gap: Gap): void {
@@ -243,16 +229,16 @@ export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort
   onTick(now: number): void {
     if (this.#closed) {
       // The last bytes are still in the sink. A reader that never takes them would hold its socket forever.
-      if (this.#outbox.look(now) === 'stalled') this.#outbox.destroy();
+      if (this.outbox.checkReader(now) === 'stalled') this.outbox.destroy();
       return;
     }
     if (this.endIfOver(now)) return;
-    const seen = this.#outbox.look(now);
-    if (seen === 'stalled') {
+    const reader = this.outbox.checkReader(now);
+    if (reader === 'stalled') {
       this.#host.counters.stalled += 1;
       this.#close('stalled');
-      this.#outbox.destroy();
-    } else if (seen === 'silent' && !this.logged.bookmarkIfMoved()) this.write(PING);
+      this.outbox.destroy();
+    } else if (reader === 'silent' && !this.logged.bookmarkIfMoved()) this.outbox.write(PING);
   }
 
   dueAt(now: number): number {
@@ -285,14 +271,13 @@ export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort
 
   end(reason: CloseReason): void {
     if (this.#closed) return;
-    this.logged.flush();
     this.#close(reason);
-    this.#outbox.end(this.#host.isClosing ? 'closing' : reason === 'finished' ? undefined : 'reconnect');
+    this.outbox.end(this.#host.isClosing ? 'closing' : reason === 'finished' ? undefined : 'reconnect');
   }
 
   onClose(): void {
     this.#close('client');
-    this.#outbox.forget();
+    this.outbox.discard();
     this.#host.onGone(this);
   }
 
@@ -307,7 +292,7 @@ export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort
     this.logged.close();
     for (const stream of this.#streams?.values() ?? []) stream.cancel();
     this.#streams = undefined;
-    this.#outbox.wake();
+    this.outbox.wake();
     this.#host.onClose(this, reason);
   }
 }

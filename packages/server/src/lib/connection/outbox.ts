@@ -1,232 +1,228 @@
-/** Writes to one open response and watches it: silence, room, and stalled readers. */
-import type { Clock } from '../base/clock.ts';
-import type { Flushable } from '../delivery/hub.ts';
-import type { Departure, ResponseSink, SinkListener } from '../http/response-sink.ts';
+/** The ordered queue of one connection: text of its own, and batches of live events that it shares with others. */
+import type { Position } from '@linefeed/shared/wire';
+import type { Batch, Frame } from '../delivery/batch.ts';
+import type { DeliveryQueue } from '../delivery/delivery-port.ts';
+import type { Flushable, Hub } from '../delivery/hub.ts';
+import type { Departure, ResponseSink } from '../http/response-sink.ts';
+import {
+  ResponseWriter,
+  type WriterCounters,
+  type WriterLimits,
+  type WriterListener,
+  type WriterOptions,
+} from './response-writer.ts';
 
-export interface OutboxOptions {
-  /** A silence is this long without a write. Milliseconds; `Infinity`: never. */
-  readonly pingMs: number;
-  /** A stall is this long without progress while bytes wait. Milliseconds; `Infinity`: never. */
-  readonly stallTimeoutMs: number;
+export interface OutboxCounters extends WriterCounters {
+  framesOut: number;
 }
 
-export interface OutboxCounters {
-  bytesOut: number;
-  /** Most bytes that waited for one reader. */
-  bufferedHighWater: number;
+export interface OutboxOptions extends WriterOptions {
+  readonly hub: Pick<Hub, 'emptyBatch' | 'schedule'>;
+  readonly limits: WriterLimits & {
+    /** A live event that would make more bytes wait is refused. */
+    readonly maxBufferedBytes: number;
+  };
+  readonly counters: OutboxCounters;
 }
 
-/** The owner of the response. */
-export interface OutboxListener extends SinkListener {
-  /** The sink threw. Nothing is written any more, and `onClose` may never be called. Called once. */
-  onBroken(error: unknown): void;
-}
+/** Text waits for the end of the tick only while less than this is queued. */
+const MAX_QUEUED_WITH_TEXT = 16 * 1024;
 
-/** The text of one tick is coalesced into one write, or into writes of about this size. UTF-16 code units. */
-const MAX_UNWRITTEN = 16 * 1024;
+/** A part of the queue. Each is one write. The bytes of a batch are shared by all connections that got its frames. */
+type Segment = string | Batch;
 
 const encoder = new TextEncoder();
 
-export class Outbox implements Flushable {
+export class Outbox extends ResponseWriter implements Flushable, DeliveryQueue {
   readonly #sink: ResponseSink;
-  readonly #clock: Clock;
   readonly #options: OutboxOptions;
-  readonly #counters: OutboxCounters | undefined;
-  readonly #listener: OutboxListener;
-  #isBroken = false;
-  /** Text of this tick that is not written yet. `#maxUnwritten`: how much of it there is room for. */
-  #unwritten = '';
-  #maxUnwritten = 0;
-  #waiting: Array<() => void> | undefined;
-  #line: Set<() => void> | undefined;
-  #lastWriteAt: number;
-  #writtenBytes = 0;
-  #takenBytes = 0;
-  #stalledSince: number | undefined;
+  /** The newest segment of this tick, which can still grow. Empty text: nothing is queued. */
+  #last: Segment = '';
+  /** The segments before it. Created on demand: most ticks have one segment. */
+  #earlier: Segment[] | undefined;
+  /** Size of the segments before the last one. Text counts in UTF-16 code units. */
+  #earlierBytes = 0;
+  /** Text of this size makes the queue flush. A batch takes no frame past this size. */
+  #maxLastBytes = 0;
+  #lastId: Position | undefined;
+  #roomWaiters: Set<() => void> | undefined;
 
-  constructor(
-    sink: ResponseSink,
-    listener: OutboxListener,
-    clock: Clock,
-    options: OutboxOptions,
-    counters?: OutboxCounters,
-  ) {
+  constructor(sink: ResponseSink, listener: WriterListener, options: OutboxOptions) {
+    super(sink, listener, options);
     this.#sink = sink;
-    this.#listener = listener;
-    this.#clock = clock;
     this.#options = options;
-    this.#counters = counters;
-    this.#lastWriteAt = Math.floor(clock.now());
   }
 
-  /** Appends text to this tick's write. Returns whether the caller must schedule a flush for the end of the tick. */
-  say(text: string): boolean {
-    const isFirst = this.#unwritten === '';
-    if (isFirst) this.#maxUnwritten = Math.min(MAX_UNWRITTEN, this.#sink.roomBytes);
-    this.#unwritten += text;
-    if (this.#unwritten.length < this.#maxUnwritten) return isFirst;
-    this.flush();
-    return false;
-  }
-
-  /** Writes the collected text. `now`: time of the clock, passed by callers that write to many connections. */
-  flush(now?: number): void {
-    const bytes = this.#takeUnwritten();
-    if (bytes !== undefined) this.#write(bytes, now);
-  }
-
-  write(bytes: Uint8Array, now?: number): void {
-    if (this.#unwritten !== '') this.flush(now);
-    this.#write(bytes, now);
-  }
-
-  #write(bytes: Uint8Array, now: number = this.#clock.now()): void {
-    if (this.#sink.closed || this.#isBroken) return;
-    // Whole milliseconds: V8 stores a fraction outside of its object, which costs a cache miss for each event.
-    this.#lastWriteAt = Math.floor(now);
-    this.#count(bytes);
-    try {
-      this.#sink.write(bytes);
-    } catch (error) {
-      /* seam: error-of-one-sink */ return this.#break(error);
+  queueText(text: string): void {
+    const last = this.#last;
+    let whole = text;
+    if (typeof last === 'string' && last !== '') {
+      whole = last + text;
+      this.#last = whole;
+    } else {
+      this.#startSegment(text);
+      this.#maxLastBytes = Math.min(MAX_QUEUED_WITH_TEXT, this.#sink.roomBytes) - this.#earlierBytes;
     }
-    const counters = this.#counters;
-    if (counters !== undefined)
-      counters.bufferedHighWater = Math.max(counters.bufferedHighWater, this.bufferedBytes);
+    if (whole.length >= this.#maxLastBytes) this.flush();
   }
 
-  #count({ byteLength }: Uint8Array): void {
-    this.#writtenBytes += byteLength;
-    if (this.#counters !== undefined) this.#counters.bytesOut += byteLength;
+  /** Queues a live frame. Returns `false`, and queues nothing, if too many bytes would wait for the reader. */
+  queueFrame(frame: Frame): boolean {
+    const last = this.#last;
+    if (typeof last === 'string') return this.#startBatch(frame);
+    const batch = last.append(frame);
+    if (exceeds(batch, this.#maxLastBytes)) return false;
+    this.#last = batch;
+    return true;
   }
 
-  #takeUnwritten(): Uint8Array | undefined {
-    if (this.#unwritten === '') return undefined;
-    const bytes = encoder.encode(this.#unwritten);
-    this.#unwritten = '';
-    return bytes;
+  /** Reads the sink once for all frames of a batch: reading it for each frame would double their cost. */
+  #startBatch(frame: Frame): boolean {
+    const { hub, limits } = this.#options;
+    const waiting = this.bufferedBytes;
+    const maxBytes = limits.maxBufferedBytes - waiting;
+    const batch = hub.emptyBatch.append(frame);
+    // A single frame may be larger than the bound. It must still be sent when no other bytes wait.
+    if (waiting > 0 && exceeds(batch, maxBytes)) return false;
+    this.#startSegment(batch);
+    this.#maxLastBytes = maxBytes;
+    return true;
+  }
+
+  #startSegment(segment: Segment): void {
+    const last = this.#last;
+    if (last === '') this.#options.hub.schedule(this);
+    else {
+      this.#lastId = this.lastId;
+      (this.#earlier ??= []).push(last);
+      this.#earlierBytes += sizeOf(last);
+    }
+    this.#last = segment;
+  }
+
+  /** Position of the last id of a logged event or bookmark in the response or the queue. */
+  get lastId(): Position | undefined {
+    const last = this.#last;
+    return typeof last === 'string' ? this.#lastId : last.frame?.position;
+  }
+
+  set lastId(position: Position | undefined) {
+    this.#lastId = position;
+  }
+
+  /** Writes the queue. `now`: time of the clock, passed by callers that write to many connections. */
+  flush(now?: number): void {
+    const last = this.#takeLast(now);
+    if (last !== undefined) super.write(last, now);
+  }
+
+  /** Empties the queue: writes all segments but the last one, and returns its bytes. */
+  #takeLast(now?: number): Uint8Array | undefined {
+    const last = this.#last;
+    if (last === '') return undefined;
+    const earlier = this.#earlier;
+    this.#lastId = this.lastId;
+    this.discard();
+    if (earlier !== undefined) for (const segment of earlier) super.write(this.#toBytes(segment), now);
+    return this.#toBytes(last);
+  }
+
+  #toBytes(segment: Segment): Uint8Array {
+    if (typeof segment === 'string') return encoder.encode(segment);
+    this.#options.counters.framesOut += segment.length;
+    return segment.bytes;
+  }
+
+  /** Writes bytes at once, after everything that is queued. */
+  override write(bytes: Uint8Array, now?: number): void {
+    this.flush(now);
+    super.write(bytes, now);
   }
 
   /** Bytes that wait for the reader. */
-  get bufferedBytes(): number {
-    return this.#sink.bufferedBytes + this.#unwritten.length;
+  override get bufferedBytes(): number {
+    return super.bufferedBytes + this.#queuedBytes;
   }
 
-  /** Ends the response after the collected text. `departure`: ends the connection too. */
-  end(departure?: Departure): void {
-    const last = this.#takeUnwritten();
-    if (this.#isBroken) return;
-    if (last !== undefined) this.#count(last);
-    try {
-      this.#sink.end(last, departure);
-    } catch (error) {
-      this.#break(error);
-    }
+  get #queuedBytes(): number {
+    return this.#earlierBytes + sizeOf(this.#last);
   }
 
-  /** Ends the response after the collected text, so that its reader sees that it is incomplete. */
-  breakOff(error: Error): void {
+  /** Ends the response after everything that is queued. */
+  override end(departure?: Departure): void {
+    super.end(departure, this.#takeLast());
+  }
+
+  override breakOff(error: Error): void {
     this.flush();
-    if (this.#isBroken) return;
-    try {
-      this.#sink.breakOff(error);
-    } catch (failure) {
-      this.#break(failure);
-    }
+    super.breakOff(error);
   }
 
-  /** Starts to listen to the response. */
-  listen(): void {
-    try {
-      this.#sink.listen(this.#listener);
-    } catch (error) {
-      this.#break(error);
-    }
+  override destroy(): void {
+    this.discard();
+    super.destroy();
   }
 
-  /** An error of one adapter must not reach the loop that writes to all connections. */
-  #break(error: unknown): void {
-    this.#isBroken = true;
-    this.#listener.onBroken(error);
-    try {
-      this.destroy();
-    } catch {
-      // Only the first error is reported.
-    }
+  /** Empties the queue. */
+  discard(): void {
+    this.#last = '';
+    this.#earlier = undefined;
+    this.#earlierBytes = 0;
   }
 
-  /** Cuts the response. */
-  destroy(): void {
-    this.forget();
-    this.#sink.destroy();
+  /** Whether the sink has room for more than the queue. */
+  get writable(): boolean {
+    return this.#sink.roomBytes > this.#queuedBytes;
   }
 
-  /** Drops the collected text: no reader is left. */
-  forget(): void {
-    this.#unwritten = '';
+  /** Resolves when the sink has room after the queue, or when it is closed. */
+  override drained(): Promise<void> {
+    // A sink reports new room only after it was full.
+    this.flush();
+    return super.drained();
   }
 
-  /** Resolves when there is room, or when the sink is closed. */
-  drained(): Promise<void> {
-    if (this.#sink.closed || this.#sink.roomBytes > 0) return Promise.resolve();
-    return new Promise((resolve) => (this.#waiting ??= []).push(resolve));
-  }
-
-  /** Whether there is room and the queue is empty. */
+  /** Whether a stream may write now: the sink has room, and no other stream waits for it. */
   get hasRoom(): boolean {
-    // The collected text is shorter than the room.
-    return this.#line === undefined && (this.#unwritten !== '' || this.#sink.roomBytes > 0);
+    // Text is flushed when it fills the room, so queued text means that there is room.
+    const hasText = typeof this.#last === 'string' && this.#last !== '';
+    return this.#roomWaiters === undefined && (hasText || this.#sink.roomBytes > 0);
   }
 
   /**
    * Queues `call` until there is room (FIFO). Each call gets the room that earlier calls have left. Returns a function
-   * that removes it from the queue.
+   * that cancels the call.
    */
-  line(call: () => void): () => void {
-    const line = (this.#line ??= new Set());
-    line.add(call);
+  waitForRoom(call: () => void): () => void {
+    const waiters = (this.#roomWaiters ??= new Set());
+    waiters.add(call);
     return () => {
-      line.delete(call);
-      if (line.size === 0 && this.#line === line) this.#line = undefined;
+      waiters.delete(call);
+      if (waiters.size === 0 && this.#roomWaiters === waiters) this.#roomWaiters = undefined;
     };
   }
 
-  /** Must be called when the sink drains and when it closes. */
-  wake(): void {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    for (const resolve of waiting ?? []) resolve();
-    // The queue is served after the waiters of `drained()`: a replay that finds no room on each attempt would never
-    // continue.
-    if (this.#line !== undefined) queueMicrotask(() => this.#serveLine());
+  override wake(): void {
+    super.wake();
+    // Streams get the room after a replay does. A replay that found no room on each attempt would never continue.
+    if (this.#roomWaiters !== undefined) queueMicrotask(() => this.#callRoomWaiters());
   }
 
-  #serveLine(): void {
-    // Closed sinks have no room. Cancelled streams remove their own entry.
-    for (const call of this.#line ?? []) {
+  #callRoomWaiters(): void {
+    // A closed sink has no room. A cancelled stream removes its own call.
+    for (const call of this.#roomWaiters ?? []) {
       if (this.#sink.roomBytes <= 0) return;
-      this.#line?.delete(call);
-      if (this.#line?.size === 0) this.#line = undefined;
+      this.#roomWaiters?.delete(call);
+      if (this.#roomWaiters?.size === 0) this.#roomWaiters = undefined;
       call();
     }
   }
+}
 
-  /**
-   * `silent`: no bytes wait, and nothing was written for `pingMs`. `stalled`: bytes wait, and the reader took none for
-   * `stallTimeoutMs`.
-   */
-  look(now: number): 'silent' | 'stalled' | undefined {
-    const { pingMs, stallTimeoutMs } = this.#options;
-    const bufferedBytes = this.#sink.bufferedBytes;
-    const taken = this.#writtenBytes - bufferedBytes;
-    // Compares taken bytes, not waiting bytes: on a busy stream a slow reader takes bytes while its queue grows.
-    const progressed = taken > this.#takenBytes;
-    this.#takenBytes = taken;
-    if (bufferedBytes === 0 && this.#sink.roomBytes > 0) {
-      this.#stalledSince = undefined;
-      return now - this.#lastWriteAt >= pingMs ? 'silent' : undefined;
-    }
-    if (this.#stalledSince === undefined || progressed) this.#stalledSince = now;
-    return now - this.#stalledSince >= stallTimeoutMs ? 'stalled' : undefined;
-  }
+function sizeOf(segment: Segment): number {
+  return typeof segment === 'string' ? segment.length : segment.byteLength;
+}
+
+function exceeds(batch: Batch, maxBytes: number): boolean {
+  return /* seam: bound-of-waiting-bytes */ batch.byteLength > maxBytes;
 }

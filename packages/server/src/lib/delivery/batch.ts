@@ -30,8 +30,8 @@ export class Batch {
     this.byteLength = parent === undefined ? 0 : parent.byteLength + (frame?.bytes.byteLength ?? 0);
   }
 
-  /** The path extended by this frame. */
-  with(frame: Frame): Batch {
+  /** The batch with this frame at its end. Each call with the same frame returns the same batch. */
+  append(frame: Frame): Batch {
     const next = this.#next;
     if (next === undefined) return (this.#next = new Batch(this, frame));
     if (next.frame === frame) return next;

@@ -1,8 +1,23 @@
 /** The interface that logged delivery writes to: frames, counters and callbacks. */
-import { FRAME, type Gap } from '@linefeed/shared/wire';
+import { FRAME, type Gap, type Position } from '@linefeed/shared/wire';
 import type { Clock } from '../base/clock.ts';
+import type { Frame } from './batch.ts';
 import type { Hub } from './hub.ts';
 import type { FoundGap } from './replay-track.ts';
+
+/** The outbox of the connection. It writes everything in the order in which it was queued. */
+export interface DeliveryQueue {
+  /** Position of the last id of a logged event or bookmark in the response or the queue. Live frames set it. */
+  lastId: Position | undefined;
+  /** Whether the sink has room for more than what is queued. */
+  readonly writable: boolean;
+  /** Resolves when the sink has room or is closed. */
+  drained(): Promise<void>;
+  /** Queues a live frame. Returns `false`, and queues nothing, if too many bytes would wait for the reader. */
+  queueFrame(frame: Frame): boolean;
+  /** Writes bytes at once, after everything that is queued. */
+  write(bytes: Uint8Array): void;
+}
 
 /** The connection as logged delivery sees it. */
 export interface DeliveryPort {
@@ -12,13 +27,8 @@ export interface DeliveryPort {
    * `now`: time of the feed's clock.
    */
   endIfOver(now: number): boolean;
-  /** Bytes written that the reader has not taken. `writable`: whether the sink has room for more. */
-  readonly bufferedBytes: number;
-  readonly writable: boolean;
-  /** Resolves when the sink has room or is closed. */
-  drained(): Promise<void>;
-  write(bytes: Uint8Array, now?: number): void;
-  /** Writes a control frame after all pending frames. */
+  readonly outbox: DeliveryQueue;
+  /** Queues a control frame. */
   control(event: string, payload: object, id?: string): void;
   onGap(gap: Gap): void;
   /** Called when the log cannot be read. */
@@ -40,7 +50,6 @@ export interface DeliveryOptions {
   readonly hub: Hub;
   readonly clock: Clock;
   readonly counters: DeliveryCounters;
-  readonly limits: { readonly maxBufferedBytes: number };
 }
 
 /** Writes gap frames. Positions become cursors of the log's current numbering. */

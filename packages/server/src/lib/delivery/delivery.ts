@@ -11,8 +11,13 @@ import {
   type Position,
   type Subscribed,
 } from '@linefeed/shared/wire';
-import type { Batch, Frame } from './batch.ts';
-import { announceGaps, type DeliveryOptions, type DeliveryPort } from './delivery-port.ts';
+import type { Frame } from './batch.ts';
+import {
+  announceGaps,
+  type DeliveryOptions,
+  type DeliveryPort,
+  type DeliveryQueue,
+} from './delivery-port.ts';
 import type { Subscriber } from './hub.ts';
 import type { LogEvent } from '../log/log.ts';
 import { mergeStarts, positionOf, type LoggedStart } from './start-position.ts';
@@ -45,13 +50,9 @@ const CLOSED: DeliveryState = { state: 'closed' };
 export class LoggedDelivery implements Subscriber {
   readonly #options: DeliveryOptions;
   readonly #port: DeliveryPort;
+  readonly #outbox: DeliveryQueue;
   readonly #tracks: ReplayTracks;
   #place: DeliveryState = REPLAYING;
-  /** Live events of this tick that are not written yet. All earlier events are written. */
-  #pending: Batch | undefined;
-  #pendingFrom: Position = BEGINNING;
-  /** The position of the last id that was sent to the client. */
-  #lastId: Position | undefined;
   #pulling = false;
   #latest: Set<string> | undefined;
   /** Callbacks that wait until the opening's gaps are announced. */
@@ -62,6 +63,7 @@ export class LoggedDelivery implements Subscriber {
   constructor(options: DeliveryOptions, port: DeliveryPort) {
     this.#options = options;
     this.#port = port;
+    this.#outbox = port.outbox;
     this.#tracks = new ReplayTracks(options.hub.position);
   }
 
@@ -83,7 +85,7 @@ export class LoggedDelivery implements Subscriber {
     return this.#tracks.addresses();
   }
 
-  /** The connection's current cursor. All events up to it are written, or are pending and precede the next frame. */
+  /** The connection's current cursor. All events up to it are written or queued. */
   get position(): Position {
     return this.#positionAt(this.#options.hub.position);
   }
@@ -125,7 +127,7 @@ export class LoggedDelivery implements Subscriber {
       new ReplayTrack(positions.reduce(earlierOf, resumed ?? positions[0] ?? hub.position)),
     );
     // Bookmarks are sent only for positions after this one.
-    this.#lastId = this.#main.position;
+    this.#outbox.lastId = this.#main.position;
     // No id while a gap is unannounced: a client that resumes from it would miss the gap.
     const usable = asked.length > 0 && !asked.some(({ gap }) => gap !== undefined);
     return usable ? hub.cursorAt(/* seam: hello-id-at-start */ this.#main.position) : undefined;
@@ -213,12 +215,11 @@ export class LoggedDelivery implements Subscriber {
   }
 
   /**
-   * Writes the pending events and stops delivery of the address. No frame of it is written after the return.
+   * Stops delivery of the address. No frame of it is queued after the return.
    *
    * @returns its gap, if it was not announced yet.
    */
   remove(event: string): PendingGap | undefined {
-    this.flush();
     this.#options.hub.leave(event, this);
     this.#latest?.delete(event);
     const gap = this.#tracks.remove(event);
@@ -232,7 +233,6 @@ export class LoggedDelivery implements Subscriber {
     /* seam: closed-delivery */ this.#place = CLOSED;
     hub.remove(this);
     for (const address of this.#main.addresses.keys()) hub.leave(address, this);
-    this.#pending = undefined;
     this.#afterGaps = [];
   }
 
@@ -242,39 +242,18 @@ export class LoggedDelivery implements Subscriber {
     const place = this.#place;
     const skipThrough = place.state === 'live' ? place.skipThrough : undefined;
     if (skipThrough !== undefined && comparePositions(event.position, skipThrough) <= 0) return;
-    if (this.#pending === undefined) {
-      const { hub } = this.#options;
-      this.#pending = hub.root;
-      this.#pendingFrom = skipThrough === undefined ? hub.position : this.position;
-      hub.schedule(this);
-    }
-    if (skipThrough !== undefined) this.#place = LIVE;
-    this.#pending = this.#pending.with(frame);
-  }
-
-  flush(now?: number): void {
-    const pending = this.#pending;
-    if (pending === undefined) return;
-    this.#pending = undefined;
-    const waiting = this.#port.bufferedBytes;
-    const { maxBufferedBytes } = this.#options.limits;
-    // A single frame may be larger than the bound. It must still be sent when no other bytes wait.
-    if (
-      /* seam: bound-of-waiting-bytes */ waiting + pending.byteLength > maxBufferedBytes &&
-      (waiting > 0 || pending.length > 1)
-    ) {
-      this.#options.counters.fallbacks += 1;
-      this.#fallBack(/* seam: replay-from-written */ this.#pendingFrom);
+    if (!this.#outbox.queueFrame(frame)) {
+      const { clock, counters } = this.#options;
+      counters.fallbacks += 1;
+      this.#stopLive(/* seam: replay-from-queued */ this.position);
+      // At the end of the tick: a page for each event of a burst would cost more than one page for all of them.
+      clock.defer(() => void this.#pull());
       return;
     }
-    this.#options.counters.framesOut += pending.length;
-    this.#lastId = pending.frame?.position;
-    this.#port.write(pending.bytes, now);
+    if (skipThrough !== undefined) this.#place = LIVE;
   }
 
   reset(reason: 'rollback' | 'epoch', left: Cursor): void {
-    // Write the pending events now: the log may no longer hold them.
-    this.flush();
     if (/* seam: reset-of-delivery */ this.#place.state === 'closed') return;
     const { hub } = this.#options;
     const reached = this.#positionAt(left.position);
@@ -300,30 +279,30 @@ export class LoggedDelivery implements Subscriber {
     }
     this.#leaveHub();
     this.#place = { state: 'replaying', heldCursor: addresses.length === 0 ? undefined : heldCursor };
-    this.#lastId = undefined;
+    this.#outbox.lastId = undefined;
     this.#tracks.replace(next);
     for (const address of rewinding) this.#port.control(FRAME.caughtup, { address });
     this.#advance();
   }
 
   fallBehind(): void {
-    // Write the pending events now: a later read may find them evicted.
-    this.flush();
     if (/* seam: overrun-reads-log */ this.#isLive) this.#fallBack();
   }
 
-  /** Leaves the live state. Pending events are dropped and read again from the log. */
-  #fallBack(position: Position = this.#pending === undefined ? this.position : this.#pendingFrom): void {
-    if (this.#isLive) {
-      this.#leaveHub();
-      this.#main.position = position;
-      this.#place = REPLAYING;
-    }
+  #fallBack(): void {
+    this.#stopLive(this.position);
     void this.#pull();
   }
 
+  /** Leaves the live state. All events past `position` are read from the log. */
+  #stopLive(position: Position): void {
+    if (!this.#isLive) return;
+    this.#leaveHub();
+    this.#main.position = position;
+    this.#place = REPLAYING;
+  }
+
   #leaveHub(): void {
-    this.#pending = undefined;
     if (/* seam: replay-leaves-hub */ this.#isLive)
       for (const address of this.#main.addresses.keys()) this.#options.hub.leave(address, this);
   }
@@ -395,8 +374,8 @@ export class LoggedDelivery implements Subscriber {
       while (!this.#port.closed) {
         const track = this.#tracks.next(this.#isLive);
         if (track === undefined) break;
-        if (this.#port.writable) await this.#pullPage(track);
-        else await this.#port.drained();
+        if (this.#outbox.writable) await this.#pullPage(track);
+        else await this.#outbox.drained();
       }
     } catch (error) {
       this.#port.onFailure(error);
@@ -418,7 +397,6 @@ export class LoggedDelivery implements Subscriber {
       if (this.#port.endIfOver(this.#options.clock.now())) return;
       // The log has a new numbering already. The tail will report the reset; wait for it.
       if (/* seam: page-of-this-epoch */ page.epoch !== hub.epoch) return await hub.changed();
-      this.flush();
       const isMain = track === this.#main;
       const gaps = track.takeGaps(page);
       if (isMain) /* seam: gaps-before-events */ this.#announceMain(gaps);
@@ -451,8 +429,8 @@ export class LoggedDelivery implements Subscriber {
   #writeEvents(events: readonly LogEvent[], lastId: Position | undefined): void {
     const { hub, counters } = this.#options;
     counters.framesOut += events.length;
-    if (lastId !== undefined) this.#lastId = events.at(-1)!.position;
-    this.#port.write(hub.pages.encode(events));
+    this.#outbox.write(hub.pages.encode(events));
+    if (lastId !== undefined) this.#outbox.lastId = events.at(-1)!.position;
   }
 
   /** Merges a rewind into the main track if it has caught up. */
@@ -477,14 +455,13 @@ export class LoggedDelivery implements Subscriber {
 
   /** Sends a bookmark if the position has moved without a matching event. Returns whether it did. */
   bookmarkIfMoved(): boolean {
-    const moved = this.hasCursor && this.#isLive && this.#lastId !== this.#options.hub.position;
+    const moved = this.hasCursor && this.#isLive && this.#outbox.lastId !== this.#options.hub.position;
     if (moved) this.#bookmark();
     return moved;
   }
 
   #bookmark(): void {
-    this.flush();
-    this.#lastId = this.position;
     this.#port.control(FRAME.bookmark, {}, this.#options.hub.cursorAt(this.position));
+    this.#outbox.lastId = this.position;
   }
 }

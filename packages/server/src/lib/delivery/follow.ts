@@ -84,7 +84,6 @@ async function* follow(
   let resetReason: 'rollback' | 'epoch' | undefined;
   const subscriber: Subscriber = {
     deliver: () => wake(),
-    flush: () => undefined,
     reset(reason) {
       resetReason = reason;
       wake();

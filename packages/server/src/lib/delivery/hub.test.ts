@@ -15,11 +15,11 @@ describe('the hub', () => {
     const { feed, open, clock } = createBench();
     await open('/events/notice');
     const { hub } = coreOf(feed);
-    const { root } = hub;
+    const { emptyBatch } = hub;
     await feed.publish('notice', { text: 'a' });
-    expect(hub.root).toBe(root);
+    expect(hub.emptyBatch).toBe(emptyBatch);
     await clock.settle();
-    expect(hub.root).not.toBe(root);
+    expect(hub.emptyBatch).not.toBe(emptyBatch);
   });
 
   it('a page is encoded again when the epoch changes within the tick', async () => {

@@ -11,13 +11,13 @@ const encoder = new TextEncoder();
 const RECHECK_MS = 10;
 
 export interface Flushable {
-  /** Writes the pending frames of this tick. `now`: time of the clock. */
+  /** Writes what is queued in this tick. `now`: time of the clock. */
   flush(now: number): void;
 }
 
 /** A subscriber of the hub. */
-export interface Subscriber extends Flushable {
-  /** A live event. It is written when the hub flushes. */
+export interface Subscriber {
+  /** A live event. `frame`: its bytes, shared by all subscribers. */
   deliver(event: LogEvent, frame: Frame): void;
   /** The log's numbering changed. `left`: the last position that the tail reported, in the old numbering. */
   reset(reason: 'rollback' | 'epoch', left: Cursor): void;
@@ -51,8 +51,8 @@ export class Hub {
   #change:
     | { readonly promise: Promise<void>; readonly resolve: () => void; readonly timer: Timer }
     | undefined;
-  /** The root of this tick's frame paths. */
-  root: Batch = new Batch();
+  /** Batches of this tick start from it. Connections that append the same frames to it share their bytes. */
+  emptyBatch: Batch = new Batch();
   /** The numbering that `position` belongs to. */
   epoch: string;
   /** Everything up to here was delivered to the live connections. */
@@ -178,7 +178,7 @@ export class Hub {
     this.#flushing = false;
     const now = this.#clock.now();
     for (const one of dirty) one.flush(now);
-    this.root = new Batch();
+    this.emptyBatch = new Batch();
   }
 
   #reset(reason: 'rollback' | 'epoch' | 'trimmed', position: Position): void {

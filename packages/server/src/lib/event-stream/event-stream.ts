@@ -23,7 +23,7 @@ import { sharedHeartbeat, type HeartbeatTarget, type Heartbeat } from '../connec
 import { assertAcceptable } from '../http/accept.ts';
 import type { ResponseSink } from '../http/response-sink.ts';
 import { runSource, type RunEnd } from '../stream/source.ts';
-import { Outbox, type OutboxListener } from '../connection/outbox.ts';
+import { ResponseWriter, type WriterListener } from '../connection/response-writer.ts';
 
 /** The parts of a request that an event stream uses. */
 export interface StreamRequest {
@@ -133,12 +133,12 @@ function openBody(
   };
 }
 
-class EventStream implements HeartbeatTarget, OutboxListener {
+class EventStream implements HeartbeatTarget, WriterListener {
   readonly #sink: ResponseSink;
   readonly #opened: OpenContent | Promise<OpenContent>;
   readonly #controller: AbortController;
   readonly #settings: Settings & EndHooks;
-  readonly #outbox: Outbox;
+  readonly #writer: ResponseWriter;
   readonly #scope: AsyncScope = captureScope();
   readonly #heartbeat: Heartbeat;
   readonly #closed: Promise<void>;
@@ -156,7 +156,7 @@ class EventStream implements HeartbeatTarget, OutboxListener {
     this.#controller = controller;
     this.#settings = settings;
     const { clock, pingMs, stallTimeoutMs } = settings;
-    this.#outbox = new Outbox(sink, this, clock, settings);
+    this.#writer = new ResponseWriter(sink, this, { clock, limits: settings });
     this.#heartbeat = sharedHeartbeat(clock, Math.min(pingMs, stallTimeoutMs));
     this.#closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -165,8 +165,8 @@ class EventStream implements HeartbeatTarget, OutboxListener {
 
   open(): void {
     this.#heartbeat.add(this);
-    this.#outbox.listen();
-    this.#outbox.write(this.#settings.opening);
+    this.#writer.listen();
+    this.#writer.write(this.#settings.opening);
     void this.#run();
   }
 
@@ -191,8 +191,8 @@ class EventStream implements HeartbeatTarget, OutboxListener {
   }
 
   #take(value: unknown): void | Promise<void> {
-    this.#outbox.write(encoder.encode(this.#settings.encodeYield(value)));
-    return this.#sink.roomBytes > 0 ? undefined : this.#outbox.drained();
+    this.#writer.write(encoder.encode(this.#settings.encodeYield(value)));
+    return this.#sink.roomBytes > 0 ? undefined : this.#writer.drained();
   }
 
   #finish(end: RunEnd): void {
@@ -202,14 +202,14 @@ class EventStream implements HeartbeatTarget, OutboxListener {
       const last = this.#encodeFailure(end.error);
       if (last === undefined) {
         // The reader may be in this process, so the error does not have the cause.
-        return this.#outbox.breakOff(
+        return this.#writer.breakOff(
           new LinefeedError('source_failed', 'The source of the event stream failed.'),
         );
       }
-      this.#outbox.write(encoder.encode(last));
+      this.#writer.write(encoder.encode(last));
     }
     if (end.type === 'finished') this.#end ??= { reason: 'finished' };
-    this.#outbox.end();
+    this.#writer.end();
   }
 
   #encodeFailure(error: unknown): string | undefined {
@@ -228,15 +228,15 @@ class EventStream implements HeartbeatTarget, OutboxListener {
   }
 
   onTick(now: number): void {
-    const seen = this.#outbox.look(now);
-    if (seen === 'stalled') {
+    const reader = this.#writer.checkReader(now);
+    if (reader === 'stalled') {
       this.#end = { ...this.#end, reason: 'stalled' };
-      this.#outbox.destroy();
-    } else if (seen === 'silent') this.#outbox.write(this.#settings.ping);
+      this.#writer.destroy();
+    } else if (reader === 'silent') this.#writer.write(this.#settings.ping);
   }
 
   onDrain(): void {
-    this.#outbox.wake();
+    this.#writer.wake();
   }
 
   onClose(): void {
@@ -244,7 +244,7 @@ class EventStream implements HeartbeatTarget, OutboxListener {
     this.#end ??= { reason: 'client' };
     // The source ends in the async context of its request. This call may come from another request's end.
     this.#scope.run(() => this.#controller.abort());
-    this.#outbox.wake();
+    this.#writer.wake();
     this.#resolveClosed();
   }
 

@@ -50,8 +50,8 @@ export type UntypedSource = (
 export interface StreamTarget {
   /** Whether a stream may write now. */
   readonly hasRoom: boolean;
-  /** Queues a call until there is room (FIFO). Returns a function that removes it from the queue. */
-  line(call: () => void): () => void;
+  /** Queues a call until there is room (FIFO). Returns a function that cancels the call. */
+  waitForRoom(call: () => void): () => void;
   /** Ends the connection if its time is over. Returns whether it is closed. `now`: time of the feed's clock. */
   endIfOver(now: number): boolean;
   addStream(event: string, stream: RunningStream): void;
@@ -95,7 +95,7 @@ export function startStream(connection: StreamTarget, options: StreamRunOptions)
     if (controller.signal.aborted) return undefined;
     if (connection.hasRoom) return call();
     return new Promise((resolve, reject) => {
-      const leave = connection.line(() => {
+      const leave = connection.waitForRoom(() => {
         stopWaiting = undefined;
         try {
           resolve(call());
