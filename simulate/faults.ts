@@ -198,6 +198,10 @@ export const FAULTS: readonly Fault[] = [
     name: 'the client requests an address again after a final refusal',
     plan: { 'refusal-is-final': 'plan.exhausted' },
   },
+  {
+    name: 'a subscription to keep: latest starts without the newest value',
+    plan: { 'newest-value-first': "'now'" },
+  },
 ];
 
 /** Plants a fault in this process, before its files are loaded. */

@@ -28,6 +28,8 @@ export interface UserOptions {
 interface Following {
   readonly checker: Checker;
   readonly address: string;
+  /** It starts now at an address of `keep: 'latest'`, so it gets the newest value first. */
+  readonly getsNewest: boolean;
   readonly stop: () => void;
 }
 
@@ -155,6 +157,13 @@ export class User {
     this.#client.close();
     this.#sharing?.close();
     this.#following.clear();
+  }
+
+  /** Checks, after a time without publishes, that each newest value has arrived. */
+  checkNewest(): void {
+    for (const { checker, address, getsNewest } of this.#following) {
+      if (getsNewest && !checker.isCurrent()) this.#fail(`${address}: the newest value did not come`);
+    }
   }
 
   /** Checks that nothing is missing in the end. */
@@ -285,6 +294,7 @@ export class User {
     const following: Following = {
       checker,
       address,
+      getsNewest: keep === 'latest' && kept === undefined && (from === undefined || from === 'now'),
       stop: () => {
         this.#following.delete(following);
         this.#leftAt.set(address, clock.now());

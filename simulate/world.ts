@@ -284,6 +284,7 @@ export async function runWorld(
     log.calm = true;
     for (const [index, node] of nodes.entries()) nodes[index] = node ?? openNode();
     await clock.advance(120_000);
+    for (const user of users) if (user instanceof User) user.checkNewest();
     for (const target of ADDRESSES)
       await Promise.race([publishTo(nodes[0]!, target, (published += 1)), clock.advance(100)]);
     await clock.advance(60_000);

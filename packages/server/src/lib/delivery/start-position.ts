@@ -113,7 +113,7 @@ export function resolveStart(
   const isLatest = definition.keep === 'latest';
   const base = { event, asked, key, isLatest };
   // With `keep: 'latest'`, a start at `now` delivers the newest value first, after a gap too.
-  const fromNow = isLatest ? BEGINNING : 'now';
+  const fromNow = /* seam: newest-value-first */ isLatest ? BEGINNING : 'now';
   if (from === 'now') return { ...base, position: fromNow, own: true };
   if (from === 'earliest') return { ...base, position: BEGINNING, own: true };
   const { position, gap } = from === undefined ? shared : resolveCursor(hub, from, reach);
