@@ -42,7 +42,11 @@ export interface ManualClock extends Clock {
   sleep(ms: number): void;
 }
 
-/** Creates a clock for tests. */
+/**
+ * Creates a clock for tests.
+ *
+ * @param startMs The wall clock at the start, in milliseconds since 1970
+ */
 export function createManualClock(startMs: number = 0): ManualClock {
   interface Timer {
     readonly dueAt: number;

@@ -7,14 +7,21 @@ import type { RetryOptions } from '../connection/retry-policy.ts';
 import type { Gap, SubscriptionOptions } from '../subscriptions/subscription.ts';
 import type { RequestOptions, Transport } from '../transport/transport.ts';
 
+/** The options of `createClient`. */
 export interface ClientOptions extends Omit<RequestOptions, 'url'> {
   /** URL of the feed, relative to the page or absolute. Its own query is kept. */
   readonly url: string | URL;
   /**
+   * How the client reads the event stream: `fetchTransport()` or `eventSourceTransport()`.
+   *
    * @default `fetchTransport()`
    */
   readonly transport?: Transport | undefined;
-  /** Headers of every request. A function is called for each attempt and may be asynchronous. */
+  /**
+   * Headers of every request. A function is called for each attempt and may be asynchronous.
+   *
+   * @default none
+   */
   readonly headers?: RequestOptions['headers'];
   /**
    * Retry policy.
@@ -70,7 +77,11 @@ export interface ClientOptions extends Omit<RequestOptions, 'url'> {
    * @default `onError`
    */
   readonly onInvalid?: ((error: LinefeedError) => void) | undefined;
-  /** Source of time and random numbers, for tests. */
+  /**
+   * Source of time and random numbers, for tests.
+   *
+   * @default the system's
+   */
   readonly clock?: Clock | undefined;
 }
 

@@ -38,6 +38,7 @@ export interface FollowedQuery<T extends Followed> {
   readonly queryFn?: ((context: never) => T | Promise<T>) | symbol | undefined;
 }
 
+/** The options of `followQuery` and `useFollow`. */
 export type FollowOptions<C extends AnyChannel, K extends LoggedName<C>, T extends Followed> = {
   /** Its `queryFn` returns an object with a `cursor`. Its `queryKey` identifies the state in the cache. */
   readonly query: FollowedQuery<T>;
@@ -63,6 +64,25 @@ interface LooseOptions {
  * refetched state is followed from its own cursor. A gap invalidates the query; events of this address are not applied
  * until the new state arrives. Several calls can follow one query, each with its own address. If the client is closed,
  * an error with the code `closed` is written to the console.
+ *
+ * @example
+ *   import { followQuery } from '@linefeed/client/query';
+ *
+ *   const query = {
+ *     queryKey: ['notices'],
+ *     queryFn: async () => ({ cursor: 'abc.7', texts: ['hello'] }),
+ *   };
+ *   const stop = followQuery(queryClient, client, 'notice', {
+ *     query,
+ *     reduce: (state, notice) => ({ texts: [...state.texts, notice.text] }),
+ *   });
+ *   stop();
+ *
+ * @param queryClient The cache that has the state
+ * @param client The client that subscribes
+ * @param topic A logged topic of the channel
+ * @param options The query, and how an event changes its state
+ * @returns A function that ends the following
  */
 export function followQuery<C extends AnyChannel, K extends OneOf<LoggedName<C>>, T extends Followed>(
   queryClient: QueryClient,
@@ -76,6 +96,10 @@ export function followQuery<C extends AnyChannel, K extends OneOf<LoggedName<C>>
 /**
  * Runs `followQuery` while the component is mounted and `enabled` is not false. Opens no connection during server
  * rendering.
+ *
+ * @param client The client that subscribes
+ * @param topic A logged topic of the channel
+ * @param options As `followQuery`, and `enabled`
  */
 export function useFollow<C extends AnyChannel, K extends OneOf<LoggedName<C>>, T extends Followed>(
   client: Client<C>,

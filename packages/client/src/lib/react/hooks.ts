@@ -18,6 +18,7 @@ import { createTopicStore, type LooseOptions, type TopicResult } from './topic-s
 
 export type { TopicResult, TopicStatus } from './topic-store.ts';
 
+/** The props of `Provider`. */
 export interface ProviderProps<C extends AnyChannel> {
   readonly client: Client<C>;
   readonly children?: ReactNode;
@@ -30,6 +31,12 @@ export interface Hooks<C extends AnyChannel> {
   /**
    * Returns the state of a topic. The topic is subscribed while the component is mounted and `enabled`. The state
    * restarts from `initial` when `from`, the client, or the params (by value) change.
+   *
+   * @example
+   *   const { data, status } = useTopic('price', { params: { symbol: 'ACME' } });
+   *
+   * @param topic A topic of the channel
+   * @throws LinefeedError `invalid_option` without a `Provider` above the component
    */
   readonly useTopic: <
     K extends OneOf<TopicName<C>>,
@@ -46,7 +53,15 @@ export interface Hooks<C extends AnyChannel> {
   readonly useClient: () => Client<C>;
 }
 
-/** Creates the hooks of a channel. Call it once per channel, next to `createClient`. */
+/**
+ * Creates the hooks of a channel. Call it once per channel, next to `createClient`.
+ *
+ * @example
+ *   import { createHooks } from '@linefeed/client/react';
+ *   import type { board } from './channel.ts';
+ *
+ *   export const { Provider, useTopic } = createHooks<typeof board>();
+ */
 export function createHooks<C extends AnyChannel>(): Hooks<C> {
   const Context = createContext<Client<C> | undefined>(undefined);
 

@@ -10,6 +10,7 @@ export type Kept<C extends AnyChannel, K extends TopicName<C>, S, Given> = 'redu
   ? S
   : Payload<C, K> | Extract<S, null | undefined>;
 
+/** The options of `useTopic` besides `params`. */
 export interface TopicOptions<C extends AnyChannel, K extends TopicName<C>, S, R, Given> {
   /**
    * The data before the first event, and during server rendering.

@@ -12,6 +12,7 @@ import type {
 /** `idle`: not enabled. The other values are those of a subscription. */
 export type TopicStatus = 'idle' | SubscriptionSnapshot['status'];
 
+/** The result of `useTopic`. */
 export interface TopicResult<T> {
   /** `initial` until the first event. */
   readonly data: T;

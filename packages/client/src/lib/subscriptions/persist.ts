@@ -8,8 +8,11 @@ export interface CursorStorage {
   setItem(key: string, value: string): void;
 }
 
+/** The options of `persistCursor`. */
 export interface PersistOptions {
   /**
+   * Where the cursor is stored.
+   *
    * @default `sessionStorage`, so that each tab has its own cursor
    */
   storage?: CursorStorage | undefined;
@@ -64,6 +67,16 @@ const WRITE_EVERY_MS = 1_000;
 /**
  * Persists the committed cursor. After a reload, the addresses that the cursor covers resume from it. Each URL and
  * identity has its own storage key. If the storage is full or forbidden, nothing is persisted.
+ *
+ * @example
+ *   import { createClient, persistCursor } from '@linefeed/client';
+ *   import type { board } from './channel.ts';
+ *
+ *   const persist = persistCursor({ storage: localStorage, identity: 'user-7' });
+ *   const client = createClient<typeof board>({ url: '/events', persist });
+ *
+ * @param options The storage, and the owner of the cursor
+ * @returns A value for the option `persist`
  */
 export function persistCursor({ storage, identity = '' }: PersistOptions = {}): Persist {
   return toPersist(({ url, clock, committed, places }) => {

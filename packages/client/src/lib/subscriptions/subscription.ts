@@ -27,6 +27,7 @@ export interface Gap extends WireGap {
   readonly params: unknown;
 }
 
+/** The options of `subscribe` and `iterate`. */
 export interface SubscriptionOptions {
   /**
    * Start position: `now` (at acceptance), `earliest`, a cursor, or for a stream the id of its last event. Default:
@@ -66,6 +67,7 @@ export interface SubscriptionOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** The state of a subscription at its last change. */
 export interface SubscriptionSnapshot {
   /**
    * - `subscribing`: not accepted yet, or (with an error) a broken stream will be requested again
@@ -84,7 +86,7 @@ export interface SubscriptionSnapshot {
   readonly stalled: boolean;
 }
 
-/** Call it to unsubscribe. */
+/** An open subscription. Call it to unsubscribe. `using` unsubscribes at the end of the block. */
 export interface Subscription extends Readable<SubscriptionSnapshot> {
   (): void;
   /** Resolves once the server accepts. Rejects if it refuses, or if the subscription ends before that. */

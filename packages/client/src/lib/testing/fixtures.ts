@@ -28,10 +28,12 @@ export interface LinefeedPage<C extends AnyChannel> {
   reconnect(this: void): Promise<void>;
 }
 
+/** The fixtures that `test.extend` adds. */
 export interface LinefeedFixtures<C extends AnyChannel> {
   readonly linefeed: LinefeedPage<C>;
 }
 
+/** The options of `linefeedFixtures`. */
 export interface LinefeedFixtureOptions {
   /**
    * Path of the feed.
@@ -47,7 +49,23 @@ export type Fixture<T> = (given: { readonly page: Page }, use: (value: T) => Pro
 const REPORT = '__linefeedReport';
 const CONNECT = '__linefeedConnect';
 
-/** Creates the argument of `test.extend`. A test that uses the fixture has it before its first page is loaded. */
+/**
+ * Creates the argument of `test.extend`. A test that uses the fixture has it before its first page is loaded.
+ *
+ * @example
+ *   import { linefeedFixtures, type LinefeedFixtures } from '@linefeed/client/testing/playwright';
+ *   import { test as base } from '@playwright/test';
+ *   import type { board } from './channel.ts';
+ *
+ *   const test = base.extend<LinefeedFixtures<typeof board>>(linefeedFixtures<typeof board>());
+ *   test('a page recovers', async ({ page, linefeed }) => {
+ *     await page.goto('/');
+ *     await linefeed.disconnect();
+ *     await linefeed.reconnect();
+ *   });
+ *
+ * @param options The path of the feed
+ */
 export function linefeedFixtures<C extends AnyChannel>({ path = '/events' }: LinefeedFixtureOptions = {}): {
   readonly linefeed: Fixture<LinefeedPage<C>>;
 } {

@@ -14,6 +14,7 @@ import { createManualClock, type ManualClock } from '../base/clock.ts';
 import { createTestContract } from './test-contract.ts';
 import { createTestFeed } from './test-feed.ts';
 
+/** The options of `createTestClient`. */
 export interface TestClientOptions<C extends AnyChannel> extends Omit<
   ClientOptions,
   'url' | 'transport' | 'fetch' | 'clock' | 'headers' | 'credentials'

@@ -5,6 +5,7 @@ import { soon } from '../base/clock.ts';
 import { networkError, send, toEnding, toOpeningUrl, toRequestError } from './request.ts';
 import type { Ending, Transport } from './transport.ts';
 
+/** The options of `eventSourceTransport`. */
 export interface EventSourceTransportOptions {
   /**
    * The class to use.
@@ -20,6 +21,15 @@ const MAX_URL_LENGTH = 8_000;
 /**
  * Streams over `EventSource`: events are visible in the browser's tools, and no request needs a CORS preflight. It has
  * no headers, no POST and no status. If a connection fails before `hello`, one HEAD request reads the status.
+ *
+ * @example
+ *   import { createClient, eventSourceTransport } from '@linefeed/client';
+ *   import type { board } from './channel.ts';
+ *
+ *   const client = createClient<typeof board>({ url: '/events', transport: eventSourceTransport() });
+ *
+ * @param options The class to use
+ * @returns A value for the option `transport`
  */
 export function eventSourceTransport(options: EventSourceTransportOptions = {}): Transport {
   return (opening, sink) => {

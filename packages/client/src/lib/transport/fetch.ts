@@ -5,6 +5,7 @@ import { createParser } from 'eventsource-parser';
 import { networkError, send, toEnding, toOpeningUrl, toRequestError } from './request.ts';
 import type { Ending, Transport, TransportSink } from './transport.ts';
 
+/** The options of `fetchTransport`. */
 export interface FetchTransportOptions {
   /**
    * Longest accepted frame, in UTF-16 code units. A longer one fails the connection. Comments and unknown fields do not
@@ -22,6 +23,16 @@ const NO_STREAM = 'This fetch does not stream: use another one, or eventSourceTr
 /**
  * Streams over `fetch`: headers, status codes and long subscription lists work. Every byte shows that the connection is
  * alive.
+ *
+ * @example
+ *   import { createClient, fetchTransport } from '@linefeed/client';
+ *   import type { board } from './channel.ts';
+ *
+ *   const transport = fetchTransport({ maxFrameLength: 2 ** 20 });
+ *   const client = createClient<typeof board>({ url: '/events', transport });
+ *
+ * @param options The bound of a frame
+ * @returns A value for the option `transport`
  */
 export function fetchTransport({ maxFrameLength = 2 ** 22 }: FetchTransportOptions = {}): Transport {
   return (opening, sink) => {

@@ -6,8 +6,23 @@ import type { ControlRequest, SubscriptionEntry } from '@linefeed/shared/wire';
 export interface RequestOptions {
   /** URL of the feed, relative to the page or absolute. It may have its own query. */
   readonly url: string;
+  /**
+   * Headers, or a function that returns them.
+   *
+   * @default none
+   */
   readonly headers?: HeadersInit | (() => HeadersInit | Promise<HeadersInit>) | undefined;
+  /**
+   * Whether cookies are sent, as in `fetch`. `EventSource` sends them to other origins only with `include`.
+   *
+   * @default `same-origin`
+   */
   readonly credentials?: RequestCredentials | undefined;
+  /**
+   * The `fetch` of all requests.
+   *
+   * @default the global `fetch`
+   */
   readonly fetch?: typeof fetch | undefined;
 }
 

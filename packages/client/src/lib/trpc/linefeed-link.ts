@@ -51,7 +51,23 @@ type Subscribe = (
  * Runs all subscriptions of a tRPC client over one connection to `fromRouter` of `@linefeed/server/trpc`. It replaces
  * `httpSubscriptionLink`; the yields of a procedure and all callbacks are unchanged.
  *
- * The link throws LinefeedError `invalid_option` in a client of tRPC 10.
+ * @example
+ *   import { linefeedLink } from '@linefeed/client/trpc';
+ *   import { createTRPCClient, httpBatchLink, splitLink } from '@trpc/client';
+ *
+ *   const trpc = createTRPCClient<Router>({
+ *     links: [
+ *       splitLink({
+ *         condition: ({ type }) => type === 'subscription',
+ *         true: linefeedLink({ url: '/live' }),
+ *         false: httpBatchLink({ url: '/trpc' }),
+ *       }),
+ *     ],
+ *   });
+ *
+ * @param options `url` is required
+ * @returns A terminating link
+ * @throws LinefeedError `invalid_option` (from the client that gets the link) with tRPC 10
  */
 export function linefeedLink<Router extends AnyTRPCRouter>(
   options: LinefeedLinkOptions<Router>,

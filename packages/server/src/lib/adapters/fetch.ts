@@ -16,6 +16,7 @@ import type { Departure, ResponseSink, SinkListener } from '../http/response-sin
 /** Bytes that a response body buffers before it counts as full. */
 const HIGH_WATER_BYTES = 64 * 1024;
 
+/** The options of `eventStream`. */
 export interface FetchEventStreamOptions extends EventStreamOptions {
   /** The request to respond to. Its method, `Accept`, `Last-Event-ID` and abort signal are read. */
   readonly request: Request;
@@ -26,6 +27,20 @@ export interface FetchEventStreamOptions extends EventStreamOptions {
  * immediately, however long the content takes to yield. A source that fails after that makes the body fail, or ends it
  * as the option `failure` states.
  *
+ * @example
+ *   import { eventStream } from '@linefeed/server';
+ *
+ *   export function GET(request: Request): Response {
+ *     return eventStream(
+ *       async function* ({ signal }) {
+ *         for (let n = 1; !signal.aborted && n <= 3; n += 1) yield { n };
+ *       },
+ *       { request },
+ *     );
+ *   }
+ *
+ * @param content Text, bytes, an iterable, an iterator, a ReadableStream, or a function that returns one of these
+ * @param options `request` is required
  * @returns 406 if the `Accept` header gives an event stream the quality 0, 500 if a function given as content throws.
  * @throws LinefeedError `invalid_content`, `invalid_option`, `invalid_frame` for content that could never be sent.
  */

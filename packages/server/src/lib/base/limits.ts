@@ -1,6 +1,7 @@
 /** All bounds and intervals of a feed: meaning, unit, default and check. */
 import { LinefeedError, MAX_ADDRESS_BYTES, MAX_SUBSCRIPTIONS } from '@linefeed/shared/wire';
 
+/** The bounds and intervals of a feed, as they apply. */
 export interface FeedLimits {
   /**
    * A connection gets a ping after a silence of this length. Milliseconds.
@@ -83,6 +84,7 @@ export interface FeedLimits {
   readonly maxRequestBytes: number;
 }
 
+/** The bounds and intervals of a feed, as options. */
 export type FeedLimitOptions = { readonly [K in keyof FeedLimits]?: FeedLimits[K] | undefined };
 
 const DEFAULTS: Omit<FeedLimits, 'timeoutMs'> = {

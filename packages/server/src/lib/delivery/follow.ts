@@ -16,10 +16,13 @@ import { ReplayTrack, type FoundGap, type PendingGap } from './replay-track.ts';
 
 const PAGE_EVENTS = 100;
 
+/** An event of `feed.subscribe`. */
 export interface FeedEvent<T> {
+  /** The payload. */
   readonly data: T;
   /** The cursor of this event. Subscribing `from` it starts with the next event. */
   readonly cursor: string;
+  /** Topic and params as one string. */
   readonly address: string;
 }
 

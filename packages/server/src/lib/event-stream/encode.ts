@@ -3,6 +3,7 @@ import { encodeFrame, findJsonFault, LinefeedError } from '@linefeed/shared/wire
 import { isBytes } from './content.ts';
 import { isMessage, toId, type MessageFields } from '../stream/message.ts';
 
+/** How the yields of a source become frames. */
 export interface EncodingOptions {
   /** Event type of each value that has none of its own. */
   readonly event?: string | undefined;

@@ -22,6 +22,7 @@ export interface StreamEnd {
 /** Called once when an event stream is over, whatever ended it. A promise is awaited before the next hook is called. */
 export type StreamEndHook = (end: StreamEnd) => unknown;
 
+/** The options of `eventStream` and `sendEventStream`. */
 export interface EventStreamOptions extends EncodingOptions, HeadOptions {
   /**
    * Reconnection time, sent once at the start. Whole milliseconds.

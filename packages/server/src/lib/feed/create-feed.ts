@@ -46,12 +46,38 @@ type ChannelWithoutStreams<C extends AnyChannel> = [StreamName<C>] extends [neve
   : { readonly 'its streams need sources: createFeed(channel, { streams: { ... } })': never };
 
 /**
- * Opens the server end of a channel.
+ * Opens the server end of a channel without streams. Everything in the channel is public.
  *
- * @throws LinefeedError `invalid_option` for an unknown option, for an invalid value, and for a stream without a
- * source.
+ * @param channel The result of `defineChannel`
+ * @throws LinefeedError `invalid_option` for a value that is no channel
  */
 export function createFeed<C extends AnyChannel>(channel: C & ChannelWithoutStreams<C>): Feed<C, undefined>;
+/**
+ * Opens the server end of a channel. One feed of a channel in each process is enough.
+ *
+ * @example
+ *   import { createFeed, memoryLog } from '@linefeed/server';
+ *   import { toNodeHandler } from '@linefeed/server/node';
+ *   import { createServer } from 'node:http';
+ *   import { board } from './channel.ts';
+ *
+ *   const feed = createFeed(board, {
+ *     context: (request) => ({ principal: request.headers.get('x-user') ?? undefined }),
+ *     authorize: ({ context, topic }) => topic === 'notice' || context.principal !== undefined,
+ *     log: memoryLog({ maxEvents: 100_000 }),
+ *     streams: {
+ *       async *report({ params }) {
+ *         yield { step: params.year };
+ *       },
+ *     },
+ *   });
+ *   createServer(toNodeHandler(feed)).listen(4600);
+ *   await feed.publish('notice', { text: 'hello', level: 'info' });
+ *
+ * @param channel The result of `defineChannel`
+ * @param options `streams` is required if the channel has streams. Without `authorize` everything is public.
+ * @throws LinefeedError `invalid_option` for an unknown option, an invalid value, or a stream without a source
+ */
 export function createFeed<C extends AnyChannel, Context = undefined>(
   channel: C,
   options: FeedOptions<C, Context>,

@@ -11,9 +11,25 @@ import type { UntypedSource } from '../stream/run-stream.ts';
 import { toRequestTarget, respond } from '../http/http.ts';
 
 /**
- * Defines the source of a stream topic.
+ * Defines the source of a stream topic in a file of its own.
  *
- * @throws LinefeedError `unknown_topic` if the channel has no such stream; `invalid_option`.
+ * @example
+ *   import { createFeed, defineStream, message } from '@linefeed/server';
+ *   import { board } from './channel.ts';
+ *
+ *   const report = defineStream(board, 'report', async function* ({ params, lastEventId, signal }) {
+ *     for (let step = Number(lastEventId ?? 0) + 1; step <= 3 && !signal.aborted; step += 1) {
+ *       yield message({ step: params.year + step }, { id: step });
+ *     }
+ *   });
+ *   createFeed(board, { streams: { report } });
+ *
+ * @param channel The result of `defineChannel`
+ * @param topic A topic of kind `stream`
+ * @param source Called once for each subscription
+ * @param options Used only if the stream is an endpoint of its own
+ * @returns The stream, for `streams` of a feed, or as an endpoint with the params in the query
+ * @throws LinefeedError `unknown_topic` if the channel has no such stream, `invalid_option`
  */
 export function defineStream<C extends AnyChannel, K extends StreamName<C>, Context = unknown>(
   channel: C,

@@ -48,7 +48,7 @@ export interface StreamDefinition<C extends AnyChannel, K extends StreamName<C>,
   extends Channel<Pick<TopicsOf<C>, K>>, RequestTarget {
   readonly topic: K;
   readonly source: StreamSource<C, K, Context>;
-  /** Answers a request of a fetch-style runtime. */
+  /** Answers a request of a fetch-style runtime. The params are in its query. */
   handle(this: void, request: Request): Promise<Response>;
 }
 
@@ -63,12 +63,15 @@ export type StreamSources<C extends AnyChannel, Context> = {
   readonly [K in StreamName<C>]: StreamSource<C, K, Context> | StreamDefinition<C, K, Context>;
 };
 
-/** The subject of an `authorize` call: one address of one connection. */
+/** The argument of `authorize`: one address that one connection wants. Its type is a union over the topics. */
 export type AuthorizeSubject<C extends AnyChannel, Context> = {
   readonly [K in TopicName<C>]: {
+    /** The result of the feed's `context`. */
     readonly context: Context;
     readonly topic: K;
+    /** The params as its schema returns them. */
     readonly params: Params<C, K>;
+    /** Topic and params as one string. */
     readonly address: string;
   };
 }[TopicName<C>];
@@ -88,7 +91,7 @@ export interface ContextRuntime {
   readonly req: unknown;
 }
 
-/** Declared as a method, so that a function may declare a more exact type of `req`. */
+/** The type of the option `context`. A method, so that a function may declare a more exact type of `req`. */
 export type ContextFunction<Context> = {
   context(request: Request, reply: ContextReply, runtime: ContextRuntime): Awaitable<Context>;
 }['context'];
@@ -108,21 +111,26 @@ export interface ContextFields {
   readonly expiresAt?: number | Date | undefined;
 }
 
-/** A connection as hooks and predicates see it. */
+/** A connection, for hooks and for the predicate of `disconnect`. */
 export interface ConnectionInfo<Context = unknown> {
+  /** Unique for each connection. `hello` sends it to the client. */
   readonly id: string;
+  /** The result of the feed's `context`. */
   readonly context: Context;
+  /** `principal` of the context, if it has one. */
   readonly principal: string | undefined;
   /** Event names of its subscriptions. */
   readonly events: readonly string[];
 }
 
 /**
- * Each hook is called in a microtask after the change that it reports. It may publish, disconnect and close the feed.
+ * The hooks of a feed. Each hook is called in a microtask after the change that it reports. It may publish, disconnect and close the feed.
  * It runs with the `AsyncLocalStorage` store of the request that opened the connection, whatever ends the connection.
  */
 export interface FeedHooks<Context> {
+  /** Called when a connection was opened. */
   readonly onOpen?: ((connection: ConnectionInfo<Context>) => void) | undefined;
+  /** Called when a connection ended, with the reason. */
   readonly onClose?: ((connection: ConnectionInfo<Context>, reason: CloseReason) => void) | undefined;
   /** Called when a subscription was accepted. */
   readonly onSubscribe?: ((connection: ConnectionInfo<Context>, address: string) => void) | undefined;
@@ -136,6 +144,7 @@ export interface FeedHooks<Context> {
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
+/** The options of `createFeed` without `streams`. */
 export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimitOptions, FeedHooks<Context> {
   /**
    * The path of the feed.
@@ -146,14 +155,20 @@ export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimi
   /**
    * Identifies the caller. Called once for each request that passed the origin check, before its body is read. The
    * `Request` has its method, URL and headers, and no body. The result is passed to `authorize` and to sources; the
-   * feed itself reads its `ContextFields`. An error that it throws refuses the request. The status is the error's own
-   * `status` if that is 400 to 599, else 500. The message is sent only with a status below 500, and only from a
-   * LinefeedError or an error with `expose: true`.
+   * feed itself reads its `ContextFields`.
+   *
+   * An error that it throws refuses the request. The status is the error's own `status` if that is 400 to 599, else
+   * 500. The message is sent only with a status below 500, and only from a LinefeedError or an error with `expose:
+   * true`.
+   *
+   * @default the context is `undefined`
    */
   readonly context?: ContextFunction<Context> | undefined;
   /**
    * Whether this context may subscribe to this address. Called for each address and connection before its first event,
-   * replayed ones included. Any result except `true` refuses. Without it everything in the channel is public.
+   * replayed ones included. Any result except `true` refuses. A promise must settle within `requestTimeoutMs`.
+   *
+   * @default everything in the channel is public
    */
   readonly authorize?:
     | ((subject: AuthorizeSubject<C, Context>) => boolean | PromiseLike<boolean>)
@@ -188,8 +203,10 @@ export type FeedOptions<C extends AnyChannel, Context> = BaseFeedOptions<C, Cont
     ? { readonly streams?: undefined }
     : { readonly streams: StreamSources<C, NoInfer<Context>> });
 
+/** The options of `publish`. */
 export interface PublishOptions extends AppendOptions {}
 
+/** The result of `publish`. */
 export interface Published {
   /** The cursor of the event. */
   readonly cursor: string;
@@ -197,23 +214,28 @@ export interface Published {
   readonly duplicate: boolean;
 }
 
-/** `[payload]`, or `[params, payload]` if the topic has params; then the options. */
+/** The arguments of `publish` after the topic: the params, if the topic has any; the payload; the options. */
 export type PublishArguments<C extends AnyChannel, K extends LoggedName<C>> = [ParamsInput<C, K>] extends [
   undefined,
 ]
   ? [payload: PayloadInput<C, K>, options?: PublishOptions]
   : [params: ParamsInput<C, K>, payload: PayloadInput<C, K>, options?: PublishOptions];
 
+/** The options of `subscribe` of a feed. */
 export interface FeedSubscribeOptions {
   /**
-   * `now`, `earliest` or a cursor.
+   * Start position: `now`, `earliest` or a cursor. Events after it are delivered.
    *
    * @default `now`
    */
   readonly from?: string | undefined;
   /** Aborting it ends the iteration. */
   readonly signal?: AbortSignal | undefined;
-  /** Called for events that can no longer be replayed. Without it the iteration throws. */
+  /**
+   * Called for events that can no longer be replayed.
+   *
+   * @default the iteration throws LinefeedError `hole`
+   */
   readonly onGap?: ((gap: Gap) => void) | undefined;
 }
 
@@ -228,8 +250,11 @@ export type FeedSubscribeArguments<C extends AnyChannel, K extends LoggedName<C>
       ? [options?: FeedSubscribeOptions & { readonly params?: ParamsInput<C, K> | undefined }]
       : [options: FeedSubscribeOptions & { readonly params: ParamsInput<C, K> }];
 
+/** Counters of a feed since it was created, and its present connections. */
 export interface FeedStats {
+  /** Open connections. */
   readonly connections: number;
+  /** Most connections that were open at a time. */
   readonly connectionsHighWater: number;
   /** Open subscriptions by topic. */
   readonly subscriptions: Readonly<Record<string, number>>;
@@ -237,11 +262,13 @@ export interface FeedStats {
   readonly eventsIn: number;
   /** Events written, summed over all connections. */
   readonly eventsOut: number;
+  /** Bytes written, summed over all connections. */
   readonly bytesOut: number;
   /** The part of `eventsOut` that was replayed from the log. */
   readonly replayed: number;
-  /** Replays that reached the tail. `largestReplay`: the number of events of the largest one. */
+  /** Replays that reached the tail. */
   readonly replays: number;
+  /** Events of the largest replay. */
   readonly largestReplay: number;
   /** Most bytes that waited for one reader at a time. */
   readonly bufferedHighWaterBytes: number;
@@ -253,6 +280,7 @@ export interface FeedStats {
   readonly gaps: number;
 }
 
+/** The options of `close` of a feed. */
 export interface CloseOptions {
   /**
    * Period over which the connections are told to reconnect. Milliseconds.
@@ -270,8 +298,13 @@ export interface Feed<C extends AnyChannel, Context = unknown> extends RequestTa
   readonly [CORE]: unknown;
   /**
    * Appends an event to the log, which delivers it to every subscriber of its address. Appends take effect in call
-   * order.
+   * order. Arguments after the topic: the params, if the topic has any; the payload; the options.
    *
+   * @example
+   *   await feed.publish('notice', { text: 'hello', level: 'info' });
+   *   await feed.publish('price', { symbol: 'ACME' }, { bid: 12 }, { idempotencyKey: 'trade-7' });
+   *
+   * @param topic A logged topic of the channel
    * @returns the cursor of the event, and whether it was a duplicate.
    * @throws LinefeedError (as a rejection) `invalid_payload` or `invalid_params` with the schema's issues,
    * `payload_too_large`, `address_too_long`, `idempotency_conflict`, `invalid_option` for an idempotency key, `closed`.
@@ -286,6 +319,13 @@ export interface Feed<C extends AnyChannel, Context = unknown> extends RequestTa
    * Follows a topic on the server. In a source, pass the source's `signal`. A generator that waits for the next event
    * can only be ended by it when its client leaves.
    *
+   * @example
+   *   for await (const { data, cursor } of feed.subscribe('price', { params: { symbol: 'ACME' } })) {
+   *     console.log(cursor, data.bid);
+   *   }
+   *
+   * @param topic A logged topic of the channel
+   * @returns Events from the start position on, until the feed is closed
    * @throws LinefeedError `unknown_topic`, `invalid_params`, `address_too_long` (from the iteration if the schema is
    * asynchronous), `invalid_option`; from the iteration `hole`, if events can no longer be replayed and there is no
    * `onGap`.
@@ -294,19 +334,31 @@ export interface Feed<C extends AnyChannel, Context = unknown> extends RequestTa
     topic: K,
     ...rest: FeedSubscribeArguments<C, K>
   ): AsyncIterable<FeedEvent<Payload<C, K>>>;
-  /** Answers a request of a fetch-style runtime; 404 for a path not under `path`. */
+  /**
+   * Answers a request of a fetch-style runtime. A path that is not under `path` gets 404.
+   *
+   * @throws LinefeedError (as a rejection) `invalid_option` for anything but a `Request`
+   */
   handle(this: void, request: Request): Promise<Response>;
   /**
    * Ends every connection that the predicate matches and tells its client to reconnect, which authorises it anew.
-   * Requests that are not decided yet count too. The predicate sees them as connections without events, and a match
-   * opens no connection. Returns the number of both.
+   * Requests that are not decided yet count too. The predicate gets them as connections without events, and a match
+   * opens no connection.
+   *
+   * @example
+   *   feed.disconnect(({ principal }) => principal === 'user-7');
+   *
+   * @param predicate Called for each connection and each undecided request
+   * @returns The number of matches
    */
   disconnect(predicate: (connection: ConnectionInfo<Context>) => boolean): number;
+  /** Reads the counters of the feed. */
   stats(): FeedStats;
   /**
    * Replaces the sources of all streams. A run that has started keeps its source. Use it for a feed that is kept on
    * `globalThis` while a dev server reloads the modules of its sources.
    *
+   * @param streams A source for each stream of the channel
    * @throws LinefeedError `invalid_option` for a stream without a source, and for a source without a stream.
    */
   setStreams(streams: StreamSources<C, Context>): void;
@@ -314,6 +366,9 @@ export interface Feed<C extends AnyChannel, Context = unknown> extends RequestTa
    * Refuses new connections and tells the open ones to reconnect, spread over the grace period. Connections that are
    * still open receive the events published meanwhile. After the last connection has closed, it refuses publishes and
    * waits for those in flight. The log must be closed by the code that opened it; the default log closes with the feed.
+   *
+   * @param options The grace period
+   * @returns A promise that resolves when all connections are closed
    */
   close(options?: CloseOptions): Promise<void>;
 }

@@ -1,6 +1,7 @@
 /** `Set-Cookie` values (RFC 6265 §4.1), with the attributes that browsers know. */
 import { LinefeedError } from '@linefeed/shared/wire';
 
+/** A cookie and its attributes (RFC 6265 §4.1). */
 export interface Cookie {
   /** A token: letters, digits and ``!#$%&'*+-.^_`|~``. */
   readonly name: string;

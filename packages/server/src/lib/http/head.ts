@@ -12,6 +12,7 @@ export type HeaderOptions =
   | Iterable<readonly [name: string, value: string]>
   | Readonly<Record<string, HeaderValue>>;
 
+/** The head of a response. */
 export interface HeadOptions {
   /**
    * The status of the response. A browser's EventSource accepts only 200 (WHATWG HTML §9.2.3).

@@ -3,6 +3,7 @@ import { CODE_HEADER, LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { HttpResponse, HeaderList, HttpRequest } from './http.ts';
 import { isProduction, warn } from '../base/report.ts';
 
+/** Which pages of other origins may use the feed (WHATWG Fetch, CORS protocol). */
 export interface CorsOptions {
   /**
    * Allowed origins besides the server's own, exact: `https://app.example.com`, or another scheme, such as

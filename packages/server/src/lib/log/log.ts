@@ -22,6 +22,7 @@ export interface LogEvent {
   readonly prev?: Position | undefined;
 }
 
+/** The options of an append. */
 export interface AppendOptions {
   /**
    * A second append with the same key and address appends nothing and returns the first one's position. The key is
@@ -32,6 +33,7 @@ export interface AppendOptions {
   readonly idempotencyKey?: string | undefined;
 }
 
+/** The result of an append. */
 export interface Appended {
   /** The numbering that `position` belongs to. The log's own `epoch` may have changed since. */
   readonly epoch: string;
@@ -41,6 +43,7 @@ export interface Appended {
   readonly duplicate: boolean;
 }
 
+/** A read of one page. */
 export interface ReadQuery {
   /** Only events past this position. */
   readonly after: Position;
@@ -58,6 +61,7 @@ export interface ReadQuery {
 /** Most data in one page of a connection or follower. It bounds the memory that one reader can use. */
 export const PAGE_BYTES: number = 256 * 1024;
 
+/** The result of a read. */
 export interface ReadPage {
   /** The numbering of these positions. */
   readonly epoch: string;
@@ -73,6 +77,7 @@ export interface ReadPage {
   readonly evictedThrough: ReadonlyMap<string, Position>;
 }
 
+/** What `tail` calls. */
 export interface TailListener {
   /** New events in position order. `through`: there are no other events up to this position. */
   onEvents(events: readonly LogEvent[], through: Position): void;
@@ -96,6 +101,7 @@ export interface Log {
   readonly epoch: string;
   /** Appends entries in order, all or none. Calls on one handle take effect in call order. */
   append(entries: readonly LogEntry[], options?: AppendOptions): Awaitable<Appended>;
+  /** Reads the events past a position, in position order, as many as the limits of the query allow. */
   read(query: ReadQuery): Awaitable<ReadPage>;
   /**
    * Position of the newest event ever appended; `0` before the first. It belongs to the numbering of `epoch` only if

@@ -26,6 +26,7 @@ import { TailListeners } from './tail-listeners.ts';
 
 export type { LogBounds } from './bounds.ts';
 
+/** The options of `memoryLog`. */
 export interface MemoryLogOptions extends LogBounds {
   /** @internal */
   readonly clock?: Clock | undefined;
@@ -52,6 +53,12 @@ interface AddressLog {
 /**
  * A bounded log in memory. Every start has a new epoch, so that cursors of an earlier process cause a gap.
  *
+ * @example
+ *   import { memoryLog } from '@linefeed/server';
+ *
+ *   const log = memoryLog({ maxEvents: 50_000, maxAgeMs: 24 * 3_600_000 });
+ *
+ * @param options Bounds of the log
  * @throws LinefeedError `invalid_option` for a bound that is not a positive number.
  */
 export function memoryLog(options: MemoryLogOptions = {}): Log {

@@ -1,8 +1,9 @@
 /** The values that a source may yield: a plain payload, or a payload with fields of its frame. */
 import { checkOptions, LinefeedError } from '@linefeed/shared/wire';
 
+/** The fields of a frame besides its data (WHATWG HTML §9.2.6). */
 export interface MessageFields {
-  /** Last event id. In a stream of a feed: where the source continues when the client reconnects. */
+  /** Last event id. In a stream of a feed: the source continues after it when the client reconnects. */
   readonly id?: string | number | undefined;
   /** Event type. Not in a feed, where the address names the event. */
   readonly event?: string | undefined;
@@ -35,6 +36,16 @@ const FIELDS = {
 /**
  * Gives a payload an id or other fields of its frame.
  *
+ * @example
+ *   import { eventStream, message } from '@linefeed/server';
+ *
+ *   export function GET(request: Request): Response {
+ *     return eventStream([message({ n: 1 }, { id: '1', event: 'count' })], { request });
+ *   }
+ *
+ * @param data The payload
+ * @param fields In a stream of a feed only `id`
+ * @returns A value for `yield`
  * @throws LinefeedError `invalid_option` for a field that no message has
  */
 export function message<T>(data: T, fields: MessageFields = {}): Message<T> {

@@ -14,6 +14,7 @@ export interface LogSetup {
   readonly maxAgeMs: number;
 }
 
+/** A log for one case. */
 export interface LogUnderTest {
   /**
    * A handle on the log. The second handle represents a second process. A log in memory returns the same handle again.
@@ -25,6 +26,7 @@ export interface LogUnderTest {
   dispose?(): Awaitable<void>;
 }
 
+/** Makes a new, empty log for one case. */
 export type CreateLogUnderTest = (setup: LogSetup) => Awaitable<LogUnderTest>;
 
 /** Capabilities that not every log has. */

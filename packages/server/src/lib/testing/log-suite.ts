@@ -13,11 +13,21 @@ export interface LogCase {
 }
 
 /**
- * Everything that a log must do for Linefeed's promises to hold. Give each case to a test runner:
+ * Everything that a log must do for Linefeed's promises to hold. Give each case to a test runner.
  *
- *     for (const { name, run } of logContract(create)) test(name, run);
+ * @example
+ *   import { memoryLog } from '@linefeed/server';
+ *   import { logContract } from '@linefeed/server/testing';
+ *   import { test } from 'node:test';
  *
- * `create` makes a new, empty log for each case.
+ *   const contract = logContract(({ maxEvents, maxBytes, maxAgeMs }) => {
+ *     const log = memoryLog({ maxEvents, maxBytes, maxAgeMs });
+ *     return { open: () => log };
+ *   });
+ *   for (const { name, run } of contract) test(name, run);
+ *
+ * @param create Makes a new, empty log for each case
+ * @param traits What the log can do besides. Cases of other traits are left out.
  */
 export function logContract(create: CreateLogUnderTest, traits: LogTraits = {}): readonly LogCase[] {
   const bodies: LogCaseBody[] = [...appendCases, ...readCases, ...boundCases, ...tailCases];

@@ -19,7 +19,11 @@ interface Alarm {
 /** Promise chains of the code under test have only a few links. Each round settles one more link. */
 const SETTLE_ROUNDS = 20;
 
-/** `seed` determines every `random()`. */
+/**
+ * Creates a clock that advances only when a test calls `advance`.
+ *
+ * @param seed Determines every `random()`
+ */
 export function createManualClock(seed = 1): ManualClock {
   const epochMs = Date.UTC(2026, 0, 1);
   const random = mulberry32(seed);

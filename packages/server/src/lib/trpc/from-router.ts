@@ -44,7 +44,7 @@ export type FromRouterOptions<Router extends AnyTRPCRouter> = Omit<
     readonly onError?: ProcedureErrorHandler<Router> | undefined;
   };
 
-/** The subscriptions of a router, ready to be mounted. */
+/** The subscriptions of a router, ready to be mounted. `toNodeHandler` and `closeOnSignal` take it like a feed. */
 export type RouterFeed = RequestTarget & Pick<Feed<AnyChannel>, 'handle' | 'disconnect' | 'stats' | 'close'>;
 
 const DEFAULT_PATH = '/live';
@@ -54,6 +54,22 @@ const DEFAULT_MAX_ADDRESS_BYTES = 64 * 1024;
  * Serves the subscriptions of a tRPC router to `linefeedLink`, over one connection for each client. The router is
  * unchanged, and tRPC's own handlers can still serve it.
  *
+ * @example
+ *   import { fromRouter } from '@linefeed/server/trpc';
+ *   import { toNodeHandler } from '@linefeed/server/node';
+ *   import { initTRPC } from '@trpc/server';
+ *
+ *   const t = initTRPC.create();
+ *   const router = t.router({
+ *     ticks: t.procedure.subscription(async function* () {
+ *       yield 1;
+ *     }),
+ *   });
+ *   export const handler = toNodeHandler(fromRouter(router, { path: '/live' }));
+ *
+ * @param router A router of tRPC 11
+ * @param options `createContext` is required if the router has a context
+ * @returns A feed without topics: mount it with `handle` or `toNodeHandler`
  * @throws LinefeedError `invalid_option`
  */
 export function fromRouter<Router extends AnyTRPCRouter>(

@@ -62,10 +62,13 @@ export type FeedRouter<C extends AnyChannel> = TRPCBuiltRouter<
   }
 >;
 
+/** The options of `toRouter`. */
 export interface ToRouterOptions<Context, Ctx extends object = object> {
   /**
-   * Converts tRPC's context to the context of the feed, for its `authorize` and its sources. Default: tRPC's own
-   * context. An error that it throws refuses the subscription.
+   * Converts tRPC's context to the context of the feed, for its `authorize` and its sources. An error that it throws
+   * refuses the subscription.
+   *
+   * @default tRPC's own context
    */
   readonly context?: ((options: { readonly ctx: Ctx }) => Context | Promise<Context>) | undefined;
   /**
@@ -85,6 +88,14 @@ export interface ToRouterOptions<Context, Ctx extends object = object> {
  *
  * A client that is cut off before its first event starts anew: tRPC stores no position without an event.
  *
+ * @example
+ *   import { toRouter } from '@linefeed/server/trpc';
+ *
+ *   export const router = toRouter(feed);
+ *
+ * @param feed A feed, which keeps serving its own clients
+ * @param options The context and the policy for gaps
+ * @returns A router with one subscription procedure for each topic
  * @throws LinefeedError `invalid_option` for a topic with a param `lastEventId`, which is tRPC's.
  */
 export function toRouter<C extends AnyChannel, Context, Ctx extends object = object>(

@@ -96,6 +96,7 @@ export interface Issue {
   readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined;
 }
 
+/** The options of a `LinefeedError`. */
 export interface LinefeedErrorOptions {
   /** The error underneath. It stays in this process: it is never sent to the other side. */
   cause?: unknown;

@@ -52,6 +52,18 @@ export type ParamsInput<C extends AnyChannel, K extends TopicName<C>> =
 /**
  * Defines a contract. Topic names match `[A-Za-z][A-Za-z0-9_./-]*`. Each value is a schema, `topic()` or `stream()`.
  *
+ * @example
+ *   import { defineChannel, stream, topic } from '@linefeed/shared';
+ *   import { z } from 'zod';
+ *
+ *   export const channel = defineChannel({
+ *     notice: z.object({ text: z.string() }),
+ *     price: topic({ params: z.object({ symbol: z.string() }), data: z.number(), keep: 'latest' }),
+ *     report: stream({ params: z.object({ year: z.number() }), data: z.object({ step: z.number() }) }),
+ *   });
+ *
+ * @param topics Schemas of any library that implements Standard Schema, or results of `topic()` and `stream()`
+ * @returns The channel. The server needs its value, the client only its type.
  * @throws LinefeedError `invalid_channel`, naming topic and field: a reserved or malformed name, params that are not
  * an object or declare no names, a param that takes a value and its text, a payload that JSON changes.
  */

@@ -14,6 +14,7 @@ export interface TopicDefinition<
   readonly keep: 'all' | 'latest';
 }
 
+/** The options of `topic()` and `stream()`. */
 export interface TopicOptions<Params extends Schema | undefined, Data extends Schema> {
   /**
    * Object schema with declared names. Each value of the params is one address of this topic. No param may accept both
@@ -49,6 +50,18 @@ function checkTopicOptions(owner: string, options: unknown): void {
 /**
  * A logged topic with params or a `keep` policy. A topic without either can be its bare schema.
  *
+ * @example
+ *   import { topic } from '@linefeed/shared';
+ *   import { z } from 'zod';
+ *
+ *   export const price = topic({
+ *     params: z.object({ symbol: z.string() }),
+ *     data: z.object({ bid: z.number() }),
+ *     keep: 'latest',
+ *   });
+ *
+ * @param options `data` is required
+ * @returns A definition for `defineChannel`, which checks it
  * @throws LinefeedError `invalid_option` for an unknown option
  */
 export function topic<Data extends Schema, Params extends Schema | undefined = undefined>(
@@ -66,6 +79,17 @@ export function topic<Data extends Schema, Params extends Schema | undefined = u
 /**
  * A topic whose source runs once for each subscription: progress of a job, a generated answer.
  *
+ * @example
+ *   import { stream } from '@linefeed/shared';
+ *   import { z } from 'zod';
+ *
+ *   export const report = stream({
+ *     params: z.object({ year: z.number() }),
+ *     data: z.object({ step: z.number() }),
+ *   });
+ *
+ * @param options `data` is required
+ * @returns A definition for `defineChannel`, which checks it
  * @throws LinefeedError `invalid_option` for an unknown option
  */
 export function stream<Data extends Schema, Params extends Schema | undefined = undefined>(
@@ -80,5 +104,7 @@ export function stream<Data extends Schema, Params extends Schema | undefined = 
 /** The argument of `defineChannel`: by topic name, a schema or the result of `topic()` or `stream()`. */
 export type TopicMap = Readonly<Record<string, Schema | TopicDefinition>>;
 
+/** The schema of a topic's payload. */
 export type DataSchema<T> = T extends TopicDefinition ? T['data'] : T;
+/** The schema of a topic's params, or `undefined`. */
 export type ParamsSchema<T> = T extends TopicDefinition ? T['params'] : undefined;

@@ -58,6 +58,13 @@ const SAME_SIGNAL_MS = 500;
  *
  * A second signal ends the process immediately. Call it once the server and the feed exist.
  *
+ * @example
+ *   import { closeOnSignal, toNodeHandler } from '@linefeed/server/node';
+ *   import { createServer } from 'node:http';
+ *
+ *   const server = createServer(toNodeHandler(feed)).listen(4600);
+ *   closeOnSignal(server, feed, { graceMs: 2_000 });
+ *
  * @returns a function that removes the handlers again.
  * @throws LinefeedError `invalid_option`
  */

@@ -29,6 +29,7 @@ export type { NodeRequest, NodeResponse };
  */
 export type NodeHandler = (req: NodeRequest, res: NodeResponse, next?: (error?: unknown) => void) => void;
 
+/** The options of `toNodeHandler`. */
 export interface NodeOptions {
   /**
    * Whether chunks are written directly to the socket, bypassing `ServerResponse`. This halves the CPU time of the
@@ -41,9 +42,22 @@ export interface NodeOptions {
   readonly rawWrites?: boolean | undefined;
 }
 
-/** Serves a feed, or a stream with its own endpoint, on `node:http`, `node:http2` or as Connect-style middleware. */
-export function toNodeHandler(answerer: RequestTarget, options: NodeOptions = {}): NodeHandler {
-  if (!isRequestTarget(answerer)) {
+/**
+ * Serves a feed, or a stream with its own endpoint, on `node:http`, `node:http2` or as Connect-style middleware.
+ *
+ * @example
+ *   import { toNodeHandler } from '@linefeed/server/node';
+ *   import { createServer } from 'node:http';
+ *
+ *   createServer(toNodeHandler(feed)).listen(4600);
+ *
+ * @param target A feed, a result of `defineStream`, or a result of `fromRouter`
+ * @param options How chunks are written
+ * @returns A request listener
+ * @throws LinefeedError `invalid_option` for anything else, and for an unknown option
+ */
+export function toNodeHandler(target: RequestTarget, options: NodeOptions = {}): NodeHandler {
+  if (!isRequestTarget(target)) {
     throw invalidOption('toNodeHandler takes a feed, or what defineStream returns.');
   }
   checkOptions('toNodeHandler', options, { rawWrites: 'boolean' });
@@ -51,7 +65,7 @@ export function toNodeHandler(answerer: RequestTarget, options: NodeOptions = {}
   return (req, res, next) => {
     // Listen before the first await, so that a client that disconnects during the decision is noticed.
     const sink = new NodeSink(res, rawWrites);
-    answerNode(answerer, req, sink, next).catch((error: unknown) => {
+    answerNode(target, req, sink, next).catch((error: unknown) => {
       if (next !== undefined) next(error);
       else if (res.headersSent) res.destroy();
       else sendAnswer(toProblem(error), res, sink);
@@ -64,6 +78,16 @@ export function toNodeHandler(answerer: RequestTarget, options: NodeOptions = {}
  * already set on the response are kept. The head and an opening comment are sent immediately. A source that fails after
  * that breaks the connection, or ends it as the option `failure` states.
  *
+ * @example
+ *   import { sendEventStream } from '@linefeed/server/node';
+ *   import { createServer } from 'node:http';
+ *
+ *   createServer((req, res) => sendEventStream(req, res, [{ n: 1 }, { n: 2 }])).listen(4600);
+ *
+ * @param req Node's request, or a framework's
+ * @param res Its response
+ * @param content Text, bytes, an iterable, an iterator, a ReadableStream, or a function that returns one of these
+ * @param options As `eventStream`, and how chunks are written
  * @throws LinefeedError `invalid_content`, `invalid_option`, `invalid_frame` for content that could never be sent.
  */
 export function sendEventStream<T = unknown>(
@@ -97,16 +121,16 @@ export function sendEventStream<T = unknown>(
 }
 
 async function answerNode(
-  answerer: RequestTarget,
+  target: RequestTarget,
   req: NodeRequest,
   sink: NodeSink,
   next: ((error?: unknown) => void) | undefined,
 ): Promise<void> {
   const answer =
-    (await respond(answerer, toIncomingRequest(req, sink.res, req.url ?? '/'))) ??
+    (await respond(target, toIncomingRequest(req, sink.res, req.url ?? '/'))) ??
     (req.originalUrl === undefined || req.originalUrl === req.url
       ? undefined
-      : await respond(answerer, toIncomingRequest(req, sink.res, req.originalUrl)));
+      : await respond(target, toIncomingRequest(req, sink.res, req.originalUrl)));
   if (answer !== undefined) sendAnswer(answer, sink.res, sink);
   else if (next !== undefined) next();
   else sendAnswer(notFound(req.url ?? '/'), sink.res, sink);

@@ -5,13 +5,18 @@ import { systemClock, type Clock } from '../../base/clock.ts';
 import { checkLogOptions, resolveBounds, type DEFAULT_BOUNDS, type LogBounds } from '../bounds.ts';
 import { currentBootId, type FileOptions } from './open-file.ts';
 
+/** The options of `sqliteLog`. */
 export interface SqliteLogOptions extends LogBounds {
   /** The path of the file; its directory must exist. SQLite keeps `<path>-wal` and `<path>-shm` beside it. */
   readonly path: string;
   /**
-   * Durability after a stop of the operating system (power, kernel). `normal`, the default: the newest appends may be
-   * lost; the log detects this and starts a new epoch. `full`: nothing is lost; every append waits for the disk. The
-   * end of a process, `kill -9` included, loses nothing in either mode.
+   * Durability after a stop of the operating system (power, kernel). The end of a process, `kill -9` included, loses
+   * nothing in either mode.
+   *
+   * - `normal`: the newest appends may be lost. The log detects this and starts a new epoch.
+   * - `full`: nothing is lost. Every append waits for the disk.
+   *
+   * @default `normal`
    */
   readonly synchronous?: 'normal' | 'full' | undefined;
   /**

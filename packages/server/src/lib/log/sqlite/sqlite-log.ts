@@ -25,6 +25,17 @@ import type { SqliteStore } from './store.ts';
 /**
  * A bounded log in a SQLite file, by `node:sqlite`. Several processes of one machine may open one file.
  *
+ * @example
+ *   import { createFeed } from '@linefeed/server';
+ *   import { sqliteLog } from '@linefeed/server/sqlite';
+ *   import { board } from './channel.ts';
+ *
+ *   const log = sqliteLog({ path: 'board.db', maxEvents: 100_000 });
+ *   const feed = createFeed(board, { log, streams: { *report() {} } });
+ *   await feed.close();
+ *   await log.close?.();
+ *
+ * @param options `path` is required
  * @throws LinefeedError `invalid_option`; `log_failed` if the file cannot be opened, is damaged or contains something
  * else.
  */
