@@ -1,15 +1,8 @@
-import type { AnyChannel } from '@linefeed/shared';
 import { FRAME } from '@linefeed/shared/wire';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createBrowser } from '../../../test/browser.ts';
-import { createScriptTransport } from '../../../test/scripted-transport.ts';
-import { createClient } from '../client/client.ts';
-import { createManualClock } from '../base/clock.ts';
+import { createTabs } from '../../../test/tabs.ts';
 import { SIGNAL } from './messages.ts';
-import { createTab } from './leader-election.ts';
-
-const NAME = 'ada';
 
 const uncaught: unknown[] = [];
 const note = (error: unknown) => void uncaught.push(error);
@@ -27,50 +20,21 @@ afterEach(() => {
 
 /** Two tabs that share a connection, and a foreign script of the same origin that knows their messages. */
 async function start() {
-  const clock = createManualClock(1_000_000);
-  const browser = createBrowser();
-  const { transport, attempts } = createScriptTransport();
-  const settle = async () => {
-    for (let turn = 0; turn < 10; turn += 1) {
-      await new Promise<void>((resolve) => setImmediate(resolve));
-      await clock.advance(0);
-    }
-  };
-  const got: string[][] = [];
-  const fetch = async (_url: unknown, init?: RequestInit) => {
-    const { n, add } = JSON.parse(init?.body as string) as { n: number; add: Array<{ key: string }> };
-    for (const { key } of add) attempts[0]!.subscribed('a', 5, { key, n });
-    return new Response('', { status: 202 });
-  };
-  const clients = ['first', 'second'].map((_, index) => {
-    const { surroundings } = browser.openTab();
-    const tab = createTab({ base: transport, name: NAME, clock, connectTimeoutMs: 10_000, surroundings });
-    const client = createClient<AnyChannel>({
-      url: '/events',
-      clock,
-      transport: tab.transport,
-      fetch,
-      onError: () => {},
-    });
-    got[index] = [];
-    client.subscribe('a', (payload: unknown) => void got[index]!.push(payload as string));
-    return { client, tab };
-  });
-  const foreign = browser.openTab().surroundings.openChannel(NAME);
+  const tabs = createTabs({ answersControls: true });
+  const opened = [tabs.open(), tabs.open()];
+  const foreign = tabs.browser.openTab().surroundings.openChannel('ada');
   const heard: Array<Record<string, unknown>> = [];
   foreign.addEventListener('message', ({ data }) => void heard.push(data as Record<string, unknown>));
-  await settle();
-  const attempt = attempts[0]!;
-  attempt.hello('e.5');
-  for (const { key } of attempt.opening.entries) attempt.subscribed('a', 5, { key: key! });
-  await settle();
-  return { clients, foreign, heard, attempts, attempt, got, settle };
+  await tabs.settle();
+  tabs.last().accept();
+  await tabs.settle();
+  return { tabs, opened, foreign, heard };
 }
 
 const textOr = fc.oneof(fc.string(), fc.anything({ withBigInt: true, withDate: true, withMap: true }));
 
 it('invalid messages on the channel of the tabs are ignored, and delivery continues', async () => {
-  const { clients, foreign, heard, attempts, attempt, got, settle } = await start();
+  const { tabs, opened, foreign, heard } = await start();
   const [leader] = heard.flatMap((message) =>
     typeof message['leader'] === 'string' ? [message['leader']] : [],
   );
@@ -111,14 +75,10 @@ it('invalid messages on the channel of the tabs are ignored, and delivery contin
       // A function cannot be cloned, so `postMessage` throws.
     }
   }
-  await settle();
+  await tabs.settle();
   expect(uncaught).toEqual([]);
-  attempt.send('a', 'still here', 'e.6.5');
-  await settle();
-  expect(attempts).toHaveLength(1);
-  expect(got).toEqual([['still here'], ['still here']]);
-  for (const { client, tab } of clients) {
-    client.close();
-    tab.close();
-  }
+  await tabs.send('a', 'still here', 'e.6.5');
+  expect(tabs.attempts).toHaveLength(1);
+  expect(opened.map(({ got }) => got)).toEqual([['still here'], ['still here']]);
+  for (const { close } of opened) close();
 });
