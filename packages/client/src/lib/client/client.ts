@@ -9,7 +9,7 @@ import {
 } from '@linefeed/shared';
 import { invalidOption } from '@linefeed/shared/wire';
 import { checkClientOptions, checkSubscription, type ClientOptions } from './options.ts';
-import { systemClock } from '../base/clock.ts';
+import { soon, systemClock } from '../base/clock.ts';
 import { createConnection } from '../connection/connection.ts';
 import type { ConnectionSnapshot } from '../connection/state.ts';
 import { createBackPressure } from '../base/back-pressure.ts';
@@ -193,7 +193,6 @@ export function createClient<C extends AnyChannel>(
   const router = createFrameRouter({ ...shared, registry, connection });
   const persistence = toOpenPersistence(options.persist)?.({
     ...shared,
-    committed: commits.committed,
     places: registry.entries,
   });
   const unwatch = watchPage((hint) => {
@@ -228,7 +227,7 @@ export function createClient<C extends AnyChannel>(
         // No request can carry these params or this `from`. Report a refused subscription: an exception would interrupt
         // a render.
         const error = LinefeedError.is(cause) ? cause : invalidOption(`${topic}: ${String(cause)}`);
-        queueMicrotask(() => delivery.fail(error));
+        soon(() => delivery.fail(error));
       }
     }
     return delivery.subscription;

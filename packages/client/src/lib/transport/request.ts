@@ -26,15 +26,6 @@ const MAX_PROBLEM_LENGTH = 65_536;
 // Longest wait computed from a `Retry-After` date without a `Date` header, which is hidden across origins.
 const MAX_SKEWED_MS = 300_000;
 
-/** Checks the scheme as well. React Native has no `URL.canParse`, and its `URL` accepts any text. */
-function isAbsolute(url: string): boolean {
-  try {
-    return /^[a-z][a-z\d+.-]*:/i.test(new URL(url).href);
-  } catch {
-    return false;
-  }
-}
-
 /**
  * Sends a request; `headers` is evaluated each time. A body is sent as text/plain: JSON would cost a CORS preflight.
  *
@@ -55,7 +46,7 @@ export async function send(
   if (missing[0]) {
     throw invalidOption(`There is no ${missing.join(', no ')} here: load a polyfill.`);
   }
-  if (fetch === globalThis.fetch && !globalThis.location && !isAbsolute(base)) {
+  if (fetch === globalThis.fetch && !globalThis.location && !/^[a-z][a-z\d+.-]*:/i.test(base)) {
     throw invalidOption(`Without a page, url must be absolute, not ${base}.`);
   }
   let sent: Headers;
