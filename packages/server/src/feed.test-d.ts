@@ -1,8 +1,23 @@
 import { defineChannel, stream, topic } from '@linefeed/shared';
 import { describe, expectTypeOf, it } from 'vitest';
 import * as z from 'zod';
-import { createFeed, defineStream, message, type Message } from '@linefeed/server';
-import { toNodeHandler } from '@linefeed/server/node';
+import {
+  createFeed,
+  defineStream,
+  eventStream,
+  memoryLog,
+  message,
+  type CloseReason,
+  type ConnectionInfo,
+  type Feed,
+  type FeedHooks,
+  type Gap,
+  type Log,
+  type Message,
+  type RequestTarget,
+} from '@linefeed/server';
+import { closeOnSignal, sendEventStream, toNodeHandler } from '@linefeed/server/node';
+import { sqliteLog } from '@linefeed/server/sqlite';
 
 const board = defineChannel({
   notice: z.object({ text: z.string(), level: z.enum(['info', 'warn']).default('info') }),
@@ -172,5 +187,68 @@ describe('types of toNodeHandler', () => {
     toNodeHandler({ handle: feed.handle });
     // @ts-expect-error -- a channel
     toNodeHandler(board);
+  });
+});
+
+describe('types of hooks', () => {
+  it('hooks written apart have the types of the feed', () => {
+    const hooks: FeedHooks<{ user: string }> = {
+      onClose(connection, reason) {
+        expectTypeOf(connection).toEqualTypeOf<ConnectionInfo<{ user: string }>>();
+        expectTypeOf(reason).toEqualTypeOf<CloseReason>();
+      },
+      onGap: (_connection, gap) => expectTypeOf(gap).toEqualTypeOf<Gap>(),
+    };
+    createFeed(board, { ...hooks, context: () => ({ user: 'ann' }), streams: { *report() {} } });
+  });
+});
+
+describe('types of a feed', () => {
+  it('an object with the methods of a feed is no feed', () => {
+    const { channel, publish, cursor, subscribe, handle, disconnect, stats, setStreams, close } = feed;
+    const methods = { channel, publish, cursor, subscribe, handle, disconnect, stats, setStreams, close };
+    // @ts-expect-error -- not made by createFeed
+    const forged: typeof feed = methods;
+    // @ts-expect-error -- not made by createFeed
+    const target: RequestTarget = methods;
+    expectTypeOf(forged).toExtend<Feed<typeof board, { user: string }>>();
+    expectTypeOf(target).not.toBeAny();
+  });
+});
+
+describe('types of the options of logs', () => {
+  it('memoryLog and sqliteLog refuse unknown and missing options', () => {
+    expectTypeOf(memoryLog({ maxEvents: 1 })).toEqualTypeOf<Log>();
+    expectTypeOf(sqliteLog({ path: 'x', synchronous: 'full' })).toEqualTypeOf<Log>();
+    // @ts-expect-error -- no such option
+    memoryLog({ maxEvent: 1 });
+    // @ts-expect-error -- the path is missing
+    sqliteLog({ maxEvents: 1 });
+    // @ts-expect-error -- no such mode
+    sqliteLog({ path: 'x', synchronous: 'off' });
+  });
+});
+
+describe('types of event streams', () => {
+  const request = {} as Request;
+
+  it('eventStream takes content and a request, and refuses unknown options', () => {
+    expectTypeOf(eventStream([1, 2], { request })).toEqualTypeOf<Response>();
+    eventStream<number>(({ signal }) => (signal.aborted ? [] : [message(1, { id: 1 })]), { request });
+    // @ts-expect-error -- the request is missing
+    eventStream([1, 2]);
+    // @ts-expect-error -- a number cannot be iterated
+    eventStream(1, { request });
+    // @ts-expect-error -- no such option
+    eventStream([1], { request, pingMS: 5 });
+    // @ts-expect-error -- the payload has another type
+    eventStream<number>(['one'], { request });
+  });
+
+  it('sendEventStream and closeOnSignal refuse objects of another kind', () => {
+    // @ts-expect-error -- a Request of fetch
+    sendEventStream(request, new Response(), [1]);
+    // @ts-expect-error -- no server
+    closeOnSignal({}, feed);
   });
 });

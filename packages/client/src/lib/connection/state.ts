@@ -79,9 +79,11 @@ export function nextState(state: ConnectionState, event: ConnectionEvent): Conne
 
 /** The connection at its last change. */
 export interface ConnectionSnapshot {
+  /** The present state. */
   readonly state: ConnectionState;
   /** The state before this one. A change of details only does not change it. */
   readonly previous: ConnectionState;
+  /** Why the state was entered. */
   readonly reason: ConnectionReason;
   /** Attempts since the last stable connection, including this one. 0 before the first attempt. */
   readonly attempt: number;
@@ -98,6 +100,7 @@ export interface ConnectionSnapshot {
    * value.
    */
   readonly lastEventAt: number | undefined;
+  /** Whether `hello` was ever received. */
   readonly hasEverConnected: boolean;
   /** How many times `hello` was received. */
   readonly connectionCount: number;

@@ -34,7 +34,9 @@ export interface Followed {
 
 /** A query whose state is followed: the options of `useQuery`, or the result of `queryOptions`. */
 export interface FollowedQuery<T extends Followed> {
+  /** Identifies the state in the cache. */
   readonly queryKey: QueryKey | DataTag<QueryKey, T>;
+  /** Fetches the state. Its result has a `cursor`. */
   readonly queryFn?: ((context: never) => T | Promise<T>) | symbol | undefined;
 }
 

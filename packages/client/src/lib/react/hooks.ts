@@ -20,7 +20,9 @@ export type { TopicResult, TopicStatus } from './topic-store.ts';
 
 /** The props of `Provider`. */
 export interface ProviderProps<C extends AnyChannel> {
+  /** The client of the hooks below. */
   readonly client: Client<C>;
+  /** The components that use the hooks. */
   readonly children?: ReactNode;
 }
 

@@ -16,6 +16,7 @@ export type TopicStatus = 'idle' | SubscriptionSnapshot['status'];
 export interface TopicResult<T> {
   /** `initial` until the first event. */
   readonly data: T;
+  /** `idle` while `enabled` is false, else the status of the subscription. */
   readonly status: TopicStatus;
   /** Why it failed, or why a broken stream is requested again. `closed`: the client was already closed. */
   readonly error: LinefeedError | undefined;

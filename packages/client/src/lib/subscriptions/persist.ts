@@ -4,7 +4,9 @@ import type { Place } from './entry.ts';
 
 /** Storage for the cursor: `localStorage`, `sessionStorage`, or an object with these two methods. */
 export interface CursorStorage {
+  /** Returns the stored text, or `null`. */
   getItem(key: string): string | null;
+  /** Stores a text. */
   setItem(key: string, value: string): void;
 }
 

@@ -12,6 +12,7 @@ import { createStore, type Readable } from '../base/store.ts';
 export interface EventInfo<Topic extends string = string, Params = unknown> {
   /** Topic and params as one string, in the server's form. */
   readonly address: string;
+  /** The topic given to `subscribe`. */
   readonly topic: Topic;
   /** The params given to `subscribe`. */
   readonly params: Params;
@@ -23,7 +24,9 @@ export interface EventInfo<Topic extends string = string, Params = unknown> {
 
 /** Events of an address that were published and can no longer be replayed. Delivery continues after `to`. */
 export interface Gap extends WireGap {
+  /** The topic given to `subscribe`. */
   readonly topic: string;
+  /** The params given to `subscribe`. */
   readonly params: unknown;
 }
 
@@ -76,6 +79,7 @@ export interface SubscriptionSnapshot {
    * - `failed`: refused; becomes `subscribed` if the server accepts it later
    */
   readonly status: 'subscribing' | 'subscribed' | 'ended' | 'failed';
+  /** Why it failed, or why a broken stream is requested again. */
   readonly error: LinefeedError | undefined;
   /** The last gap. */
   readonly gap: Gap | undefined;
@@ -93,6 +97,7 @@ export interface Subscription extends Readable<SubscriptionSnapshot> {
   readonly ready: Promise<void>;
   /** Logged: the start cursor, once accepted. As `from`, it starts at the same position again. */
   startCursor(this: void): string | undefined;
+  /** Unsubscribes. */
   [Symbol.dispose](): void;
 }
 

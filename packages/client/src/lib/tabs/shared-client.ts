@@ -7,6 +7,7 @@ import { listen } from '../connection/page-lifecycle.ts';
 import { fetchTransport } from '../transport/fetch.ts';
 import { createTab, type Surroundings, type Tab } from './leader-election.ts';
 
+/** The options of `createSharedClient`. */
 export interface SharedClientOptions extends ClientOptions {
   /**
    * The user of the connection, for example a user's id. Tabs share a connection only if their `url` and `identity` are

@@ -30,6 +30,7 @@ export interface LinefeedPage<C extends AnyChannel> {
 
 /** The fixtures that `test.extend` adds. */
 export interface LinefeedFixtures<C extends AnyChannel> {
+  /** The connection of the page under test. */
   readonly linefeed: LinefeedPage<C>;
 }
 

@@ -28,6 +28,7 @@ export interface RequestOptions {
 
 /** The subscriptions to request. */
 export interface Opening extends RequestOptions {
+  /** What to subscribe, in the form of the wire. */
   readonly entries: readonly SubscriptionEntry[];
   /** The connection's cursor, if it has one. */
   readonly cursor: string | undefined;
@@ -39,6 +40,7 @@ export interface Opening extends RequestOptions {
 
 /** How a response ended. Exactly one of `error`, `over` and `full` is set. */
 export interface Ending {
+  /** Why the response ended too early, or why it was refused. */
   readonly error?: LinefeedError | undefined;
   /** `Retry-After`, in seconds. */
   readonly retryAfter?: string | undefined;
@@ -57,13 +59,17 @@ export interface TransportSink {
   onLife(): void;
   /** One complete frame. `id` is the last event id: the frame's own, or that of an earlier frame. */
   onFrame(event: string, data: string, id: string): void;
+  /** The server sent a `retry:` field, in milliseconds. */
   onRetry(retryMs: number): void;
+  /** The response is over. Called once. */
   onEnd(ending: Ending): void;
   /** Back-pressure: set while reading must pause; resolves when it can continue. */
   full(): Promise<void> | undefined;
 }
 
+/** One open response. */
 export interface TransportConnection {
+  /** Aborts the request. `onEnd` is then ignored. */
   close(): void;
   /** Only a complete frame shows that the connection is alive. A frame in transit looks like silence. */
   readonly framesOnly?: boolean;

@@ -3,9 +3,11 @@ import { runOutside } from './async-scope.ts';
 
 /** A timer that can be cleared. */
 export interface Timer {
+  /** Cancels the timer if it has not fired. */
   clear(): void;
 }
 
+/** The options of a timer. */
 export interface AfterOptions {
   /**
    * Keeps the process alive until the timer fires. Needed for a wait that a caller awaits: the process could exit

@@ -46,7 +46,9 @@ export type StreamSource<C extends AnyChannel, K extends StreamName<C>, Context 
  */
 export interface StreamDefinition<C extends AnyChannel, K extends StreamName<C>, Context = unknown>
   extends Channel<Pick<TopicsOf<C>, K>>, RequestTarget {
+  /** The name of the topic. */
   readonly topic: K;
+  /** The source as given. */
   readonly source: StreamSource<C, K, Context>;
   /** Answers a request of a fetch-style runtime. The params are in its query. */
   handle(this: void, request: Request): Promise<Response>;

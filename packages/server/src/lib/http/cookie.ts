@@ -9,11 +9,41 @@ export interface Cookie {
   readonly value: string;
   /** Seconds from now; 0 deletes the cookie. */
   readonly maxAgeSeconds?: number | undefined;
+  /**
+   * When the cookie expires. `maxAgeSeconds` has precedence.
+   *
+   * @default with the session of the browser
+   */
   readonly expires?: Date | undefined;
+  /**
+   * The domain whose hosts get the cookie.
+   *
+   * @default only the host that sets it
+   */
   readonly domain?: string | undefined;
+  /**
+   * The path below which requests have the cookie.
+   *
+   * @default the directory of the request's path
+   */
   readonly path?: string | undefined;
+  /**
+   * Sent only over HTTPS.
+   *
+   * @default false
+   */
   readonly secure?: boolean | undefined;
+  /**
+   * Hidden from scripts.
+   *
+   * @default false
+   */
   readonly httpOnly?: boolean | undefined;
+  /**
+   * Whether requests from other sites have the cookie. `none` needs `secure`.
+   *
+   * @default the browser's, usually `lax`
+   */
   readonly sameSite?: 'strict' | 'lax' | 'none' | undefined;
   /** Separate cookies for each top-level site (CHIPS). Needs `secure`. */
   readonly partitioned?: boolean | undefined;

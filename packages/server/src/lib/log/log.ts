@@ -3,6 +3,7 @@ import type { Awaitable, Position } from '@linefeed/shared/wire';
 
 /** One entry to append. */
 export interface LogEntry {
+  /** Topic and params as one string. */
   readonly address: string;
   /** The payload as JSON. */
   readonly data: string;
@@ -12,8 +13,11 @@ export interface LogEntry {
 
 /** An event that the log returns. */
 export interface LogEvent {
+  /** Topic and params as one string. */
   readonly address: string;
+  /** The payload as JSON. */
   readonly data: string;
+  /** The place of the event in the numbering of `epoch`. */
   readonly position: Position;
   /**
    * Position of the previous event of this address, `0` if there never was one.

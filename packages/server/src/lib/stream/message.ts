@@ -18,7 +18,9 @@ const BRAND: unique symbol = Symbol.for('linefeed.message');
 
 /** A payload with frame fields, made by `message()`. It is recognised by its brand, never by its shape. */
 export interface Message<T> extends MessageFields {
+  /** The payload. */
   readonly data: T;
+  /** No entry exports the symbol, so only `message()` can make one. */
   readonly [BRAND]: true;
 }
 

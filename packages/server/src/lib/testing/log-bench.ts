@@ -9,8 +9,11 @@ import { createManualClock, type ManualClock } from './manual-clock.ts';
 export interface LogSetup {
   /** For a log that accepts a clock. Time passes only as the case decides. */
   readonly clock: ManualClock;
+  /** Bound of the log, in events. */
   readonly maxEvents: number;
+  /** Bound of the log, in UTF-16 code units of payloads, addresses and idempotency keys. */
   readonly maxBytes: number;
+  /** Bound of the age of an event, in milliseconds. */
   readonly maxAgeMs: number;
 }
 

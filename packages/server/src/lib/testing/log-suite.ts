@@ -8,7 +8,9 @@ import type { CreateLogUnderTest, LogTraits } from './log-bench.ts';
 
 /** One case. `run` rejects with an AssertionError if the log breaks the contract. */
 export interface LogCase {
+  /** The title of the test. */
   readonly name: string;
+  /** Runs the case on a new log. */
   run(): Promise<void>;
 }
 

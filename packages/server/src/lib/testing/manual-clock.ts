@@ -1,6 +1,7 @@
 /** A clock that moves only on demand, with random numbers from a seed. */
 import type { Clock, Timer } from '../base/clock.ts';
 
+/** A clock that advances only when a test calls `advance`. */
 export interface ManualClock extends Clock {
   /** Lets `ms` pass: runs deferred calls and due timers in order, and awaits the promises that they start. */
   advance(ms: number): Promise<void>;

@@ -32,7 +32,9 @@ import { randomId } from '../base/random-id.ts';
 
 /** A tracked event in the form that tRPC delivers. */
 export interface TrackedPayload<T> {
+  /** The cursor of a logged event, or the id of a stream's event. */
   id: string;
+  /** The payload. */
   data: T;
 }
 

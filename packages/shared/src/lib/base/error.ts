@@ -92,7 +92,9 @@ export const ERROR_STATUS: Partial<Record<ErrorCode, number>> = {
 
 /** One issue from a schema: a message, and the path of the faulty value (empty: the value itself). */
 export interface Issue {
+  /** The schema's sentence for people. */
   readonly message: string;
+  /** The keys that lead to the faulty value. */
   readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined;
 }
 

@@ -5,7 +5,9 @@ import type { Issue } from '../base/error.ts';
 /** A schema of zod, zod/mini, valibot or any other library that implements Standard Schema. */
 export type Schema<Input = any, Output = Input> = StandardSchemaV1<Input, Output>;
 
+/** The type that a schema accepts. */
 export type Input<S> = S extends Schema ? NonNullable<S['~standard']['types']>['input'] : never;
+/** The type that a schema returns. */
 export type Output<S> = S extends Schema ? NonNullable<S['~standard']['types']>['output'] : never;
 
 export type Validated<T> =

@@ -8,9 +8,13 @@ export interface TopicDefinition<
   Data extends Schema = Schema,
   Kind extends 'logged' | 'stream' = 'logged' | 'stream',
 > {
+  /** `logged`: events are published and stored. `stream`: a source makes them. */
   readonly kind: Kind;
+  /** Schema of the params. `undefined`: the topic has none. */
   readonly params: Params;
+  /** Schema of the payload. */
   readonly data: Data;
+  /** Which events of an address the log holds: see `TopicOptions`. */
   readonly keep: 'all' | 'latest';
 }
 

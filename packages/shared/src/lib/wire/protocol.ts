@@ -70,7 +70,9 @@ export interface Gap {
   readonly address: string;
   /** The cursor that was requested, or that delivery had reached; empty if it could not be read. */
   readonly from: string;
+  /** The cursor from which delivery continues. */
   readonly to: string;
+  /** Why the events are lost. */
   readonly reason: GapReason;
 }
 
@@ -107,6 +109,7 @@ export interface Reconnect {
 
 /** One entry of an opening or control request. */
 export interface SubscriptionEntry {
+  /** Topic and params as one string. */
   readonly address: string;
   /**
    * Logged: `now`, `earliest` or a cursor. Stream: the `~…` part of the last id of its frames. Absent: from the
@@ -128,9 +131,11 @@ export interface OpenRequest {
  * connection.
  */
 export interface ControlRequest {
+  /** The id of the connection, from its `hello`. */
   readonly connection: string;
   /** Number of the control request on this connection, counted from 1. */
   readonly n: number;
+  /** Entries to subscribe. */
   readonly add?: readonly SubscriptionEntry[];
   /** Event names. */
   readonly remove?: readonly string[];

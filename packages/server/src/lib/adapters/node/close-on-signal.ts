@@ -17,6 +17,7 @@ export type ClosableServer = Server & {
 
 /** What `closeOnSignal` needs of a feed. */
 export interface ClosableFeed {
+  /** Ends the connections over the grace period. */
   close(options: { readonly graceMs: number }): Promise<void>;
 }
 

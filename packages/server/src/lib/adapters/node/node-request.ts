@@ -7,6 +7,7 @@ import { refusal } from '@linefeed/shared/wire';
 import { ignore } from '../../base/promise.ts';
 import type { ConsumedBody, HttpRequest, StartTimer } from '../../http/http.ts';
 
+/** A request of `node:http`, `node:http2`, or a framework that extends one of them. */
 export type NodeRequest = (IncomingMessage | Http2ServerRequest) & {
   /** Express and Connect strip the mount path from `url` and keep the whole target here. */
   readonly originalUrl?: string;
@@ -31,6 +32,7 @@ export function toIncomingRequest(req: NodeRequest, res: NodeResponse, target: s
   };
 }
 
+/** A response of `node:http`, `node:http2`, or a framework that extends one of them. */
 export type NodeResponse = ServerResponse | Http2ServerResponse;
 
 export function readHeader(req: NodeRequest, name: string): string | undefined {
