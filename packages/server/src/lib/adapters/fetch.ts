@@ -1,20 +1,11 @@
 /** Adapter for fetch-style runtimes: `Request` in, `Response` out. */
-import { LinefeedError, refusal } from '@linefeed/shared/wire';
-import { systemClock } from '../base/clock.ts';
+import { LinefeedError } from '@linefeed/shared/wire';
 import type { EventStreamContent } from '../event-stream/content.ts';
-import { answerEventStream } from '../event-stream/event-stream.ts';
+import { toEventStreamResponse } from '../event-stream/event-stream.ts';
 import { checkStreamOptions, type EventStreamOptions } from '../event-stream/options.ts';
-import {
-  mergeHeaders,
-  type HttpResponse,
-  type ConsumedBody,
-  type HttpRequest,
-  type StartTimer,
-} from '../http/http.ts';
-import type { Departure, ResponseSink, SinkListener } from '../http/response-sink.ts';
-
-/** Bytes that a response body buffers before it counts as full. */
-const HIGH_WATER_BYTES = 64 * 1024;
+import { mergeHeaders, type HttpRequest, type HttpResponse } from '../http/http.ts';
+import { RequestBody } from './fetch-body.ts';
+import { StreamSink } from './fetch-sink.ts';
 
 /** The options of `eventStream`. */
 export interface FetchEventStreamOptions extends EventStreamOptions {
@@ -57,12 +48,12 @@ export function eventStream<T = unknown>(
   }
   checkStreamOptions(options);
   const header = (name: string): string | undefined => request.headers.get(name) ?? undefined;
-  const answer = answerEventStream(
+  const response = toEventStreamResponse(
     content,
     { method: request.method, header, gone: request.signal.aborted },
     options,
   );
-  return toResponse(answer, request.signal);
+  return toResponse(response, request.signal);
 }
 
 export function toIncomingRequest(request: Request): HttpRequest {
@@ -82,10 +73,10 @@ export function toIncomingRequest(request: Request): HttpRequest {
 }
 
 /** Some runtimes do not cancel the body when the client disconnects. There, `signal` aborts instead. */
-export function toResponse(answer: HttpResponse, signal: AbortSignal | undefined): Response {
-  const { status, body, departure } = answer;
+export function toResponse(response: HttpResponse, signal: AbortSignal | undefined): Response {
+  const { status, body, departure } = response;
   const headers = new Headers();
-  for (const [name, value] of mergeHeaders(answer.headers)) headers.append(name, value);
+  for (const [name, value] of mergeHeaders(response.headers)) headers.append(name, value);
   if (departure !== undefined) endConnection(headers);
   if (typeof body !== 'function')
     return new Response(status === 204 ? null : (body ?? null), { status, headers });
@@ -98,165 +89,4 @@ export function toResponse(answer: HttpResponse, signal: AbortSignal | undefined
 /** Servers of HTTP/1.1 end the connection after this response. Servers of HTTP/2 drop the header. */
 function endConnection(headers: Headers): void {
   headers.set('connection', 'close');
-}
-
-class StreamSink implements ResponseSink {
-  readonly readable: ReadableStream<Uint8Array>;
-  /** Set by `end`. After the `Response` is made, nothing can end its connection. */
-  departure: Departure | undefined;
-  #controller!: ReadableStreamDefaultController<Uint8Array>;
-  #listener: SinkListener | undefined;
-  #closed = false;
-  /** The error with which the body ends once the written bytes are taken. */
-  #error: Error | undefined;
-  readonly #signal: AbortSignal | undefined;
-  // End the body without an error: servers would log the error as their own, and no client is left to receive it.
-  readonly #onAbort = (): void => this.#finish();
-
-  constructor(signal: AbortSignal | undefined) {
-    this.readable = new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          this.#controller = controller;
-        },
-        pull: () =>
-          this.#error === undefined ? this.#listener?.onDrain() : this.#failWhenTaken(this.#error),
-        cancel: () => this.#close(),
-      },
-      new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_BYTES }),
-    );
-    this.#signal = signal;
-    if (signal?.aborted === true) this.#finish();
-    else signal?.addEventListener('abort', this.#onAbort, { once: true });
-  }
-
-  get bufferedBytes(): number {
-    return this.#closed ? 0 : HIGH_WATER_BYTES - (this.#controller.desiredSize ?? 0);
-  }
-
-  get roomBytes(): number {
-    return this.#isOver ? 0 : Math.max(0, this.#controller.desiredSize ?? 0);
-  }
-
-  get closed(): boolean {
-    return this.#closed;
-  }
-
-  get #isOver(): boolean {
-    return this.#closed || this.#error !== undefined;
-  }
-
-  write(bytes: Uint8Array): void {
-    if (!this.#isOver) this.#controller.enqueue(bytes);
-  }
-
-  end(last?: Uint8Array, departure?: Departure): void {
-    if (this.#isOver) return;
-    this.departure = departure;
-    if (last !== undefined) this.write(last);
-    this.#finish();
-  }
-
-  breakOff(error: Error): void {
-    if (this.#isOver) return;
-    this.#error = error;
-    this.#failWhenTaken(error);
-  }
-
-  destroy(): void {
-    this.#fail(new DOMException('The event stream was cut.', 'AbortError'));
-  }
-
-  listen(listener: SinkListener): void {
-    this.#listener = listener;
-    if (this.#closed) listener.onClose();
-  }
-
-  /** An error drops the bytes that were not taken. */
-  #failWhenTaken(error: Error): void {
-    if (this.bufferedBytes > 0) return;
-    // A server destroys its response with the error. It gets a turn first, to write the last bytes.
-    systemClock.defer(() => this.#fail(error));
-  }
-
-  #fail(error: Error): void {
-    if (this.#closed) return;
-    this.#controller.error(error);
-    this.#close();
-  }
-
-  #finish(): void {
-    if (this.#closed) return;
-    this.#controller.close();
-    this.#close();
-  }
-
-  #close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#signal?.removeEventListener('abort', this.#onAbort);
-    this.#listener?.onClose();
-  }
-}
-
-const BODY_IS_GONE: ConsumedBody = {
-  remedy:
-    'Call feed.handle with a request whose body is unread, or make one of the text: new Request(request, { body: text }).',
-};
-
-/** The body of a request. It can first be read as text; the rest of it is then discarded. */
-class RequestBody {
-  readonly #request: Request;
-  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
-  #isWhole = false;
-
-  constructor(request: Request) {
-    this.#request = request;
-  }
-
-  async text(maxBytes: number): Promise<string | ConsumedBody> {
-    const { body, bodyUsed } = this.#request;
-    if (bodyUsed || body?.locked === true) return BODY_IS_GONE;
-    if (body === null) return '';
-    const decoder = new TextDecoder();
-    let text = '';
-    await this.#readUpTo(maxBytes, body, (bytes) => (text += decoder.decode(bytes, { stream: true })));
-    if (this.#isWhole) return text + decoder.decode();
-    throw refusal('payload_too_large', `The body has more than ${maxBytes} bytes.`);
-  }
-
-  /** Reads the rest before it cancels. Some runtimes cut the socket on an early cancel, and the response is lost. */
-  async discard(maxBytes: number, startTimer: StartTimer): Promise<void> {
-    const { body } = this.#request;
-    // A locked body has another reader, which keeps reading it.
-    if (body === null || this.#isWhole || (this.#reader === undefined && body.locked)) return;
-    const cancel = (): void => void this.#reader?.cancel().catch(() => undefined);
-    const timer = startTimer(cancel);
-    try {
-      await this.#readUpTo(maxBytes, body, () => undefined);
-      if (!this.#isWhole) cancel();
-    } catch {
-      // The client disconnected.
-    } finally {
-      timer.clear();
-    }
-  }
-
-  async #readUpTo(
-    maxBytes: number,
-    body: ReadableStream<Uint8Array>,
-    take: (bytes: Uint8Array) => void,
-  ): Promise<void> {
-    this.#reader ??= body.getReader();
-    for (let bytes = 0; ;) {
-      const { done, value } = await this.#reader.read();
-      if (done) {
-        this.#isWhole = true;
-        return;
-      }
-      bytes += value.byteLength;
-      if (bytes > maxBytes) return;
-      take(value);
-    }
-  }
 }

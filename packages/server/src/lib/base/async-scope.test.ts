@@ -8,7 +8,7 @@ import { Tap } from '../../../test-kit/tap.ts';
 import { toIncomingRequest } from '../adapters/fetch.ts';
 import { systemClock } from './clock.ts';
 import { createFeed } from '../feed/create-feed.ts';
-import { answerEventStream } from '../event-stream/event-stream.ts';
+import { toEventStreamResponse } from '../event-stream/event-stream.ts';
 import { createManualClock } from '../testing/manual-clock.ts';
 import { toRouter } from '../trpc/to-router.ts';
 import * as z from 'zod';
@@ -129,7 +129,7 @@ describe('the AsyncLocalStorage context', () => {
     const clock = createManualClock();
     const tap = new Tap();
     as('ann', () => {
-      const answer = answerEventStream(
+      const answer = toEventStreamResponse(
         () => deaf(seen),
         { method: 'GET', header: () => undefined, gone: false },
         { clock, onClose: () => seen.push(['onClose', user()]) },

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createBench } from '../../../test-kit/feed-bench.ts';
 import { Tap } from '../../../test-kit/tap.ts';
 import { createManualClock } from '../testing/manual-clock.ts';
-import { answerEventStream } from '../event-stream/event-stream.ts';
+import { toEventStreamResponse } from '../event-stream/event-stream.ts';
 import type { StreamEnd } from '../event-stream/options.ts';
 import type { ResponseSink } from '../http/response-sink.ts';
 
@@ -105,7 +105,7 @@ describe('a sink that throws', () => {
             step === 'end' ? { done: true, value: undefined } : new Promise<never>(() => undefined),
         }),
       };
-      const answer = answerEventStream(
+      const answer = toEventStreamResponse(
         content,
         { method: 'GET', header: () => undefined, gone: false },
         { clock, onClose: (end) => void ends.push(end), onError: (error) => void errors.push(error) },

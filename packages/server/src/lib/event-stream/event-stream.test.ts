@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { createSpecParser, type SpecParser } from '../../../test-kit/spec-parser.ts';
 import { Tap, type TapOptions } from '../../../test-kit/tap.ts';
 import type { EventStreamContent } from './content.ts';
-import { answerEventStream, readLastEventId } from './event-stream.ts';
+import { toEventStreamResponse, readLastEventId } from './event-stream.ts';
 import type { EventStreamOptions, StreamEnd } from './options.ts';
 import type { HttpResponse } from '../http/http.ts';
 import { message } from '../stream/message.ts';
@@ -34,7 +34,7 @@ function start(
   const clock = createManualClock();
   const ends: StreamEnd[] = [];
   const errors: unknown[] = [];
-  const answer = answerEventStream(
+  const answer = toEventStreamResponse(
     content,
     { method, header: (name) => headers[name], gone },
     { clock, onClose: (end) => void ends.push(end), onError: (error) => void errors.push(error), ...options },
@@ -637,7 +637,7 @@ describe('an event stream that cannot be sent', () => {
       const source = { next: () => ({ value: log.push('started') }), return: () => log.push('returned') };
       for (const content of [() => [log.push('called')], source as unknown as Iterator<number>]) {
         const answer = (): HttpResponse =>
-          answerEventStream(content, request, { ...options, onClose: (end) => void ends.push(end) });
+          toEventStreamResponse(content, request, { ...options, onClose: (end) => void ends.push(end) });
         expect(answer).toThrow(expect.objectContaining({ name: 'LinefeedError' }));
       }
       expect(log).toEqual(['returned']);
@@ -649,7 +649,7 @@ describe('an event stream that cannot be sent', () => {
     const ends: StreamEnd[] = [];
     const request = { method: 'GET', header: () => undefined, gone: false };
     const content = (() => 7) as unknown as () => string;
-    expect(() => answerEventStream(content, request, { onClose: (end) => void ends.push(end) })).toThrow(
+    expect(() => toEventStreamResponse(content, request, { onClose: (end) => void ends.push(end) })).toThrow(
       'no content',
     );
     expect(ends).toMatchObject([{ reason: 'failed', error: { code: 'invalid_content' } }]);

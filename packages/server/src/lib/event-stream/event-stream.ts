@@ -46,7 +46,7 @@ const encoder = new TextEncoder();
  * @throws LinefeedError `invalid_content`, `invalid_option`, `invalid_frame` for content or options that could never be
  * sent.
  */
-export function answerEventStream(
+export function toEventStreamResponse(
   content: EventStreamContent<unknown>,
   request: StreamRequest,
   options: EventStreamOptions,
@@ -69,7 +69,7 @@ export function answerEventStream(
     if (refused === undefined) return openBody(content, given, request, head, settings);
     given?.discard(report);
     settle(refused.end);
-    return refused.answer;
+    return refused.response;
   } catch (error) {
     given?.discard(report);
     settle({ reason: 'failed', error });
@@ -80,15 +80,16 @@ export function answerEventStream(
 function answerWithoutBody(
   request: StreamRequest,
   head: Head,
-): { answer: HttpResponse; end: StreamEnd } | undefined {
+): { response: HttpResponse; end: StreamEnd } | undefined {
   try {
     assertAcceptable(request.header('accept'));
   } catch (error) {
-    return { answer: toProblem(error), end: { reason: 'refused' } };
+    return { response: toProblem(error), end: { reason: 'refused' } };
   }
-  if (request.method === 'HEAD') return { answer: { ...head, body: undefined }, end: { reason: 'finished' } };
+  if (request.method === 'HEAD')
+    return { response: { ...head, body: undefined }, end: { reason: 'finished' } };
   if (request.gone) {
-    return { answer: { ...head, body: (sink) => sink.end() }, end: { reason: 'client' } };
+    return { response: { ...head, body: (sink) => sink.end() }, end: { reason: 'client' } };
   }
   return undefined;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Tap, type TapOptions } from '../../../test-kit/tap.ts';
-import { answerEventStream } from './event-stream.ts';
+import { toEventStreamResponse } from './event-stream.ts';
 import type { EventStreamOptions, StreamEnd } from './options.ts';
 import { message } from '../stream/message.ts';
 import { createManualClock, type ManualClock } from '../testing/manual-clock.ts';
@@ -23,7 +23,7 @@ async function fail(
   const clock = createManualClock();
   const ends: StreamEnd[] = [];
   const errors: unknown[] = [];
-  const answer = answerEventStream(
+  const answer = toEventStreamResponse(
     async function* () {
       yield 'half';
       throw error;

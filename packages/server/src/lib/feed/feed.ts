@@ -159,8 +159,8 @@ export class FeedCore implements ConnectionHost, RequestHost {
   }
 
   /** `undefined`: the path is not under this feed's path. */
-  answer(request: HttpRequest): Promise<HttpResponse | undefined> {
-    return this.#requestHandler.answer(request);
+  respond(request: HttpRequest): Promise<HttpResponse | undefined> {
+    return this.#requestHandler.respond(request);
   }
 
   get isClosing(): boolean {

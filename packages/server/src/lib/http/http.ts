@@ -59,8 +59,8 @@ export interface RequestTarget {
   readonly [RESPOND]: unknown;
 }
 
-export function toRequestTarget(answer: Respond): RequestTarget {
-  return { [RESPOND]: answer };
+export function toRequestTarget(respond: Respond): RequestTarget {
+  return { [RESPOND]: respond };
 }
 
 export function isRequestTarget(value: unknown): value is RequestTarget {

@@ -91,7 +91,7 @@ function nameOnce(origin: string | undefined, named: Set<string>): void {
 }
 
 /** Answers the preflight of an allowed origin. */
-export function answerPreflight(headers: HeaderList, cors: CorsOptions | undefined): HttpResponse {
+export function respondToPreflight(headers: HeaderList, cors: CorsOptions | undefined): HttpResponse {
   const own = cors?.headers?.map((name) => name.toLowerCase()) ?? [];
   return {
     status: 204,

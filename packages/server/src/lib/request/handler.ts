@@ -18,7 +18,7 @@ import {
   type HttpRequest,
   type HttpResponse,
 } from '../http/http.ts';
-import { answerPreflight, createOriginCheck, type CorsOptions, type OriginCheck } from '../http/origin.ts';
+import { respondToPreflight, createOriginCheck, type CorsOptions, type OriginCheck } from '../http/origin.ts';
 import type { ResponseSink } from '../http/response-sink.ts';
 import type { ConnectionSlot, ConnectionSlots } from './connection-slots.ts';
 import type { Accepted, Decide } from './decide.ts';
@@ -117,17 +117,17 @@ export class RequestHandler {
     this.#pending = new PendingRequests({ clock, requestTimeoutMs, onError });
   }
 
-  /** Answers a request. `undefined`: the path is not under this feed's path. */
-  async answer(request: HttpRequest): Promise<HttpResponse | undefined> {
+  /** Responds to a request. `undefined`: the path is not under this feed's path. */
+  async respond(request: HttpRequest): Promise<HttpResponse | undefined> {
     const { mount, maxRequestBytes, clock } = this.#options;
     const path = route(mount, request.url.pathname);
     if (path === undefined) return undefined;
     const exchange: Exchange = { request, path, headers: [], identity: undefined };
-    const answered = await this.#run(exchange).catch((error: unknown) => this.#reject(exchange, error));
+    const built = await this.#run(exchange).catch((error: unknown) => this.#reject(exchange, error));
     if (exchange.identity !== undefined) this.#pending.finish(exchange.identity);
     // Discard the unread body: its sender would keep writing, hold the socket, and never read the answer.
     request.discard(maxRequestBytes, (call) => clock.after(LINGER_MS, call));
-    const response = request.method === 'HEAD' ? { ...answered, body: undefined } : answered;
+    const response = request.method === 'HEAD' ? { ...built, body: undefined } : built;
     // A kept connection would bring the client's next request here again.
     return this.#host.drainLeftMs === undefined ? response : { ...response, departure: 'closing' };
   }
@@ -148,7 +148,7 @@ export class RequestHandler {
     exchange.headers = this.#checkOrigin(request);
 
     // Accept.
-    if (method === 'OPTIONS') return answerPreflight(exchange.headers, cors);
+    if (method === 'OPTIONS') return respondToPreflight(exchange.headers, cors);
     if (!METHODS.includes(method)) return refuseMethod(method, exchange.headers);
     assertAcceptable(request.header('accept'));
 

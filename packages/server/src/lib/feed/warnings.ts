@@ -1,0 +1,33 @@
+/** Warnings to the developer about feeds that are probably mistakes. */
+import type { AnyChannel } from '@linefeed/shared';
+import { nodeEnv, warn } from '../base/report.ts';
+
+/** Number of open feeds per channel. Two in one process are usually caused by a dev server's reload. */
+const openFeeds = new WeakMap<AnyChannel, number>();
+
+/** Warns if another feed of the channel is open. */
+export function noteOpened(channel: AnyChannel): void {
+  const open = openFeeds.get(channel) ?? 0;
+  openFeeds.set(channel, open + 1);
+  if (open === 0) return;
+  warn(
+    'a second feed of the same channel is open in this process. What one publishes, subscribers of the other get only through a shared log; keep one feed on globalThis across reloads, and give it the new sources by feed.setStreams.',
+  );
+}
+
+/** Paths already warned about, by channel. A dev server's reload creates a new feed and must not repeat the warning. */
+const warnedPaths = new WeakMap<AnyChannel, Set<string>>();
+
+export function warnIfPublic(channel: AnyChannel, path: string): void {
+  if (nodeEnv() === 'test') return;
+  const paths = warnedPaths.get(channel) ?? new Set();
+  if (paths.has(path)) return;
+  warnedPaths.set(channel, paths.add(path));
+  warn(
+    `the feed at ${path} has no \`authorize\`: everybody who reaches it may subscribe to everything in its channel. If that is meant, say authorize: () => true.`,
+  );
+}
+
+export function noteClosed(channel: AnyChannel): void {
+  openFeeds.set(channel, (openFeeds.get(channel) ?? 1) - 1);
+}
