@@ -91,7 +91,12 @@ it('the bytes of live events are those of the record', async () => {
 
 it('the bytes of pings and bookmarks are those of the record', async () => {
   const session = new Session();
-  const feed = createBoardFeed(session, { pingMs: 5_000, timeoutMs: 12_000, maxDurationMs: 0, retryMs: 0 });
+  const feed = createBoardFeed(session, {
+    pingMs: 5_000,
+    timeoutMs: 12_000,
+    maxDurationMs: false,
+    retryMs: 0,
+  });
   await session.send(feed.handle, '/events/notice');
   await session.send(feed.handle, '/events/tick?key=t');
   await session.pass(4_000);

@@ -80,6 +80,13 @@ it.each([fetchTransport, eventSourceTransport])(
 );
 
 describe('number options', () => {
+  it('retry.maxAttempts: false retries without limit, and 0 is refused', async () => {
+    createScript({ retry: { maxAttempts: false } }).client.close();
+    expect(() => createScript({ retry: { maxAttempts: 0 } })).toThrowError(
+      'retry: maxAttempts must be a number from 1 up, or false for no limit, not 0.',
+    );
+  });
+
   for (const [name, options] of [
     ['createClient: connectTimeoutMs', (value: number) => ({ connectTimeoutMs: value })],
     ['createClient: maxQueuedEvents', (value: number) => ({ maxQueuedEvents: value })],
@@ -90,17 +97,19 @@ describe('number options', () => {
     ['retry: maxAttempts', (value: number) => ({ retry: { maxAttempts: value } })],
     ['pauseWhenHidden: graceMs', (value: number) => ({ pauseWhenHidden: { graceMs: value } })],
   ] as const) {
-    it(`${name} refuses a value that is not a number from 0 up`, () => {
-      for (const value of [Number.NaN, -1, '5' as unknown as number, null as unknown as number]) {
+    it(`${name} refuses a value that is not a finite number from 0 up`, () => {
+      const wanted = name.endsWith('maxAttempts')
+        ? 'number from 1 up, or false for no limit'
+        : `number from ${name.includes(': max') ? 1 : 0} up`;
+      for (const value of [Number.NaN, -1, Infinity, '5' as unknown as number, null as unknown as number]) {
         expect(() => createScript(options(value))).toThrowError(
           expect.objectContaining({
             code: 'invalid_option',
-            message: `${name} must be a number from 0 up, not ${String(value)}.`,
+            message: `${name} must be a ${wanted}, not ${String(value)}.`,
           }),
         );
       }
       createScript(options(5)).client.close();
-      createScript(options(Infinity)).client.close();
       createScript(options(undefined as unknown as number)).client.close();
     });
   }

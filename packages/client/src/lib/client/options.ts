@@ -100,11 +100,17 @@ function checkOptions(owner: string, options: unknown, names: string): void {
       throw invalidOption(`${owner} has no option "${name}"; its options are ${names}.`);
     }
     const isNumber = NUMBER.test(name);
+    const isOptional = name === 'maxAttempts';
+    const least = name.startsWith('max') ? 1 : 0;
     if (
-      isNumber ? typeof value === 'number' && value >= 0 : !FUNCTION.test(name) || typeof value === 'function'
+      isNumber
+        ? (typeof value === 'number' && value >= least && value < Infinity) || (isOptional && value === false)
+        : !FUNCTION.test(name) || typeof value === 'function'
     )
       continue;
-    const type = isNumber ? 'number from 0 up' : 'function';
+    const type = isNumber
+      ? `number from ${least} up${isOptional ? ', or false for no limit' : ''}`
+      : 'function';
     throw invalidOption(`${owner}: ${name} must be a ${type}, not ${String(value)}.`);
   }
 }

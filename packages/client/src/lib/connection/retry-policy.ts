@@ -23,9 +23,9 @@ export interface RetryOptions {
   /**
    * Consecutive failures after which the connection is `failed`.
    *
-   * @default no limit
+   * @default `false`: no limit
    */
-  maxAttempts?: number | undefined;
+  maxAttempts?: number | false | undefined;
 }
 
 /** The state that the policy keeps between attempts. */
@@ -80,7 +80,7 @@ const MAX_ASKED_MS = 86_400_000;
 export function planRetry(
   { failures, quickAt }: RetryHistory,
   { connectedMs, afterMs, isDismissal, retryAfter = '', retryMs }: Loss,
-  { baseMs = retryMs ?? 1_000, floorMs = 500, capMs = 30_000, maxAttempts = Infinity }: RetryOptions = {},
+  { baseMs = retryMs ?? 1_000, floorMs = 500, capMs = 30_000, maxAttempts }: RetryOptions = {},
   nowMs: number,
   chance: number,
 ): Retry {
@@ -95,7 +95,7 @@ export function planRetry(
   return {
     failures,
     quickAt: quick ? nowMs : quickAt,
-    exhausted: failures >= maxAttempts,
+    exhausted: failures >= (maxAttempts || Infinity),
     askedMs,
     delayMs: Math.max(askedMs, jitterMs, quick ? 0 : floorMs),
   };

@@ -22,19 +22,40 @@ describe('limits of a feed', () => {
   });
 
   it.each(Object.keys(resolveLimits({})) as Array<keyof FeedLimits>)(
-    'a limit that is negative or NaN is refused with its name and value: %s',
+    'a limit that is negative, infinite or NaN is refused with its name and value: %s',
     (name) => {
-      for (const value of [-1, Number.NaN]) {
+      for (const value of [-1, Number.NaN, Infinity]) {
         expect(() => resolveLimits({ [name]: value })).toThrow(
-          `${name} must be a positive number, not ${value}`,
+          new RegExp(`^${name} must be a positive number(, or false for (never|no limit))?, not ${value}`),
         );
       }
     },
   );
 
-  it('a limit of 0 is accepted for maxDurationMs and retryMs, and refused for pingMs', () => {
-    expect(resolveLimits({ maxDurationMs: 0, retryMs: 0 })).toMatchObject({ maxDurationMs: 0, retryMs: 0 });
-    expect(() => resolveLimits({ pingMs: 0 })).toThrow('pingMs must be a positive number, not 0');
+  it('a limit of 0 is accepted for retryMs, and refused for maxDurationMs and pingMs with the word to use', () => {
+    expect(resolveLimits({ retryMs: 0 })).toMatchObject({ retryMs: 0 });
+    for (const name of ['pingMs', 'maxDurationMs'])
+      expect(() => resolveLimits({ [name]: 0 })).toThrow(
+        `${name} must be a positive number, or false for never, not 0`,
+      );
+    expect(() => resolveLimits({ maxConnections: 0 })).toThrow('or false for no limit, not 0');
+  });
+
+  it('false is no limit for the options that have none, and is refused for others', () => {
+    const never = { pingMs: false, maxDurationMs: false, stallTimeoutMs: false } as const;
+    expect(resolveLimits({ ...never, maxConnections: false })).toMatchObject({
+      pingMs: Infinity,
+      timeoutMs: Infinity,
+      maxDurationMs: Infinity,
+      stallTimeoutMs: Infinity,
+      maxConnections: Infinity,
+    });
+    expect(() => resolveLimits({ maxPayloadBytes: false as unknown as number })).toThrow(
+      'maxPayloadBytes must be a positive number, not false',
+    );
+    expect(() => resolveLimits({ pingMs: false, timeoutMs: 5_000 })).toThrow(
+      'timeoutMs (5000) must be greater than pingMs (false)',
+    );
   });
 
   it('a timeoutMs that is not greater than pingMs is refused', () => {

@@ -1,22 +1,22 @@
 /** All bounds and intervals of a feed: meaning, unit, default and check. */
-import { LinefeedError, MAX_ADDRESS_BYTES, MAX_SUBSCRIPTIONS } from '@linefeed/shared/wire';
+import { invalidOption, MAX_ADDRESS_BYTES, MAX_SUBSCRIPTIONS } from '@linefeed/shared/wire';
 
-/** The bounds and intervals of a feed, as they apply. */
+/** The bounds and intervals of a feed, as they apply. `Infinity` is never or no limit. */
 export interface FeedLimits {
   /**
-   * A connection gets a ping after a silence of this length. Milliseconds.
+   * A connection gets a ping after a silence of this length. Milliseconds; `false`: never.
    *
    * @default 15,000
    */
   readonly pingMs: number;
   /**
-   * Announced to clients: a silence of this length means a dead connection. Milliseconds.
+   * Announced to clients: a silence of this length means a dead connection. Milliseconds; `false`: never.
    *
-   * @default 2 × `pingMs` + 5,000
+   * @default 2 × `pingMs` + 5,000; `false` without pings
    */
   readonly timeoutMs: number;
   /**
-   * A client is told to reconnect at 80 to 100 % of this. Milliseconds; 0: never.
+   * A client is told to reconnect at 80 to 100 % of this. Milliseconds; `false`: never.
    *
    * @default 1,800,000 (30 min)
    */
@@ -41,7 +41,8 @@ export interface FeedLimits {
    */
   readonly maxBufferedBytes: number;
   /**
-   * A connection is cut if its reader takes no bytes for this long while bytes wait. Milliseconds.
+   * A connection is cut if its reader takes no bytes for this long while bytes wait. Milliseconds;
+   * `false`: never.
    *
    * @default 30,000
    */
@@ -55,13 +56,13 @@ export interface FeedLimits {
   /**
    * Open connections of this feed.
    *
-   * @default no limit
+   * @default `false`: no limit
    */
   readonly maxConnections: number;
   /**
    * Open connections of one `principal`.
    *
-   * @default no limit
+   * @default `false`: no limit
    */
   readonly maxConnectionsPerPrincipal: number;
   /**
@@ -84,10 +85,21 @@ export interface FeedLimits {
   readonly maxRequestBytes: number;
 }
 
-/** The bounds and intervals of a feed, as options. */
-export type FeedLimitOptions = { readonly [K in keyof FeedLimits]?: FeedLimits[K] | undefined };
+/** Limits that can be turned off. */
+type Optional =
+  | 'pingMs'
+  | 'timeoutMs'
+  | 'maxDurationMs'
+  | 'stallTimeoutMs'
+  | 'maxConnections'
+  | 'maxConnectionsPerPrincipal';
 
-const DEFAULTS: Omit<FeedLimits, 'timeoutMs'> = {
+/** The bounds and intervals of a feed, as options. */
+export type FeedLimitOptions = {
+  readonly [K in keyof FeedLimits]?: FeedLimits[K] | (K extends Optional ? false : never) | undefined;
+};
+
+const DEFAULTS: Readonly<Record<Exclude<keyof FeedLimits, 'timeoutMs'>, number | false>> = {
   pingMs: 15_000,
   maxDurationMs: 30 * 60_000,
   retryMs: 1_000,
@@ -95,38 +107,73 @@ const DEFAULTS: Omit<FeedLimits, 'timeoutMs'> = {
   maxBufferedBytes: 1024 * 1024,
   stallTimeoutMs: 30_000,
   maxSubscriptions: MAX_SUBSCRIPTIONS,
-  maxConnections: Infinity,
-  maxConnectionsPerPrincipal: Infinity,
+  maxConnections: false,
+  maxConnectionsPerPrincipal: false,
   maxAddressBytes: MAX_ADDRESS_BYTES,
   maxPayloadBytes: 1024 * 1024,
   maxRequestBytes: 1024 * 1024,
 };
 
-export const LIMIT_NAMES = [...Object.keys(DEFAULTS), 'timeoutMs'] as readonly (keyof FeedLimits)[];
+const OPTIONAL: ReadonlySet<string> = new Set<Optional>([
+  'pingMs',
+  'timeoutMs',
+  'maxDurationMs',
+  'stallTimeoutMs',
+  'maxConnections',
+  'maxConnectionsPerPrincipal',
+]);
 
-/** 0 means "none" for these. */
-const MAY_BE_ZERO = new Set<keyof FeedLimits>(['maxDurationMs', 'retryMs']);
+/** The types of these options, for their check by name. */
+export const LIMIT_TYPES = Object.fromEntries(
+  [...Object.keys(DEFAULTS), 'timeoutMs'].map((name) => [
+    name,
+    OPTIONAL.has(name) ? 'number|false' : 'number',
+  ]),
+) as Readonly<Record<keyof FeedLimits, string>>;
 
 /** @throws LinefeedError `invalid_option`, naming the option and its value. */
 export function resolveLimits(options: FeedLimitOptions): FeedLimits {
   const limits: Record<string, number> = {};
   for (const [name, fallback] of Object.entries(DEFAULTS)) {
-    limits[name] = checked(name as keyof FeedLimits, options[name as keyof FeedLimits] ?? fallback);
+    limits[name] = readLimit(name, options[name as keyof FeedLimits] ?? fallback);
   }
-  const { pingMs } = limits as unknown as FeedLimits;
-  const timeoutMs = checked('timeoutMs', options.timeoutMs ?? 2 * pingMs + 5_000);
-  if (timeoutMs <= pingMs) {
-    throw new LinefeedError(
-      'invalid_option',
-      `timeoutMs (${timeoutMs}) must be greater than pingMs (${pingMs}), or every quiet connection would be taken for dead.`,
+  const resolved = limits as unknown as FeedLimits;
+  const { pingMs } = resolved;
+  const timeoutMs = readLimit('timeoutMs', options.timeoutMs ?? (pingMs < Infinity && 2 * pingMs + 5_000));
+  if (timeoutMs < Infinity && timeoutMs <= pingMs) {
+    const ping = pingMs === Infinity ? false : pingMs;
+    throw invalidOption(
+      `timeoutMs (${timeoutMs}) must be greater than pingMs (${ping}), or every quiet connection would be taken for dead.`,
     );
   }
-  return { ...(limits as unknown as FeedLimits), timeoutMs };
+  return { ...resolved, timeoutMs };
 }
 
-function checked(name: keyof FeedLimits, value: number): number {
-  if (!(value > 0) && !(value === 0 && MAY_BE_ZERO.has(name))) {
-    throw new LinefeedError('invalid_option', `${name} must be a positive number, not ${String(value)}.`);
-  }
-  return value;
+function readLimit(name: string, value: number | boolean): number {
+  if (OPTIONAL.has(name)) return readOptionalLimit(name, value);
+  // A client may reconnect at once.
+  if (value === 0 && name === 'retryMs') return 0;
+  if (isPositive(value)) return value;
+  throw invalidOption(`${name} must be a positive number, not ${String(value)}.`);
+}
+
+/**
+ * A limit that `false` turns off, which is `Infinity` in the result.
+ *
+ * @throws LinefeedError `invalid_option`
+ */
+export function readOptionalLimit(name: string, value: number | boolean): number {
+  if (value === false) return Infinity;
+  if (isPositive(value)) return value;
+  const none = name.includes('Ms') ? 'never' : 'no limit';
+  throw invalidOption(`${name} must be a positive number, or false for ${none}, not ${String(value)}.`);
+}
+
+function isPositive(value: number | boolean): value is number {
+  return typeof value === 'number' && value > 0 && value < Infinity;
+}
+
+/** A limit as `hello` announces it: 0 is never (PROTOCOL §3). */
+export function toAnnounced(limitMs: number): number {
+  return limitMs === Infinity ? 0 : limitMs;
 }

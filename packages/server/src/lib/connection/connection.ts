@@ -20,7 +20,7 @@ import { LoggedDelivery } from '../delivery/delivery.ts';
 import type { Expiry } from '../base/expiry.ts';
 import type { HeartbeatTarget } from './heartbeat.ts';
 import type { Hub } from '../delivery/hub.ts';
-import type { FeedLimits } from '../base/limits.ts';
+import { toAnnounced, type FeedLimits } from '../base/limits.ts';
 import type { ResponseSink } from '../http/response-sink.ts';
 import type { LoggedStart } from '../delivery/start-position.ts';
 import type { RunningStream, StreamTarget } from '../stream/run-stream.ts';
@@ -99,7 +99,7 @@ export class Connection implements HeartbeatTarget, WriterListener, DeliveryPort
     const now = host.clock.now();
     const { maxDurationMs } = host.limits;
     // Jitter: connections opened together do not reconnect together.
-    this.#endAt = maxDurationMs === 0 ? Infinity : now + maxDurationMs * (0.8 + 0.2 * host.clock.random());
+    this.#endAt = now + maxDurationMs * (0.8 + 0.2 * host.clock.random());
     this.#expiry = identity.expiry;
   }
 
@@ -130,9 +130,9 @@ export class Connection implements HeartbeatTarget, WriterListener, DeliveryPort
     const hello: Hello = {
       protocol: PROTOCOL_VERSION,
       connection: this.id,
-      pingMs,
-      timeoutMs,
-      maxDurationMs,
+      pingMs: toAnnounced(pingMs),
+      timeoutMs: toAnnounced(timeoutMs),
+      maxDurationMs: toAnnounced(maxDurationMs),
     };
     this.#send({ retryMs, id, event: FRAME.hello, data: JSON.stringify(hello) });
     this.logged.accept(asked);

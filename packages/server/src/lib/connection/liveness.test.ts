@@ -40,11 +40,19 @@ describe('liveness', () => {
     expect(short.dataOf('linefeed.reconnect')[0]).toMatchObject({ reason: 'expired' });
   });
 
-  it('a connection stays open without limit with maxDurationMs 0', async () => {
-    const { open, clock } = createBench({ maxDurationMs: 0, pingMs: 3_600_000, timeoutMs: 7_200_000 });
+  it('a connection stays open without limit with maxDurationMs: false', async () => {
+    const { open, clock } = createBench({ maxDurationMs: false, pingMs: 3_600_000, timeoutMs: 7_200_000 });
     const tap = await open('/events/notice');
     await clock.advance(7_200_000);
     expect(tap.ended).toBe(false);
+  });
+
+  it('hello announces 0 for pingMs, timeoutMs and maxDurationMs that are false, and no ping is sent', async () => {
+    const { open, clock } = createBench({ pingMs: false, maxDurationMs: false });
+    const tap = await open('/events/notice');
+    expect(tap.dataOf('linefeed.hello')).toMatchObject([{ pingMs: 0, timeoutMs: 0, maxDurationMs: 0 }]);
+    await clock.advance(7_200_000);
+    expect([tap.of('linefeed.ping'), tap.ended]).toEqual([[], false]);
   });
 
   it('a reader that never takes the last bytes of an ended connection is cut off', async () => {

@@ -3,6 +3,7 @@ import { checkOptions, encodeFrame, FRAME, LinefeedError } from '@linefeed/share
 import { systemClock, type Clock } from '../base/clock.ts';
 import { createYieldEncoder, toComment, type EncodingOptions, type YieldEncoder } from './encode.ts';
 import { isThenable } from '../base/promise.ts';
+import { readOptionalLimit } from '../base/limits.ts';
 import type { HeadOptions } from '../http/head.ts';
 import { asksForRetry } from '../http/http.ts';
 import { createReporter } from '../base/report.ts';
@@ -145,8 +146,8 @@ export function readSettings(options: EventStreamOptions): Settings {
     encodeFailure: createFailureEncoder(options.failure ?? 'break', encodeYield),
     opening: encoder.encode(encodeFrame({ comment: toComment(comment), retryMs })),
     ping: PINGS[ping],
-    pingMs: readInterval('pingMs', pingMs ?? false),
-    stallTimeoutMs: readInterval('stallTimeoutMs', stallTimeoutMs ?? DEFAULT_STALL_TIMEOUT_MS),
+    pingMs: readOptionalLimit('pingMs', pingMs ?? false),
+    stallTimeoutMs: readOptionalLimit('stallTimeoutMs', stallTimeoutMs ?? DEFAULT_STALL_TIMEOUT_MS),
     clock: options.clock ?? systemClock,
   };
 }
@@ -186,15 +187,6 @@ export function readHooks({ onClose = [], onError }: EventStreamOptions): EndHoo
   const report = createReporter(onError);
   const hooks = typeof onClose === 'function' ? [onClose] : [...onClose];
   return { report, settle: (end) => void runHooks(hooks, end, report) };
-}
-
-function readInterval(name: string, value: number | false): number {
-  if (value === false) return Infinity;
-  if (Number.isFinite(value) && value > 0) return value;
-  throw new LinefeedError(
-    'invalid_option',
-    `${name} must be a positive number of milliseconds, or false for never, not ${String(value)}.`,
-  );
 }
 
 async function runHooks(

@@ -220,7 +220,7 @@ describe('options of createFeed', () => {
     [{ context: {} }, 'context must be a function, not object.'],
     [{ onError: 'log' }, 'onError must be a function, not string.'],
     [{ path: 5 }, 'path must be like "/events", not 5.'],
-    [{ maxConnections: '5' }, 'maxConnections must be a number, not string.'],
+    [{ maxConnections: '5' }, 'maxConnections must be a number or false, not string.'],
     [{ log: 'memory' }, 'log must be an object, not string.'],
     [{ streams: null }, 'streams must be an object, not null.'],
   ])('an option of the wrong type is refused: %j', (options, message) => {

@@ -3,7 +3,7 @@ import type { AnyChannel } from '@linefeed/shared';
 import { checkOptions, invalidOption, type OptionTypes } from '@linefeed/shared/wire';
 import type { FeedCoreOptions } from './feed.ts';
 import type { BaseFeedOptions, FeedSubscribeOptions } from './types.ts';
-import { LIMIT_NAMES, type FeedLimits } from '../base/limits.ts';
+import { LIMIT_TYPES } from '../base/limits.ts';
 import type { UntypedSource } from '../stream/run-stream.ts';
 
 /** Options of a feed without the types of its channel. */
@@ -29,7 +29,7 @@ const TYPES: OptionTypes = {
   onSubscribe: 'function',
   onGap: 'function',
   onError: 'function',
-  ...(Object.fromEntries(LIMIT_NAMES.map((name) => [name, 'number'])) as Record<keyof FeedLimits, 'number'>),
+  ...LIMIT_TYPES,
   clock: 'hidden',
   sources: 'hidden',
   contextPerRequest: 'hidden',

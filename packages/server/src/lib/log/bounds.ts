@@ -1,6 +1,7 @@
 /** Shared by all logs of this package: the bounds of a log, and the random epoch of its numbering. */
-import { checkOptions, LinefeedError, type OptionTypes } from '@linefeed/shared/wire';
+import { checkOptions, type OptionTypes } from '@linefeed/shared/wire';
 import type { Clock } from '../base/clock.ts';
+import { readOptionalLimit } from '../base/limits.ts';
 
 /**
  * Bounds of a log. It evicts the oldest events first. Values of `keep: 'latest'` are counted separately from all
@@ -8,23 +9,24 @@ import type { Clock } from '../base/clock.ts';
  */
 export interface LogBounds {
   /**
-   * Maximum number of events held.
+   * Maximum number of events held; `false`: no limit.
    *
    * @default 10,000
    */
-  readonly maxEvents?: number | undefined;
+  readonly maxEvents?: number | false | undefined;
   /**
-   * Maximum age of an event, in milliseconds. Values of `keep: 'latest'` do not age.
+   * Maximum age of an event, in milliseconds; `false`: no limit. Values of `keep: 'latest'` do not age.
    *
    * @default 3,600,000 (1 h)
    */
-  readonly maxAgeMs?: number | undefined;
+  readonly maxAgeMs?: number | false | undefined;
   /**
-   * Maximum size of payloads, addresses and idempotency keys held, in UTF-16 code units.
+   * Maximum size of payloads, addresses and idempotency keys held, in UTF-16 code units; `false`: no
+   * limit.
    *
    * @default 67,108,864 (64 MiB)
    */
-  readonly maxBytes?: number | undefined;
+  readonly maxBytes?: number | false | undefined;
 }
 
 export const DEFAULT_BOUNDS: Required<{ [K in keyof LogBounds]: number }> = {
@@ -38,9 +40,9 @@ export const MAX_WATERMARKS = 10_000;
 
 /** Option types that every log shares. */
 const LOG_OPTIONS: OptionTypes = {
-  maxEvents: 'number',
-  maxAgeMs: 'number',
-  maxBytes: 'number',
+  maxEvents: 'number|false',
+  maxAgeMs: 'number|false',
+  maxBytes: 'number|false',
   clock: 'hidden',
 } satisfies Record<keyof LogBounds | 'clock', string>;
 
@@ -49,18 +51,11 @@ export function checkLogOptions(owner: string, options: unknown, own: OptionType
   checkOptions(owner, options, { ...own, ...LOG_OPTIONS });
 }
 
-/** @throws LinefeedError `invalid_option` */
+/** In the result, `Infinity` is no limit. @throws LinefeedError `invalid_option` */
 export function resolveBounds(bounds: LogBounds): typeof DEFAULT_BOUNDS {
   const resolved = { ...DEFAULT_BOUNDS };
   for (const name of Object.keys(DEFAULT_BOUNDS) as (keyof LogBounds)[]) {
-    const bound = bounds[name] ?? DEFAULT_BOUNDS[name];
-    if (!(bound > 0)) {
-      throw new LinefeedError(
-        'invalid_option',
-        `${name} of a log must be a positive number, not ${String(bound)}.`,
-      );
-    }
-    resolved[name] = bound;
+    resolved[name] = readOptionalLimit(`${name} of a log`, bounds[name] ?? DEFAULT_BOUNDS[name]);
   }
   return resolved;
 }

@@ -36,8 +36,10 @@ test('each memoryLog has its own epoch', () => {
 test.each(['maxEvents', 'maxAgeMs', 'maxBytes'] as const)(
   'memoryLog refuses a %s that is not positive',
   (name) => {
-    for (const value of [0, -1, Number.NaN]) {
-      expect(() => memoryLog({ [name]: value })).toThrow(expect.objectContaining({ code: 'invalid_option' }));
+    for (const value of [0, -1, Number.NaN, Infinity, true]) {
+      expect(() => memoryLog({ [name]: value })).toThrow(
+        expect.objectContaining({ code: 'invalid_option', message: expect.stringMatching(/or false/) }),
+      );
     }
   },
 );

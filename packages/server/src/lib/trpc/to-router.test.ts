@@ -538,11 +538,18 @@ describe('a gap over tRPC', () => {
     expect(seen.data).toEqual([]);
   });
 
-  it("a tRPC subscription skips a gap with onGap: 'ignore'", async () => {
+  it('toRouter refuses an unknown option and an unknown gapPolicy', () => {
+    const feed = createBench();
+    const invalid = (options: object) => () => toRouter(feed, options);
+    expect(invalid({ onGap: 'ignore' })).toThrow('toRouter has no option "onGap"');
+    expect(invalid({ gapPolicy: 'skip' })).toThrow('gapPolicy must be "error" or "ignore", not skip');
+  });
+
+  it("a tRPC subscription skips a gap with gapPolicy: 'ignore'", async () => {
     const feed = small();
     const { cursor } = await feed.publish('notice', { text: '0' });
     for (const text of ['1', '2', '3', '4']) await feed.publish('notice', { text });
-    const { client } = await serve(toRouter(feed, { onGap: 'ignore' }));
+    const { client } = await serve(toRouter(feed, { gapPolicy: 'ignore' }));
     const seen = watch<{ data: { text: string } }>();
     const subscription = client.notice.subscribe({ lastEventId: cursor }, seen);
     await vi.waitFor(() => expect(seen.data.map(({ data }) => data.text)).toEqual(['3', '4']));

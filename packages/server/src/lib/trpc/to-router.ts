@@ -16,7 +16,14 @@ import type {
   TopicDefinition,
   TopicName,
 } from '@linefeed/shared';
-import { LinefeedError, paramNames, resolveParams, type ResolvedParams } from '@linefeed/shared/wire';
+import {
+  checkOptions,
+  invalidOption,
+  LinefeedError,
+  paramNames,
+  resolveParams,
+  type ResolvedParams,
+} from '@linefeed/shared/wire';
 import { readVerdict } from '../request/authorize.ts';
 import { checkAddressSize } from '../publish/address.ts';
 import { captureScope, type AsyncScope } from '../base/async-scope.ts';
@@ -80,7 +87,7 @@ export interface ToRouterOptions<Context, Ctx extends object = object> {
    *
    * @default `error`
    */
-  readonly onGap?: 'error' | 'ignore' | undefined;
+  readonly gapPolicy?: 'error' | 'ignore' | undefined;
 }
 
 /**
@@ -98,12 +105,14 @@ export interface ToRouterOptions<Context, Ctx extends object = object> {
  * @param feed A feed, which keeps serving its own clients
  * @param options The context and the policy for gaps
  * @returns A router with one subscription procedure for each topic
- * @throws LinefeedError `invalid_option` for a topic with a param `lastEventId`, which is tRPC's.
+ * @throws LinefeedError `invalid_option` for an unknown option, for an invalid value, and for a topic with a param
+ * `lastEventId`, which is tRPC's.
  */
 export function toRouter<C extends AnyChannel, Context, Ctx extends object = object>(
   feed: Feed<C, Context>,
   options: ToRouterOptions<Context, Ctx> = {},
 ): FeedRouter<C> {
+  const gapPolicy = readGapPolicy(options);
   const t = initTRPC.context<object>().create();
   const procedures: Record<string, AnyTRPCProcedure> = {};
   for (const [topic, definition] of feed.channel.topics) {
@@ -115,11 +124,23 @@ export function toRouter<C extends AnyChannel, Context, Ctx extends object = obj
           coreOf(feed),
           { topic, definition, ...input, signal },
           async () => (options.context === undefined ? ctx : await options.context({ ctx: ctx as Ctx })),
-          options.onGap === 'ignore',
+          gapPolicy === 'ignore',
         ),
       );
   }
   return t.router(procedures) as unknown as FeedRouter<C>;
+}
+
+const ROUTER_OPTIONS = {
+  context: 'function',
+  gapPolicy: 'any',
+} satisfies Record<keyof ToRouterOptions<unknown>, string>;
+
+function readGapPolicy(options: Pick<ToRouterOptions<unknown>, 'gapPolicy'>): 'error' | 'ignore' {
+  checkOptions('toRouter', options, ROUTER_OPTIONS);
+  const { gapPolicy = 'error' } = options;
+  if (gapPolicy === 'error' || gapPolicy === 'ignore') return gapPolicy;
+  throw invalidOption(`gapPolicy must be "error" or "ignore", not ${String(gapPolicy)}.`);
 }
 
 function checkParamNames(topic: string, { params }: TopicDefinition): void {

@@ -5,6 +5,7 @@ const check = (options: unknown) => () =>
   checkOptions('createThing', options, {
     url: 'string',
     page: 'boolean|object',
+    limit: 'number|false',
     clock: 'hidden',
     key: 'any',
   });
@@ -17,6 +18,8 @@ describe('checkOptions', () => {
       { url: undefined },
       { page: true },
       { page: {} },
+      { limit: 5 },
+      { limit: false },
       { clock: 5 },
       { key: null },
     ]) {
@@ -25,12 +28,15 @@ describe('checkOptions', () => {
   });
 
   it('checkOptions refuses an unknown option and lists the public ones', () => {
-    expect(check({ uri: 'x' })).toThrow('createThing has no option "uri"; its options are url, page, key.');
+    expect(check({ uri: 'x' })).toThrow(
+      'createThing has no option "uri"; its options are url, page, limit, key.',
+    );
     expect(check({ toString: 1 })).toThrow('createThing has no option "toString"');
   });
 
   it('checkOptions refuses an option of the wrong type without quoting its value', () => {
     expect(check({ url: 5 })).toThrow('url must be a string, not number.');
+    expect(check({ limit: true })).toThrow('limit must be a number or false, not boolean.');
     expect(check({ page: null })).toThrow('page must be a boolean or an object, not null.');
   });
 

@@ -2,7 +2,7 @@
 import { LinefeedError } from './error.ts';
 
 /**
- * The expected `typeof` of each option by name, several types separated by `|`. `any`: the owner checks the value
+ * The expected `typeof` of each option by name, or `false`, several separated by `|`. `any`: the owner checks the value
  * itself. `hidden`: an option between our own packages, neither checked nor listed.
  */
 export type OptionTypes = Readonly<Record<string, string>>;
@@ -27,8 +27,15 @@ export function checkOptions(owner: string, options: unknown, types: OptionTypes
       );
     }
     const kinds = wanted.split('|');
-    if (wanted === 'any' || (value !== null && kinds.includes(typeof value))) continue;
-    const expected = kinds.map((kind) => `${kind === 'object' ? 'an' : 'a'} ${kind}`).join(' or ');
+    if (
+      wanted === 'any' ||
+      (value !== null && kinds.includes(typeof value)) ||
+      (value === false && kinds.includes('false'))
+    )
+      continue;
+    const expected = kinds
+      .map((kind) => (kind === 'false' ? kind : `${kind === 'object' ? 'an' : 'a'} ${kind}`))
+      .join(' or ');
     throw invalidOption(`${name} must be ${expected}, not ${describe(value)}.`);
   }
 }
