@@ -113,12 +113,12 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'the client consumes a restored cursor when a subscription has its own start',
-    plan: { 'restored-cursor-kept': 'restored(address), $' },
+    plan: { 'restored-cursor-kept': 'restored?.(address), $' },
   },
   {
     name: 'the client uses one timer for the linger and the retry of an address',
     needs: { unsureAuthorize: true },
-    plan: { 'retry-timer-of-its-own': 'entry.cancelLinger = $' },
+    plan: { 'retry-timer-of-its-own': "if (state.is === 'refused-for-now') state.cancelTimer(); $" },
   },
   {
     name: 'delivery keeps its position in the old log when only streams run',

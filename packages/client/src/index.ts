@@ -23,7 +23,7 @@ export type {
   Subscription,
   SubscriptionOptions,
   SubscriptionSnapshot,
-} from './lib/subscriptions/subscription.ts';
+} from './lib/subscriptions/types.ts';
 export type {
   Ending,
   Opening,

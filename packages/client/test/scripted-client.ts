@@ -4,7 +4,7 @@ import type { ControlRequest, Hello, Subscribed } from '@linefeed/shared/wire';
 import { createManualClock, type ManualClock } from '../src/lib/base/clock.ts';
 import { createClient, type Client, type ClientOptions } from '../src/lib/client/client.ts';
 import type { ConnectionSnapshot } from '../src/lib/connection/state.ts';
-import type { EventInfo, Subscription, SubscriptionOptions } from '../src/lib/subscriptions/subscription.ts';
+import type { EventInfo, Subscription, SubscriptionOptions } from '../src/lib/subscriptions/types.ts';
 import { createScriptTransport, type Attempt } from './scripted-transport.ts';
 
 /** A subscription, and the payloads that its handler got. */

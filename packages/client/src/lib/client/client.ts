@@ -18,17 +18,16 @@ import { watchPage } from '../connection/page-lifecycle.ts';
 import { createSubscriptionRegistry } from '../subscriptions/registry.ts';
 import { createFrameRouter } from '../subscriptions/frame-router.ts';
 import { createCommitTracker } from '../subscriptions/commit-tracker.ts';
+import type { Entry } from '../subscriptions/entry.ts';
 import type { Readable } from '../base/store.ts';
-import {
-  createDelivery,
-  later,
-  type AnyHandler,
-  type DeliveryOptions,
-  type EventInfo,
-  type Gap,
-  type Subscription,
-  type SubscriptionOptions,
-} from '../subscriptions/subscription.ts';
+import { createSubscriber, later, type SubscriberOptions } from '../subscriptions/subscription.ts';
+import type {
+  AnyHandler,
+  EventInfo,
+  Gap,
+  Subscription,
+  SubscriptionOptions,
+} from '../subscriptions/types.ts';
 import { fetchTransport } from '../transport/fetch.ts';
 import { toOpenPersistence } from '../subscriptions/persist.ts';
 
@@ -151,7 +150,8 @@ export function createClient<C extends AnyChannel>(
   checkClientOptions(options);
   const channel = second && (first as C);
   const backPressure = createBackPressure();
-  const commits = createCommitTracker(() => persistence?.note());
+  const commits = createCommitTracker();
+  const entries = new Set<Entry>();
   const report = later(options.onError ?? print);
   let warned = false;
   let closed = false;
@@ -175,25 +175,25 @@ export function createClient<C extends AnyChannel>(
     report,
     reportInvalid: options.onInvalid ? later(options.onInvalid) : report,
   };
-  const connection = createConnection(shared, {
-    plan: () => registry.takeOpening(),
-    onControl: (name, body, id) => router.onControl(name, body, id),
-    onEvent: (event, data, id) => router.onEvent(event, data, id),
-    onGone: () => registry.reset(),
+  // Each part gets only parts above it. `attach` closes the circle: the connection calls the registry and the router.
+  const persistence = toOpenPersistence(options.persist)?.({ ...shared, entries });
+  commits.onCommit = persistence?.note;
+  const connection = createConnection(shared);
+  const registry = createSubscriptionRegistry({
+    ...shared,
+    entries,
+    connection,
+    restored: persistence?.restored,
+  });
+  const router = createFrameRouter({ ...shared, registry, connection });
+  connection.attach({
+    ...router,
+    plan: registry.takeOpening,
+    onGone: registry.reset,
     onOver(error) {
       router.onOver(error);
       if (error) report(error);
     },
-  });
-  const registry = createSubscriptionRegistry({
-    ...shared,
-    connection,
-    restored: (address) => persistence?.restored(address),
-  });
-  const router = createFrameRouter({ ...shared, registry, connection });
-  const persistence = toOpenPersistence(options.persist)?.({
-    ...shared,
-    places: registry.entries,
   });
   const unwatch = watchPage((hint) => {
     if (hint === 'hidden' || hint === 'pagehide') persistence?.flush();
@@ -204,33 +204,31 @@ export function createClient<C extends AnyChannel>(
     topic: string,
     params: unknown,
     handler: AnyHandler,
-    given: DeliveryOptions = {},
+    options: SubscriberOptions = {},
   ): Subscription => {
     if (closed) throw new LinefeedError('closed', `The client is closed: ${topic} cannot be subscribed.`);
-    checkSubscription(topic, params, handler, given);
-    const schema = channel?.topics.get(topic)?.data;
-    const delivery = createDelivery(
-      shared,
+    checkSubscription(topic, params, handler, options);
+    const subscriber = createSubscriber(shared, {
       topic,
       params,
-      schema,
+      schema: channel?.topics.get(topic)?.data,
       handler,
-      given,
-      () => registry.remove(delivery),
-      () => registry.resume(delivery),
-    );
-    if (given.signal?.aborted) delivery.subscription();
+      options,
+      onStop: () => registry.remove(subscriber),
+      onRoom: () => registry.resume(subscriber),
+    });
+    if (options.signal?.aborted) subscriber.subscription();
     else {
       try {
-        registry.add(delivery, given);
+        registry.add(subscriber, options);
       } catch (cause) {
         // No request can carry these params or this `from`. Report a refused subscription: an exception would interrupt
         // a render.
         const error = LinefeedError.is(cause) ? cause : invalidOption(`${topic}: ${String(cause)}`);
-        soon(() => delivery.fail(error));
+        soon(() => subscriber.fail(error));
       }
     }
-    return delivery.subscription;
+    return subscriber.subscription;
   };
 
   return {
@@ -252,7 +250,7 @@ export function createClient<C extends AnyChannel>(
       return connection.lastEventAt();
     },
     reconnect() {
-      if (registry.entries.size > 0) connection.open('asked');
+      if (entries.size > 0) connection.open('asked');
     },
     close() {
       closed = true;

@@ -4,7 +4,7 @@ import { invalidOption } from '@linefeed/shared/wire';
 import type { Clock } from '../base/clock.ts';
 import type { Persist } from '../subscriptions/persist.ts';
 import type { RetryOptions } from '../connection/retry-policy.ts';
-import type { Gap, SubscriptionOptions } from '../subscriptions/subscription.ts';
+import type { Gap, SubscriptionOptions } from '../subscriptions/types.ts';
 import type { RequestOptions, Transport } from '../transport/transport.ts';
 
 /** The options of `createClient`. */

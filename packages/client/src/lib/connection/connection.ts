@@ -54,6 +54,8 @@ export interface ConnectionHandlers {
 }
 
 export interface Connection extends Readable<ConnectionSnapshot> {
+  /** Sets what the connection calls. Required before `open`. */
+  readonly attach: (handlers: ConnectionHandlers) => void;
   readonly lastEventAt: () => number | undefined;
   /** Opens a connection immediately, from any state. */
   readonly open: (reason: ConnectionReason) => void;
@@ -71,9 +73,10 @@ export interface Connection extends Readable<ConnectionSnapshot> {
 // late.
 const MAX_TIMEOUT_MULTIPLIER = 8;
 
-export function createConnection(context: ConnectionContext, handlers: ConnectionHandlers): Connection {
+export function createConnection(context: ConnectionContext): Connection {
   const { clock, backPressure, retry, connectTimeoutMs = 10_000, pauseWhenHidden } = context;
   const { getSnapshot, set, subscribe } = createStore(INITIAL);
+  let handlers: ConnectionHandlers;
   let response: TransportConnection | undefined;
   let liveness: Liveness | undefined;
   let lastBytesAt: number | undefined;
@@ -294,6 +297,9 @@ export function createConnection(context: ConnectionContext, handlers: Connectio
   return {
     getSnapshot,
     subscribe,
+    attach(given) {
+      handlers = given;
+    },
     lastEventAt: () => lastBytesAt,
     open,
     reopen,

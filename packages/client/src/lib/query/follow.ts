@@ -11,7 +11,7 @@ import {
 import { useEffect, useInsertionEffect, useRef } from 'react';
 import type { Client } from '../client/client.ts';
 import { isAtOrBefore } from '../base/cursor.ts';
-import { toAddressKey } from '../subscriptions/entry.ts';
+import { toAddressKey } from '../subscriptions/start-position.ts';
 import type { ParamsOption } from '../react/options.ts';
 import type {
   AnyHandler,
@@ -19,7 +19,7 @@ import type {
   Gap,
   Subscription,
   SubscriptionOptions,
-} from '../subscriptions/subscription.ts';
+} from '../subscriptions/types.ts';
 
 /** A state and its cursor in the log. Read the cursor first, then the state. */
 export interface Followed {

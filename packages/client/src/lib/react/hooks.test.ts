@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { mount, type PageOptions } from '../../../test/page.ts';
 import { createScript, type Script } from '../../../test/scripted-client.ts';
 import type { Client } from '../client/client.ts';
-import type { Gap } from '../subscriptions/subscription.ts';
+import type { Gap } from '../subscriptions/types.ts';
 import { createHooks } from './hooks.ts';
 
 const board = defineChannel({

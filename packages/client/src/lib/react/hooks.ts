@@ -12,7 +12,7 @@ import {
 } from 'react';
 import type { Client } from '../client/client.ts';
 import { INITIAL, type ConnectionSnapshot } from '../connection/state.ts';
-import { toAddressKey } from '../subscriptions/entry.ts';
+import { toAddressKey } from '../subscriptions/start-position.ts';
 import type { Kept, TopicArguments, TopicOptionName } from './options.ts';
 import { createTopicStore, type LooseOptions, type TopicResult } from './topic-store.ts';
 

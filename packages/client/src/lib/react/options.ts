@@ -1,6 +1,6 @@
 /** The options of `useTopic` and the type of its data. */
 import type { AnyChannel, ParamsInput, Payload, TopicName } from '@linefeed/shared';
-import type { EventInfo, Gap } from '../subscriptions/subscription.ts';
+import type { EventInfo, Gap } from '../subscriptions/types.ts';
 
 /**
  * The type of the data: with `reduce` its state `S`, otherwise the payload. `Given` has the names of the given options.

@@ -7,7 +7,7 @@ import type {
   Subscription,
   SubscriptionOptions,
   SubscriptionSnapshot,
-} from '../subscriptions/subscription.ts';
+} from '../subscriptions/types.ts';
 
 /** `idle`: not enabled. The other values are those of a subscription. */
 export type TopicStatus = 'idle' | SubscriptionSnapshot['status'];

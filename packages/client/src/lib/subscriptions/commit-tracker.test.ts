@@ -20,7 +20,8 @@ it('a commit tracker commits the same as a plain list in any order, and keeps on
   const random = (below: number) => (seed = (seed * 48_271) % 2_147_483_647) % below;
   for (let round = 0; round < 200; round += 1) {
     let committed = 0;
-    const commits = createCommitTracker(() => (committed += 1));
+    const commits = createCommitTracker();
+    commits.onCommit = () => (committed += 1);
     const list: Array<{ position: number; inFlight: InFlight; settled: boolean }> = [];
     for (let step = 0; step < 60; step += 1) {
       const open = list.filter(({ settled }) => !settled);
@@ -45,7 +46,8 @@ it('a commit tracker commits the same as a plain list in any order, and keeps on
 
 it('a commit tracker calls the callbacks of frames in order, after all earlier frames and before the commit', () => {
   const log: string[] = [];
-  const commits = createCommitTracker(() => log.push('commit'));
+  const commits = createCommitTracker();
+  commits.onCommit = () => log.push('commit');
   const [first, second, third] = ['first', 'second', 'third'].map((name, index) =>
     commits.track(at(index + 1), () => log.push(name)),
   ) as [InFlight, InFlight, InFlight];
@@ -58,7 +60,7 @@ it('a commit tracker calls the callbacks of frames in order, after all earlier f
 });
 
 it('a commit tracker commits a frame after all of its acknowledgements', () => {
-  const commits = createCommitTracker(() => {});
+  const commits = createCommitTracker();
   const inFlight = commits.track(at(1));
   inFlight.pending += 1;
   commits.ack(inFlight);

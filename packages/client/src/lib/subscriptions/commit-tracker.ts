@@ -26,14 +26,17 @@ export interface CommitTracker {
   /** Registers a frame with one pending acknowledgement, which the caller gives. */
   readonly track: (cursor?: Cursor, onCommit?: () => void) => InFlight;
   readonly ack: (inFlight: InFlight) => void;
+  /** Called each time that the committed cursor moves. */
+  onCommit: (() => void) | undefined;
 }
 
-export function createCommitTracker(onCommit: () => void): CommitTracker {
+export function createCommitTracker(): CommitTracker {
   // A circular list of the frames in flight. An acknowledged frame passes its cursor to its predecessor, the oldest
   // one to `start`.
   const start = { pending: 0 } as InFlight;
   start.previous = start.next = start;
-  return {
+  const tracker: CommitTracker = {
+    onCommit: undefined,
     committed: () => toText(start.cursor),
     track(cursor, onCommit) {
       const { previous } = start;
@@ -50,7 +53,7 @@ export function createCommitTracker(onCommit: () => void): CommitTracker {
       previous.cursor = cursor ?? previous.cursor;
       if (previous === start) {
         callback?.();
-        if (cursor) onCommit();
+        if (cursor) tracker.onCommit?.();
       } else if (callback) {
         const before = previous.onCommit;
         previous.onCommit = () => {
@@ -60,4 +63,5 @@ export function createCommitTracker(onCommit: () => void): CommitTracker {
       }
     },
   };
+  return tracker;
 }

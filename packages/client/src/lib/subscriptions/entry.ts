@@ -1,113 +1,270 @@
-/** The resume positions of a connection's addresses, and the requests made from them. Pure. */
-import { encodeAddress, parseCursor, type Cursor, type SubscriptionEntry } from '@linefeed/shared/wire';
+/**
+ * An entry of the subscription list. Only this file changes an entry, in one function per transition. No function here
+ * calls a subscriber, so user code never runs in the middle of a transition.
+ */
+import type { Cursor } from '@linefeed/shared/wire';
+import type { Clock } from '../base/clock.ts';
 import { isAtOrBefore, toText } from '../base/cursor.ts';
-import type { Opening } from '../transport/transport.ts';
+import { NO_FAILURES, type RetryHistory } from '../connection/retry-policy.ts';
+import type { CommitTracker, InFlight } from './commit-tracker.ts';
+import type { Received, Subscriber } from './types.ts';
 
-/** One entry of the subscription list and its position in the log. */
-export interface Place {
+/**
+ * What the user wants.
+ *
+ * - `wanted`: it has subscribers. The list is replaced on each change, so a loop over it does not notice a handler that
+ *   subscribes or unsubscribes.
+ * - `lingering`: its last subscriber has left. It is deleted when the timer ends.
+ */
+export type Intent =
+  | { readonly is: 'wanted'; readonly subscribers: readonly Subscriber[] }
+  | {
+      readonly is: 'lingering';
+      readonly subscribers: readonly [];
+      readonly cancelTimer: () => void;
+      /** The events since the last subscriber left, for a new one with a `from`. `after` is where they start. */
+      lingerBuffer: { readonly after: Cursor; readonly events: Received[] } | undefined;
+    };
+
+/**
+ * What the server has confirmed on the current or last connection.
+ *
+ * - `idle`: not requested yet
+ * - `requested`: no answer yet
+ * - `accepted`: its events are delivered
+ * - `stalled`: accepted, and its events are dropped until its handlers have room
+ * - `refused-for-now`: requested again when the timer ends
+ * - `refused`: not requested again on this connection
+ */
+export type State =
+  | { readonly is: 'idle' | 'refused' }
+  /** Events are missing if the server starts past `requestedStart`. */
+  | { readonly is: 'requested'; readonly requestedStart: Cursor | undefined }
+  | { readonly is: 'accepted' | 'stalled'; readonly acceptedAt: number }
+  | { readonly is: 'refused-for-now'; readonly cancelTimer: () => void };
+
+/**
+ * What the address is, and where it resumes. Kept across connections.
+ *
+ * - `unknown`: it was never accepted
+ * - `stream`: each subscription to it is a run of its own
+ * - `logged`: its events have cursors
+ */
+export type Position =
+  | { readonly is: 'unknown'; readonly cursor?: undefined }
+  | {
+      readonly is: 'stream';
+      readonly cursor?: undefined;
+      /** The part of its last event id from the tilde on; `~` alone if the event had no id. */
+      mark?: string;
+      /** Run it again even if its events had no ids. */
+      readonly restart: boolean | undefined;
+    }
+  | {
+      readonly is: 'logged';
+      /** The last event received, or the start. `undefined` until the server announces the gap of an unusable `from`. */
+      cursor: Cursor | undefined;
+      /** The end of the log at acceptance. */
+      readonly acceptedTail: Cursor | undefined;
+      /** Where events were last found missing. Events that the server cannot send are requested only once. */
+      lastHole?: string | undefined;
+      /** `keep: 'latest'`: the newest event, for subscriptions that join. */
+      latest?: Received | undefined;
+    };
+
+/**
+ * The order in which its events arrive.
+ *
+ * - `shared`: that of the connection, whose cursor covers it
+ * - `own`: out of order, as in a replay. Only its own cursor covers it.
+ * - a frame in flight: shared again after a replay, whose events are before this frame and not committed yet
+ */
+export type Order = 'shared' | 'own' | InFlight;
+
+interface MutableEntry {
   /** The address as requested. */
   readonly address: string;
-  /**
-   * Key of the entry. A stream's event name contains it; a logged address ignores it. Always sent: the client does not
-   * know which of the two an address is.
-   */
+  /** Always sent, because the client does not know which address is a stream. A logged address ignores it. */
   readonly key: string;
   /** `from` as the user gave it. */
   readonly from: string | undefined;
-  /** Stream: run it again even if its events had no ids. */
-  restart?: boolean | undefined;
-  /** Event name of its frames; unknown until `subscribed`. */
-  event?: string | undefined;
-  /** Logged: cursor of the last event received, or of the start. */
-  at?: Cursor | undefined;
-  /** Logged: the address has an order of its own during a replay. The connection's cursor does not cover it. */
-  apart?: boolean | undefined;
-  /** Logged: the replay has finished, but events delivered during it are not committed yet. */
-  catching?: object | undefined;
-  /** Logged: the end of the log at acceptance. */
-  tail?: Cursor | undefined;
-  /** Stream: the part of its last event id from the tilde on; `~` alone if the event had no id. */
-  mark?: string | undefined;
+  /** The user gave `from`. A subscription without `from` does not join the entry. */
+  readonly hasOwnStart: boolean;
+  /** Event name of its frames; unknown until it is accepted. A stream's name contains the key. */
+  event: string | undefined;
+  intent: Intent;
+  state: State;
+  position: Position;
+  order: Order;
+  /** Refusals since it was last accepted for long enough. */
+  retryHistory: RetryHistory;
 }
 
-/** Returns the address as a comparison key. It does not throw for invalid params; `subscribe` reports those. */
-export function toAddressKey(topic: string, params: unknown): string {
-  try {
-    return encodeAddress(topic, params as object | undefined);
-  } catch {
-    return `${topic} `;
-  }
+type Frozen<T> = T extends unknown ? Readonly<T> : never;
+
+/** Other files read an entry and call the transitions below. */
+export type Entry = { readonly [Name in keyof MutableEntry]: Frozen<MutableEntry[Name]> };
+
+/** What a new entry is made from. */
+export type EntryStart = Pick<Entry, 'address' | 'from' | 'hasOwnStart'>;
+
+const MAX_LINGER_EVENTS = 1_000;
+
+export const isAccepted = ({ state }: Entry): boolean => state.is === 'accepted';
+
+/** The handler of a subscriber is stalled, and its events must be dropped. */
+export function isDropping({ intent }: Entry): boolean {
+  for (const subscriber of intent.subscribers) if (subscriber.isDropping()) return true;
+  return false;
 }
 
-/** Encodes `from` as the user gives it. A stream id with a tilde is escaped, so that it does not look like a mark. */
-export function toFrom(from: string): string {
-  const text = encodeURIComponent(from);
-  return from.includes('~') ? `~${text.replaceAll('~', '%7E')}` : from;
+/** Whether the connection's cursor covers the entry, also after a reload of the page. */
+export function isCommitted({ position, order }: Entry): boolean {
+  return position.cursor !== undefined && order === 'shared';
 }
 
-/**
- * Builds the opening request. An address at the connection's cursor sends no cursor of its own; any other address sends
- * its own. An address that was never accepted sends `now`, so that an old cursor does not replay its history.
- */
-export function toOpening(
-  places: Iterable<Place>,
-  cursor: Cursor | undefined,
-): Pick<Opening, 'entries' | 'cursor'> {
-  const list = [...places];
-  const shared = list.some((place) => sharesCursor(place, cursor)) ? cursor : undefined;
-  return { entries: list.map((place) => toEntry(place, shared)), cursor: toText(shared) };
-}
-
-/**
- * Builds one entry of an opening list whose connection is at `cursor`, or (`isOpen`) of a control request. An open
- * connection has a position even if the client does not know it.
- */
-export function toEntry(place: Place, cursor: Cursor | undefined, isOpen?: boolean): SubscriptionEntry {
-  const { address, key } = place;
-  const from = toStart(place, cursor, isOpen);
-  return { address, key, ...(from && { from }) };
-}
-
-function toStart(place: Place, cursor: Cursor | undefined, isOpen?: boolean): string | undefined {
-  const { event, from, at, mark, restart } = place;
-  // Stream without ids: the server runs it again only for a request without a mark.
-  if (mark === '~' && restart) return undefined;
-  if (mark !== undefined) return mark;
-  if (at) return sharesCursor(place, cursor) ? undefined : toText(at);
-  return from ?? /* seam: new-entry-at-now */ ((cursor || isOpen) && event === undefined ? 'now' : undefined);
-}
-
-/**
- * Sorts entries with a replay first. The server sends each frame of an event name once, from the start of the first
- * entry with that name.
- */
-export function toOrder<P extends Place>(places: Iterable<P>, cursor: Cursor | undefined): P[] {
-  const rank = (place: P) => {
-    const startsNow = place.at === undefined && (place.from ?? 'now') === 'now';
-    return Number(startsNow || sharesCursor(place, cursor));
+export function createEntry(key: string, start: EntryStart, subscriber: Subscriber): Entry {
+  return {
+    ...start,
+    key,
+    event: undefined,
+    intent: { is: 'wanted', subscribers: [subscriber] },
+    state: { is: 'idle' },
+    position: { is: 'unknown' },
+    order: 'shared',
+    retryHistory: NO_FAILURES,
   };
-  return [...places].sort((a, b) => rank(a) - rank(b));
 }
 
-function sharesCursor({ at, apart }: Place, cursor: Cursor | undefined): boolean {
-  return isAtOrBefore(at, cursor) && /* seam: own-cursor-in-rewind */ !apart;
+/** A new subscriber ends the linger. A refused entry is requested again for it. */
+export function addSubscriber(entry: MutableEntry, subscriber: Subscriber): void {
+  const { intent, state } = entry;
+  /* seam: retry-timer-of-its-own */ if (intent.is === 'lingering') intent.cancelTimer();
+  entry.intent = { is: 'wanted', subscribers: [...intent.subscribers, subscriber] };
+  if (state.is === 'refused') makeIdle(entry);
 }
 
-/**
- * Whether the server will announce a gap because the given cursor is unusable. Until the gap arrives the entry has no
- * position. After a disconnect before the gap, it sends the same `from` again.
- */
-export function awaitsGap({ from }: Place, start: Cursor | undefined): boolean {
-  const isGiven = from !== undefined && from !== 'now' && from !== 'earliest';
-  return isGiven && !isAtOrBefore(parseCursor(from), start);
+/** Returns true if it was the last subscriber. */
+export function removeSubscriber(entry: MutableEntry, subscriber: Subscriber): boolean {
+  const { subscribers } = entry.intent;
+  const others = subscribers.filter((other) => other !== subscriber);
+  if (others.length === subscribers.length) return false;
+  entry.intent = { is: 'wanted', subscribers: others };
+  return others.length === 0;
 }
 
-/** Whether events are missing between the entry's position and the event with this cursor. */
-export function isBehindHole({ at }: Place, cursor: Cursor): boolean {
-  const { epoch, prev } = cursor;
-  return (
-    at !== undefined &&
-    !isAtOrBefore({ epoch, position: prev ?? at.position }, at) &&
-    !isAtOrBefore(cursor, at)
-  );
+/** Keeps an entry without subscribers for a later one. Returns false if a later one could not join it. */
+export function linger(entry: MutableEntry, clock: Clock, lingerMs: number, onElapsed: () => void): boolean {
+  const { state, position } = entry;
+  if (state.is !== 'requested' && !(state.is === 'accepted' && position.cursor)) return false;
+  const cancelTimer = clock.after(lingerMs, onElapsed);
+  entry.intent = { is: 'lingering', subscribers: [], cancelTimer, lingerBuffer: undefined };
+  return true;
+}
+
+/** The entry is deleted. */
+export function stopTimers(entry: MutableEntry): void {
+  if (entry.intent.is === 'lingering') entry.intent.cancelTimer();
+  makeIdle(entry);
+}
+
+function setState(entry: MutableEntry, next: State): void {
+  if (entry.state.is === 'refused-for-now') entry.state.cancelTimer();
+  entry.state = next;
+}
+
+export function makeIdle(entry: MutableEntry): void {
+  setState(entry, { is: 'idle' });
+}
+
+export function request(entry: MutableEntry, requestedStart: Cursor | undefined): void {
+  setState(entry, { is: 'requested', requestedStart });
+}
+
+/** The connection has ended before the answer. Its cursor may be past events that this entry has not received. */
+export function loseAnswer(entry: MutableEntry): void {
+  if (entry.state.is === 'requested') leaveOrder(entry);
+}
+
+/** Its request did not fit the opening: other entries advance the connection's cursor before it is requested. */
+export function postpone(entry: MutableEntry, connectionCursor: Cursor | undefined): void {
+  const { position } = entry;
+  if (position.cursor && entry.order !== 'own' && isAtOrBefore(position.cursor, connectionCursor))
+    position.cursor = connectionCursor;
+  leaveOrder(entry);
+}
+
+/** `next` is the position of an entry that had none, or another kind. Otherwise the entry keeps its cursor or mark. */
+export function accept(entry: MutableEntry, event: string, next: Position, acceptedAt: number): void {
+  const { position } = entry;
+  setState(entry, { is: 'accepted', acceptedAt });
+  entry.event = event;
+  entry.order = 'shared';
+  const { cursor } = position.cursor ? position : next;
+  entry.position = position.is === next.is ? (Object.assign(position, next, { cursor }) as Position) : next;
+}
+
+/** A slow handler has no room. The entry resumes from its own position later; other entries continue. */
+export function stall(entry: MutableEntry): void {
+  if (entry.state.is === 'accepted') entry.state = { ...entry.state, is: 'stalled' };
+  leaveOrder(entry);
+}
+
+/** With a timer, it is requested again when the timer ends. */
+export function refuse(entry: MutableEntry, retryHistory: RetryHistory, cancelTimer?: () => void): void {
+  setState(entry, cancelTimer ? { is: 'refused-for-now', cancelTimer } : { is: 'refused' });
+  entry.retryHistory = retryHistory;
+  leaveOrder(entry);
+}
+
+export function leaveOrder(entry: MutableEntry): void {
+  entry.order = 'own';
+}
+
+/** Its replay has finished. */
+export function joinOrder(entry: MutableEntry, commits: CommitTracker): void {
+  const inFlight = commits.track(undefined, () => {
+    if (entry.order === inFlight) entry.order = 'shared';
+  });
+  entry.order = inFlight;
+  commits.ack(inFlight);
+}
+
+/** Events are missing after its position. Returns false if they were requested from there before. */
+export function noteHole(entry: MutableEntry): boolean {
+  const { position } = entry;
+  const hole = toText(position.cursor);
+  if (position.is !== 'logged' || position.lastHole === hole) return false;
+  position.lastHole = hole;
+  leaveOrder(entry);
+  return true;
+}
+
+/** A gap up to `to`. A subscription that joins now must not get an event from before it. */
+export function skipTo({ position, intent }: MutableEntry, to: Cursor | undefined): void {
+  if (intent.is === 'lingering') intent.lingerBuffer = undefined;
+  if (position.is !== 'logged') return;
+  position.cursor = to;
+  position.latest = undefined;
+}
+
+/** An event of a logged address, or (with `mark`) of a stream. Without `received` it has no valid data. */
+export function receive(
+  { position, intent }: MutableEntry,
+  cursor: Cursor | undefined,
+  mark: string | undefined,
+  received: Received | undefined,
+): void {
+  if (position.is === 'stream' && mark) position.mark = mark;
+  if (position.is !== 'logged' || !cursor) return;
+  const after = position.cursor;
+  position.cursor = cursor;
+  if (!received) return;
+  // An event of a `keep: 'latest'` topic has no previous position. Other events have one, except where the log has
+  // evicted the address.
+  position.latest = cursor.prev === undefined ? received : undefined;
+  if (intent.is !== 'lingering') return;
+  if (!intent.lingerBuffer || intent.lingerBuffer.events.length === MAX_LINGER_EVENTS)
+    intent.lingerBuffer = { after: after!, events: [] };
+  intent.lingerBuffer.events.push(received);
 }

@@ -1,6 +1,6 @@
 /** A subscription as an async iterable. Back-pressure follows the consumer's pace. */
 import type { LinefeedError } from '@linefeed/shared';
-import type { Subscription } from './subscription.ts';
+import type { Subscription } from './types.ts';
 
 /**
  * Subscribes at the first `next()`. The next call of `next()` marks the previous event as handled, so the

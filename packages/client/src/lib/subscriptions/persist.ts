@@ -1,6 +1,6 @@
 /** Keeps the committed cursor across a page reload. */
 import type { Clock } from '../base/clock.ts';
-import type { Place } from './entry.ts';
+import { isCommitted, type Entry } from './entry.ts';
 
 /** Storage for the cursor: `localStorage`, `sessionStorage`, or an object with these two methods. */
 export interface CursorStorage {
@@ -31,7 +31,7 @@ export interface PersistContext {
   readonly url: string;
   readonly clock: Clock;
   readonly committed: () => string | undefined;
-  readonly places: Iterable<Place>;
+  readonly entries: Iterable<Entry>;
 }
 
 /** A persisted cursor. */
@@ -81,7 +81,7 @@ const WRITE_EVERY_MS = 1_000;
  * @returns A value for the option `persist`
  */
 export function persistCursor({ storage, identity = '' }: PersistOptions = {}): Persist {
-  return toPersist(({ url, clock, committed, places }) => {
+  return toPersist(({ url, clock, committed, entries }) => {
     const key = `linefeed ${url} ${identity}`;
     const use = (write?: string) => {
       try {
@@ -107,8 +107,8 @@ export function persistCursor({ storage, identity = '' }: PersistOptions = {}): 
       }
       // Only addresses that the committed cursor covers: not those in a replay, nor those whose replay is not fully
       // handled.
-      const spokenFor = [...places].filter(({ at, apart, catching }) => at && !apart && !catching);
-      use([reached, ...new Set([...addresses, ...spokenFor.map(({ address }) => address)])].join(' '));
+      const covered = [...entries].filter(isCommitted).map(({ address }) => address);
+      use([reached, ...new Set([...addresses, ...covered])].join(' '));
     };
     return {
       restored: (address) => (unclaimed.delete(address) ? cursor : undefined),

@@ -1,7 +1,7 @@
 import { defineChannel, stream, topic } from '@linefeed/shared';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { EventInfo, Gap } from '../subscriptions/subscription.ts';
+import type { EventInfo, Gap } from '../subscriptions/types.ts';
 import { createTestClient } from './test-client.ts';
 
 const board = defineChannel({

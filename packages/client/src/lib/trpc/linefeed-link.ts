@@ -10,7 +10,7 @@ import type {
 import { observable } from '@trpc/server/observable';
 import { LinefeedError, type AnyChannel } from '@linefeed/shared';
 import { createClient, type ClientOptions } from '../client/client.ts';
-import type { EventInfo, Subscription, SubscriptionOptions } from '../subscriptions/subscription.ts';
+import type { EventInfo, Subscription, SubscriptionOptions } from '../subscriptions/types.ts';
 import { fetchTransport } from '../transport/fetch.ts';
 import { toClientError } from './client-error.ts';
 import { withConnectionParams, type ConnectionParams } from './connection-params.ts';

@@ -1,0 +1,141 @@
+/** The types of a subscription: those of the public API, and the interface that the registry and the router use. */
+import type { LinefeedError } from '@linefeed/shared';
+import type { Cursor, Gap as WireGap } from '@linefeed/shared/wire';
+import type { Readable } from '../base/store.ts';
+import type { InFlight } from './commit-tracker.ts';
+
+/** The second argument of a handler. */
+export interface EventInfo<Topic extends string = string, Params = unknown> {
+  /** Topic and params as one string, in the server's form. */
+  readonly address: string;
+  /** The topic given to `subscribe`. */
+  readonly topic: Topic;
+  /** The params given to `subscribe`. */
+  readonly params: Params;
+  /** Logged: the event's cursor. Stream: the id that its source gave it, if any. Both can be used as `from`. */
+  readonly id: string | undefined;
+  /** The event was published before the server accepted this subscription, or while the connection was down. */
+  readonly replayed: boolean;
+}
+
+/** Events of an address that were published and can no longer be replayed. Delivery continues after `to`. */
+export interface Gap extends WireGap {
+  /** The topic given to `subscribe`. */
+  readonly topic: string;
+  /** The params given to `subscribe`. */
+  readonly params: unknown;
+}
+
+/** The options of `subscribe` and `iterate`. */
+export interface SubscriptionOptions {
+  /**
+   * Start position: `now` (at acceptance), `earliest`, a cursor, or for a stream the id of its last event. Default:
+   * `now`, or the position that `persist` has stored. If the client has already received everything since that cursor,
+   * it sends no request.
+   */
+  from?: string | undefined;
+  /**
+   * Called when events are lost. Later events wait until its promise settles. It may return the cursor of a state that
+   * the caller fetched; events up to that cursor are dropped.
+   *
+   * @default `onGap` of the client
+   */
+  onGap?: ((gap: Gap) => unknown) | undefined;
+  /** Called once, after the last event of a stream that has ended. */
+  onEnd?: (() => unknown) | undefined;
+  /**
+   * Called after the last event when this subscription fails, and when its handler throws.
+   *
+   * @default `onError` of the client
+   */
+  onError?: ((error: LinefeedError) => void) | undefined;
+  /**
+   * Reaction to a handler that throws: `skip` continues with the next event. `retry` tries three more times and then
+   * skips. `stop` ends the subscription.
+   *
+   * @default `skip`
+   */
+  onHandlerError?: 'skip' | 'retry' | 'stop' | undefined;
+  /**
+   * Runs a stream without ids again after a disconnect.
+   *
+   * @default it ends with `not_resumable`
+   */
+  restart?: boolean | undefined;
+  /** Ends the subscription when aborted. */
+  signal?: AbortSignal | undefined;
+}
+
+/** The state of a subscription at its last change. */
+export interface SubscriptionSnapshot {
+  /**
+   * - `subscribing`: not accepted yet, or (with an error) a broken stream will be requested again
+   * - `subscribed`: accepted
+   * - `ended`: unsubscribed, or over
+   * - `failed`: refused; becomes `subscribed` if the server accepts it later
+   */
+  readonly status: 'subscribing' | 'subscribed' | 'ended' | 'failed';
+  /** Why it failed, or why a broken stream is requested again. */
+  readonly error: LinefeedError | undefined;
+  /** The last gap. */
+  readonly gap: Gap | undefined;
+  /**
+   * The queue is full and the handler has settled nothing for 5 s. A stalled stream pauses reading for all
+   * subscriptions.
+   */
+  readonly stalled: boolean;
+}
+
+/** An open subscription. Call it to unsubscribe. `using` unsubscribes at the end of the block. */
+export interface Subscription extends Readable<SubscriptionSnapshot> {
+  (): void;
+  /** Resolves once the server accepts. Rejects if it refuses, or if the subscription ends before that. */
+  readonly ready: Promise<void>;
+  /** Logged: the start cursor, once accepted. As `from`, it starts at the same position again. */
+  startCursor(this: void): string | undefined;
+  /** Unsubscribes. */
+  [Symbol.dispose](): void;
+}
+
+/** An event as received, before it is bound to a subscription. */
+export interface Received extends Pick<EventInfo, 'address' | 'id'> {
+  readonly payload: unknown;
+  /** Logged: the event's cursor. */
+  readonly cursor: Cursor | undefined;
+}
+
+/** A handler of any topic. */
+export type AnyHandler = (payload: unknown, event: EventInfo) => unknown;
+
+/**
+ * A subscription as the registry and the router see it. User code runs only inside these functions, so they are called
+ * only after a transition is complete.
+ */
+export interface Subscriber {
+  readonly subscription: Subscription;
+  readonly topic: string;
+  readonly params: unknown;
+  readonly restart: boolean | undefined;
+  /**
+   * It shares an entry that is already accepted. Events up to `start` are dropped; without `start`, events up to `tail`
+   * of `accept`.
+   */
+  readonly join: (start: Cursor | undefined) => void;
+  /** The server accepted the entry. `tail` is the end of the log at that time, `start` the start of the entry. */
+  readonly accept: (tail?: Cursor, start?: Cursor) => void;
+  /** With `isReplayed`, the event was received before this subscription joined. */
+  readonly event: (inFlight: InFlight | undefined, received: Received, isReplayed?: boolean) => void;
+  /** True while its events are dropped. The registry's `resume` is called when this changes to false. */
+  readonly isDropping: () => boolean;
+  readonly gap: (inFlight: InFlight, gap: WireGap) => void;
+  /** `finished`: the stream has ended. Otherwise the server has nothing more to send. */
+  readonly end: (finished: boolean) => void;
+  /** Refused or broken temporarily; it will be requested again. */
+  readonly refuseForNow: (error: LinefeedError) => void;
+  /**
+   * The subscription failed; without a scope, permanently. With `here` it is requested again on the next connection,
+   * with `everywhere` when a connection opens. `everywhere`: all subscriptions fail with one error, and the caller
+   * reports it once to the client's `onError`.
+   */
+  readonly fail: (error: LinefeedError, scope?: 'here' | 'everywhere') => void;
+}
