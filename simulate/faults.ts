@@ -122,7 +122,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'delivery keeps its position in the old log when only streams run',
-    plan: { 'reset-of-delivery': '$ || this.size === 0', 'live-position-from-tail': 'this.#main.position' },
+    plan: { 'reset-of-delivery': '$ || this.size === 0', 'live-position-from-tail': 'main.position' },
     needs: { streamsFirst: true },
   },
   {
@@ -150,7 +150,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'the gap of a reset starts at the position of the hub',
-    plan: { 'reset-gap-from-reader': 'left.position' },
+    plan: { 'reset-gap-from-reader': 'last.position' },
   },
   {
     name: 'a source runs before the other subscriptions are accepted',

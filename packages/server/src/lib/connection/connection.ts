@@ -17,6 +17,7 @@ import { captureScope, type AsyncScope } from '../base/async-scope.ts';
 import type { Clock } from '../base/clock.ts';
 import type { DeliveryCounters, DeliveryPort } from '../delivery/delivery-port.ts';
 import { LoggedDelivery } from '../delivery/delivery.ts';
+import { acceptEntries, sharedPosition } from '../delivery/logged-entries.ts';
 import type { Expiry } from '../base/expiry.ts';
 import type { HeartbeatTarget } from './heartbeat.ts';
 import type { Hub } from '../delivery/hub.ts';
@@ -126,7 +127,9 @@ export class Connection implements HeartbeatTarget, WriterListener, DeliveryPort
     const { pingMs, timeoutMs, maxDurationMs, retryMs } = this.#host.limits;
     this.outbox.listen();
     if (this.#closed) return;
-    const id = this.logged.begin(resumed, asked);
+    const start = sharedPosition(resumed, asked, this.#host.hub.position);
+    const isComplete = asked.length > 0 && !asked.some(({ gap }) => gap !== undefined);
+    const id = this.logged.begin(start, isComplete);
     const hello: Hello = {
       protocol: PROTOCOL_VERSION,
       connection: this.id,
@@ -135,7 +138,7 @@ export class Connection implements HeartbeatTarget, WriterListener, DeliveryPort
       maxDurationMs: toAnnounced(maxDurationMs),
     };
     this.#send({ retryMs, id, event: FRAME.hello, data: JSON.stringify(hello) });
-    this.logged.accept(asked);
+    acceptEntries(this.logged, asked);
     answer();
     this.logged.start();
     // Flush now: the response head is sent with the first bytes.

@@ -8,6 +8,7 @@ import { captureScope } from '../base/async-scope.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Connection } from './connection.ts';
 import type { Hub } from '../delivery/hub.ts';
+import { addEntry } from '../delivery/logged-entries.ts';
 import type { AskedEntry, ControlRequest } from '../request/subscribe-request.ts';
 import { readReach, resolveStart, type Reach } from '../delivery/start-position.ts';
 import { startStream, type UntypedSource } from '../stream/run-stream.ts';
@@ -79,7 +80,7 @@ export class Subscriptions {
         const shared = hasCursor
           ? { resumed: position, position }
           : { resumed: undefined, position: 'now' as const };
-        connection.logged.add(resolveStart(hub, entry, shared, reach), n);
+        addEntry(connection.logged, resolveStart(hub, entry, shared, reach), n);
         onSubscribe(connection, entry.event);
       }
     }

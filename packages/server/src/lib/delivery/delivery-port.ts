@@ -1,9 +1,8 @@
-/** The interface that logged delivery writes to: frames, counters and callbacks. */
-import { FRAME, type Gap, type Position } from '@linefeed/shared/wire';
+/** What logged delivery needs from its connection and its feed. */
+import type { Gap, Position } from '@linefeed/shared/wire';
 import type { Clock } from '../base/clock.ts';
 import type { Frame } from './batch.ts';
 import type { Hub } from './hub.ts';
-import type { FoundGap } from './replay-track.ts';
 
 /** The outbox of the connection. It writes everything in the order in which it was queued. */
 export interface DeliveryQueue {
@@ -50,21 +49,4 @@ export interface DeliveryOptions {
   readonly hub: Hub;
   readonly clock: Clock;
   readonly counters: DeliveryCounters;
-}
-
-/** Writes gap frames. Positions become cursors of the log's current numbering. */
-export function announceGaps(
-  gaps: readonly FoundGap[],
-  port: DeliveryPort,
-  { hub, counters }: DeliveryOptions,
-): void {
-  for (const { address, from, to, reason } of gaps) {
-    // Writing the previous frame may have ended the connection.
-    if (port.closed) return;
-    const start = 'cursor' in from ? from.cursor : hub.cursorAt(from.position);
-    const gap: Gap = { address, from: start, to: hub.cursorAt(to), reason };
-    counters.gaps += 1;
-    port.control(FRAME.gap, gap);
-    port.onGap(gap);
-  }
 }

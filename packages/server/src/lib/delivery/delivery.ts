@@ -1,6 +1,6 @@
 /**
  * Delivers the logged addresses of one connection: replays pages of the log, then delivers live events. A slow reader
- * returns to replay.
+ * returns to replay. `delivery-state.ts` has the states and their transitions.
  */
 import {
   BEGINNING,
@@ -9,51 +9,27 @@ import {
   FRAME,
   type Cursor,
   type Position,
-  type Subscribed,
 } from '@linefeed/shared/wire';
-import type { Frame } from './batch.ts';
-import {
-  announceGaps,
-  type DeliveryOptions,
-  type DeliveryPort,
-  type DeliveryQueue,
-} from './delivery-port.ts';
-import type { Subscriber } from './hub.ts';
-import type { LogEvent } from '../log/log.ts';
-import { mergeStarts, positionOf, type LoggedStart } from './start-position.ts';
 import { earlierOf, laterOf } from '../base/position.ts';
-import { ReplayTrack, type FoundGap, type PendingGap } from './replay-track.ts';
+import type { LogEvent, ReadPage } from '../log/log.ts';
+import type { Frame } from './batch.ts';
+import type { DeliveryOptions, DeliveryPort, DeliveryQueue } from './delivery-port.ts';
+import { CLOSED, LIVE, positionIn, REPLAYING, type DeliveryState } from './delivery-state.ts';
+import type { Hub, Subscriber } from './hub.ts';
+import { ReplayTrack, toGap, trackAfterReset, type FoundGap, type PendingGap } from './replay-track.ts';
 import { ReplayTracks } from './replay-tracks.ts';
+import { positionOf, type LoggedStart } from './start-position.ts';
+import { readNextPage, waitForProgress, type TrackReader } from './track-reader.ts';
 
-/** The state of delivery. */
-type DeliveryState =
-  | {
-      /** Pages are read from the main track's position on. */
-      readonly state: 'replaying';
-      /**
-       * Set from a reset of the log until its gaps are announced: the cursor that the client had. A cursor of the new
-       * numbering must not reach the client before the gaps: a resume from it would skip them.
-       */
-      readonly heldCursor: string | undefined;
-    }
-  | {
-      readonly state: 'live';
-      /** Live events up to this position were already replayed, because the log was ahead of this process's tail. */
-      readonly skipThrough: Position | undefined;
-    }
-  | { readonly state: 'closed' };
-
-const REPLAYING: DeliveryState = { state: 'replaying', heldCursor: undefined };
-const LIVE: DeliveryState = { state: 'live', skipThrough: undefined };
-const CLOSED: DeliveryState = { state: 'closed' };
-
-export class LoggedDelivery implements Subscriber {
+export class LoggedDelivery implements Subscriber, TrackReader {
+  readonly hub: Hub;
+  readonly port: DeliveryPort;
   readonly #options: DeliveryOptions;
-  readonly #port: DeliveryPort;
   readonly #outbox: DeliveryQueue;
   readonly #tracks: ReplayTracks;
   #place: DeliveryState = REPLAYING;
-  #pulling = false;
+  #isPulling = false;
+  /** Addresses with `keep: 'latest'`. Created on demand. */
   #latest: Set<string> | undefined;
   /** Callbacks that wait until the opening's gaps are announced. */
   #afterGaps: Array<() => void> = [];
@@ -61,14 +37,23 @@ export class LoggedDelivery implements Subscriber {
   #replayed = 0;
 
   constructor(options: DeliveryOptions, port: DeliveryPort) {
+    this.hub = options.hub;
+    this.port = port;
     this.#options = options;
-    this.#port = port;
     this.#outbox = port.outbox;
     this.#tracks = new ReplayTracks(options.hub.position);
   }
 
   get #main(): ReplayTrack {
     return this.#tracks.main;
+  }
+
+  get #isLive(): boolean {
+    return this.#place.state === 'live';
+  }
+
+  get closed(): boolean {
+    return this.#place.state === 'closed';
   }
 
   /** Number of addresses. */
@@ -87,120 +72,60 @@ export class LoggedDelivery implements Subscriber {
 
   /** The connection's current cursor. All events up to it are written or queued. */
   get position(): Position {
-    return this.#positionAt(this.#options.hub.position);
-  }
-
-  /** The connection's position if the tail has delivered everything up to `told`. */
-  #positionAt(told: Position): Position {
-    if (this.#place.state !== 'live') return this.#main.position;
-    return laterOf(told, /* seam: live-position-from-tail */ this.#place.skipThrough ?? BEGINNING);
+    return positionIn(this.#place, this.#main, this.hub.position);
   }
 
   /** The connection's cursor for use in ids. */
   get cursor(): string {
     const place = this.#place;
-    const held = place.state === 'replaying' ? place.heldCursor : undefined;
-    return held ?? this.#options.hub.cursorAt(this.position);
+    const before = place.state === 'replaying' ? place.cursorBeforeReset : undefined;
+    return before ?? this.hub.cursorAt(this.position);
   }
 
-  get #isLive(): boolean {
-    return this.#place.state === 'live';
+  /** Everything of this address up to here was delivered. `undefined`: the address is not delivered. */
+  positionOf(event: string): Position | undefined {
+    const track = this.#tracks.of(event);
+    if (track === undefined) return undefined;
+    return laterOf(track.positionOf(event), track === this.#main ? this.position : BEGINNING);
   }
 
-  // Opening and changing ------------------------------------------------------------------------------------------------
+  // Addresses ---------------------------------------------------------------------------------------------------------
 
   /**
-   * Decides where the connection's cursor starts. `resumed`: the position of a cursor that can be used. A client that
-   * gives an entry a key stores that entry's position itself. Other clients have only the ids, so the cursor must not
-   * pass the earliest of their starts.
+   * Sets the connection's cursor. `isComplete`: no gap before it is unannounced.
    *
    * @returns the id of hello, or `undefined` if none can be given.
    */
-  begin(resumed: Position | undefined, asked: readonly LoggedStart[]): string | undefined {
-    const { hub } = this.#options;
-    const sharing =
-      resumed === undefined
-        ? asked
-        : /* seam: one-cursor-for-keyless */ asked.filter(({ key }) => key === undefined);
-    const positions = sharing.map((start) => positionOf(start, hub.position));
-    this.#tracks.replace(
-      new ReplayTrack(positions.reduce(earlierOf, resumed ?? positions[0] ?? hub.position)),
-    );
+  begin(start: Position, isComplete: boolean): string | undefined {
+    const { hub } = this;
+    this.#tracks.replace(new ReplayTrack(start));
     // Bookmarks are sent only for positions after this one.
-    this.#outbox.lastId = this.#main.position;
-    // No id while a gap is unannounced: a client that resumes from it would miss the gap.
-    const usable = asked.length > 0 && !asked.some(({ gap }) => gap !== undefined);
-    return usable ? hub.cursorAt(/* seam: hello-id-at-start */ this.#main.position) : undefined;
-  }
-
-  /** Writes a `subscribed` frame for each entry, and starts each event name once. */
-  accept(asked: readonly LoggedStart[]): void {
-    const merged = [...mergeStarts(asked, this.#options.hub.position)];
-    for (const start of asked) {
-      // The gap ends where the event name starts, so `subscribed` gives that position.
-      const first = start.gap && merged.find(({ event }) => event === start.event);
-      this.#answer(start, undefined, this.#startOf(first ?? start));
-    }
-    for (const start of merged) this.#follow(start);
+    this.#outbox.lastId = start;
+    // A client that resumes from an id past an unannounced gap would miss the gap.
+    return isComplete ? hub.cursorAt(/* seam: hello-id-at-start */ start) : undefined;
   }
 
   /** Goes live, or begins to pull pages. */
   start(): void {
     // A previous write may have ended the connection.
-    if (this.#place.state === 'closed') return;
-    this.#options.hub.add(this);
+    if (this.closed) return;
+    this.hub.add(this);
     this.#advance();
   }
 
-  /**
-   * Adds a logged address, as control request `n` asked. Two requested addresses may have one event name. Its events
-   * are delivered once. An earlier start replays all of them from there, and `subscribed` then states that start.
-   */
-  add(start: LoggedStart, n: number): void {
-    if (this.#place.state === 'closed') return;
-    const { event, gap } = start;
-    const track = this.#tracks.of(event);
-    if (track === undefined) {
-      this.#answer(start, n);
-      return this.#follow(start);
-    }
-    const position = laterOf(track.positionOf(event), track === this.#main ? this.position : BEGINNING);
-    if (comparePositions(this.#startOf(start), position) < 0) {
-      const pending = this.remove(event);
-      this.#answer(start, n);
-      return this.#follow({ ...start, gap: pending ?? gap });
-    }
-    // The gap ends at the current delivery position. On a replaying connection this is earlier than the tail.
-    this.#answer(start, n, gap && position);
-    if (gap !== undefined) {
-      this.#announce([{ address: event, from: { cursor: gap.from }, to: position, reason: gap.reason }]);
-    }
-  }
-
-  #answer(start: LoggedStart, n: number | undefined, position: Position = this.#startOf(start)): void {
-    const rewind = !this.#tracks.has(start.event) && comparePositions(position, this.position) < 0;
-    this.#port.control(FRAME.subscribed, {
-      address: start.asked,
-      event: start.event,
-      ...(start.key === undefined ? {} : { key: start.key }),
-      ...(n === undefined ? {} : { n }),
-      cursor: this.#options.hub.cursorAt(position),
-      tail: this.#options.hub.cursor,
-      ...(rewind ? { rewind: true as const } : {}),
-    } satisfies Subscribed);
-  }
-
-  #startOf(logged: LoggedStart): Position {
-    const start = positionOf(logged, this.#options.hub.position);
+  /** Where the delivery of an entry starts. */
+  startOf(logged: LoggedStart): Position {
+    const start = positionOf(logged, this.hub.position);
     return logged.own ? start : laterOf(this.position, start);
   }
 
-  #follow(logged: LoggedStart): void {
+  /** Starts the delivery of an address: on the main track, or as a rewind if it starts before that. */
+  deliverFrom(logged: LoggedStart): void {
     // A previous write may have ended the connection.
-    if (this.#place.state === 'closed') return;
+    if (this.closed) return;
     const { event, gap, isLatest } = logged;
     if (isLatest) (this.#latest ??= new Set()).add(event);
-    const start = this.#startOf(logged);
+    const start = this.startOf(logged);
     if (comparePositions(start, this.position) < 0) {
       this.#tracks.rewind(event, start, gap);
       void this.#pull();
@@ -210,8 +135,8 @@ export class LoggedDelivery implements Subscriber {
     if (!this.#isLive) return;
     // The start is ahead of this process's tail: read from the log.
     if (comparePositions(start, this.position) > 0) return this.#fallBack();
-    this.#options.hub.join(event, this);
-    if (gap !== undefined) this.#announce(this.#main.takeGaps());
+    this.hub.join(event, this);
+    if (gap !== undefined) this.announceGaps(this.#main.takeGaps());
   }
 
   /**
@@ -220,7 +145,7 @@ export class LoggedDelivery implements Subscriber {
    * @returns its gap, if it was not announced yet.
    */
   remove(event: string): PendingGap | undefined {
-    this.#options.hub.leave(event, this);
+    this.hub.leave(event, this);
     this.#latest?.delete(event);
     const gap = this.#tracks.remove(event);
     this.#callAfterGaps();
@@ -229,10 +154,9 @@ export class LoggedDelivery implements Subscriber {
 
   /** Stops delivery when the connection closes. */
   close(): void {
-    const { hub } = this.#options;
     /* seam: closed-delivery */ this.#place = CLOSED;
-    hub.remove(this);
-    for (const address of this.#main.addresses.keys()) hub.leave(address, this);
+    this.hub.remove(this);
+    for (const address of this.#main.addresses.keys()) this.hub.leave(address, this);
     this.#afterGaps = [];
   }
 
@@ -251,38 +175,6 @@ export class LoggedDelivery implements Subscriber {
       return;
     }
     if (skipThrough !== undefined) this.#place = LIVE;
-  }
-
-  reset(reason: 'rollback' | 'epoch', left: Cursor): void {
-    if (/* seam: reset-of-delivery */ this.#place.state === 'closed') return;
-    const { hub } = this.#options;
-    const reached = this.#positionAt(left.position);
-    const heldCursor =
-      (this.#place.state === 'replaying' ? this.#place.heldCursor : undefined) ??
-      formatCursor(left.epoch, reached);
-    const position = reason === 'epoch' ? BEGINNING : hub.position;
-    const floorOf = (address: string): Position =>
-      this.#latest?.has(address) === true ? BEGINNING : position;
-    const addresses = [...this.#tracks.addresses()];
-    const rewinding = [...this.#tracks.rewinding()];
-    // Without an address there is no older event to read.
-    const next = new ReplayTrack(
-      addresses.length === 0 ? hub.position : addresses.map(floorOf).reduce(earlierOf, position),
-    );
-    for (const address of addresses) {
-      const track = this.#tracks.of(address)!;
-      const stood = laterOf(track.positionOf(address), track === this.#main ? reached : BEGINNING);
-      const from =
-        track.pendingGapOf(address)?.from ??
-        formatCursor(left.epoch, /* seam: reset-gap-from-reader */ stood);
-      next.add(address, floorOf(address), { from, reason });
-    }
-    this.#leaveHub();
-    this.#place = { state: 'replaying', heldCursor: addresses.length === 0 ? undefined : heldCursor };
-    this.#outbox.lastId = undefined;
-    this.#tracks.replace(next);
-    for (const address of rewinding) this.#port.control(FRAME.caughtup, { address });
-    this.#advance();
   }
 
   fallBehind(): void {
@@ -304,7 +196,32 @@ export class LoggedDelivery implements Subscriber {
 
   #leaveHub(): void {
     if (/* seam: replay-leaves-hub */ this.#isLive)
-      for (const address of this.#main.addresses.keys()) this.#options.hub.leave(address, this);
+      for (const address of this.#main.addresses.keys()) this.hub.leave(address, this);
+  }
+
+  reset(reason: 'rollback' | 'epoch', last: Cursor): void {
+    const place = this.#place;
+    if (/* seam: reset-of-delivery */ place.state === 'closed') return;
+    const reached = positionIn(place, this.#main, last.position);
+    const rewinding = [...this.#tracks.rewinding()];
+    const addresses = [...this.#tracks.addresses()].map((address) => {
+      const track = this.#tracks.of(address)!;
+      const from = track.cursorOf(
+        address,
+        last.epoch,
+        /* seam: reset-gap-from-reader */ track === this.#main ? reached : BEGINNING,
+      );
+      return { address, from, isLatest: this.#latest?.has(address) === true };
+    });
+    const before = place.state === 'replaying' ? place.cursorBeforeReset : undefined;
+    const cursorBeforeReset =
+      addresses.length === 0 ? undefined : (before ?? formatCursor(last.epoch, reached));
+    this.#leaveHub();
+    this.#place = { state: 'replaying', cursorBeforeReset };
+    this.#outbox.lastId = undefined;
+    this.#tracks.replace(trackAfterReset(reason, this.hub.position, addresses));
+    for (const address of rewinding) this.port.control(FRAME.caughtup, { address });
+    this.#advance();
   }
 
   // Replay ------------------------------------------------------------------------------------------------------------
@@ -319,23 +236,129 @@ export class LoggedDelivery implements Subscriber {
   }
 
   #hasReachedTail(): boolean {
-    const { hub } = this.#options;
     return (
-      comparePositions(this.#main.position, hub.position) >= 0 &&
+      comparePositions(this.#main.position, this.hub.position) >= 0 &&
       /* seam: live-after-start-ahead */ !this.#main.hasStartAhead
     );
   }
 
   #goLive(): void {
-    const { hub } = this.#options;
+    const { hub } = this;
     const { position } = this.#main;
     const gaps = this.#main.takeGaps();
     this.#place =
       comparePositions(position, hub.position) > 0 ? { state: 'live', skipThrough: position } : LIVE;
     for (const address of this.#main.addresses.keys()) hub.join(address, this);
     this.#countReplay();
-    this.#announceMain(gaps);
+    this.announceGaps(gaps, this.#main);
   }
+
+  async #pull(): Promise<void> {
+    if (this.#isPulling) return;
+    this.#isPulling = true;
+    try {
+      // A caller that is still opening the connection must write its frames first.
+      await Promise.resolve();
+      while (!this.port.closed) {
+        const track = this.#tracks.next(this.#isLive);
+        if (track === undefined) break;
+        if (this.#outbox.writable) await this.#pullPage(track);
+        else await this.#outbox.drained();
+      }
+    } catch (error) {
+      this.port.onFailure(error);
+    } finally {
+      this.#isPulling = false;
+    }
+  }
+
+  async #pullPage(track: ReplayTrack): Promise<void> {
+    const before = track.position;
+    if (track.addresses.size > 0) {
+      const page = await readNextPage(this, track);
+      if (page === undefined) return;
+      this.#writePage(page, track);
+    } else {
+      track.position = laterOf(track.position, track === this.#main ? this.hub.position : this.position);
+    }
+    if (track === this.#main) this.#advance();
+    else this.#merge(track);
+    await waitForProgress(this, track, before);
+  }
+
+  #writePage(page: ReadPage, track: ReplayTrack): void {
+    const { counters } = this.#options;
+    const isMain = track === this.#main;
+    // A rewind must not pass the main track: the id of its events would cover main-track events that are not written
+    // yet.
+    const end = isMain ? page.through : earlierOf(page.through, this.position);
+    const events = /* seam: page-in-log-order */ track.owedOf(page, end);
+    track.position = laterOf(track.position, end);
+    if (events.length === 0) return;
+    counters.replayed += events.length;
+    counters.framesOut += events.length;
+    this.#replayed += events.length;
+    this.#outbox.write(this.hub.pages.encode(events));
+    if (isMain) this.#outbox.lastId = events.at(-1)!.position;
+  }
+
+  /** Merges a rewind into the main track if it has caught up. */
+  #merge(track: ReplayTrack): void {
+    if (this.closed) return;
+    if (/* seam: merge-after-catch-up */ comparePositions(track.position, this.position) < 0)
+      this.#tracks.putBack(track);
+    else {
+      this.#tracks.drop(track);
+      for (const [address, floor] of track.addresses) {
+        this.#main.add(address, floor);
+        if (this.#isLive) this.hub.join(address, this);
+        this.port.control(FRAME.caughtup, { address });
+      }
+    }
+    this.#callAfterGaps();
+  }
+
+  #countReplay(): void {
+    if (this.#replayed === 0) return;
+    const { counters } = this.#options;
+    counters.replays += 1;
+    counters.largestReplay = Math.max(counters.largestReplay, this.#replayed);
+    this.#replayed = 0;
+  }
+
+  // TrackReader -------------------------------------------------------------------------------------------------------
+
+  isReading(track: ReplayTrack): boolean {
+    const isRead = track === this.#main ? this.#place.state === 'replaying' : this.#tracks.includes(track);
+    // The heartbeat may be late, for example after a suspend.
+    return isRead && !this.port.closed && !this.port.endIfOver(this.#options.clock.now());
+  }
+
+  readPage(track: ReplayTrack): ReadPage | PromiseLike<ReadPage> {
+    return this.hub.pages.read(track.position, track.ask());
+  }
+
+  announceGaps(gaps: readonly FoundGap[], track?: ReplayTrack): void {
+    for (const found of gaps) {
+      // Writing the previous frame may have ended the connection.
+      if (this.port.closed) return;
+      const gap = toGap(found, this.hub.epoch);
+      this.#options.counters.gaps += 1;
+      this.port.control(FRAME.gap, gap);
+      this.port.onGap(gap);
+    }
+    if (track !== this.#main) return;
+    // Ids have the current cursor again.
+    if (this.#place.state === 'replaying') this.#place = REPLAYING;
+    // The bookmark is past the gaps, so a client that resumes from it does not get them again.
+    if (gaps.length > 0) this.#bookmark();
+  }
+
+  changed(): Promise<void> {
+    return this.hub.changed();
+  }
+
+  // Gaps and bookmarks ------------------------------------------------------------------------------------------------
 
   /** Calls `call` in a microtask, once all gaps of the requested addresses are announced. */
   afterGaps(call: () => void): void {
@@ -349,119 +372,15 @@ export class LoggedDelivery implements Subscriber {
     for (const call of this.#afterGaps.splice(0)) queueMicrotask(call);
   }
 
-  /** Announces gaps of the main track. After them, ids carry the current cursor again. */
-  #announceMain(gaps: readonly FoundGap[]): void {
-    this.#announce(gaps);
-    if (this.#place.state === 'replaying') this.#place = REPLAYING;
-    // The bookmark is past the gaps, so a client that resumes from it does not get them again.
-    if (gaps.length > 0) this.#bookmark();
-  }
-
-  #countReplay(): void {
-    if (this.#replayed === 0) return;
-    const { counters } = this.#options;
-    counters.replays += 1;
-    counters.largestReplay = Math.max(counters.largestReplay, this.#replayed);
-    this.#replayed = 0;
-  }
-
-  async #pull(): Promise<void> {
-    if (this.#pulling) return;
-    this.#pulling = true;
-    try {
-      // A caller that is still opening the connection must write its frames first.
-      await Promise.resolve();
-      while (!this.#port.closed) {
-        const track = this.#tracks.next(this.#isLive);
-        if (track === undefined) break;
-        if (this.#outbox.writable) await this.#pullPage(track);
-        else await this.#outbox.drained();
-      }
-    } catch (error) {
-      this.#port.onFailure(error);
-    } finally {
-      this.#pulling = false;
-    }
-  }
-
-  async #pullPage(track: ReplayTrack): Promise<void> {
-    const { hub, counters } = this.#options;
-    const before = track.position;
-    if (track.addresses.size > 0) {
-      const { additions } = track;
-      const page = await hub.pages.read(before, track.ask());
-      // During the read the connection may have closed, or the log may have been reset. An address may have been
-      // removed or added: the page has no events of an added address.
-      if (this.#port.closed || !this.#tracks.includes(track) || track.additions !== additions) return;
-      // The heartbeat may be late, for example after a suspend.
-      if (this.#port.endIfOver(this.#options.clock.now())) return;
-      // The log has a new numbering already. The tail will report the reset; wait for it.
-      if (/* seam: page-of-this-epoch */ page.epoch !== hub.epoch) return await hub.changed();
-      const isMain = track === this.#main;
-      const gaps = track.takeGaps(page);
-      if (isMain) /* seam: gaps-before-events */ this.#announceMain(gaps);
-      else this.#announce(gaps);
-      // A rewind must not pass the main track: the id of its events would cover main-track events that are not written
-      // yet.
-      const end = isMain ? page.through : earlierOf(page.through, this.position);
-      const events = /* seam: page-in-log-order */ track.owedOf(page, end);
-      track.position = laterOf(track.position, end);
-      counters.replayed += events.length;
-      this.#replayed += events.length;
-      if (events.length > 0) this.#writeEvents(events, isMain ? track.position : undefined);
-    } else {
-      track.position = laterOf(track.position, this.position);
-      if (track === this.#main) track.position = laterOf(track.position, hub.position);
-    }
-    if (track === this.#main) this.#advance();
-    else this.#merge(track);
-    // No progress: the page is older than the tail, as on a lagging replica. Wait for the tail instead of polling in a
-    // loop.
-    if (/* seam: no-progress-waits */ track.position === before && this.#isReading(track))
-      await hub.changed();
-  }
-
-  #isReading(track: ReplayTrack): boolean {
-    if (track === this.#main) return this.#place.state === 'replaying';
-    return this.#place.state !== 'closed' && this.#tracks.includes(track);
-  }
-
-  #writeEvents(events: readonly LogEvent[], lastId: Position | undefined): void {
-    const { hub, counters } = this.#options;
-    counters.framesOut += events.length;
-    this.#outbox.write(hub.pages.encode(events));
-    if (lastId !== undefined) this.#outbox.lastId = events.at(-1)!.position;
-  }
-
-  /** Merges a rewind into the main track if it has caught up. */
-  #merge(track: ReplayTrack): void {
-    if (this.#place.state === 'closed') return;
-    if (/* seam: merge-after-catch-up */ comparePositions(track.position, this.position) < 0)
-      this.#tracks.putBack(track);
-    else {
-      this.#tracks.drop(track);
-      for (const [address, floor] of track.addresses) {
-        this.#main.add(address, floor);
-        if (this.#isLive) this.#options.hub.join(address, this);
-        this.#port.control(FRAME.caughtup, { address });
-      }
-    }
-    this.#callAfterGaps();
-  }
-
-  #announce(gaps: readonly FoundGap[]): void {
-    announceGaps(gaps, this.#port, this.#options);
-  }
-
   /** Sends a bookmark if the position has moved without a matching event. Returns whether it did. */
   bookmarkIfMoved(): boolean {
-    const moved = this.hasCursor && this.#isLive && this.#outbox.lastId !== this.#options.hub.position;
+    const moved = this.hasCursor && this.#isLive && this.#outbox.lastId !== this.hub.position;
     if (moved) this.#bookmark();
     return moved;
   }
 
   #bookmark(): void {
-    this.#port.control(FRAME.bookmark, {}, this.#options.hub.cursorAt(this.position));
+    this.port.control(FRAME.bookmark, {}, this.hub.cursorAt(this.position));
     this.#outbox.lastId = this.position;
   }
 }

@@ -5,14 +5,15 @@ import {
   formatCursor,
   invalidOption,
   LinefeedError,
+  type Cursor,
   type Gap,
-  type Position,
 } from '@linefeed/shared/wire';
 import type { Hub, Subscriber } from './hub.ts';
 import { PAGE_BYTES, type ReadPage } from '../log/log.ts';
 import { readReach, resolveCursor } from './start-position.ts';
 import { laterOf } from '../base/position.ts';
-import { ReplayTrack, type FoundGap, type PendingGap } from './replay-track.ts';
+import { ReplayTrack, toGap, trackAfterReset, type FoundGap } from './replay-track.ts';
+import { readNextPage, waitForProgress, type TrackReader } from './track-reader.ts';
 
 const PAGE_EVENTS = 100;
 
@@ -37,11 +38,7 @@ interface Followed extends FollowOptions {
   readonly isLatest: boolean;
 }
 
-/** Set when the consumer calls `return`: a generator suspended in an await handles `return` only when it continues. */
-interface Exit {
-  left: boolean;
-  wake(): void;
-}
+type Events = AsyncGenerator<FeedEvent<unknown>, void, undefined>;
 
 /**
  * Events of one address from a cursor on, until the feed is closed. No events are queued: a slow reader reads them from
@@ -53,7 +50,7 @@ export function followLog(
   hub: Hub,
   address: string | Promise<string>,
   { from = 'now', ...options }: Followed,
-): AsyncGenerator<FeedEvent<unknown>, void, undefined> {
+): Events {
   if (typeof from !== 'string') {
     throw new LinefeedError(
       'invalid_option',
@@ -64,132 +61,156 @@ export function followLog(
   if (address instanceof Promise) address.catch(() => undefined);
   // `now` is the time of this call, not of the first `next`.
   const now = options.isLatest ? 'earliest' : hub.cursor;
-  const exit: Exit = { left: false, wake: () => undefined };
-  const events = follow(hub, address, from === 'now' ? now : from, options, exit);
+  const follower = new Follower(hub, from === 'now' ? now : from, options);
+  const events = follower.events(address);
   const leave = events.return.bind(events);
+  // A generator that waits handles `return` only when it continues.
   events.return = (value) => {
-    exit.left = true;
-    exit.wake();
+    follower.leave();
     return leave(value);
   };
   return events;
 }
 
-async function* follow(
-  hub: Hub,
-  resolvedAddress: string | Promise<string>,
-  from: string,
-  { signal, onGap, isLatest }: Omit<Followed, 'from'>,
-  exit: Exit,
-): AsyncGenerator<FeedEvent<unknown>, void, undefined> {
-  const address = await resolvedAddress;
-  let wake: () => void = () => undefined;
-  let resetReason: 'rollback' | 'epoch' | undefined;
-  const subscriber: Subscriber = {
-    deliver: () => wake(),
-    reset(reason) {
-      resetReason = reason;
-      wake();
-    },
-    fallBehind: () => wake(),
-    close: () => wake(),
-  };
-  const onAbort = (): void => wake();
-  exit.wake = () => wake();
-  signal?.addEventListener('abort', onAbort, { once: true });
-  hub.add(subscriber);
-  hub.join(address, subscriber);
-  try {
-    let { track, epoch } = await openTrack();
-    while (!isOver()) {
-      const woken = new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-      if (resetReason !== undefined) {
-        const floor = isLatest || resetReason === 'epoch' ? BEGINNING : hub.position;
-        const from = track.pendingGapOf(address)?.from ?? formatCursor(epoch, track.positionOf(address));
-        const gap = { from, reason: resetReason };
-        ({ track, epoch } = startTrack(floor, gap));
-        resetReason = undefined;
-      }
-      const page = await readPage(track);
-      if (page === undefined) return;
-      if (resetReason !== undefined) continue;
-      if (page.epoch !== epoch) {
-        // The log has a new numbering already. The tail will report the reset; wait for it.
-        await Promise.race([woken, hub.changed()]);
-        continue;
-      }
-      for (const gap of track.takeGaps(page)) announce(gap, epoch);
-      if (isOver()) return;
-      for (const event of page.events) {
-        track.position = event.position;
-        yield { data: JSON.parse(event.data), cursor: formatCursor(epoch, event.position), address };
-        // The reader may have waited long: a rollback may have removed the rest of this page.
-        if (isOver() || hasReset()) break;
-      }
-      if (isOver() || hasReset()) continue;
-      const hasMoved = page.events.length > 0 || comparePositions(page.through, track.position) > 0;
-      track.position = laterOf(page.through, track.position);
-      if (comparePositions(track.position, hub.position) >= 0) await woken;
-      // The page is older than the tail, as on a lagging replica. Wait for the tail instead of polling in a loop.
-      else if (!hasMoved) await Promise.race([woken, hub.changed()]);
-    }
-  } finally {
-    signal?.removeEventListener('abort', onAbort);
-    hub.leave(address, subscriber);
-    hub.remove(subscriber);
+class Follower implements Subscriber, TrackReader {
+  readonly hub: Hub;
+  readonly #from: string;
+  readonly #options: Omit<Followed, 'from'>;
+  #address = '';
+  /** `undefined` until the start is known. A reset replaces it. */
+  #track: ReplayTrack | undefined;
+  #hasLeft = false;
+  #wake: () => void = () => undefined;
+  #woken: Promise<void> = Promise.resolve();
+
+  constructor(hub: Hub, from: string, options: Omit<Followed, 'from'>) {
+    this.hub = hub;
+    this.#from = from;
+    this.#options = options;
   }
 
-  // Functions, because other code may change these variables between two reads, and TypeScript would narrow them.
-  function isOver(): boolean {
-    return hub.closed || exit.left || signal?.aborted === true;
-  }
-
-  function hasReset(): boolean {
-    return resetReason !== undefined;
-  }
-
-  /** `undefined`: the iteration is over, and the log may be closed too. */
-  async function readPage({ position, addresses }: ReplayTrack): Promise<ReadPage | undefined> {
+  async *events(address: string | Promise<string>): Events {
+    this.#address = await address;
+    const { signal } = this.#options;
+    const onAbort = (): void => this.#wake();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.hub.add(this);
+    this.hub.join(this.#address, this);
     try {
-      const query = { after: position, addresses, limit: PAGE_EVENTS, maxBytes: PAGE_BYTES };
-      const page = await hub.log.read(query);
-      return isOver() ? undefined : page;
+      this.#track = await this.#openTrack();
+      while (!this.#isOver) {
+        this.#woken = new Promise((resolve) => (this.#wake = resolve));
+        const track = this.#track;
+        const before = track.position;
+        const page = await readNextPage(this, track);
+        if (page === undefined) continue;
+        for (const { position, data } of page.events) {
+          track.position = position;
+          yield {
+            data: JSON.parse(data),
+            cursor: formatCursor(page.epoch, position),
+            address: this.#address,
+          };
+          // The reader may have waited long: a rollback may have removed the rest of this page.
+          if (!this.isReading(track)) break;
+        }
+        if (!this.isReading(track)) continue;
+        track.position = laterOf(page.through, track.position);
+        if (comparePositions(track.position, this.hub.position) >= 0) await this.#woken;
+        else await waitForProgress(this, track, before);
+      }
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+      this.hub.leave(this.#address, this);
+      this.hub.remove(this);
+    }
+  }
+
+  async #openTrack(): Promise<ReplayTrack> {
+    let start: Pick<ReturnType<typeof resolveCursor>, 'position' | 'gap'> = { position: BEGINNING };
+    if (this.#from !== 'earliest') {
+      const reach = await readReach(this.hub, [this.#from]);
+      // Resolved after each reset so far, so that an earlier reset needs no handling.
+      start = resolveCursor(this.hub, this.#from, reach);
+    }
+    const now = this.#options.isLatest ? BEGINNING : this.hub.position;
+    const position = start.position === 'now' ? now : start.position;
+    const track = new ReplayTrack(position);
+    track.add(this.#address, position, start.gap);
+    return track;
+  }
+
+  /** The consumer has called `return`. */
+  leave(): void {
+    this.#hasLeft = true;
+    this.#wake();
+  }
+
+  get #isOver(): boolean {
+    return this.hub.closed || this.#hasLeft || this.#options.signal?.aborted === true;
+  }
+
+  // Subscriber --------------------------------------------------------------------------------------------------------
+
+  deliver(): void {
+    this.#wake();
+  }
+
+  reset(reason: 'rollback' | 'epoch', last: Cursor): void {
+    const track = this.#track;
+    if (track !== undefined) {
+      const address = this.#address;
+      const from = track.cursorOf(address, last.epoch);
+      const { isLatest } = this.#options;
+      this.#track = trackAfterReset(reason, this.hub.position, [{ address, from, isLatest }]);
+    }
+    this.#wake();
+  }
+
+  fallBehind(): void {
+    this.#wake();
+  }
+
+  close(): void {
+    this.#wake();
+  }
+
+  // TrackReader -------------------------------------------------------------------------------------------------------
+
+  isReading(track: ReplayTrack): boolean {
+    return !this.#isOver && track === this.#track;
+  }
+
+  async readPage(track: ReplayTrack): Promise<ReadPage | undefined> {
+    try {
+      return await this.hub.log.read({
+        after: track.position,
+        addresses: track.ask(),
+        limit: PAGE_EVENTS,
+        maxBytes: PAGE_BYTES,
+      });
     } catch (error) {
-      if (isOver()) return undefined;
+      // The log may be closed too.
+      if (this.#isOver) return undefined;
       throw error;
     }
   }
 
-  async function openTrack(): Promise<{ track: ReplayTrack; epoch: string }> {
-    if (from === 'earliest') return startTrack(BEGINNING, undefined);
-    const reach = await readReach(hub, [from]);
-    // The cursor below is resolved after any reset so far, so an earlier reset needs no handling.
-    resetReason = undefined;
-    const { position, gap } = resolveCursor(hub, from, reach);
-    return startTrack(position === 'now' ? (isLatest ? BEGINNING : hub.position) : position, gap);
-  }
-
-  function startTrack(
-    position: Position,
-    gap: PendingGap | undefined,
-  ): { track: ReplayTrack; epoch: string } {
-    const track = new ReplayTrack(position);
-    track.add(address, position, gap);
-    return { track, epoch: hub.epoch };
-  }
-
-  function announce({ from: asked, to, reason }: FoundGap, epoch: string): void {
-    const start = 'cursor' in asked ? asked.cursor : formatCursor(epoch, asked.position);
-    const gap: Gap = { address, from: start, to: formatCursor(epoch, to), reason };
-    if (onGap !== undefined) return onGap(gap);
-    if (reason === 'unknown') {
-      throw invalidOption(
-        `from: ${JSON.stringify(from)} is no cursor; did you mean "now" (the default) or "earliest"? With onGap it is a gap.`,
-      );
+  announceGaps(gaps: readonly FoundGap[]): void {
+    const { onGap } = this.#options;
+    for (const found of gaps) {
+      const gap = toGap(found, this.hub.epoch);
+      if (onGap !== undefined) onGap(gap);
+      else if (gap.reason === 'unknown') {
+        throw invalidOption(
+          `from: ${JSON.stringify(this.#from)} is no cursor; did you mean "now" (the default) or "earliest"? With onGap it is a gap.`,
+        );
+      } else refuseGap(gap);
     }
-    refuseGap(gap);
+  }
+
+  changed(): Promise<void> {
+    return Promise.race([this.#woken, this.hub.changed()]);
   }
 }
 

@@ -19,8 +19,8 @@ export interface Flushable {
 export interface Subscriber {
   /** A live event. `frame`: its bytes, shared by all subscribers. */
   deliver(event: LogEvent, frame: Frame): void;
-  /** The log's numbering changed. `left`: the last position that the tail reported, in the old numbering. */
-  reset(reason: 'rollback' | 'epoch', left: Cursor): void;
+  /** The log's numbering changed. `last`: the last position that the tail reported, in the old numbering. */
+  reset(reason: 'rollback' | 'epoch', last: Cursor): void;
   /**
    * Events were evicted before the tail saw them. The missing events are read from the log; its pages report the gaps.
    */
@@ -103,13 +103,13 @@ export class Hub {
     this.pages.forget();
     if (this.#change === undefined) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = this.#clock.after(RECHECK_MS, () => this.#tellChange());
+      const timer = this.#clock.after(RECHECK_MS, () => this.#notifyChange());
       this.#change = { promise, resolve, timer };
     }
     return this.#change.promise;
   }
 
-  #tellChange(): void {
+  #notifyChange(): void {
     const change = this.#change;
     this.#change = undefined;
     change?.timer.clear();
@@ -152,7 +152,7 @@ export class Hub {
     this.closed = true;
     this.#tail.close();
     for (const subscriber of this.#subscribers) subscriber.close();
-    this.#tellChange();
+    this.#notifyChange();
   }
 
   #dispatch(events: readonly LogEvent[], through: Position): void {
@@ -169,7 +169,7 @@ export class Hub {
       this.position = event.position;
     }
     this.position = through;
-    if (this.#change !== undefined) this.#tellChange();
+    if (this.#change !== undefined) this.#notifyChange();
   }
 
   #flush(): void {
@@ -186,14 +186,14 @@ export class Hub {
       // Called before the position moves: each subscriber continues from the old position.
       for (const subscriber of this.#subscribers) subscriber.fallBehind();
       this.position = position;
-      return this.#tellChange();
+      return this.#notifyChange();
     }
-    const left: Cursor = { epoch: this.epoch, position: this.position };
+    const last: Cursor = { epoch: this.epoch, position: this.position };
     // The cached pages have ids of the old numbering.
     this.pages.forget();
     this.position = position;
     this.epoch = this.log.epoch;
-    for (const subscriber of this.#subscribers) subscriber.reset(reason, left);
-    this.#tellChange();
+    for (const subscriber of this.#subscribers) subscriber.reset(reason, last);
+    this.#notifyChange();
   }
 }

@@ -1,6 +1,13 @@
 /** A set of addresses that are read from the log together, from one position on. */
-import { BEGINNING, comparePositions, type GapReason, type Position } from '@linefeed/shared/wire';
-import { laterOf } from '../base/position.ts';
+import {
+  BEGINNING,
+  comparePositions,
+  formatCursor,
+  type Gap,
+  type GapReason,
+  type Position,
+} from '@linefeed/shared/wire';
+import { earlierOf, laterOf } from '../base/position.ts';
 import type { LogEvent, ReadPage } from '../log/log.ts';
 
 /** A gap that is known before the first page: its cursor could not be used. */
@@ -17,6 +24,11 @@ export interface FoundGap {
   readonly from: { readonly cursor: string } | { readonly position: Position };
   readonly to: Position;
   readonly reason: GapReason;
+}
+
+export function toGap({ address, from, to, reason }: FoundGap, epoch: string): Gap {
+  const start = 'cursor' in from ? from.cursor : formatCursor(epoch, from.position);
+  return { address, from: start, to: formatCursor(epoch, to), reason };
 }
 
 export class ReplayTrack {
@@ -71,6 +83,16 @@ export class ReplayTrack {
     return comparePositions(floor, this.position) > 0 ? floor : this.position;
   }
 
+  /**
+   * The cursor from which a gap of this address starts. `reached`: everything up to here was delivered although the
+   * track is not there.
+   */
+  cursorOf(address: string, epoch: string, reached: Position = BEGINNING): string {
+    return (
+      this.pendingGapOf(address)?.from ?? formatCursor(epoch, laterOf(this.positionOf(address), reached))
+    );
+  }
+
   /** The addresses to request a page for. */
   ask(): ReadonlyMap<string, Position> {
     this.#isAsAsked = true;
@@ -117,4 +139,29 @@ export class ReplayTrack {
     this.addresses.set(address, floor);
     this.#isAsAsked = false;
   }
+}
+
+/** An address whose log is reset. */
+export interface ResetAddress {
+  readonly address: string;
+  /** The cursor that its reader had reached. */
+  readonly from: string;
+  /** `keep: 'latest'` */
+  readonly isLatest: boolean;
+}
+
+/** The track that replaces all others after a reset of the log. Each address has a gap. `newest`: position of the tail. */
+export function trackAfterReset(
+  reason: 'rollback' | 'epoch',
+  newest: Position,
+  addresses: readonly ResetAddress[],
+): ReplayTrack {
+  // Every event of a new epoch is new to the reader. After a rollback it has received the remaining ones.
+  const start = reason === 'epoch' ? BEGINNING : newest;
+  const floorOf = ({ isLatest }: ResetAddress): Position => (isLatest ? BEGINNING : start);
+  // Without an address there is no older event to read.
+  const position = addresses.length === 0 ? newest : addresses.map(floorOf).reduce(earlierOf, start);
+  const track = new ReplayTrack(position);
+  for (const each of addresses) track.add(each.address, floorOf(each), { from: each.from, reason });
+  return track;
 }
