@@ -76,8 +76,8 @@ export const FAULTS: readonly Fault[] = [
     plan: { 'stream-id-at-queued': 'this.#host.hub.cursor' },
   },
   {
-    name: 'delivery writes the events of a page sorted by address',
-    plan: { 'page-in-log-order': '$.toSorted((a, b) => (a.address < b.address ? -1 : 1))' },
+    name: 'delivery writes the events of a page in reverse order',
+    plan: { 'page-in-log-order': '$.toReversed()' },
   },
   {
     name: 'delivery merges a rewind before it has caught up',

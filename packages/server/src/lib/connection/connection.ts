@@ -22,15 +22,15 @@ import type { Expiry } from '../base/expiry.ts';
 import type { HeartbeatTarget } from './heartbeat.ts';
 import type { Hub } from '../delivery/hub.ts';
 import { toAnnounced, type FeedLimits } from '../base/limits.ts';
+import type { ConnectionSlot } from '../request/connection-slots.ts';
 import type { ResponseSink } from '../http/response-sink.ts';
 import type { LoggedStart } from '../delivery/start-position.ts';
 import type { RunningStream, StreamTarget } from '../stream/run-stream.ts';
+import { ControlRequests } from './control-requests.ts';
 import { Outbox, type OutboxCounters } from './outbox.ts';
 import type { WriterListener } from './response-writer.ts';
 
 const encoder = new TextEncoder();
-/** Initial value of `controlled`: no control request is open. */
-export const NOTHING_APPLIED: Promise<void> = Promise.resolve();
 const PING: Uint8Array = encoder.encode(encodeFrame({ event: FRAME.ping, data: '{}' }));
 
 /** Why a connection ended, for hooks and statistics. */
@@ -67,11 +67,9 @@ export class Connection implements HeartbeatTarget, WriterListener, DeliveryPort
   readonly id: string;
   readonly context: unknown;
   readonly principal: string | undefined;
-  /** Settles when the newest control request is applied. Control requests are applied one after the other. */
-  controlled: Promise<void> = NOTHING_APPLIED;
-  /** Number of control requests that are queued or being decided on. */
-  openControls = 0;
-  lastControl = 0;
+  readonly controls: ControlRequests = new ControlRequests();
+  /** Released when the connection closes. */
+  readonly slot: ConnectionSlot;
   readonly logged: LoggedDelivery;
   readonly outbox: Outbox;
 
@@ -89,7 +87,7 @@ export class Connection implements HeartbeatTarget, WriterListener, DeliveryPort
   #streams: Map<string, RunningStream> | undefined;
   #closed = false;
 
-  constructor(host: ConnectionHost, sink: ResponseSink, identity: ConnectionIdentity) {
+  constructor(host: ConnectionHost, sink: ResponseSink, identity: ConnectionIdentity, slot: ConnectionSlot) {
     this.#host = host;
     this.#sink = sink;
     this.outbox = new Outbox(sink, this, host);
@@ -97,6 +95,7 @@ export class Connection implements HeartbeatTarget, WriterListener, DeliveryPort
     this.id = identity.id;
     this.context = identity.context;
     this.principal = identity.principal;
+    this.slot = slot;
     const now = host.clock.now();
     const { maxDurationMs } = host.limits;
     // Jitter: connections opened together do not reconnect together.

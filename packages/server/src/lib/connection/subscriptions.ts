@@ -53,7 +53,7 @@ export class Subscriptions {
     isLeaving: () => boolean,
   ): Promise<void> {
     // A repeated request changes nothing: its answers were sent.
-    if (isLeaving() || n <= connection.lastControl) return;
+    if (isLeaving() || n <= connection.controls.lastApplied) return;
     // The reader takes no bytes. Without this bound the answers of further requests would accumulate in memory.
     if (connection.bufferedBytes > this.#options.maxBufferedBytes) {
       throw refusal('busy', 'The reader of this connection is too slow: its buffer is full.');
@@ -66,7 +66,7 @@ export class Subscriptions {
     );
     // No await from here on: the connection and the log are used in their current state.
     if (isLeaving()) return;
-    connection.lastControl = n;
+    connection.controls.lastApplied = n;
     for (const event of remove) {
       connection.remove(event);
       connection.control(FRAME.end, { address: event, n } satisfies End);

@@ -10,45 +10,41 @@ import {
   type Cursor,
   type Position,
 } from '@linefeed/shared/wire';
-import { earlierOf, laterOf } from '../base/position.ts';
-import type { LogEvent, ReadPage } from '../log/log.ts';
+import { laterOf } from '../base/position.ts';
+import type { LogEvent } from '../log/log.ts';
 import type { Frame } from './batch.ts';
 import type { DeliveryOptions, DeliveryPort, DeliveryQueue } from './delivery-port.ts';
 import { CLOSED, LIVE, positionIn, REPLAYING, type DeliveryState } from './delivery-state.ts';
 import type { Hub, Subscriber } from './hub.ts';
+import { Replay, type ReplayOwner } from './replay.ts';
 import { ReplayTrack, toGap, trackAfterReset, type FoundGap, type PendingGap } from './replay-track.ts';
 import { ReplayTracks } from './replay-tracks.ts';
 import { positionOf, type LoggedStart } from './start-position.ts';
-import { readNextPage, waitForProgress, type TrackReader } from './track-reader.ts';
 
-export class LoggedDelivery implements Subscriber, TrackReader {
+export class LoggedDelivery implements Subscriber, ReplayOwner {
   readonly hub: Hub;
   readonly port: DeliveryPort;
   readonly #options: DeliveryOptions;
   readonly #outbox: DeliveryQueue;
   readonly #tracks: ReplayTracks;
+  readonly #replay: Replay;
   #place: DeliveryState = REPLAYING;
-  #isPulling = false;
   /** Addresses with `keep: 'latest'`. Created on demand. */
   #latest: Set<string> | undefined;
-  /** Callbacks that wait until the opening's gaps are announced. */
-  #afterGaps: Array<() => void> = [];
-  /** Events replayed since delivery last left the live state. */
-  #replayed = 0;
-
   constructor(options: DeliveryOptions, port: DeliveryPort) {
     this.hub = options.hub;
     this.port = port;
     this.#options = options;
     this.#outbox = port.outbox;
     this.#tracks = new ReplayTracks(options.hub.position);
+    this.#replay = new Replay(options, this, this.#tracks);
   }
 
   get #main(): ReplayTrack {
     return this.#tracks.main;
   }
 
-  get #isLive(): boolean {
+  get isLive(): boolean {
     return this.#place.state === 'live';
   }
 
@@ -89,8 +85,6 @@ export class LoggedDelivery implements Subscriber, TrackReader {
     return laterOf(track.positionOf(event), track === this.#main ? this.position : BEGINNING);
   }
 
-  // Addresses ---------------------------------------------------------------------------------------------------------
-
   /**
    * Sets the connection's cursor. `isComplete`: no gap before it is unannounced.
    *
@@ -121,18 +115,17 @@ export class LoggedDelivery implements Subscriber, TrackReader {
 
   /** Starts the delivery of an address: on the main track, or as a rewind if it starts before that. */
   deliverFrom(logged: LoggedStart): void {
-    // A previous write may have ended the connection.
     if (this.closed) return;
     const { event, gap, isLatest } = logged;
     if (isLatest) (this.#latest ??= new Set()).add(event);
     const start = this.startOf(logged);
     if (comparePositions(start, this.position) < 0) {
       this.#tracks.rewind(event, start, gap);
-      void this.#pull();
+      void this.#replay.pull();
       return;
     }
     this.#main.add(event, start, gap);
-    if (!this.#isLive) return;
+    if (!this.isLive) return;
     // The start is ahead of this process's tail: read from the log.
     if (comparePositions(start, this.position) > 0) return this.#fallBack();
     this.hub.join(event, this);
@@ -148,16 +141,16 @@ export class LoggedDelivery implements Subscriber, TrackReader {
     this.hub.leave(event, this);
     this.#latest?.delete(event);
     const gap = this.#tracks.remove(event);
-    this.#callAfterGaps();
+    this.#tracks.callAfterGaps();
     return gap;
   }
 
   /** Stops delivery when the connection closes. */
   close(): void {
+    this.#leaveHub();
     /* seam: closed-delivery */ this.#place = CLOSED;
     this.hub.remove(this);
-    for (const address of this.#main.addresses.keys()) this.hub.leave(address, this);
-    this.#afterGaps = [];
+    this.#tracks.cancelAfterGaps();
   }
 
   // Live --------------------------------------------------------------------------------------------------------------
@@ -171,31 +164,31 @@ export class LoggedDelivery implements Subscriber, TrackReader {
       counters.fallbacks += 1;
       this.#stopLive(/* seam: replay-from-queued */ this.position);
       // At the end of the tick: a page for each event of a burst would cost more than one page for all of them.
-      clock.defer(() => void this.#pull());
+      clock.defer(() => void this.#replay.pull());
       return;
     }
     if (skipThrough !== undefined) this.#place = LIVE;
   }
 
   fallBehind(): void {
-    if (/* seam: overrun-reads-log */ this.#isLive) this.#fallBack();
+    if (/* seam: overrun-reads-log */ this.isLive) this.#fallBack();
   }
 
   #fallBack(): void {
     this.#stopLive(this.position);
-    void this.#pull();
+    void this.#replay.pull();
   }
 
   /** Leaves the live state. All events past `position` are read from the log. */
   #stopLive(position: Position): void {
-    if (!this.#isLive) return;
+    if (!this.isLive) return;
     this.#leaveHub();
     this.#main.position = position;
     this.#place = REPLAYING;
   }
 
   #leaveHub(): void {
-    if (/* seam: replay-leaves-hub */ this.#isLive)
+    if (/* seam: replay-leaves-hub */ this.isLive)
       for (const address of this.#main.addresses.keys()) this.hub.leave(address, this);
   }
 
@@ -230,16 +223,10 @@ export class LoggedDelivery implements Subscriber, TrackReader {
   #advance(): void {
     const place = this.#place;
     if (place.state === 'closed') return;
-    if (place.state === 'replaying' && /* seam: live-at-tail */ this.#hasReachedTail()) this.#goLive();
-    if (!this.#isLive || this.#tracks.isRewinding) void this.#pull();
-    this.#callAfterGaps();
-  }
-
-  #hasReachedTail(): boolean {
-    return (
-      comparePositions(this.#main.position, this.hub.position) >= 0 &&
-      /* seam: live-after-start-ahead */ !this.#main.hasStartAhead
-    );
+    if (place.state === 'replaying' && /* seam: live-at-tail */ this.#main.hasReached(this.hub.position))
+      this.#goLive();
+    if (!this.isLive || this.#tracks.isRewinding) void this.#replay.pull();
+    this.#tracks.callAfterGaps();
   }
 
   #goLive(): void {
@@ -249,57 +236,8 @@ export class LoggedDelivery implements Subscriber, TrackReader {
     this.#place =
       comparePositions(position, hub.position) > 0 ? { state: 'live', skipThrough: position } : LIVE;
     for (const address of this.#main.addresses.keys()) hub.join(address, this);
-    this.#countReplay();
+    this.#replay.countCaughtUp();
     this.announceGaps(gaps, this.#main);
-  }
-
-  async #pull(): Promise<void> {
-    if (this.#isPulling) return;
-    this.#isPulling = true;
-    try {
-      // A caller that is still opening the connection must write its frames first.
-      await Promise.resolve();
-      while (!this.port.closed) {
-        const track = this.#tracks.next(this.#isLive);
-        if (track === undefined) break;
-        if (this.#outbox.writable) await this.#pullPage(track);
-        else await this.#outbox.drained();
-      }
-    } catch (error) {
-      this.port.onFailure(error);
-    } finally {
-      this.#isPulling = false;
-    }
-  }
-
-  async #pullPage(track: ReplayTrack): Promise<void> {
-    const before = track.position;
-    if (track.addresses.size > 0) {
-      const page = await readNextPage(this, track);
-      if (page === undefined) return;
-      this.#writePage(page, track);
-    } else {
-      track.position = laterOf(track.position, track === this.#main ? this.hub.position : this.position);
-    }
-    if (track === this.#main) this.#advance();
-    else this.#merge(track);
-    await waitForProgress(this, track, before);
-  }
-
-  #writePage(page: ReadPage, track: ReplayTrack): void {
-    const { counters } = this.#options;
-    const isMain = track === this.#main;
-    // A rewind must not pass the main track: the id of its events would cover main-track events that are not written
-    // yet.
-    const end = isMain ? page.through : earlierOf(page.through, this.position);
-    const events = /* seam: page-in-log-order */ track.owedOf(page, end);
-    track.position = laterOf(track.position, end);
-    if (events.length === 0) return;
-    counters.replayed += events.length;
-    counters.framesOut += events.length;
-    this.#replayed += events.length;
-    this.#outbox.write(this.hub.pages.encode(events));
-    if (isMain) this.#outbox.lastId = events.at(-1)!.position;
   }
 
   /** Merges a rewind into the main track if it has caught up. */
@@ -311,31 +249,20 @@ export class LoggedDelivery implements Subscriber, TrackReader {
       this.#tracks.drop(track);
       for (const [address, floor] of track.addresses) {
         this.#main.add(address, floor);
-        if (this.#isLive) this.hub.join(address, this);
+        if (this.isLive) this.hub.join(address, this);
         this.port.control(FRAME.caughtup, { address });
       }
     }
-    this.#callAfterGaps();
+    this.#tracks.callAfterGaps();
   }
 
-  #countReplay(): void {
-    if (this.#replayed === 0) return;
-    const { counters } = this.#options;
-    counters.replays += 1;
-    counters.largestReplay = Math.max(counters.largestReplay, this.#replayed);
-    this.#replayed = 0;
+  isReplaying(track: ReplayTrack): boolean {
+    return track === this.#main ? this.#place.state === 'replaying' : this.#tracks.includes(track);
   }
 
-  // TrackReader -------------------------------------------------------------------------------------------------------
-
-  isReading(track: ReplayTrack): boolean {
-    const isRead = track === this.#main ? this.#place.state === 'replaying' : this.#tracks.includes(track);
-    // The heartbeat may be late, for example after a suspend.
-    return isRead && !this.port.closed && !this.port.endIfOver(this.#options.clock.now());
-  }
-
-  readPage(track: ReplayTrack): ReadPage | PromiseLike<ReadPage> {
-    return this.hub.pages.read(track.position, track.ask());
+  onMoved(track: ReplayTrack): void {
+    if (track === this.#main) this.#advance();
+    else this.#merge(track);
   }
 
   announceGaps(gaps: readonly FoundGap[], track?: ReplayTrack): void {
@@ -354,27 +281,14 @@ export class LoggedDelivery implements Subscriber, TrackReader {
     if (gaps.length > 0) this.#bookmark();
   }
 
-  changed(): Promise<void> {
-    return this.hub.changed();
-  }
-
-  // Gaps and bookmarks ------------------------------------------------------------------------------------------------
-
   /** Calls `call` in a microtask, once all gaps of the requested addresses are announced. */
   afterGaps(call: () => void): void {
-    /* seam: source-after-answers */ this.#afterGaps.push(call);
-    this.#callAfterGaps();
-  }
-
-  /** Uses microtasks because the calls run user code, which may end the connection. */
-  #callAfterGaps(): void {
-    if (this.#afterGaps.length === 0 || /* seam: source-after-gaps */ this.#tracks.awaitsGaps) return;
-    for (const call of this.#afterGaps.splice(0)) queueMicrotask(call);
+    this.#tracks.afterGaps(call);
   }
 
   /** Sends a bookmark if the position has moved without a matching event. Returns whether it did. */
   bookmarkIfMoved(): boolean {
-    const moved = this.hasCursor && this.#isLive && this.#outbox.lastId !== this.hub.position;
+    const moved = this.hasCursor && this.isLive && this.#outbox.lastId !== this.hub.position;
     if (moved) this.#bookmark();
     return moved;
   }

@@ -56,8 +56,14 @@ export class ReplayTrack {
     return this.#pendingGaps?.get(address);
   }
 
-  /** Whether an address starts ahead of `position`. Going live now would deliver events before its start. */
-  get hasStartAhead(): boolean {
+  /** Whether this track can go live at `tail`. An address that starts ahead would get events before its start. */
+  hasReached(tail: Position): boolean {
+    return (
+      comparePositions(this.position, tail) >= 0 && /* seam: live-after-start-ahead */ !this.#hasStartAhead
+    );
+  }
+
+  get #hasStartAhead(): boolean {
     for (const floor of this.addresses.values()) if (comparePositions(floor, this.position) > 0) return true;
     return false;
   }

@@ -8,6 +8,8 @@ export class ReplayTracks {
   /** Addresses that started before it. Each is merged into it when it has caught up. */
   #rewinds: ReplayTrack[] = [];
   #isMainsTurn = false;
+  /** Calls that wait until all gaps are announced. */
+  #afterGaps: Array<() => void> = [];
 
   constructor(position: Position) {
     this.main = new ReplayTrack(position);
@@ -25,6 +27,22 @@ export class ReplayTracks {
   /** Whether one of the tracks may still have a gap to announce. */
   get awaitsGaps(): boolean {
     return this.main.awaitsGaps || this.#rewinds.some(({ awaitsGaps }) => awaitsGaps);
+  }
+
+  /** Calls `call` in a microtask, once all gaps are announced. */
+  afterGaps(call: () => void): void {
+    /* seam: source-after-answers */ this.#afterGaps.push(call);
+    this.callAfterGaps();
+  }
+
+  /** Must be called when a gap was announced or dropped. Microtasks: the calls run user code. */
+  callAfterGaps(): void {
+    if (this.#afterGaps.length === 0 || /* seam: source-after-gaps */ this.awaitsGaps) return;
+    for (const call of this.#afterGaps.splice(0)) queueMicrotask(call);
+  }
+
+  cancelAfterGaps(): void {
+    this.#afterGaps = [];
   }
 
   *addresses(): Generator<string> {

@@ -5,7 +5,6 @@ import type { Clock } from '../base/clock.ts';
 import type { FeedLimits } from '../base/limits.ts';
 import {
   Connection,
-  NOTHING_APPLIED,
   type CloseReason,
   type ConnectionCounters,
   type ConnectionHost,
@@ -38,12 +37,6 @@ import { createTimeLimit } from '../request/time-limit.ts';
 import type { UntypedSource } from '../stream/run-stream.ts';
 import { Drain } from './drain.ts';
 import { CORE, type Feed } from './types.ts';
-
-/**
- * Limit per connection. A client has one control request in flight. Each queued one holds its body, and waits for all
- * before it.
- */
-const MAX_OPEN_CONTROLS = 4;
 
 export interface FeedHandlers {
   onOpen(connection: Connection): void;
@@ -97,8 +90,6 @@ export class FeedCore implements ConnectionHost, RequestHost {
   readonly #requestHandler: RequestHandler;
   readonly #subscriptions: Subscriptions;
   readonly #heartbeat: Heartbeat;
-  /** The slot of each open connection. */
-  readonly #slots = new Map<Connection, ConnectionSlot>();
   /** Set once the feed is closing. */
   #drain: Drain | undefined;
 
@@ -176,10 +167,9 @@ export class FeedCore implements ConnectionHost, RequestHost {
   open(sink: ResponseSink, identity: RequestIdentity, slot: ConnectionSlot, opening: Opening): void {
     const { resumed, starts, streams, refused } = opening;
     const { onOpen, onSubscribe } = this.#options.handlers;
-    const connection = new Connection(this, sink, identity);
+    const connection = new Connection(this, sink, identity, slot);
     this.connections.set(connection.id, connection);
     this.connectionsHighWater = Math.max(this.connectionsHighWater, this.connections.size);
-    this.#slots.set(connection, slot);
     this.#heartbeat.add(connection);
     onOpen(connection);
     const { context } = connection;
@@ -205,20 +195,7 @@ export class FeedCore implements ConnectionHost, RequestHost {
     // The principal is the same, but the connection's context decides what it may have.
     const context = this.#options.contextPerRequest === true ? identity.context : connection.context;
     const isLeaving = (): boolean => this.#isLeaving(connection) || isRejected();
-    if (connection.openControls >= MAX_OPEN_CONTROLS) {
-      throw refusal('busy', `This connection has ${MAX_OPEN_CONTROLS} control requests that wait already.`);
-    }
-    connection.openControls += 1;
-    const applying = connection.controlled
-      .then(() => this.#subscriptions.change(connection, control, context, isLeaving))
-      .finally(() => {
-        connection.openControls -= 1;
-        // The promise of a request retains its async context.
-        if (connection.openControls === 0) connection.controlled = NOTHING_APPLIED;
-      });
-    // The next request is applied whatever the result of this one. This one is awaited below.
-    connection.controlled = applying.catch(() => undefined);
-    await applying;
+    await connection.controls.run(() => this.#subscriptions.change(connection, control, context, isLeaving));
   }
 
   /** No subscription starts on a connection that will be drained: its client is told to reconnect now. */
@@ -256,8 +233,7 @@ export class FeedCore implements ConnectionHost, RequestHost {
 
   onClose(connection: Connection, reason: CloseReason): void {
     this.connections.delete(connection.id);
-    this.#slots.get(connection)?.release();
-    this.#slots.delete(connection);
+    connection.slot.release();
     if (this.connections.size === 0) this.#drain?.emptied();
     this.#options.handlers.onClose(connection, reason);
   }
