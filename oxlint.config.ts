@@ -49,7 +49,7 @@ const imports = (...patterns: Pattern[]): NonNullable<Override['rules']> => ({
 
 /** The folders of each package's `src/lib`, from the top down. A folder imports only from the folders below it. */
 export const LADDERS = {
-  shared: ['contract', 'wire', 'base'],
+  shared: ['testing', 'contract', 'wire', 'base'],
   client: [
     ...[
       'testing',

@@ -1,7 +1,7 @@
 /** A client with a scripted transport and a manual clock, and the steps of a test: connect, join, cut, reconnect. */
 import type { AnyChannel } from '@linefeed/shared';
 import type { ControlRequest, Hello, Subscribed } from '@linefeed/shared/wire';
-import { createManualClock, type ManualClock } from '../src/lib/base/clock.ts';
+import { createManualClock, type ManualClock } from '@linefeed/shared/testing';
 import { createClient, type Client, type ClientOptions } from '../src/lib/client/client.ts';
 import type { ConnectionSnapshot } from '../src/lib/connection/state.ts';
 import type { EventInfo, Subscription, SubscriptionOptions } from '../src/lib/subscriptions/types.ts';
@@ -59,6 +59,7 @@ export interface ScriptOptions extends Partial<ClientOptions> {
 
 export function createScript({ hello, ...options }: ScriptOptions = {}): Script {
   const clock = createManualClock(1_000_000);
+  clock.random = () => 0.5;
   const { transport, attempts } = createScriptTransport(hello);
   const controls: ControlRequest[] = [];
   const errors: unknown[] = [];

@@ -1,6 +1,6 @@
 /** Clients in the tabs of one browser, with a scripted transport and a manual clock. */
 import type { AnyChannel } from '@linefeed/shared';
-import { createManualClock, type ManualClock } from '../src/lib/base/clock.ts';
+import { createManualClock, type ManualClock } from '@linefeed/shared/testing';
 import { createClient, type Client } from '../src/lib/client/client.ts';
 import type { ConnectionSnapshot } from '../src/lib/connection/state.ts';
 import { createTab } from '../src/lib/tabs/leader-election.ts';
@@ -75,6 +75,7 @@ export interface TabsOptions {
 
 export function createTabs({ openOnly, answersControls = false }: TabsOptions = {}): Tabs {
   const clock = createManualClock(1_000_000);
+  clock.random = () => 0.5;
   const browser = createBrowser();
   const { transport: scripted, attempts } = createScriptTransport();
   const base: Transport = (opening, sink) => {

@@ -5,7 +5,7 @@ import { toIncomingRequest } from '../src/lib/adapters/fetch.ts';
 import { createFeed } from '../src/lib/feed/create-feed.ts';
 import { respond, type HttpResponse } from '../src/lib/http/http.ts';
 import type { Feed, FeedOptions } from '../src/lib/feed/types.ts';
-import { createManualClock, type ManualClock } from '../src/lib/testing/manual-clock.ts';
+import { createManualClock, type ManualClock } from '@linefeed/shared/testing';
 import { connect, Tap, type TapOptions } from './tap.ts';
 
 const topics = {

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect } from 'vitest';
 import type { Log, LogEntry, LogEvent, ReadPage } from '../src/lib/log/log.ts';
 import type { SqliteLogOptions } from '../src/lib/log/sqlite/options.ts';
 import { sqliteLog } from '../src/lib/log/sqlite/sqlite-log.ts';
-import { createManualClock, type ManualClock } from '../src/lib/testing/manual-clock.ts';
+import { createManualClock, type ManualClock } from '@linefeed/shared/testing';
 
 export interface SqliteBench {
   /** The clock of every log that this test opens. */

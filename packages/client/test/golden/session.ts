@@ -71,7 +71,7 @@ export interface Answer {
 
 export class ClientSession {
   /** `random()` is 0.5. */
-  readonly clock: ManualClock = createManualClock(1_000_000);
+  readonly clock: ManualClock = Object.assign(createManualClock(1_000_000), { random: () => 0.5 });
   /** Statuses of the next control requests. Default 202. */
   readonly controlStatuses: number[] = [];
   readonly answers: Answer[] = [];

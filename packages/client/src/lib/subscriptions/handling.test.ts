@@ -5,7 +5,7 @@ import { createScript } from '../../../test/scripted-client.ts';
 import { createScriptTransport } from '../../../test/scripted-transport.ts';
 import { handle, hold } from '../../../test/held-handler.ts';
 import { createClient } from '../client/client.ts';
-import { createManualClock } from '../base/clock.ts';
+import { createManualClock } from '@linefeed/shared/testing';
 
 describe('handlers', () => {
   it('a subscription runs its handler for one event at a time', async () => {

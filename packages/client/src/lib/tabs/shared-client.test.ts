@@ -1,7 +1,7 @@
 import type { AnyChannel } from '@linefeed/shared';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createScriptTransport } from '../../../test/scripted-transport.ts';
-import { createManualClock } from '../base/clock.ts';
+import { createManualClock } from '@linefeed/shared/testing';
 import { createSharedClient, type SharedClientOptions } from './shared-client.ts';
 
 /** Node's own locks and channels, and a document, as in a page. */

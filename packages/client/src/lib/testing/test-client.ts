@@ -10,7 +10,7 @@ import {
   type TopicName,
 } from '@linefeed/shared';
 import { createClient, type Client, type ClientOptions } from '../client/client.ts';
-import { createManualClock, type ManualClock } from '../base/clock.ts';
+import { createManualClock, type ManualClock } from '@linefeed/shared/testing';
 import { createTestContract } from './test-contract.ts';
 import { createTestFeed } from './test-feed.ts';
 
@@ -106,6 +106,7 @@ export function createTestClient<C extends AnyChannel>(
   const { streams = [], ...options } =
     (channel === undefined ? (first as TestClientOptions<C>) : second) ?? {};
   const clock = createManualClock();
+  clock.random = () => 0.5;
   const contract = createTestContract(channel, streams);
   const feed = createTestFeed(contract);
   const all: ClientOptions = {

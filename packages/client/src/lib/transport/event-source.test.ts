@@ -3,7 +3,7 @@ import { FRAME, parseEntry, type ControlRequest } from '@linefeed/shared/wire';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { HELLO } from '../../../test/frames.ts';
 import { createClient, type ClientOptions } from '../client/client.ts';
-import { createManualClock } from '../base/clock.ts';
+import { createManualClock } from '@linefeed/shared/testing';
 import { eventSourceTransport } from './event-source.ts';
 
 afterEach(() => vi.unstubAllGlobals());

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { createScriptTransport } from '../../../test/scripted-transport.ts';
 import { createClient } from '../client/client.ts';
-import { createManualClock } from '../base/clock.ts';
+import { createManualClock } from '@linefeed/shared/testing';
 import { withConnectionParams, type ConnectionParams } from './connection-params.ts';
 
 function start(given: ConnectionParams | undefined) {

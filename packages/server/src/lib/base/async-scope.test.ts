@@ -9,7 +9,7 @@ import { toIncomingRequest } from '../adapters/fetch.ts';
 import { systemClock } from './clock.ts';
 import { createFeed } from '../feed/create-feed.ts';
 import { toEventStreamResponse } from '../event-stream/event-stream.ts';
-import { createManualClock } from '../testing/manual-clock.ts';
+import { createManualClock } from '@linefeed/shared/testing';
 import { toRouter } from '../trpc/to-router.ts';
 import * as z from 'zod';
 import { respond } from '../http/http.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createBench } from '../../../test-kit/feed-bench.ts';
 import { Tap } from '../../../test-kit/tap.ts';
-import { createManualClock } from '../testing/manual-clock.ts';
+import { createManualClock } from '@linefeed/shared/testing';
 import { toEventStreamResponse } from '../event-stream/event-stream.ts';
 import type { StreamEnd } from '../event-stream/options.ts';
 import type { ResponseSink } from '../http/response-sink.ts';

@@ -25,7 +25,7 @@ describe('a connection', () => {
     expect(tap.ended).toBe(false);
     await clock.advance(1);
     expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'lifetime' } }]);
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 
   it('a reconnect frame with afterMs 0 keeps retryMs as the retry field for native EventSource', async () => {

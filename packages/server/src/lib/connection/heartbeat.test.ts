@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Heartbeat } from './heartbeat.ts';
-import { createManualClock } from '../testing/manual-clock.ts';
+import { createManualClock } from '@linefeed/shared/testing';
 
 test('a heartbeat step checks 500 connections per event-loop turn', async () => {
   const clock = createManualClock();
@@ -21,7 +21,7 @@ test('a heartbeat step checks 500 connections per event-loop turn', async () => 
 });
 
 test('a heartbeat sets a timer of its own only for a deadline within its next two steps', async () => {
-  const clock = createManualClock();
+  const clock = createManualClock(0);
   const heartbeat = new Heartbeat(clock, 5_000);
   const ended: number[] = [];
   const add = (dueAt: number): void => {
@@ -37,18 +37,18 @@ test('a heartbeat sets a timer of its own only for a deadline within its next tw
   };
   for (let count = 0; count < 1_000; count += 1) add(1_800_000 + count);
   add(5_500);
-  expect(clock.pendingTimers).toBe(1);
+  expect(clock.pending).toBe(1);
   await clock.advance(4_000);
-  expect(clock.pendingTimers).toBe(2);
+  expect(clock.pending).toBe(2);
   await clock.advance(1_600);
-  expect([ended, clock.pendingTimers]).toEqual([[5_500], 1]);
+  expect([ended, clock.pending]).toEqual([[5_500], 1]);
 });
 
 test('an overdue connection that does not end causes no loop of timers', async () => {
-  const clock = createManualClock();
+  const clock = createManualClock(0);
   const heartbeat = new Heartbeat(clock, 5_000);
   let beats = 0;
   heartbeat.add({ dueAt: () => 100, onTick: () => void (beats += 1) });
   await clock.advance(3_000);
-  expect([beats, clock.pendingTimers]).toEqual([4, 1]);
+  expect([beats, clock.pending]).toEqual([4, 1]);
 });

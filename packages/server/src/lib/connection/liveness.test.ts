@@ -63,14 +63,14 @@ describe('liveness', () => {
     expect(tap.closed).toBe(false);
     await clock.advance(3_000);
     expect(tap.destroyed).toBe(true);
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 
   it('no timer remains after the last connection closes', async () => {
     const { open, clock } = createBench();
     const tap = await open('/events/notice');
-    expect(clock.pendingTimers).toBe(1);
+    expect(clock.pending).toBe(1);
     tap.leave();
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Tap } from '../../../test-kit/tap.ts';
 import { Batch, type Frame } from '../delivery/batch.ts';
-import { createManualClock } from '../testing/manual-clock.ts';
+import { createManualClock } from '@linefeed/shared/testing';
 import { Outbox } from './outbox.ts';
 
 const encoder = new TextEncoder();

@@ -5,7 +5,7 @@ import { ScriptedLog } from '../../../test-kit/scripted-log.ts';
 import { Hub } from './hub.ts';
 import type { TailListener } from '../log/log.ts';
 import { memoryLog } from '../log/memory-log.ts';
-import { createManualClock } from '../testing/manual-clock.ts';
+import { createManualClock } from '@linefeed/shared/testing';
 import { coreOf } from '../feed/feed.ts';
 
 const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
@@ -66,7 +66,7 @@ describe('the hub', () => {
     await clock.advance(10);
     await changed;
     hub.close();
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 
   it('hub.changed() resolves at the next event, at the next log reset and when the hub closes', async () => {
@@ -79,10 +79,10 @@ describe('the hub', () => {
       () => hub.close(),
     ]) {
       const changed = hub.changed();
-      expect(clock.pendingTimers).toBe(1);
+      expect(clock.pending).toBe(1);
       act();
       await changed;
-      expect(clock.pendingTimers).toBe(0);
+      expect(clock.pending).toBe(0);
     }
   });
 });

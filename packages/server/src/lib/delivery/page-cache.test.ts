@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import type { ReadQuery } from '../log/log.ts';
 import { memoryLog } from '../log/memory-log.ts';
 import { PageCache } from './page-cache.ts';
-import { createManualClock } from '../testing/manual-clock.ts';
+import { createManualClock } from '@linefeed/shared/testing';
 
 it('a page is read once for equal requests in consecutive ticks, and again after a tick without a request', async () => {
   const log = memoryLog();

@@ -6,7 +6,7 @@ import { toEventStreamResponse, readLastEventId } from './event-stream.ts';
 import type { EventStreamOptions, StreamEnd } from './options.ts';
 import type { HttpResponse } from '../http/http.ts';
 import { message } from '../stream/message.ts';
-import { createManualClock, type ManualClock } from '../testing/manual-clock.ts';
+import { createManualClock, type ManualClock } from '@linefeed/shared/testing';
 
 interface Run {
   readonly answer: HttpResponse;
@@ -266,7 +266,7 @@ describe('pings of an event stream', () => {
       if (reason === 'client') tap.leave();
       await clock.settle();
       const { text } = tap;
-      expect(clock.pendingTimers).toBe(0);
+      expect(clock.pending).toBe(0);
       await clock.advance(1_000);
       expect(tap.text).toBe(text);
       expect(ends.map((end) => end.reason)).toEqual([reason]);
@@ -281,11 +281,11 @@ describe('pings of an event stream', () => {
       return tap;
     });
     await clock.settle();
-    expect(clock.pendingTimers).toBe(1);
+    expect(clock.pending).toBe(1);
     await clock.advance(16_000);
     expect(new Set(taps.map((tap) => tap.text))).toEqual(new Set([': \n\n: ping\n\n']));
     for (const tap of taps) tap.leave();
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 });
 
@@ -321,7 +321,7 @@ describe('the end of a source', () => {
       await act(tap, emit, clock);
       await clock.settle();
       expect(log).toEqual(['abort', 'finally']);
-      expect([ends, errors, clock.pendingTimers]).toEqual([[{ reason: 'client' }], [], 0]);
+      expect([ends, errors, clock.pending]).toEqual([[{ reason: 'client' }], [], 0]);
     },
   );
 
@@ -414,7 +414,7 @@ describe('the end of a source', () => {
       await clock.advance(2_000);
       expect(tap.destroyed || tap.ended).toBe(true);
       await clock.settle();
-      expect([log, clock.pendingTimers]).toEqual([['finally'], 0]);
+      expect([log, clock.pending]).toEqual([['finally'], 0]);
       expect(ends).toHaveLength(1);
     }
   });

@@ -3,7 +3,7 @@ import { Tap, type TapOptions } from '../../../test-kit/tap.ts';
 import { toEventStreamResponse } from './event-stream.ts';
 import type { EventStreamOptions, StreamEnd } from './options.ts';
 import { message } from '../stream/message.ts';
-import { createManualClock, type ManualClock } from '../testing/manual-clock.ts';
+import { createManualClock, type ManualClock } from '@linefeed/shared/testing';
 
 const secret = new Error('password=hunter2');
 

@@ -16,7 +16,7 @@ describe('closing a feed', () => {
     taps[1]!.leave();
     await clock.settle();
     expect(closed).toBe(true);
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 
   it('close() leaves no timer when onClose of the first connection disconnects the others', async () => {
@@ -24,7 +24,7 @@ describe('closing a feed', () => {
     await open('/events/notice');
     await open('/events/notice');
     await feed.close({ graceMs: 60_000 });
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 
   it('publish reaches open connections until close() resolves', async () => {
@@ -43,7 +43,7 @@ describe('closing a feed', () => {
   it('close() resolves at once when no connection is open', async () => {
     const { feed, clock } = createBench();
     await feed.close({ graceMs: 60_000 });
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 
   it('a pending close() keeps its process alive', () => {

@@ -35,7 +35,7 @@ async function expectNoTrace({ bench }: Scene, tap: Tap): Promise<void> {
   await clock.advance(60_000);
   expect(tap.writes).toHaveLength(before);
   expect(feed.stats().connections).toBe(0);
-  expect(clock.pendingTimers).toBe(0);
+  expect(clock.pending).toBe(0);
   // The only connection slot is free again.
   const next = await bench.open('/events?topic=notice&topic=other');
   expect(next.frames[0]!.event).toBe('linefeed.hello');
@@ -174,7 +174,7 @@ describe('a connection that a callback disconnects', () => {
     if (typeof body === 'function') body(tap);
     await bench.clock.settle();
     const { hub } = coreOf(bench.feed);
-    expect([hub.subscriberCount, hub.routeCount, bench.clock.pendingTimers]).toEqual([0, 0, 0]);
+    expect([hub.subscriberCount, hub.routeCount, bench.clock.pending]).toEqual([0, 0, 0]);
     expect(bench.feed.stats().connections).toBe(0);
   });
 });

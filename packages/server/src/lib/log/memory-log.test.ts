@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { BEGINNING, type Position } from '@linefeed/shared/wire';
 import type { Log, LogEntry } from './log.ts';
-import { createManualClock } from '../testing/manual-clock.ts';
+import { createManualClock } from '@linefeed/shared/testing';
 import { MAX_WATERMARKS } from './bounds.ts';
 import { memoryLog, type MemoryLogOptions } from './memory-log.ts';
 

@@ -9,7 +9,7 @@ import { createFeed } from '../feed/create-feed.ts';
 import { respond, type HttpResponse } from '../http/http.ts';
 import type { Authorize } from '../request/authorize.ts';
 import type { UntypedFeedOptions } from '../feed/options.ts';
-import { createManualClock } from '../testing/manual-clock.ts';
+import { createManualClock } from '@linefeed/shared/testing';
 
 interface Opened {
   readonly publish: (params: unknown, payload: string) => Promise<unknown>;

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { createFeed } from '../feed/create-feed.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
-import { createManualClock } from '../testing/manual-clock.ts';
+import { createManualClock } from '@linefeed/shared/testing';
 
 const post = (body: object): Request =>
   new Request('http://feed.test/events', { method: 'POST', body: JSON.stringify(body) });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createManualClock } from '../testing/manual-clock.ts';
+import { createManualClock } from '@linefeed/shared/testing';
 import { FairQueue } from './fair-queue.ts';
 
 describe('the throttle of requests per event-loop turn', () => {

@@ -49,7 +49,7 @@ describe('a request before its response head', () => {
     await clock.advance(2_001);
     expect(cancelled).toHaveBeenCalledOnce();
     await turns();
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 
   it.each(['context', 'authorize'])(

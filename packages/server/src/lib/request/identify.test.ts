@@ -5,7 +5,7 @@ import { createGate } from '../../../test-kit/gate.ts';
 import { ScriptedLog } from '../../../test-kit/scripted-log.ts';
 import { connect } from '../../../test-kit/tap.ts';
 import type { HttpResponse } from '../http/http.ts';
-import type { ManualClock } from '../testing/manual-clock.ts';
+import type { ManualClock } from '@linefeed/shared/testing';
 
 const STARTED_AT = Date.UTC(2026, 0, 1);
 
@@ -65,7 +65,7 @@ describe('the expiry of an open connection', () => {
     expect(tap.ended).toBe(false);
     await clock.advance(1);
     expect(tap.of('linefeed.reconnect')).toMatchObject([{ data: { reason: 'expired' } }]);
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 
   it('a connection whose context has less than a second left ends on time', async () => {
@@ -387,21 +387,21 @@ describe('disconnect() for a pending request', () => {
     const { feed, ask, clock } = createBench(ann);
     await request(ask);
     expect(feed.disconnect(isAnn)).toBe(0);
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 
   it('a response that is not opened within requestTimeoutMs sends linefeed.reconnect when it opens later', async () => {
     const { feed, ask, clock } = createBench({ ...ann, requestTimeoutMs: 1_000 });
     const answer = await ask('/events/notice');
     await clock.advance(1_001);
-    expect([feed.disconnect(isAnn), clock.pendingTimers]).toEqual([0, 0]);
+    expect([feed.disconnect(isAnn), clock.pending]).toEqual([0, 0]);
     expect(connect(answer).frames).toMatchObject([{ event: 'linefeed.reconnect', data: { reason: 'busy' } }]);
   });
 
   it('a request leaves no timer after its connection has opened and closed', async () => {
     const { open, clock } = createBench(ann);
     (await open('/events/notice')).leave();
-    expect(clock.pendingTimers).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 });
 

@@ -5,7 +5,7 @@ import { toIncomingRequest } from '../adapters/fetch.ts';
 import { createFeed } from '../feed/create-feed.ts';
 import { respond, type HttpResponse } from '../http/http.ts';
 import { Tap } from '../../../test-kit/tap.ts';
-import { createManualClock } from '../testing/manual-clock.ts';
+import { createManualClock } from '@linefeed/shared/testing';
 
 const prompt = z
   .string()

@@ -7,7 +7,7 @@ import { toIncomingRequest } from '../adapters/fetch.ts';
 import { defineStream } from '../feed/define-stream.ts';
 import type { StreamDefinition } from '../feed/types.ts';
 import { message } from './message.ts';
-import { createManualClock } from '../testing/manual-clock.ts';
+import { createManualClock } from '@linefeed/shared/testing';
 import { respond } from '../http/http.ts';
 
 const board = defineChannel({ steps: stream({ data: z.object({ n: z.number() }) }) });

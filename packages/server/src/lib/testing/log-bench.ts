@@ -1,9 +1,9 @@
 /** The environment of a case of the log contract: log handles, a manual clock, and checks of all events read. */
 import assert from 'node:assert/strict';
 import { BEGINNING, comparePositions, type Awaitable, type Position } from '@linefeed/shared/wire';
+import { createManualClock, type ManualClock } from '@linefeed/shared/testing';
 import { systemClock } from '../base/clock.ts';
 import type { Appended, AppendOptions, Log, LogEntry, LogEvent, ReadPage } from '../log/log.ts';
-import { createManualClock, type ManualClock } from './manual-clock.ts';
 
 /** The requirements of a case for its log. Bounds that a case does not set are too large for it to reach. */
 export interface LogSetup {

@@ -12,7 +12,7 @@ import { createFeed } from '../feed/create-feed.ts';
 import type { FeedOptions } from '../feed/types.ts';
 import { memoryLog } from '../log/memory-log.ts';
 import { message } from '../stream/message.ts';
-import { createManualClock } from '../testing/manual-clock.ts';
+import { createManualClock } from '@linefeed/shared/testing';
 import { toRouter } from './to-router.ts';
 
 const topics = {

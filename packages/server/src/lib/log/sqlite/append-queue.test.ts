@@ -49,7 +49,7 @@ describe('appending to a log', () => {
     holder.exec('COMMIT');
     await log.append([entry('a', 2)]);
     expect(values(read(log, ['a']).events)).toEqual([2]);
-    expect(bench.clock.pendingTimers).toBe(0);
+    expect(bench.clock.pending).toBe(0);
   });
 
   test('at most 10,000 events wait for a lock', async () => {

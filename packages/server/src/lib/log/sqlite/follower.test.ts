@@ -26,17 +26,17 @@ describe('following a log', () => {
 
   test('sqliteLog has no timer without tails or after close', async () => {
     const log = open();
-    expect(bench.clock.pendingTimers).toBe(0);
+    expect(bench.clock.pending).toBe(0);
     const first = follow(log);
     const second = follow(log);
-    expect(bench.clock.pendingTimers).toBe(1);
+    expect(bench.clock.pending).toBe(1);
     first.close();
-    expect(bench.clock.pendingTimers).toBe(1);
+    expect(bench.clock.pending).toBe(1);
     second.close();
-    expect(bench.clock.pendingTimers).toBe(0);
+    expect(bench.clock.pending).toBe(0);
     follow(log);
     await log.close?.();
-    expect(bench.clock.pendingTimers).toBe(0);
+    expect(bench.clock.pending).toBe(0);
   });
 
   test('the journal shrinks to at most 16 MiB after a burst', async () => {
