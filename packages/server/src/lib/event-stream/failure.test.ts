@@ -1,45 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { Tap, type TapOptions } from '../../../test-kit/tap.ts';
-import { toEventStreamResponse } from './event-stream.ts';
-import type { EventStreamOptions, StreamEnd } from './options.ts';
+import { run, type Run } from '../../../test-kit/event-stream-bench.ts';
+import type { TapOptions } from '../../../test-kit/tap.ts';
+import type { EventStreamOptions } from './options.ts';
 import { message } from '../stream/message.ts';
-import { createManualClock, type ManualClock } from '@linefeed/shared/testing';
 
 const secret = new Error('password=hunter2');
 
-interface Run {
-  readonly tap: Tap;
-  readonly clock: ManualClock;
-  readonly ends: StreamEnd[];
-  readonly errors: unknown[];
-}
-
 /** Runs a source that yields "half" and then throws. */
-async function fail(
-  options: EventStreamOptions = {},
-  error: unknown = secret,
-  room?: TapOptions,
-): Promise<Run> {
-  const clock = createManualClock();
-  const ends: StreamEnd[] = [];
-  const errors: unknown[] = [];
-  const answer = toEventStreamResponse(
-    async function* () {
-      yield 'half';
-      throw error;
-    },
-    { method: 'GET', header: () => undefined, gone: false },
-    {
-      clock,
-      onClose: (end) => void ends.push(end),
-      onError: (failure) => void errors.push(failure),
-      ...options,
-    },
-  );
-  const tap = new Tap(room);
-  (answer.body as (sink: Tap) => void)(tap);
-  await clock.settle();
-  return { tap, clock, ends, errors };
+function fail(options: EventStreamOptions = {}, error: unknown = secret, tap?: TapOptions): Promise<Run> {
+  async function* source() {
+    yield 'half';
+    throw error;
+  }
+  return run(source, options, { tap });
 }
 
 const HALF = ': \n\ndata: half\n\n';
