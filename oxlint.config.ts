@@ -23,25 +23,20 @@ const restrictedProperties = [
 ];
 
 // Type-only imports count too: a type that crosses a border is a dependency.
-const node = {
-  regex: '^node:|^(assert|buffer|crypto|events|fs|http2?|https|net|os|path|stream|timers|tls|url|util)(/|$)',
-  message: 'This runs in browsers too: no Node modules.',
-};
-const server = {
-  regex: '^@linefeed/server(/|$)|/server/src/',
-  message: 'Only the server knows the server.',
-};
-const client = {
-  regex: '^@linefeed/client(/|$)|/client/src/',
-  message: 'Only the client knows the client.',
-};
-const inside = {
-  regex: '/(shared|server|client)/src/|^@linefeed/[a-z]+/(src|dist)',
-  message: 'Import another package by its name.',
-};
-const nodeTimers = { regex: '^(node:)?timers(/|$)', message: timeMessage };
+const pattern = (regex: string, message: string) => ({ regex, message });
+const node = pattern(
+  '^node:|^(assert|buffer|crypto|events|fs|http2?|https|net|os|path|stream|timers|tls|url|util)(/|$)',
+  'This runs in browsers too: no Node modules.',
+);
+const server = pattern('^@linefeed/server(/|$)|/server/src/', 'Only the server knows the server.');
+const client = pattern('^@linefeed/client(/|$)|/client/src/', 'Only the client knows the client.');
+const inside = pattern(
+  '/(shared|server|client)/src/|^@linefeed/[a-z]+/(src|dist)',
+  'Import another package by its name.',
+);
+const nodeTimers = pattern('^(node:)?timers(/|$)', timeMessage);
 
-type Pattern = typeof node;
+type Pattern = ReturnType<typeof pattern>;
 type Override = NonNullable<OxlintConfig['overrides']>[number];
 const imports = (...patterns: Pattern[]): NonNullable<Override['rules']> => ({
   'no-restricted-imports': ['error', { patterns }],

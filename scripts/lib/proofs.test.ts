@@ -174,28 +174,25 @@ test('a seam that no source has is a problem', () => {
   ]);
 });
 
-test('a proof without a test is a problem', () => {
-  expect(problemsWith({ text: without(TEXT, '  - test: the head is sent\n') })).toEqual([
-    'head: it names no test.',
-  ]);
-});
-
-test('a proof without the code that decides its rule is a problem', () => {
-  expect(problemsWith({ text: without(TEXT, ': `Head`') })).toEqual([
+test.each([
+  ['a proof without a test', '  - test: the head is sent\n', 'head: it names no test.'],
+  [
+    'a proof without the code that decides its rule',
+    ': `Head`',
     'head: it does not name the code that decides it.',
-  ]);
-});
-
-test('a proof with neither a seam nor a reason is a problem', () => {
-  expect(problemsWith({ text: without(TEXT, '  - no seam: `http`\n') })).toEqual([
+  ],
+  [
+    'a proof with neither a seam nor a reason',
+    '  - no seam: `http`\n',
     'head: it names neither a seam nor a reason without one.',
-  ]);
-});
-
-test('a reason without an explanation is a problem', () => {
-  expect(problemsWith({ text: without(TEXT, '- `http`: no world has sockets.\n') })).toEqual([
+  ],
+  [
+    'a reason without an explanation',
+    '- `http`: no world has sockets.\n',
     'head: the reason http is not explained.',
-  ]);
+  ],
+])('%s is a problem', (_, part, problem) => {
+  expect(problemsWith({ text: without(TEXT, part) })).toEqual([problem]);
 });
 
 test('readBounds reads the first cell of every row with its section', () => {

@@ -52,6 +52,10 @@ export interface Bench<Context> {
   open(target: string | Request, init?: RequestInit, tap?: TapOptions): Promise<Tap>;
   /** Sends a control request for the connection of a tap, and lets the connection write what follows from it. */
   control(tap: Tap, changes: Changes, headers?: HeadersInit): Promise<HttpResponse>;
+  /** Takes what a reader's buffer has, like a socket that drains, and lets the connection write more. */
+  take(tap: Tap): Promise<void>;
+  /** Takes page after page until no more bytes are written. */
+  takeAll(tap: Tap): Promise<void>;
   /** Publishes one event of `other` for each number from `first` to `last`. */
   publishNumbers(first: number, last: number): Promise<void>;
 }
@@ -134,6 +138,16 @@ export function createBench<Context = undefined>(options: BenchOptions<Context> 
       const answer = await bench.ask('/events', post({ connection, n: 1, ...changes }, headers));
       await clock.settle();
       return answer;
+    },
+    async take(tap) {
+      tap.drain();
+      await clock.settle();
+    },
+    async takeAll(tap) {
+      for (let before = -1; tap.writes.length > before; await clock.settle()) {
+        before = tap.writes.length;
+        await bench.take(tap);
+      }
     },
     async publishNumbers(first, last) {
       for (const n of range(first, last)) await feed.publish('other', { n });

@@ -59,7 +59,7 @@ describe('a connection', () => {
 
   it('the id of a stream event does not pass a logged event that is not written yet', async () => {
     let yieldNow: () => void = () => undefined;
-    const { feed, open, clock } = createBench({
+    const { feed, open, take } = createBench({
       maxBufferedBytes: 1_000,
       streams: {
         async *tick() {
@@ -74,8 +74,7 @@ describe('a connection', () => {
     await feed.publish('notice', { text: 'x'.repeat(900) });
     yieldNow();
     for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
-    tap.drain();
-    await clock.settle();
+    await take(tap);
     const frames = tap.frames.filter(({ event }) => ['notice', 'tick~a'].includes(event));
     expect(frames.map(({ event }) => event)).toEqual(['tick~a', 'notice']);
     expect(parseEventId(frames[0]!.id!).cursor).toEqual(parseEventId(before).cursor);
@@ -109,8 +108,8 @@ describe('a connection', () => {
   });
 
   it('a replay stops when the adapter has closed the response without notice', async () => {
-    const { feed, ask, clock, errors } = createBench();
-    for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
+    const { feed, ask, clock, errors, publishNumbers } = createBench();
+    await publishNumbers(1, 3);
     const { body } = await ask('/events/other?from=earliest');
     const tap = new Tap();
     let asked = 0;

@@ -183,8 +183,8 @@ describe('a source that yields at once', () => {
     ['evicted events', 'earliest', undefined],
     ['evicted events of an entry with a key', 'earliest', 'o'],
   ])('a source writes nothing before the gaps of its opening: %s', async (_name, from, key) => {
-    const { feed, open, clock } = createBench({ streams, log: memoryLog({ maxEvents: 2 }) });
-    for (let n = 1; n <= 5; n += 1) await feed.publish('other', { n });
+    const { feed, open, clock, publishNumbers } = createBench({ streams, log: memoryLog({ maxEvents: 2 }) });
+    await publishNumbers(1, 5);
     const topics = [
       { address: 'tick', key: 'a' },
       { address: 'price?symbol=A', key: 'p' },

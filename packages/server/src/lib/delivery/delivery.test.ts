@@ -1,23 +1,14 @@
 import { expect, it } from 'vitest';
 import { comparePositions, parseCursor } from '@linefeed/shared/wire';
 import { createBench } from '../../../test-kit/feed-bench.ts';
-import type { Tap, TappedFrame } from '../../../test-kit/tap.ts';
+import type { TappedFrame } from '../../../test-kit/tap.ts';
 import type { TailListener } from '../log/log.ts';
 import { memoryLog } from '../log/memory-log.ts';
 
 const positionOf = ({ id }: TappedFrame): string => parseCursor(id!)!.position;
 
-/** Takes page after page until no more bytes are written. */
-async function takeAll(tap: Tap, settle: () => Promise<void>): Promise<void> {
-  for (let before = -1; tap.writes.length > before; await settle()) {
-    before = tap.writes.length;
-    tap.drain();
-    await settle();
-  }
-}
-
 it('a rewind does not overtake the shared position that it merges into, when a reader takes page after page', async () => {
-  const { feed, open, clock } = createBench();
+  const { feed, open, takeAll } = createBench();
   await feed.publish('other', { n: 0 });
   const cursor = feed.cursor();
   // Two pages of one topic, and less than a page of the other spread over the same positions.
@@ -27,7 +18,7 @@ it('a rewind does not overtake the shared position that it merges into, when a r
   }
   const url = `/events?topic=notice&topic=other%3Ffrom%3Dearliest%26key%3Do&last_event_id=${cursor}`;
   const tap = await open(url, {}, { roomBytes: 1 });
-  await takeAll(tap, () => clock.settle());
+  await takeAll(tap);
   const { frames } = tap;
   const caughtUp = frames.findIndex(({ event }) => event === 'linefeed.caughtup');
   expect(frames.filter(({ event }) => event === 'other')).toHaveLength(91);
@@ -55,16 +46,15 @@ it('a rewinding address gets linefeed.caughtup before the gap of a log reset', a
       return inner.tail(given);
     },
   };
-  const { feed, open, clock } = createBench({ log });
-  for (let n = 1; n <= 600; n += 1) await feed.publish('other', { n });
+  const { feed, open, publishNumbers, take, takeAll } = createBench({ log });
+  await publishNumbers(1, 600);
   const url = `/events?topic=notice&topic=other%3Ffrom%3Dearliest%26key%3Do&last_event_id=${feed.cursor()}`;
   const tap = await open(url, {}, { roomBytes: 1 });
-  tap.drain();
-  await clock.settle();
+  await take(tap);
   expect(tap.of('other')).toHaveLength(500);
   epoch = 'another';
   listener!.onReset('epoch', inner.position() as string);
-  await takeAll(tap, () => clock.settle());
+  await takeAll(tap);
   const told = tap.frames.filter(({ event }) => /caughtup|gap/.test(event));
   expect(told).toMatchObject([
     { event: 'linefeed.caughtup', data: { address: 'other' } },
@@ -74,8 +64,8 @@ it('a rewinding address gets linefeed.caughtup before the gap of a log reset', a
 });
 
 it('the gap of an opening is announced even if its address is first added again with an earlier cursor', async () => {
-  const { feed, open, ask, clock } = createBench();
-  for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
+  const { feed, open, ask, publishNumbers, takeAll } = createBench();
+  await publishNumbers(1, 3);
   await feed.publish('notice', { text: 'a' });
   const url = '/events?topic=notice%3Ffrom%3Dearliest&topic=other%3Ffrom%3Dnonsense';
   const tap = await open(url, {}, { roomBytes: 1 });
@@ -83,23 +73,22 @@ it('the gap of an opening is announced even if its address is first added again 
   const add = [{ address: 'other', key: 'o', from: feed.cursor().replace(/\..*/, '.1') }];
   await ask('/events', { method: 'POST', body: JSON.stringify({ connection, n: 1, add }) });
   expect(tap.of('linefeed.gap')).toEqual([]);
-  await takeAll(tap, () => clock.settle());
+  await takeAll(tap);
   expect(tap.of('linefeed.gap')).toMatchObject([{ data: { address: 'other', reason: 'unknown' } }]);
   expect(tap.dataOf('other')).toEqual([{ n: 2 }, { n: 3 }]);
 });
 
 it('linefeed.subscribed of an unusable cursor has the end of its gap, even if other entries of the address are earlier', async () => {
-  const { feed, open, ask, clock } = createBench();
-  for (let n = 1; n <= 600; n += 1) await feed.publish('other', { n });
+  const { feed, open, ask, publishNumbers, take, takeAll } = createBench();
+  await publishNumbers(1, 600);
   const past = feed.cursor().replace(/\..*/, '.1');
   const url = `/events?topic=other%3Ffrom%3Dnonsense%26key%3Da&topic=other%3Ffrom%3D${past}%26key%3Db`;
   const tap = await open(url, {}, { roomBytes: 1 });
   const { connection } = tap;
-  tap.drain();
-  await clock.settle();
+  await take(tap);
   const add = [{ address: 'other', key: 'c', from: 'nonsense' }];
   await ask('/events', { method: 'POST', body: JSON.stringify({ connection, n: 1, add }) });
-  await takeAll(tap, () => clock.settle());
+  await takeAll(tap);
   const starts = tap.of('linefeed.subscribed').map(({ data }) => (data as { cursor: string }).cursor);
   const [opening, added] = tap.of('linefeed.gap').map(({ data }) => (data as { to: string }).to);
   expect(starts).toEqual([opening, past, added]);

@@ -128,7 +128,7 @@ describe('feed.subscribe()', () => {
   it('feed.subscribe() drops the rest of its page and calls onGap when the log rolls back', async () => {
     let told: TailListener | undefined;
     const log = memoryLog();
-    const { feed } = createBench({
+    const { feed, publishNumbers } = createBench({
       log: logWith(log, {
         tail: (listener) => {
           told = listener;
@@ -136,7 +136,7 @@ describe('feed.subscribe()', () => {
         },
       }),
     });
-    for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
+    await publishNumbers(1, 3);
     const seen: unknown[] = [];
     const onGap = ({ reason }: { reason: string }): number => seen.push(reason);
     const events = iterate(feed.subscribe('other', { from: 'earliest', onGap }));
@@ -211,7 +211,7 @@ describe('feed.subscribe()', () => {
   it('feed.subscribe() reads pages of 100 events and 256 KiB, the next one on demand', async () => {
     const log = memoryLog();
     const reads: unknown[] = [];
-    const { feed } = createBench({
+    const { feed, publishNumbers } = createBench({
       log: logWith(log, {
         read: (query) => {
           reads.push([query.limit, query.maxBytes]);
@@ -219,7 +219,7 @@ describe('feed.subscribe()', () => {
         },
       }),
     });
-    for (let n = 1; n <= 101; n += 1) await feed.publish('other', { n });
+    await publishNumbers(1, 101);
     const events = iterate(feed.subscribe('other', { from: 'earliest' }));
     for (let n = 1; n <= 100; n += 1) expect(await events.next()).toMatchObject({ value: { data: { n } } });
     expect(reads).toEqual([[100, 256 * 1024]]);

@@ -65,8 +65,8 @@ describe('a connection with only a stream during a log reset', () => {
 describe('a page that makes no progress', () => {
   it('a page that makes no progress is read again after a delay', async () => {
     const log = new ScriptedLog();
-    const { feed, open, clock, errors } = createBench({ log });
-    for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
+    const { feed, open, clock, errors, publishNumbers } = createBench({ log });
+    await publishNumbers(1, 3);
     const read = log.read.bind(log);
     // A lagging replica: it has none of the events that the tail has reported.
     let isLate = true;
@@ -97,17 +97,15 @@ describe('a page that makes no progress', () => {
 describe('the gap of a log reset', () => {
   it('the gap of a log reset starts at the last event that a slow reader got', async () => {
     const log = new ScriptedLog();
-    const { feed, open, clock } = createBench({ log });
-    for (let n = 1; n <= 900; n += 1) await feed.publish('other', { n });
+    const { open, clock, publishNumbers, take } = createBench({ log });
+    await publishNumbers(1, 900);
     const tap = await open('/events/other?from=earliest', {}, { roomBytes: 1 });
-    tap.drain();
-    await clock.settle();
+    await take(tap);
     const given = tap.of('other').at(-1)!.id!;
     expect(tap.numbers()).toHaveLength(500);
     log.startAnew();
     await clock.settle();
-    tap.drain();
-    await clock.settle();
+    await take(tap);
     const [gap] = tap.of('linefeed.gap');
     expect(gap).toMatchObject({ data: { reason: 'epoch' } });
     const { epoch, position } = parseCursor(given)!;
@@ -128,19 +126,15 @@ describe('the gap of a log reset', () => {
 
   it('the gap of a log reset starts at the own position of a rewinding address', async () => {
     const log = new ScriptedLog();
-    const { feed, open, clock } = createBench({ log });
-    for (let n = 1; n <= 900; n += 1) await feed.publish('other', { n });
+    const { feed, open, publishNumbers, take, takeAll } = createBench({ log });
+    await publishNumbers(1, 900);
     const url = `/events?topic=notice&topic=other%3Ffrom%3Dearliest%26key%3Do&last_event_id=${feed.cursor()}`;
     const tap = await open(url, {}, { roomBytes: 1 });
-    tap.drain();
-    await clock.settle();
+    await take(tap);
     const given = tap.of('other').at(-1)!.id!;
     const shared = feed.cursor();
     log.rollBack(700);
-    for (let turn = 0; turn < 5; turn += 1) {
-      tap.drain();
-      await clock.settle();
-    }
+    await takeAll(tap);
     const gaps = tap.of('linefeed.gap').map(({ data }) => data as { address: string; from: string });
     const fromOf = (name: string): string => gaps.find(({ address }) => address === name)!.from;
     expect(fromOf('notice')).toBe(shared);
@@ -149,14 +143,11 @@ describe('the gap of a log reset', () => {
 
   it('the gap of a log reset starts at the requested cursor when the gap of the opening is not announced yet', async () => {
     const log = new ScriptedLog();
-    const { feed, open, clock } = createBench({ log });
-    for (let n = 1; n <= 3; n += 1) await feed.publish('other', { n });
+    const { open, publishNumbers, takeAll } = createBench({ log });
+    await publishNumbers(1, 3);
     const tap = await open('/events/other?from=elsewhere.9', {}, { roomBytes: 1 });
     log.startAnew();
-    for (let turn = 0; turn < 5; turn += 1) {
-      tap.drain();
-      await clock.settle();
-    }
+    await takeAll(tap);
     expect(tap.of('linefeed.gap')).toMatchObject([{ data: { from: 'elsewhere.9', reason: 'epoch' } }]);
   });
 
@@ -186,11 +177,11 @@ describe('the gap of a log reset', () => {
 
   it('the gap of feed.subscribe() starts at its last event, even if the log is reset twice', async () => {
     const log = new ScriptedLog();
-    const { feed, clock } = createBench({ log });
+    const { feed, clock, publishNumbers } = createBench({ log });
     const gaps: Array<{ from: string }> = [];
     const onGap = (gap: { from: string }): unknown => gaps.push(gap);
     const events = feed.subscribe('other', { from: 'earliest', onGap })[Symbol.asyncIterator]();
-    for (let n = 1; n <= 5; n += 1) await feed.publish('other', { n });
+    await publishNumbers(1, 5);
     const first = await events.next();
     let answer: () => void = () => undefined;
     log.beforeAnswer = () => new Promise((resolve) => (answer = resolve));
@@ -210,8 +201,8 @@ describe('the gap of a log reset', () => {
 describe('a start position past the tail of this process', () => {
   it('a start past the tail of this process is kept when the connection goes live at once', async () => {
     const log = new ScriptedLog();
-    const { feed, open, clock } = createBench({ log });
-    for (let n = 1; n <= 10; n += 1) await feed.publish('other', { n });
+    const { feed, open, clock, publishNumbers } = createBench({ log });
+    await publishNumbers(1, 10);
     const cursor = feed.cursor();
     log.holdTails();
     for (let n = 11; n <= 20; n += 1) {
@@ -233,11 +224,11 @@ describe('a start position past the tail of this process', () => {
 
   it('a start past the tail of this process is kept when pages lag as much as the tail', async () => {
     const log = new ScriptedLog();
-    const { feed, open, clock } = createBench({ log });
-    for (let n = 1; n <= 10; n += 1) await feed.publish('other', { n });
+    const { feed, open, clock, publishNumbers } = createBench({ log });
+    await publishNumbers(1, 10);
     const cursor = feed.cursor();
     log.holdTails();
-    for (let n = 11; n <= 20; n += 1) await feed.publish('other', { n });
+    await publishNumbers(11, 20);
     const read = log.read.bind(log);
     log.read = async (query) => ({ ...(await read(query)), events: [], through: query.after });
     const ahead = `${parseCursor(cursor)!.epoch}.${(15).toString(36)}`;

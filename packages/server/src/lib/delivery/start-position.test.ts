@@ -1,21 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { createBench, post, range, type Bench } from '../../../test-kit/feed-bench.ts';
+import { createBench, range, type Bench } from '../../../test-kit/feed-bench.ts';
 import { memoryLog } from '../log/memory-log.ts';
 import { ScriptedLog } from '../../../test-kit/scripted-log.ts';
-import { Tap } from '../../../test-kit/tap.ts';
+import { connect, type Tap } from '../../../test-kit/tap.ts';
 
 /** A log whose last events this process has not seen, and a cursor among those events. */
 async function createLate(): Promise<{ log: ScriptedLog; bench: Bench<undefined>; ahead: string }> {
   const log = new ScriptedLog();
   const bench = createBench({ log });
-  await publish(bench, 1, 10);
+  await bench.publishNumbers(1, 10);
   log.holdTails();
-  await publish(bench, 11, 80);
+  await bench.publishNumbers(11, 80);
   return { log, bench, ahead: `${log.epoch}.${(70).toString(36)}` };
-}
-
-async function publish({ feed }: Bench<undefined>, from: number, to: number): Promise<void> {
-  for (let n = from; n <= to; n += 1) await feed.publish('other', { n });
 }
 
 /** Resets the log during a call of `position()`, before it answers. */
@@ -28,6 +24,14 @@ function resetWhileAsked(log: ScriptedLog): void {
     log.startAnew();
     log.releaseTails();
   };
+}
+
+/** Publishes to the new log: after a gap from the cursor, a connection gets every event. */
+async function expectNewEpoch(bench: Bench<undefined>, tap: Tap, ahead: string): Promise<void> {
+  await bench.publishNumbers(1, 75);
+  await bench.clock.settle();
+  expect(tap.of('linefeed.gap')).toMatchObject([{ data: { from: ahead, reason: 'epoch' } }]);
+  expect(tap.numbers()).toEqual(range(1, 75));
 }
 
 describe('a cursor past the tail of this process', () => {
@@ -46,33 +50,25 @@ describe('a cursor past the tail of this process', () => {
       const { log, bench, ahead } = await createLate();
       resetWhileAsked(log);
       const tap = await bench.open(`/events/other?${name}=${ahead}`);
-      await publish(bench, 1, 75);
-      await bench.clock.settle();
-      expect(tap.of('linefeed.gap')).toMatchObject([{ data: { from: ahead, reason: 'epoch' } }]);
-      expect(tap.numbers()).toEqual(range(1, 75));
+      await expectNewEpoch(bench, tap, ahead);
     },
   );
 
   it('a cursor past the tail causes a gap when the log resets before the response opens', async () => {
     const { log, bench, ahead } = await createLate();
-    const { body } = await bench.ask(`/events/other?last_event_id=${ahead}`);
+    const answer = await bench.ask(`/events/other?last_event_id=${ahead}`);
     log.startAnew();
     log.releaseTails();
-    const tap = new Tap();
-    if (typeof body === 'function') body(tap);
-    await publish(bench, 1, 75);
-    await bench.clock.settle();
-    expect(tap.of('linefeed.gap')).toMatchObject([{ data: { from: ahead, reason: 'epoch' } }]);
-    expect(tap.numbers()).toEqual(range(1, 75));
+    const tap = connect(answer);
+    await expectNewEpoch(bench, tap, ahead);
   });
 
   it('a cursor past the tail in a control request causes a gap when the log resets during log.position()', async () => {
     const { log, bench, ahead } = await createLate();
     const tap = await bench.open('/events/notice');
     resetWhileAsked(log);
-    const add = [{ address: 'other', from: ahead, key: 'o' }];
-    await bench.ask('/events', post({ connection: tap.connection, n: 1, add }));
-    await publish(bench, 1, 75);
+    await bench.control(tap, { add: [{ address: 'other', from: ahead, key: 'o' }] });
+    await bench.publishNumbers(1, 75);
     await bench.clock.settle();
     const gaps = tap.of('linefeed.gap').map(({ data }) => data as { address: string });
     expect(gaps.filter(({ address }) => address === 'other')).toMatchObject([
@@ -94,7 +90,7 @@ describe('a cursor past the tail of this process', () => {
       }
     })();
     await bench.clock.settle();
-    await publish(bench, 1, 75);
+    await bench.publishNumbers(1, 75);
     await following;
     expect(gaps).toMatchObject([{ from: ahead, reason: 'epoch' }]);
     expect(seen).toEqual(range(1, 75));
@@ -105,10 +101,10 @@ describe('a cursor of an epoch that this process has not seen', () => {
   it('a cursor of an epoch that this process has not seen waits for the tail and causes no gap', async () => {
     const log = new ScriptedLog();
     const bench = createBench({ log });
-    await publish(bench, 1, 10);
+    await bench.publishNumbers(1, 10);
     log.holdTails();
     log.startAnew();
-    await publish(bench, 1, 5);
+    await bench.publishNumbers(1, 5);
     const opening = bench.open(`/events/other?last_event_id=${log.epoch}.3`);
     await new Promise((resolve) => setImmediate(resolve));
     log.releaseTails();
@@ -120,8 +116,8 @@ describe('a cursor of an epoch that this process has not seen', () => {
 });
 
 it('a subscription from earliest gets the gap of evicted events before its first event', async () => {
-  const { feed, open } = createBench({ log: memoryLog({ maxEvents: 2 }) });
-  for (let n = 1; n <= 5; n += 1) await feed.publish('other', { n });
+  const { open, publishNumbers } = createBench({ log: memoryLog({ maxEvents: 2 }) });
+  await publishNumbers(1, 5);
   const tap = await open('/events/other?from=earliest');
   const frames = tap.frames.slice(1).map(({ event }) => event);
   expect(frames.filter((event) => event !== 'linefeed.bookmark')).toEqual([

@@ -129,7 +129,7 @@ describe('back-pressure of the streams of one connection', () => {
   it('streams of a slow connection wait for room and write in turn, and none starves', async () => {
     let yielded = 0;
     let ended = 0;
-    const { open, clock } = createBench({
+    const { open, clock, take } = createBench({
       streams: {
         *tick() {
           try {
@@ -143,8 +143,7 @@ describe('back-pressure of the streams of one connection', () => {
     const tap = await open(`/events?${keyed(20)}`, {}, { roomBytes: 4_000 });
     await clock.settle();
     for (let round = 0; round < 50; round += 1) {
-      tap.drain();
-      await clock.settle();
+      await take(tap);
       expect(tap.bufferedBytes).toBeLessThan(4_000 + 100);
     }
     const counts = Array.from({ length: 20 }, (_, index) => tap.of(`tick~${index}`).length);
@@ -157,7 +156,7 @@ describe('back-pressure of the streams of one connection', () => {
   });
 
   it('a stream event larger than the room is written alone, when nothing else is buffered', async () => {
-    const { open, clock } = createBench({
+    const { open, clock, take } = createBench({
       maxBufferedBytes: 1_000,
       streams: {
         async *report() {
@@ -172,8 +171,7 @@ describe('back-pressure of the streams of one connection', () => {
     await clock.settle();
     expect(tap.bufferedBytes).toBe(opened);
     for (let round = 1; round <= 30; round += 1) {
-      tap.drain();
-      await clock.settle();
+      await take(tap);
       expect([tap.payloads.length, tap.bufferedBytes < 100]).toEqual([round, true]);
     }
   });
@@ -203,7 +201,7 @@ describe('back-pressure of the streams of one connection', () => {
 
   it('a removed stream drops its waiting event and ends its source', async () => {
     const ended: string[] = [];
-    const { open, control, clock } = createBench({
+    const { open, control, clock, take } = createBench({
       streams: {
         async *tick({ signal }) {
           try {
@@ -218,24 +216,22 @@ describe('back-pressure of the streams of one connection', () => {
     await clock.settle();
     await control(tap, { remove: ['tick~a'] });
     expect(ended).toEqual(['true']);
-    tap.drain();
-    await clock.settle();
+    await take(tap);
     expect(tap.of('tick~a')).toEqual([]);
   });
 
   it('a replay and the streams of a slow connection take turns, and neither starves the other', async () => {
-    const { feed, open, clock } = createBench({
+    const { open, publishNumbers, take } = createBench({
       streams: {
         *tick() {
           for (;;) yield 1;
         },
       },
     });
-    for (let n = 1; n <= 1_000; n += 1) await feed.publish('other', { n });
+    await publishNumbers(1, 1_000);
     const tap = await open(`/events?topic=other%3Ffrom%3Dearliest&${keyed(10)}`, {}, { roomBytes: 1 });
     const drain = async (): Promise<void> => {
-      tap.drain();
-      await clock.settle();
+      await take(tap);
     };
     // Two pages, while each stream waits for nine others.
     for (let round = 0; round < 4; round += 1) await drain();

@@ -345,34 +345,28 @@ describe('disconnect() for a pending request', () => {
     expect(feed.stats().connectionsHighWater).toBe(0);
   });
 
-  it('a control request that is disconnected during authorize adds nothing', async () => {
+  /** A connection with a control request that waits for authorize. */
+  async function startControl() {
     const gate = createGate();
-    const { feed, open, ask, clock } = createBench({
-      ...ann,
-      authorize: ({ topic }) => topic === 'notice' || gate.wait(),
-    });
-    const tap = await open('/events/notice');
-    const { connection } = tap;
-    const asking = ask('/events', post({ connection, n: 1, add: [{ address: 'other' }] }));
-    await arrive(clock);
+    const bench = createBench({ ...ann, authorize: ({ topic }) => topic === 'notice' || gate.wait() });
+    const tap = await bench.open('/events/notice');
+    const asking = bench.control(tap, { add: [{ address: 'other' }] });
+    await arrive(bench.clock);
+    return { ...bench, tap, asking, allow: gate.open };
+  }
+
+  it('a control request that is disconnected during authorize adds nothing', async () => {
+    const { feed, tap, asking, allow } = await startControl();
     expect(feed.disconnect(isAnn)).toBe(2);
-    gate.open();
+    allow();
     expect((await asking).status).toBe(503);
     expect(tap.of('linefeed.subscribed')).toHaveLength(1);
   });
 
   it('a control request that is disconnected alone adds nothing, and its connection stays open', async () => {
-    const gate = createGate();
-    const { feed, open, ask, clock } = createBench({
-      ...ann,
-      authorize: ({ topic }) => topic === 'notice' || gate.wait(),
-    });
-    const tap = await open('/events/notice');
-    const { connection } = tap;
-    const asking = ask('/events', post({ connection, n: 1, add: [{ address: 'other' }] }));
-    await arrive(clock);
+    const { feed, tap, asking, allow } = await startControl();
     expect(feed.disconnect(({ events }) => events.length === 0)).toBe(1);
-    gate.open();
+    allow();
     expect((await asking).status).toBe(503);
     expect([tap.ended, tap.of('linefeed.subscribed').length]).toEqual([false, 1]);
   });

@@ -18,6 +18,7 @@ import { createFeed } from '../../feed/create-feed.ts';
 import { message } from '../../stream/message.ts';
 import { sendEventStream, toNodeHandler, type NodeRequest, type NodeResponse } from './node-handler.ts';
 import { toRequestTarget } from '../../http/http.ts';
+import type { ResponseSink } from '../../http/response-sink.ts';
 
 const servers: Server[] = [];
 
@@ -33,6 +34,11 @@ async function listen(listener: RequestListener): Promise<number> {
   servers.push(server);
   await once(server, 'listening');
   return (server.address() as { port: number }).port;
+}
+
+/** A server that answers each request with this body. */
+function listenWith(body: (sink: ResponseSink) => void): Promise<number> {
+  return listen(toNodeHandler(toRequestTarget(async () => ({ status: 200, headers: [], body }))));
 }
 
 /** All bytes that a socket receives after it sent `text`. */
@@ -90,23 +96,13 @@ describe('raw writes', () => {
 
   it('raw writes after the first one of a turn are sent together', async () => {
     const parts: string[] = [];
-    const port = await listen(
-      toNodeHandler(
-        toRequestTarget(() =>
-          Promise.resolve({
-            status: 200,
-            headers: [],
-            body: (sink) => {
-              sink.write(Buffer.from('head'));
-              setImmediate(() => {
-                for (const part of ['one', 'two', 'three']) sink.write(Buffer.from(part));
-                setImmediate(() => sink.end());
-              });
-            },
-          }),
-        ),
-      ),
-    );
+    const port = await listenWith((sink) => {
+      sink.write(Buffer.from('head'));
+      setImmediate(() => {
+        for (const part of ['one', 'two', 'three']) sink.write(Buffer.from(part));
+        setImmediate(() => sink.end());
+      });
+    });
     servers[0]!.on('connection', (socket: Socket) => {
       const { write, cork, uncork } = socket;
       let corked = false;
@@ -165,20 +161,10 @@ describe('raw writes', () => {
   it('raw writes frame more different pieces in a turn than the cache holds, and repeated ones', async () => {
     const pieces = Array.from({ length: 12 }, (_, n) => Buffer.from(`${n} ${'x'.repeat(n * 7)}`));
     const written = [...pieces, ...pieces.toReversed(), pieces[3]!, pieces[3]!];
-    const port = await listen(
-      toNodeHandler(
-        toRequestTarget(() =>
-          Promise.resolve({
-            status: 200,
-            headers: [],
-            body: (sink) => {
-              for (const piece of written) sink.write(piece);
-              sink.end();
-            },
-          }),
-        ),
-      ),
-    );
+    const port = await listenWith((sink) => {
+      for (const piece of written) sink.write(piece);
+      sink.end();
+    });
     const [response] = (await once(get({ port, agent: false }), 'response')) as [IncomingMessage];
     expect((await response.toArray()).join('')).toBe(written.join(''));
   });
@@ -312,27 +298,17 @@ describe('raw writes', () => {
 
   it('raw writes report a drain even if the first write already fills the buffer', async () => {
     let drains = 0;
-    const port = await listen(
-      toNodeHandler(
-        toRequestTarget(() =>
-          Promise.resolve({
-            status: 200,
-            headers: [],
-            body: (sink) => {
-              sink.listen({
-                onDrain() {
-                  drains += 1;
-                  if (drains < 3) sink.write(Buffer.alloc(8_000_000));
-                  else sink.end();
-                },
-                onClose() {},
-              });
-              sink.write(Buffer.alloc(8_000_000));
-            },
-          }),
-        ),
-      ),
-    );
+    const port = await listenWith((sink) => {
+      sink.listen({
+        onDrain() {
+          drains += 1;
+          if (drains < 3) sink.write(Buffer.alloc(8_000_000));
+          else sink.end();
+        },
+        onClose() {},
+      });
+      sink.write(Buffer.alloc(8_000_000));
+    });
     const [response] = (await once(get({ port, agent: false }), 'response')) as [IncomingMessage];
     let bytes = 0;
     for await (const part of response as AsyncIterable<Buffer>) bytes += part.byteLength;
