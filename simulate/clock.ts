@@ -1,5 +1,6 @@
 /** The only clock of a simulated world: time advances only after all pending work has run. */
 import type { Clock as ClientClock } from '../packages/client/src/lib/base/clock.ts';
+import type { BrowserTab } from '../packages/client/test/browser.ts';
 import type { Clock as ServerClock } from '../packages/server/src/lib/base/clock.ts';
 import { createManualClock, seededRandom } from '../packages/shared/src/testing.ts';
 
@@ -81,6 +82,21 @@ export function createSimClock(random: () => number): SimClock {
     advance: (ms) => clock.advance(ms),
   };
   return sim;
+}
+
+/** The client's clock in a browser tab. In a frozen tab a due timer waits, and can still be cancelled. */
+export function clockOfTab(clock: SimClock, tab: BrowserTab): ClientClock {
+  return {
+    ...clock.client,
+    after(ms, task) {
+      let isSet = true;
+      const cancel = clock.after(ms, () => tab.run(() => isSet && task()));
+      return () => {
+        isSet = false;
+        cancel();
+      };
+    },
+  };
 }
 
 /** Random numbers in [0, 1) from a seed, and values drawn with them. */

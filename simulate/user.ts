@@ -1,14 +1,16 @@
 /** One page with the real client: it subscribes, unsubscribes and handles slowly, and all its events are checked. */
 import { createClient, fetchTransport, persistCursor, type Client } from '@linefeed/client';
-import { LinefeedError } from '@linefeed/shared';
+import type { LinefeedError } from '@linefeed/shared';
 import { createTab, type Tab } from '../packages/client/src/lib/tabs/leader-election.ts';
 import type { BrowserTab } from '../packages/client/test/browser.ts';
 import type { Clock as ClientClock } from '../packages/client/src/lib/base/clock.ts';
-import { ADDRESSES, MOODS, type Board, type LoggedAddress, type Mood } from './board.ts';
+import { ADDRESSES, MOODS, type Board, type Mood } from './board.ts';
 import { createChecker, type Checker } from './checker.ts';
-import type { Chance, SimClock } from './clock.ts';
+import { clockOfTab, type Chance, type SimClock } from './clock.ts';
 import type { SimLog } from './log.ts';
-import type { Run, RunBook } from './sources.ts';
+import { Readings } from './readings.ts';
+import type { RunBook } from './sources.ts';
+import { chooseStart } from './start.ts';
 import type { Traits } from './traits.ts';
 
 export interface UserOptions {
@@ -33,15 +35,6 @@ interface Following {
   readonly stop: () => void;
 }
 
-/** A stream that is being read. */
-interface Reading {
-  readonly name: string;
-  readonly mood: Mood;
-  readonly leave: () => void;
-}
-
-/** Time limit for a reader that leaves. */
-const LEAVE_MS = 1_000;
 /** Maximum number of streams that a user reads at a time. */
 const MAX_STREAMS = 2;
 
@@ -57,7 +50,7 @@ export class User {
   readonly tab: BrowserTab | undefined;
   readonly #following = new Set<Following>();
   readonly #leftAt = new Map<string, number>();
-  readonly #reading = new Set<Reading>();
+  readonly #readings: Readings;
   /** Storage that survives a reload. */
   readonly #stored = new Map<string, string>();
   #subscriptions = 0;
@@ -70,21 +63,7 @@ export class User {
     this.name = name;
     this.#options = options;
     this.tab = shared?.tab;
-    const { tab } = this;
-    const time = tab
-      ? {
-          ...clock.client,
-          after(ms: number, task: () => void) {
-            // In a frozen tab a due timer waits, and can still be cancelled.
-            let isSet = true;
-            const cancel = clock.after(ms, () => tab.run(() => isSet && task()));
-            return () => {
-              isSet = false;
-              cancel();
-            };
-          },
-        }
-      : clock.client;
+    const time = this.tab === undefined ? clock.client : clockOfTab(clock, this.tab);
     this.#sharing =
       shared &&
       createTab({
@@ -96,6 +75,7 @@ export class User {
       });
     this.#time = time;
     this.#client = this.#openClient();
+    this.#readings = new Readings({ ...options, fail: (what) => this.#fail(what) });
   }
 
   #openClient(): Client<Board> {
@@ -135,7 +115,7 @@ export class User {
     const { chance, traits } = this.#options;
     this.#acts += 1;
     if (traits.streamsFirst && this.#acts <= 3) {
-      if (this.#reading.size === 0) this.#read(chance.pick(['steady', 'deaf', 'pending']));
+      if (this.#readings.size === 0) this.#read(chance.pick(['steady', 'deaf', 'pending']));
       return;
     }
     const roll = chance();
@@ -145,15 +125,15 @@ export class User {
       if (chance.is(0.2)) this.#subscribe();
     } else if (roll < 0.72) this.#stop(chance.pick([...this.#following]));
     else if (roll < 0.86) {
-      if (this.#reading.size < MAX_STREAMS) this.#read(traits.wildSources ? chance.pick(MOODS) : 'steady');
-      else chance.pick([...this.#reading]).leave();
+      if (this.#readings.size < MAX_STREAMS) this.#read(traits.wildSources ? chance.pick(MOODS) : 'steady');
+      else this.#readings.leaveOne();
     } else if (roll < 0.93 && traits.reloads) this.#reload();
     else this.#client.reconnect();
   }
 
   close(): void {
     this.closed = true;
-    for (const { leave } of this.#reading) leave();
+    this.#readings.leaveAll();
     this.#client.close();
     this.#sharing?.close();
     this.#following.clear();
@@ -173,10 +153,8 @@ export class User {
       if (!checker.isCurrent())
         this.#fail(`${address}: the newest event never came (connection ${state}, ${reason})`);
     }
-    for (const { mood } of this.#reading) {
-      if (mood !== 'deaf' && mood !== 'pending')
-        this.#fail(`steps: a source that is ${mood} never came to an end (connection ${state}, ${reason})`);
-    }
+    for (const mood of this.#readings.endless())
+      this.#fail(`steps: a source that is ${mood} never came to an end (connection ${state}, ${reason})`);
   }
 
   /** A handler or hook calls the client that called it. */
@@ -206,7 +184,7 @@ export class User {
   #reload(): void {
     const { chance } = this.#options;
     if (this.tab) return;
-    for (const { leave } of this.#reading) leave();
+    this.#readings.leaveAll();
     this.#following.clear();
     this.#client.close();
     this.#client = this.#openClient();
@@ -230,7 +208,7 @@ export class User {
     const { address, keep } = target;
     const number = (this.#subscriptions += 1);
     const fail = (what: string): void => this.#fail(`#${number} ${what}`);
-    const from = start === undefined ? this.#chooseFrom(target) : start.from;
+    const from = start === undefined ? chooseStart(target.address, this.#options) : start.from;
     const kept = start?.kept;
     const checker = createChecker({ log, address, keep, rule: 'exact', from: kept ?? from, fail });
     const startedAt = clock.now();
@@ -315,67 +293,7 @@ export class User {
     );
   }
 
-  #chooseFrom({ address }: LoggedAddress): string | undefined {
-    const { chance, log, traits } = this.#options;
-    const newest = `${log.epoch}.${log.tip()}`;
-    if (traits.aheadStarts && chance.is(0.5)) return newest;
-    if (chance.is(0.6)) return undefined;
-    if (chance.is(0.3)) return 'earliest';
-    const known = log.history.get(log.epoch)?.get(address) ?? [];
-    const old = known.length === 0 ? undefined : chance.pick(known);
-    return chance.pick([
-      'now',
-      // A process whose tail lags does not know this position yet.
-      newest,
-      ...(old === undefined ? [] : [`${log.epoch}.${old.position.toString(36)}`]),
-      `${log.epoch}.zzzz`,
-      'anotherepoch.1a',
-    ]);
-  }
-
   #read(mood: Mood): void {
-    const { chance, clock, runs } = this.#options;
-    const to = chance.between(1, 30);
-    const name = `${this.name}-${(this.#subscriptions += 1)}`;
-    const run: Run = { mood };
-    runs.set(name, run);
-    const iterator = this.#client.iterate('steps', { params: { to, mood, run: name } });
-    const reading: Reading = {
-      name,
-      mood,
-      leave: () => {
-        this.#reading.delete(reading);
-        const isLate = clock.after(LEAVE_MS, () => this.#fail(`steps ${name}: leaving it takes too long`));
-        void iterator.return().then(isLate);
-      },
-    };
-    this.#reading.add(reading);
-    void this.#iterate(iterator, { name, to, run }).finally(() => this.#reading.delete(reading));
-    const leavesAfterMs =
-      chance.is(mood === 'deaf' || mood === 'pending' ? 0.5 : 0.1) && chance.between(0, 8_000);
-    if (leavesAfterMs !== false)
-      clock.after(leavesAfterMs, () => this.#reading.has(reading) && reading.leave());
-  }
-
-  async #iterate(
-    iterator: AsyncGenerator<{ step: number }, void, void>,
-    { name, to, run }: { name: string; to: number; run: Run },
-  ): Promise<void> {
-    const { chance, clock } = this.#options;
-    const quitAt = chance.is(0.2) ? chance.between(1, to) : undefined;
-    const isOpen = (): boolean => [...this.#reading].some((reading) => reading.name === name);
-    let next = 1;
-    try {
-      for await (const { step } of iterator) {
-        if (step !== next) this.#fail(`steps ${name}: ${step} came where ${next} was due`);
-        next = step + 1;
-        if (chance.is(0.1)) await clock.sleep(50);
-        if (step === quitAt) return;
-      }
-      if (isOpen() && next !== to + 1) this.#fail(`steps ${name}: ended behind ${next - 1} of ${to}`);
-    } catch (error) {
-      const isExpected = run.hasFailed === true && LinefeedError.is(error) && error.code === 'source_failed';
-      if (isOpen() && !isExpected) this.#fail(`steps ${name}: ${String(error)}`);
-    }
+    this.#readings.read(this.#client, mood, `${this.name}-${(this.#subscriptions += 1)}`);
   }
 }

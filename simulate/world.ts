@@ -9,6 +9,7 @@ import { LOG_FAILURE, SimLog } from './log.ts';
 import { createNetwork, REQUEST_HEADER } from './network.ts';
 import { SINK_FAILURE } from './sink.ts';
 import { PlainUser } from './plain-user.ts';
+import { createPublisher } from './publisher.ts';
 import { createSteps, SOURCE_FAILURE, type RunBook } from './sources.ts';
 import { drawTraits, type Traits } from './traits.ts';
 import { User } from './user.ts';
@@ -49,6 +50,7 @@ export async function runWorld(
   };
   const traits = drawTraits(createChance(seed + 2), needed);
   const log = new SimLog(clock, chance, traits.slowLog);
+  const publishTo = createPublisher({ chance, log, fail });
   const wires = new Map<number, WireChecker>();
   const runs: RunBook = new Map();
   /** All nodes, including closed ones. */
@@ -176,23 +178,6 @@ export async function runWorld(
       );
       await publishTo(chance.pick(up), target, (published += 1));
     }
-  }
-
-  async function publishTo(node: WorldFeed, target: (typeof ADDRESSES)[number], n: number): Promise<void> {
-    const idempotencyKey = chance.is(0.2) ? `key-${n}` : undefined;
-    const send = (): Promise<{ cursor: string }> =>
-      target.params === undefined
-        ? node.publish(target.topic as 'notice', { n }, { idempotencyKey })
-        : node.publish(target.topic as 'room', target.params as never, { n }, { idempotencyKey });
-    try {
-      const { cursor } = await send();
-      if (!log.holds(cursor, target.address, JSON.stringify({ n })))
-        fail(`publish: ${cursor} is not the place of ${target.address} ${n}`);
-    } catch (error) {
-      if (!String(error).includes('closed')) fail(`publish: ${String(error)}`);
-    }
-    // A publisher without an answer retries.
-    if (idempotencyKey !== undefined && chance.is(0.5)) await send().catch(() => undefined);
   }
 
   /** Performs the actions of this world's traits. */

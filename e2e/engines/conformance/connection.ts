@@ -1,44 +1,7 @@
 /** The connection table: the behaviour of a server, and the resulting behaviour of a client with one subscription. */
-import { encodeFrame, FRAME } from '@linefeed/shared/wire';
+import { FRAME } from '@linefeed/shared/wire';
+import { QUICK, QUICK_RETURN_MS, event, fine, frame, opened, outlived } from './answers.ts';
 import type { Answer, ConnectionRow } from './table.ts';
-
-const QUICK = { baseMs: 20, floorMs: 20, capMs: 200 };
-/** Upper bound of the quick reconnect, which each client may do once in 5 s. */
-const QUICK_RETURN_MS = 500;
-
-function frame(event: string, payload: unknown, id?: string): string {
-  return encodeFrame({ event, data: JSON.stringify(payload), id });
-}
-
-function hello(timeoutMs = 35_000, id?: string): string {
-  return frame(
-    FRAME.hello,
-    { protocol: 1, connection: 'c', pingMs: 15_000, timeoutMs, maxDurationMs: 0 },
-    id,
-  );
-}
-
-function opened(position: number, timeoutMs?: number): string {
-  const cursor = `e.${position}`;
-  return (
-    hello(timeoutMs, cursor) + frame(FRAME.subscribed, { address: 'a', event: 'a', cursor, tail: cursor })
-  );
-}
-
-/** An event of the only address, so `prev` is the position before. */
-function event(position: number, payload: unknown = position): string {
-  return frame('a', payload, `e.${position}.${position - 1}`);
-}
-
-const fine = (position: number, ...positions: number[]): Answer => ({
-  body: [opened(position) + positions.map((each) => event(each)).join('')],
-});
-
-/** Refused with this status, then served. */
-const outlived = (status: number, headers: Answer['headers'] = {}): readonly Answer[] => [
-  { status, headers, contentType: 'text/html', body: ['<h1>no</h1>'], after: 'end' },
-  fine(0, 1),
-];
 
 const OPEN = 'HTML §9.2.3, process response';
 const REESTABLISH = 'HTML §9.2.3, reestablish the connection';
