@@ -3,22 +3,30 @@
  * order.
  */
 import { linefeedFixtures, type LinefeedFixtures } from '@linefeed/client/testing/playwright';
-import type { TransportName } from './kit/app.ts';
+import type { Page } from '@playwright/test';
 import type { Board } from './kit/board.ts';
 import { watchSlowness } from './kit/slowness.ts';
-import { expect, numbers, recorded, startRecording, stateOf, test as base } from './kit/test.ts';
+import {
+  expect,
+  numbers,
+  recorded,
+  startRecording,
+  stateOf,
+  test as base,
+  type Scene,
+  expectRoom,
+  TRANSPORTS,
+} from './kit/test.ts';
 
 const test = base.extend<LinefeedFixtures<Board>>(linefeedFixtures<Board>());
 
-const transports: readonly TransportName[] = ['fetch', 'EventSource'];
-
-for (const transport of transports) {
+for (const transport of TRANSPORTS) {
   test.describe(`over ${transport}`, () => {
     test('a page receives typed events of every kind of topic', async ({ page, scene, linefeed }) => {
       await startRecording(page, scene.proxy.origin, { transport, steps: 5 });
       await scene.server.publish(1, 3);
       await expect.poll(async () => (await recorded(page)).steps).toEqual([1, 2, 3, 4, 5]);
-      await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 3));
+      await expectRoom(page, 3);
       const { notice, errors } = await recorded(page);
       expect(notice).toEqual(numbers(1, 3));
       expect(errors).toEqual([]);
@@ -73,27 +81,12 @@ for (const transport of transports) {
 
     test('a page misses no event when its reconnects get 502', async ({ page, scene }) => {
       await startRecording(page, scene.proxy.origin, { transport });
-      await scene.server.publish(1, 5);
-      await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 5));
-      scene.proxy.set({ type: 'bad-gateway' });
-      scene.proxy.cut();
-      await expect.poll(() => scene.proxy.faults).toBeGreaterThan(3);
-      await scene.server.publish(6, 10);
-      scene.proxy.set({ type: 'none' });
-      await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 10));
-      expect((await recorded(page)).notice).toEqual(numbers(1, 10));
+      await expectReconnect(page, scene, 'bad-gateway');
     });
 
     test('a page misses no event when its reconnects are reset', async ({ page, scene }) => {
       await startRecording(page, scene.proxy.origin, { transport });
-      await scene.server.publish(1, 5);
-      scene.proxy.set({ type: 'reset' });
-      scene.proxy.cut();
-      await expect.poll(() => scene.proxy.faults).toBeGreaterThan(3);
-      await scene.server.publish(6, 10);
-      scene.proxy.set({ type: 'none' });
-      await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 10));
-      expect((await recorded(page)).notice).toEqual(numbers(1, 10));
+      await expectReconnect(page, scene, 'reset');
     });
 
     test('each address gets one gap, then every event of the next server, after a server is killed', async ({
@@ -124,12 +117,12 @@ for (const transport of transports) {
       }) => {
         await startRecording(page, scene.proxy.origin, { transport });
         await scene.server.publish(1, 5);
-        await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 5));
+        await expectRoom(page, 5);
         scene.proxy.silence();
         const slowness = watchSlowness();
         const silentAt = Date.now();
         await scene.server.publish(6, 10);
-        await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 10));
+        await expectRoom(page, 10);
         // The announced timeout: 2 pings and 5 s.
         const silentMs = Date.now() - silentAt;
         expect(silentMs).toBeGreaterThan(4_500);
@@ -150,6 +143,23 @@ test('a page with a plain EventSource receives events and resumes after a cut', 
   await scene.server.publish(6, 10);
   await expect.poll(() => page.evaluate(() => window.seen)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
 });
+
+/** Cuts the connection, and lets more than three attempts fail while events are published. */
+async function expectReconnect(
+  page: Page,
+  { proxy, server }: Scene,
+  type: 'bad-gateway' | 'reset',
+): Promise<void> {
+  await server.publish(1, 5);
+  await expectRoom(page, 5);
+  proxy.set({ type });
+  proxy.cut();
+  await expect.poll(() => proxy.faults).toBeGreaterThan(3);
+  await server.publish(6, 10);
+  proxy.set({ type: 'none' });
+  await expectRoom(page, 10);
+  expect((await recorded(page)).notice).toEqual(numbers(1, 10));
+}
 
 function seeded(seed: number): () => number {
   let state = seed;

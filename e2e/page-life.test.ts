@@ -1,10 +1,7 @@
 /** Continuity of a page after the back-forward cache (which freezes it), after being hidden, and after a reload. */
 import type { Page } from '@playwright/test';
-import type { TransportName } from './kit/app.ts';
 import { test, visibilityOf } from './kit/background-tabs.ts';
-import { expect, numbers, recorded, startRecording, stateOf } from './kit/test.ts';
-
-const transports: readonly TransportName[] = ['fetch', 'EventSource'];
+import { expect, numbers, recorded, startRecording, stateOf, TRANSPORTS } from './kit/test.ts';
 
 // Playwright turns it off for its own bookkeeping.
 test.use({
@@ -44,7 +41,7 @@ async function expectAll(page: Page, to: number): Promise<void> {
   expect(errors).toEqual([]);
 }
 
-for (const transport of transports) {
+for (const transport of TRANSPORTS) {
   test.describe(`over ${transport}`, () => {
     test('a page restored from the back-forward cache misses no event', async ({ page, scene }) => {
       await startRecording(page, scene.proxy.origin, { transport });

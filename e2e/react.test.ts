@@ -1,9 +1,8 @@
 /** The React example in two windows: state by REST and then followed, a chat, a stream, over one connection. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { expect, test as base, type Page } from '@playwright/test';
 import { build } from 'vite';
+import { startExample } from './kit/example.ts';
 
 const APP = resolve('examples/react');
 
@@ -11,23 +10,6 @@ interface App {
   readonly origin: string;
   /** Kills the server and starts it again on its port: its memory is lost, its log too. */
   readonly restart: () => Promise<void>;
-}
-
-async function startServer(pages: string, port: string) {
-  const server = spawn(process.execPath, ['server.ts'], {
-    cwd: APP,
-    env: { ...process.env, PORT: port, PAGES: pages },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const [line] = (await once(server.stdout.setEncoding('utf8'), 'data')) as [string];
-  return {
-    origin: line.trim(),
-    async stop() {
-      const gone = once(server, 'exit');
-      server.kill('SIGKILL');
-      await gone;
-    },
-  };
 }
 
 const test = base.extend<{ readonly app: App }, { readonly pages: string }>({
@@ -47,13 +29,13 @@ const test = base.extend<{ readonly app: App }, { readonly pages: string }>({
     { scope: 'worker' },
   ],
   async app({ pages }, use) {
-    let server = await startServer(pages, '0');
+    let server = await startExample('react', pages, '0');
     const { origin } = server;
     await use({
       origin,
       async restart() {
         await server.stop();
-        server = await startServer(pages, new URL(origin).port);
+        server = await startExample('react', pages, new URL(origin).port);
       },
     });
     await server.stop();

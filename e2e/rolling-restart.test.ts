@@ -2,12 +2,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Seen, TransportName } from './kit/app.ts';
+import type { Page } from '@playwright/test';
+import type { Recorder, Seen } from './kit/app.ts';
 import { startNginx } from './kit/nginx.ts';
 import { startServer, type ServerOptions, type ServerProcess } from './kit/server-process.ts';
-import { expect, numbers, recorded, startRecording, test as base } from './kit/test.ts';
-
-const transports: readonly TransportName[] = ['fetch', 'EventSource'];
+import { expect, numbers, recorded, startRecording, test as base, TRANSPORTS } from './kit/test.ts';
 
 interface Cluster {
   readonly origin: string;
@@ -43,52 +42,27 @@ const test = base.extend<Fixtures>({
   },
 });
 
-for (const transport of transports) {
+for (const transport of TRANSPORTS) {
   test.describe(`over ${transport}`, () => {
     test('a rolling restart of two servers on one log loses and duplicates no event', async ({
       page,
       cluster,
     }) => {
-      const { servers } = cluster;
       await startRecording(page, cluster.origin, { transport });
-      for (const [index, other] of [
-        [0, 1],
-        [1, 0],
-      ] as const) {
-        const from = index * 200;
-        const publishing = servers[other]!.publish(from + 1, from + 200, 10);
-        await servers[index]!.drain(500);
-        await cluster.replace(index);
-        await publishing;
-      }
-      await expect.poll(async () => (await recorded(page)).room.length).toBe(400);
-      const { notice, room, errors } = await recorded(page);
-      expect(notice).toEqual(numbers(1, 400));
-      expect(room).toEqual(numbers(1, 400));
-      expect(errors).toEqual([]);
+      await replaceEach(cluster, (server) => server.drain(500));
+      expect((await expectEach(page, 400)).errors).toEqual([]);
     });
 
     test('kill -9 of one of two servers on one log loses and duplicates no event', async ({
       page,
       cluster,
     }) => {
-      const { servers } = cluster;
       await startRecording(page, cluster.origin, { transport });
-      for (const [index, other] of [
-        [0, 1],
-        [1, 0],
-      ] as const) {
-        const from = index * 200;
-        const publishing = servers[other]!.publish(from + 1, from + 200, 10);
+      await replaceEach(cluster, async (server, from) => {
         await expect.poll(async () => (await recorded(page)).room.length).toBeGreaterThan(from + 50);
-        await servers[index]!.kill();
-        await cluster.replace(index);
-        await publishing;
-      }
-      await expect.poll(async () => (await recorded(page)).room.length).toBe(400);
-      const { notice, room } = await recorded(page);
-      expect(notice).toEqual(numbers(1, 400));
-      expect(room).toEqual(numbers(1, 400));
+        await server.kill();
+      });
+      await expectEach(page, 400);
     });
 
     test.describe('with a memory log in each server', () => {
@@ -121,6 +95,32 @@ for (const transport of transports) {
       });
     });
   });
+}
+
+/** Ends and replaces one server after the other, while the other one publishes 200 events from `from` on. */
+async function replaceEach(
+  { servers, replace }: Cluster,
+  end: (server: ServerProcess, from: number) => Promise<void>,
+): Promise<void> {
+  for (const [index, other] of [
+    [0, 1],
+    [1, 0],
+  ] as const) {
+    const from = index * 200;
+    const publishing = servers[other]!.publish(from + 1, from + 200, 10);
+    await end(servers[index]!, from);
+    await replace(index);
+    await publishing;
+  }
+}
+
+/** Waits for the last event, and expects each one once and in order. */
+async function expectEach(page: Page, last: number): Promise<Omit<Recorder, 'client'>> {
+  await expect.poll(async () => (await recorded(page)).room.length).toBe(last);
+  const all = await recorded(page);
+  expect(all.notice).toEqual(numbers(1, last));
+  expect(all.room).toEqual(numbers(1, last));
+  return all;
 }
 
 /** Events that do not follow the previous one, without a gap in between. */

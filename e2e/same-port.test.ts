@@ -1,16 +1,13 @@
 /** A server without a proxy is replaced by another one on its port. */
-import type { TransportName } from './kit/app.ts';
 import { startServer, type ServerProcess } from './kit/server-process.ts';
-import { expect, numbers, recorded, startRecording, test } from './kit/test.ts';
-
-const transports: readonly TransportName[] = ['fetch', 'EventSource'];
+import { expect, numbers, recorded, startRecording, test, TRANSPORTS } from './kit/test.ts';
 
 const ways: ReadonlyArray<readonly [title: string, end: (server: ServerProcess) => Promise<void>]> = [
   ['a server that ended on SIGTERM', (server) => server.terminate('SIGTERM')],
   ['a server that closed and still runs', (server) => server.close()],
 ];
 
-for (const transport of transports) {
+for (const transport of TRANSPORTS) {
   for (const [title, end] of ways) {
     test(`a page moves from ${title} to the next server on its port, over ${transport}`, async ({
       page,

@@ -1,6 +1,7 @@
 /**
  * A leading tab that the browser puts away or freezes, and one that hangs: the others continue, and it resumes later.
  */
+import type { Page } from '@playwright/test';
 import { freeze, lifeOf, test, visibilityOf, watchLife } from './kit/background-tabs.ts';
 import { watchSlowness } from './kit/slowness.ts';
 import { expectWhole, findLeader, longestSilenceMs, openTabs } from './kit/tabs.ts';
@@ -15,6 +16,13 @@ const HANG_MS = TAKEOVER_MS + 1_500;
 const AT_ONCE_MS = 1_500;
 const EVENTS = 450;
 const FROZEN_MS = 2_000;
+
+/** Waits for the last event, and expects as many events as were published. */
+async function expectCount(tab: Page): Promise<void> {
+  await expect.poll(async () => (await recorded(tab)).room.length).toBe(EVENTS);
+  const { notice, room } = await recorded(tab);
+  expect([notice.length, room.length]).toEqual([EVENTS, EVENTS]);
+}
 
 test('a leader tab in the back-forward cache is replaced at once and later resumes after its own last event', async ({
   playwright,
@@ -43,11 +51,7 @@ test('a leader tab in the back-forward cache is replaced at once and later resum
     await leader.goBack({ waitUntil: 'commit' });
     await expect.poll(async () => await leader.title()).toBe('back: true');
     await publishing;
-    for (const tab of tabs) {
-      await expect.poll(async () => (await recorded(tab)).room.length).toBe(EVENTS);
-      const { notice, room } = await recorded(tab);
-      expect([notice.length, room.length]).toEqual([EVENTS, EVENTS]);
-    }
+    for (const tab of tabs) await expectCount(tab);
     const factor = slowness();
     for (const tab of others) {
       await expectWhole(tab, 1, EVENTS);
@@ -113,11 +117,7 @@ test.describe('with a short timeout', () => {
     }, HANG_MS);
     await publishing;
     await hanging;
-    for (const tab of tabs) {
-      await expect.poll(async () => (await recorded(tab)).room.length).toBe(EVENTS);
-      const { notice, room } = await recorded(tab);
-      expect([notice.length, room.length]).toEqual([EVENTS, EVENTS]);
-    }
+    for (const tab of tabs) await expectCount(tab);
     const factor = slowness();
     for (const tab of others) {
       const silenceMs = await longestSilenceMs(tab);

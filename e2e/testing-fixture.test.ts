@@ -1,12 +1,20 @@
 /** The fixture that users of Linefeed test their pages with. */
 import { linefeedFixtures, type LinefeedFixtures } from '@linefeed/client/testing/playwright';
-import type { TransportName } from './kit/app.ts';
 import type { Board } from './kit/board.ts';
-import { expect, numbers, recorded, startRecording, stateOf, test as base } from './kit/test.ts';
+import {
+  expect,
+  numbers,
+  recorded,
+  startRecording,
+  stateOf,
+  test as base,
+  expectRoom,
+  TRANSPORTS,
+} from './kit/test.ts';
 
 const test = base.extend<LinefeedFixtures<Board>>(linefeedFixtures<Board>());
 
-for (const transport of ['fetch', 'EventSource'] satisfies TransportName[]) {
+for (const transport of TRANSPORTS) {
   test.describe(`over ${transport}`, () => {
     test('the Playwright fixture records the typed events that a page receives', async ({
       page,
@@ -29,7 +37,7 @@ for (const transport of ['fetch', 'EventSource'] satisfies TransportName[]) {
     }) => {
       await startRecording(page, scene.proxy.origin, { transport });
       await scene.server.publish(1, 2);
-      await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 2));
+      await expectRoom(page, 2);
       await linefeed.disconnect();
       await expect.poll(() => stateOf(page)).toBe('reconnecting');
       const opened = scene.proxy.opened;
@@ -37,7 +45,7 @@ for (const transport of ['fetch', 'EventSource'] satisfies TransportName[]) {
       expect(await stateOf(page)).toBe('reconnecting');
       expect(scene.proxy.opened).toBe(opened);
       await linefeed.reconnect();
-      await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, 4));
+      await expectRoom(page, 4);
       expect((await recorded(page)).errors).toEqual([]);
       expect(linefeed.payloads('room')).toEqual(numbers(1, 4));
     });

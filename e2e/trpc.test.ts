@@ -1,31 +1,17 @@
 /**
  * A tRPC app with twenty subscriptions over HTTP/1.1: all live over linefeedLink, six over the link that tRPC ships.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { expect, test, type Page } from '@playwright/test';
 import { build } from 'vite';
+import { startExample, type ExampleServer } from './kit/example.ts';
 
 const APP = resolve('examples/trpc');
 
-async function startApp(name: string): Promise<{ origin: string; stop(): Promise<void> }> {
+async function startApp(name: string): Promise<ExampleServer> {
   const outDir = resolve(`.cache/e2e/trpc-${name}`);
   await build({ root: APP, logLevel: 'error', build: { outDir, emptyOutDir: true } });
-  const server = spawn(process.execPath, ['server.ts'], {
-    cwd: APP,
-    env: { ...process.env, PORT: '0', PAGES: outDir },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const [line] = (await once(server.stdout.setEncoding('utf8'), 'data')) as [string];
-  return {
-    origin: line.trim(),
-    async stop() {
-      const gone = once(server, 'exit');
-      server.kill('SIGKILL');
-      await gone;
-    },
-  };
+  return await startExample('trpc', outDir);
 }
 
 /** Subscriptions that have received something. */

@@ -1,6 +1,6 @@
 /** `test` with the base of every scenario: a server, a proxy in front of it, a page that records. */
 import { expect, test as base, type Page } from '@playwright/test';
-import type { Recorder, RecordOptions, Seen } from './app.ts';
+import type { Recorder, RecordOptions, Seen, TransportName } from './app.ts';
 import { bundle } from './bundle.ts';
 import { startChaosProxy, type ChaosProxy } from './chaos-proxy.ts';
 import { startServer, type ServerOptions, type ServerProcess } from './server-process.ts';
@@ -76,5 +76,12 @@ export async function stateOf(page: Page): Promise<string> {
 export function numbers(from: number, to: number, run = 'first'): Seen[] {
   return Array.from({ length: to - from + 1 }, (_, index) => ({ run, n: from + index }));
 }
+
+/** Waits until the handler of room has received the events from 1 to `last`, and no others. */
+export async function expectRoom(page: Page, last: number): Promise<void> {
+  await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, last));
+}
+
+export const TRANSPORTS: readonly TransportName[] = ['fetch', 'EventSource'];
 
 export { expect };
