@@ -16,6 +16,7 @@ import {
   type Scene,
   expectRoom,
   TRANSPORTS,
+  recordFirst,
 } from './kit/test.ts';
 
 const test = base.extend<LinefeedFixtures<Board>>(linefeedFixtures<Board>());
@@ -115,9 +116,7 @@ for (const transport of TRANSPORTS) {
         page,
         scene,
       }) => {
-        await startRecording(page, scene.proxy.origin, { transport });
-        await scene.server.publish(1, 5);
-        await expectRoom(page, 5);
+        await recordFirst(page, scene, 5, { transport });
         scene.proxy.silence();
         const slowness = watchSlowness();
         const silentAt = Date.now();

@@ -1,23 +1,12 @@
 /** A page misses no event while it is offline. */
-import {
-  expect,
-  numbers,
-  recorded,
-  startRecording,
-  stateOf,
-  test,
-  expectRoom,
-  TRANSPORTS,
-} from './kit/test.ts';
+import { expect, numbers, recorded, stateOf, test, expectRoom, TRANSPORTS, recordFirst } from './kit/test.ts';
 
 for (const transport of TRANSPORTS) {
   test(`a page over ${transport} reconnects when it is online again and misses no event`, async ({
     page,
     scene,
   }) => {
-    await startRecording(page, scene.proxy.origin, { transport });
-    await scene.server.publish(1, 5);
-    await expectRoom(page, 5);
+    await recordFirst(page, scene, 5, { transport });
     await page.context().setOffline(true);
     scene.proxy.cut();
     await expect.poll(() => stateOf(page)).toBe('reconnecting');

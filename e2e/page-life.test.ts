@@ -1,7 +1,7 @@
 /** Continuity of a page after the back-forward cache (which freezes it), after being hidden, and after a reload. */
 import type { Page } from '@playwright/test';
 import { test, visibilityOf } from './kit/background-tabs.ts';
-import { expect, numbers, recorded, startRecording, stateOf, TRANSPORTS } from './kit/test.ts';
+import { expect, numbers, recorded, startRecording, stateOf, TRANSPORTS, recordFirst } from './kit/test.ts';
 
 // Playwright turns it off for its own bookkeeping.
 test.use({
@@ -44,9 +44,7 @@ async function expectAll(page: Page, to: number): Promise<void> {
 for (const transport of TRANSPORTS) {
   test.describe(`over ${transport}`, () => {
     test('a page restored from the back-forward cache misses no event', async ({ page, scene }) => {
-      await startRecording(page, scene.proxy.origin, { transport });
-      await scene.server.publish(1, 20);
-      await expectAll(page, 20);
+      await recordFirst(page, scene, 20, { transport });
       await leave(page, scene.proxy.origin);
       await scene.server.publish(21, 60);
       await comeBack(page);
@@ -60,9 +58,7 @@ for (const transport of TRANSPORTS) {
       page,
       scene,
     }) => {
-      await startRecording(page, scene.proxy.origin, { transport });
-      await scene.server.publish(1, 20);
-      await expectAll(page, 20);
+      await recordFirst(page, scene, 20, { transport });
       await leave(page, scene.proxy.origin);
       scene.proxy.cut();
       await scene.server.publish(21, 60);
@@ -75,9 +71,7 @@ for (const transport of TRANSPORTS) {
       page,
       scene,
     }) => {
-      await startRecording(page, scene.proxy.origin, { transport, persist: true });
-      await scene.server.publish(1, 20);
-      await expectAll(page, 20);
+      await recordFirst(page, scene, 20, { transport, persist: true });
       await page.goto('about:blank');
       await scene.server.publish(21, 60);
       await startRecording(page, scene.proxy.origin, { transport, persist: true });
@@ -94,9 +88,7 @@ for (const transport of TRANSPORTS) {
       scene,
     }) => {
       const page = await userWindow.newPage();
-      await startRecording(page, scene.proxy.origin, { transport, pauseWhenHidden: { graceMs: 100 } });
-      await scene.server.publish(1, 20);
-      await expectAll(page, 20);
+      await recordFirst(page, scene, 20, { transport, pauseWhenHidden: { graceMs: 100 } });
       await userWindow.newPage();
       await expect.poll(() => visibilityOf(page)).toBe('hidden');
       await expect.poll(() => stateOf(page)).toBe('suspended');

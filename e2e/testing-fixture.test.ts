@@ -10,6 +10,7 @@ import {
   test as base,
   expectRoom,
   TRANSPORTS,
+  recordFirst,
 } from './kit/test.ts';
 
 const test = base.extend<LinefeedFixtures<Board>>(linefeedFixtures<Board>());
@@ -35,9 +36,7 @@ for (const transport of TRANSPORTS) {
       scene,
       linefeed,
     }) => {
-      await startRecording(page, scene.proxy.origin, { transport });
-      await scene.server.publish(1, 2);
-      await expectRoom(page, 2);
+      await recordFirst(page, scene, 2, { transport });
       await linefeed.disconnect();
       await expect.poll(() => stateOf(page)).toBe('reconnecting');
       const opened = scene.proxy.opened;

@@ -1,11 +1,9 @@
 /** Linefeed with many addresses: a topic with params; each connection subscribes to some of them. */
-import { createServer } from 'node:http';
 import { createFeed } from '@linefeed/server';
-import { toNodeHandler } from '@linefeed/server/node';
 import { defineChannel, topic } from '@linefeed/shared';
 import * as z from 'zod';
 import { addressAt, type Contender, type ContenderOptions } from '../lib/contender.ts';
-import { listen } from '../lib/listen.ts';
+import { serveFeed } from '../lib/feed-contender.ts';
 
 export async function start(options: ContenderOptions): Promise<Contender> {
   const addresses = Number(options['addresses']);
@@ -16,15 +14,9 @@ export async function start(options: ContenderOptions): Promise<Contender> {
     }),
   });
   const feed = createFeed(channel, { path: '/events', maxConnections: 100_000 });
-  const server = createServer(toNodeHandler(feed));
-  return {
-    port: await listen(server),
-    request: { method: 'GET', path: '/events' },
-    subscribers: () => feed.stats().connections,
-    publish: (payloads) => {
-      for (const payload of payloads) {
-        void feed.publish('room', { id: String(addressAt(payload.n, addresses)) }, payload);
-      }
-    },
-  };
+  return await serveFeed(feed, '/events', (payloads) => {
+    for (const payload of payloads) {
+      void feed.publish('room', { id: String(addressAt(payload.n, addresses)) }, payload);
+    }
+  });
 }

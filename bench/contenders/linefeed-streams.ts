@@ -1,12 +1,10 @@
 /** Linefeed's streams: a source that runs for each client. */
 import { EventEmitter, on } from 'node:events';
-import { createServer } from 'node:http';
 import { createFeed, message } from '@linefeed/server';
-import { toNodeHandler } from '@linefeed/server/node';
 import { defineChannel, stream } from '@linefeed/shared';
 import * as z from 'zod';
 import { makePayload, type Contender, type ContenderOptions, type Payload } from '../lib/contender.ts';
-import { listen } from '../lib/listen.ts';
+import { serveFeed } from '../lib/feed-contender.ts';
 
 export async function start({ bytes, ...options }: ContenderOptions): Promise<Contender> {
   const events = Number(options['streamEvents']);
@@ -26,13 +24,7 @@ export async function start({ bytes, ...options }: ContenderOptions): Promise<Co
       },
     },
   });
-  const server = createServer(toNodeHandler(feed));
-  return {
-    port: await listen(server),
-    request: { method: 'GET', path: '/events/steps' },
-    subscribers: () => feed.stats().connections,
-    publish: (payloads) => {
-      for (const payload of payloads) emitter.emit('step', payload);
-    },
-  };
+  return await serveFeed(feed, '/events/steps', (payloads) => {
+    for (const payload of payloads) emitter.emit('step', payload);
+  });
 }

@@ -1,11 +1,9 @@
 /** Linefeed: a feed on Node's http server. */
-import { createServer } from 'node:http';
 import { createFeed, memoryLog } from '@linefeed/server';
-import { toNodeHandler } from '@linefeed/server/node';
 import { defineChannel } from '@linefeed/shared';
 import * as z from 'zod';
 import type { Contender, ContenderOptions } from '../lib/contender.ts';
-import { listen } from '../lib/listen.ts';
+import { serveFeed } from '../lib/feed-contender.ts';
 
 const Payload = z.object({ n: z.number(), text: z.string() });
 
@@ -17,13 +15,7 @@ export async function start(options: ContenderOptions): Promise<Contender> {
     pingMs: options['pingMs'] as number | undefined,
     stallTimeoutMs: options['stallTimeoutMs'] as number | undefined,
   });
-  const server = createServer(toNodeHandler(feed));
-  return {
-    port: await listen(server),
-    request: { method: 'GET', path: '/events/news' },
-    subscribers: () => feed.stats().connections,
-    publish: (payloads) => {
-      for (const payload of payloads) void feed.publish('news', payload);
-    },
-  };
+  return await serveFeed(feed, '/events/news', (payloads) => {
+    for (const payload of payloads) void feed.publish('news', payload);
+  });
 }

@@ -82,6 +82,18 @@ export async function expectRoom(page: Page, last: number): Promise<void> {
   await expect.poll(async () => (await recorded(page)).room).toEqual(numbers(1, last));
 }
 
+/** Starts recording, publishes the events from 1 to `last`, and waits until the page has received them. */
+export async function recordFirst(
+  page: Page,
+  { proxy, server }: Scene,
+  last: number,
+  options: RecordOptions,
+): Promise<void> {
+  await startRecording(page, proxy.origin, options);
+  await server.publish(1, last);
+  await expectRoom(page, last);
+}
+
 export const TRANSPORTS: readonly TransportName[] = ['fetch', 'EventSource'];
 
 export { expect };

@@ -1,28 +1,12 @@
 /** A feed on a manual clock, with taps as connections. The tests of the feed are written on it. */
-import { defineChannel, stream, topic, type Channel } from '@linefeed/shared';
-import * as z from 'zod';
+import { defineChannel, type Channel } from '@linefeed/shared';
 import { toIncomingRequest } from '../src/lib/adapters/fetch.ts';
 import { createFeed } from '../src/lib/feed/create-feed.ts';
 import { respond, type HttpResponse } from '../src/lib/http/http.ts';
 import type { Feed, FeedOptions } from '../src/lib/feed/types.ts';
 import { createManualClock, type ManualClock } from '@linefeed/shared/testing';
 import { connect, Tap, type TapOptions } from './tap.ts';
-
-const topics = {
-  notice: z.object({ text: z.string() }),
-  other: z.object({ n: z.number() }),
-  price: topic({
-    params: z.object({ symbol: z.string() }),
-    data: z.object({ bid: z.number() }),
-    keep: 'latest',
-  }),
-  room: topic({
-    params: z.object({ name: z.string(), floor: z.number().default(0) }),
-    data: z.object({ text: z.string() }),
-  }),
-  report: stream({ params: z.object({ year: z.number() }), data: z.object({ step: z.number() }) }),
-  tick: stream({ data: z.number() }),
-};
+import { topics } from './topics.ts';
 
 /** The contract of the tests. */
 export const board: Channel<typeof topics> = defineChannel(topics);

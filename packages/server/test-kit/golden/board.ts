@@ -1,23 +1,13 @@
 /** The contract and the feed of the recorded sessions. */
 import { createFeed, message, type Feed, type FeedOptions } from '@linefeed/server';
-import { defineChannel, stream, topic, type Channel } from '@linefeed/shared';
+import { defineChannel, type Channel } from '@linefeed/shared';
 import * as z from 'zod';
+import { topics as basic } from '../topics.ts';
 import type { Session } from './session.ts';
 
 const topics = {
+  ...basic,
   notice: z.object({ text: z.string(), level: z.enum(['info', 'warn']).default('info') }),
-  other: z.object({ n: z.number() }),
-  price: topic({
-    params: z.object({ symbol: z.string() }),
-    data: z.object({ bid: z.number() }),
-    keep: 'latest',
-  }),
-  room: topic({
-    params: z.object({ name: z.string(), floor: z.number().default(0) }),
-    data: z.object({ text: z.string() }),
-  }),
-  report: stream({ params: z.object({ year: z.number() }), data: z.object({ step: z.number() }) }),
-  tick: stream({ data: z.number() }),
 };
 
 export type Board = Channel<typeof topics>;

@@ -1,6 +1,6 @@
 import { it } from 'vitest';
 import { createBoardFeed } from './board.ts';
-import { expectRecord, list, post, Session } from './session.ts';
+import { expectRecordAfterClose, list, post, Session } from './session.ts';
 
 it('the bytes of control requests are those of the record', async () => {
   const session = new Session();
@@ -38,8 +38,7 @@ it('the bytes of control requests are those of the record', async () => {
   });
   await session.step('disconnect', () => feed.disconnect(() => true));
   await send({ connection: a.id, n: 7, add: [{ address: 'other' }] });
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'control-requests');
+  await expectRecordAfterClose(session, feed, 'control-requests');
 });
 
 it('the bytes of malformed and foreign control requests are those of the record', async () => {
@@ -79,6 +78,5 @@ it('the bytes of malformed and foreign control requests are those of the record'
   await send({ connection, n: 4, add: [{ address: 'room?name=a' }] });
   await session.pass(12_000);
   await send({ connection, n: 4, add: [{ address: 'room?name=a' }] });
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'refused-control-requests');
+  await expectRecordAfterClose(session, feed, 'refused-control-requests');
 });

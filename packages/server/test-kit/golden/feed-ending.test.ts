@@ -1,6 +1,6 @@
 import { it } from 'vitest';
 import { createBoardFeed } from './board.ts';
-import { expectRecord, list, post, Session } from './session.ts';
+import { expectRecordAfterClose, expectRecord, list, post, Session } from './session.ts';
 
 const neverEnds = {
   *report() {},
@@ -61,6 +61,5 @@ it('the bytes of connections that end by age, expiry and disconnect are those of
     ...post({ topics: [{ address: 'notice' }] }),
     headers: { 'x-expires': '-1' },
   });
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'ends-of-connections');
+  await expectRecordAfterClose(session, feed, 'ends-of-connections');
 });

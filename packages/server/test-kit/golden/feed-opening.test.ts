@@ -1,6 +1,6 @@
 import { it } from 'vitest';
 import { createBoardFeed } from './board.ts';
-import { expectRecord, list, post, Session } from './session.ts';
+import { expectRecordAfterClose, list, post, Session } from './session.ts';
 
 it('the bytes of an opening are those of the record', async () => {
   const session = new Session();
@@ -23,8 +23,7 @@ it('the bytes of an opening are those of the record', async () => {
   );
   await session.send(feed.handle, '/events/notice', { method: 'HEAD' });
   await session.send(feed.handle, list('notice', 'report?year=2026&key=r'));
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'opening');
+  await expectRecordAfterClose(session, feed, 'opening');
 });
 
 it('the bytes of refused entries beside accepted ones are those of the record', async () => {
@@ -55,8 +54,7 @@ it('the bytes of refused entries beside accepted ones are those of the record', 
   await session.send(feed.handle, list(...entries));
   const surplus = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((name) => ({ address: `room?name=${name}` }));
   await session.send(feed.handle, '/events', post({ topics: surplus }));
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'refused-entries');
+  await expectRecordAfterClose(session, feed, 'refused-entries');
 });
 
 it('the bytes of live events are those of the record', async () => {
@@ -85,8 +83,7 @@ it('the bytes of live events are those of the record', async () => {
     await feed.publish('notice', { text: 'once' }, { idempotencyKey: 'k' });
     await feed.publish('notice', { text: 'once' }, { idempotencyKey: 'k' });
   });
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'live-events');
+  await expectRecordAfterClose(session, feed, 'live-events');
 });
 
 it('the bytes of pings and bookmarks are those of the record', async () => {
@@ -107,6 +104,5 @@ it('the bytes of pings and bookmarks are those of the record', async () => {
   await session.step('publish', () => feed.publish('notice', { text: 'one' }));
   await session.pass(4_000);
   await session.pass(2_000);
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'pings-and-bookmarks');
+  await expectRecordAfterClose(session, feed, 'pings-and-bookmarks');
 });

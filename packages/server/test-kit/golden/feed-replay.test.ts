@@ -6,7 +6,7 @@ import { memoryLog, type Feed, type Log } from '@linefeed/server';
 import { sqliteLog } from '@linefeed/server/sqlite';
 import { createBoardFeed, type Board } from './board.ts';
 import { createReplaceableLog } from './replaceable-log.ts';
-import { createFixedClock, expectRecord, list, post, Session } from './session.ts';
+import { expectRecordAfterClose, createFixedClock, expectRecord, list, post, Session } from './session.ts';
 
 async function publishOthers(feed: Feed<Board, undefined>, from: number, to: number): Promise<void> {
   for (let n = from; n <= to; n += 1) await feed.publish('other', { n });
@@ -74,8 +74,7 @@ it('the bytes of a replay of several pages are those of the record', async () =>
   await session.send(feed.handle, '/events/other?from=earliest');
   await session.send(feed.handle, list('notice&from=earliest', 'other&from=earliest'));
   await session.step('publish', () => feed.publish('other', { n: 521 }));
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'replay-of-pages');
+  await expectRecordAfterClose(session, feed, 'replay-of-pages');
 });
 
 it('the bytes of a rewind are those of the record', async () => {
@@ -99,8 +98,7 @@ it('the bytes of a rewind are those of the record', async () => {
   );
   await session.send(feed.handle, `${list('notice', 'other?from=earliest')}&last_event_id=${feed.cursor()}`);
   await session.step('publish', () => publishOthers(feed, 5, 5));
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'rewind');
+  await expectRecordAfterClose(session, feed, 'rewind');
 });
 
 it('the bytes of gaps are those of the record', async () => {
@@ -130,8 +128,7 @@ it('the bytes of gaps are those of the record', async () => {
     post({ connection: late.id, n: 1, add: [{ address: 'other', key: 'o', from: `${epoch}.1` }] }),
   );
   await session.step('publish', () => publishOthers(feed, 7, 7));
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'gaps');
+  await expectRecordAfterClose(session, feed, 'gaps');
 });
 
 it('the bytes of a log reset are those of the record', async () => {
@@ -158,6 +155,5 @@ it('the bytes of a log reset are those of the record', async () => {
   );
   await session.step('publish', () => publishOthers(feed, 8, 8));
   await session.send(feed.handle, '/events/other', { headers: { 'last-event-id': a.lastEventId } });
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'log-resets');
+  await expectRecordAfterClose(session, feed, 'log-resets');
 });

@@ -1,6 +1,6 @@
 import { it } from 'vitest';
 import { createBoardFeed } from './board.ts';
-import { expectRecord, list, post, Session } from './session.ts';
+import { expectRecordAfterClose, list, post, Session } from './session.ts';
 
 const LONG = 'x'.repeat(20_000);
 
@@ -26,8 +26,7 @@ it('the bytes that a slow reader gets are those of the record', async () => {
     await feed.publish('other', { n: 1 });
     await feed.publish('notice', { text: 'live' });
   });
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'slow-reader');
+  await expectRecordAfterClose(session, feed, 'slow-reader');
 });
 
 it('the bytes of live events beside a rewind are those of the record', async () => {
@@ -54,8 +53,7 @@ it('the bytes of live events beside a rewind are those of the record', async () 
     await feed.publish('room', { name: 'a' }, { text: 'later' });
     await feed.publish('notice', { text: 'later' });
   });
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'live-events-beside-a-rewind');
+  await expectRecordAfterClose(session, feed, 'live-events-beside-a-rewind');
 });
 
 it('the bytes that a stalled reader gets are those of the record', async () => {
@@ -72,6 +70,5 @@ it('the bytes that a stalled reader gets are those of the record', async () => {
   await session.pass(9_000);
   await session.pass(2_000);
   await session.step('the reader continues', () => a.resume());
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'stalled-reader');
+  await expectRecordAfterClose(session, feed, 'stalled-reader');
 });

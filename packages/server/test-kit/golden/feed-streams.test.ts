@@ -2,7 +2,7 @@ import { it } from 'vitest';
 import { defineStream, message } from '@linefeed/server';
 import { LinefeedError } from '@linefeed/shared';
 import { createBoard, createBoardFeed, reportSource, tickSource } from './board.ts';
-import { expectRecord, list, Session } from './session.ts';
+import { expectRecordAfterClose, expectRecord, list, Session } from './session.ts';
 
 it('the bytes of streams are those of the record', async () => {
   const session = new Session();
@@ -37,8 +37,7 @@ it('the bytes of streams are those of the record', async () => {
     list('report?year=2026&key=r&from=~2', 'tick?key=t&from=~', 'tick?key=u&from=~!'),
   );
   await session.send(feed.handle, list('report?year=2026&key=r&from=~!', 'tick?key=t&from=~!'));
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'streams');
+  await expectRecordAfterClose(session, feed, 'streams');
 });
 
 it('the bytes of ids of a stream are those of the record', async () => {
@@ -55,8 +54,7 @@ it('the bytes of ids of a stream are those of the record', async () => {
   });
   await session.send(feed.handle, '/events/tick');
   await session.send(feed.handle, list('notice', 'tick?key=t'));
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'stream-ids');
+  await expectRecordAfterClose(session, feed, 'stream-ids');
 });
 
 it('the bytes of failed sources are those of the record', async () => {
@@ -95,8 +93,7 @@ it('the bytes of failed sources are those of the record', async () => {
   );
   await session.send(feed.handle, '/events/report?year=1&key=r');
   await session.send(feed.handle, '/events/tick?key=t');
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'failed-sources');
+  await expectRecordAfterClose(session, feed, 'failed-sources');
 });
 
 it('the bytes of a stream as an endpoint of its own are those of the record', async () => {

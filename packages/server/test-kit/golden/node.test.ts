@@ -6,7 +6,7 @@ import { afterEach, it } from 'vitest';
 import { sendEventStream, toNodeHandler, type NodeHandler } from '@linefeed/server/node';
 import { createBoardFeed } from './board.ts';
 import { sendRaw, type RawExchange } from './raw-exchange.ts';
-import { expectRecord, Session } from './session.ts';
+import { expectRecordAfterClose, expectRecord, Session } from './session.ts';
 
 const closers: Array<() => unknown> = [];
 afterEach(async () => {
@@ -197,6 +197,5 @@ it('the bytes of a feed through node:http2 are those of the record', async () =>
     () => feed.disconnect(() => true),
     () => a.isOver,
   );
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'node-http2');
+  await expectRecordAfterClose(session, feed, 'node-http2');
 });

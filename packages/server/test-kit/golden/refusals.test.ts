@@ -1,7 +1,7 @@
 import { it, vi } from 'vitest';
 import { LinefeedError } from '@linefeed/shared';
 import { createBoardFeed } from './board.ts';
-import { expectRecord, list, post, Session } from './session.ts';
+import { expectRecordAfterClose, list, post, Session } from './session.ts';
 
 it('the bytes of refusals for the form of a request are those of the record', async () => {
   const session = new Session();
@@ -48,8 +48,7 @@ it('the bytes of refusals for the form of a request are those of the record', as
   await session.send(feed.handle, '/events/notice', { method: 'DELETE' });
   await session.send(feed.handle, '/events/notice', { headers: { accept: 'text/event-stream;q=0, */*' } });
   await session.send(feed.handle, '/events/notice', { headers: { accept: 'application/json' } });
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'refusals-of-the-form');
+  await expectRecordAfterClose(session, feed, 'refusals-of-the-form');
 });
 
 it('the bytes of refusals for the origin and host are those of the record', async () => {
@@ -81,8 +80,7 @@ it('the bytes of refusals for the origin and host are those of the record', asyn
   await session.send(feed.handle, '/events/notice', { method: 'OPTIONS' });
   await session.send(feed.handle, '/events/notice', { method: 'HEAD', headers: headers[1]! });
   await session.send(feed.handle, 'http://evil.test/events/notice');
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'refusals-of-the-origin');
+  await expectRecordAfterClose(session, feed, 'refusals-of-the-origin');
 });
 
 it('the bytes of refusals by the application are those of the record', async () => {
@@ -130,6 +128,5 @@ it('the bytes of refusals by the application are those of the record', async () 
   await session.send(feed.handle, '/events/notice');
   await session.send(feed.handle, '/events', post({ topics: [{ address: 'notice' }] }));
   await session.send(feed.handle, '/events/notice', { method: 'HEAD' });
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'refusals-by-the-application');
+  await expectRecordAfterClose(session, feed, 'refusals-by-the-application');
 });

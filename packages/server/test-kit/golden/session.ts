@@ -173,6 +173,16 @@ export function expectRecord(session: Session, name: string): void {
   expectGolden(new URL(`./records/${name}.txt`, import.meta.url), session.text);
 }
 
+/** Writes the end of a feed, and compares the session with its record. */
+export async function expectRecordAfterClose(
+  session: Session,
+  feed: { close(): Promise<void> },
+  name: string,
+): Promise<void> {
+  await session.step('close', () => feed.close());
+  expectRecord(session, name);
+}
+
 export function post(body: object | string): RequestInit {
   return { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body) };
 }

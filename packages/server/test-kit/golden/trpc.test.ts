@@ -4,7 +4,7 @@ import { it } from 'vitest';
 import * as z from 'zod';
 import { fromRouter, toRouter } from '@linefeed/server/trpc';
 import { createBoardFeed } from './board.ts';
-import { expectRecord, post, Session } from './session.ts';
+import { expectRecordAfterClose, post, Session } from './session.ts';
 
 const t = initTRPC.context<{ readonly user: string | undefined }>().create({ isDev: false });
 
@@ -69,8 +69,7 @@ it('the bytes of a router as a feed are those of the record', async () => {
     '/live',
     post({ connection: open.id, n: 2, add: [{ address: withInput('fails', 'NOT_FOUND'), key: 'c' }] }),
   );
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'trpc-from-router');
+  await expectRecordAfterClose(session, feed, 'trpc-from-router');
 });
 
 it('the bytes of a feed as a router of tRPC are those of the record', async () => {
@@ -99,6 +98,5 @@ it('the bytes of a feed as a router of tRPC are those of the record', async () =
     await a.leave();
     await b.leave();
   });
-  await session.step('close', () => feed.close());
-  expectRecord(session, 'trpc-to-router');
+  await expectRecordAfterClose(session, feed, 'trpc-to-router');
 });
