@@ -1,4 +1,4 @@
-/** A clock that advances only when a test says so. It serves as the clock of a server and of a client. */
+/** A clock that only a test advances. It serves as the clock of a server and of a client. */
 
 /** A timer of the manual clock. Calling it clears it, as `clear` does: clients and servers each use one of the two. */
 export interface ManualTimer {
