@@ -15,26 +15,28 @@ export type { RequestTarget } from './lib/http/http.ts';
 export type {
   AuthorizeSubject,
   BaseFeedOptions,
-  CloseOptions,
   ConnectionInfo,
   ContextFunction,
   ContextFields,
   ContextReply,
   ContextRuntime,
-  Feed,
   FeedHooks,
   FeedOptions,
+  StreamContent,
+  StreamDefinition,
+  StreamEndpointOptions,
+  StreamSource,
+  StreamSources,
+} from './lib/feed/option-types.ts';
+export type {
+  CloseOptions,
+  Feed,
   FeedStats,
   FeedSubscribeArguments,
   FeedSubscribeOptions,
   PublishArguments,
   Published,
   PublishOptions,
-  StreamContent,
-  StreamDefinition,
-  StreamEndpointOptions,
-  StreamSource,
-  StreamSources,
 } from './lib/feed/types.ts';
 export type { HeaderOptions, HeaderValue, HeadOptions } from './lib/http/head.ts';
 export type { CloseReason } from './lib/connection/connection.ts';

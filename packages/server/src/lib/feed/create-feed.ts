@@ -13,7 +13,8 @@ import {
   checkSubscribeOptions,
   type UntypedFeedOptions,
 } from './options.ts';
-import { CORE, type CloseOptions, type ConnectionInfo, type Feed, type FeedOptions } from './types.ts';
+import type { ConnectionInfo, FeedOptions } from './option-types.ts';
+import { CORE, type CloseOptions, type Feed } from './types.ts';
 import { followLog, type FollowOptions } from '../delivery/follow.ts';
 import { resolveLimits } from '../base/limits.ts';
 import type { Log } from '../log/log.ts';

@@ -3,7 +3,7 @@ import { createReporter } from '../base/report.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Identity } from '../request/identify.ts';
 import type { FeedHandlers } from './feed.ts';
-import type { ConnectionInfo, FeedHooks } from './types.ts';
+import type { ConnectionInfo, FeedHooks } from './option-types.ts';
 
 export function toInfo(connection: Identity): ConnectionInfo {
   const { id, context, principal } = connection;

@@ -2,7 +2,8 @@
 import type { AnyChannel } from '@linefeed/shared';
 import { checkOptions, invalidOption, type OptionTypes } from '@linefeed/shared/wire';
 import type { FeedCoreOptions } from './feed.ts';
-import type { BaseFeedOptions, FeedSubscribeOptions } from './types.ts';
+import type { BaseFeedOptions } from './option-types.ts';
+import type { FeedSubscribeOptions } from './types.ts';
 import { LIMIT_TYPES } from '../base/limits.ts';
 import type { UntypedSource } from '../stream/run-stream.ts';
 

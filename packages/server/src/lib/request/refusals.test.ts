@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { LinefeedError } from '@linefeed/shared/wire';
 import { createBench, post, type Board } from '../../../test-kit/feed-bench.ts';
 import { toNodeHandler } from '../adapters/node/node-handler.ts';
-import type { FeedOptions } from '../feed/types.ts';
+import type { FeedOptions } from '../feed/option-types.ts';
 
 type Options = Partial<FeedOptions<Board, unknown>>;
 

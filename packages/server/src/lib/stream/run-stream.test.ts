@@ -5,7 +5,7 @@ import * as z from 'zod';
 import { Tap } from '../../../test-kit/tap.ts';
 import { toIncomingRequest } from '../adapters/fetch.ts';
 import { defineStream } from '../feed/define-stream.ts';
-import type { StreamDefinition } from '../feed/types.ts';
+import type { StreamDefinition } from '../feed/option-types.ts';
 import { message } from './message.ts';
 import { createManualClock } from '@linefeed/shared/testing';
 import { respond } from '../http/http.ts';

@@ -6,7 +6,8 @@ import type { AnyChannel, TopicDefinition } from '@linefeed/shared';
 import { CONTROL_PREFIX, refusal } from '@linefeed/shared/wire';
 import { openFeed } from '../feed/create-feed.ts';
 import { RESPOND, type RequestTarget } from '../http/http.ts';
-import type { BaseFeedOptions, Feed } from '../feed/types.ts';
+import type { BaseFeedOptions } from '../feed/option-types.ts';
+import type { Feed } from '../feed/types.ts';
 import type { UntypedSource } from '../stream/run-stream.ts';
 import {
   runProcedure,

@@ -9,7 +9,7 @@ import { EventSource } from 'eventsource';
 import { afterEach, describe, expect, expectTypeOf, it, vi } from 'vitest';
 import * as z from 'zod';
 import { createFeed } from '../feed/create-feed.ts';
-import type { FeedOptions } from '../feed/types.ts';
+import type { FeedOptions } from '../feed/option-types.ts';
 import { memoryLog } from '../log/memory-log.ts';
 import { message } from '../stream/message.ts';
 import { createManualClock } from '@linefeed/shared/testing';
