@@ -1,6 +1,6 @@
 /** A value with listeners, in the shape that React, Vue and Svelte subscribe to. */
 
-/** Both functions are bound: they can be passed on without the object. */
+/** A value with listeners. Both functions are bound: they can be passed on without the object. */
 export interface Readable<T> {
   /** The current value. The reference stays the same until the value changes. */
   readonly getSnapshot: () => T;

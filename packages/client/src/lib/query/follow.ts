@@ -99,6 +99,22 @@ export function followQuery<C extends AnyChannel, K extends OneOf<LoggedName<C>>
  * Runs `followQuery` while the component is mounted and `enabled` is not false. Opens no connection during server
  * rendering.
  *
+ * @example
+ *   import { useFollow } from '@linefeed/client/query';
+ *   import { useQuery } from '@tanstack/react-query';
+ *
+ *   const query = {
+ *     queryKey: ['notices'],
+ *     queryFn: async () => ({ cursor: 'abc.7', texts: ['hello'] }),
+ *   };
+ *   export function useNotices(): readonly string[] {
+ *     useFollow(client, 'notice', {
+ *       query,
+ *       reduce: (state, notice) => ({ texts: [...state.texts, notice.text] }),
+ *     });
+ *     return useQuery(query).data?.texts ?? [];
+ *   }
+ *
  * @param client The client that subscribes
  * @param topic A logged topic of the channel
  * @param options As `followQuery`, and `enabled`

@@ -29,9 +29,10 @@ export interface Gap extends WireGap {
 /** The options of `subscribe` and `iterate`. */
 export interface SubscriptionOptions {
   /**
-   * Start position: `now` (at acceptance), `earliest`, a cursor, or for a stream the id of its last event. Default:
-   * `now`, or the position that `persist` has stored. If the client has already received everything since that cursor,
-   * it sends no request.
+   * Start position: `now` (at acceptance), `earliest`, a cursor, or for a stream the id of its last event. If the client
+   * has already received everything since that cursor, it sends no request.
+   *
+   * @default `now`, or the position that `persist` has stored
    */
   from?: string | undefined;
   /**
@@ -41,7 +42,11 @@ export interface SubscriptionOptions {
    * @default `onGap` of the client
    */
   onGap?: ((gap: Gap) => unknown) | undefined;
-  /** Called once, after the last event of a stream that has ended. */
+  /**
+   * Called once, after the last event of a stream that has ended.
+   *
+   * @default nothing
+   */
   onEnd?: (() => unknown) | undefined;
   /**
    * Called after the last event when this subscription fails, and when its handler throws.
@@ -62,7 +67,11 @@ export interface SubscriptionOptions {
    * @default it ends with `not_resumable`
    */
   restart?: boolean | undefined;
-  /** Ends the subscription when aborted. */
+  /**
+   * Ends the subscription when aborted.
+   *
+   * @default none
+   */
   signal?: AbortSignal | undefined;
 }
 

@@ -33,7 +33,14 @@ import type { WriterListener } from './response-writer.ts';
 const encoder = new TextEncoder();
 const PING: Uint8Array = encoder.encode(encodeFrame({ event: FRAME.ping, data: '{}' }));
 
-/** Why a connection ended, for hooks and statistics. */
+/**
+ * Why a connection ended, for hooks and statistics.
+ *
+ * - `client`: the client left
+ * - `finished`: all its subscriptions were streams, and all have ended
+ * - `stalled`: the client took no bytes for `stallTimeoutMs`
+ * - a `ReconnectReason`: the feed told the client to reconnect
+ */
 export type CloseReason = 'client' | 'finished' | 'stalled' | ReconnectReason;
 
 export interface ConnectionHost {

@@ -1,7 +1,7 @@
 /** The one error class of Linefeed, and its closed set of codes. */
 
 /**
- * The reason for a refusal or failure. `ERROR_STATUS` has the HTTP status of each code that a server responds with.
+ * The reason for a refusal or failure. `status` of the error has the HTTP status, if the code has one.
  *
  * - contract and options: `invalid_channel`, `invalid_option`
  * - publishing: `unknown_topic`, `not_publishable`, `invalid_params`, `invalid_payload`, `payload_too_large`,

@@ -3,6 +3,7 @@
 /** A timer of the manual clock. Calling it clears it, as `clear` does: clients and servers each use one of the two. */
 export interface ManualTimer {
   (): void;
+  /** Clears the timer if it has not fired. */
   clear(): void;
 }
 
@@ -42,6 +43,13 @@ async function settlePromises(): Promise<void> {
 
 /**
  * Creates a clock for tests.
+ *
+ * @example
+ *   import { createManualClock } from '@linefeed/shared/testing';
+ *
+ *   const clock = createManualClock();
+ *   clock.after(1_000, () => console.log('one second later'));
+ *   await clock.advance(1_000);
  *
  * @param startMs The time at the start, in milliseconds since 1970. Default: the first of January 2026, UTC
  * @param turn Lets the promises of the code under test settle. Default: 20 microtasks

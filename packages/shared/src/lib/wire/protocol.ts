@@ -61,7 +61,15 @@ export interface CaughtUp {
   readonly address: string;
 }
 
-/** The reason why events cannot be replayed. */
+/**
+ * The reason why events cannot be replayed.
+ *
+ * - `trimmed`: the log no longer holds the oldest of the owed events
+ * - `epoch`: the cursor is of another log
+ * - `rollback`: the log lost its newest events
+ * - `unknown`: the cursor cannot be read
+ * - `future`: the cursor is ahead of the log
+ */
 export type GapReason = 'trimmed' | 'epoch' | 'rollback' | 'unknown' | 'future';
 
 /** Events of this address after `from` are lost; delivery continues after `to`. */
@@ -98,7 +106,15 @@ export interface End {
   readonly n?: number;
 }
 
-/** Why a server asks a client to reconnect. */
+/**
+ * Why a server asks a client to reconnect.
+ *
+ * - `lifetime`: the connection is old
+ * - `drain`: the server stops
+ * - `busy`: the server has no room, or cannot read the log now
+ * - `expired`: the caller's authority ends
+ * - `disconnected`: the application requested it
+ */
 export type ReconnectReason = 'lifetime' | 'drain' | 'busy' | 'expired' | 'disconnected';
 
 /** The server ends this response; the client reconnects after `afterMs`. */

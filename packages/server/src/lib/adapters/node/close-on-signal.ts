@@ -31,6 +31,8 @@ export interface CloseOnSignalOptions {
    */
   readonly graceMs?: number | undefined;
   /**
+   * The signals that end the server.
+   *
    * @default `SIGTERM` (systemd, Docker, Kubernetes) and `SIGINT` (pm2, Ctrl-C)
    */
   readonly signals?: readonly NodeJS.Signals[] | undefined;
