@@ -51,7 +51,7 @@ export type FrameRouter = Pick<ConnectionHandlers, 'onControl' | 'onEvent' | 'on
  */
 type Notify = (() => void) | undefined | void;
 
-const NOT_RESUMABLE = 'The stream broke off and has no ids: give restart: true to run it again.';
+const NOT_RESUMABLE = 'The stream has no ids: give restart: true to run it again.';
 
 export function createFrameRouter(context: FrameRouterContext): FrameRouter {
   const { clock, commits, registry, connection } = context;
@@ -70,7 +70,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
   /** Reconnects to request the missing events of an entry, at most once per position. */
   const refill = (entry: Entry, event: string): boolean => {
     if (!noteHole(entry)) return false;
-    const message = `Events of ${event} behind ${toText(entry.position.cursor)} are missing: asking again.`;
+    const message = `Events of ${event} after ${toText(entry.position.cursor)} are missing, and requested again.`;
     context.report(new LinefeedError('hole', message, { address: event, retryable: true }));
     connection.reopen('hole');
     return true;

@@ -74,12 +74,6 @@ export interface SubscriptionRegistry {
 
 const WAKE_EVERY_MS = 1_000;
 
-const LIKELY_CAUSES: Readonly<Record<number, string>> = {
-  200: 'a redirect turned it into GET',
-  403: 'a CSRF check or a firewall',
-  405: 'the route serves GET alone',
-};
-
 /** A running stream without an event id so far. */
 const isUnresumable = (entry: Entry) =>
   isAccepted(entry) && entry.position.is === 'stream' && (entry.position.mark ?? '~') === '~';
@@ -119,10 +113,9 @@ export function createSubscriptionRegistry(context: RegistryContext): Subscripti
     },
     send: (request, signal) => connection.control(request) ?? sendChange(context, request, signal),
     onRefused({ code, message, status }) {
-      const cause = LIKELY_CAUSES[status!] ?? 'POST does not reach the feed';
       // Any other code is from the feed, whose message has the cause.
-      const likely = /^(http_|wrong)/.test(code) ? `Likely: ${cause}. ` : '';
-      const text = `POST is refused: each change opens a connection. ${likely}${message}`;
+      const advice = /^(http_|wrong)/.test(code) ? 'Check routes, redirects, CSRF and firewalls: ' : '';
+      const text = `POST is refused: each change opens a connection. ${advice}${message}`;
       context.report(new LinefeedError(code, text, { status }));
     },
     onFailure() {

@@ -96,7 +96,7 @@ export function createSubscriber(
       if (hasWarned) return;
       hasWarned = true;
       const address = event?.address ?? topic;
-      const message = `${length} events of ${address} wait for its handler, which has settled nothing for 5 s.`;
+      const message = `${length} events of ${address} wait: its handler has settled nothing for 5 s.`;
       report(new LinefeedError('queue_overflow', message, { address }));
     },
     onRoom() {
@@ -155,7 +155,7 @@ export function createSubscriber(
       if (!hasEvents && isAtOrBefore(parseCursor(wire.to), floor)) return;
       // A gap that the client made for a hole has a cursor in `from`.
       if (wire.reason === 'unknown' && !wire.from && options.from) {
-        const message = `from: "${options.from}" of ${topic} is no cursor; did you mean "now" (the default) or "earliest"?`;
+        const message = `from: "${options.from}" of ${topic} is no cursor; did you mean "now" or "earliest"?`;
         report(invalidOption(message));
       }
       // After a gap, deliver every event.
