@@ -120,9 +120,9 @@ export class Connection implements HeartbeatTarget, WriterListener, DeliveryPort
   }
 
   /** Event names of all subscriptions. */
-  *events(): Generator<string> {
+  *eventNames(): Generator<string> {
     if (this.#streams !== undefined) yield* this.#streams.keys();
-    yield* this.logged.events();
+    yield* this.logged.addresses();
   }
 
   /**
@@ -152,37 +152,37 @@ export class Connection implements HeartbeatTarget, WriterListener, DeliveryPort
   }
 
   /** Removes a subscription. */
-  remove(event: string): void {
-    this.#streams?.get(event)?.cancel();
-    this.#streams?.delete(event);
-    this.logged.remove(event);
+  remove(eventName: string): void {
+    this.#streams?.get(eventName)?.cancel();
+    this.#streams?.delete(eventName);
+    this.logged.remove(eventName);
   }
 
-  hasStream(event: string): boolean {
-    return this.#streams?.has(event) === true;
+  hasStream(eventName: string): boolean {
+    return this.#streams?.has(eventName) === true;
   }
 
   // Streams -----------------------------------------------------------------------------------------------------------
 
-  addStream(event: string, stream: RunningStream): void {
+  addStream(eventName: string, stream: RunningStream): void {
     this.#streams ??= new Map();
-    this.#streams.set(event, stream);
+    this.#streams.set(eventName, stream);
   }
 
   /** Writes an event of a stream, which has waited for room. `streamId`: `undefined` if the event has none. */
-  sendStreamEvent(event: string, json: string, streamId: string | undefined): void {
+  sendStreamEvent(eventName: string, json: string, streamId: string | undefined): void {
     this.#host.counters.framesOut += 1;
-    this.#send({ event, data: json, id: formatStreamId(this.#streamIdPrefix(), streamId) });
+    this.#send({ event: eventName, data: json, id: formatStreamId(this.#streamIdPrefix(), streamId) });
   }
 
   /**
    * Writes the end of a stream. It is final unless the error is retryable. If the stream was alone and had no key, the
    * response ends too.
    */
-  endStream(event: string, key: string | undefined, error: SubscriptionError | undefined): void {
-    if (this.#streams?.delete(event) !== true) return;
+  endStream(eventName: string, key: string | undefined, error: SubscriptionError | undefined): void {
+    if (this.#streams?.delete(eventName) !== true) return;
     const mark = error?.retryable === true ? undefined : this.endMark();
-    const payload = error ?? { address: event, ...(key === undefined ? {} : { key }) };
+    const payload = error ?? { address: eventName, ...(key === undefined ? {} : { key }) };
     this.control(error === undefined ? FRAME.end : FRAME.error, payload, mark);
     if (this.subscriptionCount === 0 && key === undefined) this.end('finished');
   }

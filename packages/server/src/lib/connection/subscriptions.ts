@@ -23,7 +23,7 @@ export interface SubscriptionsOptions {
   readonly maxBufferedBytes: number;
   readonly maxPayloadBytes: number;
   readonly withinTime: TimeLimit;
-  readonly onSubscribe: (connection: Connection, event: string) => void;
+  readonly onSubscribe: (connection: Connection, eventName: string) => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -60,16 +60,16 @@ export class Subscriptions {
     }
     const { hub, withinTime, onSubscribe } = this.#options;
     const removed = new Set(remove);
-    const taken = new Set([...connection.events()].filter((event) => !removed.has(event)));
+    const taken = new Set([...connection.eventNames()].filter((name) => !removed.has(name)));
     const { refused, authorized, reach } = await withinTime(
       this.#decideOnAdded(add, { context, taken, alone: false }),
     );
     // No await from here on: the connection and the log are used in their current state.
     if (isLeaving()) return;
     connection.controls.lastApplied = n;
-    for (const event of remove) {
-      connection.remove(event);
-      connection.control(FRAME.end, { address: event, n } satisfies End);
+    for (const eventName of remove) {
+      connection.remove(eventName);
+      connection.control(FRAME.end, { address: eventName, n } satisfies End);
     }
     for (const entry of refused) sendRefusal(connection, entry, n);
     for (const entry of authorized) {
@@ -81,7 +81,7 @@ export class Subscriptions {
           ? { resumed: position, position }
           : { resumed: undefined, position: 'now' as const };
         addEntry(connection.logged, resolveStart(hub, entry, shared, reach), n);
-        onSubscribe(connection, entry.event);
+        onSubscribe(connection, entry.eventName);
       }
     }
   }
@@ -102,48 +102,48 @@ export class Subscriptions {
 
   /** Answers one stream entry, and runs its source if there is something to run. */
   startStream(connection: Connection, entry: Authorized, { n, context }: StreamRequest): void {
-    const { topic, event, key, definition, params, from } = entry;
+    const { topic, eventName, key, definition, params, from } = entry;
     const { sources, maxPayloadBytes, clock, onSubscribe, onError } = this.#options;
     // A hook may have ended the connection, and then nothing would cancel this run.
     if (connection.closed) return;
     const resume = readStreamResume(from);
     const numbered = n === undefined ? {} : { n };
-    if (connection.hasStream(event)) {
+    if (connection.hasStream(eventName)) {
       const error = refusal(
         'key_in_use',
         `The key "${key}" names another stream of this connection; choose a new one.`,
       );
-      return sendRefusal(connection, { authorized: false, asked: event, key, error }, n);
+      return sendRefusal(connection, { authorized: false, asked: eventName, key, error }, n);
     }
     if (resume.type === 'begun') {
       const error = refusal(
         'not_resumable',
         `The stream "${topic}" has no ids to go on from, and is not run twice.`,
       );
-      return sendRefusal(connection, { authorized: false, asked: event, key, error }, n);
+      return sendRefusal(connection, { authorized: false, asked: eventName, key, error }, n);
     }
     const keyed = key === undefined ? {} : { key };
     connection.control(FRAME.subscribed, {
-      address: event,
-      event,
+      address: eventName,
+      event: eventName,
       ...keyed,
       ...numbered,
     } satisfies Subscribed);
     // Ids of a stream contain the connection's cursor, which must not pass a gap that is not announced yet.
     const { logged } = connection;
     if (resume.type === 'ended') {
-      const payload: End = { address: event, ...keyed, ...numbered };
+      const payload: End = { address: eventName, ...keyed, ...numbered };
       return logged.afterGaps(() => connection.control(FRAME.end, payload, connection.endMark()));
     }
     const lastEventId = /* seam: stream-resumes-after-id */ resume.type === 'behind' ? resume.id : undefined;
     const source = sources.get(topic)!;
     // A stream with the context of a later request also runs in that request's async context.
     const scope = context === connection.context ? connection.scope : captureScope();
-    const run = { topic, event, key, definition, params, context, source, scope, lastEventId };
+    const run = { topic, eventName, key, definition, params, context, source, scope, lastEventId };
     // Placeholder until the run starts: the stream can be removed, and no other stream can take its key.
     let cancelled = false;
-    connection.addStream(event, { cancel: () => void (cancelled = true) });
-    onSubscribe(connection, event);
+    connection.addStream(eventName, { cancel: () => void (cancelled = true) });
+    onSubscribe(connection, eventName);
     logged.afterGaps(() => {
       if (cancelled || connection.closed) return;
       startStream(connection, { ...run, maxPayloadBytes, clock, onError });

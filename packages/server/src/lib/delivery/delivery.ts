@@ -62,7 +62,7 @@ export class LoggedDelivery implements Subscriber, ReplayOwner {
     return this.#main.addresses.size > 0;
   }
 
-  events(): Iterable<string> {
+  addresses(): Iterable<string> {
     return this.#tracks.addresses();
   }
 
@@ -79,10 +79,10 @@ export class LoggedDelivery implements Subscriber, ReplayOwner {
   }
 
   /** Everything of this address up to here was delivered. `undefined`: the address is not delivered. */
-  positionOf(event: string): Position | undefined {
-    const track = this.#tracks.of(event);
+  positionOf(address: string): Position | undefined {
+    const track = this.#tracks.of(address);
     if (track === undefined) return undefined;
-    return laterOf(track.positionOf(event), track === this.#main ? this.position : BEGINNING);
+    return laterOf(track.positionOf(address), track === this.#main ? this.position : BEGINNING);
   }
 
   /**
@@ -116,19 +116,19 @@ export class LoggedDelivery implements Subscriber, ReplayOwner {
   /** Starts the delivery of an address: on the main track, or as a rewind if it starts before that. */
   deliverFrom(logged: LoggedStart): void {
     if (this.closed) return;
-    const { event, gap, isLatest } = logged;
-    if (isLatest) (this.#latest ??= new Set()).add(event);
+    const { address, gap, isLatest } = logged;
+    if (isLatest) (this.#latest ??= new Set()).add(address);
     const start = this.startOf(logged);
     if (comparePositions(start, this.position) < 0) {
-      this.#tracks.rewind(event, start, gap);
+      this.#tracks.rewind(address, start, gap);
       void this.#replay.pull();
       return;
     }
-    this.#main.add(event, start, gap);
+    this.#main.add(address, start, gap);
     if (!this.isLive) return;
     // The start is ahead of this process's tail: read from the log.
     if (comparePositions(start, this.position) > 0) return this.#fallBack();
-    this.hub.join(event, this);
+    this.hub.join(address, this);
     if (gap !== undefined) this.announceGaps(this.#main.takeGaps());
   }
 
@@ -137,10 +137,10 @@ export class LoggedDelivery implements Subscriber, ReplayOwner {
    *
    * @returns its gap, if it was not announced yet.
    */
-  remove(event: string): PendingGap | undefined {
-    this.hub.leave(event, this);
-    this.#latest?.delete(event);
-    const gap = this.#tracks.remove(event);
+  remove(address: string): PendingGap | undefined {
+    this.hub.leave(address, this);
+    this.#latest?.delete(address);
+    const gap = this.#tracks.remove(address);
     this.#tracks.callAfterGaps();
     return gap;
   }

@@ -27,7 +27,7 @@ export function acceptEntries(delivery: LoggedDelivery, asked: readonly LoggedSt
   const merged = [...mergeStarts(asked, delivery.hub.position)];
   for (const start of asked) {
     // The gap ends where the event name starts, so `subscribed` gives that position.
-    const first = start.gap && merged.find(({ event }) => event === start.event);
+    const first = start.gap && merged.find(({ address }) => address === start.address);
     answer(delivery, start, undefined, delivery.startOf(first ?? start));
   }
   for (const start of merged) delivery.deliverFrom(start);
@@ -39,36 +39,36 @@ export function acceptEntries(delivery: LoggedDelivery, asked: readonly LoggedSt
  */
 export function addEntry(delivery: LoggedDelivery, start: LoggedStart, n: number): void {
   if (delivery.closed) return;
-  const { event, gap } = start;
-  const reached = delivery.positionOf(event);
+  const { address, gap } = start;
+  const reached = delivery.positionOf(address);
   const position = delivery.startOf(start);
   if (reached === undefined) {
     answer(delivery, start, n, position);
     return delivery.deliverFrom(start);
   }
   if (comparePositions(position, reached) < 0) {
-    const pending = delivery.remove(event);
+    const pending = delivery.remove(address);
     answer(delivery, start, n, position);
     return delivery.deliverFrom({ ...start, gap: pending ?? gap });
   }
   if (gap === undefined) return answer(delivery, start, n, position);
   // The gap ends at the current delivery position. On a replaying connection this is earlier than the tail.
   answer(delivery, start, n, reached);
-  delivery.announceGaps([{ address: event, from: { cursor: gap.from }, to: reached, reason: gap.reason }]);
+  delivery.announceGaps([{ address, from: { cursor: gap.from }, to: reached, reason: gap.reason }]);
 }
 
 function answer(
   delivery: LoggedDelivery,
-  { asked, event, key }: LoggedStart,
+  { asked, address, key }: LoggedStart,
   n: number | undefined,
   position: Position,
 ): void {
   const { hub } = delivery;
   const isRewind =
-    delivery.positionOf(event) === undefined && comparePositions(position, delivery.position) < 0;
+    delivery.positionOf(address) === undefined && comparePositions(position, delivery.position) < 0;
   delivery.port.control(FRAME.subscribed, {
     address: asked,
-    event,
+    event: address,
     ...(key === undefined ? {} : { key }),
     ...(n === undefined ? {} : { n }),
     cursor: hub.cursorAt(position),

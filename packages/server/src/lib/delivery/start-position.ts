@@ -12,8 +12,8 @@ export interface Start {
 
 /** A logged address to deliver on a connection. */
 export interface LoggedStart extends Start {
-  /** Its address, which is its event name. */
-  readonly event: string;
+  /** Also the event name of its frames. */
+  readonly address: string;
   readonly asked: string;
   /** Repeated in the answer. A client that requests one address twice uses it to match the answers. */
   readonly key: string | undefined;
@@ -24,7 +24,7 @@ export interface LoggedStart extends Start {
 }
 
 /** A logged entry of a request, as far as its start is concerned. */
-export interface LoggedEntry extends Pick<LoggedStart, 'event' | 'asked' | 'key'> {
+export interface LoggedEntry extends Pick<LoggedStart, 'address' | 'asked' | 'key'> {
   /** `now`, `earliest` or a cursor. */
   readonly from: string | undefined;
   readonly definition: { readonly keep: 'all' | 'latest' };
@@ -109,9 +109,9 @@ export function resolveStart(
   shared: SharedStart,
   reach: Reach | undefined,
 ): LoggedStart {
-  const { event, asked, key, from, definition } = entry;
+  const { address, asked, key, from, definition } = entry;
   const isLatest = definition.keep === 'latest';
-  const base = { event, asked, key, isLatest };
+  const base = { address, asked, key, isLatest };
   // With `keep: 'latest'`, a start at `now` delivers the newest value first, after a gap too.
   const fromNow = /* seam: newest-value-first */ isLatest ? BEGINNING : 'now';
   if (from === 'now') return { ...base, position: fromNow, own: true };
@@ -128,8 +128,8 @@ export function resolveStart(
 export function mergeStarts(asked: readonly LoggedStart[], tail: Position): Iterable<LoggedStart> {
   const merged = new Map<string, LoggedStart>();
   for (const start of asked) {
-    const other = merged.get(start.event);
-    merged.set(start.event, other === undefined ? start : merge(start, other, tail));
+    const other = merged.get(start.address);
+    merged.set(start.address, other === undefined ? start : merge(start, other, tail));
   }
   return merged.values();
 }

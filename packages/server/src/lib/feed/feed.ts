@@ -177,7 +177,7 @@ export class FeedCore implements ConnectionHost, RequestHost {
       for (const entry of refused) sendRefusal(connection, entry, undefined);
       for (const entry of streams) this.#subscriptions.startStream(connection, entry, { context });
     });
-    for (const { event } of starts) onSubscribe(connection, event);
+    for (const { address } of starts) onSubscribe(connection, address);
   }
 
   async control(

@@ -13,7 +13,7 @@ export function toInfo(connection: Identity): ConnectionInfo {
     principal,
     // A getter: most hooks never read it, and a connection may have hundreds of events.
     get events() {
-      return [...(connection.events?.() ?? [])];
+      return [...(connection.eventNames?.() ?? [])];
     },
   };
 }

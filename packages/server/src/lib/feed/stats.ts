@@ -5,8 +5,8 @@ import type { FeedStats } from './types.ts';
 export function readStats(core: FeedCore): FeedStats {
   const subscriptions = new Map<string, number>();
   for (const connection of core.connections.values()) {
-    for (const event of connection.events()) {
-      const topic = event.split(/[?~]/, 1)[0]!;
+    for (const name of connection.eventNames()) {
+      const topic = name.split(/[?~]/, 1)[0]!;
       subscriptions.set(topic, (subscriptions.get(topic) ?? 0) + 1);
     }
   }

@@ -74,8 +74,8 @@ export class Authorizer {
     const decided = await Promise.all(
       resolved.map(async (entry) => {
         if (!entry.authorized) return entry;
-        if (!names.has(entry.event) && names.size >= maxSubscriptions) return this.#tooMany(entry);
-        names.add(entry.event);
+        if (!names.has(entry.eventName) && names.size >= maxSubscriptions) return this.#tooMany(entry);
+        names.add(entry.eventName);
         return /* seam: each-entry-authorized */ isAllowed === undefined
           ? entry
           : this.#check(entry, isAllowed);

@@ -20,7 +20,7 @@ export interface Identity {
   readonly context: unknown;
   readonly principal: string | undefined;
   /** Event names of its subscriptions. A request without a connection has none. */
-  events?(): Iterable<string>;
+  eventNames?(): Iterable<string>;
 }
 
 export interface RequestIdentity extends Identity {

@@ -24,7 +24,7 @@ export interface Authorized {
   /** Topic and params. For a logged topic this is also the event name. */
   readonly address: string;
   /** Event name of its frames. Logged topic: the address. Stream: made of topic and key. */
-  readonly event: string;
+  readonly eventName: string;
   /** The name that the client used. `subscribed` and `error` frames repeat it. */
   readonly asked: string;
   readonly from: string | undefined;
@@ -117,7 +117,7 @@ function resolve(
       ...meaning,
       authorized: true,
       topic,
-      event: isStream ? streamEventName(topic, key) : address,
+      eventName: isStream ? streamEventName(topic, key) : address,
       asked: isStream ? asked : (entry.address ?? address),
       from,
       key,

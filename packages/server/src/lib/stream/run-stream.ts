@@ -54,9 +54,9 @@ export interface StreamTarget {
   waitForRoom(call: () => void): () => void;
   /** Ends the connection if its time is over. Returns whether it is closed. `now`: time of the feed's clock. */
   endIfOver(now: number): boolean;
-  addStream(event: string, stream: RunningStream): void;
-  sendStreamEvent(event: string, json: string, streamId: string | undefined): void;
-  endStream(event: string, key: string | undefined, error: SubscriptionError | undefined): void;
+  addStream(eventName: string, stream: RunningStream): void;
+  sendStreamEvent(eventName: string, json: string, streamId: string | undefined): void;
+  endStream(eventName: string, key: string | undefined, error: SubscriptionError | undefined): void;
 }
 
 /** A stream that runs on a connection. */
@@ -66,7 +66,7 @@ export interface RunningStream {
 
 export interface StreamRunOptions {
   readonly topic: string;
-  readonly event: string;
+  readonly eventName: string;
   readonly key: string | undefined;
   readonly definition: TopicDefinition;
   readonly params: unknown;
@@ -82,7 +82,7 @@ export interface StreamRunOptions {
 
 /** Starts a run. It ends with its source, with the connection, or when the connection cancels it. */
 export function startStream(connection: StreamTarget, options: StreamRunOptions): void {
-  const { topic, event, key, definition, clock, source, scope, onError } = options;
+  const { topic, eventName, key, definition, clock, source, scope, onError } = options;
   const controller = new AbortController();
   let lastId = options.lastEventId;
   let delivered = false;
@@ -115,7 +115,7 @@ export function startStream(connection: StreamTarget, options: StreamRunOptions)
     if (connection.endIfOver(clock.now())) return undefined;
     lastId = id ?? lastId;
     delivered = true;
-    connection.sendStreamEvent(event, json, lastId);
+    connection.sendStreamEvent(eventName, json, lastId);
     // Back-pressure: the source pauses until there is room for its next value.
     return connection.hasRoom ? undefined : whenRoom(() => undefined);
   };
@@ -138,7 +138,7 @@ export function startStream(connection: StreamTarget, options: StreamRunOptions)
     scope.run(() => controller.abort());
     stopWaiting?.();
   };
-  connection.addStream(event, { cancel });
+  connection.addStream(eventName, { cancel });
   const running = scope.run(() =>
     runSource({
       open: () =>
@@ -156,15 +156,15 @@ export function startStream(connection: StreamTarget, options: StreamRunOptions)
   );
   void running.then((end) => {
     if (end.type === 'cancelled') return;
-    if (end.type === 'finished') return connection.endStream(event, key, undefined);
+    if (end.type === 'finished') return connection.endStream(eventName, key, undefined);
     const keyed = key === undefined ? {} : { key };
     if (end.error instanceof DescribedFailure) {
-      return connection.endStream(event, key, { address: event, ...keyed, ...end.error.payload });
+      return connection.endStream(eventName, key, { address: eventName, ...keyed, ...end.error.payload });
     }
     scope.run(() => onError(end.error));
     const { code, message, status = 500 } = toRefusal(end.error, 'source_failed');
-    connection.endStream(event, key, {
-      address: event,
+    connection.endStream(eventName, key, {
+      address: eventName,
       ...keyed,
       code,
       message: status >= 500 ? `The source of "${topic}" failed.` : message,

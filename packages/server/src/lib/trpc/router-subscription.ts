@@ -73,7 +73,7 @@ async function* serve(
       id: randomId(),
       context,
       ...core.readSession(context),
-      events: () => [address],
+      eventNames: () => [address],
       end: leave,
     };
     release = core.sessions.add(guest);
