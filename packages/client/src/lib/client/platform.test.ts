@@ -2,6 +2,7 @@ import { defineChannel, type AnyChannel, type LinefeedError } from '@linefeed/sh
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { createScript } from '../../../test/scripted-client.ts';
+import { until } from '../../../test/until.ts';
 import { createClient, type ClientOptions } from './client.ts';
 import { createTestClient } from '../testing/test-client.ts';
 
@@ -21,10 +22,7 @@ async function fail(options: Partial<ClientOptions> = {}): Promise<LinefeedError
     ...options,
   });
   client.subscribe('a', () => {});
-  const { getSnapshot, subscribe } = client.connection;
-  const { error } = await new Promise<ReturnType<typeof getSnapshot>>((resolve) => {
-    subscribe(() => getSnapshot().state === 'failed' && resolve(getSnapshot()));
-  });
+  const { error } = await until(client, ({ state }) => state === 'failed');
   client.close();
   return error!;
 }

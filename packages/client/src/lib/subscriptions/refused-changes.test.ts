@@ -5,6 +5,11 @@ import { connected, type Script } from '../../../test/scripted-client.ts';
 /** No test notices silence, or an attempt without an answer. */
 const PATIENT = { connectTimeoutMs: 1_000_000, hello: { timeoutMs: 0 } };
 
+/** The feed's answer to a refused request. */
+function refusal(status: number, code: string, title: string): Response {
+  return Response.json({ code, title }, { status, headers: { 'content-type': 'application/problem+json' } });
+}
+
 describe('a refused control request', () => {
   for (const status of [405, 403, 404, 200]) {
     it(`a control request refused by ${status} is reported once, with the url and the remedy`, async () => {
@@ -34,11 +39,7 @@ describe('a refused control request', () => {
   it('a control request refused by the feed is reported with its answer, without a guessed cause', async () => {
     const script = await connected('a', {
       ...PATIENT,
-      fetch: async () =>
-        new Response('{"code":"bad_request","title":"The body was read before."}', {
-          status: 400,
-          headers: { 'content-type': 'application/problem+json' },
-        }),
+      fetch: async () => refusal(400, 'bad_request', 'The body was read before.'),
     });
     await script.request('b');
     expect(script.errors).toMatchObject([{ code: 'bad_request', status: 400 }]);
@@ -50,11 +51,7 @@ describe('a refused control request', () => {
   it('a control request refused as unknown_connection is reported only when a new connection does not help', async () => {
     const script = await connected('a', {
       ...PATIENT,
-      fetch: async () =>
-        new Response('{"code":"unknown_connection","title":"Elsewhere."}', {
-          status: 409,
-          headers: { 'content-type': 'application/problem+json' },
-        }),
+      fetch: async () => refusal(409, 'unknown_connection', 'Elsewhere.'),
     });
     for (const [topic, reported] of [
       ['b', 0],

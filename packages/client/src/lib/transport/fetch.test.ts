@@ -3,8 +3,8 @@ import { parseEntry } from '@linefeed/shared/wire';
 import { describe, expect, it, vi } from 'vitest';
 import { frame, hello, subscribed } from '../../../test/frames.ts';
 import { createScriptedServer, type Exchange, type ScriptedServer } from '../../../test/scripted-server.ts';
+import { until } from '../../../test/until.ts';
 import { createClient, type ClientOptions } from '../client/client.ts';
-import type { ConnectionSnapshot } from '../connection/state.ts';
 import { fetchTransport } from './fetch.ts';
 
 const QUICK = { retry: { baseMs: 1, floorMs: 1, capMs: 5 } };
@@ -25,21 +25,6 @@ async function open(options: Partial<ClientOptions> = {}, topics: readonly strin
       await server[Symbol.asyncDispose]();
     },
   };
-}
-
-/** Resolves once a snapshot of the connection satisfies `passes`. */
-function until(
-  client: ReturnType<typeof createClient<AnyChannel>>,
-  passes: (snapshot: ConnectionSnapshot) => boolean,
-) {
-  return new Promise<ConnectionSnapshot>((resolve) => {
-    const check = () => {
-      const snapshot = client.connection.getSnapshot();
-      if (passes(snapshot)) resolve(snapshot);
-    };
-    client.connection.subscribe(check);
-    check();
-  });
 }
 
 /** Resolves once `count` payloads have arrived. */
