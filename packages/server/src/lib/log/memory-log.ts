@@ -1,27 +1,12 @@
 /** A log in the memory of this process. It needs no setup, and is lost when the process ends. */
 import { BEGINNING, comparePositions, type Position } from '@linefeed/shared/wire';
 import { systemClock, type Clock } from '../base/clock.ts';
-import type {
-  Appended,
-  AppendOptions,
-  Log,
-  LogEntry,
-  LogEvent,
-  ReadPage,
-  ReadQuery,
-  TailListener,
-} from './log.ts';
+import type { Appended, AppendOptions, Log, LogEntry, ReadPage, ReadQuery, TailListener } from './log.ts';
 import { laterOf } from '../base/position.ts';
-import {
-  MAX_WATERMARKS,
-  randomEpoch,
-  checkLogOptions,
-  resolveBounds,
-  sizeOf,
-  type LogBounds,
-} from './bounds.ts';
+import { MAX_WATERMARKS, randomEpoch, checkLogOptions, resolveBounds, type LogBounds } from './bounds.ts';
 import { checkKeyed, conflictOf } from './idempotency.ts';
-import { mergeRuns, type Run } from './k-way-merge.ts';
+import { EventQueue, type QueueRun, type StoredEvent } from './event-queue.ts';
+import { mergeRuns } from './k-way-merge.ts';
 import { TailListeners } from './tail-listeners.ts';
 
 export type { LogBounds } from './bounds.ts';
@@ -32,18 +17,9 @@ export interface MemoryLogOptions extends LogBounds {
   readonly clock?: Clock | undefined;
 }
 
-interface StoredEvent extends LogEvent {
-  readonly sequence: number;
-  readonly keep: 'all' | 'latest';
-  readonly appendedAt: number;
-  readonly idempotencyKey: string | undefined;
-  /** Superseded or evicted. It stays in its queues until it reaches their heads. */
-  gone: boolean;
-}
-
 /** The held events of one address. */
 interface AddressLog {
-  readonly events: Queue;
+  readonly events: EventQueue;
   /** Position of the newest event ever appended to this address. */
   last: Position;
   /** Newest evicted position. */
@@ -79,7 +55,7 @@ class MemoryLog implements Log {
    * Stored events of `keep: 'all'` and of `latest`, each in order. Two queues: a burst of the first must not evict the
    * second.
    */
-  readonly #queues = { all: new Queue(), latest: new Queue() };
+  readonly #queues = { all: new EventQueue(), latest: new EventQueue() };
   readonly #keys = new Map<string, StoredEvent>();
   readonly #listeners = new TailListeners();
   #sequence = 0;
@@ -145,7 +121,7 @@ class MemoryLog implements Log {
   /** Moves the watermark to the new address log, so that events evicted earlier stay marked as evicted. */
   #openAddressLog(address: string): AddressLog {
     const evictedThrough = this.#watermarks.get(address) ?? this.#forgottenThrough;
-    const addressLog: AddressLog = { events: new Queue(), last: evictedThrough, evictedThrough };
+    const addressLog: AddressLog = { events: new EventQueue(), last: evictedThrough, evictedThrough };
     this.#watermarks.delete(address);
     this.#addressLogs.set(address, addressLog);
     return addressLog;
@@ -199,7 +175,7 @@ class MemoryLog implements Log {
     while (latest.isOver(maxEvents, maxBytes)) this.#evictHead(latest);
   }
 
-  #evictHead(queue: Queue): void {
+  #evictHead(queue: EventQueue): void {
     const held = queue.head!;
     const { address, position } = held;
     const addressLog = this.#addressLogs.get(address)!;
@@ -222,81 +198,6 @@ class MemoryLog implements Log {
     addressLog.events.release(held);
     this.#queues[held.keep].release(held);
     if (held.idempotencyKey !== undefined) this.#keys.delete(scopedKey(held.address, held.idempotencyKey));
-  }
-}
-
-/**
- * A queue whose items can be removed anywhere. A removed item leaves only the counters. It is skipped when it reaches
- * the head.
- */
-class Queue {
-  #items: StoredEvent[] = [];
-  #first = 0;
-  #bytes = 0;
-  count = 0;
-
-  get head(): StoredEvent | undefined {
-    return this.#items[this.#first];
-  }
-
-  push(held: StoredEvent): void {
-    this.#items.push(held);
-    this.count += 1;
-    this.#bytes += sizeOf(held, held.idempotencyKey);
-    // Superseded values accumulate between held ones, where they never reach the head.
-    if (this.#items.length > 16 && this.#items.length > 4 * this.count) this.#compact();
-  }
-
-  /** Subtracts an item that is gone from the counters. */
-  release(held: StoredEvent): void {
-    this.count -= 1;
-    this.#bytes -= sizeOf(held, held.idempotencyKey);
-    while (this.#items[this.#first]?.gone === true) this.#first += 1;
-    if (this.#first > 1024 && this.#first > this.#items.length / 2) this.#compact();
-  }
-
-  isOver(maxEvents: number, maxBytes: number): boolean {
-    return this.count > maxEvents || (this.#bytes > maxBytes && this.count > 0);
-  }
-
-  /** A run that starts at the first event after a sequence number. */
-  runAfter(sequence: number): QueueRun {
-    let low = this.#first;
-    let high = this.#items.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#items[middle]!.sequence <= sequence) low = middle + 1;
-      else high = middle;
-    }
-    return new QueueRun(this.#items, low);
-  }
-
-  #compact(): void {
-    this.#items = this.#items.slice(this.#first).filter((held) => !held.gone);
-    this.#first = 0;
-  }
-}
-
-/** Iterates over a queue that does not change meanwhile. */
-class QueueRun implements Run {
-  head = Infinity;
-  readonly #items: readonly StoredEvent[];
-  #index: number;
-
-  constructor(items: readonly StoredEvent[], index: number) {
-    this.#items = items;
-    this.#index = index - 1;
-    this.take();
-  }
-
-  get event(): StoredEvent {
-    return this.#items[this.#index]!;
-  }
-
-  take(): void {
-    do this.#index += 1;
-    while (this.#items[this.#index]?.gone === true);
-    this.head = this.#items[this.#index]?.sequence ?? Infinity;
   }
 }
 

@@ -1,0 +1,89 @@
+/** Stored events of a log in memory, oldest first. Any of them can be removed. */
+import { sizeOf } from './bounds.ts';
+import type { Run } from './k-way-merge.ts';
+import type { LogEvent } from './log.ts';
+
+/** An event of a log in memory. */
+export interface StoredEvent extends LogEvent {
+  readonly sequence: number;
+  readonly keep: 'all' | 'latest';
+  readonly appendedAt: number;
+  readonly idempotencyKey: string | undefined;
+  /** Superseded or evicted. It stays in its queues until it reaches their heads. */
+  gone: boolean;
+}
+
+/**
+ * A queue whose items can be removed anywhere. A removed item leaves only the counters. It is skipped when it reaches
+ * the head.
+ */
+export class EventQueue {
+  #items: StoredEvent[] = [];
+  #first = 0;
+  #bytes = 0;
+  count = 0;
+
+  get head(): StoredEvent | undefined {
+    return this.#items[this.#first];
+  }
+
+  push(held: StoredEvent): void {
+    this.#items.push(held);
+    this.count += 1;
+    this.#bytes += sizeOf(held, held.idempotencyKey);
+    // Superseded values accumulate between held ones, where they never reach the head.
+    if (this.#items.length > 16 && this.#items.length > 4 * this.count) this.#compact();
+  }
+
+  /** Subtracts an item that is gone from the counters. */
+  release(held: StoredEvent): void {
+    this.count -= 1;
+    this.#bytes -= sizeOf(held, held.idempotencyKey);
+    while (this.#items[this.#first]?.gone === true) this.#first += 1;
+    if (this.#first > 1024 && this.#first > this.#items.length / 2) this.#compact();
+  }
+
+  isOver(maxEvents: number, maxBytes: number): boolean {
+    return this.count > maxEvents || (this.#bytes > maxBytes && this.count > 0);
+  }
+
+  /** A run that starts at the first event after a sequence number. */
+  runAfter(sequence: number): QueueRun {
+    let low = this.#first;
+    let high = this.#items.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#items[middle]!.sequence <= sequence) low = middle + 1;
+      else high = middle;
+    }
+    return new QueueRun(this.#items, low);
+  }
+
+  #compact(): void {
+    this.#items = this.#items.slice(this.#first).filter((held) => !held.gone);
+    this.#first = 0;
+  }
+}
+
+/** Iterates over a queue that does not change meanwhile. */
+export class QueueRun implements Run {
+  head = Infinity;
+  readonly #items: readonly StoredEvent[];
+  #index: number;
+
+  constructor(items: readonly StoredEvent[], index: number) {
+    this.#items = items;
+    this.#index = index - 1;
+    this.take();
+  }
+
+  get event(): StoredEvent {
+    return this.#items[this.#index]!;
+  }
+
+  take(): void {
+    do this.#index += 1;
+    while (this.#items[this.#index]?.gone === true);
+    this.head = this.#items[this.#index]?.sequence ?? Infinity;
+  }
+}
