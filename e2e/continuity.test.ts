@@ -2,9 +2,7 @@
  * Continuity of a page while its connection is cut, silenced and refused, and its server dies: each event once, in
  * order.
  */
-import { linefeedFixtures, type LinefeedFixtures } from '@linefeed/client/testing/playwright';
 import type { Page } from '@playwright/test';
-import type { Board } from './kit/board.ts';
 import { watchSlowness } from './kit/slowness.ts';
 import {
   expect,
@@ -12,14 +10,12 @@ import {
   recorded,
   startRecording,
   stateOf,
-  test as base,
+  linefeedTest as test,
   type Scene,
   expectRoom,
   TRANSPORTS,
   recordFirst,
 } from './kit/test.ts';
-
-const test = base.extend<LinefeedFixtures<Board>>(linefeedFixtures<Board>());
 
 for (const transport of TRANSPORTS) {
   test.describe(`over ${transport}`, () => {

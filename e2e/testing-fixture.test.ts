@@ -1,19 +1,15 @@
 /** The fixture that users of Linefeed test their pages with. */
-import { linefeedFixtures, type LinefeedFixtures } from '@linefeed/client/testing/playwright';
-import type { Board } from './kit/board.ts';
 import {
   expect,
   numbers,
   recorded,
   startRecording,
   stateOf,
-  test as base,
+  linefeedTest as test,
   expectRoom,
   TRANSPORTS,
   recordFirst,
 } from './kit/test.ts';
-
-const test = base.extend<LinefeedFixtures<Board>>(linefeedFixtures<Board>());
 
 for (const transport of TRANSPORTS) {
   test.describe(`over ${transport}`, () => {

@@ -6,6 +6,7 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Contender } from '../lib/contender.ts';
 import { makeFolder } from '../lib/folder.ts';
+import { nginxTempPaths } from '../../scripts/lib/nginx.ts';
 import { cpuOf, listen, rssOf } from '../lib/listen.ts';
 import { findNchan } from '../lib/nchan.ts';
 
@@ -26,11 +27,7 @@ error_log ${folder}/error.log crit;
 events { worker_connections 16384; }
 http {
   access_log off;
-  client_body_temp_path ${folder}/body;
-  proxy_temp_path ${folder}/proxy;
-  fastcgi_temp_path ${folder}/fastcgi;
-  uwsgi_temp_path ${folder}/uwsgi;
-  scgi_temp_path ${folder}/scgi;
+  ${nginxTempPaths(folder)}
   # The publisher's connection rests while the others have their turns.
   keepalive_timeout 1h;
   client_header_timeout 1h;

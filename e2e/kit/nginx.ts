@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findProgram } from '../../scripts/lib/find-program.ts';
 import { NGINX } from '../../scripts/lib/programs.ts';
+import { nginxTempPaths } from '../../scripts/lib/nginx.ts';
 import { freePort } from './free-port.ts';
 
 export interface Nginx {
@@ -24,11 +25,7 @@ error_log ${directory}/error.log warn;
 events {}
 http {
   access_log off;
-  client_body_temp_path ${directory}/body;
-  proxy_temp_path ${directory}/proxy;
-  fastcgi_temp_path ${directory}/fastcgi;
-  uwsgi_temp_path ${directory}/uwsgi;
-  scgi_temp_path ${directory}/scgi;
+  ${nginxTempPaths(directory)}
   upstream servers {
 ${upstreamPorts.map((upstream) => `    server 127.0.0.1:${upstream} max_fails=0;`).join('\n')}
   }

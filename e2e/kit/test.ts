@@ -1,6 +1,8 @@
 /** `test` with the base of every scenario: a server, a proxy in front of it, a page that records. */
+import { linefeedFixtures, type LinefeedFixtures } from '@linefeed/client/testing/playwright';
 import { expect, test as base, type Page } from '@playwright/test';
 import type { Recorder, RecordOptions, Seen, TransportName } from './app.ts';
+import type { Board } from './board.ts';
 import { bundle } from './bundle.ts';
 import { startChaosProxy, type ChaosProxy } from './chaos-proxy.ts';
 import { startServer, type ServerOptions, type ServerProcess } from './server-process.ts';
@@ -49,6 +51,9 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
     await scene.server.kill();
   },
 });
+
+/** `test` with the fixture that Linefeed publishes. */
+export const linefeedTest = test.extend<LinefeedFixtures<Board>>(linefeedFixtures<Board>());
 
 /** Opens the page and starts recording; resolves when both topics are subscribed. */
 export async function startRecording(page: Page, origin: string, options: RecordOptions): Promise<void> {
