@@ -65,6 +65,8 @@ export async function checkPackedTypes(
     const [, owner] = path.split('/');
     copyFileSync(join(ROOT, path), join(folder, `${owner}.${basename(path)}`));
   }
+  // Without it the compiler takes the files for CommonJS, which cannot import the packages.
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
   writeFileSync(join(folder, 'control.ts'), CONTROL);
   for (const [compiler, name] of Object.entries(COMPILERS)) {
     const compile = (files: readonly string[], options: object) =>

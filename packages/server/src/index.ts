@@ -40,7 +40,7 @@ export type {
 } from './lib/feed/types.ts';
 export type { HeaderOptions, HeaderValue, HeadOptions } from './lib/http/head.ts';
 export type { CloseReason } from './lib/connection/connection.ts';
-export type { FeedLimitOptions, FeedLimits } from './lib/base/limits.ts';
+export type { FeedLimitOptions, FeedLimits, OptionalLimit } from './lib/base/limits.ts';
 export type {
   Appended,
   AppendOptions,

@@ -85,8 +85,8 @@ export interface FeedLimits {
   readonly maxRequestBytes: number;
 }
 
-/** Limits that can be turned off. */
-type Optional =
+/** The names of the limits that `false` turns off. */
+export type OptionalLimit =
   | 'pingMs'
   | 'timeoutMs'
   | 'maxDurationMs'
@@ -96,7 +96,7 @@ type Optional =
 
 /** The bounds and intervals of a feed, as options. */
 export type FeedLimitOptions = {
-  readonly [K in keyof FeedLimits]?: FeedLimits[K] | (K extends Optional ? false : never) | undefined;
+  readonly [K in keyof FeedLimits]?: FeedLimits[K] | (K extends OptionalLimit ? false : never) | undefined;
 };
 
 const DEFAULTS: Readonly<Record<Exclude<keyof FeedLimits, 'timeoutMs'>, number | false>> = {
@@ -114,7 +114,7 @@ const DEFAULTS: Readonly<Record<Exclude<keyof FeedLimits, 'timeoutMs'>, number |
   maxRequestBytes: 1024 * 1024,
 };
 
-const OPTIONAL: ReadonlySet<string> = new Set<Optional>([
+const OPTIONAL: ReadonlySet<string> = new Set<OptionalLimit>([
   'pingMs',
   'timeoutMs',
   'maxDurationMs',
