@@ -4,6 +4,7 @@ import type {
   Appended,
   AppendOptions,
   Log,
+  LogCursor,
   LogEntry,
   LogEvent,
   ReadPage,
@@ -97,21 +98,25 @@ export class SimLog implements Log {
     return { ...page, events, through: events.at(-1)?.position ?? after };
   }
 
-  position(): string | Promise<string> {
-    return this.#isSlow ? this.#askPosition() : this.tip();
+  newest(): LogCursor | Promise<LogCursor> {
+    return this.#isSlow ? this.#askNewest() : this.#newest();
   }
 
-  async #askPosition(): Promise<string> {
+  async #askNewest(): Promise<LogCursor> {
     this.#failAtTimes();
     await this.#pause();
-    const position = this.tip();
+    const newest = this.#newest();
     await this.#pause();
-    return position;
+    return newest;
   }
 
   /** The present position of the log, for checks from outside of the world. */
   tip(): string {
-    return this.#inner.position() as string;
+    return this.#newest().position;
+  }
+
+  #newest(): LogCursor {
+    return this.#inner.newest() as LogCursor;
   }
 
   async #pause(): Promise<void> {
@@ -122,7 +127,7 @@ export class SimLog implements Log {
     if (!this.calm && this.#chance.is(0.01)) throw new Error(LOG_FAILURE);
   }
 
-  tail(listener: TailListener): { position: string; close(): void } {
+  tail(listener: TailListener): ReturnType<Log['tail']> {
     const tail: Tail = {
       listener,
       lagMs: this.#chance.pick(this.#isSlow ? [0, 40, 400] : [0, 0, 5, 40]),
@@ -134,7 +139,7 @@ export class SimLog implements Log {
     };
     this.#tails.add(tail);
     return {
-      position: this.tip(),
+      start: this.#newest(),
       close: () => {
         tail.closed = true;
         this.#tails.delete(tail);
@@ -174,23 +179,23 @@ export class SimLog implements Log {
    * Tails lose their pending batches, like a tail that was away while the log evicted events. Held events can be read.
    */
   overrun(): void {
-    const position = this.tip();
+    const newest = this.#newest();
     for (const tail of this.#tails) {
       // A pending reset reports another epoch, which is the stronger message.
       if (tail.epoch !== this.epoch) continue;
       tail.generation += 1;
-      this.#after(tail, this.#chance.between(0, 20), () => tail.listener.onReset('trimmed', position));
+      this.#after(tail, this.#chance.between(0, 20), () => tail.listener.onReset('trimmed', newest));
     }
   }
 
   #replace(entries: LogEntry[], reason: 'epoch' | 'rollback'): void {
     this.#inner = this.#start(entries);
-    const resetAt = this.tip();
+    const newest = this.#newest();
     for (const tail of this.#tails) {
       tail.generation += 1;
       this.#after(tail, this.#chance.between(0, 20), () => {
         tail.epoch = this.epoch;
-        tail.listener.onReset(reason, resetAt);
+        tail.listener.onReset(reason, newest);
       });
     }
   }

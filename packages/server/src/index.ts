@@ -45,10 +45,12 @@ export type {
   Appended,
   AppendOptions,
   Log,
+  LogCursor,
   LogEntry,
   LogEvent,
   ReadPage,
   ReadQuery,
+  Tail,
   TailListener,
 } from './lib/log/log.ts';
 export type { LogBounds, MemoryLogOptions } from './lib/log/memory-log.ts';

@@ -1,12 +1,13 @@
 /** A log in memory for tests: they can delay its answers, hold back its tail and change its numbering. */
-import type { Position } from '@linefeed/shared/wire';
 import type {
   Appended,
   AppendOptions,
   Log,
+  LogCursor,
   LogEntry,
   ReadPage,
   ReadQuery,
+  Tail,
   TailListener,
 } from '../src/lib/log/log.ts';
 import { memoryLog, type MemoryLogOptions } from '../src/lib/log/memory-log.ts';
@@ -17,8 +18,8 @@ export class ScriptedLog implements Log {
   reads = 0;
   /** Limit of `read` calls. A reader that loops without progress would otherwise keep a test from ending. */
   maxReads = 1_000;
-  /** Called before each answer of `position` and `read`. The answer waits for the promise. */
-  beforeAnswer: (asked: 'position' | 'read') => void | Promise<void> = () => undefined;
+  /** Called before each answer of `newest` and `read`. The answer waits for the promise. */
+  beforeAnswer: (asked: 'newest' | 'read') => void | Promise<void> = () => undefined;
   readonly #tailers = new TailListeners();
   readonly #options: MemoryLogOptions;
   #inner: Log;
@@ -41,9 +42,9 @@ export class ScriptedLog implements Log {
     return appended;
   }
 
-  async position(): Promise<Position> {
-    await this.beforeAnswer('position');
-    return await this.#inner.position();
+  async newest(): Promise<LogCursor> {
+    await this.beforeAnswer('newest');
+    return await this.#inner.newest();
   }
 
   async read(query: ReadQuery): Promise<ReadPage> {
@@ -53,8 +54,8 @@ export class ScriptedLog implements Log {
     return await this.#inner.read(query);
   }
 
-  tail(listener: TailListener): { readonly position: Position; close(): void } {
-    return this.#tailers.add(listener, this.#inner.position() as Position);
+  tail(listener: TailListener): Tail {
+    return this.#tailers.add(listener, this.#inner.newest() as LogCursor);
   }
 
   /** Replaces this log by another one with the given entries. */
@@ -83,9 +84,9 @@ export class ScriptedLog implements Log {
     this.#inner = memoryLog(this.#options);
     this.#entries = [...entries];
     for (const entry of entries) void this.#inner.append([entry]);
-    const position = this.#inner.position() as Position;
+    const newest = this.#inner.newest() as LogCursor;
     this.#follow();
-    this.#tell(() => this.#tailers.reset(reason, position));
+    this.#tell(() => this.#tailers.reset(reason, newest));
   }
 
   #follow(): void {
@@ -110,7 +111,7 @@ export function logWith(log: Log, replaced: Partial<Log>): Log {
     },
     append: (entries, options) => log.append(entries, options),
     read: (query) => log.read(query),
-    position: () => log.position(),
+    newest: () => log.newest(),
     tail: (listener) => log.tail(listener),
     ...replaced,
   };

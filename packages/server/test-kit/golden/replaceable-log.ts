@@ -35,20 +35,20 @@ export function createReplaceableLog(): ReplaceableLog {
     },
     append: (entries, options) => log.append(entries, options),
     read: (query) => log.read(query),
-    position: () => log.position(),
+    newest: () => log.newest(),
     tail(listener) {
       listeners.add(listener);
-      const { position, close } = log.tail(SILENT);
+      const { start, close } = log.tail(SILENT);
       close();
-      return { position, close: () => void listeners.delete(listener) };
+      return { start, close: () => void listeners.delete(listener) };
     },
     async replace(reason, entries) {
       const next = create();
       if (entries.length > 0) await next.append(entries);
-      const position = await next.position();
+      const newest = await next.newest();
       log = next;
       follow(next);
-      for (const listener of listeners) listener.onReset(reason, position);
+      for (const listener of listeners) listener.onReset(reason, newest);
     },
   };
 }

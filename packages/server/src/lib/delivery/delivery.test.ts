@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { comparePositions, parseCursor } from '@linefeed/shared/wire';
 import { createBench } from '../../../test-kit/feed-bench.ts';
 import type { TappedFrame } from '../../../test-kit/tap.ts';
-import type { TailListener } from '../log/log.ts';
+import type { LogCursor, TailListener } from '../log/log.ts';
 import { memoryLog } from '../log/memory-log.ts';
 
 const positionOf = ({ id }: TappedFrame): string => parseCursor(id!)!.position;
@@ -40,7 +40,7 @@ it('a rewinding address gets linefeed.caughtup before the gap of a log reset', a
     },
     append: inner.append.bind(inner),
     read: async (query: Parameters<typeof inner.read>[0]) => ({ ...(await inner.read(query)), epoch }),
-    position: inner.position.bind(inner),
+    newest: () => ({ ...(inner.newest() as LogCursor), epoch }),
     tail(given: TailListener) {
       listener = given;
       return inner.tail(given);
@@ -53,7 +53,7 @@ it('a rewinding address gets linefeed.caughtup before the gap of a log reset', a
   await take(tap);
   expect(tap.of('other')).toHaveLength(500);
   epoch = 'another';
-  listener!.onReset('epoch', inner.position() as string);
+  listener!.onReset('epoch', { ...(await inner.newest()), epoch });
   await takeAll(tap);
   const told = tap.frames.filter(({ event }) => /caughtup|gap/.test(event));
   expect(told).toMatchObject([

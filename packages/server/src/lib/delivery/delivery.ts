@@ -2,16 +2,9 @@
  * Delivers the logged addresses of one connection: replays pages of the log, then delivers live events. A slow reader
  * returns to replay. `delivery-state.ts` has the states and their transitions.
  */
-import {
-  BEGINNING,
-  comparePositions,
-  formatCursor,
-  FRAME,
-  type Cursor,
-  type Position,
-} from '@linefeed/shared/wire';
+import { BEGINNING, comparePositions, formatCursor, FRAME, type Position } from '@linefeed/shared/wire';
 import { laterOf } from '../base/position.ts';
-import type { LogEvent } from '../log/log.ts';
+import type { LogCursor, LogEvent } from '../log/log.ts';
 import type { Frame } from './batch.ts';
 import type { DeliveryOptions, DeliveryPort, DeliveryQueue } from './delivery-port.ts';
 import { CLOSED, LIVE, positionIn, REPLAYING, type DeliveryState } from './delivery-state.ts';
@@ -192,7 +185,7 @@ export class LoggedDelivery implements Subscriber, ReplayOwner {
       for (const address of this.#main.addresses.keys()) this.hub.leave(address, this);
   }
 
-  reset(reason: 'rollback' | 'epoch', last: Cursor): void {
+  reset(reason: 'rollback' | 'epoch', last: LogCursor): void {
     const place = this.#place;
     if (/* seam: reset-of-delivery */ place.state === 'closed') return;
     const reached = positionIn(place, this.#main, last.position);

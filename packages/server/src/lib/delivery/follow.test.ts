@@ -142,7 +142,7 @@ describe('feed.subscribe()', () => {
     const events = iterate(feed.subscribe('other', { from: 'earliest', onGap }));
     const next = async (): Promise<number> => seen.push((await events.next()).value);
     await next();
-    told!.onReset('rollback', await log.position());
+    told!.onReset('rollback', await log.newest());
     const waiting = next();
     await feed.publish('other', { n: 4 });
     await waiting;
@@ -239,7 +239,7 @@ describe('feed.subscribe()', () => {
         },
         append: (entries) => current.append(entries),
         read: (query) => current.read(query),
-        position: () => current.position(),
+        newest: () => current.newest(),
         tail: (listener) => {
           told = listener;
           return logs[0].tail(listener);
@@ -257,7 +257,7 @@ describe('feed.subscribe()', () => {
     const next = events.next();
     await clock.settle();
     expect(gaps).toEqual([]);
-    told!.onReset('epoch', await current.position());
+    told!.onReset('epoch', await current.newest());
     expect(await next).toEqual({
       done: false,
       value: { data: { n: 2 }, address: 'other', cursor: `${logs[1].epoch}.1` },

@@ -5,11 +5,10 @@ import {
   formatCursor,
   invalidOption,
   LinefeedError,
-  type Cursor,
   type Gap,
 } from '@linefeed/shared/wire';
 import type { Hub, Subscriber } from './hub.ts';
-import { PAGE_BYTES, type ReadPage } from '../log/log.ts';
+import { PAGE_BYTES, type LogCursor, type ReadPage } from '../log/log.ts';
 import { readReach, resolveCursor } from './start-position.ts';
 import { laterOf } from '../base/position.ts';
 import { ReplayTrack, toGap, trackAfterReset, type FoundGap } from './replay-track.ts';
@@ -156,7 +155,7 @@ class Follower implements Subscriber, TrackReader {
     this.#wake();
   }
 
-  reset(reason: 'rollback' | 'epoch', last: Cursor): void {
+  reset(reason: 'rollback' | 'epoch', last: LogCursor): void {
     const track = this.#track;
     if (track !== undefined) {
       const address = this.#address;

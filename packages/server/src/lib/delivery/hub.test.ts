@@ -34,8 +34,8 @@ describe('the hub', () => {
         },
         append: (entries) => log.append(entries),
         read: (query) => log.read(query),
-        position: () => log.position(),
-        tail: (listener) => log.tail((told = listener)),
+        newest: () => log.newest(),
+        tail: (listener) => ({ ...log.tail((told = listener)), start: { epoch, position: BEGINNING } }),
       },
       clock: createManualClock(),
       onError: () => undefined,
@@ -48,7 +48,7 @@ describe('the hub', () => {
     });
     expect(textOf(hub.pages.encode(events))).toMatch(/^id: old\.1/);
     epoch = 'new';
-    told.onReset('epoch', await log.position());
+    told.onReset('epoch', { ...(await log.newest()), epoch });
     expect(textOf(hub.pages.encode(events))).toMatch(/^id: new\.1/);
     hub.close();
   });

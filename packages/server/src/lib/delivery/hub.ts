@@ -1,8 +1,8 @@
 /** Fan-out: follows the log's tail and passes each event to the connections that are live at its address. */
-import { encodeCleanFrame, formatCursor, type Cursor, type Position } from '@linefeed/shared/wire';
+import { encodeCleanFrame, formatCursor, type Position } from '@linefeed/shared/wire';
 import { Batch, type Frame } from './batch.ts';
 import type { Clock, Timer } from '../base/clock.ts';
-import type { Log, LogEvent } from '../log/log.ts';
+import type { Log, LogCursor, LogEvent } from '../log/log.ts';
 import { PageCache } from './page-cache.ts';
 
 const encoder = new TextEncoder();
@@ -20,7 +20,7 @@ export interface Subscriber {
   /** A live event. `frame`: its bytes, shared by all subscribers. */
   deliver(event: LogEvent, frame: Frame): void;
   /** The log's numbering changed. `last`: the last position that the tail reported, in the old numbering. */
-  reset(reason: 'rollback' | 'epoch', last: Cursor): void;
+  reset(reason: 'rollback' | 'epoch', last: LogCursor): void;
   /**
    * Events were evicted before the tail saw them. The missing events are read from the log; its pages report the gaps.
    */
@@ -68,12 +68,12 @@ export class Hub {
     this.pages = new PageCache({ log, clock, encode: (event) => this.#encode(event) });
     const tail = log.tail({
       onEvents: (events, through) => this.#dispatch(events, through),
-      onReset: (reason, position) => this.#reset(reason, position),
+      onReset: (reason, newest) => this.#reset(reason, newest),
       onError,
     });
     this.#tail = tail;
-    this.position = tail.position;
-    this.epoch = log.epoch;
+    this.position = tail.start.position;
+    this.epoch = tail.start.epoch;
   }
 
   /** The cursor of everything delivered so far. */
@@ -181,18 +181,18 @@ export class Hub {
     this.emptyBatch = new Batch();
   }
 
-  #reset(reason: 'rollback' | 'epoch' | 'trimmed', position: Position): void {
+  #reset(reason: 'rollback' | 'epoch' | 'trimmed', { epoch, position }: LogCursor): void {
     if (reason === 'trimmed') {
       // Called before the position moves: each subscriber continues from the old position.
       for (const subscriber of this.#subscribers) subscriber.fallBehind();
       this.position = position;
       return this.#notifyChange();
     }
-    const last: Cursor = { epoch: this.epoch, position: this.position };
+    const last: LogCursor = { epoch: this.epoch, position: this.position };
     // The cached pages have ids of the old numbering.
     this.pages.forget();
     this.position = position;
-    this.epoch = this.log.epoch;
+    this.epoch = epoch;
     for (const subscriber of this.#subscribers) subscriber.reset(reason, last);
     this.#notifyChange();
   }

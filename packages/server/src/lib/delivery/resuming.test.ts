@@ -98,7 +98,7 @@ describe('resuming from a cursor', () => {
     isDeaf = true;
     await publishNumbers(2, 8);
     isDeaf = false;
-    told!.onReset('trimmed', await log.position());
+    told!.onReset('trimmed', await log.newest());
     await clock.settle();
     await feed.publish('other', { n: 9 });
     await clock.settle();

@@ -14,10 +14,10 @@ async function createLate(): Promise<{ log: ScriptedLog; bench: Bench<undefined>
   return { log, bench, ahead: `${log.epoch}.${(70).toString(36)}` };
 }
 
-/** Resets the log during a call of `position()`, before it answers. */
+/** Resets the log during a call of `newest()`, before it answers. */
 function resetWhileAsked(log: ScriptedLog): void {
   log.beforeAnswer = async (asked) => {
-    if (asked !== 'position') return;
+    if (asked !== 'newest') return;
     log.beforeAnswer = () => undefined;
     // The call started in the old numbering, and the answer arrives in the new one.
     await Promise.resolve();
@@ -45,7 +45,7 @@ describe('a cursor past the tail of this process', () => {
   });
 
   it.each(['last_event_id', 'from'])(
-    'a cursor past the tail in %s causes a gap when the log resets during log.position()',
+    'a cursor past the tail in %s causes a gap when the log resets during log.newest()',
     async (name) => {
       const { log, bench, ahead } = await createLate();
       resetWhileAsked(log);
@@ -63,7 +63,7 @@ describe('a cursor past the tail of this process', () => {
     await expectNewEpoch(bench, tap, ahead);
   });
 
-  it('a cursor past the tail in a control request causes a gap when the log resets during log.position()', async () => {
+  it('a cursor past the tail in a control request causes a gap when the log resets during log.newest()', async () => {
     const { log, bench, ahead } = await createLate();
     const tap = await bench.open('/events/notice');
     resetWhileAsked(log);
@@ -77,7 +77,7 @@ describe('a cursor past the tail of this process', () => {
     expect(tap.numbers()).toEqual(range(1, 75));
   });
 
-  it('a cursor past the tail in feed.subscribe() causes a gap when the log resets during log.position()', async () => {
+  it('a cursor past the tail in feed.subscribe() causes a gap when the log resets during log.newest()', async () => {
     const { log, bench, ahead } = await createLate();
     resetWhileAsked(log);
     const gaps: unknown[] = [];

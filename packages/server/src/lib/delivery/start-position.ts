@@ -1,7 +1,8 @@
 /** Resolves `from` and the connection's cursor into a start position or a gap (PROTOCOL §5). */
-import { BEGINNING, comparePositions, parseEventId, type Cursor, type Position } from '@linefeed/shared/wire';
+import { BEGINNING, comparePositions, parseEventId, type Position } from '@linefeed/shared/wire';
 import type { Hub } from './hub.ts';
 import { laterOf } from '../base/position.ts';
+import type { LogCursor } from '../log/log.ts';
 import type { PendingGap } from './replay-track.ts';
 
 /** Where a logged subscription starts. */
@@ -36,13 +37,13 @@ export interface SharedStart extends Start {
   readonly resumed: Position | undefined;
 }
 
-/** The log's newest position when it was read, with the numbering of that position. */
-export type Reach = Pick<Cursor, 'epoch' | 'position'>;
+/** The log's newest position when it was read. */
+export type Reach = LogCursor;
 
 /**
  * Retry limit. A log and a tail that still disagree after this many reads are not waited for: the cursor becomes a gap.
  */
-const MAX_LOOKS = 100;
+const MAX_READS = 100;
 
 /**
  * Reads the log's newest position if one of these cursors is ahead of this process's tail: another process may be
@@ -53,15 +54,14 @@ export async function readReach(
   texts: ReadonlyArray<string | undefined>,
 ): Promise<Reach | undefined> {
   const cursors = texts.flatMap((text) => (text && parseEventId(text).cursor) || []);
-  for (let look = 0; look < MAX_LOOKS && !hub.closed; look += 1) {
+  for (let read = 0; read < MAX_READS && !hub.closed; read += 1) {
     const { epoch, log } = hub;
     const isAhead = cursors.some(
       (cursor) => cursor.epoch === epoch && comparePositions(cursor.position, hub.position) > 0,
     );
     if (isAhead) {
-      const position = await log.position();
-      // Only if both epochs are unchanged is it certain which numbering the position belongs to.
-      if (log.epoch === epoch && hub.epoch === epoch) return { epoch, position };
+      const newest = await log.newest();
+      if (newest.epoch === hub.epoch) return newest;
     } else if (log.epoch === epoch || !cursors.some((cursor) => cursor.epoch === log.epoch)) return undefined;
     // The log has a new numbering already, and the tail will report it.
     if (log.epoch !== hub.epoch) await hub.changed();

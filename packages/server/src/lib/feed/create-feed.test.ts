@@ -49,7 +49,7 @@ describe('createFeed', () => {
         return appended;
       },
       read: (query) => inner.read(query),
-      position: () => inner.position(),
+      newest: () => inner.newest(),
       tail: (listener) => inner.tail(listener),
     };
     const feed = createFeed(defineChannel({ a: z.string() }), { log });

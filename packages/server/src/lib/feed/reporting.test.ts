@@ -81,17 +81,17 @@ describe('failures that are reported to onError', () => {
     },
   );
 
-  it('an error of log.position() in an opening is reported once', async () => {
+  it('an error of log.newest() in an opening is reported once', async () => {
     const log = memoryLog();
-    const { ask, errors } = createBench({ log: logWith(log, { position: fail }) });
+    const { ask, errors } = createBench({ log: logWith(log, { newest: fail }) });
     const answer = await ask(`/events/notice?last_event_id=${log.epoch}.9`);
     expect([answer.status, problemOf(answer).code]).toEqual([500, 'server_failed']);
     expect(errors).toEqual([boom]);
   });
 
-  it('an error of log.position() in a control request is reported once', async () => {
+  it('an error of log.newest() in a control request is reported once', async () => {
     const log = memoryLog();
-    const { open, control, errors } = createBench({ log: logWith(log, { position: fail }) });
+    const { open, control, errors } = createBench({ log: logWith(log, { newest: fail }) });
     const tap = await open('/events/notice');
     const answer = await control(tap, { add: [{ address: 'other', from: `${log.epoch}.9` }] });
     expect(answer.status).toBe(500);

@@ -81,17 +81,32 @@ export interface ReadPage {
   readonly evictedThrough: ReadonlyMap<string, Position>;
 }
 
+/** A position together with the numbering that it belongs to: neither means anything without the other. */
+export interface LogCursor {
+  /** Identity of the numbering. */
+  readonly epoch: string;
+  readonly position: Position;
+}
+
+/** A tail of the log that is followed. */
+export interface Tail {
+  /** Position where it starts: only later events are reported. */
+  readonly start: LogCursor;
+  /** Ends it. The listener is not called again. */
+  close(): void;
+}
+
 /** What `tail` calls. */
 export interface TailListener {
   /** New events in position order. `through`: there are no other events up to this position. */
   onEvents(events: readonly LogEvent[], through: Position): void;
   /**
-   * Readers cannot simply continue; `onEvents` continues past `position`. `trimmed`: events were evicted before this
-   * tail saw them, and pages report which. The other reasons change the numbering, and the log's `epoch` is already the
-   * new one. `rollback`: the newest events were removed. `epoch`: the log started anew. If a rollback removed events
+   * Readers cannot simply continue; `onEvents` continues past `newest`. `trimmed`: events were evicted before this
+   * tail saw them, and pages report which. The other reasons change the numbering: `newest` and the log's `epoch` have
+   * the new one. `rollback`: the newest events were removed. `epoch`: the log started anew. If a rollback removed events
    * that others may have seen, the epoch changes too. An older cursor then cannot match a position of later events.
    */
-  onReset(reason: 'rollback' | 'epoch' | 'trimmed', position: Position): void;
+  onReset(reason: 'rollback' | 'epoch' | 'trimmed', newest: LogCursor): void;
   /** The log cannot be read at the moment. It recovers by itself. */
   onError(error: unknown): void;
 }
@@ -107,16 +122,10 @@ export interface Log {
   append(entries: readonly LogEntry[], options?: AppendOptions): Awaitable<Appended>;
   /** Reads the events past a position, in position order, as many as the limits of the query allow. */
   read(query: ReadQuery): Awaitable<ReadPage>;
-  /**
-   * Position of the newest event ever appended; `0` before the first. It belongs to the numbering of `epoch` only if
-   * `epoch` is the same before the call and after the answer.
-   */
-  position(): Awaitable<Position>;
-  /**
-   * Follows the log from its newest event on, and returns that position at once. After `close` the listener is not
-   * called again.
-   */
-  tail(listener: TailListener): { readonly position: Position; close(): void };
+  /** The newest event ever appended; its position is `0` before the first. */
+  newest(): Awaitable<LogCursor>;
+  /** Follows the log from its newest event on, and returns that position at once. */
+  tail(listener: TailListener): Tail;
   /** Releases the log's resources. Earlier appends are finished; later calls are refused with `closed`. */
   close?(): Awaitable<void>;
 }

@@ -1,7 +1,17 @@
 /** A log in the memory of this process. It needs no setup, and is lost when the process ends. */
 import { BEGINNING, comparePositions, type Position } from '@linefeed/shared/wire';
 import { systemClock, type Clock } from '../base/clock.ts';
-import type { Appended, AppendOptions, Log, LogEntry, ReadPage, ReadQuery, TailListener } from './log.ts';
+import type {
+  Appended,
+  AppendOptions,
+  Log,
+  LogCursor,
+  LogEntry,
+  ReadPage,
+  ReadQuery,
+  Tail,
+  TailListener,
+} from './log.ts';
 import { laterOf } from '../base/position.ts';
 import { MAX_WATERMARKS, randomEpoch, checkLogOptions, resolveBounds, type LogBounds } from './bounds.ts';
 import { checkKeyed, conflictOf } from './idempotency.ts';
@@ -74,7 +84,7 @@ class MemoryLog implements Log {
     if (earlier !== undefined) return { epoch: this.epoch, position: earlier.position, duplicate: true };
     const appended = entries.map((entry) => this.#append(entry, options.idempotencyKey));
     this.#evict();
-    const position = this.position();
+    const position = this.#position;
     if (appended.length > 0) this.#listeners.events(appended, position);
     return { epoch: this.epoch, position, duplicate: false };
   }
@@ -154,16 +164,20 @@ class MemoryLog implements Log {
     });
     const through = cut
       ? /* seam: page-ends-at-cut */ events.at(-1)!.position
-      : laterOf(after, this.position());
+      : laterOf(after, this.#position);
     return { epoch: this.epoch, events, through, evictedThrough };
   }
 
-  position(): Position {
+  newest(): LogCursor {
+    return { epoch: this.epoch, position: this.#position };
+  }
+
+  get #position(): Position {
     return this.#sequence.toString(36);
   }
 
-  tail(listener: TailListener): { readonly position: Position; close(): void } {
-    return this.#listeners.add(listener, this.position());
+  tail(listener: TailListener): Tail {
+    return this.#listeners.add(listener, this.newest());
   }
 
   #evict(): void {

@@ -3,7 +3,7 @@
  * appends.
  */
 import { BEGINNING, comparePositions, type Position } from '@linefeed/shared/wire';
-import type { LogEvent, TailListener } from './log.ts';
+import type { LogCursor, LogEvent, Tail, TailListener } from './log.ts';
 
 type Tell = (listener: TailListener) => void;
 
@@ -32,10 +32,10 @@ export class TailListeners {
     return this.#listeners.size;
   }
 
-  add(listener: TailListener, from: Position): { readonly position: Position; close(): void } {
-    const registration: Registration = { listener, from, resets: this.#resets };
+  add(listener: TailListener, start: LogCursor): Tail {
+    const registration: Registration = { listener, from: start.position, resets: this.#resets };
     this.#listeners.add(registration);
-    return { position: from, close: () => void this.#listeners.delete(registration) };
+    return { start, close: () => void this.#listeners.delete(registration) };
   }
 
   clear(): void {
@@ -46,14 +46,14 @@ export class TailListeners {
     this.#tell(through, (listener) => listener.onEvents(events, through));
   }
 
-  reset(reason: 'rollback' | 'epoch' | 'trimmed', position: Position): void {
+  reset(reason: 'rollback' | 'epoch' | 'trimmed', newest: LogCursor): void {
     if (reason === 'trimmed') {
       // The numbering is unchanged: a listener that started past the evicted events is not affected.
-      return this.#tell(position, (listener) => listener.onReset(reason, position));
+      return this.#tell(newest.position, (listener) => listener.onReset(reason, newest));
     }
     this.#resets += 1;
     // BEGINNING is before every start, so only listeners that started before this reset get it.
-    this.#tell(BEGINNING, (listener) => listener.onReset(reason, position));
+    this.#tell(BEGINNING, (listener) => listener.onReset(reason, newest));
   }
 
   error(error: unknown): void {

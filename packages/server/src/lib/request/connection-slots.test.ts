@@ -75,13 +75,13 @@ describe('the connection limit', () => {
     expect((await bench.open('/events/notice')).of('linefeed.hello')).toHaveLength(1);
   });
 
-  it('a request keeps no connection slot when log.position() never settles', async () => {
+  it('a request keeps no connection slot when log.newest() never settles', async () => {
     const log = memoryLog();
     const { ask, open, clock } = createBench({
       maxConnections: 1,
       requestTimeoutMs: 1_000,
       log: logWith(log, {
-        position: () => new Promise<never>(() => {}),
+        newest: () => new Promise<never>(() => {}),
       }),
     });
     const asking = ask(`/events/notice?last_event_id=${log.epoch}.9`);

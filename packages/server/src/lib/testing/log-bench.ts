@@ -158,7 +158,7 @@ export class LogBench {
   }
 
   async position(log: Log = this.log): Promise<Position> {
-    return await this.finish(log.position());
+    return (await this.finish(log.newest())).position;
   }
 
   async read(
@@ -218,7 +218,7 @@ export class Following {
   readonly close: () => void;
 
   constructor(log: Log) {
-    const { position, close } = log.tail({
+    const { start, close } = log.tail({
       onEvents: (events, through) => {
         assertOrder(events, this.through);
         assert.ok(
@@ -228,14 +228,14 @@ export class Following {
         this.events.push(...events);
         this.through = through;
       },
-      onReset: (reason, at) => {
-        this.resets.push({ reason, position: at, epoch: log.epoch });
-        this.through = at;
+      onReset: (reason, newest) => {
+        this.resets.push({ reason, ...newest });
+        this.through = newest.position;
       },
       onError: (error) => this.errors.push(error),
     });
-    this.start = position;
-    this.through = position;
+    this.start = start.position;
+    this.through = start.position;
     this.close = close;
   }
 

@@ -194,7 +194,7 @@ export const tailCases: readonly LogCaseBody[] = [
       const newest = await bench.addMany([entryOf('a', 2), entryOf('a', 3)]);
       const following = bench.follow();
       // The call is made now. An asynchronous log may answer after the rollback.
-      const asking = (async () => ({ position: await log.position(), epoch: log.epoch }))();
+      const asking = log.newest();
       const reading = bench.read(['a']);
       await bench.rollBack(kept);
       const told = await bench.finish(asking);

@@ -1,7 +1,6 @@
 /** Follows the file of a SQLite log for its tail listeners: appends of other processes, and changes of the numbering. */
-import type { Position } from '@linefeed/shared/wire';
 import type { Clock, Timer } from '../../base/clock.ts';
-import type { LogEvent, TailListener } from '../log.ts';
+import type { LogCursor, LogEvent, Tail, TailListener } from '../log.ts';
 import { TailListeners } from '../tail-listeners.ts';
 import { isBusy, toLogError } from './errors.ts';
 import { CHECK_MS, type SqliteHandle } from './handle.ts';
@@ -36,6 +35,10 @@ export class Follower {
     return this.#numbering.epoch;
   }
 
+  #cursorAt(sequence: number): LogCursor {
+    return { epoch: this.epoch, position: toPosition(sequence) };
+  }
+
   isRenumbered(meta: Meta): boolean {
     return this.#numbering.differsFrom(meta);
   }
@@ -45,7 +48,7 @@ export class Follower {
     const reason = this.#numbering.update(this.#handle.store);
     if (reason === undefined) return;
     this.#handle.store.reader.forget();
-    this.#listeners.reset(reason, toPosition(this.#numbering.position));
+    this.#listeners.reset(reason, this.#cursorAt(this.#numbering.position));
   }
 
   /** Opens the file at the path if it is another one. Its numbering is compared with the next use. */
@@ -71,13 +74,13 @@ export class Follower {
     this.#look();
   }
 
-  follow(listener: TailListener): { readonly position: Position; close(): void } {
+  follow(listener: TailListener): Tail {
     // Without listeners nothing polled, so catch up first.
     if (this.#listeners.size === 0) this.#catchUpIfFree();
-    const { position, close } = this.#listeners.add(listener, toPosition(this.#numbering.position));
+    const { start, close } = this.#listeners.add(listener, this.#cursorAt(this.#numbering.position));
     this.#armPoll();
     return {
-      position,
+      start,
       close: () => {
         close();
         if (this.#listeners.size === 0) this.#disarmPoll();
@@ -157,7 +160,7 @@ export class Follower {
     if (through === position) return;
     this.#numbering.position = through;
     // Events were evicted before this process read them: live readers would miss them without notice.
-    if (meta.evicted > position) this.#listeners.reset('trimmed', toPosition(through));
+    if (meta.evicted > position) this.#listeners.reset('trimmed', this.#cursorAt(through));
     else this.#listeners.events(events, toPosition(through));
     if (through < meta.sequence) this.#catchUpLater();
   }

@@ -35,7 +35,7 @@ describe('reading from a SQLite log', () => {
     started = performance.now();
     let count = 0;
     let after = BEGINNING;
-    while (after !== log.position()) {
+    while (after !== (await log.newest()).position) {
       const page = read(log, addresses.slice(0, 250), after, 500);
       count += page.events.length;
       after = page.through;

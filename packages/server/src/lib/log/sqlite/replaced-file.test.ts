@@ -125,7 +125,7 @@ describe('a replaced log file that another process locks', () => {
     holder.close();
   });
 
-  test.each(['read', 'append', 'position', 'close'] as const)(
+  test.each(['read', 'append', 'newest', 'close'] as const)(
     'two histories never share an epoch when a lock delays the new epoch until %s',
     async (operation) => {
       const log = open();
@@ -158,7 +158,7 @@ describe('a replaced log file that another process locks', () => {
         {
           read: () => log.read({ after: '1', addresses, limit: 9, maxBytes: 999 }),
           append: () => log.append([entry('a', 'new')]),
-          position: () => log.position(),
+          newest: () => log.newest(),
           close: () => log.close?.(),
         }[operation](),
       );

@@ -51,7 +51,7 @@ const TAILER = `${PRELUDE}
     onReset: (reason) => say({ reset: reason }),
     onError: (error) => say({ error: String(error) }),
   });
-  say({ following: tail.position });
+  say({ following: tail.start.position });
   setInterval(() => undefined, 60_000);
 `;
 

@@ -1,15 +1,17 @@
 /** A log in a SQLite file. It survives restarts, and the processes of one machine can share it. */
-import { LinefeedError, refusal, type Position } from '@linefeed/shared/wire';
+import { LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { Clock } from '../../base/clock.ts';
 import { checkKeyed } from '../idempotency.ts';
 import type {
   Appended,
   AppendOptions,
   Log,
+  LogCursor,
   LogEntry,
   LogEvent,
   ReadPage,
   ReadQuery,
+  Tail,
   TailListener,
 } from '../log.ts';
 import { AppendQueue, type WaitingAppend } from './append-queue.ts';
@@ -180,7 +182,7 @@ class SqliteLog implements Log {
     });
   }
 
-  position(): Position | Promise<Position> {
+  newest(): LogCursor | Promise<LogCursor> {
     this.#checkOpen();
     return this.#untilFree(() => {
       let meta = this.#store.meta();
@@ -188,11 +190,11 @@ class SqliteLog implements Log {
         this.#follower.renumber();
         meta = this.#store.meta();
       }
-      return toPosition(meta.sequence);
+      return { epoch: this.#follower.epoch, position: toPosition(meta.sequence) };
     });
   }
 
-  tail(listener: TailListener): { readonly position: Position; close(): void } {
+  tail(listener: TailListener): Tail {
     this.#checkOpen();
     return this.#follower.follow(listener);
   }
