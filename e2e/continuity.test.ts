@@ -28,8 +28,8 @@ for (const transport of TRANSPORTS) {
       expect(notice).toEqual(numbers(1, 3));
       expect(errors).toEqual([]);
       // The handlers got every event of the connection, and no others.
-      expect(linefeed.payloads('notice')).toEqual(notice);
-      expect(linefeed.payloads('report').map(({ step }) => step)).toEqual([1, 2, 3, 4, 5]);
+      expect(linefeed.data('notice')).toEqual(notice);
+      expect(linefeed.data('report').map(({ step }) => step)).toEqual([1, 2, 3, 4, 5]);
       // Streams and logged topics share the one connection; only a change of the list may have opened another.
       expect(scene.proxy.opened).toBeLessThanOrEqual(3);
     });

@@ -20,8 +20,8 @@ for (const transport of TRANSPORTS) {
     }) => {
       await startRecording(page, scene.proxy.origin, { transport, steps: 3 });
       await scene.server.publish(1, 2);
-      await expect.poll(() => linefeed.payloads('room')).toEqual(numbers(1, 2));
-      await expect.poll(() => linefeed.payloads('report')).toEqual([{ step: 1 }, { step: 2 }, { step: 3 }]);
+      await expect.poll(() => linefeed.data('room')).toEqual(numbers(1, 2));
+      await expect.poll(() => linefeed.data('report')).toEqual([{ step: 1 }, { step: 2 }, { step: 3 }]);
       const [first] = linefeed.events().filter(({ topic }) => topic === 'room');
       expect(first).toMatchObject({ topic: 'room', address: 'room?name=a', payload: { run: 'first', n: 1 } });
       expect(first?.id).toMatch(/^[0-9a-z]+\.[0-9a-z]+\.0$/);
@@ -42,7 +42,7 @@ for (const transport of TRANSPORTS) {
       await linefeed.reconnect();
       await expectRoom(page, 4);
       expect((await recorded(page)).errors).toEqual([]);
-      expect(linefeed.payloads('room')).toEqual(numbers(1, 4));
+      expect(linefeed.data('room')).toEqual(numbers(1, 4));
     });
   });
 }

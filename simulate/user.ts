@@ -222,11 +222,11 @@ export class User {
     const slowMs = chance.pick([0, 0, 0, 5, 200]);
 
     const stopOwn = (): void => following.stop();
-    const handler = (payload: { n: number }, info: { id: string | undefined }): unknown => {
+    const handler = (payload: { n: number }, info: { cursor: string | undefined }): unknown => {
       if (this.#isSubscribing) fail('a handler was called within subscribe()');
       if (!this.name.startsWith('ann') && address === 'secret') fail('an event that is not allowed');
       const data = JSON.stringify(payload);
-      const [epoch, position] = (info.id ?? '').split('.');
+      const [epoch, position] = (info.cursor ?? '').split('.');
       const published = log.history
         .get(epoch!)
         ?.get(address)
@@ -242,10 +242,10 @@ export class User {
         published &&
         published.at < startedAt - NOW_SLACK_MS
       ) {
-        fail(`${info.id} is older than the subscription`);
+        fail(`${info.cursor} is older than the subscription`);
       }
-      if (isUseless && gaps === 0) fail(`${info.id} came behind ${from} without a gap`);
-      checker.event(info.id, data);
+      if (isUseless && gaps === 0) fail(`${info.cursor} came behind ${from} without a gap`);
+      checker.event(info.cursor, data);
       this.#meddle(stopOwn);
       if (chance.is(0.01)) throw new Error('a handler that throws');
       if (slowMs > 0 && chance.is(0.3)) return clock.sleep(slowMs);

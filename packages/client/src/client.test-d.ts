@@ -37,9 +37,10 @@ describe('subscribe', () => {
       expectTypeOf(event.params).toEqualTypeOf<undefined>();
     });
     expectTypeOf(subscription).toEqualTypeOf<Subscription>();
-    client.subscribe('price', { symbol: 'ACME' }, async (price, { params, id, replayed }) => {
+    client.subscribe('price', { symbol: 'ACME' }, async (price, { params, cursor, id, replayed }) => {
       expectTypeOf(price).toEqualTypeOf<{ bid: number }>();
       expectTypeOf(params).toEqualTypeOf<{ symbol: string; depth?: number | undefined }>();
+      expectTypeOf(cursor).toEqualTypeOf<string | undefined>();
       expectTypeOf(id).toEqualTypeOf<string | undefined>();
       expectTypeOf(replayed).toEqualTypeOf<boolean>();
     });

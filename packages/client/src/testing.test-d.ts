@@ -43,11 +43,11 @@ describe('createTestClient', () => {
 });
 
 describe('linefeedFixtures', () => {
-  it('linefeedFixtures gives payloads by topic, and events that are discriminated by topic', () => {
+  it('linefeedFixtures gives data by topic, and events that are discriminated by topic', () => {
     const page = {} as LinefeedPage<typeof board>;
-    expectTypeOf(page.payloads('price')).toEqualTypeOf<Array<{ bid: number }>>();
+    expectTypeOf(page.data('price')).toEqualTypeOf<Array<{ bid: number }>>();
     const event = page.events()[0]!;
-    if (event.topic === 'notice') expectTypeOf(event.payload).toEqualTypeOf<{ text: string }>();
+    if (event.topic === 'notice') expectTypeOf(event.data).toEqualTypeOf<{ text: string }>();
     expectTypeOf(linefeedFixtures<typeof board>()).toHaveProperty('linefeed');
   });
 });

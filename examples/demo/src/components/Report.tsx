@@ -41,11 +41,11 @@ export function Report() {
           const resumed = wasDown.current;
           wasDown.current = false;
           book({ kind: 'event', address: 'report', run: step.run, n: step.n });
-          places.set('report', { id: event.id, state: undefined });
+          places.set('report', { from: event.id, state: undefined });
           setDone((before) => [...before, { ...step, resumed }]);
         },
         {
-          from: places.get('report')?.id,
+          from: places.get('report')?.from,
           onEnd: () => setPhase('done'),
           onError: (cause) => {
             setError(cause.message);

@@ -10,9 +10,9 @@ export interface Desk extends Link {
   readonly places: Map<string, Place>;
 }
 
-/** Position of an address: the id of the last handled event, and the reduced state after it. */
+/** Position of an address: where the next link starts, and the reduced state up to there. */
 interface Place {
-  readonly id: string | undefined;
+  readonly from: string | undefined;
   readonly state: unknown;
 }
 
@@ -34,7 +34,7 @@ interface Following<S> {
   /** For its `reduce`: records an event and the resulting state. */
   readonly pass: (
     numbered: { readonly run: string; readonly n: number },
-    event: { readonly id?: string | undefined },
+    event: { readonly cursor?: string | undefined },
     state: S,
     skips?: boolean,
   ) => S;
@@ -48,16 +48,16 @@ export function useFollowing<S>(address: string, empty: S, from?: 'earliest'): F
     const initial = place === undefined ? empty : (place.state as S);
     const following: Following<S> = {
       start: {
-        from: place?.id ?? from,
+        from: place?.from ?? from,
         initial,
         onGap({ to }) {
           book({ kind: 'gap', address });
-          places.set(address, { id: to, state: places.get(address)?.state ?? initial });
+          places.set(address, { from: to, state: places.get(address)?.state ?? initial });
         },
       },
-      pass({ run, n }, { id }, state, skips = false) {
+      pass({ run, n }, { cursor }, state, skips = false) {
         book({ kind: 'event', address, run, n, skips });
-        places.set(address, { id: id ?? places.get(address)?.id, state });
+        places.set(address, { from: cursor ?? places.get(address)?.from, state });
         return state;
       },
     };

@@ -35,7 +35,7 @@ export type { ClientOptions };
 
 /** The handler of a topic. A returned promise is awaited before the next event. */
 export type Handler<C extends AnyChannel, K extends TopicName<C>> = (
-  payload: Payload<C, K>,
+  data: Payload<C, K>,
   event: EventInfo<K, ParamsInput<C, K>>,
 ) => unknown;
 

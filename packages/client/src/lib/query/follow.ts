@@ -50,7 +50,7 @@ export type FollowOptions<C extends AnyChannel, K extends LoggedName<C>, T exten
    */
   readonly reduce: (
     state: NoInfer<T>,
-    payload: Payload<C, K>,
+    data: Payload<C, K>,
     event: EventInfo<K, ParamsInput<C, K>>,
   ) => Omit<NoInfer<T>, 'cursor'>;
 } & ParamsOption<ParamsInput<C, K>>;
@@ -178,10 +178,10 @@ function follow(
     );
   };
 
-  const onEvent: AnyHandler = (payload, event) => {
-    at = event.id!;
+  const onEvent: AnyHandler = (data, event) => {
+    at = event.cursor!;
     address = event.address;
-    move(at, (state) => latest().reduce(state, payload, event));
+    move(at, (state) => latest().reduce(state, data, event));
   };
 
   const onGap = ({ to }: Gap) => {

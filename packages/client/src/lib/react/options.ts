@@ -24,7 +24,7 @@ export interface TopicOptions<C extends AnyChannel, K extends TopicName<C>, S, R
    * @default the payload is the state
    */
   readonly reduce?:
-    | ((state: S, payload: Payload<C, K>, event: EventInfo<K, ParamsInput<C, K>>) => NoInfer<S>)
+    | ((state: S, data: Payload<C, K>, event: EventInfo<K, ParamsInput<C, K>>) => NoInfer<S>)
     | undefined;
   /**
    * Selects the part of the state that the component needs. It renders only if that part changes (`Object.is`). Not

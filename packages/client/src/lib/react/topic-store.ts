@@ -55,8 +55,8 @@ export function createTopicStore(
 ): TopicStore {
   const { params, initial, from, restart } = first;
   let state = initial;
-  /** Id of the last event, or the end of a later gap. */
-  let lastId: string | undefined;
+  /** Where the last event is: its cursor or id, or the end of a later gap. */
+  let lastPlace: string | undefined;
   /** Start cursor of the first subscription. A component that is hidden before its first event resumes from there. */
   let start: string | undefined;
   let subscription: Subscription | undefined;
@@ -81,19 +81,19 @@ export function createTopicStore(
     options: first,
     subscribe(listener) {
       // A run without ids starts from its beginning again.
-      if (lastId === undefined) state = initial;
+      if (lastPlace === undefined) state = initial;
       const options: SubscriptionOptions = {
-        from: lastId ?? start ?? from,
+        from: lastPlace ?? start ?? from,
         restart,
         // `onGap` can change between renders; read the latest.
         get onGap() {
           return store.options.onGap;
         },
       };
-      const handler: AnyHandler = (payload, event) => {
+      const handler: AnyHandler = (data, event) => {
         const { reduce } = store.options;
-        state = reduce ? reduce(state, payload, event) : payload;
-        lastId = event.id;
+        state = reduce ? reduce(state, data, event) : data;
+        lastPlace = event.cursor ?? event.id;
         listener();
       };
       let opened: Subscription;
@@ -109,7 +109,7 @@ export function createTopicStore(
         const { gap: found } = opened.getSnapshot();
         if (found && found !== gap) {
           gap = found;
-          lastId = found.to;
+          lastPlace = found.to;
         }
         listener();
       });

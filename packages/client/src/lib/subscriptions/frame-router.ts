@@ -210,7 +210,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
       registry.outcome(body.n);
       notify?.();
     },
-    onEvent(event, data, text) {
+    onEvent(event, json, text) {
       let receivers = byEvent(event);
       // An entry with a position is a logged topic, so its id can be parsed as a cursor.
       const last = receivers[0]?.position.cursor;
@@ -249,10 +249,10 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
         try {
           // Use the interned name: a substring of the chunk would keep the whole chunk alive (V8 sliced strings).
           const address = own ? first.event! : first.address;
-          const id = mark ? readStreamId(mark) || undefined : toText(own);
-          received = { address, payload: JSON.parse(data), id, cursor: own };
+          const id = mark ? readStreamId(mark) || undefined : undefined;
+          received = { address, data: JSON.parse(json), cursor: own, id };
         } catch (cause) {
-          const message = `An event of ${event} is no JSON: ${data.slice(0, 100)}`;
+          const message = `An event of ${event} is no JSON: ${json.slice(0, 100)}`;
           context.reportInvalid(new LinefeedError('invalid_json', message, { cause, address: event }));
         }
       }

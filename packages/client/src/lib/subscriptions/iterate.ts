@@ -8,18 +8,18 @@ import type { Subscription } from './types.ts';
  * unsubscribes when the loop is left.
  */
 export function iterate<T>(
-  subscribe: (handler: (payload: T) => Promise<void>, onFail: (error: LinefeedError) => void) => Subscription,
+  subscribe: (handler: (data: T) => Promise<void>, onFail: (error: LinefeedError) => void) => Subscription,
 ): AsyncGenerator<T, void, void> {
   let subscription: Subscription | undefined;
-  let held: { readonly payload: T; readonly done: () => void } | undefined;
+  let held: { readonly data: T; readonly done: () => void } | undefined;
   let failure: LinefeedError | undefined;
   let wake = () => {};
 
   async function* events() {
     subscription = subscribe(
-      (payload) =>
+      (data) =>
         new Promise((done) => {
-          held = { payload, done };
+          held = { data, done };
           wake();
         }),
       (error) => {
@@ -31,9 +31,9 @@ export function iterate<T>(
     try {
       for (;;) {
         if (held) {
-          const { payload, done } = held;
+          const { data, done } = held;
           held = undefined;
-          yield payload;
+          yield data;
           done();
         } else if (failure) throw failure;
         else if (subscription.getSnapshot().status === 'ended') return;

@@ -85,11 +85,11 @@ describe('a subscription with a from to a known address', () => {
     const infos: unknown[] = [];
     const { got, ready } = script.listen('a', {
       from: 'e.7',
-      handler: (_payload, { id, replayed }) => infos.push({ id, replayed }),
+      handler: (_data, { cursor, replayed }) => infos.push({ cursor, replayed }),
     });
     await ready;
     expect(got).toEqual([8]);
-    expect(infos).toEqual([{ id: 'e.8', replayed: true }]);
+    expect(infos).toEqual([{ cursor: 'e.8', replayed: true }]);
     script.last().deliver('a', 9);
     expect(got).toEqual([8, 9]);
     await script.clock.advance(5_000);

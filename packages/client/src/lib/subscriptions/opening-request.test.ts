@@ -62,12 +62,12 @@ describe('the opening request', () => {
     expect(got).toEqual(['second']);
   });
 
-  it('a handler gets the address, topic, params, id and replayed flag of an event', async () => {
+  it('a handler gets the address, topic, params, cursor and replayed flag of an event', async () => {
     const script = createScript();
     const infos: unknown[] = [];
     await script.request('price', {
       params: { symbol: 'acme' },
-      handler: (_payload, event) => infos.push(event),
+      handler: (_data, event) => infos.push(event),
     });
     script.last().hello('e.5');
     script.last().subscribed('price?symbol=acme', 5, { event: 'price?symbol=ACME', tail: 'e.7' });
@@ -75,15 +75,15 @@ describe('the opening request', () => {
     script.last().send('price?symbol=ACME', 2, 'e.8.7');
     const common = { address: 'price?symbol=ACME', topic: 'price', params: { symbol: 'acme' } };
     expect(infos).toEqual([
-      { ...common, id: 'e.7', replayed: true },
-      { ...common, id: 'e.8', replayed: false },
+      { ...common, cursor: 'e.7', id: undefined, replayed: true },
+      { ...common, cursor: 'e.8', id: undefined, replayed: false },
     ]);
   });
 
   it('a handler gets the event ids of the source of a stream', async () => {
     const script = createScript();
     const ids: unknown[] = [];
-    await script.runStream('report', { handler: (_payload, { id }) => ids.push(id) });
+    await script.runStream('report', { handler: (_data, { id }) => ids.push(id) });
     script.last().send('report~1', 1, 'e.9~step%201');
     script.last().send('report~1', 1, 'e.9~');
     expect(ids).toEqual(['step 1', undefined]);

@@ -68,8 +68,8 @@ export function createSubscriber(
   const report = onError ? later(onError) : context.report;
   const change = (next: Partial<SubscriptionSnapshot>) => set({ ...getSnapshot(), ...next });
 
-  const validate: AnyHandler = async (payload, info) => {
-    const { value, issues } = (await schema!['~standard'].validate(payload)) as {
+  const validate: AnyHandler = async (data, info) => {
+    const { value, issues } = (await schema!['~standard'].validate(data)) as {
       readonly value?: unknown;
       readonly issues?: readonly Issue[];
     };
@@ -82,8 +82,9 @@ export function createSubscriber(
   const call = schema ? validate : handler;
 
   const queue = createHandlerQueue(context, {
-    handle: ({ address, payload, id, cursor }, replayed) =>
-      isAtOrBefore(cursor, fetchedTo) || call(payload, { address, topic, params, id, replayed }),
+    handle: ({ address, data, cursor, id }, replayed) =>
+      isAtOrBefore(cursor, fetchedTo) ||
+      call(data, { address, topic, params, cursor: toText(cursor), id, replayed }),
     onThrow(cause) {
       report(
         new LinefeedError('handler_failed', `The handler of ${topic} threw: ${String(cause)}`, { cause }),

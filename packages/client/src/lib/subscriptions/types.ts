@@ -12,7 +12,9 @@ export interface EventInfo<Topic extends string = string, Params = unknown> {
   readonly topic: Topic;
   /** The params given to `subscribe`. */
   readonly params: Params;
-  /** Logged: the event's cursor. Stream: the id that its source gave it, if any. Both can be used as `from`. */
+  /** Logged: the place of the event in the log. A subscription with it as `from` starts after this event. */
+  readonly cursor: string | undefined;
+  /** Stream: the id that its source gave the event, if any. A run with it as `from` resumes after this event. */
   readonly id: string | undefined;
   /** The event was published before the server accepted this subscription, or while the connection was down. */
   readonly replayed: boolean;
@@ -108,13 +110,13 @@ export interface Subscription extends Readable<SubscriptionSnapshot> {
 
 /** An event as received, before it is bound to a subscription. */
 export interface Received extends Pick<EventInfo, 'address' | 'id'> {
-  readonly payload: unknown;
+  readonly data: unknown;
   /** Logged: the event's cursor. */
   readonly cursor: Cursor | undefined;
 }
 
 /** A handler of any topic. */
-export type AnyHandler = (payload: unknown, event: EventInfo) => unknown;
+export type AnyHandler = (data: unknown, event: EventInfo) => unknown;
 
 /**
  * A subscription as the registry and the router see it. User code runs only inside these functions, so they are called

@@ -10,7 +10,7 @@ export type PageEvent<C extends AnyChannel> = {
     readonly topic: K;
     /** Logged: topic and params as one string. Stream: its event name. */
     readonly address: string;
-    readonly payload: Payload<C, K>;
+    readonly data: Payload<C, K>;
     /** The id on the wire. With EventSource, the last event id. */
     readonly id: string;
   };
@@ -20,8 +20,8 @@ export type PageEvent<C extends AnyChannel> = {
 export interface LinefeedPage<C extends AnyChannel> {
   /** Every event since the start of the test, across navigations. A duplicate is listed twice. */
   events(this: void): ReadonlyArray<PageEvent<C>>;
-  /** The payloads of all addresses of a topic. */
-  payloads<K extends TopicName<C>>(this: void, topic: K): Array<Payload<C, K>>;
+  /** The data of every event of a topic, in all of its addresses. */
+  data<K extends TopicName<C>>(this: void, topic: K): Array<Payload<C, K>>;
   /** Cuts the page's event streams and refuses new ones until `reconnect()`. Other requests are not affected. */
   disconnect(this: void): Promise<void>;
   /** Allows event streams again. The client reconnects at its next attempt. */
@@ -77,7 +77,7 @@ export function linefeedFixtures<C extends AnyChannel>({ path = '/events' }: Lin
         if (event.startsWith(CONTROL_PREFIX)) return;
         // In the event name of a stream, the subscription's key follows a tilde. No topic contains a tilde.
         const topic = (parseAddress(event)?.topic ?? event).replace(/~.*/, '');
-        events.push({ topic, address: event, payload: JSON.parse(data) as unknown, id } as PageEvent<C>);
+        events.push({ topic, address: event, data: JSON.parse(data) as unknown, id } as PageEvent<C>);
       });
       await page.addInitScript(installPageHook, { path, report: REPORT, connect: CONNECT });
       const connect = (online: boolean): Promise<void> =>
@@ -87,8 +87,7 @@ export function linefeedFixtures<C extends AnyChannel>({ path = '/events' }: Lin
         );
       await use({
         events: () => events,
-        payloads: (topic) =>
-          events.filter((event) => event.topic === topic).map(({ payload }) => payload) as never,
+        data: (topic) => events.filter((event) => event.topic === topic).map(({ data }) => data) as never,
         disconnect: () => connect(false),
         reconnect: () => connect(true),
       });

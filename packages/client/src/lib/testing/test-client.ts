@@ -23,13 +23,13 @@ export interface TestClientOptions<C extends AnyChannel> extends Omit<
   readonly streams?: ReadonlyArray<StreamName<C>> | undefined;
 }
 
-/** The arguments of `emit` after the topic: params as in `subscribe`, and a payload. */
+/** The arguments of `emit` after the topic: params as in `subscribe`, and the data. */
 export type EmitArguments<C extends AnyChannel, K extends TopicName<C>> =
   ParamsInput<C, K> extends undefined
-    ? [payload: Payload<C, K>]
+    ? [data: Payload<C, K>]
     : {} extends ParamsInput<C, K>
-      ? [payload: Payload<C, K>] | [params: ParamsInput<C, K>, payload: Payload<C, K>]
-      : [params: ParamsInput<C, K>, payload: Payload<C, K>];
+      ? [data: Payload<C, K>] | [params: ParamsInput<C, K>, data: Payload<C, K>]
+      : [params: ParamsInput<C, K>, data: Payload<C, K>];
 
 /** The arguments after a topic that select an address: params as in `subscribe`. */
 export type TopicArguments<C extends AnyChannel, K extends TopicName<C>> =
@@ -129,9 +129,9 @@ export function createTestClient<C extends AnyChannel>(
     clock,
     settle,
     emit: (topic, ...rest) => {
-      const [payload, params] = [...rest].toReversed();
+      const [data, params] = [...rest].toReversed();
       return act(async () =>
-        feed.publish(await contract.addressOf(topic, params), await contract.encode(topic, payload)),
+        feed.publish(await contract.addressOf(topic, params), await contract.encode(topic, data)),
       );
     },
     gap: (topic, ...[params]) => act(async () => feed.lose(await contract.addressOf(topic, params))),

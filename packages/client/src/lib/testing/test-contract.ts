@@ -19,7 +19,7 @@ export interface TestContract {
   /** @throws LinefeedError `unknown_topic`, `invalid_params` */
   readonly addressOf: (topic: string, params: unknown) => Promise<string>;
   /** Returns the JSON of the schema's output. @throws LinefeedError `unknown_topic`, `invalid_payload` */
-  readonly encode: (topic: string, payload: unknown) => Promise<string>;
+  readonly encode: (topic: string, data: unknown) => Promise<string>;
   /** Returns the canonical address for a client's address. @throws LinefeedError `unknown_topic`, `invalid_params` */
   readonly resolve: (asked: string) => Promise<string>;
 }
@@ -49,10 +49,10 @@ export function createTestContract(
       if (!definition.params) return topic;
       return (await resolveParams(topic, definition.params, params)).address;
     },
-    async encode(topic, payload) {
+    async encode(topic, data) {
       const definition = definitionOf(topic);
-      if (!definition) return JSON.stringify(payload);
-      const { issues, ...result } = (await validate(definition.data, payload)) as Validated<unknown>;
+      if (!definition) return JSON.stringify(data);
+      const { issues, ...result } = (await validate(definition.data, data)) as Validated<unknown>;
       if (!issues) return JSON.stringify((result as { value: unknown }).value);
       const message = `The payload of ${topic} is not valid: ${describeIssues(issues)}`;
       throw new LinefeedError('invalid_payload', message, { issues });

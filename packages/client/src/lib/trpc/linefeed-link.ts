@@ -43,7 +43,7 @@ export type LinefeedLinkOptions<Router extends AnyTRPCRouter> = Pick<
 type Subscribe = (
   topic: string,
   params: object,
-  handler: (payload: unknown, event: EventInfo) => unknown,
+  handler: (data: unknown, event: EventInfo) => unknown,
   options: SubscriptionOptions,
 ) => Subscription;
 
@@ -164,9 +164,9 @@ export function linefeedLink<Router extends AnyTRPCRouter>(
         const subscription = (client.subscribe as Subscribe)(
           path,
           serialized === undefined ? {} : { input: JSON.stringify(serialized) },
-          (payload, { id }) =>
+          (encoded, { id }) =>
             guarded(() => {
-              const data: unknown = transformer.output.deserialize(payload);
+              const data: unknown = transformer.output.deserialize(encoded);
               observer.next({ result: id === undefined ? { data } : { id, data } });
             }),
           { from: 'now', restart: true, onEnd: finish, onError: (error) => fail(toError(error)) },
