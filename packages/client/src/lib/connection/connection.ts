@@ -1,7 +1,12 @@
 /** The current connection and its successors. Combines the state machine, the retry policy and the liveness check. */
 import { LinefeedError, type ErrorCode } from '@linefeed/shared';
-import { CONTROL_PREFIX, invalidOption, PROTOCOL_VERSION, type ControlRequest } from '@linefeed/shared/wire';
-import type { Clock } from '../base/clock.ts';
+import { CONTROL_PREFIX, invalidOption, PROTOCOL_VERSION } from '@linefeed/shared/wire';
+import { createStore } from '../base/store.ts';
+import type { Ending, TransportConnection } from '../transport/transport.ts';
+import { readControl } from './control-frame.ts';
+import { checkTimeout, expectNextPing, restartTimeout, type Liveness } from './liveness.ts';
+import { isHidden } from './page-lifecycle.ts';
+import { NO_FAILURES, planRetry, type RetryHistory } from './retry-policy.ts';
 import {
   INITIAL,
   nextState,
@@ -9,65 +14,7 @@ import {
   type ConnectionReason,
   type ConnectionSnapshot,
 } from './state.ts';
-import { readControl } from './control-frame.ts';
-import type { BackPressure } from '../base/back-pressure.ts';
-import { checkTimeout, expectNextPing, restartTimeout, type Liveness } from './liveness.ts';
-import { isHidden, type PageHint } from './page-lifecycle.ts';
-import { NO_FAILURES, planRetry, type RetryHistory, type RetryOptions } from './retry-policy.ts';
-import { createStore, type Readable } from '../base/store.ts';
-import type {
-  Ending,
-  Opening,
-  RequestOptions,
-  Transport,
-  TransportConnection,
-} from '../transport/transport.ts';
-
-export interface ConnectionContext extends RequestOptions {
-  readonly transport: Transport;
-  readonly clock: Clock;
-  readonly backPressure: BackPressure;
-  /** The cursor to resume from: everything up to it is handled. */
-  readonly committed: () => string | undefined;
-  /** Calls the user's `onError` for an error that only the user can fix; retries continue. */
-  readonly report: (error: LinefeedError) => void;
-  readonly retry?: RetryOptions | undefined;
-  readonly connectTimeoutMs?: number | undefined;
-  /**
-   * Disconnect after the page was hidden for this long; `true`: 30,000 ms.
-   *
-   * @default never
-   */
-  readonly pauseWhenHidden?: boolean | { readonly graceMs: number } | undefined;
-}
-
-export interface ConnectionHandlers {
-  /** Returns the request of the next attempt. */
-  readonly plan: () => Pick<Opening, 'entries' | 'cursor' | 'openOnly'>;
-  /** A control frame; `name` is without the prefix. `hello` is the first. */
-  readonly onControl: (name: string, body: unknown, id: string) => void;
-  readonly onEvent: (event: string, data: string, id: string) => void;
-  /** The response has ended. Its unanswered requests must be sent again. */
-  readonly onGone: () => void;
-  /** The connection ended permanently: refused with `error`, or finished without one. */
-  readonly onOver: (error?: LinefeedError) => void;
-}
-
-export interface Connection extends Readable<ConnectionSnapshot> {
-  /** Sets what the connection calls. Required before `open`. */
-  readonly attach: (handlers: ConnectionHandlers) => void;
-  readonly lastEventAt: () => number | undefined;
-  /** Opens a connection immediately, from any state. */
-  readonly open: (reason: ConnectionReason) => void;
-  /** Closes the response and schedules a new one. */
-  readonly reopen: (reason: ConnectionReason) => void;
-  /** Closes the response, cancels all timers and applies `event`. */
-  readonly stop: (event: 'rest' | 'close', reason: ConnectionReason) => void;
-  readonly listen: (event: string) => void;
-  /** Sends a control request through the transport. Returns `undefined` if the transport cannot send one. */
-  readonly control: (request: ControlRequest) => Promise<number> | undefined;
-  readonly hint: (hint: PageHint) => void;
-}
+import type { Connection, ConnectionContext, ConnectionHandlers } from './types.ts';
 
 // A large frame on a slow link gets up to 8 timeouts. The cost: a connection that dies in its opening is noticed that
 // late.

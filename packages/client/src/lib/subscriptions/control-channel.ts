@@ -141,3 +141,10 @@ export async function sendChange(
   body?.cancel().catch(() => {});
   return status;
 }
+
+/** The report of a refused control request. A code of the feed comes with a message that has the cause. */
+export function toRefusedPost({ code, message, status }: LinefeedError): LinefeedError {
+  const advice = /^(http_|wrong)/.test(code) ? 'Check routes, redirects, CSRF and firewalls: ' : '';
+  const text = `POST is refused: each change opens a connection. ${advice}${message}`;
+  return new LinefeedError(code, text, { status });
+}

@@ -14,7 +14,7 @@ import {
 } from '@linefeed/shared/wire';
 import type { Clock } from '../base/clock.ts';
 import { isAtOrBefore, toText } from '../base/cursor.ts';
-import type { Connection, ConnectionHandlers } from '../connection/connection.ts';
+import type { Connection, ConnectionHandlers } from '../connection/types.ts';
 import { planRetry, STABLE_MS, type RetryOptions } from '../connection/retry-policy.ts';
 import type { CommitTracker } from './commit-tracker.ts';
 import {

@@ -1,12 +1,12 @@
 /** The registry of subscriptions: shared entries, the opening request, and changes on an open connection. */
-import { LinefeedError } from '@linefeed/shared';
+import type { LinefeedError } from '@linefeed/shared';
 import { encodeAddress, parseCursor, type Cursor, type SubscriptionEntry } from '@linefeed/shared/wire';
-import { soon, type Clock } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import { isAtOrBefore, toText } from '../base/cursor.ts';
-import type { Connection } from '../connection/connection.ts';
+import type { Connection } from '../connection/types.ts';
 import type { RetryHistory } from '../connection/retry-policy.ts';
 import type { Opening, RequestOptions } from '../transport/transport.ts';
-import { createControl, sendChange } from './control-channel.ts';
+import { createControl, sendChange, toRefusedPost } from './control-channel.ts';
 import {
   addSubscriber,
   createEntry,
@@ -23,6 +23,7 @@ import {
   type Entry,
   type EntryStart,
 } from './entry.ts';
+import { createScheduler } from './scheduler.ts';
 import { sharesCursor, toFrom, toOrder, toStart } from './start-position.ts';
 import type { Subscriber, SubscriptionOptions } from './types.ts';
 
@@ -72,8 +73,6 @@ export interface SubscriptionRegistry {
   readonly close: () => void;
 }
 
-const WAKE_EVERY_MS = 1_000;
-
 /** A running stream without an event id so far. */
 const isUnresumable = (entry: Entry) =>
   isAccepted(entry) && entry.position.is === 'stream' && (entry.position.mark ?? '~') === '~';
@@ -88,13 +87,9 @@ export function createSubscriptionRegistry(context: RegistryContext): Subscripti
   let last: string | undefined;
   let found: readonly Entry[] = [];
   let keys = 0;
-  let isScheduled = false;
-  let isWoken = false;
   let isOpen = false;
   /** Entries that did not fit the opening. They are added after `hello`. */
   let postponed: Entry[] = [];
-  let wokenAt = -Infinity;
-  let cancelWake = () => {};
 
   const control = createControl({
     clock,
@@ -112,12 +107,7 @@ export function createSubscriptionRegistry(context: RegistryContext): Subscripti
       return { add, remove };
     },
     send: (request, signal) => connection.control(request) ?? sendChange(context, request, signal),
-    onRefused({ code, message, status }) {
-      // Any other code is from the feed, whose message has the cause.
-      const advice = /^(http_|wrong)/.test(code) ? 'Check routes, redirects, CSRF and firewalls: ' : '';
-      const text = `POST is refused: each change opens a connection. ${advice}${message}`;
-      context.report(new LinefeedError(code, text, { status }));
-    },
+    onRefused: (error) => context.report(toRefusedPost(error)),
     onFailure() {
       // A new connection would run a stream without ids again, or fail it.
       if ([...entries].some(isUnresumable)) return true;
@@ -126,28 +116,16 @@ export function createSubscriptionRegistry(context: RegistryContext): Subscripti
     },
   });
 
-  const schedule = (wake = false) => {
+  const scheduler = createScheduler({
+    clock,
+    connection,
+    isNeeded: () => [...entries].some(isWanted),
+    flush: () => control.flush(),
+  });
+
+  const schedule = (wake?: boolean) => {
     index = undefined;
-    isWoken ||= wake;
-    if (isScheduled) return;
-    isScheduled = true;
-    soon(() => {
-      const { state } = connection.getSnapshot();
-      const isOver = state === 'closed' || state === 'failed';
-      // Only a wake opens a connection that is idle, closed or failed.
-      const isToOpen = isWoken && (isOver || state === 'idle');
-      // Throttle: re-subscribing after a refusal reopens the connection at most once per second.
-      const waitMs = isOver ? wokenAt + WAKE_EVERY_MS - clock.now() : 0;
-      isScheduled = isWoken = false;
-      cancelWake();
-      if (![...entries].some(isWanted)) connection.stop('rest', 'unsubscribed');
-      else if (!isToOpen) control.flush();
-      else if (waitMs > 0) cancelWake = clock.after(waitMs, () => schedule(true));
-      else {
-        if (isOver) wokenAt = clock.now();
-        connection.open('subscribed');
-      }
-    });
+    scheduler.schedule(wake);
   };
 
   const byEvent = (event: string) => {
@@ -305,7 +283,7 @@ export function createSubscriptionRegistry(context: RegistryContext): Subscripti
     outcome: control.outcome,
     close() {
       const all = [...entries];
-      cancelWake();
+      scheduler.stop();
       entries.clear();
       all.forEach(stopTimers);
       for (const { intent } of all) for (const { subscription } of intent.subscribers) subscription();
