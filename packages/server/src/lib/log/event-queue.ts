@@ -67,7 +67,7 @@ export class EventQueue {
 
 /** Iterates over a queue that does not change meanwhile. */
 export class QueueRun implements Run {
-  head = Infinity;
+  head: number = Infinity;
   readonly #items: readonly StoredEvent[];
   #index: number;
 
