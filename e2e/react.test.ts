@@ -86,9 +86,9 @@ test('two windows show live orders, chat and plan over one connection', async ({
   await expect(ours.getByText('That is all.')).toBeVisible();
   const plan = ['4:00 Heat the ovens', '4:30 40 rolls, school kitchen', '5:00 Plum cake, Mrs Lindqvist'];
   await expect(ours.locator('.plan li')).toHaveText([...plan, '5:30 Clean the tables', '6:00 Open the shop']);
-  // One for both.
+  // The two windows share one connection.
   expect([feeds.length, theirFeeds.length]).toEqual([1, 0]);
-  // Twice: StrictMode mounts twice, and the first fetch is aborted.
+  // At most 2: StrictMode mounts the page twice, and the first fetch is aborted.
   expect(reads.length).toBeLessThanOrEqual(2);
 });
 

@@ -80,7 +80,7 @@ export function createChecker({ log, address, keep, rule, from, fail }: CheckerO
     },
     gap({ to }) {
       const place = toPlace(to);
-      if (place === undefined) return say(`a gap to ${to}, which is no cursor`);
+      if (place === undefined) return say(`a gap to ${to}, which is not a cursor`);
       if (at === undefined || at.epoch !== place.epoch || at.position < place.position) at = place;
     },
     isCurrent() {

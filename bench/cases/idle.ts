@@ -32,7 +32,7 @@ export const idle: Case = {
   name: 'idle',
   title: 'Idle connections: memory, connecting, pings',
   about:
-    'What each further connection adds to the process, after a full garbage collection; each run is a process of its own. V8 sizes the young generation of its heap by how much was allocated lately, and it stays large when nothing in it is held: the first column has what it grew by, the second has not. The second table holds it at its least in both servers (`--max-semi-space-size=1`), so that it grows in neither. CPU per connect is that of opening them. Pings: all connections are silent, and get one every 15 s; the same connections without pings are taken off.',
+    'Memory that each further connection adds to the process, after a full garbage collection; each run is a process of its own. V8 sizes the young generation of its heap by the recent rate of allocation, and does not shrink it when it is empty. The first column includes its growth, the second does not. The second table limits it to its minimum in both servers (`--max-semi-space-size=1`), so that it cannot grow. CPU per connect is the CPU time of one opening. Pings: all connections are silent, and get a ping every 15 s; the CPU time of the same connections without pings is subtracted.',
   columns: ['rss', 'rssLessYoung', 'heap', 'connectCpu', 'pingCore'],
   plot: 'rss',
   usesPeers: true,

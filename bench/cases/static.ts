@@ -4,9 +4,9 @@ import type { Case, Measurement, Target } from '../lib/case.ts';
 
 export const types: Case = {
   name: 'types',
-  title: 'What the compiler does for a channel',
+  title: 'Type instantiations of a channel',
   about:
-    'A channel of so many topics with params, and a client that subscribes to each, beside the same as tRPC procedures with output schemas. Instantiations are the same each time; the check time is of one run. By `scripts/type-cost.ts`.',
+    'A channel of topics with params, and a client that subscribes to each topic, next to the same topics as tRPC procedures with output schemas. The number of instantiations is the same in each run; the check time is from one run. By `scripts/type-cost.ts`.',
   columns: ['instantiations', 'seconds'],
   usesPeers: false,
   async run(settings) {
@@ -47,7 +47,7 @@ export const types: Case = {
 
 export const bundle: Case = {
   name: 'bundle',
-  title: 'What the client weighs',
+  title: 'Size of the client',
   about: 'Minified, gzip, with everything it imports. By the step `size` of the test run.',
   columns: ['gzip'],
   usesPeers: false,

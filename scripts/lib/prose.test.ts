@@ -25,6 +25,8 @@ it.each([
   'It is to be closed.',
   'Nobody reads it.',
   'The frame says so.',
+  'A timeout is no failure.',
+  'What `tail` calls. What it needs.',
 ])('the word list reports the sentence “%s”', (sentence) => {
   expect(inSource(`// ${sentence}`)).toHaveLength(1);
 });
@@ -32,5 +34,9 @@ it.each([
 it('the word list ignores code, short texts and words with another meaning', () => {
   expect(inSource("// Waits for `behind`.\nexport const state = 'behind';")).toEqual([]);
   expect(inSource('// The one that is newest wins. It bearsomething.')).toEqual([]);
+  expect(inSource('// There is no event. It is no longer held. What is it? There are no readers.')).toEqual(
+    [],
+  );
+  expect(inMarkdown('## What it costs\n\nThere\nis no cost.')).toEqual([]);
   expect(inMarkdown('```ts\nconst behind = 1;\n```\n[a](behind.md) https://example.test/nobody')).toEqual([]);
 });

@@ -26,6 +26,8 @@ const PATTERNS: ReadonlyArray<readonly [pattern: RegExp, instead: string]> = [
   [/\bsays\b/i, 'states, reports, names, contains'],
   [/\b(stands?|stood|standing) (in|for|at|on|behind|beside|before|still)\b/i, 'is, waits, has the position'],
   [/\b(nobody|somebody)\b/i, 'no client, no reader, another process'],
+  [/(?<!^\s*)(?<!\bt?here )\b(is|are|was|were) no (?!longer\b|more\b|other\b)(?=\w)/i, 'is not a, are not'],
+  [/(^|[.:;!] )What (a|an|it|one|each|the|this|is)\b[^?]*$/, 'the noun: the part that …, the callbacks of …'],
   [/(^|[.:;!?] )(Who|Whoever|One that|Those (who|that)|Of (a|an|the|these|those)) /, 'subject, verb, object'],
 ];
 

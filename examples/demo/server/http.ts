@@ -37,7 +37,7 @@ export async function readJson(req: IncomingMessage, res: ServerResponse): Promi
   try {
     return JSON.parse(text);
   } catch {
-    sendJson(res, 400, { message: 'The body is no JSON.' });
+    sendJson(res, 400, { message: 'The body is not JSON.' });
     return undefined;
   }
 }

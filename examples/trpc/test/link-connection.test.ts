@@ -53,7 +53,7 @@ describe('liveness', () => {
     await until(() => expect(log.data).toHaveLength(1));
     served.silence();
     await until(() => expect(numbers(log.data)).toEqual([1, 2]), 5_000);
-    expect(log.states[2]).toMatch(/^connecting \(Nothing came for /);
+    expect(log.states[2]).toMatch(/^connecting \(No bytes arrived for /);
     subscription.unsubscribe();
   });
 

@@ -1,4 +1,4 @@
-/** What linefeedLink sends besides inputs: headers, connection params, and values of a transformer. */
+/** linefeedLink sends more than inputs: headers, connection params, and values of a transformer. */
 import { retryLink } from '@trpc/client';
 import { initTRPC, tracked, TRPCError } from '@trpc/server';
 import superjson from 'superjson';

@@ -8,7 +8,7 @@ import { pass, record, until } from './kit.ts';
 import { createCounter, numbers, serve, t } from './routers.ts';
 
 describe('a subscription', () => {
-  it('a subscription gets yielded values in order; unsubscribe aborts it on the server, removes its listeners, and is no error', async () => {
+  it('a subscription gets yielded values in order; unsubscribe aborts it on the server, removes its listeners, and is not an error', async () => {
     const emitter = new EventEmitter();
     const onError = vi.fn<() => void>();
     const onAbort = vi.fn<() => void>();

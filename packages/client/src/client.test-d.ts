@@ -99,7 +99,7 @@ describe('the methods of a client', () => {
     for (const task of [reconnect, close]) expectTypeOf(task).toBeFunction();
   });
 
-  it('a client of one channel is no client of a channel with other payloads or params', () => {
+  it('a client of one channel is not a client of a channel with other payloads or params', () => {
     const other = defineChannel({ notice: z.object({ subject: z.string() }) });
     const narrow = defineChannel({ room: z.array(z.string()) });
     // @ts-expect-error -- the payload has other fields

@@ -180,7 +180,7 @@ describe('types of toNodeHandler', () => {
     toNodeHandler(defineStream(board, 'report', function* () {}));
   });
 
-  it('toNodeHandler refuses everything that is no feed and no stream', () => {
+  it('toNodeHandler refuses everything that is neither a feed nor a stream', () => {
     // @ts-expect-error -- text
     toNodeHandler('text');
     // @ts-expect-error -- an object with a method of a feed
@@ -204,7 +204,7 @@ describe('types of hooks', () => {
 });
 
 describe('types of a feed', () => {
-  it('an object with the methods of a feed is no feed', () => {
+  it('an object with the methods of a feed is not a feed', () => {
     const { channel, publish, cursor, subscribe, handle, disconnect, stats, setStreams, close } = feed;
     const methods = { channel, publish, cursor, subscribe, handle, disconnect, stats, setStreams, close };
     // @ts-expect-error -- not made by createFeed

@@ -189,7 +189,7 @@ describe('a lost connection', () => {
     expect(script.last().opening.cursor).toBe('e.5');
   });
 
-  it('the client obeys a reconnect frame that arrives before hello', async () => {
+  it('the client reconnects on a reconnect frame that arrives before hello', async () => {
     const script = createScript();
     await script.request('a');
     script.last().send(FRAME.reconnect, { afterMs: 3_000, reason: 'busy' });

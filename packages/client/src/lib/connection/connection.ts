@@ -91,7 +91,10 @@ export function createConnection(context: ConnectionContext): Connection {
       if (!hasFrameAfterHello && response?.framesOnly)
         timeoutMultiplier = Math.min(timeoutMultiplier * 2, MAX_TIMEOUT_MULTIPLIER);
       const silentMs = clock.now() - lastBytesAt!;
-      return fail('silence', `Nothing came for ${silentMs} ms: check the network, and proxies that buffer.`);
+      return fail(
+        'silence',
+        `No bytes arrived for ${silentMs} ms: check the network, and proxies that buffer.`,
+      );
     }
     wait(next.checkAt - clock.now(), () =>
       // While back-pressure pauses reading, silence proves nothing.

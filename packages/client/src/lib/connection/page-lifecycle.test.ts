@@ -8,7 +8,7 @@ import { watchPage } from './page-lifecycle.ts';
 
 afterEach(() => vi.unstubAllGlobals());
 
-it('watchPage does nothing where there is no page', () => {
+it('watchPage does nothing outside a page', () => {
   const stop = watchPage(() => expect.unreachable());
   stop();
 });
@@ -28,7 +28,7 @@ describe('page events', () => {
       expect(script.state().reason).toBe('page');
     });
 
-    it(`the client expects the next ping in time after ${hint}`, async () => {
+    it(`the client reconnects when the next ping is late after ${hint}`, async () => {
       const page = stubPage();
       const script = await connected();
       await script.clock.advance(3_000);

@@ -3,7 +3,7 @@
 /** A page event after which the client can act immediately instead of waiting. */
 export type PageHint = 'online' | 'offline' | 'visible' | 'hidden' | 'pageshow' | 'pagehide' | 'resume';
 
-// Page Lifecycle dispatches `resume` only at the document, and it does not bubble.
+// `resume` is dispatched only at the document (Page Lifecycle), and it does not bubble.
 const PAGE_EVENTS = ['online', 'offline', 'pageshow', 'pagehide', 'visibilitychange'];
 
 /** Whether the page is hidden. Always false outside a page. */

@@ -26,7 +26,7 @@ describe('a silent connection', () => {
     await script.clock.advance(100);
     expect(script.state()).toMatchObject({ state: 'reconnecting', reason: 'silence' });
     expect(script.state().error!.message).toBe(
-      'Nothing came for 35000 ms: check the network, and proxies that buffer.',
+      'No bytes arrived for 35000 ms: check the network, and proxies that buffer.',
     );
   });
 
@@ -82,7 +82,7 @@ describe('a silent connection', () => {
     expect(script.state()).toMatchObject({ state: 'connected', connectionCount: 1 });
   });
 
-  it('the silence timeout does not grow when the transport counts bytes: a large frame is no silence there', async () => {
+  it('the silence timeout does not grow when the transport counts bytes: a large frame is not silence there', async () => {
     const script = await connected();
     for (let round = 0; round < 3; round += 1) {
       await script.clock.advance(34_999);

@@ -84,7 +84,7 @@ interface LooseOptions {
  * @param client The client that subscribes
  * @param topic A logged topic of the channel
  * @param options The query, and how an event changes its state
- * @returns A function that ends the following
+ * @returns A function that stops following
  */
 export function followQuery<C extends AnyChannel, K extends OneOf<LoggedName<C>>, T extends Followed>(
   queryClient: QueryClient,

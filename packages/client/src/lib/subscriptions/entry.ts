@@ -10,7 +10,7 @@ import type { CommitTracker, InFlight } from './commit-tracker.ts';
 import type { Received, Subscriber } from './types.ts';
 
 /**
- * What the user wants.
+ * Whether the user wants the subscription.
  *
  * - `wanted`: it has subscribers. The list is replaced on each change, so a loop over it does not notice a handler that
  *   subscribes or unsubscribes.
@@ -22,12 +22,12 @@ export type Intent =
       readonly is: 'lingering';
       readonly subscribers: readonly [];
       readonly cancelTimer: () => void;
-      /** The events since the last subscriber left, for a new one with a `from`. `after` is where they start. */
+      /** The events since the last subscriber left, for a new one with a `from`. `after`: the cursor before the first of them. */
       lingerBuffer: { readonly after: Cursor; readonly events: Received[] } | undefined;
     };
 
 /**
- * What the server has confirmed on the current or last connection.
+ * The last answer of the server, on the current or the last connection.
  *
  * - `idle`: not requested yet
  * - `requested`: no answer yet
@@ -44,7 +44,7 @@ export type State =
   | { readonly is: 'refused-for-now'; readonly cancelTimer: () => void };
 
 /**
- * What the address is, and where it resumes. Kept across connections.
+ * The kind of the address, and the position from which it resumes. Kept across connections.
  *
  * - `unknown`: it was never accepted
  * - `stream`: each subscription to it is a run of its own
@@ -105,7 +105,7 @@ type Frozen<T> = T extends unknown ? Readonly<T> : never;
 /** Other files read an entry and call the transitions below. */
 export type Entry = { readonly [Name in keyof MutableEntry]: Frozen<MutableEntry[Name]> };
 
-/** What a new entry is made from. */
+/** The fields that define a new entry. */
 export type EntryStart = Pick<Entry, 'address' | 'from' | 'hasOwnStart'>;
 
 const MAX_LINGER_EVENTS = 1_000;

@@ -252,7 +252,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
           const id = mark ? readStreamId(mark) || undefined : undefined;
           received = { address, data: JSON.parse(json), cursor: own, id };
         } catch (cause) {
-          const message = `An event of ${event} is no JSON: ${json.slice(0, 100)}`;
+          const message = `An event of ${event} is not JSON: ${json.slice(0, 100)}`;
           context.reportInvalid(new LinefeedError('invalid_json', message, { cause, address: event }));
         }
       }

@@ -229,7 +229,7 @@ describe('the return value of onGap', () => {
     script.last().deliver('a', 6);
     await script.settle();
     expect(script.errors).toMatchObject([
-      { code: 'invalid_option', message: 'onGap of a gave "yesterday", which is no cursor.' },
+      { code: 'invalid_option', message: 'onGap of a gave "yesterday", which is not a cursor.' },
     ]);
     expect(got).toEqual([6]);
   });
@@ -244,7 +244,7 @@ describe('the return value of onGap', () => {
   });
 });
 
-it('a from that is no cursor is reported with a suggestion', async () => {
+it('a from that is not a cursor is reported with a suggestion', async () => {
   const errors: LinefeedError[] = [];
   const script = createScript({ onError: (error: LinefeedError) => errors.push(error), onGap: () => {} });
   await script.request('a', { from: 'latest' });
@@ -255,7 +255,7 @@ it('a from that is no cursor is reported with a suggestion', async () => {
   expect(errors).toMatchObject([
     {
       code: 'invalid_option',
-      message: expect.stringContaining('"latest" of a is no cursor; did you mean "now"'),
+      message: expect.stringContaining('"latest" of a is not a cursor; did you mean "now"'),
     },
   ]);
 });

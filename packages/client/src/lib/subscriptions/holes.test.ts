@@ -65,7 +65,7 @@ describe('an acceptance past the given cursor without a gap', () => {
     expect(script.last().opening.entries).toEqual([{ address: 'a', key: '1', from: 'e.5' }]);
   });
 
-  it('an acceptance is no hole at or before its from, in another epoch, or without a cursor', async () => {
+  it('an acceptance is not a hole at or before its from, in another epoch, or without a cursor', async () => {
     for (const [from, cursor] of [
       ['e.5', 'e.5'],
       ['e.5', 'e.2'],
@@ -83,7 +83,7 @@ describe('an acceptance past the given cursor without a gap', () => {
     }
   });
 
-  it('an acceptance is no hole when a rewind of its event name starts there', async () => {
+  it('an acceptance is not a hole when a rewind of its event name starts there', async () => {
     const script = createScript();
     script.listen('a', { from: 'e.2' });
     await script.accept(2);

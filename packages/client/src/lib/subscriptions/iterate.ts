@@ -1,10 +1,10 @@
-/** A subscription as an async iterable. Back-pressure follows the consumer's pace. */
+/** A subscription as an async iterable, with back-pressure: the next event waits for the consumer. */
 import type { LinefeedError } from '@linefeed/shared';
 import type { Subscription } from './types.ts';
 
 /**
  * Subscribes at the first `next()`. The next call of `next()` marks the previous event as handled, so the
- * subscription's queue bounds the waiting events. The iterable ends with the subscription, throws its final error, and
+ * subscription's queue bounds the number of waiting events. The iterable ends with the subscription, throws its final error, and
  * unsubscribes when the loop is left.
  */
 export function iterate<T>(

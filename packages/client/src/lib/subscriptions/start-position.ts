@@ -1,4 +1,4 @@
-/** Where each entry starts. Pure. */
+/** Decides where each entry starts. The functions are pure. */
 import { encodeAddress, parseCursor, type Cursor } from '@linefeed/shared/wire';
 import { isAtOrBefore, toText } from '../base/cursor.ts';
 import type { Entry } from './entry.ts';
@@ -12,14 +12,15 @@ export function toAddressKey(topic: string, params: unknown): string {
   }
 }
 
-/** Encodes `from` as the user gives it. A stream id with a tilde is escaped, so that it does not look like a mark. */
+/** Encodes `from` as the user gives it. A stream id with a tilde is escaped, so that it does not look like a stream mark. */
 export function toFrom(from: string): string {
   const text = encodeURIComponent(from);
   return from.includes('~') ? `~${text.replaceAll('~', '%7E')}` : from;
 }
 
 /**
- * Returns `from` of an entry in an opening whose connection is at `cursor`, or (`isOpen`) in a control request.
+ * Returns the `from` that an entry sends. `cursor`: the cursor of the connection. `isOpen`: the entry is sent in a
+ * control request, not in the request that opens the connection.
  *
  * An address at the connection's cursor sends no cursor of its own; any other address sends its own. An address that was
  * never accepted sends `now`, so that an old cursor does not replay its history. An open connection has a position even
@@ -38,8 +39,8 @@ export function toStart(entry: Entry, cursor: Cursor | undefined, isOpen?: boole
 }
 
 /**
- * Sorts entries with a replay first. The server sends each frame of an event name once, from the start of the first
- * entry with that name.
+ * Puts entries that need a replay before the others. If several entries have one event name, a server that uses only the
+ * first of them then does not miss the replay.
  */
 export function toOrder(entries: readonly Entry[], cursor: Cursor | undefined): Entry[] {
   const rank = (entry: Entry) => {

@@ -21,7 +21,7 @@ export interface SubscriberContext extends HandlerQueueContext {
   readonly reportInvalid: (error: LinefeedError) => void;
 }
 
-/** What one call of `subscribe` gives. */
+/** The arguments of one call of `subscribe`, and its callbacks. */
 export interface SubscriberInput {
   readonly topic: string;
   readonly params: unknown;
@@ -156,7 +156,7 @@ export function createSubscriber(
       if (!hasEvents && isAtOrBefore(parseCursor(wire.to), floor)) return;
       // A gap that the client made for a hole has a cursor in `from`.
       if (wire.reason === 'unknown' && !wire.from && options.from) {
-        const message = `from: "${options.from}" of ${topic} is no cursor; did you mean "now" or "earliest"?`;
+        const message = `from: "${options.from}" of ${topic} is not a cursor; did you mean "now" or "earliest"?`;
         report(invalidOption(message));
       }
       // After a gap, deliver every event.
@@ -169,7 +169,7 @@ export function createSubscriber(
         if (typeof state !== 'string') return;
         fetchedTo = parseCursor(state);
         if (fetchedTo) return;
-        const message = `onGap of ${topic} gave ${JSON.stringify(state)}, which is no cursor.`;
+        const message = `onGap of ${topic} gave ${JSON.stringify(state)}, which is not a cursor.`;
         report(invalidOption(message));
       };
       queue.push({ inFlight, task });

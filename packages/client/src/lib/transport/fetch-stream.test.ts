@@ -63,7 +63,7 @@ function readByTheStandard(bytes: Uint8Array): Reported[] {
   let type = '';
   let data = '';
   let id = '';
-  // The decoder removes one byte order mark. The last piece is no line: nothing ends it.
+  // The decoder removes one byte order mark. The last piece is not a line: nothing ends it.
   for (const line of new TextDecoder()
     .decode(bytes)
     .split(/\r\n|\r|\n/)

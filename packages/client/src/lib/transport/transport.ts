@@ -28,7 +28,7 @@ export interface RequestOptions {
 
 /** The subscriptions to request. */
 export interface Opening extends RequestOptions {
-  /** What to subscribe, in the form of the wire. */
+  /** The requested subscriptions, in the form of the wire. */
   readonly entries: readonly SubscriptionEntry[];
   /** The connection's cursor, if it has one. */
   readonly cursor: string | undefined;

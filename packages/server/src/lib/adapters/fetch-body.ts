@@ -7,7 +7,7 @@ const BODY_IS_GONE: ConsumedBody = {
     'Call feed.handle with a request whose body is unread, or make one of the text: new Request(request, { body: text }).',
 };
 
-/** It can first be read as text; the rest of it is then discarded. */
+/** A body that is read as text, discarded, or both: a body that is too long is read in part, and then discarded. */
 export class RequestBody {
   readonly #request: Request;
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;

@@ -49,7 +49,7 @@ export const systemClock: Clock = {
     return { clear: () => clearTimeout(handle) };
   },
   defer(call) {
-    // Runtimes without setImmediate (workers) do not clamp the first timers of a chain.
+    // Runtimes without setImmediate (workers) do not delay the first nested timers of 0 ms.
     runOutside(() => (immediate === undefined ? setTimeout(call, 0) : immediate(call)));
   },
   random: () => Math.random(),

@@ -2,11 +2,12 @@
 import { LinefeedError } from '@linefeed/shared/wire';
 import type { Clock } from './clock.ts';
 
+/** The expiry of one context. */
 export interface Expiry {
-  /** Whether it had expired when its request arrived. */
+  /** Whether the context had expired when its request arrived. */
   readonly wasOver: boolean;
   readonly isOver: boolean;
-  /** When it expires, in the time of the feed's clock. `now`: time of that clock. */
+  /** When the context expires, in the time of the feed's clock. `now`: time of that clock. */
   dueAt(now: number): number;
 }
 
@@ -50,7 +51,7 @@ type Cause = 'seconds' | 'skew' | 'old';
 const YEAR_MS = 365 * 24 * 3_600_000;
 const MAX_SKEW_MS = 5 * 60_000;
 
-/** Reports a context that had expired when it arrived, once per likely cause: its clients reconnect again and again. */
+/** Reports a context that `context` returns expired, once per likely cause. Its clients would reconnect in a loop. */
 export function createExpiredReporter(
   clock: Clock,
   onError: (error: unknown) => void,
@@ -64,7 +65,7 @@ export function createExpiredReporter(
     onError(
       new LinefeedError(
         'invalid_option',
-        `context returned an expiresAt that is over already: ${expiresAt} is ${describeTime(expiresAt)}, and it is ${describeTime(now)} now. ${REMEDIES[cause]} The client is told to reconnect. This is reported once.`,
+        `context returned an expiresAt in the past: ${expiresAt} is ${describeTime(expiresAt)}, and it is ${describeTime(now)} now. ${REMEDIES[cause]} The client is told to reconnect. This is reported once.`,
       ),
     );
   };
@@ -72,8 +73,8 @@ export function createExpiredReporter(
 
 const REMEDIES: Readonly<Record<Cause, string>> = {
   seconds: 'It looks like seconds, as in a JWT, and expiresAt is in milliseconds: exp * 1000.',
-  skew: 'The clocks of this machine and of the issuer may differ. Otherwise refuse a session that is over: throw an error of status 401.',
-  old: 'Refuse a session that is over: throw an error of status 401.',
+  skew: 'The clocks of this machine and of the issuer may differ. Otherwise refuse an expired session: throw an error with status 401.',
+  old: 'Refuse an expired session: throw an error with status 401.',
 };
 
 function findCause(expiresAt: number, now: number): Cause {

@@ -41,7 +41,7 @@ describe('limits of a feed', () => {
     expect(() => resolveLimits({ maxConnections: 0 })).toThrow('or false for no limit, not 0');
   });
 
-  it('false is no limit for the options that have none, and is refused for others', () => {
+  it('false means no limit for options that can be turned off, and is refused for others', () => {
     const never = { pingMs: false, maxDurationMs: false, stallTimeoutMs: false } as const;
     expect(resolveLimits({ ...never, maxConnections: false })).toMatchObject({
       pingMs: Infinity,

@@ -1,7 +1,7 @@
 /** All bounds and intervals of a feed: meaning, unit, default and check. */
 import { invalidOption, MAX_ADDRESS_BYTES, MAX_SUBSCRIPTIONS } from '@linefeed/shared/wire';
 
-/** The bounds and intervals of a feed, as they apply. `Infinity` is never or no limit. */
+/** The bounds and intervals of a feed, with the defaults applied. `Infinity` means never, or no limit. */
 export interface FeedLimits {
   /**
    * A connection gets a ping after a silence of this length. Milliseconds; `false`: never.
@@ -48,7 +48,7 @@ export interface FeedLimits {
    */
   readonly stallTimeoutMs: number;
   /**
-   * Event names of one connection, however many entries requested each.
+   * Event names of one connection. Entries with the same event name count once.
    *
    * @default 256
    */
@@ -123,7 +123,7 @@ const OPTIONAL: ReadonlySet<string> = new Set<OptionalLimit>([
   'maxConnectionsPerPrincipal',
 ]);
 
-/** The types of these options, for their check by name. */
+/** The types of these options, in the form of `checkOptions`. */
 export const LIMIT_TYPES = Object.fromEntries(
   [...Object.keys(DEFAULTS), 'timeoutMs'].map((name) => [
     name,
@@ -143,7 +143,7 @@ export function resolveLimits(options: FeedLimitOptions): FeedLimits {
   if (timeoutMs < Infinity && timeoutMs <= pingMs) {
     const ping = pingMs === Infinity ? false : pingMs;
     throw invalidOption(
-      `timeoutMs (${timeoutMs}) must be greater than pingMs (${ping}), or every quiet connection would be taken for dead.`,
+      `timeoutMs (${timeoutMs}) must be greater than pingMs (${ping}), or a client would treat every quiet connection as dead.`,
     );
   }
   return { ...resolved, timeoutMs };

@@ -9,7 +9,7 @@ export interface HeartbeatTarget {
   /** Called about every `stepMs`. `now`: time of the clock. */
   onTick(now: number): void;
   /**
-   * When `beat` must be called on time, if nothing changes. `Infinity`: the regular steps are enough. `now`: time of
+   * When `onTick` must be called on time, if nothing changes. `Infinity`: the regular steps are enough. `now`: time of
    * the clock.
    */
   dueAt?(now: number): number;

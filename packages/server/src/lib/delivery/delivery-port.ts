@@ -1,4 +1,4 @@
-/** What logged delivery needs from its connection and its feed. */
+/** The parts of the connection and the feed that logged delivery uses. */
 import type { Gap, Position } from '@linefeed/shared/wire';
 import type { Clock } from '../base/clock.ts';
 import type { Frame } from './batch.ts';

@@ -193,7 +193,7 @@ describe('feed.subscribe()', () => {
     const { feed } = createBench();
     await expect(iterate(feed.subscribe('other', { from: 'latest' })).next()).rejects.toMatchObject({
       code: 'invalid_option',
-      message: expect.stringContaining('"latest" is no cursor; did you mean "now"'),
+      message: expect.stringContaining('"latest" is not a cursor; did you mean "now"'),
     });
   });
 

@@ -202,7 +202,7 @@ class Follower implements Subscriber, TrackReader {
       if (onGap !== undefined) onGap(gap);
       else if (gap.reason === 'unknown') {
         throw invalidOption(
-          `from: ${JSON.stringify(this.#from)} is no cursor; did you mean "now" (the default) or "earliest"? With onGap it is a gap.`,
+          `from: ${JSON.stringify(this.#from)} is not a cursor; did you mean "now" (the default) or "earliest"? With onGap it is a gap.`,
         );
       } else refuseGap(gap);
     }

@@ -103,9 +103,9 @@ describe('content of an event stream', () => {
   });
 
   it.each([
-    ['undefined', undefined, /^undefined is no content/],
-    ['null', null, /^null is no content/],
-    ['a number', 7, /^A number is no content/],
+    ['undefined', undefined, /^undefined cannot be the content/],
+    ['null', null, /^null cannot be the content/],
+    ['a number', 7, /^A number cannot be the content/],
     ['a boolean', false, /^A boolean/],
     ['a plain object', { a: 1 }, /^A plain object .*\[payload\]/],
     ['a Date', new Date(0), /^A Date/],

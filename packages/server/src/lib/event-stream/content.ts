@@ -80,7 +80,7 @@ export function openContent(content: unknown): OpenContent {
   }
   throw new LinefeedError(
     'invalid_content',
-    `${describe(content)} is no content of an event stream. Give a string, bytes, an iterable, an iterator, a ReadableStream, or a function that returns one of these; a single payload goes into an array: [payload].`,
+    `${describe(content)} cannot be the content of an event stream. Give a string, bytes, an iterable, an iterator, a ReadableStream, or a function that returns one of these; a single payload goes into an array: [payload].`,
   );
 }
 
@@ -130,7 +130,7 @@ function isNodeReadable(value: object): value is NodeReadable {
   );
 }
 
-/** An unstarted generator ends without running. An iterable that is no iterator holds no resources yet. */
+/** An unstarted generator ends without running. An iterable that is not an iterator holds no resources yet. */
 function discardIterator(content: object, onError: (error: unknown) => void): void {
   if (isIterator(content)) endIterator(content, onError);
 }

@@ -63,7 +63,7 @@ function createDecoder(encoding: string): TextDecoder {
   } catch (error) {
     throw new LinefeedError(
       'invalid_option',
-      `encoding: ${JSON.stringify(encoding)} is no encoding this runtime knows; use a label such as "utf-8", "utf-16le" or "windows-1252".`,
+      `encoding: ${JSON.stringify(encoding)} is not an encoding that this runtime knows; use a label such as "utf-8", "utf-16le" or "windows-1252".`,
       { cause: error },
     );
   }

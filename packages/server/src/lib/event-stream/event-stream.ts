@@ -94,7 +94,7 @@ function answerWithoutBody(
   return undefined;
 }
 
-/** Calls the content if it is a function. `given`: the content if it is no function. */
+/** Calls the content if it is a function. `given`: the content if it is not a function. */
 function openBody(
   content: EventStreamContent<unknown>,
   given: OpenContent | undefined,

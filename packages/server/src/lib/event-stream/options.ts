@@ -56,9 +56,9 @@ export interface EventStreamOptions extends EncodingOptions, HeadOptions {
    */
   readonly stallTimeoutMs?: number | false | undefined;
   /**
-   * What the reader gets when the source fails.
+   * The end of the response when the source fails.
    *
-   * `break`: the response breaks off, so that no reader takes a part for the whole. `frame`: the event `linefeed.error`,
+   * `break`: the response breaks off, so that no reader treats a part as complete. `frame`: the event `linefeed.error`,
    * without the error's message, and then the end of the body. A function gets the error. Its result is sent like a yield,
    * and then the body ends. If it returns `undefined` or throws, the response breaks off.
    *

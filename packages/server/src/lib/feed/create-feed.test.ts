@@ -89,7 +89,7 @@ describe('createFeed', () => {
       ] as const)
         await open(channel, path);
       expect(warn).toHaveBeenLastCalledWith(
-        expect.stringContaining('If that is meant, say authorize: () => true.'),
+        expect.stringContaining('If that is intended, set authorize: () => true.'),
       );
       expect(warn.mock.calls.map(([text]) => /the feed at (\S+) has no `authorize`/.exec(text)?.[1])).toEqual(
         ['/a', '/admin', '/a'],

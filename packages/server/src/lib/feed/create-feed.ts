@@ -40,7 +40,7 @@ type ChannelWithoutStreams<C extends AnyChannel> = [StreamName<C>] extends [neve
  * Opens the server end of a channel without streams. Everything in the channel is public.
  *
  * @param channel The result of `defineChannel`
- * @throws LinefeedError `invalid_option` for a value that is no channel
+ * @throws LinefeedError `invalid_option` for a value that is not a channel
  */
 export function createFeed<C extends AnyChannel>(channel: C & ChannelWithoutStreams<C>): Feed<C, undefined>;
 /**

@@ -41,7 +41,7 @@ export function defineStream<C extends AnyChannel, K extends StreamName<C>, Cont
   checkChannel(channel);
   const definition: TopicDefinition | undefined = channel.topics.get(topic);
   if (definition?.kind !== 'stream') {
-    throw new LinefeedError('unknown_topic', `"${topic}" is no stream of this channel.`);
+    throw new LinefeedError('unknown_topic', `"${topic}" is not a stream of this channel.`);
   }
   if (typeof source !== 'function') {
     throw invalidOption(`The source of the stream "${topic}" must be a function, not ${typeof source}.`);

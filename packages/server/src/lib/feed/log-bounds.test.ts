@@ -67,7 +67,7 @@ describe('limits on the values of a request', () => {
     expect(waiting).toBeGreaterThan(2_000);
     const refused = await control(tap, { n: 2, remove });
     expect([refused.status, problemOf(refused).code, tap.bufferedBytes]).toEqual([503, 'busy', waiting]);
-    // `onError` is not called: this is no failure.
+    // `onError` is not called: this is not a failure.
     expect(errors).toEqual([]);
     tap.drain();
     expect((await control(tap, { n: 2, remove })).status).toBe(202);

@@ -63,5 +63,5 @@ export function checkCloseOptions(options: { readonly graceMs?: number | undefin
 /** @throws LinefeedError `invalid_option` */
 export function checkChannel(channel: unknown): void {
   if (typeof (channel as AnyChannel | null | undefined)?.topics?.get === 'function') return;
-  throw invalidOption('The first argument must be a channel: what defineChannel({ … }) returns.');
+  throw invalidOption('The first argument must be a channel: the result of defineChannel({ … }).');
 }

@@ -11,7 +11,7 @@ export function noteOpened(channel: AnyChannel): void {
   openFeeds.set(channel, open + 1);
   if (open === 0) return;
   warn(
-    'a second feed of the same channel is open in this process. What one publishes, subscribers of the other get only through a shared log; keep one feed on globalThis across reloads, and give it the new sources by feed.setStreams.',
+    'a second feed of the same channel is open in this process. Without a shared log, a subscriber of one does not get the events of the other; keep one feed on globalThis across reloads, and give it the new sources by feed.setStreams.',
   );
 }
 
@@ -24,7 +24,7 @@ export function warnIfPublic(channel: AnyChannel, path: string): void {
   if (paths.has(path)) return;
   warnedPaths.set(channel, paths.add(path));
   warn(
-    `the feed at ${path} has no \`authorize\`: everybody who reaches it may subscribe to everything in its channel. If that is meant, say authorize: () => true.`,
+    `the feed at ${path} has no \`authorize\`: each client that reaches it may subscribe to every topic of its channel. If that is intended, set authorize: () => true.`,
   );
 }
 

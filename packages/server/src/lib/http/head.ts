@@ -95,8 +95,12 @@ function checked(name: string, value: string): readonly [string, string] {
     const [pair] = new Headers([[name, value]]);
     return pair!;
   } catch (error) {
-    throw new LinefeedError('invalid_option', `headers: ${JSON.stringify(name)} is no name of a header.`, {
-      cause: error,
-    });
+    throw new LinefeedError(
+      'invalid_option',
+      `headers: ${JSON.stringify(name)} is not the name of a header.`,
+      {
+        cause: error,
+      },
+    );
   }
 }

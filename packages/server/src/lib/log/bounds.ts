@@ -51,7 +51,7 @@ export function checkLogOptions(owner: string, options: unknown, own: OptionType
   checkOptions(owner, options, { ...own, ...LOG_OPTIONS });
 }
 
-/** In the result, `Infinity` is no limit. @throws LinefeedError `invalid_option` */
+/** In the result, `Infinity` means no limit. @throws LinefeedError `invalid_option` */
 export function resolveBounds(bounds: LogBounds): typeof DEFAULT_BOUNDS {
   const resolved = { ...DEFAULT_BOUNDS };
   for (const name of Object.keys(DEFAULT_BOUNDS) as (keyof LogBounds)[]) {

@@ -96,7 +96,7 @@ export interface Tail {
   close(): void;
 }
 
-/** What `tail` calls. */
+/** The callbacks of `tail`. */
 export interface TailListener {
   /** New events in position order. `through`: there are no other events up to this position. */
   onEvents(events: readonly LogEvent[], through: Position): void;

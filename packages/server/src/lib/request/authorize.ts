@@ -122,11 +122,11 @@ export class Authorizer {
 
 type Check = (entry: Authorized) => Promise<boolean>;
 
-/** The `authorize` functions that were reported for a result that is no boolean. */
+/** The `authorize` functions that were reported for a result that is not a boolean. */
 const reported = new WeakSet<Authorize>();
 
 /**
- * Any result except `true` refuses. A result that is no boolean is reported: a forgotten `return` would look like a
+ * Any result except `true` refuses. A result that is not a boolean is reported: a forgotten `return` would look like a
  * refusal.
  */
 export function readVerdict(

@@ -154,7 +154,7 @@ describe('the path form of a subscription', () => {
     expect(problemOf(await ask(`/events/${address}`)).slice(0, 2)).toEqual([400, 'bad_request']);
   });
 
-  it('a query key that is no param is ignored, even if it is repeated', async () => {
+  it('a query key that is not a param is ignored, even if it is repeated', async () => {
     const { open } = createBench();
     const tap = await open('/events/room?name=a&tag=1&tag=2');
     expect(tap.of('linefeed.subscribed')[0]!.data).toMatchObject({ event: 'room?floor=0&name=a' });

@@ -38,7 +38,7 @@ export const NO_SLOT: RetryLater = new RetryLater('busy', 'too_many_connections'
 const TIMED_OUT = new RetryLater('busy', 'timeout', BUSY_MS);
 const OVERLOADED = new RetryLater('busy', 'busy', BUSY_MS);
 
-/** Converts an error of a step. Timeout and busy are no failures, so `onError` is not called. */
+/** Converts an error of a step. Timeout and busy are not failures, so `onError` is not called. */
 export function toRetryLater(error: unknown): RetryLater | undefined {
   if (error instanceof RetryLater) return error;
   if (!LinefeedError.is(error)) return undefined;
@@ -80,7 +80,7 @@ export function writeReconnect(sink: ResponseSink, retry: RetryLater, clock: Clo
   sink.end(encoder.encode(frame), departureOf(retry));
 }
 
-/** Adds jitter: clients sent away together do not reconnect together. */
+/** Adds jitter, so that clients that are rejected together do not reconnect together. */
 function spread({ baseMs }: RetryLater, clock: Clock): number {
   return Math.round(baseMs * (1 + clock.random()));
 }

@@ -21,7 +21,7 @@ function leavesOf(text: string): string[] {
       if (typeof value === 'string' || typeof value === 'number') leaves.push(String(value));
     });
   } catch {
-    // The param is no JSON: a plain string.
+    // The param is not JSON: a plain string.
   }
   // Schemas quote a string with JSON escapes.
   return [...leaves, text].flatMap((leaf) => [leaf, JSON.stringify(leaf).slice(1, -1)]);

@@ -53,7 +53,7 @@ export function toEntry(parsed: ParsedEntry, maxTextLength: number): AskedEntry 
   if (address.length > maxTextLength) return toTooLong(address, from, key, maxTextLength);
   const surplus = parsed.params.find(([name]) => RESERVED_PARAMS.includes(name))?.[0];
   if (surplus === undefined) return parsed;
-  const fault = refusal('bad_request', `"${surplus}" is no param: in an address it has no meaning here.`);
+  const fault = refusal('bad_request', `"${surplus}" is not a param: in an address it has no meaning here.`);
   return { ...parsed, fault };
 }
 

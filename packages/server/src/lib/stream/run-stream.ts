@@ -177,7 +177,7 @@ export function startStream(connection: StreamTarget, options: StreamRunOptions)
 
 /**
  * @throws LinefeedError `invalid_content` for an empty id or fields that a feed writes itself, `invalid_frame` for an
- * id that is no text.
+ * id that is not text.
  */
 export function readYield(topic: string, value: unknown): { data: unknown; id: string | undefined } {
   if (isTracked(value)) return { data: value[1], id: value[0] };

@@ -29,7 +29,7 @@ export interface LogCase {
  *   for (const { name, run } of contract) test(name, run);
  *
  * @param create Makes a new, empty log for each case
- * @param traits What the log can do besides. Cases of other traits are left out.
+ * @param traits The optional abilities of the log. Cases of other traits are left out.
  */
 export function logContract(create: CreateLogUnderTest, traits: LogTraits = {}): readonly LogCase[] {
   const bodies: LogCaseBody[] = [...appendCases, ...readCases, ...boundCases, ...tailCases];

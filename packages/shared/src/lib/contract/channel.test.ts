@@ -120,7 +120,7 @@ describe('a value that is not a topic', () => {
     [null, 'null'],
     [5, 'a number'],
     ['string', 'a string'],
-    [{ bid: z.number() }, 'an object that is no schema'],
+    [{ bid: z.number() }, 'an object that is not a schema'],
     [() => z.string(), 'a function'],
   ] as const)('%s as a topic is refused with the name of the topic', ([value, description]) => {
     expect(() => define({ price: value as never })).toThrow(
@@ -131,7 +131,7 @@ describe('a value that is not a topic', () => {
   test.for([
     [{}, 'undefined'],
     [{ data: 'string' }, 'a string'],
-    [{ data: { bid: z.number() } }, 'an object that is no schema'],
+    [{ data: { bid: z.number() } }, 'an object that is not a schema'],
   ] as const)('a topic whose data is %j is refused', ([options, description]) => {
     expect(() => define({ price: topic(options as never) })).toThrow(
       `The data of topic "price" is ${description}; it must be a schema.`,
@@ -240,7 +240,7 @@ describe('params', () => {
   test('params that are not a schema are refused', () => {
     const params = { symbol: z.string() } as never;
     expect(() => define({ price: topic({ params, data: text }) })).toThrow(
-      'The params of topic "price" are an object that is no schema; they must be a schema.',
+      'The params of topic "price" are an object that is not a schema; they must be a schema.',
     );
   });
 

@@ -132,7 +132,7 @@ function describe(value: unknown): string {
   return value === null || value === undefined
     ? String(value)
     : typeof value === 'object'
-      ? 'an object that is no schema'
+      ? 'an object that is not a schema'
       : `a ${typeof value}`;
 }
 

@@ -45,13 +45,13 @@ export interface Subscribed {
   /** The control request that this answers. */
   readonly n?: number;
   /**
-   * Logged: delivery of this address starts after this cursor. If the requested cursor was of no use, this one is no
-   * later than the `to` of its gap.
+   * Logged: delivery of this address starts after this cursor. If the requested cursor cannot be used, this one is
+   * at or before the `to` of its gap.
    */
   readonly cursor?: string;
   /** Logged: the newest position of the log at this moment. Events up to here are replayed ones. */
   readonly tail?: string;
-  /** Logged: it starts before the connection's cursor. Its events have their own order until `caughtup`. */
+  /** Logged: the address starts before the connection's cursor. Its events have their own order until `caughtup`. */
   readonly rewind?: true;
 }
 

@@ -15,7 +15,7 @@ export type ClosableServer = Server & {
   closeAllConnections?(): void;
 };
 
-/** What `closeOnSignal` needs of a feed. */
+/** The part of a feed that `closeOnSignal` uses. */
 export interface ClosableFeed {
   /** Ends the connections over the grace period. */
   close(options: { readonly graceMs: number }): Promise<void>;
@@ -37,10 +37,10 @@ export interface CloseOnSignalOptions {
    */
   readonly signals?: readonly NodeJS.Signals[] | undefined;
   /**
-   * Called on the first signal, before anything is closed. Stop here what would keep the process alive, such as timers.
+   * Called on the first signal, before anything is closed. Stop timers here, and everything else that would keep the process alive.
    */
   readonly onSignal?: ((signal: NodeJS.Signals) => void) | undefined;
-  /** Called when the feeds and the server are closed. Close here what they need, such as a log. */
+  /** Called when the feeds and the server are closed. Close their log here, and everything else that they needed. */
   readonly onClosed?: (() => void) | undefined;
 }
 
@@ -48,7 +48,7 @@ const report = createReporter(undefined);
 
 /** For the last bytes of responses that ended at the end of the grace. */
 const LAST_BYTES_MS = 500;
-/** Ctrl-C reaches the process from the terminal, and again from the npm or pnpm that started it. */
+/** Ctrl-C can send one signal twice: from the terminal, and from the npm or pnpm that started the process. */
 const SAME_SIGNAL_MS = 500;
 
 /**
@@ -56,7 +56,7 @@ const SAME_SIGNAL_MS = 500;
  *
  * 1. The server accepts no more connections, and idle ones are closed.
  * 2. The feed is closed over the grace. Each response ends its connection.
- * 3. What is still open after the grace is cut. The process ends if nothing else keeps it alive. A worker of `node:cluster`
+ * 3. Connections that are still open after the grace are cut. The process ends if nothing else keeps it alive. A worker of `node:cluster`
  *    is disconnected.
  *
  * A second signal ends the process immediately. Call it once the server and the feed exist.

@@ -53,7 +53,7 @@ export interface NodeOptions {
  */
 export function toNodeHandler(target: RequestTarget, options: NodeOptions = {}): NodeHandler {
   if (!isRequestTarget(target)) {
-    throw invalidOption('toNodeHandler takes a feed, or what defineStream returns.');
+    throw invalidOption('toNodeHandler takes a feed, or a result of defineStream or fromRouter.');
   }
   checkOptions('toNodeHandler', options, { rawWrites: 'boolean' });
   const { rawWrites = true } = options;

@@ -41,7 +41,7 @@ export function readHeader(req: NodeRequest, name: string): string | undefined {
 }
 
 function toUrl(target: string, origin: string): URL {
-  // A target such as //x is a path here. A URL parser would take its start for a host.
+  // A target such as //x is a path here. A URL parser would read its start as a host.
   const path = target.startsWith('/') ? target.replace(/^\/+/, '/') : target;
   return (
     parseUrl(path, origin) ??
@@ -70,7 +70,7 @@ function toHeaders(req: NodeRequest): Headers {
 
 const BODY_IS_GONE: ConsumedBody = {
   remedy:
-    'A framework or body parser did it. Mount the feed before it, or hand over what it parsed as req.body: Object.assign(req, { body }).',
+    'A framework or a body parser has read it. Mount the feed before that one, or pass the parsed body as req.body: Object.assign(req, { body }).',
 };
 
 /** Rejects with `payload_too_large`, or with `bad_request` if the client disconnects before the end. */
@@ -126,7 +126,7 @@ function tooLarge(maxBytes: number): Error {
   return refusal('payload_too_large', `The body has more than ${maxBytes} bytes.`);
 }
 
-/** Past its bounds it cuts the connection, or over HTTP/2 the stream. */
+/** Reads and drops the rest of the body. Past the bounds it cuts the connection, or over HTTP/2 the stream. */
 function discardBody(req: NodeRequest, res: NodeResponse, maxBytes: number, startTimer: StartTimer): void {
   if (req.complete || req.destroyed) return;
   if ('stream' in req && req.stream.endAfterHeaders) return;
@@ -140,7 +140,7 @@ function discardBody(req: NodeRequest, res: NodeResponse, maxBytes: number, star
     bytes += chunk.byteLength;
     if (bytes > maxBytes) cut();
   });
-  // Start the time after the response, because it may be an event stream. An HTTP/2 response emits `finish` only when
+  // Start the timer after the response, because the response may be an event stream. An HTTP/2 response emits `finish` only when
   // both sides of its stream are closed, so listen to the stream itself.
   const answer = 'stream' in req ? req.stream : res;
   answer.once('finish', () => {
