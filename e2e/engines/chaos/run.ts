@@ -155,7 +155,7 @@ function judge(
       ),
     ),
     verdict(
-      'the stream goes on from where it was, step by step',
+      'the stream resumes after its last step',
       steps.last > 0 && steps.wrong.length === 0,
       `last ${steps.last}; ${steps.wrong.join(', ')}`,
     ),

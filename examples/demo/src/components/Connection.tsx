@@ -74,7 +74,7 @@ export function Connection({ readings, spans, marks, onCarrier }: ConnectionProp
         )}
         <div>
           <dt>Cursor</dt>
-          <dd className="mono" title="Where this page would go on after a break">
+          <dd className="mono" title="Where this page would resume after a break">
             {cursor ?? '–'}
           </dd>
         </div>

@@ -167,7 +167,7 @@ export function Report() {
       <p className="report-verdict" role="status">
         {phase === 'ready' &&
           done.length === 0 &&
-          'Start it, then hurt the connection: it goes on where it was.'}
+          'Start it, then break the connection: it resumes where it was.'}
         {phase === 'ready' && done.length > 0 && 'Stopped.'}
         {running &&
           `Working${last === undefined ? '' : ` on ${last.date}`}. A line stands where it went on after a break.`}

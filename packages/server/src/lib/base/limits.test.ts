@@ -32,7 +32,7 @@ describe('limits of a feed', () => {
     },
   );
 
-  it('a limit of 0 is accepted for retryMs, and refused for maxDurationMs and pingMs with the word to use', () => {
+  it('a limit of 0 is accepted for retryMs, and refused for maxDurationMs and pingMs with a hint to use false', () => {
     expect(resolveLimits({ retryMs: 0 })).toMatchObject({ retryMs: 0 });
     for (const name of ['pingMs', 'maxDurationMs'])
       expect(() => resolveLimits({ [name]: 0 })).toThrow(

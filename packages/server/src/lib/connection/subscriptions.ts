@@ -118,7 +118,7 @@ export class Subscriptions {
     if (resume.type === 'begun') {
       const error = refusal(
         'not_resumable',
-        `The stream "${topic}" has no ids to go on from, and is not run twice.`,
+        `The stream "${topic}" has no ids to resume from, and is not run twice.`,
       );
       return sendRefusal(connection, { authorized: false, asked: eventName, key, error }, n);
     }

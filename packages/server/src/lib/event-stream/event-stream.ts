@@ -40,7 +40,7 @@ type Head = Pick<HttpResponse, 'status' | 'headers'>;
 const encoder = new TextEncoder();
 
 /**
- * Answers a request with an event stream. Status 406: the `Accept` header gives it the quality 0. Status 500: a function given as
+ * Answers a request with an event stream. Status 406: `Accept` gives event streams the quality 0. Status 500: a function given as
  * content throws. HEAD gets the head alone. The source starts when the adapter opens the body.
  *
  * @throws LinefeedError `invalid_content`, `invalid_option`, `invalid_frame` for content or options that could never be

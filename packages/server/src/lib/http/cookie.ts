@@ -116,7 +116,7 @@ function checkKept({ name, secure, domain, path, sameSite, partitioned }: Cookie
 
 function attribute(name: string, field: string, value: string): string {
   if (typeof value !== 'string' || !ATTRIBUTE.test(value)) {
-    throw refused(name, `its ${field} ${JSON.stringify(value)} has a character that a cookie cannot carry`);
+    throw refused(name, `its ${field} ${JSON.stringify(value)} has a character that a cookie cannot contain`);
   }
   return value;
 }

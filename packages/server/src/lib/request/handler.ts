@@ -46,7 +46,8 @@ const METHODS = ['GET', 'HEAD', 'POST', 'OPTIONS'];
  */
 const REQUESTS_PER_TURN = 64;
 /**
- * How long a sender may go on with its body after the answer. If it were cut at once, it might not receive the answer.
+ * Time that a client has to finish the request's body after the answer. A client that is cut at once might not receive
+ * the answer.
  */
 const LINGER_MS = 2_000;
 
@@ -128,7 +129,7 @@ export class RequestHandler {
     // Discard the unread body: its sender would keep writing, hold the socket, and never read the answer.
     request.discard(maxRequestBytes, (call) => clock.after(LINGER_MS, call));
     const response = request.method === 'HEAD' ? { ...built, body: undefined } : built;
-    // A kept connection would bring the client's next request here again.
+    // The client would send its next request to this server on a connection that stays open.
     return this.#host.drainLeftMs === undefined ? response : { ...response, departure: 'closing' };
   }
 

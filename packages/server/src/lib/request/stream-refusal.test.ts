@@ -69,12 +69,12 @@ describe('a refusal of a stream', () => {
     ]);
   });
 
-  it('a refusal of a stream contains the issue of its schema if that quotes no param', async () => {
+  it('a refusal of a stream contains the issue of its schema if the issue does not quote a param', async () => {
     const answer = await ask(`/answer?prompt=${'a'.repeat(21)}`);
     expect(answer.body).toContain('Too big');
   });
 
-  it('a refusal of a topic contains the issue of its schema even if that quotes a param', async () => {
+  it('a refusal of a topic contains the issue of its schema even if the issue quotes a param', async () => {
     const answer = await ask('/notice?prompt=hush');
     expect(answer.body).toContain('must not be');
     expect(answer.body).toContain('hush');

@@ -192,7 +192,7 @@ export function readYield(topic: string, value: unknown): { data: unknown; id: s
   if (id === '') {
     throw new LinefeedError(
       'invalid_content',
-      `The stream "${topic}" yielded an empty id; leave it out, or give one to go on from.`,
+      `The stream "${topic}" yielded an empty id; omit it, or give an id to resume from.`,
     );
   }
   return { data: value.data, id };

@@ -160,7 +160,7 @@ function toIterable(output: unknown, path: string, signal: AbortSignal): AsyncIt
   });
 }
 
-/** Encodes each yield as JSON. A generator would delay `return()` until its pending yield arrives. */
+/** Encodes each yield as JSON. Not a generator: that would delay `return()` until its pending yield arrives. */
 function encodeYields(
   content: AsyncIterable<unknown>,
   serialize: (value: unknown) => unknown,

@@ -130,7 +130,7 @@ function checkParamNames(topic: string, { params }: TopicDefinition): void {
   if (params === undefined || paramNames(params)?.includes('lastEventId') !== true) return;
   throw new LinefeedError(
     'invalid_option',
-    `Topic "${topic}" has a param "lastEventId", which in tRPC is where a subscription goes on; rename it.`,
+    `Topic "${topic}" has a param "lastEventId", which is the resume position in tRPC; rename it.`,
   );
 }
 

@@ -50,7 +50,7 @@ export function checkTopic(name: string, value: unknown): TopicDefinition {
 function checkName(name: string): void {
   if (!TOPIC_NAME.test(name)) {
     throw invalidChannel(
-      `"${name}" cannot name a topic: a name starts with a letter and goes on with letters, digits, "_", ".", "/" or "-".`,
+      `"${name}" cannot name a topic: a name starts with a letter and continues with letters, digits, "_", ".", "/" or "-".`,
     );
   }
   if (RESERVED_NAMES.has(name)) {
@@ -63,7 +63,7 @@ function checkName(name: string): void {
   }
   if (name.split('/').some((segment) => segment === '' || segment === '.' || segment === '..')) {
     throw invalidChannel(
-      `"${name}" cannot name a topic: every URL parser would take its empty, "." or ".." segment away.`,
+      `"${name}" cannot name a topic: every URL parser would remove its empty, "." or ".." segment.`,
     );
   }
 }

@@ -70,14 +70,14 @@ type NameFault<Name extends string> = Name extends `${typeof CONTROL_PREFIX}${st
 type LostSegments<Name extends string> = Name extends
   | `${string}/${LostSegment}`
   | `${string}/${LostSegment}/${string}`
-  ? `"${Name}" cannot name a topic: every URL parser would take its empty, "." or ".." segment away`
+  ? `"${Name}" cannot name a topic: every URL parser would remove its empty, "." or ".." segment`
   : never;
 
 /** A name that is not a literal (an index signature) is checked only at run time. */
 type MalformedName<Name extends string> =
   {} extends Record<Name, 1>
     ? never
-    : `"${Name}" cannot name a topic: a name starts with a letter and goes on with letters, digits, "_", ".", "/" or "-"`;
+    : `"${Name}" cannot name a topic: a name starts with a letter and continues with letters, digits, "_", ".", "/" or "-"`;
 
 type TopicFault<Name extends string, T> =
   | NameFault<Name>

@@ -222,7 +222,7 @@ describe('over HTTP/2', () => {
       code: 'ERR_HTTP2_STREAM_ERROR',
     });
     await expect.poll(() => ends).toEqual([{ reason: 'failed', error: secret }]);
-    // Other requests of the session go on.
+    // Other requests of the session continue.
     expect(await get2(session, '/whole')).toMatchObject({ text: ': \n\ndata: whole\n\n', rstCode: 0 });
   });
 

@@ -23,7 +23,7 @@ test('a full disk gives a retryable error with the path, the remedy and the caus
     retryable: true,
     cause: error,
     message: expect.stringMatching(
-      /^The log \/data\/events\.db cannot be written: .*disk is full; make room/,
+      /^The log \/data\/events\.db cannot be written: .*disk is full; free some space/,
     ) as string,
   });
 });

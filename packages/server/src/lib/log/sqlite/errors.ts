@@ -45,7 +45,7 @@ export function toLogError(error: unknown, path: string, doing: 'opened' | 'read
   const advice = busy
     ? 'another process holds it for too long; look for a tool that has it open'
     : code === SQLITE.full
-      ? 'the disk is full; make room, and it goes on'
+      ? 'the disk is full; free some space, and the log continues'
       : code === SQLITE.readonly || code === SQLITE.cannotOpen
         ? 'the file and its directory must exist and be writable'
         : 'look at the disk it is on';

@@ -219,6 +219,6 @@ class SqliteLog implements Log {
 
   #checkOpen(): void {
     if (this.#closing === undefined) return;
-    throw refusal('closed', `The log ${this.#handle.path} is closed; open it again to go on.`);
+    throw refusal('closed', `The log ${this.#handle.path} is closed; open it again to continue.`);
   }
 }
