@@ -95,7 +95,7 @@ describe('createContext', () => {
 });
 
 describe('transformers', () => {
-  it('a transformer carries values that JSON cannot, in inputs, outputs and errors', async () => {
+  it('a transformer sends values that JSON cannot represent, in inputs, outputs and errors', async () => {
     const fancy = initTRPC.create({
       isDev: false,
       transformer: superjson,

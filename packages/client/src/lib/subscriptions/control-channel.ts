@@ -41,7 +41,7 @@ export interface Control {
 
 const OUTCOME_TIMEOUT_MS = 5_000;
 
-// These codes mean another server process or another visitor. A new connection fixes both, so the first failure is not
+// These codes mean another server process or another user. A new connection fixes both, so the first failure is not
 // reported.
 const MENDED = ['unknown_connection', 'forbidden'];
 
@@ -83,7 +83,7 @@ export function createControl({ clock, take, send, onRefused, onFailure }: Contr
       }
       const goOn = () => {
         const isAgain = onFailure(request, error);
-        // It may have been applied all the same: the server applies a number once.
+        // The server may have applied this request. A second attempt is safe: the server applies each number once.
         if (isAgain && !isTaken) attempt(request);
         else if (isAgain !== undefined) {
           open = 0;
@@ -142,7 +142,7 @@ export async function sendChange(
   return status;
 }
 
-/** The report of a refused control request. A code of the feed comes with a message that has the cause. */
+/** The report of a refused control request. The message of a feed's own code already has the cause. */
 export function toRefusedPost({ code, message, status }: LinefeedError): LinefeedError {
   const advice = /^(http_|wrong)/.test(code) ? 'Check routes, redirects, CSRF and firewalls: ' : '';
   const text = `POST is refused: each change opens a connection. ${advice}${message}`;

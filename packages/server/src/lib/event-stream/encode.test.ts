@@ -74,19 +74,19 @@ describe('yielded values', () => {
 
   it.each([
     ['undefined', undefined, /yielded undefined/],
-    ['a Date', new Date(0), /does not carry: a Date/],
+    ['a Date', new Date(0), /cannot represent: a Date/],
     [
       'an object with a nested bigint',
       { a: [{ b: 1n }] },
-      /at "a\.0\.b", something that JSON does not carry: a bigint/,
+      /at "a\.0\.b", something that JSON cannot represent: a bigint/,
     ],
-    ['an object with a nested Map', { a: new Map() }, /at "a", something that JSON does not carry: a Map/],
-    ['an array with a nested Set', [new Set()], /at "0", something that JSON does not carry: a Set/],
-    ['an array with undefined', [undefined], /at "0", something that JSON does not carry: undefined/],
-    ['NaN', Number.NaN, /does not carry: NaN/],
-    ['an instance with toJSON', new URL('http://a/'), /does not carry: a URL/],
-    ['a String object', new String('a\nb'), /does not carry: a String/],
-    ['a function', () => 1, /does not carry: a function/],
+    ['an object with a nested Map', { a: new Map() }, /at "a", something that JSON cannot represent: a Map/],
+    ['an array with a nested Set', [new Set()], /at "0", something that JSON cannot represent: a Set/],
+    ['an array with undefined', [undefined], /at "0", something that JSON cannot represent: undefined/],
+    ['NaN', Number.NaN, /cannot represent: NaN/],
+    ['an instance with toJSON', new URL('http://a/'), /cannot represent: a URL/],
+    ['a String object', new String('a\nb'), /cannot represent: a String/],
+    ['a function', () => 1, /cannot represent: a function/],
   ])('a yield of %s is refused with a description of the value', (_, value, expected) => {
     expect(() => frame(value)).toThrow(
       expect.objectContaining({ code: 'invalid_content', message: expect.stringMatching(expected) }),
@@ -103,7 +103,7 @@ describe('the encode option', () => {
     return undefined;
   };
 
-  it('encode converts values that JSON cannot carry at every depth, also within its own results', () => {
+  it('encode converts values that JSON cannot represent at every depth, also within its own results', () => {
     const payload = { at: new Date(0), deep: [new Map([['k', 1n]])], price: new Money(5), none: undefined };
     const [event] = read(frame(payload, { encode }));
     expect(JSON.parse(event!.data)).toEqual({
@@ -118,7 +118,7 @@ describe('the encode option', () => {
     expect(read(frame(new Date(0), { encode }))[0]!.data).toBe('"1970-01-01T00:00:00.000Z"');
   });
 
-  it('encode is not called for values that JSON can carry', () => {
+  it('encode is not called for values that JSON can represent', () => {
     const asked: unknown[] = [];
     const note = (value: unknown): unknown => (asked.push(value), undefined);
     frame({ a: [1, 'b', null, true, { c: undefined }] }, { encode: note });
@@ -129,7 +129,7 @@ describe('the encode option', () => {
     ['returns undefined', () => undefined],
     ['returns the same value', (value: unknown) => value],
     ['always returns another such value', () => new Date(0)],
-  ])('a value that JSON cannot carry is refused when encode %s', (_, endless) => {
+  ])('a value that JSON cannot represent is refused when encode %s', (_, endless) => {
     expect(() => frame({ when: new Date(0) }, { encode: endless })).toThrow(/at "when", something .* a Date/);
   });
 

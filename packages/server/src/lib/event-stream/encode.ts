@@ -85,7 +85,7 @@ function toJson(payload: unknown, encode: EncodingOptions['encode']): string {
   const where = fault.path.length === 0 ? '' : `, at ${JSON.stringify(fault.path.join('.'))}, something`;
   throw new LinefeedError(
     'invalid_content',
-    `The source yielded${where} that JSON does not carry: ${fault.what}. Convert it before, or in the option encode.`,
+    `The source yielded${where} that JSON cannot represent: ${fault.what}. Convert it before, or in the option encode.`,
   );
 }
 

@@ -150,7 +150,7 @@ describe('an event stream that cannot be sent', () => {
     const request = { method: 'GET', header: () => undefined, gone: false };
     const content = (() => 7) as unknown as () => string;
     expect(() => toEventStreamResponse(content, request, { onClose: (end) => void ends.push(end) })).toThrow(
-      'no content',
+      'cannot be the content',
     );
     expect(ends).toMatchObject([{ reason: 'failed', error: { code: 'invalid_content' } }]);
   });

@@ -84,7 +84,11 @@ describe('the failure option of an event stream', () => {
       second,
     ],
     ['returns a promise', () => Promise.reject(second), expect.objectContaining({ code: 'invalid_content' })],
-    ['returns what JSON cannot carry', () => 5n, expect.objectContaining({ code: 'invalid_content' })],
+    [
+      'returns a value that JSON cannot represent',
+      () => 5n,
+      expect.objectContaining({ code: 'invalid_content' }),
+    ],
     [
       'returns an event with a line break',
       () => message('x', { event: 'a\nb' }),

@@ -16,7 +16,7 @@ for (const { name, run } of contract) {
   test(name, async () => expect(await run()).toBeUndefined());
 }
 
-/** Behaves like a log over a network: its answers come later. */
+/** Behaves like a log over a network: its calls resolve later. */
 const asynchronous = logContract(
   (setup) => {
     const log = new ScriptedLog(setup);

@@ -36,14 +36,14 @@ describe('Publisher', () => {
     expect(events.map(({ data }) => data)).toEqual(['"1"', '"2"', '"3"', '"4"']);
   });
 
-  it('a field that JSON cannot carry is refused with the path of its keys', async () => {
+  it('a field that JSON cannot represent is refused with the path of its keys', async () => {
     await expect(publisher.publish('table', [{ 'a.b': [1n] }])).rejects.toMatchObject({
       code: 'invalid_payload',
       issues: [{ message: 'cannot be sent as JSON: a bigint; send it as a string', path: ['a.b', '0'] }],
     });
   });
 
-  it('a payload that JSON cannot carry as a whole is refused', async () => {
+  it('a payload that JSON cannot represent as a whole is refused', async () => {
     await expect(publisher.publish('table', [new Date(0)])).rejects.toMatchObject({
       code: 'invalid_payload',
     });

@@ -9,7 +9,7 @@ import type { ManualClock } from '@linefeed/shared/testing';
 
 const STARTED_AT = Date.UTC(2026, 0, 1);
 
-/** The body of a POST arrives by real ticks. */
+/** The body of a POST arrives in real event-loop ticks. */
 async function arrive(clock: { settle(): Promise<void> }): Promise<void> {
   for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   await clock.settle();

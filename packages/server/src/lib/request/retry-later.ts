@@ -32,7 +32,7 @@ export class RetryLater extends Error {
 
 const BUSY_MS = 5_000;
 
-/** Also for a context that had expired on arrival: it may be expired on the next attempt too. */
+/** For a context that had expired on arrival. The wait is long, because the next context may be expired too. */
 export const EXPIRED_ON_ARRIVAL: RetryLater = new RetryLater('expired', 'disconnected', BUSY_MS);
 export const NO_SLOT: RetryLater = new RetryLater('busy', 'too_many_connections', BUSY_MS);
 const TIMED_OUT = new RetryLater('busy', 'timeout', BUSY_MS);

@@ -95,7 +95,7 @@ async function pull(run: Run, { open, take, signal, clock }: RunOptions): Promis
     }
     return { type: 'cancelled' };
   } catch (error) {
-    // An error after the abort is the source's way to end.
+    // An error after the abort ends the run. It is not a failure.
     return signal.aborted ? { type: 'cancelled' } : { type: 'failed', error };
   }
 }
@@ -106,7 +106,7 @@ export interface PullOptions extends Omit<RunOptions, 'take' | 'open'> {
 }
 
 /**
- * The same run for a receiver that pulls: each step of the iteration takes one value of the source. The iteration ends
+ * Runs a source for a receiver that pulls: each step of the iteration takes one value of the source. The iteration ends
  * when the signal aborts, even if the source never settles.
  */
 export async function* pullSource({
@@ -165,7 +165,7 @@ export function endIterator(
   onError: (error: unknown) => void,
 ): void {
   const report = (error: unknown): void => {
-    // This is the error of the abort that ended the source.
+    // An AbortError is the expected result of the abort.
     if (!(error instanceof Error && error.name === 'AbortError')) onError(error);
   };
   try {

@@ -92,10 +92,10 @@ describe('a topic name', () => {
   });
 
   test.for(['open', 'error'])(
-    'the topic name %s is refused, because EventSource fires an event of that name',
+    'the topic name %s is refused, because EventSource dispatches its own event with that name',
     (name) => {
       expect(() => define({ [name]: text })).toThrow(
-        `"${name}" cannot name a topic: EventSource fires an event of that name by itself.`,
+        `"${name}" cannot name a topic: EventSource dispatches its own event with that name.`,
       );
     },
   );

@@ -1,5 +1,5 @@
 /**
- * The check of a contract on definition. It finds faults that the compiler cannot see, and faults in plain JavaScript.
+ * Checks a contract when it is defined. Finds faults that the compiler cannot see, and faults in plain JavaScript.
  */
 import { RESERVED_PARAMS } from '../wire/address.ts';
 import { LinefeedError } from '../base/error.ts';
@@ -54,7 +54,9 @@ function checkName(name: string): void {
     );
   }
   if (RESERVED_NAMES.has(name)) {
-    throw invalidChannel(`"${name}" cannot name a topic: EventSource fires an event of that name by itself.`);
+    throw invalidChannel(
+      `"${name}" cannot name a topic: EventSource dispatches its own event with that name.`,
+    );
   }
   if (name.startsWith(CONTROL_PREFIX)) {
     throw invalidChannel(
@@ -96,7 +98,7 @@ function checkParams(name: string, params: unknown): void {
   const names = paramNames(params);
   if (names === undefined) {
     throw invalidChannel(
-      `The params of topic "${name}" show no names: give an object schema of zod, valibot or arktype, or one with Standard JSON Schema. Names that are open go into one param: z.object({ filter: z.record(z.string(), z.string()) }).`,
+      `The params of topic "${name}" show no names: give an object schema of zod, valibot or arktype, or one with Standard JSON Schema. If the names are not known in advance, put them into one param: z.object({ filter: z.record(z.string(), z.string()) }).`,
     );
   }
   for (const key of names) {

@@ -1,4 +1,4 @@
-/** Compile-time check of types that JSON carries unchanged. */
+/** Compile-time check of types that JSON preserves. */
 
 type JsonPrimitive = string | number | boolean | null;
 /** Any value that survives JSON.stringify and JSON.parse, except for keys that are `undefined`. */
@@ -8,7 +8,7 @@ type Json = JsonPrimitive | { readonly [key: string]: Json | undefined } | reado
 type DeepestLook = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /**
- * `never` if JSON carries every value of `T` unchanged, else a sentence that names the field. The first branch decides
+ * `never` if JSON preserves every value of `T`, else a sentence that names the field. The first branch decides
  * nearly every payload by one assignability check. Only types that it rejects (interfaces, and faulty types) are
  * checked field by field.
  */
@@ -19,13 +19,13 @@ export type JsonProblem<T, Path extends string> = [T] extends [Json | undefined]
     : NearestProblem<T, Path>;
 
 type Fault<T> = T extends Date
-  ? 'is a Date, which JSON does not carry; send it as a string, with z.iso.datetime()'
+  ? 'is a Date, which JSON cannot represent; send it as a string, with z.iso.datetime()'
   : T extends bigint
-    ? 'is a bigint, which JSON does not carry; send it as a string'
+    ? 'is a bigint, which JSON cannot represent; send it as a string'
     : T extends symbol | ((...args: never[]) => unknown)
-      ? 'is a symbol or function, which JSON does not carry'
+      ? 'is a symbol or function, which JSON cannot represent'
       : T extends ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>
-        ? 'is a Map or Set, which JSON does not carry; send a record or an array'
+        ? 'is a Map or Set, which JSON cannot represent; send a record or an array'
         : T extends readonly (infer Item)[]
           ? undefined extends Item
             ? unknown extends Item

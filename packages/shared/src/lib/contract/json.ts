@@ -1,10 +1,11 @@
-/** Run-time checks of what JSON carries unchanged: by inspection of a schema, and by inspection of a value. */
+/** Finds the place in a schema or in a value that JSON does not preserve. Runs when a channel is defined or used. */
 import type { Schema } from './schema.ts';
 
-/** A place in a schema or value that JSON does not carry unchanged. */
+/** A place in a schema or value that JSON does not preserve. */
 export interface JsonFault {
   /** Keys from the outside in; a key may contain dots. Empty for the value itself. */
   readonly path: readonly string[];
+  /** The value at this place, and the remedy. */
   readonly what: string;
 }
 
@@ -34,7 +35,7 @@ interface PipeStep {
 }
 
 /**
- * Finds a place in the output of a schema that JSON does not carry unchanged. It understands zod, zod/mini and
+ * Finds a place in the output of a schema that JSON does not preserve. It understands zod, zod/mini and
  * valibot. For other libraries and after transforms it finds nothing, and `findJsonFault` checks each published value
  * instead.
  */
@@ -156,7 +157,7 @@ export function findJsonFault(
   return undefined;
 }
 
-/** Adds the path of a part to a fault found in it. Paths are built only if there is a fault. */
+/** Puts `path` before the path of a fault. Paths are built only if there is a fault. */
 function below(path: readonly string[], fault: JsonFault | undefined): JsonFault | undefined {
   return fault && { path: [...path, ...fault.path], what: fault.what };
 }

@@ -27,7 +27,7 @@ export interface TopicOptions<Params extends Schema | undefined, Data extends Sc
    * @default no params
    */
   readonly params?: Params;
-  /** Schema of the payload. JSON must carry its output unchanged. */
+  /** Schema of the payload. JSON must preserve its output. */
   readonly data: Data;
   /**
    * `all`: every event reaches every subscriber, for as long as the log holds it. `latest`: the log holds only the

@@ -31,11 +31,11 @@ type DataProblem<Name extends string, S> =
   | (undefined extends Output<S>
       ? unknown extends Output<S>
         ? never
-        : `${Name} may be undefined, which JSON does not carry; use null`
+        : `${Name} may be undefined, which JSON cannot represent; use null`
       : never)
   | ([Output<S>] extends [Input<S>]
       ? never
-      : `${Name}: the schema's output must be accepted as its own input, because the wire carries the output`);
+      : `${Name}: the schema's output must be accepted as its own input, because the output is sent`);
 
 type Letter = LowerLetter | Uppercase<LowerLetter>;
 // oxfmt-ignore
