@@ -2,7 +2,7 @@ import { defineChannel, topic } from '@linefeed/shared';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { createBench } from '../../../test-kit/feed-bench.ts';
-import { logWith } from '../../../test-kit/scripted-log.ts';
+import { logWith, ScriptedLog } from '../../../test-kit/scripted-log.ts';
 import { createFeed } from '../feed/create-feed.ts';
 import type { FeedEvent } from './follow.ts';
 import type { Log, TailListener } from '../log/log.ts';
@@ -148,6 +148,27 @@ describe('feed.subscribe()', () => {
     await waiting;
     // 2 and 3 are on the page that was read before the rollback removed them.
     expect(seen).toMatchObject([{ data: { n: 1 } }, 'rollback', { data: { n: 4 } }]);
+  });
+
+  it('feed.subscribe() announces a reset of the log in each microtask of its start', async () => {
+    for (let microtasks = 0; microtasks < 12; microtasks += 1) {
+      const log = new ScriptedLog();
+      const { feed, clock, publishNumbers } = createBench({ log });
+      await publishNumbers(1, 3);
+      const gaps: string[] = [];
+      const onGap = ({ reason }: { reason: string }): number => gaps.push(reason);
+      const events = iterate(feed.subscribe('other', { onGap }));
+      const seen: unknown[] = [];
+      const next = events.next().then(({ value }) => seen.push(value));
+      for (let count = 0; count < microtasks; count += 1) await Promise.resolve();
+      log.startAnew([{ address: 'other', data: '{"n":101}', keep: 'all' }]);
+      await clock.settle();
+      await feed.publish('other', { n: 102 });
+      await clock.settle();
+      expect([microtasks, gaps, seen]).toMatchObject([microtasks, ['epoch'], [{ data: { n: 101 } }]]);
+      await feed.close();
+      await next;
+    }
   });
 
   it.each([5, null, {}])('a `from` that is not a string is refused: %o', (from) => {

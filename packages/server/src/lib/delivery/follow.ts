@@ -9,7 +9,7 @@ import {
 } from '@linefeed/shared/wire';
 import type { Hub, Subscriber } from './hub.ts';
 import { PAGE_BYTES, type LogCursor, type ReadPage } from '../log/log.ts';
-import { readReach, resolveCursor } from './start-position.ts';
+import { readReach, resolveCursor, type Reach, type SharedStart } from './start-position.ts';
 import { laterOf } from '../base/position.ts';
 import { ReplayTrack, toGap, trackAfterReset, type FoundGap } from './replay-track.ts';
 import { readNextPage, waitForProgress, type TrackReader } from './track-reader.ts';
@@ -96,7 +96,9 @@ class Follower implements Subscriber, TrackReader {
     this.hub.add(this);
     this.hub.join(this.#address, this);
     try {
-      this.#track = await this.#openTrack();
+      const reach = this.#from === 'earliest' ? undefined : await readReach(this.hub, [this.#from]);
+      // No await between the start and `#track`: a reset in between would not replace the track.
+      this.#track = this.#openTrack(reach);
       while (!this.#isOver) {
         this.#woken = new Promise((resolve) => (this.#wake = resolve));
         const track = this.#track;
@@ -125,13 +127,9 @@ class Follower implements Subscriber, TrackReader {
     }
   }
 
-  async #openTrack(): Promise<ReplayTrack> {
-    let start: Pick<ReturnType<typeof resolveCursor>, 'position' | 'gap'> = { position: BEGINNING };
-    if (this.#from !== 'earliest') {
-      const reach = await readReach(this.hub, [this.#from]);
-      // Resolved after each reset so far, so that an earlier reset needs no handling.
-      start = resolveCursor(this.hub, this.#from, reach);
-    }
+  #openTrack(reach: Reach | undefined): ReplayTrack {
+    const start: Pick<SharedStart, 'position' | 'gap'> =
+      this.#from === 'earliest' ? { position: BEGINNING } : resolveCursor(this.hub, this.#from, reach);
     const now = this.#options.isLatest ? BEGINNING : this.hub.position;
     const position = start.position === 'now' ? now : start.position;
     const track = new ReplayTrack(position);
