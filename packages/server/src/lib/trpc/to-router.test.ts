@@ -106,6 +106,21 @@ function watch<T>() {
   };
 }
 
+/** Collects the codes of refusals. The client repeats a refused subscription, so one code is reported many times. */
+function watchRefusals() {
+  const codes = new Set<string>();
+  const { promise: first, resolve } = Promise.withResolvers<void>();
+  return {
+    codes,
+    first,
+    onConnectionStateChange({ error }: { error: TRPCClientErrorLike<AnyTRPCRouter> | null }) {
+      if (!error?.data) return;
+      codes.add(error.data.code);
+      resolve();
+    },
+  };
+}
+
 describe('a topic over tRPC', () => {
   it('a stock tRPC client receives typed events of a topic, tracked by their cursor', async () => {
     const feed = createBench();
@@ -280,12 +295,13 @@ describe('a tRPC session that is over', () => {
     });
     const { client } = await serve(router);
     const seen = watch<{ data: { n: number } }>();
-    const states: unknown[] = [];
+    const { codes, first, onConnectionStateChange } = watchRefusals();
     const subscription = client.room.subscribe(
       { name: 'a', lastEventId: feed.cursor() },
-      { ...seen, onConnectionStateChange: ({ error }) => error?.data && states.push(error.data.code) },
+      { ...seen, onConnectionStateChange },
     );
-    await vi.waitFor(() => expect(states).toEqual(['SERVICE_UNAVAILABLE']));
+    await first;
+    expect([...codes]).toEqual(['SERVICE_UNAVAILABLE']);
     await feed.publish('room', { name: 'a' }, { n: 1 });
     expired = false;
     await vi.waitFor(() => expect(seen.data.map(({ data }) => data.n)).toEqual([1]), 8_000);
@@ -363,23 +379,19 @@ describe('a tRPC session that is over', () => {
     const feed = createBench();
     const { client } = await serve(toRouter(feed));
     await feed.close();
-    const states: unknown[] = [];
     const seen = watch<unknown>();
+    const [count, notice] = [watchRefusals(), watchRefusals()];
     const subscriptions = [
-      client.count.subscribe({ to: 3 }, listener()),
-      client.notice.subscribe(undefined, listener()),
+      client.count.subscribe({ to: 3 }, { ...seen, onConnectionStateChange: count.onConnectionStateChange }),
+      client.notice.subscribe(undefined, {
+        ...seen,
+        onConnectionStateChange: notice.onConnectionStateChange,
+      }),
     ];
-    await vi.waitFor(() => expect(states).toEqual(['SERVICE_UNAVAILABLE', 'SERVICE_UNAVAILABLE']));
+    await Promise.all([count.first, notice.first]);
+    expect([...count.codes, ...notice.codes]).toEqual(['SERVICE_UNAVAILABLE', 'SERVICE_UNAVAILABLE']);
     expect([seen.data, seen.ended]).toEqual([[], []]);
     for (const subscription of subscriptions) subscription.unsubscribe();
-
-    function listener() {
-      return {
-        ...seen,
-        onConnectionStateChange: ({ error }: { error: TRPCClientErrorLike<AnyTRPCRouter> | null }) =>
-          error?.data && states.push(error.data.code),
-      };
-    }
   });
 });
 
