@@ -8,13 +8,6 @@ import { ROOT } from './command.ts';
 const MAX_SOURCE_LINES = 300;
 const MAX_TEST_LINES = 600;
 
-/** Files that are still too long. Nothing is added here. */
-const EXCEPTIONS: readonly string[] = [
-  'packages/client/src/lib/connection/connection.ts',
-  'packages/client/src/lib/subscriptions/registry.ts',
-  'packages/server/src/lib/connection/connection.ts',
-];
-
 const isTest = (path: string): boolean => /\.test(-d)?\.tsx?$/.test(path);
 
 function findLong(): string[] {
@@ -31,10 +24,5 @@ function findLong(): string[] {
 }
 
 it(`no source file is longer than ${MAX_SOURCE_LINES} lines, and no test file longer than ${MAX_TEST_LINES}`, () => {
-  expect(findLong().filter((path) => !EXCEPTIONS.includes(path))).toEqual([]);
-});
-
-it('every file in the list of files that are too long is still too long', () => {
-  const long = findLong();
-  expect(EXCEPTIONS.filter((path) => !long.includes(path))).toEqual([]);
+  expect(findLong()).toEqual([]);
 });

@@ -39,7 +39,7 @@ export type {
   PublishOptions,
 } from './lib/feed/types.ts';
 export type { HeaderOptions, HeaderValue, HeadOptions } from './lib/http/head.ts';
-export type { CloseReason } from './lib/connection/connection.ts';
+export type { CloseReason } from './lib/connection/types.ts';
 export type { FeedLimitOptions, FeedLimits, OptionalLimit } from './lib/base/limits.ts';
 export type {
   Appended,

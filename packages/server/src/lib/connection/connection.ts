@@ -15,7 +15,7 @@ import {
 } from '@linefeed/shared/wire';
 import { captureScope, type AsyncScope } from '../base/async-scope.ts';
 import type { Clock } from '../base/clock.ts';
-import type { DeliveryCounters, DeliveryPort } from '../delivery/delivery-port.ts';
+import type { DeliveryPort } from '../delivery/delivery-port.ts';
 import { LoggedDelivery } from '../delivery/delivery.ts';
 import { acceptEntries, sharedPosition } from '../delivery/logged-entries.ts';
 import type { Expiry } from '../base/expiry.ts';
@@ -27,21 +27,12 @@ import type { ResponseSink } from '../http/response-sink.ts';
 import type { LoggedStart } from '../delivery/start-position.ts';
 import type { RunningStream, StreamTarget } from '../stream/run-stream.ts';
 import { ControlRequests } from './control-requests.ts';
-import { Outbox, type OutboxCounters } from './outbox.ts';
+import { Outbox } from './outbox.ts';
 import type { WriterListener } from './response-writer.ts';
+import type { CloseReason, ConnectionCounters, ConnectionIdentity } from './types.ts';
 
 const encoder = new TextEncoder();
 const PING: Uint8Array = encoder.encode(encodeFrame({ event: FRAME.ping, data: '{}' }));
-
-/**
- * Why a connection ended, for hooks and statistics.
- *
- * - `client`: the client left
- * - `finished`: all its subscriptions were streams, and all have ended
- * - `stalled`: the client took no bytes for `stallTimeoutMs`
- * - a `ReconnectReason`: the feed told the client to reconnect
- */
-export type CloseReason = 'client' | 'finished' | 'stalled' | ReconnectReason;
 
 export interface ConnectionHost {
   readonly hub: Hub;
@@ -56,18 +47,6 @@ export interface ConnectionHost {
   onGone(connection: Connection): void;
   onGap(connection: Connection, gap: Gap): void;
   onError(error: unknown): void;
-}
-
-export interface ConnectionCounters extends DeliveryCounters, OutboxCounters {
-  /** Connections cut because the reader took no bytes. */
-  stalled: number;
-}
-
-export interface ConnectionIdentity {
-  readonly id: string;
-  readonly context: unknown;
-  readonly principal: string | undefined;
-  readonly expiry: Expiry;
 }
 
 export class Connection implements HeartbeatTarget, WriterListener, DeliveryPort, StreamTarget {

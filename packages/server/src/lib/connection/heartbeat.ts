@@ -27,7 +27,7 @@ const MAX_BEATS_PER_SLICE = 500;
 
 export class Heartbeat {
   readonly #clock: Clock;
-  readonly #target = new Set<HeartbeatTarget>();
+  readonly #targets = new Set<HeartbeatTarget>();
   readonly #stepMs: number;
   readonly #due = new Map<HeartbeatTarget, Timer>();
   /** No entry of `#due` is due earlier. */
@@ -45,17 +45,17 @@ export class Heartbeat {
   }
 
   add(target: HeartbeatTarget): void {
-    if (this.#target.size === 0) this.#noteStep(this.#clock.now());
-    this.#target.add(target);
+    if (this.#targets.size === 0) this.#noteStep(this.#clock.now());
+    this.#targets.add(target);
     this.#timer ??= this.#clock.after(this.#stepMs, () => this.#sweep());
     this.#lookAhead(target, this.#clock.now());
   }
 
   remove(target: HeartbeatTarget): void {
-    this.#target.delete(target);
+    this.#targets.delete(target);
     this.#due.get(target)?.clear();
     this.#due.delete(target);
-    if (this.#target.size > 0) return;
+    if (this.#targets.size > 0) return;
     this.#timer?.clear();
     this.#timer = undefined;
   }
@@ -69,7 +69,7 @@ export class Heartbeat {
     const jumpedMs = Math.abs(this.#clock.wallNow() - now - this.#wallAhead);
     if (jumpedMs > this.#stepMs || now - this.#steppedAt > STEPS_AHEAD * this.#stepMs) {
       this.#noteStep(now);
-      this.#endOverdue(this.#target, now);
+      this.#endOverdue(this.#targets, now);
     } else if (now >= this.#nextDueAt) this.#endOverdue(this.#due.keys(), now);
   }
 
@@ -89,9 +89,9 @@ export class Heartbeat {
 
   #sweep(): void {
     this.#noteStep(this.#clock.now());
-    this.#timer = this.#target.size === 0 ? undefined : this.#clock.after(this.#stepMs, () => this.#sweep());
+    this.#timer = this.#targets.size === 0 ? undefined : this.#clock.after(this.#stepMs, () => this.#sweep());
     // A sweep that is still running covers all connections.
-    if (this.#sweeping === undefined) this.#slice(this.#target.values());
+    if (this.#sweeping === undefined) this.#slice(this.#targets.values());
   }
 
   #slice(rest: Iterator<HeartbeatTarget>): void {
@@ -116,7 +116,7 @@ export class Heartbeat {
   #lookAhead(target: HeartbeatTarget, now: number): void {
     const waitMs = (target.dueAt?.(now) ?? Infinity) - now;
     if (!(waitMs > 0 && waitMs <= STEPS_AHEAD * this.#stepMs)) return;
-    if (this.#due.has(target) || !this.#target.has(target)) return;
+    if (this.#due.has(target) || !this.#targets.has(target)) return;
     this.#nextDueAt = Math.min(this.#nextDueAt, now + waitMs);
     const timer = this.#clock.after(Math.ceil(waitMs), () => {
       this.#due.delete(target);

@@ -42,7 +42,7 @@ export class Sessions {
     };
   }
 
-  /** Ends later guests when they register. Registered ones continue until `end`. */
+  /** Ends later sessions when they are added. Earlier ones continue until `end`. */
   close(): void {
     this.#isClosed = true;
   }

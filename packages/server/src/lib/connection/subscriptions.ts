@@ -135,7 +135,7 @@ export class Subscriptions {
       const payload: End = { address: eventName, ...keyed, ...numbered };
       return logged.afterGaps(() => connection.control(FRAME.end, payload, connection.endMark()));
     }
-    const lastEventId = /* seam: stream-resumes-after-id */ resume.type === 'behind' ? resume.id : undefined;
+    const lastEventId = /* seam: stream-resumes-after-id */ resume.type === 'after' ? resume.id : undefined;
     const source = sources.get(topic)!;
     // A stream with the context of a later request also runs in that request's async context.
     const scope = context === connection.context ? connection.scope : captureScope();

@@ -1,9 +1,8 @@
 /** Reads a track from the log page by page: the steps that a connection and `feed.subscribe` have in common. */
+import type { Awaitable } from '@linefeed/shared/wire';
 import type { Hub } from './hub.ts';
 import type { ReadPage } from '../log/log.ts';
 import type { FoundGap, ReplayTrack } from './replay-track.ts';
-
-type Awaitable<T> = T | PromiseLike<T>;
 
 export interface TrackReader {
   readonly hub: Hub;

@@ -3,15 +3,11 @@ import type { AnyChannel } from '@linefeed/shared';
 import { refusal, type Gap } from '@linefeed/shared/wire';
 import type { Clock } from '../base/clock.ts';
 import type { FeedLimits } from '../base/limits.ts';
-import {
-  Connection,
-  type CloseReason,
-  type ConnectionCounters,
-  type ConnectionHost,
-} from '../connection/connection.ts';
+import { Connection, type ConnectionHost } from '../connection/connection.ts';
 import { Heartbeat } from '../connection/heartbeat.ts';
 import { Sessions } from '../connection/sessions.ts';
 import { sendRefusal, Subscriptions } from '../connection/subscriptions.ts';
+import type { CloseReason, ConnectionCounters } from '../connection/types.ts';
 import { Hub } from '../delivery/hub.ts';
 import type { HttpRequest, HttpResponse } from '../http/http.ts';
 import type { CorsOptions } from '../http/origin.ts';

@@ -9,7 +9,7 @@ import type {
   TopicsOf,
 } from '@linefeed/shared';
 import type { RequestTarget } from '../http/http.ts';
-import type { CloseReason } from '../connection/connection.ts';
+import type { CloseReason } from '../connection/types.ts';
 import type { FeedLimitOptions } from '../base/limits.ts';
 import type { Log } from '../log/log.ts';
 import type { SSEData, TrackedYield } from '../stream/message.ts';
