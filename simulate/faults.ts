@@ -174,7 +174,7 @@ export const FAULTS: readonly Fault[] = [
     plan: { 'retry-if-error-asks': 'true' },
   },
   {
-    name: 'the error of one outlet reaches other connections',
+    name: 'the error of one sink reaches other connections',
     plan: { 'error-of-one-sink': 'throw error;' },
   },
   {

@@ -34,7 +34,7 @@ interface NetworkOptions {
   /** Called after each stream is opened and on every write, with the number of waiting bytes. */
   readonly onBuffered: (bytes: number) => void;
   /** Some sinks simulate an adapter that throws. */
-  readonly outletsThrow: boolean;
+  readonly sinksThrow: boolean;
   /** Returns the checker for the frames of a response. */
   readonly watch: (request: number) => WireChecker;
   /** Called with requests and received bytes, to trace a single world. */
@@ -49,7 +49,7 @@ export function createNetwork({
   chance,
   route,
   onBuffered,
-  outletsThrow,
+  sinksThrow,
   watch,
   trace,
 }: NetworkOptions): Network {
@@ -69,11 +69,11 @@ export function createNetwork({
       if (signal?.aborted === true) throw new Error('aborted');
       if (!network.calm && chance.is(0.08)) throw new Error('connection refused');
       if (!network.calm && chance.is(0.05)) return toResponse(502, 'bad gateway', target);
-      const answerer = route();
-      if (answerer === undefined) throw new Error('nobody listens');
+      const feed = route();
+      if (feed === undefined) throw new Error('nobody listens');
       // Some proxies sort a query, group it by name, or build it again.
       const changed = shuffleQuery(target, chance);
-      const answer = (await respond(answerer, toRequest(changed, { ...init, headers }))) ?? {
+      const answer = (await respond(feed, toRequest(changed, { ...init, headers }))) ?? {
         status: 404,
         headers: [],
         body: '',
@@ -98,7 +98,7 @@ export function createNetwork({
     const sink = new SimSink(onBuffered, wire, clock.look);
     // It throws at one of its first calls, and from then on. The server may learn of the close some time later, or
     // never.
-    if (outletsThrow && !network.calm && chance.is(0.3)) {
+    if (sinksThrow && !network.calm && chance.is(0.3)) {
       sink.throwsAfter = chance.pick([0, 1, 2, 3, 10]);
       sink.onThrow = () => {
         if (chance.is(0.5)) clock.after(chance.between(0, 5_000), () => sink.leave());

@@ -4,7 +4,7 @@ import { MOODS, type WorldFeed } from './board.ts';
 import type { Chance, SimClock } from './clock.ts';
 import type { RunBook } from './sources.ts';
 
-export interface GuestOptions {
+export interface SessionOptions {
   readonly feed: WorldFeed;
   readonly clock: SimClock;
   readonly chance: Chance;
@@ -16,12 +16,12 @@ export interface GuestOptions {
 const LEAVE_MS = 1_000;
 
 export class Session {
-  readonly #options: GuestOptions;
+  readonly #options: SessionOptions;
   readonly #controller = new AbortController();
   #iterator: AsyncIterator<unknown> | undefined;
   #isOver = false;
 
-  constructor(options: GuestOptions) {
+  constructor(options: SessionOptions) {
     this.#options = options;
     void this.#run();
   }
@@ -30,7 +30,7 @@ export class Session {
   act(): void {
     const { clock, fail } = this.#options;
     if (this.#isOver) return;
-    const isLate = clock.after(LEAVE_MS, () => fail('guest: leaving takes too long'));
+    const isLate = clock.after(LEAVE_MS, () => fail('session: leaving takes too long'));
     this.#controller.abort();
     void Promise.resolve(this.#iterator?.return?.()).then(isLate, isLate);
     this.#isOver = true;
@@ -50,11 +50,11 @@ export class Session {
   async #run(): Promise<void> {
     const { feed, chance } = this.#options;
     const { signal } = this.#controller;
-    const caller = toRouter(feed).createCaller({ request: 0, user: 'ann', principal: 'guest' }, { signal });
+    const caller = toRouter(feed).createCaller({ request: 0, user: 'ann', principal: 'session' }, { signal });
     try {
       const events: AsyncIterable<unknown> = chance.is(0.5)
         ? await caller.notice({})
-        : await caller.steps({ to: 20, mood: chance.pick(MOODS), run: 'guest' });
+        : await caller.steps({ to: 20, mood: chance.pick(MOODS), run: 'session' });
       this.#iterator = events[Symbol.asyncIterator]();
       while (!this.#isOver) if ((await this.#iterator.next()).done === true) break;
     } catch {

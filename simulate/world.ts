@@ -3,7 +3,7 @@ import { createFeed, type ConnectionInfo } from '@linefeed/server';
 import { createBrowser } from '../packages/client/test/browser.ts';
 import { ADDRESSES, board, type Visitor, type WorldFeed } from './board.ts';
 import { createChance, createSimClock } from './clock.ts';
-import { Session } from './guest.ts';
+import { Session } from './session.ts';
 import { leftovers, startCounting } from './leaks.ts';
 import { LOG_FAILURE, SimLog } from './log.ts';
 import { createNetwork, REQUEST_HEADER } from './network.ts';
@@ -65,7 +65,7 @@ export async function runWorld(
       return up.length === 0 ? undefined : chance.pick(up);
     },
     watch: wireOf,
-    outletsThrow: traits.throwingSinks,
+    sinksThrow: traits.throwingSinks,
     trace: (what) => say(`${Math.round(clock.now())} ${what}`),
     onBuffered: (bytes) => {
       // Tabs that share a connection may request all their lists at once.
@@ -190,9 +190,9 @@ export async function runWorld(
     if ((traits.streamsFirst || traits.slowLog) && chance.is(0.04)) log.startAnew();
     if (traits.sessions && chance.is(0.1) && up.length > 0) {
       for (const user of users) if (user instanceof Session && user.isOver) users.delete(user);
-      const guests = [...users].filter((user) => user instanceof Session);
-      if (guests.length < 2) users.add(new Session({ feed: chance.pick(up), clock, chance, runs, fail }));
-      else chance.pick(guests).act();
+      const sessions = [...users].filter((user) => user instanceof Session);
+      if (sessions.length < 2) users.add(new Session({ feed: chance.pick(up), clock, chance, runs, fail }));
+      else chance.pick(sessions).act();
     }
   }
 

@@ -20,7 +20,7 @@ export class ScriptedLog implements Log {
   maxReads = 1_000;
   /** Called before each answer of `newest` and `read`. The answer waits for the promise. */
   beforeAnswer: (asked: 'newest' | 'read') => void | Promise<void> = () => undefined;
-  readonly #tailers = new TailListeners();
+  readonly #listeners = new TailListeners();
   readonly #options: MemoryLogOptions;
   #inner: Log;
   #entries: LogEntry[] = [];
@@ -55,7 +55,7 @@ export class ScriptedLog implements Log {
   }
 
   tail(listener: TailListener): Tail {
-    return this.#tailers.add(listener, this.#inner.newest() as LogCursor);
+    return this.#listeners.add(listener, this.#inner.newest() as LogCursor);
   }
 
   /** Replaces this log by another one with the given entries. */
@@ -86,12 +86,12 @@ export class ScriptedLog implements Log {
     for (const entry of entries) void this.#inner.append([entry]);
     const newest = this.#inner.newest() as LogCursor;
     this.#follow();
-    this.#tell(() => this.#tailers.reset(reason, newest));
+    this.#tell(() => this.#listeners.reset(reason, newest));
   }
 
   #follow(): void {
     this.#inner.tail({
-      onEvents: (events, through) => this.#tell(() => this.#tailers.events(events, through)),
+      onEvents: (events, through) => this.#tell(() => this.#listeners.events(events, through)),
       onReset: () => undefined,
       onError: () => undefined,
     });

@@ -90,8 +90,8 @@ export interface RequestHandlerOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** A request on its way through the pipeline. */
-interface Exchange {
+/** A request under the path of the feed. */
+interface RoutedRequest {
   readonly request: HttpRequest;
   /** The part of the path after the feed's path. */
   readonly path: string;
@@ -123,9 +123,9 @@ export class RequestHandler {
     const { mount, maxRequestBytes, clock } = this.#options;
     const path = route(mount, request.url.pathname);
     if (path === undefined) return undefined;
-    const exchange: Exchange = { request, path, headers: [], identity: undefined };
-    const built = await this.#run(exchange).catch((error: unknown) => this.#reject(exchange, error));
-    if (exchange.identity !== undefined) this.#pending.finish(exchange.identity);
+    const routed: RoutedRequest = { request, path, headers: [], identity: undefined };
+    const built = await this.#run(routed).catch((error: unknown) => this.#reject(routed, error));
+    if (routed.identity !== undefined) this.#pending.finish(routed.identity);
     // Discard the unread body: its sender would keep writing, hold the socket, and never read the answer.
     request.discard(maxRequestBytes, (call) => clock.after(LINGER_MS, call));
     const response = request.method === 'HEAD' ? { ...built, body: undefined } : built;
@@ -134,8 +134,8 @@ export class RequestHandler {
   }
 
   /** The steps, in their order. A step that throws ends the pipeline: `#reject` answers the request. */
-  async #run(exchange: Exchange): Promise<HttpResponse> {
-    const { request, path } = exchange;
+  async #run(routed: RoutedRequest): Promise<HttpResponse> {
+    const { request, path } = routed;
     const { method } = request;
     const { cors, readSession, onError, parse, withinTime, slots, decide, clock } = this.#options;
     const { hub } = this.#host;
@@ -146,19 +146,19 @@ export class RequestHandler {
 
     // Origin.
     this.#checkHost(request);
-    exchange.headers = this.#checkOrigin(request);
+    routed.headers = this.#checkOrigin(request);
 
     // Accept.
-    if (method === 'OPTIONS') return respondToPreflight(exchange.headers, cors);
-    if (!METHODS.includes(method)) return refuseMethod(method, exchange.headers);
+    if (method === 'OPTIONS') return respondToPreflight(routed.headers, cors);
+    if (!METHODS.includes(method)) return refuseMethod(method, routed.headers);
     assertAcceptable(request.header('accept'));
 
     // Identify. A synchronous result needs no timer and no promises.
-    const identifying = identify(request, exchange.headers, this.#options.identify, readSession, onError);
+    const identifying = identify(request, routed.headers, this.#options.identify, readSession, onError);
     const identity = identifying instanceof Promise ? await withinTime(identifying) : identifying;
-    exchange.headers = identity.headers;
+    routed.headers = identity.headers;
     if (identity.error !== undefined) return toProblem(identity.error, identity.headers);
-    exchange.identity = identity;
+    routed.identity = identity;
     this.#pending.add(identity);
 
     // Parse.
@@ -204,7 +204,7 @@ export class RequestHandler {
     return { ...head, body: this.#pending.untilOpened(identity, open) };
   }
 
-  #reject({ request, headers }: Exchange, error: unknown): HttpResponse {
+  #reject({ request, headers }: RoutedRequest, error: unknown): HttpResponse {
     const { clock, onError } = this.#options;
     const retry = toRetryLater(error);
     return retry === undefined

@@ -56,7 +56,7 @@ export function identify(
   };
   if (run === undefined) return anonymous;
   const reply = { headers: new Headers() };
-  const admit = (context: unknown): RequestIdentity => {
+  const accept = (context: unknown): RequestIdentity => {
     checkHeaders(reply.headers);
     return {
       id: anonymous.id,
@@ -76,7 +76,7 @@ export function identify(
   });
   try {
     const context = run(request.toRequest(), reply, { req: request.req });
-    return isThenable(context) ? Promise.resolve(context).then(admit).catch(refuse) : admit(context);
+    return isThenable(context) ? Promise.resolve(context).then(accept).catch(refuse) : accept(context);
   } catch (error) {
     return refuse(error);
   }

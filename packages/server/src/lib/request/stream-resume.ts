@@ -6,7 +6,7 @@ import type { AskedEntry, SubscribeRequest } from './subscribe-request.ts';
 /** The client's state in a stream. */
 export type StreamResume =
   | { readonly type: 'fresh' }
-  | { readonly type: 'behind'; readonly id: string }
+  | { readonly type: 'after'; readonly id: string }
   /** The client received data without ids, so the stream cannot be resumed. */
   | { readonly type: 'begun' }
   | { readonly type: 'ended' };
@@ -14,12 +14,12 @@ export type StreamResume =
 /** Parses a stream subscription's start: a `~…` mark, a whole id, or an id of the source. */
 export function readStreamResume(from: string | undefined): StreamResume {
   if (from === undefined || from === 'now' || from === 'earliest') return { type: 'fresh' };
-  if (!from.includes('~')) return { type: 'behind', id: from };
+  if (!from.includes('~')) return { type: 'after', id: from };
   const { mark = '' } = parseEventId(from);
   if (mark === END_MARK) return { type: 'ended' };
   const streamId = readStreamId(mark);
   if (streamId === undefined) return { type: 'fresh' };
-  return streamId === '' ? { type: 'begun' } : { type: 'behind', id: streamId };
+  return streamId === '' ? { type: 'begun' } : { type: 'after', id: streamId };
 }
 
 /** The entries of a request, in which each stream without a `from` of its own starts at the request's last event id. */

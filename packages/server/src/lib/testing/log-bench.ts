@@ -260,7 +260,7 @@ function assertOrder(events: readonly LogEvent[], after: Position): void {
   let last = after;
   for (const { position } of events) {
     assert.match(position, /^[1-9a-z][0-9a-z]*$/, 'a position is [0-9a-z] without a leading zero');
-    assert.ok(comparePositions(position, last) > 0, `position ${position} stands behind ${last}`);
+    assert.ok(comparePositions(position, last) > 0, `position ${position} is not past ${last}`);
     last = position;
   }
 }

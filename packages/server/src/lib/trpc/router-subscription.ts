@@ -69,17 +69,17 @@ async function* serve(
     checkAddressSize(address, core.limits.maxAddressBytes);
     const { authorize } = core.serving;
     const context = await untilAborted(session.signal, readContext());
-    const guest = {
+    const registered = {
       id: randomId(),
       context,
       ...core.readSession(context),
       eventNames: () => [address],
       end: leave,
     };
-    release = core.sessions.add(guest);
+    release = core.sessions.add(registered);
     // Checked at each delivery, because the heartbeat may be late, for example after a suspend.
     const assertLive = (): void => {
-      if (guest.expiry.isOver) leave();
+      if (registered.expiry.isOver) leave();
       assertOpen();
     };
     assertOpen();

@@ -45,7 +45,7 @@ const WRITER = `${PRELUDE}
 `;
 
 /** Prints the events of the tail. */
-const TAILER = `${PRELUDE}
+const FOLLOWER = `${PRELUDE}
   const tail = log.tail({
     onEvents: (events) => events.forEach(({ address, data, position, prev }) => say({ address, data, position, prev })),
     onReset: (reason) => say({ reset: reason }),
@@ -106,30 +106,30 @@ function expectUnbroken(told: readonly Told[]): void {
   }
 }
 
-const eventsOf = (tailer: Child) => tailer.lines.slice(1) as Told[];
+const eventsOf = (follower: Child) => follower.lines.slice(1) as Told[];
 
-async function startTailer(): Promise<Child> {
-  const tailer = start(TAILER, 'tailer');
-  await tailer.until(([first]) => first !== undefined);
-  expect(tailer.lines).toEqual([{ following: '0' }]);
-  return tailer;
+async function startFollower(): Promise<Child> {
+  const follower = start(FOLLOWER, 'follower');
+  await follower.until(([first]) => first !== undefined);
+  expect(follower.lines).toEqual([{ following: '0' }]);
+  return follower;
 }
 
 test('a third process follows the events of two writers without loss and in one order', async () => {
-  const tailer = await startTailer();
+  const follower = await startFollower();
   const writers = [start(WRITER, 'a', 600), start(WRITER, 'b', 600)];
   expect(await Promise.all(writers.map(({ ended }) => ended))).toEqual([0, 0]);
-  await tailer.until(({ length }) => length === 1201);
-  expectUnbroken(eventsOf(tailer));
+  await follower.until(({ length }) => length === 1201);
+  expectUnbroken(eventsOf(follower));
   for (const [index, name] of ['a', 'b'].entries()) {
     const said = writers[index]!.lines.map((line) => (line as [number, string])[1]);
-    const told = eventsOf(tailer).filter(({ address }) => address === name);
+    const told = eventsOf(follower).filter(({ address }) => address === name);
     expect(told.map(({ position }) => position)).toEqual(said);
   }
 });
 
 test('a writer killed by SIGKILL loses no committed event, and other processes continue', async () => {
-  const tailer = await startTailer();
+  const follower = await startFollower();
   const killed = start(WRITER, 'a', Number.MAX_SAFE_INTEGER);
   const other = start(WRITER, 'b', 800);
   await killed.until(({ length }) => length >= 200);
@@ -138,11 +138,11 @@ test('a writer killed by SIGKILL loses no committed event, and other processes c
   expect(await other.ended).toBe(0);
   const next = start(WRITER, 'c', 50);
   expect(await next.ended).toBe(0);
-  await tailer.until(
+  await follower.until(
     (lines) => (lines.at(-1) as Told).address === 'c' && (lines.at(-1) as Told).data === '50',
   );
-  expectUnbroken(eventsOf(tailer));
-  const told = eventsOf(tailer).filter(({ address }) => address === 'a');
+  expectUnbroken(eventsOf(follower));
+  const told = eventsOf(follower).filter(({ address }) => address === 'a');
   const said = killed.lines.map((line) => (line as [number, string])[1]);
   // The kill may have come between the commit and the print.
   expect(told.map(({ position }) => position).slice(0, said.length)).toEqual(said);
