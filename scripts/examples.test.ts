@@ -5,10 +5,10 @@ import { expect, test } from 'vitest';
 import { ROOT, runCommand } from './lib/command.ts';
 import { linkModule } from './lib/packages.ts';
 
-/** The channel of the examples, and the values that an example may use without making them. */
+/** The channel of the examples, and values that an example may use without a definition. */
 const FIXTURES = join(ROOT, 'scripts/fixtures/examples');
 
-/** Packages that users of single entries install, by the package of this repository that has them. */
+/** Optional peers, by the package of this repository that uses them. */
 const PEERS = {
   'packages/client': ['react', '@types/react', '@tanstack/react-query', '@trpc/server', '@trpc/client'],
 };

@@ -196,7 +196,7 @@ describe('a lost connection', () => {
     expect(script.state()).toMatchObject({ state: 'reconnecting', reason: 'busy', retryInMs: 3_000 });
   });
 
-  it('the client ignores frames and endings of a response that it has left', async () => {
+  it('the client ignores frames and endings of a response that it has closed', async () => {
     const script = await connected();
     const { got } = script.listen('a');
     const left = script.last();

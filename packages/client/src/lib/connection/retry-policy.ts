@@ -48,7 +48,7 @@ export interface Loss {
    */
   readonly afterMs?: number | undefined;
   /**
-   * The server ended this visitor's connection. If that happens again soon after connecting, it counts as a failure and
+   * The server ended the connection of this user. If that happens again soon after connecting, it counts as a failure and
    * the wait grows.
    */
   readonly isDismissal?: boolean | undefined;

@@ -35,7 +35,7 @@ export interface Tab {
 const STEAL_MS = 750;
 /** A hidden tab waits longer, so that a visible one takes over first. */
 const STEAL_HIDDEN_MS = 2_750;
-/** Second part of the wait. */
+/** A second wait, so that a busy page reads an answer that has already arrived. */
 const STEAL_GRACE_MS = 250;
 const STEAL_JITTER_MS = 250;
 
@@ -45,7 +45,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
   const connections = new Map<string, TabConnection>();
   const logged = new Set<string>();
   let request: Opening;
-  /** Aborts when the tab leaves. `undefined` while it is away. */
+  /** Aborts when the tab leaves. `undefined` until it joins again. */
   let stay: AbortController | undefined;
   let channel: BroadcastChannel | undefined;
   /** This tab holds its own lock. Other tabs watch that lock to notice when the tab is gone. */
@@ -62,7 +62,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
   };
 
   const receive = (message: Message) => {
-    // Without its lock, this tab counts as gone.
+    // Without its lock, this tab counts as closed.
     if (!isPresent) return;
     if ('leader' in message) {
       for (const connection of connections.values()) connection.receive(message);
@@ -152,8 +152,8 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
       });
     };
     wait(waitMs + clock.random() * STEAL_JITTER_MS, () =>
-      // A page that was busy runs a late timer before the answer that has already arrived. A second timer lets it read
-      // the answer.
+      // In a page that was busy, a late timer runs before the message of an answer that has already arrived. A second
+      // timer lets the page read the message first.
       wait(STEAL_GRACE_MS, () => {
         campaign(stay!.signal, true);
         scheduleSteal();
@@ -175,7 +175,7 @@ export function createTab({ base, name, clock, connectTimeoutMs, surroundings }:
       if (message) receive(message);
     });
     surroundings.onAway(
-      () => leave((connection) => connection.end({ error: networkError('The page was put away.') })),
+      () => leave((connection) => connection.end({ error: networkError('The page was hidden or frozen.') })),
       signal,
     );
     locks

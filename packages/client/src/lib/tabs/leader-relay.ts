@@ -46,7 +46,7 @@ type RelayOpening = Pick<Opening, 'entries' | 'openOnly'>;
 
 export interface LeaderRelay {
   readonly receive: (message: TabMessage) => void;
-  /** Deletes the connections of a tab that is gone. */
+  /** Deletes the connections of a tab that was closed. */
   readonly leave: (tab: string) => void;
   /** Another tab leads: all connections reconnect to it at once. */
   readonly stop: () => void;
@@ -55,7 +55,7 @@ export interface LeaderRelay {
 /** One connection of a tab. */
 interface RelayedConnection {
   readonly tab: string;
-  /** Keys of its entries; each is an entry of its own upstream. The value is the event name, once accepted. */
+  /** Its entries by key; each is a separate entry of the upstream connection. The value is the event name, once accepted. */
   readonly wants: Map<string, string | undefined>;
 }
 
@@ -71,7 +71,7 @@ export function createLeaderRelay(options: LeaderRelayOptions): LeaderRelay {
   const connections = new Map<string, RelayedConnection>();
   /** Entries to request, by key. */
   const waiting = new Map<string, SubscriptionEntry>();
-  /** Event names of the upstream connection. True: the name has an order of its own until `caughtup`. */
+  /** Event names of the upstream connection. True: its events are out of order until `caughtup`. */
   const names = new Map<string, boolean>();
   /** A connection has removed an entry, so an event name may be unused. */
   let isStale = false;

@@ -11,7 +11,7 @@ import { createTab, type Surroundings, type Tab } from './leader-election.ts';
 export interface SharedClientOptions extends ClientOptions {
   /**
    * The user of the connection, for example a user's id. Tabs share a connection only if their `url` and `identity` are
-   * equal. Everything that the server sends to one of these tabs, all of them can receive. If another user can sign in
+   * equal. Each of these tabs can read everything that the server sends to any of them. If another user can sign in
    * while tabs are open, each user must have a different `identity`.
    *
    * @default ''

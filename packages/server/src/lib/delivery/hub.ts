@@ -51,7 +51,7 @@ export class Hub {
   #change:
     | { readonly promise: Promise<void>; readonly resolve: () => void; readonly timer: Timer }
     | undefined;
-  /** Batches of this tick start from it. Connections that append the same frames to it share their bytes. */
+  /** The common start of all batches of this tick. Connections that append the same frames to it share their bytes. */
   emptyBatch: Batch = new Batch();
   /** The numbering that `position` belongs to. */
   epoch: string;

@@ -1,4 +1,4 @@
-/** Calls the hooks of a feed's user. */
+/** Calls the hooks that the user passes to a feed. */
 import { createReporter } from '../base/report.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Identity } from '../request/identify.ts';

@@ -21,7 +21,7 @@ export interface HttpRequest {
   discard(maxBytes: number, startTimer: StartTimer): void;
   /** The request without its body, for `context`. */
   toRequest(): Request;
-  /** The runtime's own request object, if it is of another kind. Passed to `context`. */
+  /** The runtime's own request object, if it is not a `Request`. Passed to `context`. */
   readonly req?: unknown;
 }
 

@@ -14,8 +14,8 @@ export interface StoredEvent extends LogEvent {
 }
 
 /**
- * A queue whose items can be removed anywhere. A removed item leaves only the counters. It is skipped when it reaches
- * the head.
+ * A FIFO queue whose items can be removed at any place. A removed item is subtracted from the counters at once. It is
+ * deleted when it reaches the head.
  */
 export class EventQueue {
   #items: StoredEvent[] = [];
@@ -35,7 +35,7 @@ export class EventQueue {
     if (this.#items.length > 16 && this.#items.length > 4 * this.count) this.#compact();
   }
 
-  /** Subtracts an item that is gone from the counters. */
+  /** Subtracts a removed item from the counters. */
   release(held: StoredEvent): void {
     this.count -= 1;
     this.#bytes -= sizeOf(held, held.idempotencyKey);
@@ -65,7 +65,7 @@ export class EventQueue {
   }
 }
 
-/** Iterates over a queue that does not change meanwhile. */
+/** Iterates over a queue. The queue must not change during the iteration. */
 export class QueueRun implements Run {
   head: number = Infinity;
   readonly #items: readonly StoredEvent[];

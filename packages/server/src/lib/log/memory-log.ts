@@ -121,7 +121,7 @@ class MemoryLog implements Log {
     if (held.keep === 'latest') {
       for (let older = addressLog.events.head; older !== undefined; older = addressLog.events.head)
         this.#drop(addressLog, older);
-      // The newest value is held, so no earlier eviction leaves anything missing.
+      // The newest value is held, so an earlier eviction is not a loss.
       addressLog.evictedThrough = BEGINNING;
     }
     addressLog.events.push(held);

@@ -19,13 +19,13 @@ export interface AskedParams {
 }
 
 /**
- * The text of an address in a request may have this many times its bytes: percent-encoding takes three characters for
- * each byte.
+ * The text of an address in a request may have this many times `maxAddressBytes` characters. Percent-encoding can take
+ * three characters for each byte.
  */
 const MAX_TEXT_FACTOR = 4;
 
 /**
- * The address of params that a caller of the feed gives.
+ * Resolves params from a caller of the feed into an address.
  *
  * @throws LinefeedError `invalid_params` with the schema's issues, `address_too_long`
  */
@@ -44,7 +44,7 @@ export function resolveAddress(
 }
 
 /**
- * The params of a request: the same errors, with the status of a refusal.
+ * Resolves the params of a request. The errors have the status of a refusal.
  *
  * @throws LinefeedError `bad_request`, `invalid_params`, `address_too_long`
  */
@@ -66,7 +66,7 @@ export function readAskedParams(
   }
 }
 
-/** Counts only the names of the schema: in the path form the query may contain other keys of the application. */
+/** Counts only params of the schema: in the path form, the query may contain other keys of the application. */
 function checkTextSize(
   { topic, params, address }: AskedParams,
   schema: Schema,

@@ -49,7 +49,7 @@ export interface ResolveOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** A list may resolve this many times `maxSubscriptions` different addresses. The rest is refused. */
+/** Factor of `maxSubscriptions`: the different addresses that one list may resolve. Entries past it are refused. */
 const MAX_LOOKED_AT_FACTOR = 2;
 
 /** Characters of an address that count as one entry in the throttle. A longer address counts as several. */

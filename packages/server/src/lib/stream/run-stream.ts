@@ -52,7 +52,7 @@ export interface StreamTarget {
   readonly hasRoom: boolean;
   /** Queues a call until there is room (FIFO). Returns a function that cancels the call. */
   waitForRoom(call: () => void): () => void;
-  /** Ends the connection if its time is over. Returns whether it is closed. `now`: time of the feed's clock. */
+  /** Ends the connection if it has expired or reached its maximum duration. Returns whether it is closed. `now`: time of the feed's clock. */
   endIfOver(now: number): boolean;
   addStream(eventName: string, stream: RunningStream): void;
   sendStreamEvent(eventName: string, json: string, streamId: string | undefined): void;
@@ -129,7 +129,7 @@ export function startStream(connection: StreamTarget, options: StreamRunOptions)
     if (json instanceof Promise) return json.then((encoded) => whenRoom(() => send(encoded, id)));
     return send(json, id);
   };
-  // Values wait unencoded, before validation.
+  // The queued values are not yet validated or encoded.
   const take = (value: unknown): void | Promise<void> =>
     connection.hasRoom ? encode(value) : whenRoom(() => encode(value));
 
@@ -185,7 +185,7 @@ export function readYield(topic: string, value: unknown): { data: unknown; id: s
   if (value.event !== undefined || value.retryMs !== undefined || value.comment !== undefined) {
     throw new LinefeedError(
       'invalid_content',
-      `message() in the stream "${topic}" takes an id alone; a feed writes the other fields.`,
+      `message() in the stream "${topic}" takes only an id; a feed writes the other fields.`,
     );
   }
   const id = toId(value.id);

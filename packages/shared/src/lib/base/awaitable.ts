@@ -1,4 +1,4 @@
-/** Types of values that may come later. */
+/** Types of values that may be asynchronous. */
 
 /** A value, or something that can be awaited for it: a return value of an application's code. */
 export type Awaitable<T> = T | PromiseLike<T>;
