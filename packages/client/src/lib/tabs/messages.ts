@@ -12,7 +12,7 @@ export const SIGNAL = {
   ack: '!ack',
   /** The response ended; `data` is the encoded ending. */
   end: '!end',
-  /** The shared connection cannot carry the request; `data` is the reason. */
+  /** The shared connection cannot serve the request; `data` is the reason. */
   alone: '!alone',
   /** The server's `retry:`. */
   retry: '!retry',

@@ -12,7 +12,7 @@ export class StreamSink implements ResponseSink {
   #controller!: ReadableStreamDefaultController<Uint8Array>;
   #listener: SinkListener | undefined;
   #closed = false;
-  /** The error with which the body ends once the written bytes are taken. */
+  /** The error that ends the body after the written bytes are read. */
   #error: Error | undefined;
   readonly #signal: AbortSignal | undefined;
   // End the body without an error: servers would log the error as their own, and no client is left to receive it.

@@ -1,5 +1,5 @@
 /**
- * Cache of replay pages. Clients that reconnect together want the same page, which is read and encoded once for all of
+ * Cache of replay pages. Clients that reconnect together need the same page. It is read and encoded once for all of
  * them.
  */
 import { comparePositions, type Position } from '@linefeed/shared/wire';
@@ -7,7 +7,7 @@ import type { Clock } from '../base/clock.ts';
 import { PAGE_BYTES, type Log, type LogEvent, type ReadPage } from '../log/log.ts';
 import { isThenable } from '../base/promise.ts';
 
-/** Most events of one page. */
+/** Maximum number of events in one page. */
 const PAGE_EVENTS = 500;
 
 const encoder = new TextEncoder();

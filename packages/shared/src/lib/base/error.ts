@@ -92,7 +92,7 @@ export const ERROR_STATUS: Partial<Record<ErrorCode, number>> = {
 
 /** One issue from a schema: a message, and the path of the faulty value (empty: the value itself). */
 export interface Issue {
-  /** The schema's sentence for people. */
+  /** The schema's message, for people. */
   readonly message: string;
   /** The keys that lead to the faulty value. */
   readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined;
@@ -100,7 +100,7 @@ export interface Issue {
 
 /** The options of a `LinefeedError`. */
 export interface LinefeedErrorOptions {
-  /** The error underneath. It stays in this process: it is never sent to the other side. */
+  /** The error that caused this one. It is never sent to the other side. */
   cause?: unknown;
   /** HTTP status, if the error has one. */
   status?: number | undefined;

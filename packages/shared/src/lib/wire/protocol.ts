@@ -25,7 +25,7 @@ export interface Hello {
   readonly connection: string;
   /** The server writes something at least this often; 0: it sends no pings. */
   readonly pingMs: number;
-  /** A silence of this length means that the connection is dead; 0: silence proves nothing. */
+  /** A silence of this length means that the connection is dead; 0: no limit. */
   readonly timeoutMs: number;
   /** The connection ends, with `reconnect`, at 80 to 100 % of this; 0: no limit. */
   readonly maxDurationMs: number;
@@ -64,7 +64,7 @@ export interface CaughtUp {
 /**
  * The reason why events cannot be replayed.
  *
- * - `trimmed`: the log no longer holds the oldest of the owed events
+ * - `trimmed`: the log no longer holds the oldest of the missing events
  * - `epoch`: the cursor is of another log
  * - `rollback`: the log lost its newest events
  * - `unknown`: the cursor cannot be read
@@ -112,7 +112,7 @@ export interface End {
  * - `lifetime`: the connection is old
  * - `drain`: the server stops
  * - `busy`: the server has no room, or cannot read the log now
- * - `expired`: the caller's authority ends
+ * - `expired`: the context of the connection has expired
  * - `disconnected`: the application requested it
  */
 export type ReconnectReason = 'lifetime' | 'drain' | 'busy' | 'expired' | 'disconnected';

@@ -46,7 +46,7 @@ export interface CloseOnSignalOptions {
 
 const report = createReporter(undefined);
 
-/** For the last bytes of responses that ended at the end of the grace. */
+/** Time to send the last bytes of responses that end with the grace. */
 const LAST_BYTES_MS = 500;
 /** Ctrl-C can send one signal twice: from the terminal, and from the npm or pnpm that started the process. */
 const SAME_SIGNAL_MS = 500;

@@ -68,7 +68,7 @@ class SqliteLog implements Log {
       toRefusal: (what) =>
         new LinefeedError(
           'log_failed',
-          `More than ${what} wait to be written to the log ${path}; publish slower, or look for what holds the file.`,
+          `More than ${what} wait to be written to the log ${path}; publish slower, or find the process that holds the file.`,
           { retryable: true },
         ),
     });
