@@ -41,7 +41,7 @@ test('ten tabs receive events over one connection; seven plain EventSources bloc
   const plain: Page[] = [];
   for (let n = 0; n < 7; n += 1) {
     const page = await context.newPage();
-    // The seventh does not even load: its request waits for one of the six streams.
+    // The seventh page does not load: its request waits for one of the six streams.
     if (n < 6) {
       await page.goto(`${origin}/plain`);
       await expect.poll(() => connectionsOf(origin)).toBe(String(n + 1));
@@ -49,7 +49,7 @@ test('ten tabs receive events over one connection; seven plain EventSources bloc
     plain.push(page);
   }
   expect(await answersWithin(plain[0]!, 1_000)).toBe(false);
-  // The waiting one is closed first: it must not be answered while it is being closed.
+  // Close the waiting page first: its request must not be answered while it is being closed.
   for (const page of plain.toReversed()) await page.close();
 
   const tabs = await openTabs(context, origin, 10);
@@ -80,7 +80,7 @@ test('no tab misses an event when the leader tab closes or crashes twenty times 
     await endTab(leader, ENDS[kill % 2]!);
     tabs = tabs.filter((tab) => tab !== leader);
     await publishing;
-    // While there is no leader, or the next one opens its connection.
+    // These events are published while there is no leader, or while the next leader connects.
     await scene.server.publish(published + 21, published + 40, 10);
     published += 40;
     for (const tab of tabs) {
@@ -99,7 +99,7 @@ test('no tab misses an event when the leader tab closes or crashes twenty times 
   expect(Math.max(...takeovers)).toBeLessThan(2_000 * slowness());
 });
 
-/** Ends the leader under publishing: the others miss nothing, and wait no longer than 2 s. */
+/** Ends the leader while events are published: the others miss nothing, and wait no longer than 2 s. */
 async function expectReplaced(
   tabs: readonly Page[],
   leader: Page,

@@ -54,7 +54,7 @@ describe('control requests', () => {
     ]);
   });
 
-  it('a keep: latest address that is added to a connection with only streams brings its newest value', async () => {
+  it('a keep: latest address that is added to a connection with only streams delivers its newest value', async () => {
     const { feed, open, control } = createBench();
     await feed.publish('price', { symbol: 'A' }, { bid: 1 });
     const tap = await open('/events/tick?key=a');

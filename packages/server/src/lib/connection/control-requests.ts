@@ -10,7 +10,7 @@ export class ControlRequests {
   /** Number of the newest request that was applied. */
   lastApplied = 0;
   #newest: Promise<void> = NOTHING;
-  /** Number of requests that wait or are decided on. */
+  /** Number of requests that wait or are being applied. */
   #open = 0;
 
   /**

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { after, at, createBench } from '../../../test-kit/feed-bench.ts';
 
 describe('keep: latest', () => {
-  it('a new subscriber of keep: latest gets the newest value first, and a resumed one no superseded value', async () => {
+  it('a new subscriber of keep: latest gets the newest value first, and one that resumes gets no superseded value', async () => {
     const { feed, open, clock } = createBench();
     for (let bid = 1; bid <= 5; bid += 1) await feed.publish('price', { symbol: 'ACME' }, { bid });
     const fresh = await open('/events/price?symbol=ACME');
@@ -16,7 +16,7 @@ describe('keep: latest', () => {
   });
 
   it.each(['garbage', 'zzz.future'])(
-    'an unusable cursor brings the newest value of keep: latest: %s',
+    'an unusable cursor delivers the newest value of keep: latest: %s',
     async (cursor) => {
       const { feed, open } = createBench();
       await feed.publish('price', { symbol: 'A' }, { bid: 1 });

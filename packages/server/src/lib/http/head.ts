@@ -20,7 +20,7 @@ export interface HeadOptions {
    * @default 200
    */
   readonly status?: number | undefined;
-  /** They replace the headers of an event stream and those already on the response. Names are compared without case. */
+  /** They replace the headers of an event stream and those already on the response. Names are case-insensitive. */
   readonly headers?: HeaderOptions | undefined;
   /**
    * Each cookie becomes a `Set-Cookie` header (RFC 6265 §4.1).
@@ -71,7 +71,7 @@ export function readHead({ status = 200, headers = {}, cookies = [] }: HeadOptio
   if (BODILESS.has(status)) {
     throw new LinefeedError(
       'invalid_option',
-      `status ${status} has no body, so nothing of the content could be sent; answer it without an event stream: new Response(null, { status: ${status} }).`,
+      `status ${status} has no body, so the content cannot be sent; answer it without an event stream: new Response(null, { status: ${status} }).`,
     );
   }
   const own = [...pairs(headers)].map(([name, value]) => checked(name, value));

@@ -17,7 +17,7 @@ export function cut(res: NodeResponse): void {
   }
   // A stream that is only destroyed ends like a complete one.
   stream.close(INTERNAL_ERROR);
-  // If the connection takes no bytes, the reset waits. Destroying the stream frees its memory; sooner, it drops the reset.
+  // If the connection takes no bytes, the reset waits. Then destroy the stream to free its memory. An earlier destroy would drop the reset.
   systemClock.defer(() => stream.destroy());
 }
 
