@@ -199,7 +199,8 @@ export function accept(entry: MutableEntry, event: string, next: Position, accep
   const { position } = entry;
   setState(entry, { is: 'accepted', acceptedAt });
   entry.event = event;
-  entry.order = 'shared';
+  // A replay from before this connection can still be in flight. It stays uncommitted.
+  if (entry.order === 'own') entry.order = 'shared';
   const { cursor } = position.cursor ? position : next;
   entry.position = position.is === next.is ? (Object.assign(position, next, { cursor }) as Position) : next;
 }

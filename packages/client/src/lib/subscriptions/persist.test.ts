@@ -43,6 +43,17 @@ describe('persistCursor', () => {
   it.each([
     ['caught up', 'e.5', async (script: Script) => script.last().send(FRAME.caughtup, { address: 'b' })],
     [
+      'caught up before a reconnect',
+      'e.5',
+      async (script: Script) => {
+        script.last().send(FRAME.caughtup, { address: 'b' });
+        await script.cut();
+        script.last().hello('e.5');
+        script.last().subscribed('a', 5);
+        script.last().subscribed('b', 5);
+      },
+    ],
+    [
       'resumed with the connection cursor',
       'e.2',
       async (script: Script) => {
