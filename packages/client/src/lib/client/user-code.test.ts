@@ -1,6 +1,7 @@
 import { LinefeedError } from '@linefeed/shared';
 import { describe, expect, it } from 'vitest';
 import { createScript, type Script, type ScriptOptions } from '../../../test/scripted-client.ts';
+import { RETRYABLE } from '../../../test/scripted-transport.ts';
 
 /** Connects at position 5. The newest value of `price` is 5; its history is unknown. */
 async function connectedToPrice(options?: ScriptOptions): Promise<Script> {
@@ -146,5 +147,22 @@ describe('a subscription listener that calls the client', () => {
     script.last().lose({ error: new LinefeedError('http_status', 'Gone.', { status: 410 }) });
     expect(failures).toBe(2);
     expect(script.attempts.filter(({ closed }) => !closed)).toHaveLength(1);
+  });
+
+  it.each([
+    ['the connection', { error: new LinefeedError('http_status', 'Gone.', { status: 410 }) }],
+    ['one address', undefined],
+  ])('a subscription that a listener ends while %s fails stays ended', async (_, ending) => {
+    const script = createScript();
+    const first = script.listen('a');
+    const second = script.listen(ending ? 'b' : 'a');
+    await script.settle();
+    first.subscribe(() => first.getSnapshot().error && second());
+    if (ending) script.last().lose(ending);
+    else {
+      script.last().accept();
+      script.last().refuse('a', RETRYABLE);
+    }
+    expect(second.getSnapshot().status).toBe('ended');
   });
 });

@@ -66,7 +66,10 @@ export function createSubscriber(
   ready.catch(() => {});
 
   const report = onError ? later(onError) : context.report;
-  const change = (next: Partial<SubscriptionSnapshot>) => set({ ...getSnapshot(), ...next });
+  const change = (next: Partial<SubscriptionSnapshot>) => {
+    // Another subscription's listener can end this one between a frame and the call for it.
+    if (!stopped || next.status === 'ended') set({ ...getSnapshot(), ...next });
+  };
 
   const validate: AnyHandler = async (data, info) => {
     const { value, issues } = (await schema!['~standard'].validate(data)) as {
@@ -142,8 +145,7 @@ export function createSubscriber(
       isJoining = false;
       startedAt ??= isAtOrBefore(start, floor) ? floor : start;
       resolve();
-      if (!stopped && getSnapshot().status !== 'subscribed')
-        change({ status: 'subscribed', error: undefined });
+      if (getSnapshot().status !== 'subscribed') change({ status: 'subscribed', error: undefined });
     },
     event(inFlight, event, isReplayed) {
       const { cursor } = event;
