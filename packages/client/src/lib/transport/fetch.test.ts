@@ -124,13 +124,16 @@ describe('fetchTransport: the request', () => {
     expect(errors[1]!.message).toContain('call 5');
   });
 
-  it('fetchTransport fails on a relative url without a page, with a message that names the fix', async () => {
+  it.each([
+    ['relative', '/events'],
+    ['malformed', 'http://localhost:port/events'],
+  ])('fetchTransport fails on a %s url without a page, with a message that names the fix', async (_, url) => {
     const errors: LinefeedError[] = [];
-    const client = createClient<AnyChannel>({ url: '/events', onError: (error) => errors.push(error) });
+    const client = createClient<AnyChannel>({ url, onError: (error) => errors.push(error) });
     client.subscribe('a', () => {});
     const { error } = await until(client, ({ state }) => state === 'failed');
     expect(error).toMatchObject({ code: 'invalid_option' });
-    expect(error!.message).toBe('Without a page, url must be absolute, not /events.');
+    expect(error!.message).toBe(`url must be valid, and absolute without a page, not ${url}.`);
     await received(errors, 1);
     expect(errors).toEqual([error]);
     client.close();

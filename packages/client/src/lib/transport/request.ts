@@ -26,11 +26,21 @@ const MAX_PROBLEM_LENGTH = 65_536;
 // Longest wait computed from a `Retry-After` date without a `Date` header, which is hidden across origins.
 const MAX_SKEWED_MS = 300_000;
 
+/** React Native has no `URL.canParse`, and its `URL` accepts any text. */
+function isFetchable(url: string): boolean {
+  if (!/^[a-z][a-z\d+.-]*:/i.test(url)) return globalThis.location !== undefined;
+  try {
+    return Boolean(new URL(url));
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Sends a request; `headers` is evaluated each time. A body is sent as text/plain: JSON would cost a CORS preflight.
  *
- * @throws LinefeedError `invalid_option` for a missing platform API or a relative URL without a page. It is final: a
- *   retry would fail again.
+ * @throws LinefeedError `invalid_option` for a missing platform API, a malformed URL, or a relative URL without a page.
+ *   It is final: a retry would fail again.
  */
 export async function send(
   { url: base, headers, credentials, fetch = globalThis.fetch }: RequestOptions,
@@ -46,8 +56,8 @@ export async function send(
   if (missing[0]) {
     throw invalidOption(`There is no ${missing.join(', no ')} here: load a polyfill.`);
   }
-  if (fetch === globalThis.fetch && !globalThis.location && !/^[a-z][a-z\d+.-]*:/i.test(base)) {
-    throw invalidOption(`Without a page, url must be absolute, not ${base}.`);
+  if (fetch === globalThis.fetch && !isFetchable(base)) {
+    throw invalidOption(`url must be valid, and absolute without a page, not ${base}.`);
   }
   let sent: Headers;
   try {
