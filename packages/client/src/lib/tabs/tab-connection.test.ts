@@ -52,6 +52,21 @@ it('a tab with a slow handler pauses alone, and resumes from its own cursor', as
   expect(upstream.closed).toBe(false);
 });
 
+it.each([
+  [7, 5],
+  [5, 7],
+])('a tab starts at the lowest of the positions %i and %i of its entries', async (first, second) => {
+  const tabs = await led();
+  const { client } = tabs.open();
+  client.subscribe('b', () => {});
+  await tabs.settle();
+  const [a, b] = tabs.controls[0]!.add;
+  tabs.upstream.subscribed('a', first, { key: a!.key, n: 1 });
+  tabs.upstream.subscribed('b', second, { key: b!.key, n: 1 });
+  await tabs.settle();
+  expect(client.cursor).toBe('e.5');
+});
+
 it('a tab reconnects alone when more than 1,000 frames wait in it for an answer', async () => {
   const tabs = await led();
   const { leader, upstream } = tabs;
