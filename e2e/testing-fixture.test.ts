@@ -23,7 +23,7 @@ for (const transport of TRANSPORTS) {
       await expect.poll(() => linefeed.data('room')).toEqual(numbers(1, 2));
       await expect.poll(() => linefeed.data('report')).toEqual([{ step: 1 }, { step: 2 }, { step: 3 }]);
       const [first] = linefeed.events().filter(({ topic }) => topic === 'room');
-      expect(first).toMatchObject({ topic: 'room', address: 'room?name=a', payload: { run: 'first', n: 1 } });
+      expect(first).toMatchObject({ topic: 'room', address: 'room?name=a', data: { run: 'first', n: 1 } });
       expect(first?.id).toMatch(/^[0-9a-z]+\.[0-9a-z]+\.0$/);
     });
 

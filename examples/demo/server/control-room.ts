@@ -63,7 +63,7 @@ export async function createControlRoom(logPath: string): Promise<ControlRoom> {
     if (since < guestMs) return;
     guestAt = Date.now();
     // A curl of the notices gets one event at once.
-    notice(`Somebody reads ${address} without our client.`);
+    notice(`Another client reads ${address}.`);
   });
   let guestAt = 0;
   const run = randomBytes(3).toString('hex');

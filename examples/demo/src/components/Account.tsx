@@ -24,7 +24,7 @@ export function Account({ account }: { readonly account: Books }) {
         </p>
       )}
       <p className="account-note">
-        Checked by the run and number that every payload bears
+        Checked by the run and the number in the data of every event
         {lines.length > 0 && ': '}
         {lines.map(([address, line], i) => (
           <span key={address}>

@@ -21,8 +21,8 @@ export function Quotes() {
   return (
     <Panel name="quotes" title="Quotes">
       <p className="quotes-note">
-        Invented. Of each symbol the log keeps the newest quote only: whoever was away gets that one, and none
-        of those it replaced.
+        Invented. The log keeps only the newest quote of each symbol. A client that reconnects gets this one,
+        and none of the older ones.
       </p>
       <ul className="quotes-list">
         {symbols.map((symbol) => (
