@@ -62,6 +62,14 @@ describe('a sink that throws', () => {
     },
   );
 
+  it('a sink that throws while it tells a client to retry is reported', async () => {
+    const { ask, open, errors } = createBench({ maxConnections: 1 });
+    await open('/events/notice');
+    const answer = await ask('/events/notice');
+    expect(() => openInto(answer, new BrokenTap('end', true))).toThrow(BROKEN);
+    expect(errors).toEqual([BROKEN]);
+  });
+
   it('a sink that throws in write() does not stop delivery to other connections', async () => {
     const closed: string[] = [];
     const { ask, open, feed, errors, clock } = createBench({

@@ -109,13 +109,13 @@ export class RequestHandler {
   readonly #pending: PendingRequests;
 
   constructor(host: RequestHost, options: RequestHandlerOptions) {
-    const { clock, hosts, cors, requestTimeoutMs, onError } = options;
+    const { clock, hosts, cors, requestTimeoutMs } = options;
     this.#host = host;
     this.#options = options;
     this.#throttle = new FairQueue(clock, REQUESTS_PER_TURN);
     this.#checkHost = createHostCheck(hosts);
     this.#checkOrigin = createOriginCheck(cors);
-    this.#pending = new PendingRequests({ clock, requestTimeoutMs, onError });
+    this.#pending = new PendingRequests({ clock, requestTimeoutMs });
   }
 
   /** Responds to a request. `undefined`: the path is not under this feed's path. */
@@ -128,7 +128,8 @@ export class RequestHandler {
     if (routed.identity !== undefined) this.#pending.finish(routed.identity);
     // Discard the unread body: its sender would keep writing, hold the socket, and never read the answer.
     request.discard(maxRequestBytes, (call) => clock.after(LINGER_MS, call));
-    const response = request.method === 'HEAD' ? { ...built, body: undefined } : built;
+    const body = request.method === 'HEAD' ? undefined : this.#reportErrorsOf(built.body);
+    const response = { ...built, body };
     // The client would send its next request to this server on a connection that stays open.
     return this.#host.drainLeftMs === undefined ? response : { ...response, departure: 'closing' };
   }
@@ -210,6 +211,19 @@ export class RequestHandler {
     return retry === undefined
       ? toProblem(toReportedRefusal(error, onError), headers)
       : rejectWithRetry(request.method, retry, headers, clock);
+  }
+
+  /** Reports errors of opening a body. The adapter answers with a bare 500, and its caller is not the application. */
+  #reportErrorsOf(body: HttpResponse['body']): HttpResponse['body'] {
+    if (typeof body !== 'function') return body;
+    return (sink) => {
+      try {
+        body(sink);
+      } catch (error) {
+        this.#options.onError(error);
+        throw error;
+      }
+    };
   }
 
   /** Must be called after each await: the state may have changed meanwhile. @throws RetryLater */

@@ -8,7 +8,6 @@ export interface PendingRequestsOptions {
   readonly clock: Clock;
   /** A response that is not opened within this time is never opened: an adapter opens it at once or not at all. */
   readonly requestTimeoutMs: number;
-  readonly onError: (error: unknown) => void;
 }
 
 export class PendingRequests {
@@ -31,19 +30,13 @@ export class PendingRequests {
 
   /** The body of a response. The request stays pending until it is called. */
   untilOpened(identity: RequestIdentity, open: (sink: ResponseSink) => void): (sink: ResponseSink) => void {
-    const { clock, requestTimeoutMs, onError } = this.#options;
+    const { clock, requestTimeoutMs } = this.#options;
     this.#stages.set(identity, 'opening');
     const timer = clock.after(requestTimeoutMs, () => this.#revoke(identity, NO_SLOT));
     return (sink) => {
       timer.clear();
       this.#stages.delete(identity);
-      try {
-        open(sink);
-      } catch (error) {
-        // The adapter answers with a bare 500, and its caller is not the application.
-        onError(error);
-        throw error;
-      }
+      open(sink);
     };
   }
 
