@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { ignore } from '../base/promise.ts';
 import { callContent, isCallable, openContent } from './content.ts';
 
 const context = { signal: new AbortController().signal, lastEventId: '7' };
@@ -133,8 +134,6 @@ describe('content of an event stream', () => {
 });
 
 describe('content that is discarded or returned early', () => {
-  const ignore = (): void => undefined;
-
   it('a ReadableStream is cancelled when it is discarded, or returned during a pending read', async () => {
     const cancelled: string[] = [];
     const idle = (name: string): ReadableStream =>
