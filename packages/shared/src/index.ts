@@ -6,7 +6,6 @@ export type {
   AnyChannel,
   Channel,
   LoggedName,
-  OneOf,
   Params,
   ParamsInput,
   Payload,

@@ -2,7 +2,6 @@
 import {
   LinefeedError,
   type AnyChannel,
-  type OneOf,
   type ParamsInput,
   type Payload,
   type TopicName,
@@ -77,7 +76,7 @@ export interface Client<C extends AnyChannel> {
    * @returns A function that unsubscribes. It also has the state of the subscription.
    * @throws LinefeedError `closed` after `close()`, `invalid_option` for arguments of a wrong type
    */
-  subscribe<K extends OneOf<TopicName<C>>>(
+  subscribe<K extends { [N in TopicName<C>]: N }[TopicName<C>]>(
     this: void,
     topic: K,
     ...rest: SubscribeArguments<C, K>
@@ -93,7 +92,7 @@ export interface Client<C extends AnyChannel> {
    * @returns A generator that subscribes at its first `next()`
    * @throws LinefeedError (from the loop) the final error of the subscription; `closed` after `close()`
    */
-  iterate<K extends OneOf<TopicName<C>>>(
+  iterate<K extends { [N in TopicName<C>]: N }[TopicName<C>]>(
     this: void,
     topic: K,
     ...rest: IterateArguments<C, K>

@@ -1,5 +1,5 @@
 /** Keeps the state in a query's cache current. Each event after its cursor changes it; a gap refetches it. */
-import type { AnyChannel, LoggedName, OneOf, ParamsInput, Payload } from '@linefeed/shared';
+import type { AnyChannel, LoggedName, ParamsInput, Payload } from '@linefeed/shared';
 import { parseCursor } from '@linefeed/shared/wire';
 import {
   hashKey,
@@ -86,12 +86,11 @@ interface LooseOptions {
  * @param options The query, and how an event changes its state
  * @returns A function that stops following
  */
-export function followQuery<C extends AnyChannel, K extends OneOf<LoggedName<C>>, T extends Followed>(
-  queryClient: QueryClient,
-  client: Client<C>,
-  topic: K,
-  options: FollowOptions<C, K, T>,
-): () => void {
+export function followQuery<
+  C extends AnyChannel,
+  K extends { [N in LoggedName<C>]: N }[LoggedName<C>],
+  T extends Followed,
+>(queryClient: QueryClient, client: Client<C>, topic: K, options: FollowOptions<C, K, T>): () => void {
   return follow(queryClient, toLoose(client), topic, () => options as unknown as LooseOptions);
 }
 
@@ -119,7 +118,11 @@ export function followQuery<C extends AnyChannel, K extends OneOf<LoggedName<C>>
  * @param topic A logged topic of the channel
  * @param options As `followQuery`, and `enabled`
  */
-export function useFollow<C extends AnyChannel, K extends OneOf<LoggedName<C>>, T extends Followed>(
+export function useFollow<
+  C extends AnyChannel,
+  K extends { [N in LoggedName<C>]: N }[LoggedName<C>],
+  T extends Followed,
+>(
   client: Client<C>,
   topic: K,
   options: FollowOptions<C, K, T> & { readonly enabled?: boolean | undefined },

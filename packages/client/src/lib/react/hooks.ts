@@ -1,5 +1,5 @@
 /** The hooks of a channel. */
-import { LinefeedError, type AnyChannel, type OneOf, type TopicName } from '@linefeed/shared';
+import { LinefeedError, type AnyChannel, type TopicName } from '@linefeed/shared';
 import {
   createContext,
   createElement,
@@ -41,7 +41,7 @@ export interface Hooks<C extends AnyChannel> {
    * @throws LinefeedError `invalid_option` without a `Provider` above the component
    */
   readonly useTopic: <
-    K extends OneOf<TopicName<C>>,
+    K extends { [N in TopicName<C>]: N }[TopicName<C>],
     S = undefined,
     Given extends TopicOptionName = never,
     R = Exclude<Kept<C, K, S, Given>, undefined>,

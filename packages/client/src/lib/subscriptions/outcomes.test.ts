@@ -79,7 +79,7 @@ describe('the outcome of a subscription', () => {
     script.last().lose({ over: true });
     await expect(waiting.ready).rejects.toMatchObject({
       code: 'closed',
-      message: 'b was over before it was accepted.',
+      message: 'b ended before it was accepted.',
     });
     await script.settle();
     expect(accepted.getSnapshot().status).toBe('ended');

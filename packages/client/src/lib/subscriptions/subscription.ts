@@ -178,7 +178,7 @@ export function createSubscriber(
     },
     end: (finished) =>
       push(() => {
-        reject(new LinefeedError('closed', `${topic} was over before it was accepted.`));
+        reject(new LinefeedError('closed', `${topic} ended before it was accepted.`));
         stop();
         return finished && onEnd?.();
       }),

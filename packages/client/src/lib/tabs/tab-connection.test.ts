@@ -81,7 +81,7 @@ it('a tab reconnects alone when more than 1,000 frames wait in it for an answer'
   expect(state().error).toBe(undefined);
   upstream.deliver('a', 1_004);
   await tabs.settle();
-  expect(state().error?.message).toBe('Too much came before what was asked for.');
+  expect(state().error?.message).toBe('Too many frames arrived before the answer.');
   expect([leader.got.length, got.length, upstream.closed]).toEqual([999, 0, false]);
   upstream.subscribed('b', 5, { key: b!.key, n: 1 });
   await tabs.settle();

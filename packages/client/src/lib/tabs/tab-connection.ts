@@ -147,7 +147,7 @@ export function createTabConnection({
   const deliverOrHold = (item: Item) => {
     if (!held) deliver(item);
     else if (held.push(item) > MAX_HELD)
-      end({ error: networkError('Too much came before what was asked for.') });
+      end({ error: networkError('Too many frames arrived before the answer.') });
   };
 
   /** Delivers the held frames once the whole opening is answered. */

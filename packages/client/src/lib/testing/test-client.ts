@@ -3,7 +3,6 @@ import {
   LinefeedError,
   type AnyChannel,
   type LoggedName,
-  type OneOf,
   type ParamsInput,
   type Payload,
   type StreamName,
@@ -55,14 +54,26 @@ export interface TestClient<C extends AnyChannel> {
    * @throws LinefeedError (as a rejection) if the channel was given: `unknown_topic`, `invalid_params`,
    * `invalid_payload`
    */
-  emit<K extends OneOf<TopicName<C>>>(this: void, topic: K, ...rest: EmitArguments<C, K>): Promise<void>;
+  emit<K extends { [N in TopicName<C>]: N }[TopicName<C>]>(
+    this: void,
+    topic: K,
+    ...rest: EmitArguments<C, K>
+  ): Promise<void>;
   /**
    * Loses unseen events of a logged address. `onGap` is called with the reason `trimmed`, at once or on the next
    * connection.
    */
-  gap<K extends OneOf<LoggedName<C>>>(this: void, topic: K, ...rest: TopicArguments<C, K>): Promise<void>;
+  gap<K extends { [N in LoggedName<C>]: N }[LoggedName<C>]>(
+    this: void,
+    topic: K,
+    ...rest: TopicArguments<C, K>
+  ): Promise<void>;
   /** Ends the runs of a stream. */
-  end<K extends OneOf<StreamName<C>>>(this: void, topic: K, ...rest: TopicArguments<C, K>): Promise<void>;
+  end<K extends { [N in StreamName<C>]: N }[StreamName<C>]>(
+    this: void,
+    topic: K,
+    ...rest: TopicArguments<C, K>
+  ): Promise<void>;
   /** Cuts the connection and refuses new ones until `reconnect()`. */
   disconnect(this: void): Promise<void>;
   /** Allows connections again and reconnects without a wait. */

@@ -76,7 +76,7 @@ export class Subscriptions {
       if (entry.definition.kind === 'stream') this.startStream(connection, entry, { n, context });
       else {
         const { position, hasCursor } = connection.logged;
-        // No logged topic was subscribed, so there is no cursor to continue from.
+        // No logged topic was subscribed, so there is not a cursor to continue from.
         const shared = hasCursor
           ? { resumed: position, position }
           : { resumed: undefined, position: 'now' as const };

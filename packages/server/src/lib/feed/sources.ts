@@ -25,7 +25,7 @@ export function readSources(
   }
   for (const topic of Object.keys(streams ?? {})) {
     if (sources.has(topic)) continue;
-    throw new LinefeedError('invalid_option', `streams.${topic} is the source of no stream of this channel.`);
+    throw new LinefeedError('invalid_option', `streams.${topic} names no stream of this channel.`);
   }
   return sources;
 }

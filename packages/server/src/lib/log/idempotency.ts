@@ -20,7 +20,7 @@ function checkKey(key: unknown): void {
   if (typeof key !== 'string' || key === '') {
     throw new LinefeedError(
       'invalid_option',
-      `An idempotencyKey must be a text with at least one character, not ${key === '' ? 'an empty one' : key === null ? 'null' : `a value of type ${typeof key}`}.`,
+      `An idempotencyKey must be a string with at least one character, not ${key === '' ? 'an empty one' : key === null ? 'null' : `a value of type ${typeof key}`}.`,
     );
   }
   // A UTF-16 code unit is at most three bytes of UTF-8, so most keys need no count.

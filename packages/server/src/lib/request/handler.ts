@@ -250,6 +250,6 @@ export class RequestHandler {
 }
 
 function refuseMethod(method: string, headers: HeaderList): HttpResponse {
-  const error = refusal('method_not_allowed', `The method ${method} means nothing here; use GET or POST.`);
+  const error = refusal('method_not_allowed', `The method ${method} is not supported; use GET or POST.`);
   return toProblem(error, [...headers, ['allow', METHODS.join(', ')]]);
 }

@@ -92,7 +92,7 @@ function readTopicList(query: URLSearchParams, { maxNames, maxTextLength }: Read
     if (!query.has(name)) continue;
     throw refusal(
       'bad_request',
-      `In a list "${name}" stands inside the value of its topic: ?topic=price%3Fsymbol%3DACME%26from%3Dearliest%26key%3D1, or curl -G --data-urlencode 'topic=price?symbol=ACME&from=earliest&key=1'.`,
+      `In a list "${name}" belongs inside the value of its topic: ?topic=price%3Fsymbol%3DACME%26from%3Dearliest%26key%3D1, or curl -G --data-urlencode 'topic=price?symbol=ACME&from=earliest&key=1'.`,
     );
   }
   const texts = query.getAll('topic');

@@ -8,11 +8,11 @@ const encoder = new TextEncoder();
 
 /** The messages that a POST gets with each code. */
 const MESSAGES = {
-  too_many_connections: 'The server takes no more connections now.',
+  too_many_connections: 'The server accepts no more connections now.',
   draining: 'The server is about to stop.',
   disconnected: 'Reconnect; the request is identified again.',
   timeout: 'The server could not decide on this request in time.',
-  busy: 'This connection has too much to answer already; send the same request later, or open a new connection.',
+  busy: 'This connection has too many unanswered requests; send the same request later, or open a new connection.',
 };
 
 /** Thrown to reject a request. Its client is told to retry after `baseMs` plus a random part of up to `baseMs`. */

@@ -195,7 +195,7 @@ export class LogBench {
       const page = await this.read(addresses, { ...query, after });
       assert.ok(
         comparePositions(page.through, after) > 0 || comparePositions(after, newest) >= 0,
-        'every page comes further',
+        'every page makes progress',
       );
       events.push(...page.events);
       after = page.through;

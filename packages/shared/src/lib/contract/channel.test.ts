@@ -300,7 +300,7 @@ describe('params', () => {
     ['anything', z.any()],
   ] as const)('params without known names are refused: %s', ([, params]) => {
     expect(() => define({ price: topic({ params, data: text }) })).toThrow(
-      'The params of topic "price" show no names: give an object schema of zod, valibot or arktype, or one with Standard JSON Schema.',
+      'The params of topic "price" have no names that Linefeed can read: give an object schema of zod, valibot or arktype, or one with Standard JSON Schema.',
     );
   });
 

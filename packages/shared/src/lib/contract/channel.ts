@@ -18,12 +18,6 @@ export type AnyChannel = Channel<any>;
 /** The topics of a channel, as `defineChannel` got them. */
 export type TopicsOf<C> = C extends Channel<infer T> ? T : never;
 
-/**
- * A union of names as a constraint of a type parameter. The compiler then prints the names in an error, not the alias of
- * the union.
- */
-export type OneOf<Names extends string> = { [N in Names]: N }[Names];
-
 /** Names of all topics of a channel. */
 export type TopicName<C extends AnyChannel> = keyof TopicsOf<C> & string;
 /** Names of the topics of kind `stream`. */

@@ -98,7 +98,7 @@ function checkParams(name: string, params: unknown): void {
   const names = paramNames(params);
   if (names === undefined) {
     throw invalidChannel(
-      `The params of topic "${name}" show no names: give an object schema of zod, valibot or arktype, or one with Standard JSON Schema. If the names are not known in advance, put them into one param: z.object({ filter: z.record(z.string(), z.string()) }).`,
+      `The params of topic "${name}" have no names that Linefeed can read: give an object schema of zod, valibot or arktype, or one with Standard JSON Schema. If the names are not known in advance, put them into one param: z.object({ filter: z.record(z.string(), z.string()) }).`,
     );
   }
   for (const key of names) {

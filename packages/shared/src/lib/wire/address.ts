@@ -110,7 +110,7 @@ export function parseAddress(address: string): ParsedAddress | undefined {
  */
 export function canonicalJson(value: unknown): string {
   const json: string | undefined = JSON.stringify(value);
-  if (json === undefined) throw new TypeError(`JSON does not know a ${typeof value}.`);
+  if (json === undefined) throw new TypeError(`JSON has no ${typeof value}.`);
   return sortedJson(JSON.parse(json));
 }
 

@@ -55,7 +55,7 @@ export function toLogError(error: unknown, path: string, doing: 'opened' | 'read
 
 export function damaged(path: string, found: string, cause?: unknown): LinefeedError {
   return failure(
-    `The log ${path} is damaged (${found}). Nothing was changed; move it and its -wal and -shm files away, and the log begins anew.`,
+    `The log ${path} is damaged (${found}). Nothing was changed; move it and its -wal and -shm files away, and a new log is created.`,
     cause,
   );
 }

@@ -71,17 +71,17 @@ describe('opening a log', () => {
 
   test('sqliteLog does not change a SQLite file of another application', () => {
     change('CREATE TABLE customers (name TEXT); PRAGMA application_id = 77');
-    expectRefusal(failure('SQLite file of something else', 'application id 77, 1 tables'));
+    expectRefusal(failure('SQLite file of another program', 'application id 77, 1 tables'));
   });
 
   test('sqliteLog refuses a SQLite file with tables but without an application id', () => {
     change('CREATE TABLE customers (name TEXT)');
-    expect(() => open()).toThrow(failure('something else'));
+    expect(() => open()).toThrow(failure('another program'));
   });
 
   test('sqliteLog refuses a SQLite file with another user_version, even without tables', () => {
     change('PRAGMA user_version = 7');
-    expectRefusal(failure('something else', 'version 7'));
+    expectRefusal(failure('another program', 'version 7'));
   });
 
   test.each(['DROP TABLE latest', 'DROP TABLE meta', 'ALTER TABLE event DROP COLUMN prev'])(

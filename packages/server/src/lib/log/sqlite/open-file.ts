@@ -177,7 +177,7 @@ function checkIdentity(db: DatabaseSync, path: string): boolean {
   if (id === 0 && tables === 0 && format === 0) return false;
   if (id !== APPLICATION_ID) {
     throw failure(
-      `${path} is a SQLite file of something else (application id ${id}, ${tables} tables and indexes, version ${format}). Nothing was changed; give the log a path of its own.`,
+      `${path} is a SQLite file of another program (application id ${id}, ${tables} tables and indexes, version ${format}). Nothing was changed; give the log a path of its own.`,
     );
   }
   if (format !== FORMAT) {
