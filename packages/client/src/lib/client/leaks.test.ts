@@ -136,3 +136,25 @@ it('a handler that never settles costs no memory for events that other handlers 
   expect(((await heap()) - before) / 20_000).toBeLessThan(20);
   expect(script.client.cursor).toBe('e.0');
 });
+
+it('the last ids of 100 streams keep none of the chunks that they arrived in', async () => {
+  const script = createScript();
+  for (let index = 0; index < 100; index += 1) script.listen(`report-${index}`);
+  await script.settle();
+  script.last().hello();
+  const { entries } = script.last().opening;
+  for (const { address, key } of entries) script.last().acceptStream(address, key!);
+  const heap = async () => {
+    await script.settle();
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const before = await heap();
+  for (const { address, key } of entries) {
+    const mark = '~a-long-id-of-an-event';
+    // An id from a transport is a part of its chunk.
+    const chunk = `${mark}${'x'.repeat(2 ** 18)}`;
+    script.last().sink.onFrame(`${address}~${key}`, '1', chunk.slice(0, mark.length));
+  }
+  expect((await heap()) - before).toBeLessThan(2 ** 20);
+});

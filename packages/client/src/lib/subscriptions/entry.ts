@@ -256,7 +256,8 @@ export function receive(
   mark: string | undefined,
   received: Received | undefined,
 ): void {
-  if (position.is === 'stream' && mark) position.mark = mark;
+  // A copy: a part of the chunk would keep the whole chunk alive (V8 sliced strings).
+  if (position.is === 'stream' && mark) position.mark = ` ${mark}`.slice(1);
   if (position.is !== 'logged' || !cursor) return;
   const after = position.cursor;
   position.cursor = cursor;
