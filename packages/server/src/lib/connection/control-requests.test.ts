@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { at, createBench, entries, post } from '../../../test-kit/feed-bench.ts';
 import { logWith } from '../../../test-kit/scripted-log.ts';
+import { createGate } from '../../../test-kit/gate.ts';
 import { memoryLog } from '../log/memory-log.ts';
+import { ControlRequests } from './control-requests.ts';
 
 describe('control requests', () => {
   it('a control request adds and removes subscriptions of its connection, and the frames have its number', async () => {
@@ -69,6 +71,24 @@ describe('control requests', () => {
     expect((await control(tap, { n: 1, add })).status).toBe(202);
     expect((await control(tap, { n: 1, add })).status).toBe(202);
     expect(tap.of('linefeed.subscribed')).toHaveLength(2);
+  });
+
+  it('a control request is applied after all earlier ones of its connection, even if one of them fails', async () => {
+    const controls = new ControlRequests();
+    const gate = createGate();
+    const applied: number[] = [];
+    const first = controls.run(async () => {
+      await gate.wait();
+      applied.push(1);
+      throw new Error('refused');
+    });
+    const second = controls.run(async () => void applied.push(2));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(applied).toEqual([]);
+    gate.open();
+    await expect(first).rejects.toThrow('refused');
+    await second;
+    expect(applied).toEqual([1, 2]);
   });
 
   it('a control request gets 409 for an unknown connection and 403 for one of another principal', async () => {
