@@ -41,18 +41,8 @@ export type {
 export type { HeaderOptions, HeaderValue, HeadOptions } from './lib/http/head.ts';
 export type { CloseReason } from './lib/connection/types.ts';
 export type { FeedLimitOptions, FeedLimits, OptionalLimit } from './lib/base/limits.ts';
-export type {
-  Appended,
-  AppendOptions,
-  Log,
-  LogCursor,
-  LogEntry,
-  LogEvent,
-  ReadPage,
-  ReadQuery,
-  Tail,
-  TailListener,
-} from './lib/log/log.ts';
+export type { Appended, AppendOptions, Log, LogCursor, LogEntry, LogEvent } from './lib/log/log.ts';
+export type { ReadPage, ReadQuery, Tail, TailListener } from './lib/log/log.ts';
 export type { LogBounds, MemoryLogOptions } from './lib/log/memory-log.ts';
 export type { Message, MessageFields, SSEData, TrackedYield } from './lib/stream/message.ts';
 export type { CorsOptions } from './lib/http/origin.ts';
