@@ -12,6 +12,9 @@ it('the word list reports a comment, a message and a Markdown line with their li
     expect.stringMatching(/^a\.ts:1: “comes back”/),
   ]);
   expect(inSource('throw new Error(`No ${1} reader stands in line.`);')).toHaveLength(1);
+  expect(
+    findHardWords(passagesOfSource('a.tsx', 'const a = <p>\n  The number that every event\n  bears.\n</p>;')),
+  ).toEqual([expect.stringMatching(/^a\.tsx:1: “bears”/)]);
   expect(inMarkdown('Fine.\n\nKept for ever.')).toEqual([expect.stringMatching(/^a\.md:3: “for ever”/)]);
 });
 

@@ -45,7 +45,7 @@ export function findHardWords(passages: Iterable<Passage>): string[] {
   return found;
 }
 
-/** The comments of a TypeScript file, and its texts of three words or more: messages and test titles. */
+/** The comments of a TypeScript file, and its texts of three words or more: messages, test titles, text in elements. */
 export function passagesOfSource(file: string, text: string): Passage[] {
   const lineAt = createLineCounter(text);
   const { nodes, comments } = parseSource(file, text);
@@ -58,9 +58,9 @@ export function passagesOfSource(file: string, text: string): Passage[] {
       .join(' '),
   }));
   for (const node of nodes) {
-    const value = node.type === 'Literal' ? node['value'] : undefined;
+    const value = node.type === 'Literal' || node.type === 'JSXText' ? node['value'] : undefined;
     const raw = node.type === 'TemplateElement' ? (node['value'] as { cooked?: string }).cooked : undefined;
-    const words = typeof value === 'string' ? value : (raw ?? '');
+    const words = (typeof value === 'string' ? value : (raw ?? '')).replaceAll(/\s+/g, ' ').trim();
     if (/\w \w+ \w/.test(words)) passages.push({ file, line: lineAt(node.start), text: words });
   }
   return passages;

@@ -171,7 +171,7 @@ function follow(
    */
   const move = (to: string, change: (state: Followed) => object) => {
     queryClient.setQueryData<Followed>(queryKey, (state) =>
-      state === undefined || isBehind(to, toPlace(state))
+      state === undefined || isCovered(to, toPlace(state))
         ? undefined
         : {
             ...change(state),
@@ -217,8 +217,8 @@ function follow(
       lost = undefined;
       // A state fetched after the gap contains the lost events, whatever its cursor. Subscribing from that cursor would
       // repeat the gap.
-      if (isFetched && isFetching && !isBehind(to, from)) return move(to, (state) => state);
-    } else if (stop ? isBehind(at, from) : from === undefined) return;
+      if (isFetched && isFetching && !isCovered(to, from)) return move(to, (state) => state);
+    } else if (stop ? isCovered(at, from) : from === undefined) return;
     stop?.();
     stop = undefined;
     at = from;
@@ -253,10 +253,11 @@ function follow(
   };
 }
 
-function isBehind(id: string | undefined, cursor: string | undefined): boolean {
+/** Whether the cursor `by` includes the event at `cursor`. */
+function isCovered(cursor: string | undefined, by: string | undefined): boolean {
   return isAtOrBefore(
-    id === undefined ? id : parseCursor(id),
     cursor === undefined ? cursor : parseCursor(cursor),
+    by === undefined ? by : parseCursor(by),
   );
 }
 
