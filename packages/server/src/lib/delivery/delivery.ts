@@ -152,15 +152,16 @@ export class LoggedDelivery implements Subscriber, ReplayOwner {
     const place = this.#place;
     const skipThrough = place.state === 'live' ? place.skipThrough : undefined;
     if (skipThrough !== undefined && comparePositions(event.position, skipThrough) <= 0) return;
-    if (!this.#outbox.queueFrame(frame)) {
-      const { clock, counters } = this.#options;
-      counters.fallbacks += 1;
-      this.#stopLive(/* seam: replay-from-queued */ this.position);
-      // At the end of the tick: a page for each event of a burst would cost more than one page for all of them.
-      clock.defer(() => void this.#replay.pull());
-      return;
-    }
+    if (!this.#outbox.queueFrame(frame)) return this.#overflow();
     if (skipThrough !== undefined) this.#place = LIVE;
+  }
+
+  #overflow(): void {
+    const { clock, counters } = this.#options;
+    counters.fallbacks += 1;
+    this.#stopLive(/* seam: replay-from-queued */ this.position);
+    // At the end of the tick: a page for each event of a burst would cost more than one page for all of them.
+    clock.defer(() => void this.#replay.pull());
   }
 
   fallBehind(): void {
