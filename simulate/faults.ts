@@ -65,7 +65,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'delivery falls back to the position of an event that it could not queue',
-    plan: { 'replay-from-queued': 'event.position' },
+    plan: { 'replay-from-queued': '(parseInt($, 36) + 1).toString(36)' },
   },
   {
     name: 'delivery never bounds the bytes that wait for a reader',

@@ -27,8 +27,7 @@ import type { ResponseSink } from '../http/response-sink.ts';
 import type { LoggedStart } from '../delivery/start-position.ts';
 import type { RunningStream, StreamTarget } from '../stream/run-stream.ts';
 import { ControlRequests } from './control-requests.ts';
-import { Outbox } from './outbox.ts';
-import type { WriterListener } from './response-writer.ts';
+import { Outbox, type OutboxListener } from './outbox.ts';
 import type { CloseReason, ConnectionCounters, ConnectionIdentity } from './types.ts';
 
 const encoder = new TextEncoder();
@@ -49,7 +48,7 @@ export interface ConnectionHost {
   onError(error: unknown): void;
 }
 
-export class Connection implements HeartbeatTarget, WriterListener, DeliveryPort, StreamTarget {
+export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort, StreamTarget {
   readonly id: string;
   readonly context: unknown;
   readonly principal: string | undefined;
@@ -183,10 +182,6 @@ export class Connection implements HeartbeatTarget, WriterListener, DeliveryPort
     this.#send({ event, data: JSON.stringify(payload), id });
   }
 
-  get bufferedBytes(): number {
-    return this.outbox.bufferedBytes;
-  }
-
   /** Whether a stream may write now. */
   get hasRoom(): boolean {
     return this.outbox.hasRoom;
@@ -199,6 +194,10 @@ export class Connection implements HeartbeatTarget, WriterListener, DeliveryPort
 
   #send(fields: FrameFields): void {
     if (!this.#closed) this.outbox.queueText(encodeFrame(fields));
+  }
+
+  onOverflow(): void {
+    this.logged.onOverflow();
   }
 
   onDrain(): void {

@@ -20,7 +20,12 @@ function createOutbox(tap = new Tap(), emptyBatch = new Batch()): Given {
   let scheduled = 0;
   const outbox: Outbox = new Outbox(
     tap,
-    { onDrain: () => outbox.wake(), onClose: () => undefined, onBroken: () => undefined },
+    {
+      onDrain: () => outbox.wake(),
+      onClose: () => undefined,
+      onBroken: () => undefined,
+      onOverflow: () => undefined,
+    },
     {
       clock: createManualClock(),
       hub: { emptyBatch, schedule: () => void (scheduled += 1) },

@@ -12,6 +12,11 @@ import {
   type WriterOptions,
 } from './response-writer.ts';
 
+export interface OutboxListener extends WriterListener {
+  /** A live event was refused: too many bytes would wait for the reader. */
+  onOverflow(): void;
+}
+
 export interface OutboxCounters extends WriterCounters {
   framesOut: number;
 }
@@ -33,24 +38,38 @@ type Segment = string | Batch;
 
 const encoder = new TextEncoder();
 
-export class Outbox extends ResponseWriter implements Flushable, DeliveryQueue {
-  readonly #sink: ResponseSink;
-  readonly #options: OutboxOptions;
+export class Outbox implements Flushable, DeliveryQueue {
+  // Each live event of each connection uses the first two fields. They are in the first cache line of the object.
   /** The newest segment of this tick, which can still grow. Empty text: nothing is queued. */
   #last: Segment = '';
-  /** The segments before it. Created on demand: most ticks have one segment. */
+  /** Text of this size makes the queue flush. A batch takes no frame past this size. */
+  #maxLastBytes = 0;
+  /** The segments before the last one. Created on demand: most ticks have one segment. */
   #earlier: Segment[] | undefined;
   /** Size of the segments before the last one. Text counts in UTF-16 code units. */
   #earlierBytes = 0;
-  /** Text of this size makes the queue flush. A batch takes no frame past this size. */
-  #maxLastBytes = 0;
   #lastId: Position | undefined;
   #roomWaiters: Set<() => void> | undefined;
+  readonly #writer: ResponseWriter;
+  readonly #sink: ResponseSink;
+  readonly #listener: OutboxListener;
+  readonly #options: OutboxOptions;
 
-  constructor(sink: ResponseSink, listener: WriterListener, options: OutboxOptions) {
-    super(sink, listener, options);
+  constructor(sink: ResponseSink, listener: OutboxListener, options: OutboxOptions) {
+    this.#writer = new ResponseWriter(sink, listener, options);
     this.#sink = sink;
+    this.#listener = listener;
     this.#options = options;
+  }
+
+  /** Starts to listen to the response. */
+  listen(): void {
+    this.#writer.listen();
+  }
+
+  /** Queues a live frame, or calls `onOverflow`. */
+  deliver(frame: Frame): void {
+    if (!this.queueFrame(frame)) this.#listener.onOverflow();
   }
 
   queueText(text: string): void {
@@ -113,7 +132,7 @@ export class Outbox extends ResponseWriter implements Flushable, DeliveryQueue {
   /** Writes the queue. `now`: time of the clock, passed by callers that write to many connections. */
   flush(now?: number): void {
     const last = this.#takeLast(now);
-    if (last !== undefined) super.write(last, now);
+    if (last !== undefined) this.#writer.write(last, now);
   }
 
   /** Empties the queue: writes all segments but the last one, and returns its bytes. */
@@ -123,7 +142,7 @@ export class Outbox extends ResponseWriter implements Flushable, DeliveryQueue {
     const earlier = this.#earlier;
     this.#lastId = this.lastId;
     this.discard();
-    if (earlier !== undefined) for (const segment of earlier) super.write(this.#toBytes(segment), now);
+    if (earlier !== undefined) for (const segment of earlier) this.#writer.write(this.#toBytes(segment), now);
     return this.#toBytes(last);
   }
 
@@ -134,14 +153,14 @@ export class Outbox extends ResponseWriter implements Flushable, DeliveryQueue {
   }
 
   /** Writes bytes at once, after everything that is queued. */
-  override write(bytes: Uint8Array, now?: number): void {
-    this.flush(now);
-    super.write(bytes, now);
+  write(bytes: Uint8Array): void {
+    this.flush();
+    this.#writer.write(bytes);
   }
 
   /** Bytes that wait for the reader. */
-  override get bufferedBytes(): number {
-    return super.bufferedBytes + this.#queuedBytes;
+  get bufferedBytes(): number {
+    return this.#sink.bufferedBytes + this.#queuedBytes;
   }
 
   get #queuedBytes(): number {
@@ -149,18 +168,14 @@ export class Outbox extends ResponseWriter implements Flushable, DeliveryQueue {
   }
 
   /** Ends the response after everything that is queued. */
-  override end(departure?: Departure): void {
-    super.end(departure, this.#takeLast());
+  end(departure?: Departure): void {
+    this.#writer.end(departure, this.#takeLast());
   }
 
-  override breakOff(error: Error): void {
-    this.flush();
-    super.breakOff(error);
-  }
-
-  override destroy(): void {
+  /** Cuts the response. */
+  destroy(): void {
     this.discard();
-    super.destroy();
+    this.#writer.destroy();
   }
 
   /** Empties the queue. */
@@ -176,10 +191,10 @@ export class Outbox extends ResponseWriter implements Flushable, DeliveryQueue {
   }
 
   /** Resolves when the sink has room after the queue, or when it is closed. */
-  override drained(): Promise<void> {
+  drained(): Promise<void> {
     // A sink reports new room only after it was full.
     this.flush();
-    return super.drained();
+    return this.#writer.drained();
   }
 
   /** Whether a stream may write now: the sink has room, and no other stream waits for it. */
@@ -202,10 +217,16 @@ export class Outbox extends ResponseWriter implements Flushable, DeliveryQueue {
     };
   }
 
-  override wake(): void {
-    super.wake();
+  /** Must be called when the sink drains and when it closes. */
+  wake(): void {
+    this.#writer.wake();
     // Streams get the room after a replay does. A replay that found no room on each attempt would never continue.
     if (this.#roomWaiters !== undefined) queueMicrotask(() => this.#callRoomWaiters());
+  }
+
+  /** Whether the reader is silent or stalled. */
+  checkReader(now: number): ReturnType<ResponseWriter['checkReader']> {
+    return this.#writer.checkReader(now);
   }
 
   #callRoomWaiters(): void {

@@ -68,7 +68,7 @@ export class ResponseWriter {
     }
     const { counters } = this.#options;
     if (counters !== undefined)
-      counters.bufferedHighWater = Math.max(counters.bufferedHighWater, this.bufferedBytes);
+      counters.bufferedHighWater = Math.max(counters.bufferedHighWater, this.#sink.bufferedBytes);
   }
 
   #count({ byteLength }: Uint8Array): void {

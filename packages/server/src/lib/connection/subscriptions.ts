@@ -55,7 +55,7 @@ export class Subscriptions {
     // A repeated request changes nothing: its answers were sent.
     if (isLeaving() || n <= connection.controls.lastApplied) return;
     // The reader takes no bytes. Without this bound the answers of further requests would accumulate in memory.
-    if (connection.bufferedBytes > this.#options.maxBufferedBytes) {
+    if (connection.outbox.bufferedBytes > this.#options.maxBufferedBytes) {
       throw refusal('busy', 'The reader of this connection is too slow: its buffer is full.');
     }
     const { hub, withinTime, onSubscribe } = this.#options;

@@ -1,19 +1,19 @@
 /** The parts of the connection and the feed that logged delivery uses. */
 import type { Gap, Position } from '@linefeed/shared/wire';
 import type { Clock } from '../base/clock.ts';
-import type { Frame } from './batch.ts';
-import type { Hub } from './hub.ts';
+import type { Hub, LiveReceiver } from './hub.ts';
 
-/** The outbox of the connection. It writes everything in the order in which it was queued. */
-export interface DeliveryQueue {
+/**
+ * The outbox of the connection. It writes everything in the order in which it was queued. If too many bytes would wait
+ * for the reader, it refuses a live event, and delivery falls back.
+ */
+export interface DeliveryQueue extends LiveReceiver {
   /** Position of the last id of a logged event or bookmark in the response or the queue. Live frames set it. */
   lastId: Position | undefined;
   /** Whether the sink has room for more than what is queued. */
   readonly writable: boolean;
   /** Resolves when the sink has room or is closed. */
   drained(): Promise<void>;
-  /** Queues a live frame. Returns `false`, and queues nothing, if too many bytes would wait for the reader. */
-  queueFrame(frame: Frame): boolean;
   /** Writes bytes at once, after everything that is queued. */
   write(bytes: Uint8Array): void;
 }

@@ -4,17 +4,17 @@
  */
 import { BEGINNING, comparePositions, formatCursor, FRAME, type Position } from '@linefeed/shared/wire';
 import { laterOf } from '../base/position.ts';
-import type { LogCursor, LogEvent } from '../log/log.ts';
+import type { LogCursor } from '../log/log.ts';
 import type { Frame } from './batch.ts';
 import type { DeliveryOptions, DeliveryPort, DeliveryQueue } from './delivery-port.ts';
 import { CLOSED, LIVE, positionIn, REPLAYING, type DeliveryState } from './delivery-state.ts';
-import type { Hub, Subscriber } from './hub.ts';
+import type { Hub, LiveReceiver, Subscriber } from './hub.ts';
 import { Replay, type ReplayOwner } from './replay.ts';
 import { ReplayTrack, toGap, trackAfterReset, type FoundGap, type PendingGap } from './replay-track.ts';
 import { ReplayTracks } from './replay-tracks.ts';
 import { positionOf, type LoggedStart } from './start-position.ts';
 
-export class LoggedDelivery implements Subscriber, ReplayOwner {
+export class LoggedDelivery implements LiveReceiver, Subscriber, ReplayOwner {
   readonly hub: Hub;
   readonly port: DeliveryPort;
   readonly #options: DeliveryOptions;
@@ -121,7 +121,7 @@ export class LoggedDelivery implements Subscriber, ReplayOwner {
     if (!this.isLive) return;
     // The start is ahead of this process's tail: read from the log.
     if (comparePositions(start, this.position) > 0) return this.#fallBack();
-    this.hub.join(address, this);
+    this.hub.join(address, this.#receiver);
     if (gap !== undefined) this.announceGaps(this.#main.takeGaps());
   }
 
@@ -131,7 +131,7 @@ export class LoggedDelivery implements Subscriber, ReplayOwner {
    * @returns its gap, if it was not announced yet.
    */
   remove(address: string): PendingGap | undefined {
-    this.hub.leave(address, this);
+    this.hub.leave(address, this.#receiver);
     this.#latest?.delete(address);
     const gap = this.#tracks.remove(address);
     this.#tracks.callAfterGaps();
@@ -148,15 +148,22 @@ export class LoggedDelivery implements Subscriber, ReplayOwner {
 
   // Live --------------------------------------------------------------------------------------------------------------
 
-  deliver(event: LogEvent, frame: Frame): void {
+  /** The receiver of the live events: the outbox, or this object if the first of them were already replayed. */
+  get #receiver(): LiveReceiver {
     const place = this.#place;
-    const skipThrough = place.state === 'live' ? place.skipThrough : undefined;
-    if (skipThrough !== undefined && comparePositions(event.position, skipThrough) <= 0) return;
-    if (!this.#outbox.queueFrame(frame)) return this.#overflow();
-    if (skipThrough !== undefined) this.#place = LIVE;
+    return place.state === 'live' && place.skipThrough !== undefined ? this : this.#outbox;
   }
 
-  #overflow(): void {
+  /** A live event, of which earlier ones may already be replayed. */
+  deliver(frame: Frame): void {
+    const place = this.#place;
+    const isReplayed =
+      place.state === 'live' && comparePositions(frame.position, place.skipThrough ?? BEGINNING) <= 0;
+    if (!isReplayed) this.#outbox.deliver(frame);
+  }
+
+  /** The outbox has refused a live event. */
+  onOverflow(): void {
     const { clock, counters } = this.#options;
     counters.fallbacks += 1;
     this.#stopLive(/* seam: replay-from-queued */ this.position);
@@ -183,7 +190,7 @@ export class LoggedDelivery implements Subscriber, ReplayOwner {
 
   #leaveHub(): void {
     if (/* seam: replay-leaves-hub */ this.isLive)
-      for (const address of this.#main.addresses.keys()) this.hub.leave(address, this);
+      for (const address of this.#main.addresses.keys()) this.hub.leave(address, this.#receiver);
   }
 
   reset(reason: 'rollback' | 'epoch', last: LogCursor): void {
@@ -229,7 +236,7 @@ export class LoggedDelivery implements Subscriber, ReplayOwner {
     const gaps = this.#main.takeGaps();
     this.#place =
       comparePositions(position, hub.position) > 0 ? { state: 'live', skipThrough: position } : LIVE;
-    for (const address of this.#main.addresses.keys()) hub.join(address, this);
+    for (const address of this.#main.addresses.keys()) hub.join(address, this.#receiver);
     this.#replay.countCaughtUp();
     this.announceGaps(gaps, this.#main);
   }
@@ -243,7 +250,7 @@ export class LoggedDelivery implements Subscriber, ReplayOwner {
       this.#tracks.drop(track);
       for (const [address, floor] of track.addresses) {
         this.#main.add(address, floor);
-        if (this.isLive) this.hub.join(address, this);
+        if (this.isLive) this.hub.join(address, this.#receiver);
         this.port.control(FRAME.caughtup, { address });
       }
     }

@@ -7,7 +7,7 @@ import {
   LinefeedError,
   type Gap,
 } from '@linefeed/shared/wire';
-import type { Hub, Subscriber } from './hub.ts';
+import type { Hub, LiveReceiver, Subscriber } from './hub.ts';
 import { PAGE_BYTES, type LogCursor, type ReadPage } from '../log/log.ts';
 import { readReach, resolveCursor, type Reach, type SharedStart } from './start-position.ts';
 import { laterOf } from '../base/position.ts';
@@ -71,7 +71,7 @@ export function followLog(
   return events;
 }
 
-class Follower implements Subscriber, TrackReader {
+class Follower implements LiveReceiver, Subscriber, TrackReader {
   readonly hub: Hub;
   readonly #from: string;
   readonly #options: Omit<Followed, 'from'>;
@@ -147,7 +147,7 @@ class Follower implements Subscriber, TrackReader {
     return this.hub.closed || this.#hasLeft || this.#options.signal?.aborted === true;
   }
 
-  // Subscriber --------------------------------------------------------------------------------------------------------
+  // LiveReceiver, Subscriber ------------------------------------------------------------------------------------------
 
   deliver(): void {
     this.#wake();

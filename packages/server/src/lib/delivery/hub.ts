@@ -15,10 +15,14 @@ export interface Flushable {
   flush(now: number): void;
 }
 
+/** Receives the live events of the addresses that it has joined. */
+export interface LiveReceiver {
+  /** `frame`: one live event, encoded once for all receivers. */
+  deliver(frame: Frame): void;
+}
+
 /** A subscriber of the hub. */
 export interface Subscriber {
-  /** A live event. `frame`: its bytes, shared by all subscribers. */
-  deliver(event: LogEvent, frame: Frame): void;
   /** The log's numbering changed. `last`: the last position that the tail reported, in the old numbering. */
   reset(reason: 'rollback' | 'epoch', last: LogCursor): void;
   /**
@@ -43,7 +47,7 @@ export class Hub {
   readonly #clock: Clock;
   readonly #beforeEvents: (() => void) | undefined;
   readonly #tail: { close(): void };
-  readonly #routes = new Map<string, Set<Subscriber>>();
+  readonly #routes = new Map<string, Set<LiveReceiver>>();
   readonly #subscribers = new Set<Subscriber>();
   #dirty: Flushable[] = [];
   #flushing = false;
@@ -89,7 +93,7 @@ export class Hub {
     return this.#subscribers.size;
   }
 
-  /** Number of addresses that have a live subscriber. */
+  /** Number of addresses that have a live receiver. */
   get routeCount(): number {
     return this.#routes.size;
   }
@@ -125,15 +129,15 @@ export class Hub {
     this.#subscribers.delete(subscriber);
   }
 
-  join(address: string, subscriber: Subscriber): void {
+  join(address: string, receiver: LiveReceiver): void {
     const route = this.#routes.get(address);
-    if (route === undefined) this.#routes.set(address, new Set([subscriber]));
-    else route.add(subscriber);
+    if (route === undefined) this.#routes.set(address, new Set([receiver]));
+    else route.add(receiver);
   }
 
-  leave(address: string, subscriber: Subscriber): void {
+  leave(address: string, receiver: LiveReceiver): void {
     const route = this.#routes.get(address);
-    if (route?.delete(subscriber) === true && route.size === 0) this.#routes.delete(address);
+    if (route?.delete(receiver) === true && route.size === 0) this.#routes.delete(address);
   }
 
   #encode(event: LogEvent): string {
@@ -163,9 +167,9 @@ export class Hub {
       /* seam: position-after-delivery */ const route = this.#routes.get(event.address);
       if (route !== undefined) {
         const frame: Frame = { position: event.position, bytes: encoder.encode(this.#encode(event)) };
-        for (const subscriber of route) subscriber.deliver(event, frame);
+        for (const receiver of route) receiver.deliver(frame);
       }
-      // Set after the inner loop: a subscriber that gets its first event of this tick reads the position before it.
+      // Set after the inner loop: a delivery whose outbox refuses the event reads the position before it.
       this.position = event.position;
     }
     this.position = through;
