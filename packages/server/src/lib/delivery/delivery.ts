@@ -154,7 +154,7 @@ export class LoggedDelivery implements LiveReceiver, Subscriber, ReplayOwner {
     return place.state === 'live' && place.skipThrough !== undefined ? this : this.#outbox;
   }
 
-  /** A live event, of which earlier ones may already be replayed. */
+  /** A live event, while the first ones must be skipped: they are already replayed. */
   deliver(frame: Frame): void {
     const place = this.#place;
     const isReplayed =
