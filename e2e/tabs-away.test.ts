@@ -1,5 +1,5 @@
 /**
- * A leading tab that the browser puts away or freezes, and one that hangs: the others continue, and it resumes later.
+ * A leading tab that is in the back-forward cache, is frozen, or hangs: the others continue, and it resumes later.
  */
 import type { Page } from '@playwright/test';
 import { freeze, lifeOf, test, visibilityOf, watchLife } from './kit/background-tabs.ts';

@@ -53,7 +53,7 @@ test('a task that needs all cores waits until nothing runs, and smaller tasks st
   await done;
 });
 
-test('a task that wants more cores than the machine has runs alone', async () => {
+test('a task that needs more cores than the machine has runs alone', async () => {
   const { running, end, done } = start([task('large', 8), task('small', 1)], 2);
   expect(await running()).toEqual(['large']);
   expect(await end('large')).toEqual(['small']);

@@ -25,7 +25,7 @@ export interface BrowserTab {
   readonly run: (task: () => void) => void;
   /** The tab runs again, and messages sent to it meanwhile arrive. */
   readonly thaw: () => void;
-  /** Fires the event that a browser sends before it puts a page away. */
+  /** Fires the event that a browser sends before a page is unloaded or enters the back-forward cache. */
   readonly putAway: () => void;
 }
 

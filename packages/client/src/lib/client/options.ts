@@ -85,7 +85,7 @@ export interface ClientOptions extends Omit<RequestOptions, 'url'> {
   readonly clock?: Clock | undefined;
 }
 
-// The name of an option tells its type. The value of `onHandlerError` is a word.
+// The type of an option follows from its name. `onHandlerError` is a string.
 const FUNCTION = /^(on(?!H)|transport|fetch|persist)/;
 const NUMBER = /Ms$|^max/;
 

@@ -77,7 +77,7 @@ export type Position =
  *
  * - `shared`: that of the connection, whose cursor covers it
  * - `own`: out of order, as in a replay. Only its own cursor covers it.
- * - a frame in flight: shared again after a replay, whose events are before this frame and not committed yet
+ * - an `InFlight`: a replay has ended at this frame. The order is shared again once the frame is committed.
  */
 export type Order = 'shared' | 'own' | InFlight;
 
@@ -181,12 +181,12 @@ export function request(entry: MutableEntry, requestedStart: Cursor | undefined)
   setState(entry, { is: 'requested', requestedStart });
 }
 
-/** The connection has ended before the answer. Its cursor may be past events that this entry has not received. */
+/** The connection has ended before the answer. The connection's cursor may be past events that this entry missed. */
 export function loseAnswer(entry: MutableEntry): void {
   if (entry.state.is === 'requested') leaveOrder(entry);
 }
 
-/** Its request did not fit the opening: other entries advance the connection's cursor before it is requested. */
+/** The opening had no room for the entry. Other entries advance the connection's cursor before it is requested. */
 export function postpone(entry: MutableEntry, connectionCursor: Cursor | undefined): void {
   const { position } = entry;
   if (position.cursor && entry.order !== 'own' && isAtOrBefore(position.cursor, connectionCursor))
@@ -194,7 +194,7 @@ export function postpone(entry: MutableEntry, connectionCursor: Cursor | undefin
   leaveOrder(entry);
 }
 
-/** `next` is the position of an entry that had none, or another kind. Otherwise the entry keeps its cursor or mark. */
+/** `next`: the position, if the entry had none or one of another kind. Otherwise it keeps its cursor or mark. */
 export function accept(entry: MutableEntry, event: string, next: Position, acceptedAt: number): void {
   const { position } = entry;
   setState(entry, { is: 'accepted', acceptedAt });

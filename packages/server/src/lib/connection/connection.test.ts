@@ -117,7 +117,7 @@ describe('a connection', () => {
       get() {
         asked += 1;
         // A loop without progress would block the test forever.
-        if (asked > 1_000) throw new Error('asked for room without end');
+        if (asked > 1_000) throw new Error('requested room in a loop');
         return tap.closed ? 0 : Infinity;
       },
     });

@@ -34,7 +34,7 @@ export function acceptEntries(delivery: LoggedDelivery, asked: readonly LoggedSt
 }
 
 /**
- * Adds a logged address, as control request `n` asked. Two requested addresses may have one event name. Its events are
+ * Adds a logged address for control request `n`. Two requested addresses may have one event name. Its events are
  * delivered once. An earlier start replays all of them from there, and `subscribed` then states that start.
  */
 export function addEntry(delivery: LoggedDelivery, start: LoggedStart, n: number): void {

@@ -35,7 +35,7 @@ export type StreamSource<C extends AnyChannel, K extends StreamName<C>, Context 
 
 /**
  * A stream topic with its source. It can be used in `streams` of a feed. Alone it is an endpoint at any path, with the
- * params in the query. `createClient<typeof it>` reads its type.
+ * params in the query. `createClient` takes its type in place of a channel's.
  */
 export interface StreamDefinition<C extends AnyChannel, K extends StreamName<C>, Context = unknown>
   extends Channel<Pick<TopicsOf<C>, K>>, RequestTarget {
@@ -58,7 +58,7 @@ export type StreamSources<C extends AnyChannel, Context> = {
   readonly [K in StreamName<C>]: StreamSource<C, K, Context> | StreamDefinition<C, K, Context>;
 };
 
-/** The argument of `authorize`: one address that one connection wants. Its type is a union over the topics. */
+/** The argument of `authorize`: one address that one connection requests. Its type is a union over the topics. */
 export type AuthorizeSubject<C extends AnyChannel, Context> = {
   readonly [K in TopicName<C>]: {
     /** The result of the feed's `context`. */
@@ -71,7 +71,7 @@ export type AuthorizeSubject<C extends AnyChannel, Context> = {
   };
 }[TopicName<C>];
 
-/** Headers set by `context`. They are sent with the response, whatever it is. */
+/** Headers set by `context`. They are sent with every response, refusals included. */
 export interface ContextReply {
   /** Response headers; `set-cookie` may be appended several times. */
   readonly headers: Headers;

@@ -27,7 +27,7 @@ export interface ResponseSink {
   end(last?: Uint8Array, departure?: Departure): void;
   /**
    * Ends the body after all written bytes, so that its reader sees that it is incomplete. `error`: for runtimes that pass
-   * one on. The time that the reader takes is unbounded; `destroy` ends it.
+   * an error to the reader. The time that the reader takes is unbounded; `destroy` ends it.
    */
   breakOff(error: Error): void;
   /** Cuts the response now, so that its reader sees that it is incomplete. */

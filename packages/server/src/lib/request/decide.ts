@@ -1,4 +1,4 @@
-/** Decides on a subscribe request: what it gets, before its response is opened. */
+/** Decides the result of a subscribe request, before its response is opened. */
 import type { AnyChannel } from '@linefeed/shared';
 import type { LinefeedError } from '@linefeed/shared/wire';
 import type { Hub } from '../delivery/hub.ts';
@@ -22,7 +22,7 @@ export interface Accepted {
 
 export type Decision =
   | Accepted
-  /** The client has all that it asks for, or nothing of it can be resumed: there is no reason to reconnect. */
+  /** The client has everything that it requests, or nothing of it can be resumed. It must not reconnect. */
   | { readonly type: 'complete' }
   | { readonly type: 'refused'; readonly error: LinefeedError };
 

@@ -2,7 +2,7 @@
 import { describeIssues, LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { AskedEntry } from './subscribe-request.ts';
 
-/** The same error. An issue whose message quotes a param gets a neutral message. */
+/** Returns the error with a neutral message for each issue that quotes a param. */
 export function withoutParams(error: unknown, { topic, params }: AskedEntry): unknown {
   if (!LinefeedError.is(error) || error.issues === undefined) return error;
   const secrets = params.flatMap(([, text]) => [text, ...leavesOf(text)]).filter((text) => text !== '');
