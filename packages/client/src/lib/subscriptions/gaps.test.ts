@@ -223,7 +223,7 @@ describe('the return value of onGap', () => {
   const lose = (script: Script) =>
     script.last().send(FRAME.gap, { address: 'a', from: 'e.0', to: 'e.5', reason: 'trimmed' });
 
-  it('an onGap result that is a string but no cursor is reported, and drops no event', async () => {
+  it('an onGap result that is a string but not a cursor is reported, and drops no event', async () => {
     const { script, got } = await handle({ onGap: async () => 'yesterday' });
     lose(script);
     script.last().deliver('a', 6);

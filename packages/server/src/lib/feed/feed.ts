@@ -188,7 +188,7 @@ export class FeedCore implements ConnectionHost, RequestHost {
     if (connection.principal !== identity.principal) {
       throw refusal('forbidden', 'This connection belongs to another principal.');
     }
-    // The principal is the same, but the connection's context decides what it may have.
+    // The principal is the same. `authorize` gets the context of the connection, not the context of this request.
     const context = this.#options.contextPerRequest === true ? identity.context : connection.context;
     const isLeaving = (): boolean => this.#isLeaving(connection) || isRejected();
     await connection.controls.run(() => this.#subscriptions.change(connection, control, context, isLeaving));

@@ -46,7 +46,7 @@ export class SqliteHandle {
 
   /**
    * Opens the file at the path if it is not the open one: no other process sees writes to a file that was moved away.
-   * Does not wait for a lock. Looks at most once a second, except with `isLast`.
+   * Does not wait for a lock. Checks at most once a second, except with `isLast`.
    *
    * @returns whether this call opened another file.
    * @throws the error of SQLite if another process holds the new file; LinefeedError `log_failed` if there is no file.
