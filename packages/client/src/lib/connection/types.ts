@@ -40,7 +40,7 @@ export interface ConnectionHandlers {
 }
 
 export interface Connection extends Readable<ConnectionSnapshot> {
-  /** Sets what the connection calls. Required before `open`. */
+  /** Sets the callbacks of the connection. Required before `open`. */
   readonly attach: (handlers: ConnectionHandlers) => void;
   readonly lastEventAt: () => number | undefined;
   /** Opens a connection immediately, from any state. */

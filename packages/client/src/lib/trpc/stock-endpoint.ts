@@ -13,7 +13,7 @@ export function refuseStockEndpoint(transport: Transport): Transport {
     const refusal = (): Ending => ({
       error: new LinefeedError(
         'protocol',
-        `${opening.url} is served by tRPC's own handler, which linefeedLink does not speak to: serve the router with fromRouter() of @linefeed/server/trpc and give its url.`,
+        `${opening.url} is served by tRPC's own handler, which linefeedLink cannot read: serve the router with fromRouter() of @linefeed/server/trpc and give its url.`,
         { retryable: false },
       ),
     });

@@ -3,15 +3,15 @@ import type { Clock } from '../base/clock.ts';
 import type { Departure, ResponseSink, SinkListener } from '../http/response-sink.ts';
 
 export interface WriterLimits {
-  /** A silence is this long without a write. Milliseconds; `Infinity`: never. */
+  /** Time without a write that counts as silence. Milliseconds; `Infinity`: never. */
   readonly pingMs: number;
-  /** A stall is this long without progress while bytes wait. Milliseconds; `Infinity`: never. */
+  /** Time without progress, while bytes wait, that counts as a stall. Milliseconds; `Infinity`: never. */
   readonly stallTimeoutMs: number;
 }
 
 export interface WriterCounters {
   bytesOut: number;
-  /** Most bytes that waited for one reader. */
+  /** Maximum number of bytes that waited for one reader. */
   bufferedHighWater: number;
 }
 
