@@ -20,12 +20,12 @@ export interface ControlRoom {
 const pingMs = 750;
 /** Short, so that the page notices "go silent" while its visitor still watches. */
 const timeoutMs = 6_000;
-/** At most one notice about a guest in this time. */
-const guestMs = 1_000;
+/** At most one notice about another client in this time. */
+const noticeMs = 1_000;
 /** A page that opens gets this much history. */
 const rememberedMs = 15 * 60_000;
 
-function createBoardFeed(log: Log, onGuest: (address: string) => void) {
+function createBoardFeed(log: Log, onOtherClient: (address: string) => void) {
   return createFeed(board, {
     path: '/events',
     // Everything here is public.
@@ -36,7 +36,7 @@ function createBoardFeed(log: Log, onGuest: (address: string) => void) {
     streams: { report },
     context: (request) => ({ isPage: new URL(request.url).searchParams.has('visitor') }),
     onSubscribe({ context }, address) {
-      if (!context.isPage) onGuest(address);
+      if (!context.isPage) onOtherClient(address);
     },
   });
 }
@@ -59,13 +59,13 @@ function toAddress(symbol: Symbol): string {
 export async function createControlRoom(logPath: string): Promise<ControlRoom> {
   const log = sqliteLog({ path: logPath, maxAgeMs: rememberedMs });
   const feed = createBoardFeed(log, (address) => {
-    const since = Date.now() - guestAt;
-    if (since < guestMs) return;
-    guestAt = Date.now();
+    const since = Date.now() - noticedAt;
+    if (since < noticeMs) return;
+    noticedAt = Date.now();
     // A curl of the notices gets one event at once.
     notice(`Another client reads ${address}.`);
   });
-  let guestAt = 0;
+  let noticedAt = 0;
   const run = randomBytes(3).toString('hex');
   const numbers = new Map<string, number>();
   const read = createReadings();
