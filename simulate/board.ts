@@ -53,11 +53,11 @@ export const ADDRESSES: readonly LoggedAddress[] = [
 ];
 
 /** The result of `context` for a request. */
-export interface Visitor {
+export interface UserContext {
   readonly request: number;
   readonly user: string;
   readonly principal: string;
   readonly expiresAt?: number | undefined;
 }
 
-export type WorldFeed = Feed<Board, Visitor>;
+export type WorldFeed = Feed<Board, UserContext>;

@@ -1,6 +1,6 @@
 /** The sources of the simulated streams, each with the mood that its subscriber requested. */
 import { message, type Message } from '@linefeed/server';
-import type { Mood, Visitor } from './board.ts';
+import type { Mood, UserContext } from './board.ts';
 import type { Chance, SimClock } from './clock.ts';
 
 /** Error of these sources. */
@@ -27,7 +27,7 @@ export interface SourceOptions {
 
 interface StepsContext {
   readonly params: { readonly to: number; readonly mood: Mood; readonly run: string };
-  readonly context: Visitor;
+  readonly context: UserContext;
   readonly lastEventId: string | undefined;
   readonly signal: AbortSignal;
 }

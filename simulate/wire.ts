@@ -15,7 +15,7 @@ export interface WireChecker {
   write(bytes: Uint8Array): void;
   /** The cursors of the request: a gap from one of them belongs to the opening. */
   asked: ReadonlySet<string>;
-  /** The time at which the authorization of its visitor ends. */
+  /** The time at which the authorization of its user ends. */
   expiresAt: number;
   /** The application disconnected it: only one `reconnect` may follow. */
   disconnected: boolean;

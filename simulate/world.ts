@@ -1,7 +1,7 @@
 /** A world from a seed: nodes on one log, a bad network, users, publishers; and the violations found. */
 import { createFeed, type ConnectionInfo } from '@linefeed/server';
 import { createBrowser } from '../packages/client/test/browser.ts';
-import { ADDRESSES, board, type Visitor, type WorldFeed } from './board.ts';
+import { ADDRESSES, board, type UserContext, type WorldFeed } from './board.ts';
 import { createChance, createSimClock } from './clock.ts';
 import { Session } from './session.ts';
 import { leftovers, startCounting } from './leaks.ts';
@@ -99,7 +99,7 @@ export async function runWorld(
       wireOf(request).retryableFailures += 1;
     };
     /** A hook that calls back into the feed. */
-    const act = ({ id }: ConnectionInfo<Visitor>): void => {
+    const act = ({ id }: ConnectionInfo<UserContext>): void => {
       if (!traits.actingHooks || isCalm() || !chance.is(0.15)) return;
       const target = chance.pick(ADDRESSES);
       chance.pick([
@@ -140,14 +140,14 @@ export async function runWorld(
     return feed;
   }
 
-  function identify(request: Request): Visitor {
+  function identify(request: Request): UserContext {
     const number = Number(request.headers.get(REQUEST_HEADER));
     const user = request.headers.get('user') ?? 'nobody';
-    const visitor = { request: number, user, principal: user };
-    if (!traits.shortSessions || network.calm) return visitor;
+    const context = { request: number, user, principal: user };
+    if (!traits.shortSessions || network.calm) return context;
     const leftMs = chance.between(500, 30_000);
     wireOf(number).expiresAt = clock.now() + leftMs;
-    return { ...visitor, expiresAt: clock.server.wallNow() + leftMs };
+    return { ...context, expiresAt: clock.server.wallNow() + leftMs };
   }
 
   async function decideLater(verdict: boolean): Promise<boolean> {
@@ -159,7 +159,7 @@ export async function runWorld(
     return verdict;
   }
 
-  function disconnect(feed: WorldFeed, isNamed: (connection: ConnectionInfo<Visitor>) => boolean): void {
+  function disconnect(feed: WorldFeed, isNamed: (connection: ConnectionInfo<UserContext>) => boolean): void {
     const named: number[] = [];
     feed.disconnect((connection) => {
       const isOne = isNamed(connection);

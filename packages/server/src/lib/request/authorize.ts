@@ -56,9 +56,9 @@ export class Authorizer {
 
   constructor(options: AuthorizerOptions) {
     const { channel, maxAddressBytes, maxSubscriptions, authorize, clock, onError } = options;
-    const turns = new FairQueue(clock, ENTRIES_PER_TURN);
+    const queue = new FairQueue(clock, ENTRIES_PER_TURN);
     this.#authorize = authorize;
-    this.#resolving = { channel, maxAddressBytes, maxSubscriptions, turns, onError };
+    this.#resolving = { channel, maxAddressBytes, maxSubscriptions, queue, onError };
   }
 
   /**

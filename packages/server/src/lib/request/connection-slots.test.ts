@@ -8,11 +8,11 @@ import { ConnectionSlots } from './connection-slots.ts';
 const principal = (request: Request) => ({ principal: request.headers.get('user') ?? 'ann' });
 
 it('a principal is forgotten when its last connection closes', () => {
-  const places = new ConnectionSlots({ maxConnections: Infinity, maxConnectionsPerPrincipal: 2 });
-  const taken = ['ann', 'ann', 'bob', undefined].map((who) => places.take(who)!);
-  expect([places.principals, places.take('ann')]).toEqual([2, undefined]);
+  const slots = new ConnectionSlots({ maxConnections: Infinity, maxConnectionsPerPrincipal: 2 });
+  const taken = ['ann', 'ann', 'bob', undefined].map((who) => slots.take(who)!);
+  expect([slots.principals, slots.take('ann')]).toEqual([2, undefined]);
   for (const place of taken) place.release();
-  expect(places.principals).toBe(0);
+  expect(slots.principals).toBe(0);
 });
 
 describe('the connection limit', () => {

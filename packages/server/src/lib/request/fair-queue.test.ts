@@ -6,10 +6,10 @@ describe('the throttle of requests per event-loop turn', () => {
   it('requests over the number per turn pass in later event-loop turns, FIFO', async () => {
     const deferred: Array<() => void> = [];
     const clock = { ...createManualClock(), defer: (call: () => void) => void deferred.push(call) };
-    const turns = new FairQueue(clock, 2);
+    const queue = new FairQueue(clock, 2);
     const through: number[] = [];
     for (let n = 0; n < 7; n += 1) {
-      const waiting = turns.take();
+      const waiting = queue.take();
       if (waiting === undefined) through.push(n);
       else void waiting.then(() => through.push(n));
     }
@@ -26,16 +26,16 @@ describe('the throttle of requests per event-loop turn', () => {
       [0, 1, 2, 3, 4, 5, 6],
       [0, 1, 2, 3, 4, 5, 6],
     ]);
-    expect(turns.take()).toBeUndefined();
+    expect(queue.take()).toBeUndefined();
   });
 
   it('fewer requests pass per event-loop turn when each has a higher cost', async () => {
     const deferred: Array<() => void> = [];
     const clock = { ...createManualClock(), defer: (call: () => void) => void deferred.push(call) };
-    const turns = new FairQueue(clock, 4);
+    const queue = new FairQueue(clock, 4);
     const through: number[] = [];
     for (const cost of [3, 3, 3, 1, 1]) {
-      const waiting = turns.take(cost);
+      const waiting = queue.take(cost);
       if (waiting === undefined) through.push(cost);
       else void waiting.then(() => through.push(cost));
     }
@@ -52,11 +52,11 @@ describe('the throttle of requests per event-loop turn', () => {
   it('a new request does not overtake queued ones', () => {
     const deferred: Array<() => void> = [];
     const clock = { ...createManualClock(), defer: (call: () => void) => void deferred.push(call) };
-    const turns = new FairQueue(clock, 1);
-    void turns.take();
-    void turns.take();
-    void turns.take();
+    const queue = new FairQueue(clock, 1);
+    void queue.take();
+    void queue.take();
+    void queue.take();
     deferred.shift()!();
-    expect(turns.take()).toBeInstanceOf(Promise);
+    expect(queue.take()).toBeInstanceOf(Promise);
   });
 });

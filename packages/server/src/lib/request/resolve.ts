@@ -45,7 +45,7 @@ export interface ResolveOptions {
   /** Limit per connection. */
   readonly maxSubscriptions: number;
   /** Shared by all requests: each entry takes one turn, so that a long list does not block the event loop. */
-  readonly turns: FairQueue;
+  readonly queue: FairQueue;
   readonly onError: (error: unknown) => void;
 }
 
@@ -82,7 +82,7 @@ export async function resolveAll(
   };
   for (const entry of entries) {
     // `RequestHandler` has already taken a turn for the first entry of a request.
-    const turn = resolving.length === 0 ? undefined : options.turns.take(costOf(entry));
+    const turn = resolving.length === 0 ? undefined : options.queue.take(costOf(entry));
     if (turn !== undefined) await turn;
     resolving.push(resolve(entry, alone, meaningOf, options));
   }
