@@ -88,10 +88,10 @@ export function eventSourceTransport(options: EventSourceTransportOptions = {}):
     const fault = opening.headers
       ? 'EventSource sends no headers: use fetchTransport(), cookies, or a token in the url.'
       : url.length > MAX_URL_LENGTH
-        ? `The url has ${url.length} characters, more than ${MAX_URL_LENGTH}: use fetchTransport().`
+        ? `The url is longer than ${MAX_URL_LENGTH} (${url.length}): use fetchTransport().`
         : EventSource
           ? undefined
-          : 'There is no EventSource here: use fetchTransport(), or give one: eventSourceTransport({ EventSource }).';
+          : 'There is no EventSource here: use fetchTransport(), or the option EventSource.';
     if (fault) refuse(fault);
     else {
       try {

@@ -133,7 +133,7 @@ describe('fetchTransport: the request', () => {
     client.subscribe('a', () => {});
     const { error } = await until(client, ({ state }) => state === 'failed');
     expect(error).toMatchObject({ code: 'invalid_option' });
-    expect(error!.message).toBe(`url must be valid, and absolute without a page, not ${url}.`);
+    expect(error!.message).toBe(`url must be valid, without a page absolute: ${url}.`);
     await received(errors, 1);
     expect(errors).toEqual([error]);
     client.close();

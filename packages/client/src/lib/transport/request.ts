@@ -26,13 +26,15 @@ const MAX_PROBLEM_LENGTH = 65_536;
 // Longest wait computed from a `Retry-After` date without a `Date` header, which is hidden across origins.
 const MAX_SKEWED_MS = 300_000;
 
-/** React Native has no `URL.canParse`, and its `URL` accepts any text. */
-function isFetchable(url: string): boolean {
-  if (!/^[a-z][a-z\d+.-]*:/i.test(url)) return globalThis.location !== undefined;
+/**
+ * Returns a value if `fetch` accepts the URL. React Native has no `URL.canParse`, and its `URL` accepts any text, so the
+ * scheme is checked as well.
+ */
+function toFetchable(url: string): object | undefined {
   try {
-    return Boolean(new URL(url));
+    return /^[a-z][a-z\d+.-]*:/i.test(url) ? new URL(url) : globalThis.location;
   } catch {
-    return false;
+    return undefined;
   }
 }
 
@@ -56,8 +58,8 @@ export async function send(
   if (missing[0]) {
     throw invalidOption(`There is no ${missing.join(', no ')} here: load a polyfill.`);
   }
-  if (fetch === globalThis.fetch && !isFetchable(base)) {
-    throw invalidOption(`url must be valid, and absolute without a page, not ${base}.`);
+  if (fetch === globalThis.fetch && !toFetchable(base)) {
+    throw invalidOption(`url must be valid, without a page absolute: ${base}.`);
   }
   let sent: Headers;
   try {
