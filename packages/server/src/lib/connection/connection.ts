@@ -52,7 +52,6 @@ export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort
   readonly id: string;
   readonly context: unknown;
   readonly principal: string | undefined;
-  readonly controls: ControlRequests = new ControlRequests();
   /** Released when the connection closes. */
   readonly slot: ConnectionSlot;
   readonly logged: LoggedDelivery;
@@ -71,6 +70,8 @@ export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort
    */
   #streams: Map<string, RunningStream> | undefined;
   #closed = false;
+  /** Created on demand: most connections get no control request. */
+  #controls: ControlRequests | undefined;
 
   constructor(host: ConnectionHost, sink: ResponseSink, identity: ConnectionIdentity, slot: ConnectionSlot) {
     this.#host = host;
@@ -91,6 +92,10 @@ export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort
   get closed(): boolean {
     // The sink may be closed before it calls `onClose`. A loop that waits for room would spin until then.
     return this.#closed || this.#sink.closed;
+  }
+
+  get controls(): ControlRequests {
+    return (this.#controls ??= new ControlRequests());
   }
 
   get subscriptionCount(): number {

@@ -6,7 +6,7 @@ import { BEGINNING, comparePositions, formatCursor, FRAME, type Position } from 
 import { laterOf } from '../base/position.ts';
 import type { LogCursor } from '../log/log.ts';
 import type { Frame } from './batch.ts';
-import type { DeliveryOptions, DeliveryPort, DeliveryQueue } from './delivery-port.ts';
+import type { DeliveryOptions, DeliveryPort } from './delivery-port.ts';
 import { CLOSED, LIVE, positionIn, REPLAYING, type DeliveryState } from './delivery-state.ts';
 import type { Hub, LiveReceiver, Subscriber } from './hub.ts';
 import { Replay, type ReplayOwner } from './replay.ts';
@@ -18,9 +18,9 @@ export class LoggedDelivery implements LiveReceiver, Subscriber, ReplayOwner {
   readonly hub: Hub;
   readonly port: DeliveryPort;
   readonly #options: DeliveryOptions;
-  readonly #outbox: DeliveryQueue;
   readonly #tracks: ReplayTracks;
-  readonly #replay: Replay;
+  /** Created on demand: most connections start at the tail. */
+  #replay: Replay | undefined;
   #place: DeliveryState = REPLAYING;
   /** Addresses with `keep: 'latest'`. Created on demand. */
   #latest: Set<string> | undefined;
@@ -28,9 +28,7 @@ export class LoggedDelivery implements LiveReceiver, Subscriber, ReplayOwner {
     this.hub = options.hub;
     this.port = port;
     this.#options = options;
-    this.#outbox = port.outbox;
     this.#tracks = new ReplayTracks(options.hub.position);
-    this.#replay = new Replay(options, this, this.#tracks);
   }
 
   get #main(): ReplayTrack {
@@ -87,7 +85,7 @@ export class LoggedDelivery implements LiveReceiver, Subscriber, ReplayOwner {
     const { hub } = this;
     this.#tracks.replace(new ReplayTrack(start));
     // Bookmarks are sent only for positions after this one.
-    this.#outbox.lastId = start;
+    this.port.outbox.lastId = start;
     // A client that resumes from an id past an unannounced gap would miss the gap.
     return isComplete ? hub.cursorAt(/* seam: hello-id-at-start */ start) : undefined;
   }
@@ -114,13 +112,13 @@ export class LoggedDelivery implements LiveReceiver, Subscriber, ReplayOwner {
     const start = this.startOf(logged);
     if (comparePositions(start, this.position) < 0) {
       this.#tracks.rewind(address, start, gap);
-      void this.#replay.pull();
+      this.#pull();
       return;
     }
     this.#main.add(address, start, gap);
     if (!this.isLive) return;
     // The start is ahead of this process's tail: read from the log.
-    if (comparePositions(start, this.position) > 0) return this.#fallBack();
+    if (comparePositions(start, this.position) > 0) return this.fallBehind();
     this.hub.join(address, this.#receiver);
     if (gap !== undefined) this.announceGaps(this.#main.takeGaps());
   }
@@ -151,7 +149,7 @@ export class LoggedDelivery implements LiveReceiver, Subscriber, ReplayOwner {
   /** The receiver of the live events: the outbox, or this object if the first of them were already replayed. */
   get #receiver(): LiveReceiver {
     const place = this.#place;
-    return place.state === 'live' && place.skipThrough !== undefined ? this : this.#outbox;
+    return place.state === 'live' && place.skipThrough !== undefined ? this : this.port.outbox;
   }
 
   /** A live event, while the first ones must be skipped: they are already replayed. */
@@ -159,25 +157,21 @@ export class LoggedDelivery implements LiveReceiver, Subscriber, ReplayOwner {
     const place = this.#place;
     const isReplayed =
       place.state === 'live' && comparePositions(frame.position, place.skipThrough ?? BEGINNING) <= 0;
-    if (!isReplayed) this.#outbox.deliver(frame);
+    if (!isReplayed) this.port.outbox.deliver(frame);
   }
 
   /** The outbox has refused a live event. */
   onOverflow(): void {
-    const { clock, counters } = this.#options;
-    counters.fallbacks += 1;
+    this.#options.counters.fallbacks += 1;
     this.#stopLive(/* seam: replay-from-queued */ this.position);
     // At the end of the tick: a page for each event of a burst would cost more than one page for all of them.
-    clock.defer(() => void this.#replay.pull());
+    this.#options.clock.defer(() => this.#pull());
   }
 
   fallBehind(): void {
-    if (/* seam: overrun-reads-log */ this.isLive) this.#fallBack();
-  }
-
-  #fallBack(): void {
+    if (/* seam: overrun-reads-log */ !this.isLive) return;
     this.#stopLive(this.position);
-    void this.#replay.pull();
+    this.#pull();
   }
 
   /** Leaves the live state. All events past `position` are read from the log. */
@@ -212,7 +206,7 @@ export class LoggedDelivery implements LiveReceiver, Subscriber, ReplayOwner {
       addresses.length === 0 ? undefined : (before ?? formatCursor(last.epoch, reached));
     this.#leaveHub();
     this.#place = { state: 'replaying', cursorBeforeReset };
-    this.#outbox.lastId = undefined;
+    this.port.outbox.lastId = undefined;
     this.#tracks.replace(trackAfterReset(reason, this.hub.position, addresses));
     for (const address of rewinding) this.port.control(FRAME.caughtup, { address });
     this.#advance();
@@ -226,7 +220,7 @@ export class LoggedDelivery implements LiveReceiver, Subscriber, ReplayOwner {
     if (place.state === 'closed') return;
     if (place.state === 'replaying' && /* seam: live-at-tail */ this.#main.hasReached(this.hub.position))
       this.#goLive();
-    if (!this.isLive || this.#tracks.isRewinding) void this.#replay.pull();
+    if (!this.isLive || this.#tracks.isRewinding) this.#pull();
     this.#tracks.callAfterGaps();
   }
 
@@ -237,7 +231,7 @@ export class LoggedDelivery implements LiveReceiver, Subscriber, ReplayOwner {
     this.#place =
       comparePositions(position, hub.position) > 0 ? { state: 'live', skipThrough: position } : LIVE;
     for (const address of this.#main.addresses.keys()) hub.join(address, this.#receiver);
-    this.#replay.countCaughtUp();
+    this.#replay?.countCaughtUp();
     this.announceGaps(gaps, this.#main);
   }
 
@@ -255,6 +249,11 @@ export class LoggedDelivery implements LiveReceiver, Subscriber, ReplayOwner {
       }
     }
     this.#tracks.callAfterGaps();
+  }
+
+  #pull(): void {
+    this.#replay ??= new Replay(this.#options, this, this.#tracks);
+    void this.#replay.pull();
   }
 
   isReplaying(track: ReplayTrack): boolean {
@@ -289,13 +288,13 @@ export class LoggedDelivery implements LiveReceiver, Subscriber, ReplayOwner {
 
   /** Sends a bookmark if the position has moved without a matching event. Returns whether it did. */
   bookmarkIfMoved(): boolean {
-    const moved = this.hasCursor && this.isLive && this.#outbox.lastId !== this.hub.position;
+    const moved = this.hasCursor && this.isLive && this.port.outbox.lastId !== this.hub.position;
     if (moved) this.#bookmark();
     return moved;
   }
 
   #bookmark(): void {
     this.port.control(FRAME.bookmark, {}, this.hub.cursorAt(this.position));
-    this.#outbox.lastId = this.position;
+    this.port.outbox.lastId = this.position;
   }
 }

@@ -48,8 +48,18 @@ export class Replay implements TrackReader {
       while (!port.closed) {
         const track = this.#tracks.next(this.#owner.isLive);
         if (track === undefined) break;
-        if (port.outbox.writable) await this.#pullPage(track);
-        else await port.outbox.drained();
+        if (!port.outbox.writable) {
+          await port.outbox.drained();
+          continue;
+        }
+        const before = track.position;
+        if (track.addresses.size > 0) {
+          const page = await readNextPage(this, track);
+          if (page === undefined) continue;
+          this.#writePage(page, track);
+        } else this.#skipToCursor(track);
+        this.#owner.onMoved(track);
+        await waitForProgress(this, track, before);
       }
     } catch (error) {
       port.onFailure(error);
@@ -58,18 +68,10 @@ export class Replay implements TrackReader {
     }
   }
 
-  async #pullPage(track: ReplayTrack): Promise<void> {
-    const before = track.position;
-    if (track.addresses.size > 0) {
-      const page = await readNextPage(this, track);
-      if (page === undefined) return;
-      this.#writePage(page, track);
-    } else {
-      const isMain = track === this.#tracks.main;
-      track.position = laterOf(track.position, isMain ? this.hub.position : this.#owner.position);
-    }
-    this.#owner.onMoved(track);
-    await waitForProgress(this, track, before);
+  /** Moves a track without addresses: it has no page to read. */
+  #skipToCursor(track: ReplayTrack): void {
+    const isMain = track === this.#tracks.main;
+    track.position = laterOf(track.position, isMain ? this.hub.position : this.#owner.position);
   }
 
   #writePage(page: ReadPage, track: ReplayTrack): void {

@@ -21,7 +21,7 @@ import {
 import { respondToPreflight, createOriginCheck, type CorsOptions, type OriginCheck } from '../http/origin.ts';
 import type { ResponseSink } from '../http/response-sink.ts';
 import type { ConnectionSlot, ConnectionSlots } from './connection-slots.ts';
-import type { Accepted, Decide } from './decide.ts';
+import type { Accepted, Decide, Decision } from './decide.ts';
 import { FairQueue } from './fair-queue.ts';
 import { identify, type Identify, type ReadSession, type RequestIdentity } from './identify.ts';
 import { assertNamesTopic, type Parse } from './parse.ts';
@@ -179,9 +179,12 @@ export class RequestHandler {
     if (held === undefined) throw NO_SLOT;
 
     // Authorize.
-    /* seam: wait-for-authorize */ const decision = await withinTime(decide(asked, identity.context)).finally(
-      held.release,
-    );
+    /* seam: wait-for-authorize */ let decision: Decision;
+    try {
+      decision = await withinTime(decide(asked, identity.context));
+    } finally {
+      held.release();
+    }
     if (decision.type === 'complete') return { status: 204, headers: identity.headers, body: undefined };
     if (decision.type === 'refused') return toProblem(decision.error, identity.headers);
     this.#assertStays(identity);
