@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { after, createBench, entries } from '../../../test-kit/feed-bench.ts';
+import { createGate } from '../../../test-kit/gate.ts';
+import { coreOf } from '../feed/feed.ts';
 import { message } from '../stream/message.ts';
 
 describe('streams of a connection', () => {
@@ -201,5 +203,30 @@ describe('streams of a connection', () => {
     expect(tap.payloads).toEqual([{ step: 1 }]);
     expect(tap.of('linefeed.error')).toMatchObject([{ data: { code: 'source_failed' } }]);
     expect(errors).toMatchObject([{ code: 'payload_too_large' }]);
+  });
+
+  it('a stream that is removed in the microtask of its end writes nothing after the removal', async () => {
+    for (let microtasks = 0; microtasks < 12; microtasks += 1) {
+      const gate = createGate();
+      const { open, feed, clock } = createBench({
+        streams: {
+          async *tick() {
+            yield 1;
+            await gate.wait();
+          },
+        },
+      });
+      const tap = await open(entries('notice', 'tick?key=a'));
+      await clock.settle();
+      gate.open();
+      for (let count = 0; count < microtasks; count += 1) await Promise.resolve();
+      const connection = coreOf(feed).connections.get(tap.connection)!;
+      connection.remove('tick~a');
+      connection.outbox.flush();
+      const written = tap.text;
+      await clock.settle();
+      expect([microtasks, tap.text]).toEqual([microtasks, written]);
+      await feed.close();
+    }
   });
 });
