@@ -1,5 +1,5 @@
 /** The streams that a user reads: their steps arrive in order, they end, and each can be left at any time. */
-import type { Client } from '@linefeed/client';
+import { iterate, type Client } from '@linefeed/client';
 import { LinefeedError } from '@linefeed/shared';
 import type { Board, Mood } from './board.ts';
 import type { Chance, SimClock } from './clock.ts';
@@ -53,7 +53,7 @@ export class Readings {
     const to = chance.between(1, 30);
     const run: Run = { mood };
     runs.set(name, run);
-    const iterator = client.iterate('steps', { params: { to, mood, run: name } });
+    const iterator = iterate(client, 'steps', { params: { to, mood, run: name } });
     const reading: Reading = {
       name,
       mood,

@@ -1,6 +1,7 @@
 /** The page's script: subscribes as configured and records its events. */
 import {
   createClient,
+  iterate,
   eventSourceTransport,
   fetchTransport,
   persistCursor,
@@ -84,7 +85,8 @@ function record({
   });
   if (steps !== undefined) {
     void (async () => {
-      for await (const { step } of client.iterate('report', { params: { steps } })) recorder.steps.push(step);
+      for await (const { step } of iterate(client, 'report', { params: { steps } }))
+        recorder.steps.push(step);
     })().catch((error: unknown) => recorder.errors.push(String(error)));
   }
   return { ...recorder, client };

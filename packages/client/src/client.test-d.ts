@@ -1,7 +1,7 @@
 import { defineChannel, stream, topic } from '@linefeed/shared';
 import { describe, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
-import { createClient, type Client, type Subscription } from '@linefeed/client';
+import { createClient, iterate, type Client, type Subscription } from '@linefeed/client';
 
 const board = defineChannel({
   notice: z.object({ text: z.string(), level: z.enum(['info', 'warn']) }),
@@ -78,24 +78,23 @@ describe('subscribe', () => {
 
 describe('iterate', () => {
   it('iterate yields the payload type of its topic', () => {
-    expectTypeOf(client.iterate('report', { params: { year: 2026 } })).toEqualTypeOf<
+    expectTypeOf(iterate(client, 'report', { params: { year: 2026 } })).toEqualTypeOf<
       AsyncGenerator<number | 'done', void, void>
     >();
-    expectTypeOf(client.iterate('room')).toEqualTypeOf<AsyncGenerator<string[], void, void>>();
+    expectTypeOf(iterate(client, 'room')).toEqualTypeOf<AsyncGenerator<string[], void, void>>();
     // @ts-expect-error -- params are missing
-    client.iterate('report');
+    iterate(client, 'report');
     // @ts-expect-error -- params are missing
-    client.iterate('report', { from: 'now' });
+    iterate(client, 'report', { from: 'now' });
     // @ts-expect-error -- no such topic
-    client.iterate('raport', { params: { year: 2026 } });
+    iterate(client, 'raport', { params: { year: 2026 } });
   });
 });
 
 describe('the methods of a client', () => {
   it('the methods of a client may be used without it', () => {
-    const { subscribe, iterate, reconnect, close } = client;
+    const { subscribe, reconnect, close } = client;
     expectTypeOf(subscribe).thisParameter.toEqualTypeOf<void>();
-    expectTypeOf(iterate('room')).toEqualTypeOf<AsyncGenerator<string[], void, void>>();
     for (const task of [reconnect, close]) expectTypeOf(task).toBeFunction();
   });
 

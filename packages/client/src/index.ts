@@ -1,17 +1,13 @@
 /** The client: typed subscriptions that reconnect and resume by themselves. */
 export { createClient } from './lib/client/client.ts';
+export { iterate } from './lib/client/iterate.ts';
 export { persistCursor } from './lib/subscriptions/persist.ts';
 export { eventSourceTransport } from './lib/transport/event-source.ts';
 export { fetchTransport } from './lib/transport/fetch.ts';
 export { LinefeedError } from '@linefeed/shared';
 export type { ControlRequest, GapReason, ReconnectReason, SubscriptionEntry } from '@linefeed/shared/wire';
-export type {
-  Client,
-  ClientOptions,
-  Handler,
-  IterateArguments,
-  SubscribeArguments,
-} from './lib/client/client.ts';
+export type { Client, ClientOptions, Handler, SubscribeArguments } from './lib/client/client.ts';
+export type { IterateArguments } from './lib/client/iterate.ts';
 export type { Clock } from './lib/base/clock.ts';
 export type { ConnectionReason, ConnectionSnapshot, ConnectionState } from './lib/connection/state.ts';
 export type { CursorStorage, Persist, PersistOptions } from './lib/subscriptions/persist.ts';

@@ -12,7 +12,6 @@ import { soon, systemClock } from '../base/clock.ts';
 import { createConnection } from '../connection/connection.ts';
 import type { ConnectionSnapshot } from '../connection/state.ts';
 import { createBackPressure } from '../base/back-pressure.ts';
-import { iterate } from '../subscriptions/iterate.ts';
 import { watchPage } from '../connection/page-lifecycle.ts';
 import { createSubscriptionRegistry } from '../subscriptions/registry.ts';
 import { createFrameRouter } from '../subscriptions/frame-router.ts';
@@ -49,19 +48,12 @@ export type SubscribeArguments<C extends AnyChannel, K extends TopicName<C>> =
         | [params: ParamsInput<C, K>, handler: Handler<C, K>, options?: SubscriptionOptions]
       : [params: ParamsInput<C, K>, handler: Handler<C, K>, options?: SubscriptionOptions];
 
-/** The arguments of `iterate` after the topic. */
-export type IterateArguments<C extends AnyChannel, K extends TopicName<C>> =
-  ParamsInput<C, K> extends undefined
-    ? [options?: SubscriptionOptions & { readonly params?: undefined }]
-    : {} extends ParamsInput<C, K>
-      ? [options?: SubscriptionOptions & { readonly params?: ParamsInput<C, K> }]
-      : [options: SubscriptionOptions & { readonly params: ParamsInput<C, K> }];
-
 /**
  * A client of a channel. Its methods may be used without it: `const { subscribe } = client`. All subscriptions share one
  * connection. It opens with the first subscription, and closes `lingerMs` after the last one.
  */
 export interface Client<C extends AnyChannel> {
+  // Not `OneOf`: the compiler would print that name in an error of this interface, instead of the topics.
   /**
    * Calls a handler with each event of an address, one at a time, in log order.
    *
@@ -81,22 +73,6 @@ export interface Client<C extends AnyChannel> {
     topic: K,
     ...rest: SubscribeArguments<C, K>
   ): Subscription;
-  /**
-   * Subscribes as an async iterable of payloads. The next event is requested when the loop has handled the one before.
-   * Leaving the loop unsubscribes. The loop ends with the stream, and throws the final error of the subscription.
-   *
-   * @example
-   *   for await (const step of client.iterate('report', { params: { year: 2026 } })) console.log(step);
-   *
-   * @param topic A topic of the channel
-   * @returns A generator that subscribes at its first `next()`
-   * @throws LinefeedError (from the loop) the final error of the subscription; `closed` after `close()`
-   */
-  iterate<K extends { [N in TopicName<C>]: N }[TopicName<C>]>(
-    this: void,
-    topic: K,
-    ...rest: IterateArguments<C, K>
-  ): AsyncGenerator<Payload<C, K>, void, void>;
   /** The state of the connection, with listeners. */
   readonly connection: Readable<ConnectionSnapshot>;
   /**
@@ -236,10 +212,6 @@ export function createClient<C extends AnyChannel>(
         typeof rest[0] === 'function' ? [undefined, ...rest] : rest
       ) as Parameters<typeof listen> extends [string, ...infer Rest] ? Rest : never;
       return listen(topic, params, handler, given);
-    },
-    iterate(topic, ...[given]) {
-      const { params, ...rest } = { ...given } as SubscriptionOptions & { readonly params?: unknown };
-      return iterate((handler, onFail) => listen(topic, params, handler as AnyHandler, { ...rest, onFail }));
     },
     connection: { getSnapshot: connection.getSnapshot, subscribe: connection.subscribe },
     get cursor() {

@@ -2,6 +2,7 @@ import type { AnyChannel } from '@linefeed/shared';
 import { describe, expect, it } from 'vitest';
 import { createScript } from '../../../test/scripted-client.ts';
 import { createClient } from './client.ts';
+import { iterate } from './iterate.ts';
 import { eventSourceTransport } from '../transport/event-source.ts';
 import { fetchTransport } from '../transport/fetch.ts';
 
@@ -9,7 +10,7 @@ describe('wrong arguments from JavaScript code', () => {
   const create = createClient as unknown as (...args: unknown[]) => unknown;
   const client = createClient<AnyChannel>({ url: '/events' });
   const subscribe = client.subscribe as (...args: unknown[]) => unknown;
-  const iterate = client.iterate as (...args: unknown[]) => AsyncGenerator;
+  const iterateAny = iterate as (...args: unknown[]) => AsyncGenerator;
   const handler = () => {};
 
   it.each<[string, string, () => unknown]>([
@@ -46,7 +47,11 @@ describe('wrong arguments from JavaScript code', () => {
       'an AbortSignal as signal',
       () => subscribe('a', handler, { signal: 5 }),
     ],
-    ['iterate with a misspelled option', 'no option "form"', () => iterate('a', { form: 'now' }).next()],
+    [
+      'iterate with a misspelled option',
+      'no option "form"',
+      () => iterateAny(client, 'a', { form: 'now' }).next(),
+    ],
   ])('%s is refused with invalid_option', async (_name, message, call) => {
     const attempt = async () => await call();
     await expect(attempt()).rejects.toMatchObject({

@@ -1,6 +1,7 @@
 import type { LinefeedError } from '@linefeed/shared';
 import { describe, expect, it } from 'vitest';
 import { connected, createScript } from '../../../test/scripted-client.ts';
+import { iterate } from '../client/iterate.ts';
 
 describe('the opening request', () => {
   it('the opening request collects the subscriptions of one tick', async () => {
@@ -121,7 +122,7 @@ describe('values that no request can contain', () => {
     await script.settle();
     expect(errors).toMatchObject([{ code }]);
     expect(subscription.getSnapshot()).toMatchObject({ status: 'failed', error: { code } });
-    const iterator = script.client.iterate('price', { params, ...(from !== undefined && { from }) });
+    const iterator = iterate(script.client, 'price', { params, ...(from !== undefined && { from }) });
     await expect(iterator.next()).rejects.toMatchObject({ code });
     expect(script.attempts).toHaveLength(0);
   });

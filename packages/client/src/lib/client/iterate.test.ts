@@ -1,11 +1,12 @@
 import { FRAME } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
 import { createScript } from '../../../test/scripted-client.ts';
+import { iterate } from './iterate.ts';
 
 describe('iterate', () => {
   it('iterate yields at the pace of its consumer, and settles an event when the next one is requested', async () => {
     const script = createScript();
-    const iterator = script.client.iterate('a');
+    const iterator = iterate(script.client, 'a');
     expect(script.attempts).toHaveLength(0);
     const first = iterator.next();
     await script.accept(0);
@@ -22,7 +23,7 @@ describe('iterate', () => {
   it('iterate unsubscribes when its loop is left', async () => {
     const script = createScript();
     const reading = (async () => {
-      for await (const payload of script.client.iterate('a')) return payload as unknown;
+      for await (const payload of iterate(script.client, 'a')) return payload as unknown;
       return undefined;
     })();
     await script.accept(0);
@@ -34,7 +35,7 @@ describe('iterate', () => {
 
   it('iterate can be ended by return() while it waits', async () => {
     const script = createScript();
-    const iterator = script.client.iterate('a');
+    const iterator = iterate(script.client, 'a');
     const waiting = iterator.next();
     await script.settle();
     expect(await iterator.return()).toEqual({ done: true, value: undefined });
@@ -44,7 +45,7 @@ describe('iterate', () => {
   it('iterate ends when its signal is aborted', async () => {
     const script = createScript();
     const controller = new AbortController();
-    const iterator = script.client.iterate('a', { signal: controller.signal });
+    const iterator = iterate(script.client, 'a', { signal: controller.signal });
     const waiting = iterator.next();
     controller.abort();
     expect(await waiting).toEqual({ done: true, value: undefined });
@@ -54,7 +55,7 @@ describe('iterate', () => {
     const script = createScript();
     const got: unknown[] = [];
     const reading = (async () => {
-      for await (const payload of script.client.iterate('report', { params: { year: 2026 } }))
+      for await (const payload of iterate(script.client, 'report', { params: { year: 2026 } }))
         got.push(payload);
     })();
     await script.settle();
@@ -70,7 +71,7 @@ describe('iterate', () => {
 
   it('iterate can be ended by throw() while it waits', async () => {
     const script = createScript();
-    const iterator = script.client.iterate('a');
+    const iterator = iterate(script.client, 'a');
     const waiting = iterator.next();
     await script.settle();
     await expect(iterator.throw(new Error('mine'))).rejects.toThrow('mine');
@@ -82,7 +83,7 @@ describe('iterate', () => {
   it('iterate yields earlier events before it throws, and does not report the error to the client', async () => {
     for (const given of [undefined, [] as unknown[]]) {
       const script = createScript();
-      const iterator = script.client.iterate('a', given ? { onError: (error) => given.push(error) } : {});
+      const iterator = iterate(script.client, 'a', given ? { onError: (error) => given.push(error) } : {});
       const waiting = iterator.next();
       await script.accept(0);
       script.last().deliver('a', 1, 2);
@@ -98,7 +99,7 @@ describe('iterate', () => {
 
   it('iterate throws the error that ends its subscription', async () => {
     const script = createScript();
-    const iterator = script.client.iterate('a');
+    const iterator = iterate(script.client, 'a');
     const waiting = iterator.next();
     await script.settle();
     script.last().hello('e.0');
