@@ -118,7 +118,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'the client uses one timer for the linger and the retry of an address',
     needs: { unsureAuthorize: true },
-    plan: { 'retry-timer-of-its-own': "if (state.is === 'refused-for-now') state.cancelTimer(); $" },
+    plan: { 'retry-timer-of-its-own': 'entry.state.cancelTimer?.(); $' },
   },
   {
     name: 'delivery keeps its position in the old log when only streams run',

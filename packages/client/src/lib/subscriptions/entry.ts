@@ -9,22 +9,12 @@ import { NO_FAILURES, type RetryHistory } from '../connection/retry-policy.ts';
 import type { CommitTracker, InFlight } from './commit-tracker.ts';
 import type { Received, Subscriber } from './types.ts';
 
-/**
- * Whether the user wants the subscription.
- *
- * - `wanted`: it has subscribers. The list is replaced on each change, so a loop over it does not notice a handler that
- *   subscribes or unsubscribes.
- * - `lingering`: its last subscriber has left. It is deleted when the timer ends.
- */
-export type Intent =
-  | { readonly is: 'wanted'; readonly subscribers: readonly Subscriber[] }
-  | {
-      readonly is: 'lingering';
-      readonly subscribers: readonly [];
-      readonly cancelTimer: () => void;
-      /** The events since the last subscriber left, for a new one with a `from`. `after`: the cursor before the first of them. */
-      lingerBuffer: { readonly after: Cursor; readonly events: Received[] } | undefined;
-    };
+/** The time after the last subscriber has left. The entry is deleted when the timer ends. */
+export interface Linger {
+  readonly cancelTimer: () => void;
+  /** The events since the last subscriber left, for a new one with a `from`. `after`: the cursor before the first of them. */
+  buffer: { readonly after: Cursor; readonly events: Received[] } | undefined;
+}
 
 /**
  * The last answer of the server, on the current or the last connection.
@@ -37,10 +27,14 @@ export type Intent =
  * - `refused`: not requested again on this connection
  */
 export type State =
-  | { readonly is: 'idle' | 'refused' }
+  | { readonly is: 'idle' | 'refused'; readonly cancelTimer?: undefined }
   /** Events are missing if the server starts past `requestedStart`. */
-  | { readonly is: 'requested'; readonly requestedStart: Cursor | undefined }
-  | { readonly is: 'accepted' | 'stalled'; readonly acceptedAt: number }
+  | {
+      readonly is: 'requested';
+      readonly requestedStart: Cursor | undefined;
+      readonly cancelTimer?: undefined;
+    }
+  | { readonly is: 'accepted' | 'stalled'; readonly acceptedAt: number; readonly cancelTimer?: undefined }
   | { readonly is: 'refused-for-now'; readonly cancelTimer: () => void };
 
 /**
@@ -92,7 +86,10 @@ interface MutableEntry {
   readonly hasOwnStart: boolean;
   /** Event name of its frames; unknown until it is accepted. A stream's name contains the key. */
   event: string | undefined;
-  intent: Intent;
+  /** The list is replaced on each change: a loop over it does not notice a handler that subscribes or unsubscribes. */
+  subscribers: readonly Subscriber[];
+  /** Set while it has no subscriber. */
+  linger: Linger | undefined;
   state: State;
   position: Position;
   order: Order;
@@ -113,10 +110,8 @@ const MAX_LINGER_EVENTS = 1_000;
 export const isAccepted = ({ state }: Entry): boolean => state.is === 'accepted';
 
 /** The handler of a subscriber is stalled, and its events must be dropped. */
-export function isDropping({ intent }: Entry): boolean {
-  for (const subscriber of intent.subscribers) if (subscriber.isDropping()) return true;
-  return false;
-}
+export const isDropping = ({ subscribers }: Entry): boolean =>
+  subscribers.some((subscriber) => subscriber.isDropping());
 
 /** Whether the connection's cursor covers the entry, also after a reload of the page. */
 export function isCommitted({ position, order }: Entry): boolean {
@@ -128,7 +123,8 @@ export function createEntry(key: string, start: EntryStart, subscriber: Subscrib
     ...start,
     key,
     event: undefined,
-    intent: { is: 'wanted', subscribers: [subscriber] },
+    subscribers: [subscriber],
+    linger: undefined,
     state: { is: 'idle' },
     position: { is: 'unknown' },
     order: 'shared',
@@ -138,18 +134,18 @@ export function createEntry(key: string, start: EntryStart, subscriber: Subscrib
 
 /** A new subscriber ends the linger. A refused entry is requested again for it. */
 export function addSubscriber(entry: MutableEntry, subscriber: Subscriber): void {
-  const { intent, state } = entry;
-  /* seam: retry-timer-of-its-own */ if (intent.is === 'lingering') intent.cancelTimer();
-  entry.intent = { is: 'wanted', subscribers: [...intent.subscribers, subscriber] };
-  if (state.is === 'refused') makeIdle(entry);
+  /* seam: retry-timer-of-its-own */ entry.linger?.cancelTimer();
+  entry.linger = undefined;
+  entry.subscribers = [...entry.subscribers, subscriber];
+  if (entry.state.is === 'refused') makeIdle(entry);
 }
 
 /** Returns true if it was the last subscriber. */
 export function removeSubscriber(entry: MutableEntry, subscriber: Subscriber): boolean {
-  const { subscribers } = entry.intent;
+  const { subscribers } = entry;
   const others = subscribers.filter((other) => other !== subscriber);
   if (others.length === subscribers.length) return false;
-  entry.intent = { is: 'wanted', subscribers: others };
+  entry.subscribers = others;
   return others.length === 0;
 }
 
@@ -157,19 +153,18 @@ export function removeSubscriber(entry: MutableEntry, subscriber: Subscriber): b
 export function linger(entry: MutableEntry, clock: Clock, lingerMs: number, onElapsed: () => void): boolean {
   const { state, position } = entry;
   if (state.is !== 'requested' && !(state.is === 'accepted' && position.cursor)) return false;
-  const cancelTimer = clock.after(lingerMs, onElapsed);
-  entry.intent = { is: 'lingering', subscribers: [], cancelTimer, lingerBuffer: undefined };
+  entry.linger = { cancelTimer: clock.after(lingerMs, onElapsed), buffer: undefined };
   return true;
 }
 
 /** The entry is deleted. */
 export function stopTimers(entry: MutableEntry): void {
-  if (entry.intent.is === 'lingering') entry.intent.cancelTimer();
+  entry.linger?.cancelTimer();
   makeIdle(entry);
 }
 
 function setState(entry: MutableEntry, next: State): void {
-  if (entry.state.is === 'refused-for-now') entry.state.cancelTimer();
+  entry.state.cancelTimer?.();
   entry.state = next;
 }
 
@@ -242,8 +237,8 @@ export function noteHole(entry: MutableEntry): boolean {
 }
 
 /** A gap up to `to`. A subscription that joins now must not get an event from before it. */
-export function skipTo({ position, intent }: MutableEntry, to: Cursor | undefined): void {
-  if (intent.is === 'lingering') intent.lingerBuffer = undefined;
+export function skipTo({ position, linger }: MutableEntry, to: Cursor | undefined): void {
+  if (linger) linger.buffer = undefined;
   if (position.is !== 'logged') return;
   position.cursor = to;
   position.latest = undefined;
@@ -251,7 +246,7 @@ export function skipTo({ position, intent }: MutableEntry, to: Cursor | undefine
 
 /** An event of a logged address, or (with `mark`) of a stream. Without `received` it has no valid data. */
 export function receive(
-  { position, intent }: MutableEntry,
+  { position, linger }: MutableEntry,
   cursor: Cursor | undefined,
   mark: string | undefined,
   received: Received | undefined,
@@ -265,8 +260,8 @@ export function receive(
   // An event of a `keep: 'latest'` topic has no previous position. Other events have one, except where the log has
   // evicted the address.
   position.latest = cursor.prev === undefined ? received : undefined;
-  if (intent.is !== 'lingering') return;
-  if (!intent.lingerBuffer || intent.lingerBuffer.events.length === MAX_LINGER_EVENTS)
-    intent.lingerBuffer = { after: after!, events: [] };
-  intent.lingerBuffer.events.push(received);
+  if (!linger) return;
+  if (!(linger.buffer && linger.buffer.events.length < MAX_LINGER_EVENTS))
+    linger.buffer = { after: after!, events: [] };
+  linger.buffer.events.push(received);
 }

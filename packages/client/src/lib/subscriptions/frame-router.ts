@@ -93,7 +93,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
     registry.reindex();
     connection.listen(event);
     if (body.cursor === undefined) {
-      const [first] = entry.intent.subscribers;
+      const [first] = entry.subscribers;
       accept(entry, event, { is: 'stream', restart: first?.restart }, nowMs);
       if (!first) return registry.cancel(entry);
       registry.split(entry);
@@ -114,7 +114,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
       body.rewind ?? byEvent(event).some((other) => isAccepted(other) && isOutOfOrder(other));
     if (isReplaying) byEvent(event).forEach(leaveOrder);
     else if (order === 'own') joinOrder(entry, commits);
-    const { subscribers } = entry.intent;
+    const { subscribers } = entry;
     const startedAt = entry.position.cursor;
     const announce =
       hole && onGap({ address: event, from: toText(hole), to: body.cursor, reason: 'unknown' });
@@ -133,7 +133,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
       if (!isAccepted(entry)) continue;
       if (gap.reason !== 'rollback' && isAtOrBefore(to, entry.position.cursor)) continue;
       skipTo(entry, to);
-      subscribers.push(...entry.intent.subscribers);
+      subscribers.push(...entry.subscribers);
     }
     return () => {
       for (const subscriber of subscribers) subscriber.gap(inFlight, gap);
@@ -146,7 +146,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
     if (!entry) return;
     const { code, message, retryable, address, detail } = body;
     const error = new LinefeedError(code as ErrorCode, message, { address, retryable, detail });
-    const { state, position, intent } = entry;
+    const { state, position, linger, subscribers } = entry;
     const nowMs = clock.now();
     const ranMs = 'acceptedAt' in state ? nowMs - state.acceptedAt : 0;
     // A run that fails soon after its acceptance counts as a failure. Otherwise it would restart in a loop without a
@@ -157,10 +157,10 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
     // A stream that ran does not run again on another connection. An entry that was never accepted is requested there
     // again.
     const isOver = isFinal && ((isAccepted(entry) && position.is === 'stream') || code === 'not_resumable');
-    if (isOver || intent.is === 'lingering') registry.delete(entry);
+    if (isOver || linger) registry.delete(entry);
     else registry.refuse(entry, plan, isFinal ? undefined : plan.delayMs);
     return () => {
-      for (const subscriber of intent.subscribers) {
+      for (const subscriber of subscribers) {
         if (isFinal) subscriber.fail(error, isOver ? undefined : 'here');
         else subscriber.refuseForNow(error);
       }
@@ -172,7 +172,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
     const ended = byEvent(address);
     ended.forEach(registry.delete);
     return () => {
-      for (const { intent } of ended) for (const subscriber of intent.subscribers) subscriber.end(true);
+      for (const { subscribers } of ended) for (const subscriber of subscribers) subscriber.end(true);
     };
   };
 
@@ -261,9 +261,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
       if (received) {
         // Read the list once: a handler may subscribe to this address, and the new subscription starts after this event.
         const subscribers =
-          receivers.length === 1
-            ? first!.intent.subscribers
-            : receivers.flatMap(({ intent }) => intent.subscribers);
+          receivers.length === 1 ? first!.subscribers : receivers.flatMap((entry) => entry.subscribers);
         for (const subscriber of subscribers) subscriber.event(inFlight, received);
       }
       commits.ack(inFlight);
@@ -271,7 +269,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
     onOver(error) {
       const calls: Array<() => void> = [];
       for (const entry of entries) {
-        const { state, intent, position } = entry;
+        const { state, subscribers, position } = entry;
         // Subscribed while the response was in flight, or did not fit the opening: this end does not concern it.
         if (state.is === 'idle') registry.schedule(true);
         if (state.is === 'idle' || state.is === 'refused-for-now' || state.is === 'stalled') continue;
@@ -280,7 +278,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
         const isStream = position.is === 'stream';
         const failure =
           isStream && position.mark === '~' ? new LinefeedError('not_resumable', NOT_RESUMABLE) : undefined;
-        for (const subscriber of intent.subscribers)
+        for (const subscriber of subscribers)
           calls.push(() => {
             if (error) subscriber.fail(error, 'everywhere');
             else if (failure) subscriber.fail(failure);

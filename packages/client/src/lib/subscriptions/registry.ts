@@ -178,7 +178,7 @@ export function createSubscriptionRegistry(context: RegistryContext): Subscripti
     // with an equal cursor) share one entry. `from: 'now'` never shares, because the address may be a stream. Later, a
     // cursor joins an entry only up to the connection's cursor. Past that, only the server knows whether the position
     // is in the log.
-    const isShared = ({ position, intent, ...entry }: Entry) => {
+    const isShared = ({ position, linger, ...entry }: Entry) => {
       if (entry.address !== address) return false;
       if (!position.cursor)
         return (
@@ -187,7 +187,7 @@ export function createSubscriptionRegistry(context: RegistryContext): Subscripti
           (!hasOwnStart || (start && asked === entry.from))
         );
       if (!hasOwnStart) return !entry.hasOwnStart;
-      const earliest = (intent.is === 'lingering' && intent.lingerBuffer?.after) || position.cursor;
+      const earliest = linger?.buffer?.after ?? position.cursor;
       return isAtOrBefore(earliest, start) && isAtOrBefore(start, registry.cursor);
     };
     return [...entries].find(isShared);
@@ -214,14 +214,14 @@ export function createSubscriptionRegistry(context: RegistryContext): Subscripti
       const entry = findShared(entryStart, start);
       schedule(true);
       if (!entry) return create(subscriber, entryStart);
-      const { intent, position, state } = entry;
+      const { linger, position, state } = entry;
       addSubscriber(entry, subscriber);
       if (!position.cursor) return;
       const { cursor, acceptedTail, latest } = position;
-      const missed = start ? intent.is === 'lingering' && intent.lingerBuffer?.events : latest && [latest];
+      const missed = start ? linger?.buffer?.events : latest && [latest];
       subscriber.join(start);
       if (isOpen && 'acceptedAt' in state) subscriber.accept(acceptedTail, cursor);
-      for (const received of missed || []) subscriber.event(undefined, received, true);
+      for (const received of missed ?? []) subscriber.event(undefined, received, true);
     },
     remove(subscriber) {
       for (const entry of entries) {
@@ -230,15 +230,14 @@ export function createSubscriptionRegistry(context: RegistryContext): Subscripti
       }
     },
     split(entry) {
-      for (const subscriber of entry.intent.subscribers.slice(1)) {
+      for (const subscriber of entry.subscribers.slice(1)) {
         removeSubscriber(entry, subscriber);
         create(subscriber, entry);
       }
     },
     resume(subscriber) {
       for (const entry of entries) {
-        const { state, intent } = entry;
-        const subscribers: readonly Subscriber[] = intent.subscribers;
+        const { state, subscribers } = entry;
         if (state.is !== 'stalled' || !subscribers.includes(subscriber) || isDropping(entry)) continue;
         askAgain(entry);
       }
@@ -286,7 +285,7 @@ export function createSubscriptionRegistry(context: RegistryContext): Subscripti
       scheduler.stop();
       entries.clear();
       all.forEach(stopTimers);
-      for (const { intent } of all) for (const { subscription } of intent.subscribers) subscription();
+      for (const { subscribers } of all) for (const { subscription } of subscribers) subscription();
     },
   };
   return registry;
