@@ -53,7 +53,6 @@ export type SubscribeArguments<C extends AnyChannel, K extends TopicName<C>> =
  * connection. It opens with the first subscription, and closes `lingerMs` after the last one.
  */
 export interface Client<C extends AnyChannel> {
-  // Not `OneOf`: the compiler would print that name in an error of this interface, instead of the topics.
   /**
    * Calls a handler with each event of an address, one at a time, in log order.
    *
@@ -160,7 +159,8 @@ export function createClient<C extends AnyChannel>(
     connection,
     restored: persistence?.restored,
   });
-  const router = createFrameRouter({ ...shared, registry, connection });
+  const parts = { ...shared, registry, connection };
+  const router = createFrameRouter(parts);
   connection.attach({
     ...router,
     plan: registry.takeOpening,
@@ -183,15 +183,14 @@ export function createClient<C extends AnyChannel>(
   ): Subscription => {
     if (closed) throw new LinefeedError('closed', `The client is closed: ${topic} cannot be subscribed.`);
     checkSubscription(topic, params, handler, options);
-    const subscriber = createSubscriber(shared, {
+    const subscriber = createSubscriber(
+      parts,
       topic,
       params,
-      schema: channel?.topics.get(topic)?.data,
       handler,
       options,
-      onStop: () => registry.remove(subscriber),
-      onRoom: () => registry.resume(subscriber),
-    });
+      channel?.topics.get(topic)?.data,
+    );
     if (options.signal?.aborted) subscriber.subscription();
     else {
       try {

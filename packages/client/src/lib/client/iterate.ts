@@ -1,5 +1,5 @@
 /** A subscription as an async iterable, with back-pressure: the next event waits for the consumer. */
-import type { AnyChannel, LinefeedError, OneOf, ParamsInput, Payload, TopicName } from '@linefeed/shared';
+import type { AnyChannel, LinefeedError, ParamsInput, Payload, TopicName } from '@linefeed/shared';
 import type { SubscriberOptions } from '../subscriptions/subscription.ts';
 import type { AnyHandler, Subscription, SubscriptionOptions } from '../subscriptions/types.ts';
 import type { Client } from './client.ts';
@@ -35,7 +35,7 @@ type Subscribe = (
  * @returns A generator that subscribes at its first `next()`
  * @throws LinefeedError (from the loop) the final error of the subscription; `closed` after `close()`
  */
-export function iterate<C extends AnyChannel, K extends OneOf<TopicName<C>>>(
+export function iterate<C extends AnyChannel, K extends { [N in TopicName<C>]: N }[TopicName<C>]>(
   client: Client<C>,
   topic: K,
   ...rest: IterateArguments<C, K>

@@ -12,23 +12,11 @@ import type { RequestOptions } from '../transport/transport.ts';
 /** The changes in one control request. */
 export type Change = Required<Pick<ControlRequest, 'add' | 'remove'>>;
 
-export interface ControlOptions {
-  readonly clock: Clock;
-  /** Returns the pending changes and marks them as sent. */
-  readonly take: () => Change;
-  /**
-   * Sends a request and resolves with the response's status. `signal` aborts when the connection has ended. Throws the
-   * refusal.
-   */
-  readonly send: (request: ControlRequest, signal: AbortSignal) => Promise<number>;
-  /** Called for a refusal that a new connection does not fix; at most once until a request succeeds. */
-  readonly onRefused?: (error: LinefeedError) => void;
-  /**
-   * Called when a request failed. `error` is set if the server refused it. Returns true to send it again, false to drop
-   * it and keep this connection, `undefined` if a new connection opens with the new list.
-   */
-  readonly onFailure: (change: Change, error: LinefeedError | undefined) => boolean | undefined;
-}
+/**
+ * Called when a request failed. `error` is set if the server refused it. Returns true to send it again, false to drop it
+ * and keep this connection, `undefined` if a new connection opens with the new list.
+ */
+type OnFailure = (change: Change, error: LinefeedError | undefined) => boolean | undefined;
 
 export interface Control {
   /** A connection is open, or (`undefined`) has ended. */
@@ -45,7 +33,19 @@ const OUTCOME_TIMEOUT_MS = 5_000;
 // reported.
 const MENDED = ['unknown_connection', 'forbidden'];
 
-export function createControl({ clock, take, send, onRefused, onFailure }: ControlOptions): Control {
+/**
+ * - `take` returns the pending changes and marks them as sent.
+ * - `send` sends a request and resolves with the response's status. It throws the refusal. `signal` aborts when the
+ *   connection has ended.
+ * - `onRefused` is called for a refusal that a new connection does not fix; at most once until a request succeeds.
+ */
+export function createControl(
+  clock: Clock,
+  take: () => Change,
+  send: (request: ControlRequest, signal: AbortSignal) => Promise<number>,
+  onFailure: OnFailure,
+  onRefused?: (error: LinefeedError) => void,
+): Control {
   let connection: string | undefined;
   let n = 0;
   /** Number of outstanding answers to the request in flight. */

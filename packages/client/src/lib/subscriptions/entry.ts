@@ -208,7 +208,7 @@ export function stall(entry: MutableEntry): void {
 
 /** With a timer, it is requested again when the timer ends. */
 export function refuse(entry: MutableEntry, retryHistory: RetryHistory, cancelTimer?: () => void): void {
-  setState(entry, cancelTimer ? { is: 'refused-for-now', cancelTimer } : { is: 'refused' });
+  setState(entry, { is: cancelTimer ? 'refused-for-now' : 'refused', cancelTimer } as State);
   entry.retryHistory = retryHistory;
   leaveOrder(entry);
 }

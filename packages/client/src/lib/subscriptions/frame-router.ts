@@ -100,7 +100,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
       return () => first.accept();
     }
     const start = parseCursor(body.cursor);
-    const tail = parseCursor(body.tail ?? '');
+    const tail = parseCursor(body.tail);
     const requested = state.is === 'requested' ? state.requestedStart : undefined;
     // The start is past the requested cursor: the server did not use the cursor.
     const hole = isAtOrBefore(requested, start) && !isAtOrBefore(start, requested) ? requested : undefined;
@@ -111,7 +111,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
     // The server sends the frames of an event name once, in one order, for all its entries. So all of them rewind
     // together.
     const isReplaying =
-      body.rewind ?? byEvent(event).some((other) => isAccepted(other) && isOutOfOrder(other));
+      body.rewind ?? byEvent(event).some((other) => isAccepted(other) && other.order === 'own');
     if (isReplaying) byEvent(event).forEach(leaveOrder);
     else if (order === 'own') joinOrder(entry, commits);
     const { subscribers } = entry;
@@ -236,7 +236,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
             const to = toText({ ...own, position: own.prev ?? '0' });
             announce = onGap({ address: event, from: toText(entry.position.cursor)!, to, reason: 'unknown' });
           }
-          outOfOrder ||= isOutOfOrder(entry);
+          outOfOrder ||= entry.order === 'own';
           isForAll &&= isNew(entry, own);
         }
       }
@@ -292,5 +292,3 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
 
 const isNew = ({ position }: Entry, own: Cursor | undefined) =>
   !(/* seam: duplicate-dropped */ isAtOrBefore(own, position.cursor));
-
-const isOutOfOrder = ({ order }: Entry) => order === 'own';

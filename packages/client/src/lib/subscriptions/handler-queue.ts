@@ -21,16 +21,6 @@ export interface HandlerQueueContext {
   readonly maxQueuedEvents?: number | undefined;
 }
 
-export interface HandlerQueueCallbacks {
-  readonly handle: (event: Received, replayed: boolean) => unknown;
-  /** The handler or a task has thrown. Returns true to try it again, at most three times. */
-  readonly onThrow: (cause: unknown) => boolean;
-  /** The queue is full, and no item was settled for 5 s. */
-  readonly onStall: (length: number, event: Received | undefined) => void;
-  /** The queue is half empty after a stall. */
-  readonly onRoom: () => void;
-}
-
 export interface HandlerQueue {
   readonly push: (item: QueueItem) => void;
   /** The queue is full, and new events must be dropped. */
@@ -43,9 +33,17 @@ const STALL_MS = 5_000;
 const MAX_RETRIES = 3;
 const RETRY_MS = 1_000;
 
+/**
+ * - `onThrow`: the handler or a task has thrown. It returns true to try again, at most three times.
+ * - `onStall`: the queue is full, and no item was settled for 5 s.
+ * - `onRoom`: the queue is half empty after a stall.
+ */
 export function createHandlerQueue(
   { clock, backPressure, commits, maxQueuedEvents = 1_000 }: HandlerQueueContext,
-  { handle, onThrow, onStall, onRoom }: HandlerQueueCallbacks,
+  handle: (event: Received, replayed: boolean) => unknown,
+  onThrow: (cause: unknown) => boolean,
+  onStall: (length: number, event: Received | undefined) => void,
+  onRoom: () => void,
 ): HandlerQueue {
   const queue: QueueItem[] = [];
   // The first run waits for a microtask: during `subscribe()` the handler could not unsubscribe.
@@ -116,17 +114,16 @@ export function createHandlerQueue(
   const attempt = (item: QueueItem, tries: number): Promise<void> | undefined => {
     try {
       const result = item.task ? item.task() : handle(item.event!, item.replayed!);
-      return isPromise(result) ? wait(result, item, tries) : undefined;
+      return isPromise(result)
+        ? result.then(
+            () => {},
+            (cause: unknown) => retry(cause, item, tries),
+          )
+        : undefined;
     } catch (cause) {
       return retry(cause, item, tries);
     }
   };
-
-  const wait = (result: Promise<unknown>, item: QueueItem, tries: number) =>
-    result.then(
-      () => {},
-      (cause: unknown) => retry(cause, item, tries),
-    );
 
   const retry = (cause: unknown, item: QueueItem, tries: number) => {
     const isAgain = onThrow(cause);

@@ -91,9 +91,9 @@ export function createSubscriptionRegistry(context: RegistryContext): Subscripti
   /** Entries that did not fit the opening. They are added after `hello`. */
   let postponed: Entry[] = [];
 
-  const control = createControl({
+  const control = createControl(
     clock,
-    take() {
+    () => {
       const list = [...entries];
       let remove: string[] = [];
       // An entry without an answer may get one of these names. Send removals only when all entries have answers.
@@ -106,22 +106,22 @@ export function createSubscriptionRegistry(context: RegistryContext): Subscripti
         .map((entry) => ask(entry, registry.cursor, true));
       return { add, remove };
     },
-    send: (request, signal) => connection.control(request) ?? sendChange(context, request, signal),
-    onRefused: (error) => context.report(toRefusedPost(error)),
-    onFailure() {
+    (request, signal) => connection.control(request) ?? sendChange(context, request, signal),
+    () => {
       // A new connection would run a stream without ids again, or fail it.
       if ([...entries].some(isUnresumable)) return true;
       connection.reopen('changed');
       return undefined;
     },
-  });
+    (error) => context.report(toRefusedPost(error)),
+  );
 
-  const scheduler = createScheduler({
+  const scheduler = createScheduler(
     clock,
     connection,
-    isNeeded: () => [...entries].some(isWanted),
-    flush: () => control.flush(),
-  });
+    () => [...entries].some(isWanted),
+    () => control.flush(),
+  );
 
   const schedule = (wake?: boolean) => {
     index = undefined;
@@ -145,7 +145,7 @@ export function createSubscriptionRegistry(context: RegistryContext): Subscripti
   const ask = (entry: Entry, cursor: Cursor | undefined, isOpen?: boolean): SubscriptionEntry => {
     const { address, key, position } = entry;
     const from = toStart(entry, cursor, isOpen);
-    request(entry, parseCursor(from ?? '') ?? (isOpen || !position.cursor ? undefined : cursor));
+    request(entry, parseCursor(from) ?? (isOpen || !position.cursor ? undefined : cursor));
     return { address, key, ...(from && { from }) };
   };
 
@@ -209,7 +209,7 @@ export function createSubscriptionRegistry(context: RegistryContext): Subscripti
       encodeURIComponent(address);
       const hasOwnStart = from !== undefined;
       const asked = hasOwnStart ? /* seam: restored-cursor-kept */ toFrom(from) : restored?.(address);
-      const start = parseCursor(from ?? '');
+      const start = parseCursor(from);
       const entryStart = { address, from: asked, hasOwnStart };
       const entry = findShared(entryStart, start);
       schedule(true);

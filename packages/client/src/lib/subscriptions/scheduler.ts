@@ -2,15 +2,6 @@
 import { soon, type Clock } from '../base/clock.ts';
 import type { Connection } from '../connection/types.ts';
 
-export interface SchedulerContext {
-  readonly clock: Clock;
-  readonly connection: Connection;
-  /** False if no entry needs a connection. */
-  readonly isNeeded: () => boolean;
-  /** Sends the changes over the open connection. */
-  readonly flush: () => void;
-}
-
 export interface Scheduler {
   /** Sends all changes at the end of the tick. With `wake`, it also opens a connection that is idle, closed or failed. */
   readonly schedule: (wake?: boolean) => void;
@@ -19,7 +10,13 @@ export interface Scheduler {
 
 const WAKE_EVERY_MS = 1_000;
 
-export function createScheduler({ clock, connection, isNeeded, flush }: SchedulerContext): Scheduler {
+/** `isNeeded`: whether an entry needs a connection. `flush` sends the changes over the open connection. */
+export function createScheduler(
+  clock: Clock,
+  connection: Connection,
+  isNeeded: () => boolean,
+  flush: () => void,
+): Scheduler {
   let isScheduled = false;
   let isWoken = false;
   let wokenAt = -Infinity;

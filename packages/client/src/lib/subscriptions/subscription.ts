@@ -4,6 +4,7 @@ import { invalidOption, parseCursor, type Cursor } from '@linefeed/shared/wire';
 import { isAtOrBefore, toText } from '../base/cursor.ts';
 import { createStore } from '../base/store.ts';
 import { createHandlerQueue, type HandlerQueueContext } from './handler-queue.ts';
+import type { SubscriptionRegistry } from './registry.ts';
 import type { AnyHandler, Gap, Subscriber, SubscriptionOptions, SubscriptionSnapshot } from './types.ts';
 
 /** The options of a subscription inside the client. */
@@ -16,26 +17,19 @@ export interface SubscriberOptions extends SubscriptionOptions {
 
 /** The parts that all subscriptions of a client share. */
 export interface SubscriberContext extends HandlerQueueContext {
+  readonly registry: SubscriptionRegistry;
   readonly onGap: (gap: Gap) => unknown;
   readonly report: (error: LinefeedError) => void;
   readonly reportInvalid: (error: LinefeedError) => void;
 }
 
-/** The arguments of one call of `subscribe`, and its callbacks. */
-export interface SubscriberInput {
-  readonly topic: string;
-  readonly params: unknown;
-  readonly schema: Schema | undefined;
-  readonly handler: AnyHandler;
-  readonly options: SubscriberOptions;
-  readonly onStop: () => void;
-  /** Its handler has room again after events were dropped. */
-  readonly onRoom: () => void;
-}
-
 export function createSubscriber(
   context: SubscriberContext,
-  { topic, params, schema, handler, options, onStop, onRoom }: SubscriberInput,
+  topic: string,
+  params: unknown,
+  handler: AnyHandler,
+  options: SubscriberOptions,
+  schema: Schema | undefined,
 ): Subscriber {
   const { onError, onEnd, onFail, onHandlerError, restart, signal } = options;
   const { getSnapshot, subscribe, set } = createStore<SubscriptionSnapshot>({
@@ -84,18 +78,19 @@ export function createSubscriber(
   };
   const call = schema ? validate : handler;
 
-  const queue = createHandlerQueue(context, {
-    handle: ({ address, data, cursor, id }, replayed) =>
+  const queue = createHandlerQueue(
+    context,
+    ({ address, data, cursor, id }, replayed) =>
       isAtOrBefore(cursor, fetchedTo) ||
       call(data, { address, topic, params, cursor: toText(cursor), id, replayed }),
-    onThrow(cause) {
+    (cause) => {
       report(
         new LinefeedError('handler_failed', `The handler of ${topic} threw: ${String(cause)}`, { cause }),
       );
       if (onHandlerError === 'stop') stop();
       return onHandlerError === 'retry';
     },
-    onStall(length, event) {
+    (length, event) => {
       change({ stalled: true });
       if (hasWarned) return;
       hasWarned = true;
@@ -103,21 +98,21 @@ export function createSubscriber(
       const message = `${length} events of ${address} wait: its handler has settled nothing for 5 s.`;
       report(new LinefeedError('queue_overflow', message, { address }));
     },
-    onRoom() {
+    () => {
       change({ stalled: false });
-      onRoom();
+      context.registry.resume(subscriber);
     },
-  });
+  );
   const push = (task: () => unknown) => queue.push({ inFlight: undefined, task });
 
   const stop = () => {
     if (stopped) return;
     stopped = true;
     signal?.removeEventListener('abort', stop);
-    reject(new LinefeedError('closed', `${topic} was unsubscribed before it was accepted.`));
+    reject(new LinefeedError('closed', `${topic} ended before it was accepted.`));
     queue.close();
     if (getSnapshot().status !== 'failed') change({ status: 'ended', stalled: false });
-    onStop();
+    context.registry.remove(subscriber);
   };
 
   const subscription = Object.assign(() => stop(), {
@@ -129,7 +124,7 @@ export function createSubscriber(
   });
   signal?.addEventListener('abort', stop);
 
-  return {
+  const subscriber: Subscriber = {
     subscription,
     topic,
     params,
@@ -178,7 +173,6 @@ export function createSubscriber(
     },
     end: (finished) =>
       push(() => {
-        reject(new LinefeedError('closed', `${topic} ended before it was accepted.`));
         stop();
         return finished && onEnd?.();
       }),
@@ -195,6 +189,7 @@ export function createSubscriber(
       });
     },
   };
+  return subscriber;
 }
 
 /** Defers a callback. An exception in user code must not stop a queue or interrupt the handling of a frame. */

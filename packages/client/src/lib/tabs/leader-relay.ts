@@ -120,11 +120,11 @@ export function createLeaderRelay(options: LeaderRelayOptions): LeaderRelay {
     return [...names.keys()].filter((event) => !wanted.has(event) && names.delete(event));
   };
 
-  const control = createControl({
+  const control = createControl(
     clock,
-    take: () => ({ remove: isStale ? takeRemovals() : [], add: takeEntries() }),
-    send: (request, signal) => send(upstream!, request, signal),
-    onFailure({ add }, error) {
+    () => ({ remove: isStale ? takeRemovals() : [], add: takeEntries() }),
+    (request, signal) => send(upstream!, request, signal),
+    ({ add }, error) => {
       // A new shared connection would get the same refusal. The requesting connections continue alone; the others keep this
       // one.
       if (error && !error.retryable && error.code !== 'unknown_connection') {
@@ -135,7 +135,7 @@ export function createLeaderRelay(options: LeaderRelayOptions): LeaderRelay {
       lose({ error: networkError('A change of the subscriptions was not answered.') });
       return undefined;
     },
-  });
+  );
 
   const drop = () => {
     upstream?.close();

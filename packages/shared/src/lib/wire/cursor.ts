@@ -39,8 +39,8 @@ export function formatCursor(epoch: string, position: Position, prev?: Position)
 }
 
 /** Parses a cursor. Returns `undefined` for any other text and never throws, because the text is untrusted. */
-export function parseCursor(text: string): Cursor | undefined {
-  const match = CURSOR.exec(text);
+export function parseCursor(text: string | undefined): Cursor | undefined {
+  const match = CURSOR.exec(text!);
   return match ? { epoch: match[1]!, position: match[2]!, prev: match[3] } : undefined;
 }
 
@@ -75,7 +75,7 @@ export function formatEndMark(cursor: string): string {
 /** Parses an `id:` field or a `Last-Event-ID`. Never throws: a malformed text has neither cursor nor mark. */
 export function parseEventId(text: string): EventId {
   const [, cursor, mark] = /^([^~]*)(~[^]*)?/.exec(text)!;
-  return { cursor: parseCursor(cursor!), mark };
+  return { cursor: parseCursor(cursor), mark };
 }
 
 /**
