@@ -39,12 +39,12 @@ const SIZE_LIMITS: readonly SizeLimit[] = [
   {
     name: 'client with fetch',
     import: { index: '{ createClient, fetchTransport }' },
-    limitBytes: 13_850,
+    limitBytes: 13_480,
   },
   {
     name: 'client with both transports',
     import: { index: '{ createClient, fetchTransport, eventSourceTransport }' },
-    limitBytes: 14_400,
+    limitBytes: 14_050,
   },
   {
     name: 'React hooks',
