@@ -5,7 +5,7 @@ import type { TappedFrame } from '../../../test-kit/tap.ts';
 import type { LogCursor, TailListener } from '../log/log.ts';
 import { memoryLog } from '../log/memory-log.ts';
 
-const positionOf = ({ id }: TappedFrame): string => parseCursor(id!)!.position;
+const positionOf = ({ id }: TappedFrame): string => parseCursor(id)!.position;
 
 it('a rewind does not overtake the shared position that it merges into, when a reader takes page after page', async () => {
   const { feed, open, takeAll } = createBench();
