@@ -40,11 +40,11 @@ export type {
 } from './lib/feed/types.ts';
 export type { HeaderOptions, HeaderValue, HeadOptions } from './lib/http/head.ts';
 export type { CloseReason } from './lib/connection/types.ts';
-export type { FeedLimitOptions, FeedLimits, OptionalLimit } from './lib/base/limits.ts';
+export type { FeedLimitOptions, FeedLimits, OptionalLimit } from './lib/base/default-options.ts';
 export type { Appended, AppendOptions, Log, LogCursor, LogEntry, LogEvent } from './lib/log/log.ts';
 export type { ReadPage, ReadQuery, Tail, TailListener } from './lib/log/log.ts';
 export type { LogBounds, MemoryLogOptions } from './lib/log/memory-log.ts';
 export type { Message, MessageFields, SSEData, TrackedYield } from './lib/stream/message.ts';
 export type { CorsOptions } from './lib/http/origin.ts';
 export type { StreamContext } from './lib/stream/run-stream.ts';
-export type { FeedEvent } from './lib/delivery/follow.ts';
+export type { FeedEvent } from './lib/delivery/feed-subscription.ts';

@@ -16,12 +16,12 @@ import {
 import { captureScope, type AsyncScope } from '../base/async-scope.ts';
 import type { Clock } from '../base/clock.ts';
 import type { DeliveryPort } from '../delivery/delivery-port.ts';
-import { LoggedDelivery } from '../delivery/delivery.ts';
+import { LoggedDelivery } from '../delivery/live-or-replay.ts';
 import { acceptEntries, sharedPosition } from '../delivery/logged-entries.ts';
 import type { Expiry } from '../base/expiry.ts';
 import type { HeartbeatTarget } from './heartbeat.ts';
 import type { Hub } from '../delivery/hub.ts';
-import { toAnnounced, type FeedLimits } from '../base/limits.ts';
+import { toAnnounced, type FeedLimits } from '../base/default-options.ts';
 import type { ConnectionSlot } from '../request/connection-slots.ts';
 import type { ResponseSink } from '../http/response-sink.ts';
 import type { LoggedStart } from '../delivery/start-position.ts';

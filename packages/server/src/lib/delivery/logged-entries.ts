@@ -1,7 +1,7 @@
 /** Answers the logged entries of a request, and starts their delivery. */
 import { comparePositions, FRAME, type Position, type Subscribed } from '@linefeed/shared/wire';
 import { earlierOf } from '../base/position.ts';
-import type { LoggedDelivery } from './delivery.ts';
+import type { LoggedDelivery } from './live-or-replay.ts';
 import { mergeStarts, positionOf, type LoggedStart } from './start-position.ts';
 
 /**

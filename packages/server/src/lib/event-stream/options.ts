@@ -3,7 +3,7 @@ import { checkOptions, encodeFrame, FRAME, LinefeedError } from '@linefeed/share
 import { systemClock, type Clock } from '../base/clock.ts';
 import { createYieldEncoder, toComment, type EncodingOptions, type YieldEncoder } from './encode.ts';
 import { isThenable } from '../base/promise.ts';
-import { readOptionalLimit } from '../base/limits.ts';
+import { readOptionalLimit } from '../base/default-options.ts';
 import type { HeadOptions } from '../http/head.ts';
 import { asksForRetry } from '../http/http.ts';
 import { createReporter } from '../base/report.ts';

@@ -15,8 +15,8 @@ import {
 } from './options.ts';
 import type { ConnectionInfo, FeedOptions } from './option-types.ts';
 import { CORE, type CloseOptions, type Feed } from './types.ts';
-import { followLog, type FollowOptions } from '../delivery/follow.ts';
-import { resolveLimits } from '../base/limits.ts';
+import { followLog, type FollowOptions } from '../delivery/feed-subscription.ts';
+import { resolveLimits } from '../base/default-options.ts';
 import type { Log } from '../log/log.ts';
 import { memoryLog } from '../log/memory-log.ts';
 import { checkCorsOptions } from '../http/origin.ts';

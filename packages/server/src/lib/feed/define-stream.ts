@@ -6,7 +6,7 @@ import { checkChannel, checkFeedOptions, type UntypedFeedOptions } from './optio
 import type { StreamDefinition, StreamEndpointOptions, StreamSource } from './option-types.ts';
 import type { Feed } from './types.ts';
 import { createHostCheck } from '../http/hosts.ts';
-import { resolveLimits } from '../base/limits.ts';
+import { resolveLimits } from '../base/default-options.ts';
 import { checkCorsOptions } from '../http/origin.ts';
 import type { UntypedSource } from '../stream/run-stream.ts';
 import { toRequestTarget, respond } from '../http/http.ts';

@@ -2,7 +2,7 @@
 import type { AnyChannel } from '@linefeed/shared';
 import { refusal, type Gap } from '@linefeed/shared/wire';
 import type { Clock } from '../base/clock.ts';
-import type { FeedLimits } from '../base/limits.ts';
+import type { FeedLimits } from '../base/default-options.ts';
 import { Connection, type ConnectionHost } from '../connection/connection.ts';
 import { Heartbeat } from '../connection/heartbeat.ts';
 import { Sessions } from '../connection/sessions.ts';

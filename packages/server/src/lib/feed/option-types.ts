@@ -10,7 +10,7 @@ import type {
 } from '@linefeed/shared';
 import type { RequestTarget } from '../http/http.ts';
 import type { CloseReason } from '../connection/types.ts';
-import type { FeedLimitOptions } from '../base/limits.ts';
+import type { FeedLimitOptions } from '../base/default-options.ts';
 import type { Log } from '../log/log.ts';
 import type { SSEData, TrackedYield } from '../stream/message.ts';
 import type { CorsOptions } from '../http/origin.ts';

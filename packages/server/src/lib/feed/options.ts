@@ -4,7 +4,7 @@ import { checkOptions, invalidOption, type OptionTypes } from '@linefeed/shared/
 import type { FeedCoreOptions } from './feed.ts';
 import type { BaseFeedOptions } from './option-types.ts';
 import type { FeedSubscribeOptions } from './types.ts';
-import { LIMIT_TYPES } from '../base/limits.ts';
+import { LIMIT_TYPES } from '../base/default-options.ts';
 import type { UntypedSource } from '../stream/run-stream.ts';
 
 /** Options of a feed without the types of its channel. */

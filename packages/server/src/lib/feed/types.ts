@@ -1,7 +1,7 @@
 /** The public types of a feed: the typed interface of `createFeed`. */
 import type { AnyChannel, LoggedName, ParamsInput, Payload, PayloadInput } from '@linefeed/shared';
 import type { RequestTarget } from '../http/http.ts';
-import type { FeedEvent } from '../delivery/follow.ts';
+import type { FeedEvent } from '../delivery/feed-subscription.ts';
 import type { AppendOptions } from '../log/log.ts';
 import type { Gap } from '@linefeed/shared/wire';
 import type { StreamSources, ConnectionInfo } from './option-types.ts';

@@ -1,7 +1,7 @@
 /** Shared by all logs of this package: the bounds of a log, and the random epoch of its numbering. */
 import { checkOptions, type OptionTypes } from '@linefeed/shared/wire';
 import type { Clock } from '../base/clock.ts';
-import { readOptionalLimit } from '../base/limits.ts';
+import { readOptionalLimit } from '../base/default-options.ts';
 
 /**
  * Bounds of a log. It evicts the oldest events first. Values of `keep: 'latest'` are counted separately from all

@@ -6,7 +6,7 @@ import { readVerdict } from '../request/authorize.ts';
 import { checkAddressSize } from '../publish/address.ts';
 import { captureScope, type AsyncScope } from '../base/async-scope.ts';
 import { toReportedRefusal } from '../http/http.ts';
-import { followLog, refuseGap } from '../delivery/follow.ts';
+import { followLog, refuseGap } from '../delivery/feed-subscription.ts';
 import { encodePayload } from '../publish/publisher.ts';
 import { untilAborted } from '../base/promise.ts';
 import { pullSource } from '../stream/source.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { resolveLimits, type FeedLimits } from './limits.ts';
+import { resolveLimits, type FeedLimits } from './default-options.ts';
 
 describe('limits of a feed', () => {
   it('the limits have the defaults that docs/limits.md lists', () => {

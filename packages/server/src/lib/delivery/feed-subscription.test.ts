@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { createBench } from '../../../test-kit/feed-bench.ts';
 import { logWith, ScriptedLog } from '../../../test-kit/scripted-log.ts';
 import { createFeed } from '../feed/create-feed.ts';
-import type { FeedEvent } from './follow.ts';
+import type { FeedEvent } from './feed-subscription.ts';
 import type { Log, TailListener } from '../log/log.ts';
 import { memoryLog } from '../log/memory-log.ts';
 import { coreOf } from '../feed/feed.ts';

@@ -24,6 +24,7 @@ export class LoggedDelivery implements LiveReceiver, Subscriber, ReplayOwner {
   #place: DeliveryState = REPLAYING;
   /** Addresses with `keep: 'latest'`. Created on demand. */
   #latest: Set<string> | undefined;
+
   constructor(options: DeliveryOptions, port: DeliveryPort) {
     this.hub = options.hub;
     this.port = port;
@@ -43,7 +44,6 @@ export class LoggedDelivery implements LiveReceiver, Subscriber, ReplayOwner {
     return this.#place.state === 'closed';
   }
 
-  /** Number of addresses. */
   get size(): number {
     return this.#tracks.size;
   }
@@ -225,12 +225,11 @@ export class LoggedDelivery implements LiveReceiver, Subscriber, ReplayOwner {
   }
 
   #goLive(): void {
-    const { hub } = this;
     const { position } = this.#main;
     const gaps = this.#main.takeGaps();
     this.#place =
-      comparePositions(position, hub.position) > 0 ? { state: 'live', skipThrough: position } : LIVE;
-    for (const address of this.#main.addresses.keys()) hub.join(address, this.#receiver);
+      comparePositions(position, this.hub.position) > 0 ? { state: 'live', skipThrough: position } : LIVE;
+    for (const address of this.#main.addresses.keys()) this.hub.join(address, this.#receiver);
     this.#replay?.countCaughtUp();
     this.announceGaps(gaps, this.#main);
   }
