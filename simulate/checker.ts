@@ -78,10 +78,12 @@ export function createChecker({ log, address, keep, rule, from, fail }: CheckerO
       seen.add(id!);
       at = place;
     },
-    gap({ to }) {
+    gap({ from: lost, to }) {
       const place = toPlace(to);
       if (place === undefined) return say(`a gap to ${to}, which is not a cursor`);
-      if (at === undefined || at.epoch !== place.epoch || at.position < place.position) at = place;
+      // A gap that ends before the own start of a subscription moves nothing.
+      const known = at ?? (lost === from ? undefined : asked);
+      if (known === undefined || known.epoch !== place.epoch || known.position < place.position) at = place;
     },
     isCurrent() {
       const newest = log.newestOf(address);

@@ -50,6 +50,8 @@ export class User {
   readonly tab: BrowserTab | undefined;
   readonly #following = new Set<Following>();
   readonly #leftAt = new Map<string, number>();
+  // Addresses that resumed from a kept cursor, past their newest value. Later subscriptions may share that start.
+  #resumed: ReadonlySet<string> = new Set();
   readonly #readings: Readings;
   /** Storage that survives a reload. */
   readonly #stored = new Map<string, string>();
@@ -97,11 +99,10 @@ export class User {
             },
           })
         : undefined,
-      onError: (error) => {
+      onError: ({ code, message }) => {
         // A promise of the server: every missing event was announced.
-        if (error.code === 'hole') this.#fail(`the client found a hole: ${error.message}`);
-        if (error.code === 'protocol' || error.code === 'invalid_json')
-          this.#fail(`${error.code}: ${error.message}`);
+        if (code === 'hole') this.#fail(`the client found a hole: ${message}`);
+        if (code === 'protocol' || code === 'invalid_json') this.#fail(`${code}: ${message}`);
       },
     });
   }
@@ -189,6 +190,7 @@ export class User {
     this.#client.close();
     this.#client = this.#openClient();
     const [kept, ...addresses] = [...this.#stored.values()].join().split(' ');
+    this.#resumed = new Set(addresses);
     for (const target of ADDRESSES.filter(({ address }) => addresses.includes(address))) {
       // A subscription with its own `from` leaves the kept cursor to the next one.
       if (chance.is(0.3)) this.#subscribe(target, { from: chance.pick(['now', 'earliest']) });
@@ -209,8 +211,7 @@ export class User {
     const number = (this.#subscriptions += 1);
     const fail = (what: string): void => this.#fail(`#${number} ${what}`);
     const from = start === undefined ? chooseStart(target.address, this.#options) : start.from;
-    const kept = start?.kept;
-    const checker = createChecker({ log, address, keep, rule: 'exact', from: kept ?? from, fail });
+    const checker = createChecker({ log, address, keep, rule: 'exact', from: start?.kept ?? from, fail });
     const startedAt = clock.now();
     // A subscription that joins a present or lingering address of this page may get the events of the others.
     const isJoining =
@@ -233,7 +234,7 @@ export class User {
         ?.find((one) => one.position === parseInt(position!, 36));
       if (
         from === undefined &&
-        kept === undefined &&
+        start?.kept === undefined &&
         // On a shared connection, `now` is the position of that connection.
         !this.tab &&
         !isJoining &&
@@ -272,7 +273,7 @@ export class User {
     const following: Following = {
       checker,
       address,
-      getsNewest: keep === 'latest' && kept === undefined && (from === undefined || from === 'now'),
+      getsNewest: keep === 'latest' && !this.#resumed.has(address) && (from === undefined || from === 'now'),
       stop: () => {
         this.#following.delete(following);
         this.#leftAt.set(address, clock.now());
