@@ -78,11 +78,12 @@ export function createChecker({ log, address, keep, rule, from, fail }: CheckerO
       seen.add(id!);
       at = place;
     },
-    gap({ from: lost, to }) {
+    gap({ to }) {
       const place = toPlace(to);
       if (place === undefined) return say(`a gap to ${to}, which is not a cursor`);
-      // A gap that ends before the own start of a subscription moves nothing.
-      const known = at ?? (lost === from ? undefined : asked);
+      // A gap that ends before the own start of a subscription moves nothing. A start past the log is not one.
+      const isStart = asked?.epoch === log.epoch && asked.position <= parseInt(log.tip(), 36);
+      const known = at ?? (isStart ? asked : undefined);
       if (known === undefined || known.epoch !== place.epoch || known.position < place.position) at = place;
     },
     isCurrent() {
