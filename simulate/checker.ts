@@ -2,7 +2,7 @@
 import type { Published, SimLog } from './log.ts';
 
 /** A position in the history of one address. */
-export interface ConnectionSlot {
+export interface Place {
   readonly epoch: string;
   readonly position: number;
 }
@@ -30,10 +30,10 @@ export interface Checker {
 }
 
 export function createChecker({ log, address, keep, rule, from, fail }: CheckerOptions): Checker {
-  let at: ConnectionSlot | undefined;
+  let at: Place | undefined;
   const asked = from === undefined ? undefined : toPlace(from);
   /** Before the first event: events after this position may not be missing, events up to it may arrive. */
-  let owedBehind: ConnectionSlot | undefined;
+  let owedAfter: Place | undefined;
   let count = 0;
   const seen = new Set<string>();
 
@@ -45,7 +45,7 @@ export function createChecker({ log, address, keep, rule, from, fail }: CheckerO
       return count;
     },
     start(cursor) {
-      owedBehind ??= toPlace(cursor);
+      owedAfter ??= toPlace(cursor);
     },
     event(id, data) {
       count += 1;
@@ -60,7 +60,7 @@ export function createChecker({ log, address, keep, rule, from, fail }: CheckerO
         say(`${id} is of another epoch than ${toText(at)} before it, without a gap`);
       } else if (at !== undefined && place.position <= at.position) {
         if (rule === 'exact')
-          say(`${id} came behind ${toText(at)}: ${seen.has(id!) ? 'twice' : 'out of order'}`);
+          say(`${id} came after ${toText(at)}: ${seen.has(id!) ? 'twice' : 'out of order'}`);
         return;
       } else if (at === undefined && asked !== undefined && asked.epoch !== place.epoch) {
         say(`${id} is of another epoch than ${from}, where it was to start, without a gap`);
@@ -68,7 +68,7 @@ export function createChecker({ log, address, keep, rule, from, fail }: CheckerO
         say(`${id} is not past ${from}, where it was to start, and no gap came`);
       } else if (keep === 'all') {
         const beginning = from === 'earliest' ? { ...place, position: 0 } : place;
-        const known = at ?? asked ?? (owedBehind?.epoch === place.epoch ? owedBehind : beginning);
+        const known = at ?? asked ?? (owedAfter?.epoch === place.epoch ? owedAfter : beginning);
         const { position: before } = known;
         const missing = history.filter(({ position }) => position > before && position < place.position);
         if (missing.length > 0) {
@@ -99,25 +99,25 @@ export interface OrderChecker {
 }
 
 export function createOrderChecker(fail: (what: string) => void): OrderChecker {
-  let last: (ConnectionSlot & { readonly address: string }) | undefined;
+  let last: (Place & { readonly address: string }) | undefined;
   return {
     event(address, id) {
       const place = toPlace(id);
       if (place === undefined) return;
       if (last?.epoch === place.epoch && place.position <= last.position)
-        fail(`${address}: ${id} came behind ${toText(last)} of ${last.address} on one connection`);
+        fail(`${address}: ${id} came after ${toText(last)} of ${last.address} on one connection`);
       last = { ...place, address };
     },
   };
 }
 
-export function toPlace(cursor: string): ConnectionSlot | undefined {
+export function toPlace(cursor: string): Place | undefined {
   const [epoch, position] = cursor.split('~')[0]!.split('.');
   return epoch === undefined || position === undefined
     ? undefined
     : { epoch, position: parseInt(position, 36) };
 }
 
-export function toText({ epoch, position }: ConnectionSlot): string {
+export function toText({ epoch, position }: Place): string {
   return `${epoch}.${position.toString(36)}`;
 }

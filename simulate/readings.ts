@@ -88,7 +88,7 @@ export class Readings {
         if (chance.is(0.1)) await clock.sleep(50);
         if (step === quitAt) return;
       }
-      if (isOpen() && next !== to + 1) this.#options.fail(`steps ${name}: ended behind ${next - 1} of ${to}`);
+      if (isOpen() && next !== to + 1) this.#options.fail(`steps ${name}: ended after ${next - 1} of ${to}`);
     } catch (error) {
       const isExpected = run.hasFailed === true && LinefeedError.is(error) && error.code === 'source_failed';
       if (isOpen() && !isExpected) this.#options.fail(`steps ${name}: ${String(error)}`);

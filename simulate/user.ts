@@ -245,7 +245,7 @@ export class User {
       ) {
         fail(`${info.cursor} is older than the subscription`);
       }
-      if (isUseless && gaps === 0) fail(`${info.cursor} came behind ${from} without a gap`);
+      if (isUseless && gaps === 0) fail(`${info.cursor} came after ${from} without a gap`);
       checker.event(info.cursor, data);
       this.#meddle(stopOwn);
       if (chance.is(0.01)) throw new Error('a handler that throws');

@@ -1,7 +1,7 @@
 /** Reads the bytes that a server writes to one connection, and reports each broken rule of PROTOCOL.md. */
 import { FRAME, type Gap, type Subscribed, type SubscriptionError } from '@linefeed/shared/wire';
 import { ADDRESSES } from './board.ts';
-import { toPlace, toText, type ConnectionSlot } from './checker.ts';
+import { toPlace, toText, type Place } from './checker.ts';
 import type { SimLog } from './log.ts';
 
 export interface WireOptions {
@@ -28,7 +28,7 @@ export interface WireChecker {
 /** A logged address of the connection. */
 interface Delivered {
   /** Everything up to here was written, or announced as a gap. */
-  at: ConnectionSlot;
+  at: Place;
   rewinding: boolean;
   /** Unchanged since the opening: no control request has added it again, and it has not caught up. */
   isOfOpening: boolean;
@@ -52,9 +52,9 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
   let rank = RANK.logged;
   /** An id was written that a client keeps: losses may not be announced after it. */
   let hasTold = false;
-  let lastShared: ConnectionSlot | undefined;
+  let lastShared: Place | undefined;
 
-  const missing = (address: string, { epoch, position: after }: ConnectionSlot, through: number): number => {
+  const missing = (address: string, { epoch, position: after }: Place, through: number): number => {
     const history = log.history.get(epoch)?.get(address) ?? [];
     let count = 0;
     for (let index = history.length - 1; index >= 0 && history[index]!.position > after; index -= 1)

@@ -284,7 +284,7 @@ export async function runWorld(
     await clock.advance(120_000);
     if (clock.pending > 0) fail(`${clock.pending} timers were not cleared`);
     const left = browser?.leftovers();
-    if (left && left.locks.length + left.channels > 0) fail(`left behind: ${JSON.stringify(left)}`);
+    if (left && left.locks.length + left.channels > 0) fail(`not released: ${JSON.stringify(left)}`);
     return { seed, violations, published, received };
   } finally {
     process.off('unhandledRejection', onStray);

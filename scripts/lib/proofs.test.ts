@@ -11,8 +11,8 @@ const TEXT = `# Rules and their proof
 ## §5.3 Gaps
 
 - [\`gap-first\`](PROTOCOL.md#gap-first): \`announce\`, \`Track.takeGaps\`
-  - test: a gap is before later events
-  - test: a \\*gap\\* of %s
+  - test: a gap is announced first
+  - test: a \\*gap\\* for %s
   - seam: \`gaps-before-events\`
 - [\`head\`](PROTOCOL.md#head): \`Head\`
   - test: the head is sent
@@ -49,7 +49,7 @@ const SOURCES: ProofSources = {
   text: TEXT,
   documents: { 'PROTOCOL.md': PROTOCOL },
   limits: LIMITS,
-  titles: new Set(['a gap is before later events', 'a *gap* of %s', 'the head is sent', 'a ping is sent']),
+  titles: new Set(['a gap is announced first', 'a *gap* for %s', 'the head is sent', 'a ping is sent']),
   symbols: new Set(['announce', 'Track.takeGaps', 'Head']),
   seams: new Set(['gaps-before-events']),
 };
@@ -73,7 +73,7 @@ test('a proof has the code, the tests, the seams and the reasons of its rule', (
         id: 'gap-first',
         document: 'PROTOCOL.md',
         symbols: ['announce', 'Track.takeGaps'],
-        tests: ['a gap is before later events', 'a *gap* of %s'],
+        tests: ['a gap is announced first', 'a *gap* for %s'],
         seams: ['gaps-before-events'],
         reasons: [],
       },

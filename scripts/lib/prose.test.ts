@@ -34,6 +34,11 @@ it.each([
   expect(inSource(`// ${sentence}`)).toHaveLength(1);
 });
 
+it('the word list reads a template as one text', () => {
+  expect(inSource('fail(`${id} came behind ${last}`);')).toHaveLength(1);
+  expect(inSource('fail(`${id} comes ${1} back late`);')).toEqual([]);
+});
+
 it('the word list ignores code, short texts and words with another meaning', () => {
   expect(inSource("// Waits for `behind`.\nexport const state = 'behind';")).toEqual([]);
   expect(inSource('// The one that is newest wins. It bearsomething.')).toEqual([]);

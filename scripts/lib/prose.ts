@@ -2,7 +2,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './command.ts';
-import { parseSource } from './parse-source.ts';
+import { parseSource, type SyntaxNode } from './parse-source.ts';
 
 /** A piece of prose, and where it stands. */
 export interface Passage {
@@ -59,9 +59,9 @@ export function passagesOfSource(file: string, text: string): Passage[] {
   }));
   for (const node of nodes) {
     const value = node.type === 'Literal' || node.type === 'JSXText' ? node['value'] : undefined;
-    const raw = node.type === 'TemplateElement' ? (node['value'] as { cooked?: string }).cooked : undefined;
-    const words = (typeof value === 'string' ? value : (raw ?? '')).replaceAll(/\s+/g, ' ').trim();
-    if (/\w \w+ \w/.test(words)) passages.push({ file, line: lineAt(node.start), text: words });
+    const found = node.type === 'TemplateLiteral' ? templateOf(node) : typeof value === 'string' ? value : '';
+    const words = found.replaceAll(/\s+/g, ' ').trim();
+    if (/\S \w+ \S/.test(words)) passages.push({ file, line: lineAt(node.start), text: words });
   }
   return passages;
 }
@@ -94,4 +94,10 @@ export function readProse(): Passage[] {
 function createLineCounter(text: string): (offset: number) => number {
   const starts = [...text.matchAll(/^/gm)].map(({ index }) => index);
   return (offset) => starts.findLastIndex((start) => start <= offset) + 1;
+}
+
+/** The text of a template, with `…` for each expression: a phrase may go on after one. */
+function templateOf(node: SyntaxNode): string {
+  const parts = node['quasis'] as ReadonlyArray<{ readonly value: { readonly cooked?: string } }>;
+  return parts.map(({ value }) => value.cooked ?? '').join('…');
 }

@@ -32,7 +32,7 @@ export function start(via: Via): void {
   const counter = (): Counter => ({ last: 0, wrong: [] });
   const [notice, room, steps] = [counter(), counter(), counter()];
   const count = (counter: Counter, n: number): void => {
-    if (n !== counter.last + 1) keep(counter.wrong, `${n} behind ${counter.last}`);
+    if (n !== counter.last + 1) keep(counter.wrong, `${n} after ${counter.last}`);
     counter.last = n;
   };
   const client = createClient<Board>({

@@ -75,7 +75,7 @@ describe('maxDurationMs', () => {
     const aborted = vi.fn<() => void>();
     let runs = 0;
     const router = t.router({
-      // oxlint-disable-next-line require-yield -- that is the point
+      // oxlint-disable-next-line require-yield -- this source waits and yields nothing
       never: t.procedure.subscription(async function* ({ signal }): AsyncGenerator<number, void, void> {
         runs += 1;
         await new Promise((resolve) => signal!.addEventListener('abort', resolve));

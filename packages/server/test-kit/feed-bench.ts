@@ -1,6 +1,6 @@
 /** A feed on a manual clock, with taps as connections. The tests of the feed are written on it. */
 import { defineChannel, type Channel } from '@linefeed/shared';
-import { toIncomingRequest } from '../src/lib/adapters/fetch.ts';
+import { toHttpRequest } from '../src/lib/adapters/fetch.ts';
 import { createFeed } from '../src/lib/feed/create-feed.ts';
 import { respond, type HttpResponse } from '../src/lib/http/http.ts';
 import type { FeedOptions } from '../src/lib/feed/option-types.ts';
@@ -103,7 +103,7 @@ export function createBench<Context = undefined>(options: BenchOptions<Context> 
     errors,
     async ask(target, init) {
       const request = typeof target === 'string' ? new Request(`http://feed.test${target}`, init) : target;
-      const answering = respond(feed, toIncomingRequest(request));
+      const answering = respond(feed, toHttpRequest(request));
       let answer: HttpResponse | undefined;
       void answering.then((value) => (answer = value));
       // The body of a POST arrives in real event-loop ticks, which no manual clock drives.

@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { defineChannel, stream } from '@linefeed/shared';
-import { toIncomingRequest } from '../src/lib/adapters/fetch.ts';
+import { toHttpRequest } from '../src/lib/adapters/fetch.ts';
 import { createFeed } from '../src/index.ts';
 import { Tap } from './tap.ts';
 import { respond } from '../src/lib/http/http.ts';
@@ -30,7 +30,7 @@ const request = new Request('http://localhost/events/count');
 
 async function open(store: object): Promise<Tap> {
   return storage.run(store, async () => {
-    const answer = await respond(feed, toIncomingRequest(request));
+    const answer = await respond(feed, toHttpRequest(request));
     const tap = new Tap();
     if (typeof answer?.body === 'function') answer.body(tap);
     return tap;
@@ -42,7 +42,7 @@ async function change({ frames }: Tap, store: object): Promise<void> {
   const { connection } = frames[0]!.data as { connection: string };
   const body = JSON.stringify({ connection, n: 1, remove: ['count~none'] });
   const post = new Request('http://localhost/events', { method: 'POST', body });
-  const answer = await storage.run(store, () => respond(feed, toIncomingRequest(post)));
+  const answer = await storage.run(store, () => respond(feed, toHttpRequest(post)));
   if (answer?.status !== 202) throw new Error(`Not applied: ${answer?.status}`);
 }
 

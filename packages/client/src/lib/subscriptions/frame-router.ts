@@ -14,6 +14,7 @@ import {
 } from '@linefeed/shared/wire';
 import type { Clock } from '../base/clock.ts';
 import { isAtOrBefore, toText } from '../base/cursor.ts';
+import type { ControlBody } from '../connection/control-frame.ts';
 import type { Connection, ConnectionHandlers } from '../connection/types.ts';
 import { planRetry, STABLE_MS, type RetryOptions } from '../connection/retry-policy.ts';
 import type { CommitTracker } from './commit-tracker.ts';
@@ -176,8 +177,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
     };
   };
 
-  // oxlint-disable-next-line no-explicit-any -- the name of the frame decides its type
-  const apply = (name: string, body: any, id: string): Notify => {
+  const apply = (name: string, body: ControlBody, id: string): Notify => {
     switch (name) {
       case 'hello':
         moveConnectionTo(id);
@@ -204,8 +204,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
   };
 
   return {
-    // oxlint-disable-next-line no-explicit-any -- the name of the frame decides its type
-    onControl(name, body: any, id) {
+    onControl(name, body: ControlBody, id) {
       const notify = apply(name, body, id);
       registry.outcome(body.n);
       notify?.();

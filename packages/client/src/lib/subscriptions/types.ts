@@ -128,8 +128,8 @@ export interface Subscriber {
   readonly params: unknown;
   readonly restart: boolean | undefined;
   /**
-   * It shares an entry that is already accepted. Events up to `start` are dropped; without `start`, events up to `tail`
-   * of `accept`.
+   * It shares an entry that is already accepted. Events up to `start` are dropped. Without `start`, events up to the
+   * `tail` that `accept` gets are dropped.
    */
   readonly join: (start: Cursor | undefined) => void;
   /** The server accepted the entry. `tail` is the end of the log at that time, `start` the start of the entry. */

@@ -190,8 +190,7 @@ export function createLeaderRelay(options: LeaderRelayOptions): LeaderRelay {
 
   const onUpstreamFrame = (event: string, data: string, id: string) => {
     if (!event.startsWith(CONTROL_PREFIX)) return queue(event, data, id);
-    // oxlint-disable-next-line no-explicit-any -- the name of the frame decides its type
-    const body: any = readControl(event.slice(CONTROL_PREFIX.length), data);
+    const body = readControl(event.slice(CONTROL_PREFIX.length), data);
     const { key = '', address, n } = body;
     const wants = connections.get(key.slice(0, CONNECTION_ID_LENGTH))?.wants;
     if (event === FRAME.hello) {

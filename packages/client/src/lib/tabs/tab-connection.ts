@@ -9,7 +9,7 @@ import {
   type SubscriptionEntry,
 } from '@linefeed/shared/wire';
 import { soon } from '../base/clock.ts';
-import { readControl } from '../connection/control-frame.ts';
+import { readControl, type ControlBody } from '../connection/control-frame.ts';
 import type {
   Ending,
   Opening,
@@ -105,8 +105,7 @@ export function createTabConnection({
       if (names.has(event)) deliverOrHold(item);
       return;
     }
-    // oxlint-disable-next-line no-explicit-any -- the name of the frame decides its type
-    let body: any;
+    let body: ControlBody;
     try {
       body = Object(readControl(event.slice(CONTROL_PREFIX.length), data));
     } catch {

@@ -56,7 +56,7 @@ export function eventStream<T = unknown>(
   return toResponse(response, request.signal);
 }
 
-export function toIncomingRequest(request: Request): HttpRequest {
+export function toHttpRequest(request: Request): HttpRequest {
   const url = new URL(request.url);
   const body = new RequestBody(request);
   return {

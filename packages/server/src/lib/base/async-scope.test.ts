@@ -5,7 +5,7 @@ import { defineChannel, stream } from '@linefeed/shared';
 import { describe, expect, it, vi } from 'vitest';
 import { createBench } from '../../../test-kit/feed-bench.ts';
 import { Tap } from '../../../test-kit/tap.ts';
-import { toIncomingRequest } from '../adapters/fetch.ts';
+import { toHttpRequest } from '../adapters/fetch.ts';
 import { systemClock } from './clock.ts';
 import { createFeed } from '../feed/create-feed.ts';
 import { toEventStreamResponse } from '../event-stream/event-stream.ts';
@@ -181,7 +181,7 @@ describe('the AsyncLocalStorage context', () => {
     });
     for (const name of ['ann', 'bob', 'eve']) {
       await as(name, async () => {
-        const answer = await respond(feed, toIncomingRequest(new Request('http://feed.test/events/count')));
+        const answer = await respond(feed, toHttpRequest(new Request('http://feed.test/events/count')));
         (answer!.body as (sink: Tap) => void)(new Tap());
       });
     }

@@ -164,7 +164,7 @@ class Follower implements LiveReceiver, Subscriber, TrackReader {
     this.#wake();
   }
 
-  fallBehind(): void {
+  readFromLog(): void {
     this.#wake();
   }
 

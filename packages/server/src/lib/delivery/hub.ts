@@ -28,7 +28,7 @@ export interface Subscriber {
   /**
    * Events were evicted before the tail saw them. The missing events are read from the log; its pages report the gaps.
    */
-  fallBehind(): void;
+  readFromLog(): void;
   /** The feed is closed: no more events follow. */
   close(): void;
 }
@@ -188,7 +188,7 @@ export class Hub {
   #reset(reason: 'rollback' | 'epoch' | 'trimmed', { epoch, position }: LogCursor): void {
     if (reason === 'trimmed') {
       // Called before the position moves: each subscriber continues from the old position.
-      for (const subscriber of this.#subscribers) subscriber.fallBehind();
+      for (const subscriber of this.#subscribers) subscriber.readFromLog();
       this.position = position;
       return this.#notifyChange();
     }

@@ -118,7 +118,7 @@ export class LoggedDelivery implements LiveReceiver, Subscriber, ReplayOwner {
     this.#main.add(address, start, gap);
     if (!this.isLive) return;
     // The start is ahead of this process's tail: read from the log.
-    if (comparePositions(start, this.position) > 0) return this.fallBehind();
+    if (comparePositions(start, this.position) > 0) return this.readFromLog();
     this.hub.join(address, this.#receiver);
     if (gap !== undefined) this.announceGaps(this.#main.takeGaps());
   }
@@ -168,7 +168,7 @@ export class LoggedDelivery implements LiveReceiver, Subscriber, ReplayOwner {
     this.#options.clock.defer(() => this.#pull());
   }
 
-  fallBehind(): void {
+  readFromLog(): void {
     if (/* seam: overrun-reads-log */ !this.isLive) return;
     this.#stopLive(this.position);
     this.#pull();

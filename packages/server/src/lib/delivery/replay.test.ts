@@ -55,7 +55,7 @@ describe('a replay of 100,000 events', () => {
       onEvent({ event, data }) {
         if (event !== 'other') return;
         const { n } = JSON.parse(data) as { n: number };
-        if (n !== received + 1) broken ??= `${n} behind ${received}`;
+        if (n !== received + 1) broken ??= `${n} after ${received}`;
         received = n;
       },
     });

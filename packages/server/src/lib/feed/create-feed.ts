@@ -1,7 +1,7 @@
 /** Composition root of a feed: the typed interface, the core, the default log, the fetch adapter. */
 import type { AnyChannel, StreamName } from '@linefeed/shared';
 import { formatCursor, invalidOption, LinefeedError } from '@linefeed/shared/wire';
-import { toIncomingRequest, toResponse } from '../adapters/fetch.ts';
+import { toHttpRequest, toResponse } from '../adapters/fetch.ts';
 import { systemClock } from '../base/clock.ts';
 import { RESPOND, notFound, type HttpResponse, type HttpRequest } from '../http/http.ts';
 import { FeedCore, type FeedCoreOptions } from './feed.ts';
@@ -134,7 +134,7 @@ export function openFeed(
     [RESPOND]: respond,
     async handle(request: Request) {
       checkRequest(request);
-      const response = await respond(toIncomingRequest(request));
+      const response = await respond(toHttpRequest(request));
       return toResponse(response ?? notFound(new URL(request.url).pathname), request.signal);
     },
     async publish(topic: string, ...rest: unknown[]) {

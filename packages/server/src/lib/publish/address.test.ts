@@ -4,7 +4,7 @@ import { type } from 'arktype';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { Tap } from '../../../test-kit/tap.ts';
-import { toIncomingRequest } from '../adapters/fetch.ts';
+import { toHttpRequest } from '../adapters/fetch.ts';
 import { createFeed } from '../feed/create-feed.ts';
 import { respond, type HttpResponse } from '../http/http.ts';
 import type { Authorize } from '../request/authorize.ts';
@@ -44,7 +44,7 @@ function openFeed(params: Schema, options: Partial<UntypedFeedOptions> = {}): Op
     publish: (given, payload) => feed.publish('event', given as never, payload),
     follow: (given) => feed.subscribe('event', { params: given as never })[Symbol.asyncIterator](),
     async ask(target, init) {
-      const answering = respond(feed, toIncomingRequest(new Request(`http://feed.test${target}`, init)));
+      const answering = respond(feed, toHttpRequest(new Request(`http://feed.test${target}`, init)));
       let isDone = false;
       void answering.then(() => (isDone = true));
       while (!isDone) {

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { createBench } from '../../../test-kit/feed-bench.ts';
-import { toIncomingRequest } from '../adapters/fetch.ts';
+import { toHttpRequest } from '../adapters/fetch.ts';
 import { respond } from '../http/http.ts';
 
 const turns = async (): Promise<void> => {
@@ -83,7 +83,7 @@ describe('a request before its response head', () => {
       if (letIn < 150) clock.defer(others);
     };
     for (let count = 0; count < 150; count += 1) {
-      void respond(feed, toIncomingRequest(new Request('http://feed.test/events/notice')));
+      void respond(feed, toHttpRequest(new Request('http://feed.test/events/notice')));
     }
     clock.defer(others);
     await feed.publish('notice', { text: 'now' });

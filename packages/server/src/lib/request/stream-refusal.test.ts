@@ -1,7 +1,7 @@
 import { defineChannel, stream, topic } from '@linefeed/shared';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { toIncomingRequest } from '../adapters/fetch.ts';
+import { toHttpRequest } from '../adapters/fetch.ts';
 import { createFeed } from '../feed/create-feed.ts';
 import { respond, type HttpResponse } from '../http/http.ts';
 import { Tap } from '../../../test-kit/tap.ts';
@@ -31,7 +31,7 @@ async function ask(query: string): Promise<HttpResponse> {
       streams: { *answer() {} },
     },
   );
-  return (await respond(feed, toIncomingRequest(new Request(`http://feed.test/events${query}`))))!;
+  return (await respond(feed, toHttpRequest(new Request(`http://feed.test/events${query}`))))!;
 }
 
 const inOneEntry = (address: string): string => `?topic=${encodeURIComponent(`${address}&key=a`)}`;

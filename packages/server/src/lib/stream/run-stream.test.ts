@@ -3,7 +3,7 @@ import { tracked } from '@trpc/server';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { Tap } from '../../../test-kit/tap.ts';
-import { toIncomingRequest } from '../adapters/fetch.ts';
+import { toHttpRequest } from '../adapters/fetch.ts';
 import { defineStream } from '../feed/define-stream.ts';
 import type { StreamDefinition } from '../feed/option-types.ts';
 import { message } from './message.ts';
@@ -15,7 +15,7 @@ const board = defineChannel({ steps: stream({ data: z.object({ n: z.number() }) 
 async function run(source: StreamDefinition<typeof board, 'steps'>['source'], query = ''): Promise<Tap> {
   const clock = createManualClock();
   const steps = defineStream(board, 'steps', source, { clock, onError: () => undefined });
-  const answer = await respond(steps, toIncomingRequest(new Request(`http://feed.test/steps${query}`)));
+  const answer = await respond(steps, toHttpRequest(new Request(`http://feed.test/steps${query}`)));
   if (typeof answer?.body !== 'function') throw new Error(`Not opened: ${answer?.status}`);
   const tap = new Tap();
   answer.body(tap);
@@ -117,7 +117,7 @@ describe('the source of a stream', () => {
       },
       { clock },
     );
-    const answer = await respond(source, toIncomingRequest(new Request('http://feed.test/steps')));
+    const answer = await respond(source, toHttpRequest(new Request('http://feed.test/steps')));
     const tap = new Tap();
     (answer!.body as (sink: Tap) => void)(tap);
     await clock.settle();
@@ -138,7 +138,7 @@ describe('the source of a stream', () => {
       },
       { clock },
     );
-    const answer = await respond(source, toIncomingRequest(new Request('http://feed.test/lists')));
+    const answer = await respond(source, toHttpRequest(new Request('http://feed.test/lists')));
     const tap = new Tap();
     (answer!.body as (sink: Tap) => void)(tap);
     await clock.settle();

@@ -4,7 +4,7 @@ import { observable } from '@trpc/server/observable';
 import superjson from 'superjson';
 import { describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
-import { toIncomingRequest } from '../adapters/fetch.ts';
+import { toHttpRequest } from '../adapters/fetch.ts';
 import { Tap } from '../../../test-kit/tap.ts';
 import { fromRouter, type RouterFeed } from './from-router.ts';
 import type { SubscriptionContextOptions } from './procedure-run.ts';
@@ -16,7 +16,7 @@ const t = initTRPC.context<{ user?: string | undefined }>().create({ isDev: fals
 const until = vi.waitFor;
 
 async function open(feed: RouterFeed, path: string, init?: RequestInit): Promise<Tap> {
-  const answer = await respond(feed, toIncomingRequest(new Request(`http://localhost${path}`, init)));
+  const answer = await respond(feed, toHttpRequest(new Request(`http://localhost${path}`, init)));
   if (typeof answer?.body !== 'function')
     throw new Error(`Answered ${answer?.status}: ${answer?.body as string}`);
   const tap = new Tap();

@@ -13,7 +13,7 @@ import {
   type HttpResponse,
   type RequestTarget,
 } from '../../http/http.ts';
-import { readHeader, toIncomingRequest, type NodeRequest, type NodeResponse } from './node-request.ts';
+import { readHeader, toHttpRequest, type NodeRequest, type NodeResponse } from './node-request.ts';
 import { NodeSink } from './node-sink.ts';
 
 export type { NodeRequest, NodeResponse };
@@ -122,10 +122,10 @@ async function respondOnNode(
   next: ((error?: unknown) => void) | undefined,
 ): Promise<void> {
   const response =
-    (await respond(target, toIncomingRequest(req, sink.res, req.url ?? '/'))) ??
+    (await respond(target, toHttpRequest(req, sink.res, req.url ?? '/'))) ??
     (req.originalUrl === undefined || req.originalUrl === req.url
       ? undefined
-      : await respond(target, toIncomingRequest(req, sink.res, req.originalUrl)));
+      : await respond(target, toHttpRequest(req, sink.res, req.originalUrl)));
   if (response !== undefined) sendResponse(response, sink.res, sink);
   else if (next !== undefined) next();
   else sendResponse(notFound(req.url ?? '/'), sink.res, sink);

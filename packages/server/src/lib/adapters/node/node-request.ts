@@ -16,7 +16,7 @@ export type NodeRequest = (IncomingMessage | Http2ServerRequest) & {
 };
 
 /** `target`: the request's `url`, or the `originalUrl` of Express and Connect. */
-export function toIncomingRequest(req: NodeRequest, res: NodeResponse, target: string): HttpRequest {
+export function toHttpRequest(req: NodeRequest, res: NodeResponse, target: string): HttpRequest {
   const header = (name: string): string | undefined => readHeader(req, name);
   const host = header(':authority') ?? header('host') ?? 'localhost';
   const scheme = 'encrypted' in req.socket && req.socket.encrypted === true ? 'https' : 'http';
