@@ -61,7 +61,17 @@ export const LADDERS = {
   ],
   server: [
     ...['testing', 'trpc', 'feed', 'adapters', 'event-stream', 'connection', 'stream', 'request', 'delivery'],
-    ...['publish', 'log/sqlite', 'log', 'http', 'base'],
+    ...[
+      'publish',
+      'log/redis',
+      'log/postgres',
+      'log/nats',
+      'log/remote',
+      'log/sqlite',
+      'log',
+      'http',
+      'base',
+    ],
   ],
 } as const;
 
