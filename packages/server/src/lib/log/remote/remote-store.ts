@@ -2,6 +2,9 @@
 import type { Awaitable, Position } from '@linefeed/shared/wire';
 import type { AppendOptions, LogCursor, LogEntry, LogEvent, ReadPage, ReadQuery } from '../log.ts';
 
+/** A position that no log reaches. Its sequence is less than 2^53. */
+export const NOWHERE: Position = 'zzzzzzzzzzzzzz';
+
 /** The state of the log on the server when it answered. Each answer has it. */
 export interface ServerHead extends LogCursor {
   /** The epoch before this one, if a lost tail ended that one. Absent: the log was created. */
@@ -30,11 +33,14 @@ export interface AppendBatch {
 /** The state of the handle when it makes a call. */
 export interface CallContext {
   /**
-   * The newest event that this handle has seen. If the log on the server has the same epoch and does not contain that
-   * event, its newest events were lost (failover, restore): the store starts `nextEpoch`, in the same atom as the call.
+   * The newest event that this handle knows: from the tail, its own appends, or the head of any answer. If the log on
+   * the server has the same epoch and does not contain that event, its newest events were lost (failover, restore): the
+   * store starts `nextEpoch` with the lost one as its parent, in the same atom as the call. With another epoch, and at
+   * `BEGINNING`, there is nothing to compare. A handle that opens knows nothing: its epoch is the empty text. To force
+   * a new epoch, a handle passes `NOWHERE`.
    */
   readonly known: LogCursor;
-  /** The epoch to start if the log on the server does not contain `known`. */
+  /** The epoch to start if the log on the server does not contain `known`, or if there is no log. Random per call. */
   readonly nextEpoch: string;
   /** Milliseconds since 1970, of this process. */
   readonly wallNow: number;
@@ -43,7 +49,10 @@ export interface CallContext {
 }
 
 export interface BatchAnswer {
-  /** The state before the batch, after a change of the epoch. */
+  /**
+   * The state before the batch, after a change of the epoch. For a repeat that is answered from the stored outcome, the
+   * present state.
+   */
   readonly before: ServerHead;
   /** The state after it. */
   readonly after: ServerHead;
@@ -55,7 +64,15 @@ export interface PageAnswer extends ReadPage {
   readonly head: ServerHead;
 }
 
+/** An event from the tail. */
+export interface TailEvent extends LogEvent {
+  /** As it was appended: a value of `latest` supersedes the older events of its address. */
+  readonly keep: LogEntry['keep'];
+}
+
 export interface TailQuery {
+  /** Position that the tail has reached. It is at or before `known`, in the same epoch. */
+  readonly after: Position;
   /** Most events to return. */
   readonly limit: number;
   /** Most data to return, in UTF-16 code units, but at least one event. */
@@ -66,16 +83,21 @@ export interface TailQuery {
 
 export interface TailAnswer {
   readonly head: ServerHead;
-  /** The events past `known`, in position order. Empty if the epoch differs from that of `known`, or on `trimmed`. */
-  readonly events: readonly LogEvent[];
-  /** There are no other events up to here. */
+  /**
+   * The events past `after`, in position order. Superseded values may be absent. Empty if the epoch differs from that of
+   * `known`, or on `trimmed`.
+   */
+  readonly events: readonly TailEvent[];
+  /** There are no other events up to here: a position of the log. The tail continues past it, also on `trimmed`. */
   readonly through: Position;
-  /** Events past `known` were evicted before this read. */
+  /** Events past `after` were evicted before this read. */
   readonly trimmed: boolean;
 }
 
 /**
- * One log on one server. A call rejects if the server is away or refuses; `RemoteLog` repeats it and reports it.
+ * One log on one server. `RemoteLog` repeats a call that rejects. It does not repeat one that rejects with a
+ * `LinefeedError` whose `retryable` is false: the server refuses, and a repeat would not help (wrong type of a key, no
+ * memory, read-only, payload too large).
  *
  * A position is `<sequence><tag>`: the sequence in base 36 without leading zeros, and 4 random digits of the batch that
  * appended it. Two histories of one log give the same sequence to different events, but with different tags. So a
@@ -93,9 +115,12 @@ export interface RemoteStore {
   read(query: ReadQuery, context: CallContext): Promise<PageAnswer>;
   /** Reads the newest position. */
   head(context: CallContext): Promise<ServerHead>;
-  /** Waits for events past `known` on the connection of the tail. One call at a time. */
+  /**
+   * Waits for events past `after`, on the connection of the tail. One call at a time. It also ends early if the log no
+   * longer contains `known`.
+   */
   follow(query: TailQuery, context: CallContext): Promise<TailAnswer>;
-  /** Whether the present history of `epoch` contains this position. `false` if it is too old to be checked. */
+  /** Whether the log contains this position of the epoch of `known`. `false` if it is too old to be checked. */
   contains(position: Position, context: CallContext): Promise<boolean>;
   /** Ends the connection of the tail, even if the server does not answer. The next `follow` opens a new one. */
   reconnect(): void;
