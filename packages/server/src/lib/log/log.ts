@@ -126,6 +126,13 @@ export interface Log {
   newest(): Awaitable<LogCursor>;
   /** Follows the log from its newest event on, and returns that position at once. */
   tail(listener: TailListener): Tail;
+  /**
+   * Whether the present history of the log contains this position. `false` for an event that was lost, although the
+   * epoch is the same and the log has grown past it, and for a position that is too old to be checked. A feed asks it
+   * for resume cursors of the log's epoch, and answers `false` with a gap. A log without this method must change its
+   * epoch whenever events were lost.
+   */
+  contains?(position: Position): Awaitable<boolean>;
   /** Releases the log's resources. Earlier appends are finished; later calls are refused with `closed`. */
   close?(): Awaitable<void>;
 }

@@ -24,7 +24,7 @@ const asynchronous = logContract(
     log.beforeAnswer = () => new Promise((resolve) => systemClock.defer(resolve));
     return { open: () => log, rollBack: (to) => log.rollBack(parseInt(to, 36)) };
   },
-  { ages: true, rollsBack: true },
+  { ages: true, faults: ['rollBack'] },
 );
 
 describe('a log with asynchronous answers', () => {

@@ -1,9 +1,8 @@
 /** Contract of a log: appending, numbering, idempotency, several writers. */
 import assert from 'node:assert/strict';
-import { BEGINNING, comparePositions, LinefeedError } from '@linefeed/shared/wire';
-import { entryOf, numbers, valuesOf, type LogCaseBody } from './log-bench.ts';
-
-const hasCode = (code: string) => (error: unknown) => LinefeedError.is(error) && error.code === code;
+import { BEGINNING, comparePositions } from '@linefeed/shared/wire';
+import type { LogCaseBody } from './log-bench.ts';
+import { entryOf, hasCode, numbers, valuesOf } from './log-checks.ts';
 
 export const appendCases: readonly LogCaseBody[] = [
   {
@@ -188,7 +187,7 @@ export const appendCases: readonly LogCaseBody[] = [
   },
   {
     name: 'an idempotency key is forgotten when its event is too old',
-    needs: 'ages',
+    needs: ['ages'],
     bounds: { maxAgeMs: 60_000 },
     async run(bench) {
       await bench.append([entryOf('a', 1)], { idempotencyKey: 'k' });
@@ -219,7 +218,7 @@ export const appendCases: readonly LogCaseBody[] = [
   },
   {
     name: 'a restarted log has the same epoch, position, events, watermarks and idempotency keys',
-    needs: 'persistent',
+    needs: ['persistent'],
     bounds: { maxEvents: 6 },
     async run(bench) {
       await bench.addMany([
@@ -245,7 +244,7 @@ export const appendCases: readonly LogCaseBody[] = [
   },
   {
     name: 'a closing log finishes pending appends and refuses later ones',
-    needs: 'persistent',
+    needs: ['persistent'],
     async run(bench) {
       const appends = bench.all(numbers(20).map((n) => bench.log.append([entryOf('a', n)])));
       await bench.close(bench.log);

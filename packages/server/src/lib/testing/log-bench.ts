@@ -1,92 +1,95 @@
-/** The environment of a case of the log contract: log handles, a manual clock, and checks of all events read. */
+/** The environment of a case of the log contract: log handles, faults, a manual clock, and checks of all events read. */
 import assert from 'node:assert/strict';
 import { BEGINNING, comparePositions, type Awaitable, type Position } from '@linefeed/shared/wire';
 import { createManualClock, type ManualClock } from '@linefeed/shared/testing';
 import { systemClock } from '../base/clock.ts';
 import type { Appended, AppendOptions, Log, LogEntry, LogEvent, ReadPage } from '../log/log.ts';
-
-/** The requirements of a case for its log. Bounds that a case does not set are too large for it to reach. */
-export interface LogSetup {
-  /** For a log that accepts a clock. Time passes only as the case decides. */
-  readonly clock: ManualClock;
-  /** Bound of the log, in events. */
-  readonly maxEvents: number;
-  /** Bound of the log, in UTF-16 code units of payloads, addresses and idempotency keys. */
-  readonly maxBytes: number;
-  /** Bound of the age of an event, in milliseconds. */
-  readonly maxAgeMs: number;
-}
-
-/** A log for one case. */
-export interface LogUnderTest {
-  /**
-   * A handle on the log. The second handle represents a second process. A log in memory returns the same handle again.
-   */
-  open(): Awaitable<Log>;
-  /** Removes every event after a position without a notification, like a failover. For the trait `rollsBack`. */
-  rollBack?(to: Position): Awaitable<void>;
-  /** Removes the remains of the case. Every handle is closed before. */
-  dispose?(): Awaitable<void>;
-}
-
-/** Makes a new, empty log for one case. */
-export type CreateLogUnderTest = (setup: LogSetup) => Awaitable<LogUnderTest>;
-
-/** Capabilities that not every log has. */
-export interface LogTraits {
-  /** The log outlives its handles. */
-  readonly persistent?: boolean | undefined;
-  /** The log ages its events by the clock of the setup. */
-  readonly ages?: boolean | undefined;
-  /** `rollBack` exists. */
-  readonly rollsBack?: boolean | undefined;
-  /**
-   * Number of events that it may hold past `maxEvents`, if its trimming is not exact.
-   *
-   * @default 0
-   */
-  readonly slack?: number | undefined;
-}
+import { assertOrder, entryOf, Following, isRetryable } from './log-checks.ts';
+import {
+  FAULTS,
+  type CreateLogUnderTest,
+  type LogNeed,
+  type LogSetup,
+  type LogTraits,
+  type LogUnderTest,
+} from './log-under-test.ts';
 
 export interface LogCaseBody {
   readonly name: string;
-  readonly needs?: 'persistent' | 'ages' | 'rollsBack' | undefined;
+  readonly needs?: readonly LogNeed[] | undefined;
   readonly bounds?: Partial<Omit<LogSetup, 'clock'>> | undefined;
   run(bench: LogBench): Promise<void>;
 }
 
-/** Maximum time that a case waits for a log, in milliseconds of real time. */
+/** Longest wait for one condition, in milliseconds of real time. */
 const PATIENCE_MS = 10_000;
+const PAUSE_MS = 10_000;
+/** Step of the manual clock, in milliseconds. */
 const STEP_MS = 20;
+/** A wait uses this number of turns of the event loop, and then timers: a log on a server needs the processor too. */
+const BUSY_TURNS = 500;
+const TURN_MS = 2;
 
 export class LogBench {
   readonly clock: ManualClock;
   readonly slack: number;
+  /** Duration of the fault `pause`. */
+  readonly pauseMs: number;
   readonly #subject: LogUnderTest;
+  readonly #patienceMs: number;
+  readonly #realTime: boolean;
   readonly #handles = new Set<Log>();
+  readonly #lasting = new Set<() => Promise<void>>();
+  /** The real time up to which the clock has advanced. Only for a log that needs real time. */
+  #advancedAt = systemClock.now();
   /** The first handle. */
   log!: Log;
 
   static async create(
     create: CreateLogUnderTest,
     bounds: LogCaseBody['bounds'],
-    { slack = 0 }: LogTraits,
+    traits: LogTraits,
   ): Promise<LogBench> {
     const clock = createManualClock();
     const setup = { clock, maxEvents: 1_000_000, maxBytes: 2 ** 30, maxAgeMs: 2 ** 40, ...bounds };
-    const bench = new LogBench(clock, await create(setup), slack);
-    bench.log = await bench.open();
+    const bench = new LogBench(clock, await create(setup), traits);
+    try {
+      bench.log = await bench.open();
+      bench.#checkTraits(traits);
+    } catch (error) {
+      await bench.dispose();
+      throw error;
+    }
     return bench;
   }
 
-  private constructor(clock: ManualClock, subject: LogUnderTest, slack: number) {
+  private constructor(clock: ManualClock, subject: LogUnderTest, traits: LogTraits) {
     this.clock = clock;
     this.#subject = subject;
-    this.slack = slack;
+    this.slack = traits.slack ?? 0;
+    this.pauseMs = traits.pauseMs ?? PAUSE_MS;
+    this.#patienceMs = traits.patienceMs ?? PATIENCE_MS;
+    this.#realTime = traits.realTime ?? false;
+  }
+
+  /** An ability without its trait would leave out its cases without notice. */
+  #checkTraits({ contains = false, faults = [] }: LogTraits): void {
+    for (const fault of FAULTS) {
+      const exists = this.#subject[fault] !== undefined;
+      assert.equal(exists, faults.includes(fault), `${fault}() exists if the trait faults names it`);
+    }
+    assert.equal(this.log.contains !== undefined, contains, 'contains() exists if the trait contains is set');
   }
 
   async open(): Promise<Log> {
-    const log = await this.#subject.open();
+    return this.#opened(await this.#subject.open());
+  }
+
+  async openWithClock(clock: ManualClock): Promise<Log> {
+    return this.#opened(await this.#subject.openWithClock!(clock));
+  }
+
+  #opened(log: Log): Log {
     this.#handles.add(log);
     return log;
   }
@@ -97,12 +100,29 @@ export class LogBench {
   }
 
   async rollBack(to: Position): Promise<void> {
-    assert.ok(this.#subject.rollBack, 'a log with the trait rollsBack gives a rollBack()');
-    await this.#subject.rollBack(to);
+    await this.#subject.rollBack!(to);
+  }
+
+  /** Causes a fault that happens at once. */
+  async cause(
+    fault: 'recreate' | 'evictKey' | 'resetConnections' | 'halfOpen' | 'loseAnswers',
+  ): Promise<void> {
+    await this.#subject[fault]!();
+  }
+
+  /** Begins a fault that lasts until the result is called, at most to the end of the case. */
+  async begin(fault: 'stop' | 'pause'): Promise<() => Promise<void>> {
+    const endFault = await this.#subject[fault]!();
+    const end = async () => {
+      if (this.#lasting.delete(end)) await endFault();
+    };
+    this.#lasting.add(end);
+    return end;
   }
 
   async dispose(): Promise<void> {
     try {
+      for (const end of this.#lasting) await end();
       for (const log of this.#handles) await this.finish(log.close?.());
     } finally {
       await this.#subject.dispose?.();
@@ -125,14 +145,40 @@ export class LogBench {
   }
 
   async until(what: string, isSo: () => boolean): Promise<void> {
-    const deadline = systemClock.now() + PATIENCE_MS;
-    while (!isSo()) {
-      assert.ok(systemClock.now() < deadline, `${what}: not within ${PATIENCE_MS} ms`);
+    const deadline = systemClock.now() + this.#patienceMs;
+    this.#advancedAt = systemClock.now();
+    for (let turn = 0; !isSo(); turn += 1) {
+      assert.ok(systemClock.now() < deadline, `${what}: not within ${this.#patienceMs} ms`);
       await this.clock.settle();
       if (isSo()) return;
-      await new Promise<void>((resolve) => systemClock.defer(resolve));
-      if (!isSo()) await this.clock.advance(STEP_MS);
+      await this.#turn(turn);
+      if (!isSo()) await this.#advance();
     }
+  }
+
+  /** Lets time pass for the log. */
+  async pass(ms: number): Promise<void> {
+    const passed = this.#realTime ? systemClock : this.clock;
+    const end = passed.now() + ms;
+    this.#advancedAt = systemClock.now();
+    for (let turn = 0; passed.now() < end; turn += 1) {
+      await this.#turn(turn);
+      await this.#advance();
+    }
+  }
+
+  async #turn(turn: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      if (turn < BUSY_TURNS) systemClock.defer(resolve);
+      else systemClock.after(TURN_MS, resolve, { keepsAlive: true });
+    });
+  }
+
+  async #advance(): Promise<void> {
+    const now = systemClock.now();
+    const elapsed = now - this.#advancedAt;
+    this.#advancedAt = now;
+    await this.clock.advance(this.#realTime ? elapsed : STEP_MS);
   }
 
   async append(
@@ -141,6 +187,20 @@ export class LogBench {
     log: Log = this.log,
   ): Promise<Appended> {
     return await this.finish(log.append(entries, options));
+  }
+
+  /** Appends one event like a publisher that repeats a failed append with the same key until it succeeds. */
+  async addSurely(address: string, value: unknown, log: Log = this.log): Promise<Position> {
+    const options = { idempotencyKey: `once ${JSON.stringify(value)}` };
+    const deadline = systemClock.now() + this.#patienceMs;
+    for (;;) {
+      try {
+        return (await this.append([entryOf(address, value)], options, log)).position;
+      } catch (error) {
+        if (!isRetryable(error) || systemClock.now() > deadline) throw error;
+        await this.pass(STEP_MS);
+      }
+    }
   }
 
   /** Appends one event of `keep: 'all'` and returns its position. */
@@ -205,62 +265,5 @@ export class LogBench {
 
   follow(log: Log = this.log): Following {
     return new Following(log);
-  }
-}
-
-/** Records the calls of a tail listener, and checks their order. */
-export class Following {
-  readonly start: Position;
-  readonly events: LogEvent[] = [];
-  readonly resets: Array<{ reason: string; position: Position; epoch: string }> = [];
-  readonly errors: unknown[] = [];
-  through: Position;
-  readonly close: () => void;
-
-  constructor(log: Log) {
-    const { start, close } = log.tail({
-      onEvents: (events, through) => {
-        assertOrder(events, this.through);
-        assert.ok(
-          comparePositions(through, events.at(-1)?.position ?? this.through) >= 0,
-          'through never goes back',
-        );
-        this.events.push(...events);
-        this.through = through;
-      },
-      onReset: (reason, newest) => {
-        this.resets.push({ reason, ...newest });
-        this.through = newest.position;
-      },
-      onError: (error) => this.errors.push(error),
-    });
-    this.start = start.position;
-    this.through = start.position;
-    this.close = close;
-  }
-
-  get values(): unknown[] {
-    return valuesOf(this.events);
-  }
-}
-
-export function entryOf(address: string, value: unknown, keep: 'all' | 'latest' = 'all'): LogEntry {
-  return { address, data: JSON.stringify(value), keep };
-}
-
-export function valuesOf(events: readonly LogEvent[]): unknown[] {
-  return events.map(({ data }) => JSON.parse(data) as unknown);
-}
-
-export function numbers(count: number, first = 1): number[] {
-  return Array.from({ length: count }, (_, index) => first + index);
-}
-
-function assertOrder(events: readonly LogEvent[], after: Position): void {
-  let last = after;
-  for (const { position } of events) {
-    assert.match(position, /^[1-9a-z][0-9a-z]*$/, 'a position is [0-9a-z] without a leading zero');
-    assert.ok(comparePositions(position, last) > 0, `position ${position} is not past ${last}`);
-    last = position;
   }
 }

@@ -1,33 +1,11 @@
 /** Contract of a log: bounds, watermarks, forgotten addresses. */
 import assert from 'node:assert/strict';
 import { BEGINNING, comparePositions, type Position } from '@linefeed/shared/wire';
-import type { ReadPage } from '../log/log.ts';
-import { entryOf, numbers, valuesOf, type LogBench, type LogCaseBody } from './log-bench.ts';
+import type { LogBench, LogCaseBody } from './log-bench.ts';
+import { assertCovered, entryOf, numbers, valuesOf } from './log-checks.ts';
 
 /** So many addresses that a log with bounded watermarks has forgotten the first. */
 const MANY_ADDRESSES = 12_000;
-
-/** Each position after `after` is in the page, at or before the watermark, or past the end of the page. */
-function assertCovered(
-  page: ReadPage,
-  address: string,
-  positions: readonly Position[],
-  after: Position = BEGINNING,
-): void {
-  const held = new Set(
-    page.events.filter((event) => event.address === address).map(({ position }) => position),
-  );
-  const watermark = page.evictedThrough.get(address) ?? BEGINNING;
-  const owed = positions.filter((position) => comparePositions(position, after) > 0);
-  for (const position of owed) {
-    const covered =
-      comparePositions(position, watermark) <= 0 || comparePositions(position, page.through) > 0;
-    assert.ok(
-      held.has(position) !== covered,
-      `${position} is either held or at or before the watermark ${watermark}`,
-    );
-  }
-}
 
 async function addAll(bench: LogBench, address: string, values: readonly unknown[]): Promise<Position[]> {
   const positions = [];
@@ -159,7 +137,7 @@ export const boundCases: readonly LogCaseBody[] = [
   },
   {
     name: 'events past maxAgeMs are evicted, and the watermark covers them',
-    needs: 'ages',
+    needs: ['ages'],
     bounds: { maxAgeMs: 60_000 },
     async run(bench) {
       const positions = await addAll(bench, 'a', [1, 2]);
@@ -174,7 +152,7 @@ export const boundCases: readonly LogCaseBody[] = [
   },
   {
     name: 'the newest value of keep: latest does not expire',
-    needs: 'ages',
+    needs: ['ages'],
     bounds: { maxAgeMs: 60_000 },
     async run(bench) {
       await bench.append([entryOf('p', 1, 'latest')]);

@@ -1,7 +1,8 @@
 /** Contract of a log: pages. */
 import assert from 'node:assert/strict';
 import { BEGINNING, comparePositions } from '@linefeed/shared/wire';
-import { entryOf, numbers, valuesOf, type LogCaseBody } from './log-bench.ts';
+import type { LogCaseBody } from './log-bench.ts';
+import { entryOf, numbers, valuesOf } from './log-checks.ts';
 
 export const readCases: readonly LogCaseBody[] = [
   {

@@ -1,7 +1,8 @@
 /** Contract of a log: following the tail, from history to live, rollback. */
 import assert from 'node:assert/strict';
 import { BEGINNING, comparePositions } from '@linefeed/shared/wire';
-import { entryOf, numbers, valuesOf, type LogCaseBody } from './log-bench.ts';
+import type { LogCaseBody } from './log-bench.ts';
+import { entryOf, numbers, valuesOf } from './log-checks.ts';
 
 export const tailCases: readonly LogCaseBody[] = [
   {
@@ -160,7 +161,7 @@ export const tailCases: readonly LogCaseBody[] = [
   },
   {
     name: 'a rollback resets every tail with a new epoch, so an old cursor never means a new event',
-    needs: 'rollsBack',
+    needs: ['rollBack'],
     async run(bench) {
       const other = await bench.open();
       const { epoch } = bench.log;
@@ -186,7 +187,7 @@ export const tailCases: readonly LogCaseBody[] = [
   },
   {
     name: 'an answer that was requested before a rollback matches the epoch that it names',
-    needs: 'rollsBack',
+    needs: ['rollBack'],
     async run(bench) {
       const { log } = bench;
       const { epoch } = log;
@@ -213,7 +214,7 @@ export const tailCases: readonly LogCaseBody[] = [
   },
   {
     name: 'an append that is the first to detect a rollback succeeds',
-    needs: 'rollsBack',
+    needs: ['rollBack'],
     async run(bench) {
       const kept = await bench.add('a', 1);
       await bench.add('a', 2);

@@ -17,7 +17,7 @@ describe.each(['normal', 'full'] as const)('sqliteLog with synchronous: %s', (sy
         dispose: () => rmSync(directory, { recursive: true }),
       };
     },
-    { persistent: true, ages: true, rollsBack: true },
+    { persistent: true, ages: true, faults: ['rollBack'] },
   );
   for (const { name, run } of contract) {
     test(name, async () => expect(await run()).toBeUndefined());
