@@ -8,7 +8,8 @@ import { CHROMIUM, leftOut } from './scripts/lib/programs.ts';
 const executablePath = (process.env[CHROMIUM.variable] ||= findProgram(CHROMIUM));
 // A worker is only given files that are run.
 const left = process.env['TEST_WORKER_INDEX'] === undefined ? leftOut('e2e') : [];
-const testIgnore = left.map((file) => `**/${file}`);
+// Those of brokers run in vitest.
+const testIgnore = [...left.map((file) => `**/${file}`), '**/e2e/brokers/**'];
 const DEMO = '**/demo.test.ts';
 
 export default defineConfig({

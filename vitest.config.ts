@@ -4,6 +4,29 @@ import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { leftOut } from './scripts/lib/programs.ts';
 
+/** Tests that start Redis, PostgreSQL or NATS servers. */
+const BROKERS = [
+  'packages/server/src/lib/log/{redis,postgres,nats}/**/*.test.ts',
+  'e2e/brokers/**/*.test.ts',
+];
+const BROKERS_LONG = ['e2e/brokers/**/*.long.test.ts'];
+
+/** Needs a server that the machine may not have. */
+function brokers(name: string, include: string[], exclude: string[]) {
+  return {
+    test: {
+      name,
+      include,
+      exclude: [...configDefaults.exclude, ...exclude, ...leftOut('brokers')],
+      setupFiles: ['scripts/vitest-setup.ts'],
+      // Ends what hangs; a failover takes seconds, and a busy machine may take long.
+      testTimeout: 120_000,
+      hookTimeout: 120_000,
+      restoreMocks: true,
+    },
+  };
+}
+
 export default defineConfig({
   test: {
     allowOnly: false,
@@ -19,7 +42,7 @@ export default defineConfig({
             'bench/lib/*.test.ts',
             'simulate/*.test.ts',
           ],
-          exclude: [...configDefaults.exclude, ...leftOut('unit')],
+          exclude: [...configDefaults.exclude, ...BROKERS, ...leftOut('unit')],
           setupFiles: ['scripts/vitest-setup.ts'],
           // Ends what hangs; a busy machine may take long.
           testTimeout: 60_000,
@@ -28,6 +51,8 @@ export default defineConfig({
           restoreMocks: true,
         },
       },
+      brokers('brokers', BROKERS, BROKERS_LONG),
+      brokers('brokers-long', BROKERS_LONG, []),
       {
         // The tests of the hooks again, on the oldest React that they support.
         resolve: {

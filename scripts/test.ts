@@ -18,10 +18,11 @@ ${STEPS.map(({ name, about }) => `  ${name.padEnd(9)}${about}`).join('\n')}
 
 Environment:
   LINEFEED_CHROMIUM=path    the browser to test with
-  LINEFEED_NGINX=path       the nginx for the tests; also LINEFEED_FIREFOX, _WEBKIT, _XVFB, _BUN
+  LINEFEED_NGINX=path       the nginx for the tests; also LINEFEED_FIREFOX, _WEBKIT, _XVFB, _BUN,
+                            _REDIS, _NATS, _POSTGRES, _PGBOUNCER
   LINEFEED_NO_INSTALL=1     install nothing; say what is missing
 
-Where nginx, Bun, Firefox or WebKit cannot be had, a line NOT TESTED names it, and the rest runs.
+Where a program other than Chromium cannot be had, a line NOT TESTED names it, and the rest runs.
 `;
 
 interface Tally {

@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -105,6 +107,20 @@ describe('installing a program', () => {
       'Browser is not here: installing it with apt-get install the-browser (LINEFEED_NO_INSTALL=1 forbids it).',
       `{"DEBIAN_FRONTEND":"noninteractive"} flock ${join(tmpdir(), 'linefeed-apt.lock')} sh -c apt-get update && apt-get install -y --no-install-recommends "$0" the-browser`,
     ]);
+  });
+
+  test('a package that starts a service is installed without starting it', () => {
+    const machine = fakeMachine({ isRoot: true, osRelease: DEBIAN });
+    expect(() => findProgram({ ...program, playwright: undefined, isService: true }, machine)).toThrow();
+    const [, command = ''] = machine.log;
+    const script = command.slice(command.indexOf('sh -c ') + 6, command.indexOf('apt-get update'));
+    const folder = mkdtempSync(join(tmpdir(), 'linefeed-policy-'));
+    // The same script, with another path of the file, and with a look at it instead of the installation.
+    const policy = join(folder, 'policy-rc.d');
+    const tried = `${script.replace('/usr/sbin/policy-rc.d', policy)}${policy}; echo $?`;
+    expect(execFileSync('sh', ['-c', tried], { encoding: 'utf8' })).toBe('101\n');
+    expect(readdirSync(folder)).toEqual([]);
+    rmSync(folder, { recursive: true });
   });
 
   test.for([

@@ -17,6 +17,8 @@ export interface Program {
   readonly probe: readonly string[];
   /** Package of Debian. */
   readonly apt?: string | undefined;
+  /** Its package of Debian starts it as a service of the system; that is prevented. */
+  readonly isService?: boolean | undefined;
   /** Package of npm with the program's version; npx keeps it in its cache. */
   readonly npm?: string | undefined;
   /** Name for Playwright's installer, and the folder of its installation. */
@@ -52,6 +54,13 @@ class VariableWrong extends ProgramMissing {}
 
 const INSTALL_TIMEOUT_MS = 5 * 60_000;
 const PROBE_TIMEOUT_MS = 30_000;
+/** Debian asks this file, if there is one, before it starts a service; 101 forbids it. */
+const WITHOUT_SERVICE = `policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+  trap 'rm -f $policy' EXIT
+  printf '#!/bin/sh\\nexit 101\\n' > $policy && chmod +x $policy
+fi
+`;
 const APT_LOCK = join(tmpdir(), 'linefeed-apt.lock');
 
 /**
@@ -125,7 +134,7 @@ function works(program: Program, path: string, machine: Machine): boolean {
   return machine.isExecutable(path) && machine.run(path, program.probe, { timeoutMs: PROBE_TIMEOUT_MS }).ok;
 }
 
-function installWithApt({ title, apt }: Program, machine: Machine): string | undefined {
+function installWithApt({ title, apt, isService = false }: Program, machine: Machine): string | undefined {
   const isDebian = /^ID(_LIKE)?=.*\bdebian\b/m.test(machine.osRelease);
   if (apt === undefined || !machine.isRoot || !isDebian) return undefined;
   machine.say(
@@ -133,7 +142,8 @@ function installWithApt({ title, apt }: Program, machine: Machine): string | und
   );
   const options = { timeoutMs: INSTALL_TIMEOUT_MS, env: { DEBIAN_FRONTEND: 'noninteractive' } };
   // Without an update, a container's empty package lists make every install fail.
-  const install = 'apt-get update && apt-get install -y --no-install-recommends "$0"';
+  const command = 'apt-get update && apt-get install -y --no-install-recommends "$0"';
+  const install = isService ? `${WITHOUT_SERVICE}${command}` : command;
   // Two steps may install at the same time: apt-get fails while another process holds its lock, so the second one
   // waits.
   const { ok, output } = machine.run('flock', [APT_LOCK, 'sh', '-c', install, apt], options);

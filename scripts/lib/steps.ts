@@ -56,6 +56,13 @@ export const STEPS: readonly Step[] = [
   },
   { name: 'unit', about: 'unit tests and type tests (vitest)', cores: TWO_CORES, run: unitStep },
   {
+    name: 'brokers',
+    about: 'logs on real Redis, PostgreSQL and NATS servers, and their failures (vitest)',
+    // Servers that are down or hang make these tests wait more than they work.
+    cores: 1,
+    run: brokersStep,
+  },
+  {
     name: 'package',
     about: 'what would be published: build, publint, attw, imports, npm install, names',
     cores: 1,
@@ -137,10 +144,23 @@ function hasSources(folder: string): boolean {
 }
 
 async function unitStep(context: StepContext): Promise<void> {
+  await runVitest('unit', ['unit', 'react-18', 'types'], context);
+}
+
+async function brokersStep(context: StepContext): Promise<void> {
+  await runVitest('brokers', ['brokers'], context);
+}
+
+async function runVitest(
+  runner: 'unit' | 'brokers',
+  projects: readonly string[],
+  context: StepContext,
+): Promise<void> {
   const { findNeeds } = await import('./programs.ts');
-  const env = findNeeds('unit', { ...thisMachine(), say: context.say });
+  const env = findNeeds(runner, { ...thisMachine(), say: context.say });
   await withReport(async (report) => {
-    const args = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+    const chosen = projects.flatMap((project) => ['--project', project]);
+    const args = ['run', ...chosen, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
     const result = await runCommand('vitest', args, { timeoutMs: LIMIT_MS, env });
     return { result, count: countReport(report, result.ok, countVitest) };
   }, context);

@@ -1,0 +1,127 @@
+/** A TCP relay in front of a server: cuts, delays and silences its connections. */
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+
+type Direction = 'toServer' | 'toClient';
+
+export interface Relay {
+  readonly port: number;
+  /** Number of open connections through the relay. */
+  readonly connections: number;
+  /** Resets (RST) every open connection. New ones pass. */
+  cut(): void;
+  /**
+   * Drops the bytes of one or both directions from now on, of new connections too, and closes nothing: no FIN, no RST.
+   * Default: both directions. Connections that lost bytes stay silent after `pass`: they would continue in the middle.
+   */
+  blackHole(direction?: Direction): void;
+  /** Resets new connections, and the open ones. */
+  refuse(): void;
+  /** Holds each chunk for this time. */
+  delay(ms: number, direction?: Direction): void;
+  /** Passes everything again. */
+  pass(): void;
+  close(): Promise<void>;
+}
+
+interface Lane {
+  readonly client: Socket;
+  readonly server: Socket;
+  /** Directions that have lost bytes. */
+  readonly lost: Set<Direction>;
+}
+
+export async function startRelay(target: number | { readonly port: number }): Promise<Relay> {
+  const targetPort = typeof target === 'number' ? target : target.port;
+  const lanes = new Set<Lane>();
+  const timers = new Set<NodeJS.Timeout>();
+  let dropped = new Set<Direction>();
+  let isRefusing = false;
+  const delays: Record<Direction, number> = { toServer: 0, toClient: 0 };
+
+  const forward = (lane: Lane, direction: Direction, chunk: Buffer): void => {
+    const to = direction === 'toServer' ? lane.server : lane.client;
+    const write = (): void => {
+      if (dropped.has(direction)) lane.lost.add(direction);
+      if (!lane.lost.has(direction) && !to.destroyed) to.write(chunk);
+    };
+    if (delays[direction] === 0) return write();
+    // Equal delays keep the order; timers of one duration are first in, first out.
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      write();
+    }, delays[direction]);
+    timers.add(timer);
+  };
+  const both = (direction?: Direction): Direction[] =>
+    direction === undefined ? ['toServer', 'toClient'] : [direction];
+
+  const listener = createServer({ allowHalfOpen: false }, (client) => {
+    client.on('error', () => undefined);
+    if (isRefusing) {
+      client.resetAndDestroy();
+      return;
+    }
+    const server = connect(targetPort, '127.0.0.1');
+    const lane: Lane = { client, server, lost: new Set() };
+    lanes.add(lane);
+    for (const socket of [client, server]) {
+      socket.setNoDelay(true);
+      socket.on('error', () => undefined);
+    }
+    client.on('data', (chunk) => forward(lane, 'toServer', chunk));
+    server.on('data', (chunk) => forward(lane, 'toClient', chunk));
+    // Through a black hole the other side does not learn of an end.
+    client.on('close', () => {
+      if (!dropped.has('toServer')) server.destroy();
+      if (server.destroyed) lanes.delete(lane);
+    });
+    server.on('close', () => {
+      if (!dropped.has('toClient')) client.destroy();
+      if (client.destroyed) lanes.delete(lane);
+    });
+  });
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const { port } = listener.address() as { port: number };
+
+  const reset = (): void => {
+    for (const { client, server } of lanes) {
+      client.resetAndDestroy();
+      server.resetAndDestroy();
+    }
+    lanes.clear();
+  };
+  return {
+    port,
+    get connections() {
+      return [...lanes].filter(({ client }) => !client.destroyed).length;
+    },
+    cut: reset,
+    blackHole: (direction) => void (dropped = new Set([...dropped, ...both(direction)])),
+    refuse() {
+      isRefusing = true;
+      reset();
+    },
+    delay(ms, direction) {
+      for (const each of both(direction)) delays[each] = ms;
+    },
+    pass() {
+      dropped = new Set();
+      isRefusing = false;
+      delays.toServer = 0;
+      delays.toClient = 0;
+      for (const { client, server } of lanes) {
+        if (client.destroyed) server.destroy();
+        if (server.destroyed) client.destroy();
+      }
+    },
+    async close() {
+      const closed = once(listener, 'close');
+      listener.close();
+      reset();
+      for (const timer of timers) clearTimeout(timer);
+      await closed;
+    },
+  };
+}
