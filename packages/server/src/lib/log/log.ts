@@ -118,13 +118,15 @@ export interface TailListener {
 export interface Log {
   /** Identity of the numbering, `[0-9a-z]`, at most 25 characters. */
   readonly epoch: string;
+  /** Whether the log can be read at the moment. Absent: always. For `feed.stats()`. */
+  readonly available?: boolean;
   /** Appends entries in order, all or none. Calls on one handle take effect in call order. */
   append(entries: readonly LogEntry[], options?: AppendOptions): Awaitable<Appended>;
   /** Reads the events past a position, in position order, as many as the limits of the query allow. */
   read(query: ReadQuery): Awaitable<ReadPage>;
   /** The newest event ever appended; its position is `0` before the first. */
   newest(): Awaitable<LogCursor>;
-  /** Follows the log from its newest event on, and returns that position at once. */
+  /** Follows the log from the newest event on that this handle knows, and returns that position at once. */
   tail(listener: TailListener): Tail;
   /**
    * Whether the present history of the log contains this position. `false` for an event that was lost, although the

@@ -166,6 +166,8 @@ export const tailCases: readonly LogCaseBody[] = [
       const other = await bench.open();
       const { epoch } = bench.log;
       const kept = await bench.add('a', 1);
+      // A handle over a network knows the newest event from its own calls only.
+      await bench.position(other);
       const followings = [bench.follow(), bench.follow(other)];
       await bench.addMany([entryOf('a', 2), entryOf('a', 3)]);
       await bench.until('both events', () => followings.every(({ events }) => events.length === 2));
