@@ -39,6 +39,7 @@ export class LogBench {
   readonly #patienceMs: number;
   readonly #realTime: boolean;
   readonly #handles = new Set<Log>();
+  readonly #followings: Following[] = [];
   readonly #lasting = new Set<() => Promise<void>>();
   /** The real time up to which the clock has advanced. Only for a log that needs real time. */
   #advancedAt = systemClock.now();
@@ -148,6 +149,7 @@ export class LogBench {
     const deadline = systemClock.now() + this.#patienceMs;
     this.#advancedAt = systemClock.now();
     for (let turn = 0; !isSo(); turn += 1) {
+      this.checkTails();
       assert.ok(systemClock.now() < deadline, `${what}: not within ${this.#patienceMs} ms`);
       await this.clock.settle();
       if (isSo()) return;
@@ -190,17 +192,20 @@ export class LogBench {
   }
 
   /** Appends one event like a publisher that repeats a failed append with the same key until it succeeds. */
-  async addSurely(address: string, value: unknown, log: Log = this.log): Promise<Position> {
+  async publish(address: string, value: unknown, log: Log = this.log): Promise<Appended> {
     const options = { idempotencyKey: `once ${JSON.stringify(value)}` };
-    const deadline = systemClock.now() + this.#patienceMs;
     for (;;) {
       try {
-        return (await this.append([entryOf(address, value)], options, log)).position;
+        return await log.append([entryOf(address, value)], options);
       } catch (error) {
-        if (!isRetryable(error) || systemClock.now() > deadline) throw error;
-        await this.pass(STEP_MS);
+        if (!isRetryable(error)) throw error;
+        await new Promise<void>((resolve) => void this.clock.after(STEP_MS, resolve));
       }
     }
+  }
+
+  async addSurely(address: string, value: unknown, log: Log = this.log): Promise<Position> {
+    return (await this.finish(this.publish(address, value, log))).position;
   }
 
   /** Appends one event of `keep: 'all'` and returns its position. */
@@ -264,6 +269,13 @@ export class LogBench {
   }
 
   follow(log: Log = this.log): Following {
-    return new Following(log);
+    const following = new Following(log);
+    this.#followings.push(following);
+    return following;
+  }
+
+  /** Throws if a tail got events in a wrong order. */
+  checkTails(): void {
+    for (const { violation } of this.#followings) if (violation !== undefined) throw violation;
   }
 }

@@ -9,17 +9,15 @@ export class Following {
   readonly events: LogEvent[] = [];
   readonly resets: Array<{ reason: string; position: Position; epoch: string }> = [];
   readonly errors: unknown[] = [];
+  /** The first wrong order of events. */
+  violation: Error | undefined;
   through: Position;
   readonly close: () => void;
 
   constructor(log: Log) {
     const { start, close } = log.tail({
       onEvents: (events, through) => {
-        assertOrder(events, this.through);
-        assert.ok(
-          comparePositions(through, events.at(-1)?.position ?? this.through) >= 0,
-          'through never goes back',
-        );
+        this.#check(events, through);
         this.events.push(...events);
         this.through = through;
       },
@@ -36,6 +34,19 @@ export class Following {
 
   get values(): unknown[] {
     return valuesOf(this.events);
+  }
+
+  /** Keeps a violation for the case: a log passes an error of its listener on to `onError`. */
+  #check(events: readonly LogEvent[], through: Position): void {
+    try {
+      assertOrder(events, this.through);
+      assert.ok(
+        comparePositions(through, events.at(-1)?.position ?? this.through) >= 0,
+        'through never goes back',
+      );
+    } catch (error) {
+      this.violation ??= error as Error;
+    }
   }
 }
 

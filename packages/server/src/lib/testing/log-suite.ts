@@ -2,8 +2,11 @@
 import { appendCases } from './log-append-cases.ts';
 import { LogBench, type LogCaseBody } from './log-bench.ts';
 import { boundCases } from './log-bound-cases.ts';
+import { faultCases } from './log-fault-cases.ts';
+import { lossCases } from './log-loss-cases.ts';
 import { readCases } from './log-read-cases.ts';
 import { tailCases } from './log-tail-cases.ts';
+import { writerCases } from './log-writer-cases.ts';
 import { FAULTS, type CreateLogUnderTest, type LogNeed, type LogTraits } from './log-under-test.ts';
 
 /** One case. `run` rejects with an AssertionError if the log breaks the contract. */
@@ -28,7 +31,15 @@ export interface LogContract extends ReadonlyArray<LogCase> {
   readonly skipped: readonly SkippedLogCase[];
 }
 
-const BODIES: readonly LogCaseBody[] = [...appendCases, ...readCases, ...boundCases, ...tailCases];
+const BODIES: readonly LogCaseBody[] = [
+  ...appendCases,
+  ...readCases,
+  ...boundCases,
+  ...tailCases,
+  ...writerCases,
+  ...lossCases,
+  ...faultCases,
+];
 
 /**
  * Everything that a log must do for Linefeed's promises to hold. Give each case to a test runner.
@@ -76,6 +87,7 @@ async function runCase(body: LogCaseBody, create: CreateLogUnderTest, traits: Lo
   const bench = await LogBench.create(create, body.bounds, traits);
   try {
     await body.run(bench);
+    bench.checkTails();
   } finally {
     await bench.dispose();
   }

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
+import { replaceFiles } from '../../../../test-kit/sqlite-bench.ts';
 import { logContract } from '../../testing/log-suite.ts';
+import { CHECK_MS } from './handle.ts';
 import { sqliteLog } from './sqlite-log.ts';
 
 describe.each(['normal', 'full'] as const)('sqliteLog with synchronous: %s', (synchronous) => {
@@ -11,13 +13,23 @@ describe.each(['normal', 'full'] as const)('sqliteLog with synchronous: %s', (sy
     (setup) => {
       const directory = mkdtempSync(join(tmpdir(), 'linefeed-log-'));
       const path = join(directory, 'events.db');
+      const open = (changes: object = {}, file = path) =>
+        sqliteLog({ path: file, synchronous, ...setup, ...changes });
       return {
-        open: () => sqliteLog({ path, synchronous, ...setup }),
+        open,
+        openWithClock: (clock) => open({ clock }),
         rollBack: (to) => rollBack(path, parseInt(to, 36)),
+        async recreate() {
+          const other = join(directory, 'other.db');
+          await open({}, other).close?.();
+          replaceFiles(path, other);
+          // A replaced file is noticed within this time.
+          setup.clock.sleep(CHECK_MS);
+        },
         dispose: () => rmSync(directory, { recursive: true }),
       };
     },
-    { persistent: true, ages: true, faults: ['rollBack'] },
+    { persistent: true, ages: true, faults: ['rollBack', 'recreate', 'openWithClock'] },
   );
   for (const { name, run } of contract) {
     test(name, async () => expect(await run()).toBeUndefined());
