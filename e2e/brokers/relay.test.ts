@@ -86,3 +86,30 @@ test('a relay delays the bytes of one direction, in their order', async () => {
   expect(performance.now() - start).toBeGreaterThan(50);
   relay.pass();
 });
+
+test('a relay makes its connections half-open, and passes new ones', async () => {
+  const socket = await open();
+  expect(await answer(socket, 'a')).toBe('a');
+  let heard = '';
+  socket.on('data', (chunk: Buffer) => (heard += chunk.toString()));
+  relay.halfOpen();
+  socket.write('lost');
+  expect(await answer(await open(), 'b')).toBe('b');
+  for (const other of sockets) if (other.remotePort !== relay.port) other.end();
+  expect(await answer(await open(), 'c')).toBe('c');
+  expect([heard, socket.closed, socket.readableEnded]).toEqual(['', false, false]);
+  socket.destroy();
+});
+
+test('a relay loses the next answer of its connections, which the server has sent, and resets them', async () => {
+  const socket = await open();
+  expect(await answer(socket, 'a')).toBe('a');
+  let heard = '';
+  socket.on('data', (chunk: Buffer) => (heard += chunk.toString()));
+  const failed = ended(socket);
+  relay.loseAnswers();
+  socket.write('lost');
+  expect(await answer(await open(), 'b')).toBe('b');
+  await failed;
+  expect(heard).toBe('');
+});

@@ -15,6 +15,10 @@ export interface Relay {
    * Default: both directions. Connections that lost bytes stay silent after `pass`: they would continue in the middle.
    */
   blackHole(direction?: Direction): void;
+  /** Makes every open connection half-open: it loses all bytes from now on, and gets no FIN or RST. New ones pass. */
+  halfOpen(): void;
+  /** Resets each open connection instead of passing on its next answer of the server. New ones pass. */
+  loseAnswers(): void;
   /** Resets new connections, and the open ones. */
   refuse(): void;
   /** Holds each chunk for this time. */
@@ -29,6 +33,10 @@ interface Lane {
   readonly server: Socket;
   /** Directions that have lost bytes. */
   readonly lost: Set<Direction>;
+  /** The next bytes of the server are lost, and the connection is reset. */
+  losesAnswer: boolean;
+  /** Neither end learns of the end of the other. */
+  isHalfOpen: boolean;
 }
 
 export async function startRelay(target: number | { readonly port: number }): Promise<Relay> {
@@ -39,7 +47,13 @@ export async function startRelay(target: number | { readonly port: number }): Pr
   let isRefusing = false;
   const delays: Record<Direction, number> = { toServer: 0, toClient: 0 };
 
+  const resetLane = (lane: Lane): void => {
+    lane.client.resetAndDestroy();
+    lane.server.resetAndDestroy();
+    lanes.delete(lane);
+  };
   const forward = (lane: Lane, direction: Direction, chunk: Buffer): void => {
+    if (lane.losesAnswer && direction === 'toClient') return resetLane(lane);
     const to = direction === 'toServer' ? lane.server : lane.client;
     const write = (): void => {
       if (dropped.has(direction)) lane.lost.add(direction);
@@ -63,7 +77,7 @@ export async function startRelay(target: number | { readonly port: number }): Pr
       return;
     }
     const server = connect(targetPort, '127.0.0.1');
-    const lane: Lane = { client, server, lost: new Set() };
+    const lane: Lane = { client, server, lost: new Set(), losesAnswer: false, isHalfOpen: false };
     lanes.add(lane);
     for (const socket of [client, server]) {
       socket.setNoDelay(true);
@@ -73,11 +87,11 @@ export async function startRelay(target: number | { readonly port: number }): Pr
     server.on('data', (chunk) => forward(lane, 'toClient', chunk));
     // Through a black hole the other side does not learn of an end.
     client.on('close', () => {
-      if (!dropped.has('toServer')) server.destroy();
+      if (!dropped.has('toServer') && !lane.isHalfOpen) server.destroy();
       if (server.destroyed) lanes.delete(lane);
     });
     server.on('close', () => {
-      if (!dropped.has('toClient')) client.destroy();
+      if (!dropped.has('toClient') && !lane.isHalfOpen) client.destroy();
       if (client.destroyed) lanes.delete(lane);
     });
   });
@@ -86,11 +100,7 @@ export async function startRelay(target: number | { readonly port: number }): Pr
   const { port } = listener.address() as { port: number };
 
   const reset = (): void => {
-    for (const { client, server } of lanes) {
-      client.resetAndDestroy();
-      server.resetAndDestroy();
-    }
-    lanes.clear();
+    for (const lane of lanes) resetLane(lane);
   };
   return {
     port,
@@ -99,6 +109,15 @@ export async function startRelay(target: number | { readonly port: number }): Pr
     },
     cut: reset,
     blackHole: (direction) => void (dropped = new Set([...dropped, ...both(direction)])),
+    halfOpen() {
+      for (const lane of lanes) {
+        lane.isHalfOpen = true;
+        for (const direction of both()) lane.lost.add(direction);
+      }
+    },
+    loseAnswers() {
+      for (const lane of lanes) lane.losesAnswer = true;
+    },
     refuse() {
       isRefusing = true;
       reset();
