@@ -8,7 +8,9 @@ const HELP = `Usage: npx pnpm@12 demo
        npx pnpm@12 dev      the same, rebuilt as you edit
 
 Environment:
-  PORT=4600   the port to serve at
+  PORT=4600          the port to serve at
+  LINEFEED_LOG=URL   the log: redis://…, postgres://…, nats://… or the path of an SQLite file;
+                     without it, a temporary SQLite file
 `;
 
 const FOLDER = join(ROOT, 'examples/demo');
@@ -36,8 +38,7 @@ async function build(): Promise<boolean> {
 }
 
 function start(): void {
-  const server = spawn(process.execPath, ['server.ts', ...(values.dev ? ['--dev'] : [])], {
-    cwd: FOLDER,
+  const server = spawn(process.execPath, [join(FOLDER, 'server.ts'), ...(values.dev ? ['--dev'] : [])], {
     stdio: 'inherit',
     // In its own process group: a terminal's Ctrl-C then reaches it once, from here, and not a second time directly.
     detached: true,

@@ -13,7 +13,7 @@ if (!Number.isInteger(port) || port < 1 || port > 65535) {
   process.exit(1);
 }
 
-/** Log of this visit only: it outlives the killed server, and is deleted with the demo. */
+/** Log of this visit only, unless LINEFEED_LOG names another: it outlives the killed server, and is deleted with the demo. */
 const logDirectory = mkdtempSync(join(tmpdir(), 'linefeed-demo-'));
 process.on('exit', () => rmSync(logDirectory, { recursive: true, force: true }));
 
@@ -23,15 +23,18 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => cu
 
 function start() {
   const child = fork(main, process.argv.slice(2), {
-    env: { ...process.env, PORT: String(port), DEMO_LOG: join(logDirectory, 'log.db') },
+    env: {
+      ...process.env,
+      PORT: String(port),
+      LINEFEED_LOG: process.env['LINEFEED_LOG'] || join(logDirectory, 'log.db'),
+    },
   });
   let restarting = false;
-  child.on('message', (message) => {
-    if (message === 'listening') greet();
+  child.on('message', (message: 'restart' | { readonly listening: string }) => {
     if (message === 'restart') {
       restarting = true;
       child.kill('SIGKILL');
-    }
+    } else greet(message.listening);
   });
   child.on('exit', (code) => {
     if (!restarting) process.exit(code ?? 1);
@@ -40,7 +43,7 @@ function start() {
   return child;
 }
 
-function greet(): void {
+function greet(log: string): void {
   lives += 1;
   if (lives > 1) {
     console.log(`Killed and started again (life ${lives}).`);
@@ -52,6 +55,8 @@ function greet(): void {
   Without our client:     curl -N localhost:${port}/events/notice
                           curl -N 'localhost:${port}/events/price?symbol=ACME'
                           curl -N 'localhost:${port}/events/report?year=2026'
+
+  Log:                    ${log}
 
   Ctrl-C ends it.
 `);

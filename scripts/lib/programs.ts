@@ -84,7 +84,10 @@ const NEEDS: Readonly<Record<Runner, readonly Need[]>> = {
     { program: NGINX, file: 'examples/servers/contract/nginx.test.ts' },
     { program: BUN, file: 'examples/servers/contract/bun.test.ts' },
   ],
-  e2e: [{ program: NGINX, file: 'e2e/rolling-restart.test.ts' }],
+  e2e: [
+    { program: NGINX, file: 'e2e/rolling-restart.test.ts' },
+    { program: NGINX, file: 'e2e/cluster.test.ts' },
+  ],
   brokers: [
     { program: REDIS, file: '{packages/server/src/lib/log,e2e/brokers}/redis/**/*.test.ts' },
     { program: NATS, file: '{packages/server/src/lib/log,e2e/brokers}/nats/**/*.test.ts' },

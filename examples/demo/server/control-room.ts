@@ -1,7 +1,6 @@
 /** The feed of the control room and every event it publishes, numbered so that a reader can check for losses. */
 import { randomBytes } from 'node:crypto';
 import { createFeed, type Log } from '@linefeed/server';
-import { sqliteLog } from '@linefeed/server/sqlite';
 import { board } from '../channel.ts';
 import { symbols } from '../symbols.ts';
 import { createQuotes, type Symbol } from './quotes.ts';
@@ -23,7 +22,7 @@ const timeoutMs = 6_000;
 /** At most one notice about another client in this time. */
 const noticeMs = 1_000;
 /** A page that opens gets this much history. */
-const rememberedMs = 15 * 60_000;
+export const rememberedMs: number = 15 * 60_000;
 
 function createBoardFeed(log: Log, onOtherClient: (address: string) => void) {
   return createFeed(board, {
@@ -55,9 +54,8 @@ function toAddress(symbol: Symbol): string {
   return `price?symbol=${symbol}`;
 }
 
-/** `logPath`: a file that outlives this process, so that a restart loses nothing. */
-export async function createControlRoom(logPath: string): Promise<ControlRoom> {
-  const log = sqliteLog({ path: logPath, maxAgeMs: rememberedMs });
+/** `log` outlives this process, so that a restart loses nothing. */
+export async function createControlRoom(log: Log): Promise<ControlRoom> {
   const feed = createBoardFeed(log, (address) => {
     const since = Date.now() - noticedAt;
     if (since < noticeMs) return;

@@ -1,7 +1,8 @@
 /** One run of the server: readings, rooms, faults and pages on one port. Forked by `../server.ts`. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { closeOnSignal, toNodeHandler } from '@linefeed/server/node';
-import { createControlRoom } from './control-room.ts';
+import { openLogOrExit } from '@linefeed/example-open-log';
+import { createControlRoom, rememberedMs } from './control-room.ts';
 import { createFaults } from './faults.ts';
 import { createPages } from './pages.ts';
 import { createSay } from './say.ts';
@@ -10,7 +11,11 @@ const port = Number(process.env['PORT']);
 const dev = process.argv.includes('--dev');
 
 const server = createServer();
-const room = await createControlRoom(process.env['DEMO_LOG'] ?? 'demo.db');
+const { log, title, close } = await openLogOrExit('demo.db', {
+  name: 'linefeed_demo',
+  maxAgeMs: rememberedMs,
+});
+const room = await createControlRoom(log);
 const faults = createFaults({ notice: room.notice, restart: () => process.send?.('restart') });
 const say = createSay(room);
 const events = toNodeHandler(room.feed);
@@ -30,7 +35,7 @@ server.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 server.listen(port, () => {
-  process.send?.('listening');
+  process.send?.({ listening: title });
   room.start();
 });
 
@@ -40,5 +45,5 @@ process.on('disconnect', () => process.exit(0));
 closeOnSignal(server, room.feed, {
   graceMs: 200,
   onSignal: () => room.stop(),
-  onClosed: () => process.exit(0),
+  onClosed: () => void close().finally(() => process.exit(0)),
 });

@@ -30,7 +30,7 @@ const faults = [
     path: 'restart',
     name: 'restart',
     title: 'Restart the server',
-    text: 'Killed and started again. Its log is a file, so nothing that was published is lost.',
+    text: 'Killed and started again. Its log outlives it, so nothing that was published is lost.',
   },
 ] as const;
 
