@@ -9,8 +9,7 @@ const HELP = `Usage: npx pnpm@12 demo
 
 Environment:
   PORT=4600          the port to serve at
-  LINEFEED_LOG=URL   the log: redis://…, postgres://…, nats://… or the path of an SQLite file;
-                     without it, a temporary SQLite file
+  LINEFEED_LOG=PATH  the log: the path of an SQLite file; without it, a temporary one
 `;
 
 const FOLDER = join(ROOT, 'examples/demo');

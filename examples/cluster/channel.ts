@@ -5,7 +5,7 @@ import { names } from './names.ts';
 
 export const Name = z.enum(names);
 
-/** What the start program knows about a process. */
+/** The state of a process, as the start program reports it. */
 export const ProcessState = z.object({ name: Name, pid: z.int(), state: z.enum(['running', 'killed']) });
 
 export const board = defineChannel({

@@ -102,7 +102,7 @@ export function toBounds({ maxEvents, maxAgeMs, maxBytes }: LogBounds): LogBound
 }
 
 function advice(): string {
-  return `Use ${[...KINDS.map(({ example }) => example), 'or the path of an SQLite file'].join(', ')}.`;
+  return `Use ${[...KINDS.map(({ example }) => example), 'memory:'].join(', ')}, or the path of an SQLite file, such as data/events.db.`;
 }
 
 /** Host and port, without user and password. */
