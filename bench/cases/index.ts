@@ -7,6 +7,11 @@ import { fanout } from './fanout.ts';
 import { growth } from './growth.ts';
 import { hono } from './hono.ts';
 import { idle } from './idle.ts';
+import { logFanout } from './log-fanout.ts';
+import { logFollow } from './log-follow.ts';
+import { logLatency } from './log-latency.ts';
+import { logPublish } from './log-publish.ts';
+import { logReaders } from './log-readers.ts';
 import { publish } from './publish.ts';
 import { stalled } from './stalled.ts';
 import { replay, storm } from './storm.ts';
@@ -28,4 +33,9 @@ export const CASES: readonly Case[] = [
   types,
   bundle,
   growth,
+  logFanout,
+  logPublish,
+  logFollow,
+  logReaders,
+  logLatency,
 ];

@@ -67,6 +67,9 @@ export interface Case {
 export const METRICS: Readonly<Record<string, { readonly title: string; readonly unit: string }>> = {
   cpu: { title: 'CPU per event', unit: 'µs' },
   system: { title: 'of it in the kernel', unit: 'µs' },
+  brokerCpu: { title: 'CPU of the log’s server', unit: 'µs' },
+  followCpu: { title: 'CPU of a process that follows', unit: 'µs' },
+  sendCpu: { title: 'CPU of the server for each process', unit: 'µs' },
   rate: { title: 'events per second', unit: '/s' },
   perCpuSecond: { title: 'events per CPU second', unit: '/s' },
   p50: { title: 'latency p50', unit: 'ms' },

@@ -16,6 +16,12 @@ const here = (): undefined => undefined;
 const peer = (): string | undefined =>
   existsSync(join(import.meta.dirname, '../node_modules')) ? undefined : 'not installed';
 
+const BARE_CLIENTS: Readonly<Record<string, string>> = {
+  redis: 'bare ioredis, Redis',
+  postgres: 'bare pg, PostgreSQL',
+  nats: 'bare nats.js, JetStream',
+};
+
 /** Contenders of the broadcast. */
 const BROADCASTERS: readonly ContenderEntry[] = [
   { name: 'res-write', title: 'bare `res.write` loop', file: 'contenders/res-write.ts', missing: here },
@@ -82,7 +88,29 @@ const OTHERS: readonly ContenderEntry[] = [
   { name: 'linefeed-publish', title: '**Linefeed**', file: 'contenders/linefeed-publish.ts', missing: here },
 ];
 
-export const CONTENDERS: readonly ContenderEntry[] = [...BROADCASTERS, ...OTHERS];
+/** Feeds over each log, and the bare clients of the logs' servers. */
+const LOGS: readonly ContenderEntry[] = ['memory', 'sqlite', 'redis', 'postgres', 'nats'].flatMap((log) => [
+  ...(log in BARE_CLIENTS
+    ? [
+        {
+          name: `bare-${log}`,
+          title: BARE_CLIENTS[log]!,
+          file: 'contenders/bare-log.ts',
+          options: { broker: log },
+          missing: here,
+        },
+      ]
+    : []),
+  {
+    name: `log-${log}`,
+    title: `**Linefeed**, \`${log}Log\``,
+    file: 'contenders/linefeed-log.ts',
+    options: { log },
+    missing: here,
+  },
+]);
+
+export const CONTENDERS: readonly ContenderEntry[] = [...BROADCASTERS, ...OTHERS, ...LOGS];
 
 export const BROADCASTER_NAMES: readonly string[] = BROADCASTERS.map(({ name }) => name);
 

@@ -17,6 +17,8 @@ export interface Broker {
   readonly url: string;
   /** Its temporary folder. */
   readonly folder: string;
+  /** Its processes. */
+  pids(): number[];
   /** Ends it in order. The data stays for `start`. */
   stop(): Promise<void>;
   /** Like a crash: SIGKILL. The data stays for `start`. */
@@ -133,6 +135,7 @@ export async function startServerProgram(server: ServerProgram): Promise<Broker>
     port,
     url,
     folder,
+    pids,
     stop: () => end(server.stopSignal ?? 'SIGTERM'),
     kill: () => end('SIGKILL'),
     start,
