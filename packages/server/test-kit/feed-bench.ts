@@ -85,7 +85,7 @@ const sources = {
 };
 
 export function createBench<Context = undefined>(options: BenchOptions<Context> = {}): Bench<Context> {
-  const clock = createManualClock();
+  const clock = (options.clock as ManualClock | undefined) ?? createManualClock();
   const errors: unknown[] = [];
   // A separate channel object: a second feed of one channel logs a warning.
   const feed = createFeed(

@@ -1,5 +1,13 @@
 /** Resolves `from` and the connection's cursor into a start position or a gap (PROTOCOL §5). */
-import { BEGINNING, comparePositions, parseEventId, type Position } from '@linefeed/shared/wire';
+import {
+  BEGINNING,
+  comparePositions,
+  formatCursor,
+  parseEventId,
+  type Cursor,
+  type GapReason,
+  type Position,
+} from '@linefeed/shared/wire';
 import type { Hub } from './hub.ts';
 import { laterOf } from '../base/position.ts';
 import type { LogCursor } from '../log/log.ts';
@@ -37,8 +45,13 @@ export interface SharedStart extends Start {
   readonly resumed: Position | undefined;
 }
 
-/** The log's newest position when it was read. */
-export type Reach = LogCursor;
+/** The answers of the log about the cursors of a request. */
+export interface Reach {
+  /** The log's newest position, if one of the cursors was ahead of this process. */
+  readonly newest: LogCursor | undefined;
+  /** The cursors that the log contains. `undefined`: it contains each position up to the newest one. */
+  readonly contained: ReadonlySet<string> | undefined;
+}
 
 /**
  * Retry limit. A log and a tail that still disagree after this many reads are not waited for: the cursor becomes a gap.
@@ -46,14 +59,23 @@ export type Reach = LogCursor;
 const MAX_READS = 100;
 
 /**
- * Reads the log's newest position if one of these cursors is ahead of this process's tail: another process may be
- * further. It decides nothing else about a cursor, because the numbering may change during the wait.
+ * Asks the log about these cursors: its newest position if one is ahead of this process's tail, since another process
+ * may be further, and whether it contains them. The answers decide nothing, because the numbering may change during the
+ * wait.
+ *
+ * @throws The error of a log that cannot be read at the moment.
  */
 export async function readReach(
   hub: Hub,
   texts: ReadonlyArray<string | undefined>,
 ): Promise<Reach | undefined> {
   const cursors = texts.flatMap((text) => (text && parseEventId(text).cursor) || []);
+  if (cursors.length === 0) return undefined;
+  const newest = await readNewest(hub, cursors);
+  return { newest, contained: await readContained(hub, cursors) };
+}
+
+async function readNewest(hub: Hub, cursors: readonly Cursor[]): Promise<LogCursor | undefined> {
   for (let read = 0; read < MAX_READS && !hub.closed; read += 1) {
     const { epoch, log } = hub;
     const isAhead = cursors.some(
@@ -69,13 +91,25 @@ export async function readReach(
   return undefined;
 }
 
+async function readContained(hub: Hub, cursors: readonly Cursor[]): Promise<Reach['contained']> {
+  const { epoch, log } = hub;
+  if (log.contains === undefined) return undefined;
+  const positions = new Set(cursors.flatMap((cursor) => (cursor.epoch === epoch ? cursor.position : [])));
+  const contained = new Set<string>();
+  const asked = [...positions].map(async (position) => {
+    if (await log.contains!(position)) contained.add(formatCursor(epoch, position));
+  });
+  await Promise.all(asked);
+  return contained;
+}
+
 /**
  * Resolves a cursor against the current state of the hub. The caller must use the result before its next await. A
  * cursor comes from outside: one that cannot be used becomes a gap, never an error.
  */
 export function resolveCursor(hub: Hub, text: string, reach: Reach | undefined): SharedStart {
   const { cursor } = parseEventId(text);
-  const gapAt = (position: Position | 'now', reason: 'unknown' | 'epoch' | 'future'): SharedStart => ({
+  const gapAt = (position: Position | 'now', reason: GapReason): SharedStart => ({
     resumed: undefined,
     position,
     gap: { from: cursor === undefined ? '' : text.slice(0, 64), reason },
@@ -84,10 +118,18 @@ export function resolveCursor(hub: Hub, text: string, reach: Reach | undefined):
   // Every event of the new log is new to this client.
   if (/* seam: cursor-of-this-epoch */ cursor.epoch !== hub.epoch) return gapAt(BEGINNING, 'epoch');
   const { position } = cursor;
-  const newest = reach?.epoch === hub.epoch ? laterOf(reach.position, hub.position) : hub.position;
+  // The event of the cursor was lost, and the log may have other events at its place. They are new to this client.
+  if (/* seam: cursor-is-contained */ !isContained(reach, cursor)) return gapAt(BEGINNING, 'rollback');
+  const newest =
+    reach?.newest?.epoch === hub.epoch ? laterOf(reach.newest.position, hub.position) : hub.position;
   // Past the newest position of the tail and of the log: no event has this position yet.
   if (comparePositions(position, newest) > 0) return gapAt('now', 'future');
   return { resumed: position, position };
+}
+
+/** A cursor that the log was not asked about counts as lost: its numbering has become the present one meanwhile. */
+function isContained(reach: Reach | undefined, { epoch, position }: Cursor): boolean {
+  return reach?.contained?.has(formatCursor(epoch, position)) ?? true;
 }
 
 /** The start of entries without a `from` of their own. */

@@ -26,5 +26,6 @@ export function readStats(core: FeedCore): FeedStats {
     fallbacks,
     stalled,
     gaps,
+    logAvailable: core.hub.log.available ?? true,
   };
 }

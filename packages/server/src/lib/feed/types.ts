@@ -84,6 +84,8 @@ export interface FeedStats {
   readonly stalled: number;
   /** Number of gaps announced. */
   readonly gaps: number;
+  /** Whether the log can be read now. `false` while the server of a log is away; connections then stay open. */
+  readonly logAvailable: boolean;
 }
 
 /** The options of `close` of a feed. */
