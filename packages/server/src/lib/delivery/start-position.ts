@@ -119,7 +119,7 @@ export function resolveCursor(hub: Hub, text: string, reach: Reach | undefined):
   if (/* seam: cursor-of-this-epoch */ cursor.epoch !== hub.epoch) return gapAt(BEGINNING, 'epoch');
   const { position } = cursor;
   // The event of the cursor was lost, and the log may have other events at its place. They are new to this client.
-  if (/* seam: cursor-is-contained */ !isContained(reach, cursor)) return gapAt(BEGINNING, 'rollback');
+  if (!isContained(reach, cursor)) return gapAt(BEGINNING, 'rollback');
   const newest =
     reach?.newest?.epoch === hub.epoch ? laterOf(reach.newest.position, hub.position) : hub.position;
   // Past the newest position of the tail and of the log: no event has this position yet.
