@@ -83,11 +83,11 @@ export class LogBench {
   }
 
   async open(): Promise<Log> {
-    return this.#opened(await this.#subject.open());
+    return this.#opened(await this.finish(this.#subject.open()));
   }
 
   async openWithClock(clock: ManualClock): Promise<Log> {
-    return this.#opened(await this.#subject.openWithClock!(clock));
+    return this.#opened(await this.finish(this.#subject.openWithClock!(clock)));
   }
 
   #opened(log: Log): Log {
@@ -164,6 +164,17 @@ export class LogBench {
     const end = passed.now() + ms;
     this.#advancedAt = systemClock.now();
     for (let turn = 0; passed.now() < end; turn += 1) {
+      await this.clock.settle();
+      await this.#turn(turn);
+      await this.#advance();
+    }
+  }
+
+  /** Lets the log work for a moment, so that a fault meets its calls on their way. */
+  async turns(count: number): Promise<void> {
+    this.#advancedAt = systemClock.now();
+    for (let turn = 0; turn < count; turn += 1) {
+      await this.clock.settle();
       await this.#turn(turn);
       await this.#advance();
     }

@@ -131,13 +131,20 @@ export const writerCases: readonly LogCaseBody[] = [
     },
   },
   {
-    name: 'a page has every append that was acknowledged before, on every handle',
+    name: 'a page has every append that its handle has acknowledged, and every event up to its end',
     async run(bench) {
       const handles = [bench.log, await bench.open()] as const;
-      for (const n of numbers(20)) {
-        await bench.add('a', n, handles[n % 2]);
-        const { events } = await bench.read(['a'], {}, handles[(n + 1) % 2]);
-        assert.deepEqual(valuesOf(events), numbers(n));
+      const positions: Position[] = [];
+      for (const n of numbers(40)) {
+        // Half of the pages are read while tails follow the log.
+        if (n === 21) for (const log of handles) bench.follow(log);
+        const writer = handles[n % 2];
+        positions.push(await bench.add('a', n, writer));
+        assert.deepEqual(valuesOf((await bench.read(['a'], {}, writer)).events), numbers(n));
+        // A page of another handle may end earlier.
+        const { events, through } = await bench.read(['a'], {}, handles[(n + 1) % 2]);
+        const reached = positions.filter((position) => comparePositions(position, through) <= 0);
+        assert.deepEqual(valuesOf(events), numbers(reached.length));
       }
     },
   },

@@ -1,25 +1,13 @@
 import { expect, test } from 'vitest';
-import { MemoryServer } from '../../../../test-kit/memory-server.ts';
-import { MemoryStore } from '../../../../test-kit/memory-store.ts';
+import { REMOTE_TRAITS, remoteUnderTest } from '../../../../test-kit/remote-under-test.ts';
 import { logContract } from '../../testing/log-suite.ts';
-import { openRemoteLog } from './remote-log.ts';
 
-const contract = logContract(
-  ({ clock, ...bounds }) => {
-    const server = new MemoryServer({ ...bounds, random: clock.random });
-    return {
-      open: () => openRemoteLog(new MemoryStore(server, clock), { clock }),
-      rollBack: (to) => server.rollBack(to),
-      recreate: () => server.restore(undefined),
-      stop() {
-        server.stop();
-        return () => server.start();
-      },
-    };
-  },
-  { persistent: true, ages: true, contains: true, faults: ['rollBack', 'recreate', 'stop'] },
-);
+const contract = logContract(remoteUnderTest, REMOTE_TRAITS);
 
 for (const { name, run } of contract) {
   test(name, async () => expect(await run()).toBeUndefined());
 }
+
+test('no case of the log contract is left out for a remote log', () => {
+  expect(contract.skipped).toEqual([]);
+});
