@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findProgram } from '../../scripts/lib/find-program.ts';
 import { NGINX } from '../../scripts/lib/programs.ts';
+import { withParent } from '../../packages/server/test-kit/brokers/server-process.ts';
 import { nginxTempPaths } from '../../scripts/lib/nginx.ts';
 import { freePort } from './free-port.ts';
 
@@ -20,6 +21,8 @@ export async function startNginx(upstreamPorts: readonly number[]): Promise<Ngin
   const port = await freePort();
   const config = `
 daemon off;
+# One process: it ends with the test process, even if that is killed.
+master_process off;
 pid ${directory}/nginx.pid;
 error_log ${directory}/error.log warn;
 events {}
@@ -46,9 +49,13 @@ ${upstreamPorts.map((upstream) => `    server 127.0.0.1:${upstream} max_fails=0;
 }
 `;
   await writeFile(join(directory, 'nginx.conf'), config);
-  const nginx = spawn(findProgram(NGINX), ['-p', directory, '-c', join(directory, 'nginx.conf')], {
-    stdio: 'inherit',
-  });
+  const [program, ...args] = withParent(findProgram(NGINX), [
+    '-p',
+    directory,
+    '-c',
+    join(directory, 'nginx.conf'),
+  ]);
+  const nginx = spawn(program!, args, { stdio: 'inherit' });
   await listening(port);
   return {
     origin: `http://127.0.0.1:${port}`,

@@ -10,6 +10,8 @@ export interface Relay {
   readonly connections: number;
   /** Resets (RST) every open connection. New ones pass. */
   cut(): void;
+  /** Leads new connections to another server, and resets the open ones: an address that moves. */
+  moveTo(target: { readonly port: number }): void;
   /**
    * Drops the bytes of one or both directions from now on, of new connections too, and closes nothing: no FIN, no RST.
    * Default: both directions. Connections that lost bytes stay silent after `pass`: they would continue in the middle.
@@ -40,7 +42,7 @@ interface Lane {
 }
 
 export async function startRelay(target: number | { readonly port: number }): Promise<Relay> {
-  const targetPort = typeof target === 'number' ? target : target.port;
+  let targetPort = typeof target === 'number' ? target : target.port;
   const lanes = new Set<Lane>();
   const timers = new Set<NodeJS.Timeout>();
   let dropped = new Set<Direction>();
@@ -108,6 +110,10 @@ export async function startRelay(target: number | { readonly port: number }): Pr
       return [...lanes].filter(({ client }) => !client.destroyed).length;
     },
     cut: reset,
+    moveTo({ port: next }) {
+      targetPort = next;
+      reset();
+    },
     blackHole: (direction) => void (dropped = new Set([...dropped, ...both(direction)])),
     halfOpen() {
       for (const lane of lanes) {

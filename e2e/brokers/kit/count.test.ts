@@ -1,0 +1,47 @@
+/** The counters of the tests with several processes. */
+import { expect, test } from 'vitest';
+import { addressOf, count, type Seen } from './count.ts';
+
+const event = (n: number): Seen => ({ address: addressOf(n), run: 'a', n });
+const gap = (reason: string): Seen[] => ['room', 'notice'].map((address) => ({ address, gap: reason }));
+const run = (...acknowledged: number[]) => [{ name: 'a', acknowledged: new Set(acknowledged) }];
+const zero = { received: 0, missingAnnounced: 0, missingUnannounced: 0, doubled: 0, disordered: 0 };
+
+test('events that all arrive in order count as received', () => {
+  expect(count([1, 2, 3, 4].map(event), run(1, 2, 3, 4))).toEqual({ ...zero, received: 4 });
+});
+
+test('an acknowledged event that did not arrive is missing, at the end too', () => {
+  expect(count([1, 2, 5].map(event), run(1, 2, 3, 5, 6))).toEqual({
+    ...zero,
+    received: 3,
+    missingUnannounced: 2,
+  });
+});
+
+test('a gap announces only the missing events at its place', () => {
+  const seen = [event(1), event(2), ...gap('trimmed'), event(7), event(8), event(11)];
+  expect(count(seen, run(1, 2, 3, 4, 7, 8, 9, 11))).toEqual({
+    ...zero,
+    received: 5,
+    missingAnnounced: 2,
+    missingUnannounced: 1,
+  });
+});
+
+test('an event of an unknown outcome may arrive', () => {
+  expect(count([event(1), event(3)], run(1))).toEqual({ ...zero, received: 2 });
+});
+
+test('a repeated and an early event are counted, except at the beginning of another log', () => {
+  expect(count([event(1), event(1), event(5), event(3)], run(1, 3, 5))).toEqual({
+    ...zero,
+    received: 3,
+    doubled: 1,
+    disordered: 1,
+  });
+  expect(count([event(1), event(3), ...gap('epoch'), event(1), event(3)], run(1, 3))).toEqual({
+    ...zero,
+    received: 2,
+  });
+});
