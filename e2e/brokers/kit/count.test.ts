@@ -29,6 +29,15 @@ test('a gap announces only the missing events at its place', () => {
   });
 });
 
+test('a gap before the run began announces none of its events', () => {
+  const seen = [...gap('epoch'), event(3)];
+  expect(count(seen, [{ ...run(1, 3)[0]!, start: 2 }])).toEqual({
+    ...zero,
+    received: 1,
+    missingUnannounced: 1,
+  });
+});
+
 test('an event of an unknown outcome may arrive', () => {
   expect(count([event(1), event(3)], run(1))).toEqual({ ...zero, received: 2 });
 });

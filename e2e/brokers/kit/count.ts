@@ -18,10 +18,12 @@ export interface Counts {
   readonly disordered: number;
 }
 
-/** What is asked of a run. */
+/** The part of a run that is counted. */
 export interface CountedRun {
   readonly name: string;
   readonly acknowledged: ReadonlySet<number>;
+  /** Number of calls that the reader had seen when the run began: an earlier gap announces nothing of it. */
+  readonly start?: number;
 }
 
 /** The address of a number of a run. */
@@ -30,14 +32,14 @@ export const addressOf = (n: number): string => (n % 2 === 0 ? 'room' : 'notice'
 export function count(seen: readonly Seen[], runs: readonly CountedRun[]): Counts {
   const counts = { received: 0, missingAnnounced: 0, missingUnannounced: 0, doubled: 0, disordered: 0 };
   for (const address of ['room', 'notice']) {
-    const all = seen.filter((each) => each.address === address);
-    const gaps = all.flatMap((each, index) => ('gap' in each ? [index] : []));
-    for (const { name, acknowledged } of runs) {
+    const all = [...seen.entries()].filter(([, each]) => each.address === address);
+    const gaps = all.flatMap(([index, each]) => ('gap' in each ? [index] : []));
+    for (const { name, acknowledged, start = 0 } of runs) {
       /** Index of the first arrival of each number. */
       const first = new Map<number, number>();
       let known = new Set<number>();
       let last = 0;
-      for (const [index, each] of all.entries()) {
+      for (const [index, each] of all) {
         if ('gap' in each) {
           if (each.gap === 'epoch') {
             known = new Set();
@@ -56,7 +58,7 @@ export function count(seen: readonly Seen[], runs: readonly CountedRun[]): Count
       const arrived = [...first].toSorted(([a], [b]) => a - b);
       for (const n of acknowledged) {
         if (addressOf(n) !== address || first.has(n)) continue;
-        const before = arrived.findLast(([other]) => other < n)?.[1] ?? -1;
+        const before = arrived.findLast(([other]) => other < n)?.[1] ?? start - 1;
         const after = Math.min(
           ...arrived.filter(([other, index]) => other > n && index > before).map(([, index]) => index),
         );

@@ -5,14 +5,19 @@ import { toNodeHandler } from '@linefeed/server/node';
 import { board } from '../../kit/board.ts';
 import { LOG_VARIABLE, openLog, type LogSpec } from './log-spec.ts';
 
+/**
+ * `repeat`: each number until it is acknowledged, with its key. `once`: no number waits for another one. `transaction`:
+ * each number in a transaction of its own, until it is committed, with its key.
+ */
+export type Mode = 'repeat' | 'once' | 'transaction';
+
 /** Commands of the parent. */
 export type Command =
   | {
       readonly type: 'publish';
       readonly run: string;
       readonly everyMs: number;
-      /** `repeat`: each number until it is acknowledged, with its key. `once`: no number waits for another one. */
-      readonly mode: 'repeat' | 'once';
+      readonly mode: Mode;
     }
   | { readonly type: 'stop'; readonly run: string };
 
@@ -35,7 +40,7 @@ export type Report =
 
 const report = (message: Report): void => void process.send?.(message);
 
-const log = await openLog(JSON.parse(process.env[LOG_VARIABLE] ?? '') as LogSpec);
+const { log, transact } = await openLog(JSON.parse(process.env[LOG_VARIABLE] ?? '') as LogSpec);
 const feed = createFeed(board, {
   log,
   retryMs: 50,
@@ -50,14 +55,17 @@ const feed = createFeed(board, {
 const handler = toNodeHandler(feed);
 const stopping = new Set<string>();
 
-async function publishOne(run: string, n: number): Promise<boolean> {
+async function publishOne(run: string, n: number, mode: Mode): Promise<boolean> {
   const start = performance.now();
   const idempotencyKey = `${run} ${n}`;
-  try {
+  const send = async (transaction?: unknown): Promise<void> => {
+    const options = { idempotencyKey, ...(transaction === undefined ? {} : { transaction }) };
     // Two addresses, in turn.
-    await (n % 2 === 0
-      ? feed.publish('room', { name: 'a' }, { run, n }, { idempotencyKey })
-      : feed.publish('notice', { run, n }, { idempotencyKey }));
+    if (n % 2 === 0) await feed.publish('room', { name: 'a' }, { run, n }, options);
+    else await feed.publish('notice', { run, n }, options);
+  };
+  try {
+    await (mode === 'transaction' ? transact!(send) : send());
     report({ type: 'outcome', run, n, ms: performance.now() - start });
     return true;
   } catch (error) {
@@ -72,8 +80,8 @@ async function publish({ run, everyMs, mode }: Extract<Command, { type: 'publish
   let n = 0;
   while (!stopping.has(run)) {
     n += 1;
-    if (mode === 'once') open.push(publishOne(run, n));
-    else while (!(await publishOne(run, n))) await pause(everyMs);
+    if (mode === 'once') open.push(publishOne(run, n, mode));
+    else while (!(await publishOne(run, n, mode))) await pause(everyMs);
     await pause(everyMs);
   }
   await Promise.all(open);

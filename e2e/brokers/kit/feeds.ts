@@ -2,7 +2,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { freePort } from '../../kit/free-port.ts';
-import type { Command, Outcome, Report } from './feed-process.ts';
+import type { Command, Mode, Outcome, Report } from './feed-process.ts';
 import { LOG_VARIABLE, type LogSpec } from './log-spec.ts';
 
 /** The numbers that one process publishes in order: 1, 2, 3 and so on. */
@@ -22,7 +22,7 @@ export interface FeedProcess {
   /** What `onError` got, and the text of its error output. */
   readonly errors: readonly string[];
   /** Begins to publish. Default: every 10 ms, each number until it is acknowledged. */
-  publish(run: string, options?: { everyMs?: number; mode?: 'repeat' | 'once' }): Run;
+  publish(run: string, options?: { everyMs?: number; mode?: Mode }): Run;
   /** Like a machine that loses power. */
   kill(): Promise<void>;
 }

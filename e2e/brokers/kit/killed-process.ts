@@ -3,7 +3,10 @@ import { expect } from 'vitest';
 import type { LogSpec } from './log-spec.ts';
 import { startScene } from './scene.ts';
 
-export async function expectNothingLostByKills(log: LogSpec): Promise<void> {
+export async function expectNothingLostByKills(
+  log: LogSpec,
+  options: { readonly mode?: 'transaction' } = {},
+): Promise<void> {
   const scene = await startScene(log);
   try {
     for (const name of ['one', 'two', 'three', 'four']) await scene.read(name);
@@ -11,8 +14,8 @@ export async function expectNothingLostByKills(log: LogSpec): Promise<void> {
       [0, 1],
       [1, 0],
     ] as const) {
-      const steady = scene.publish(survivor, `survivor ${survivor}`);
-      const cut = scene.publish(victim, `victim ${victim}`);
+      const steady = scene.publish(survivor, `survivor ${survivor}`, options);
+      const cut = scene.publish(victim, `victim ${victim}`, options);
       await scene.progress(cut, 50);
       await scene.feeds[victim]!.kill();
       await scene.progress(steady, 50);

@@ -1,7 +1,7 @@
-/** Two feed processes on one log, behind nginx, with readers: what most tests of failures begin with. */
+/** Two feed processes on one log, nginx in front of them, and readers: most tests of failures begin with this. */
 import { expect, vi } from 'vitest';
 import { startNginx } from '../../kit/nginx.ts';
-import { count, type Counts } from './count.ts';
+import { count, type CountedRun, type Counts, type Seen } from './count.ts';
 import { startFeed, type FeedProcess, type Run } from './feeds.ts';
 import type { LogSpec } from './log-spec.ts';
 import { startReader, type Reader } from './reader.ts';
@@ -14,6 +14,10 @@ export interface Scene {
   publish(index: number, run: string, options?: Parameters<FeedProcess['publish']>[1]): Run;
   /** Adds a reader; default: through nginx. */
   read(name: string, origin?: string): Promise<Reader>;
+  /** Removes a reader. */
+  leave(reader: Reader): void;
+  /** Text for a failure: the exact counters, and the reports of the processes. */
+  describe: () => string;
   /** Starts the process of this index again, after its end. */
   restart(index: number): Promise<void>;
   /** Waits until the log has acknowledged `more` numbers from now on. */
@@ -32,19 +36,34 @@ export async function startScene(log: LogSpec, { processes = 2 } = {}): Promise<
   const nginx = await startNginx(feeds.map(({ port }) => port));
   const readers: Reader[] = [];
   const runs: Run[] = [];
+  const starts = new Map<Run, Map<Reader, number>>();
+  const countOf = (reader: Reader): Counts => {
+    const counted = runs.map((run): CountedRun => {
+      const { name, acknowledged } = run;
+      return { name, acknowledged, start: starts.get(run)?.get(reader) ?? 0 };
+    });
+    return count(reader.seen, counted);
+  };
+  const begin = (run: Run): Run => {
+    runs.push(run);
+    starts.set(run, new Map(readers.map((reader) => [reader, reader.seen.length])));
+    return run;
+  };
   const scene: Scene = {
     feeds,
     readers,
     runs,
     publish(index, name, options) {
-      const run = feeds[index]!.publish(name, options);
-      runs.push(run);
-      return run;
+      return begin(feeds[index]!.publish(name, options));
     },
     async read(name, origin = nginx.origin) {
       const reader = await startReader(name, origin);
       readers.push(reader);
       return reader;
+    },
+    leave(reader) {
+      reader.close();
+      readers.splice(readers.indexOf(reader), 1);
     },
     async restart(index) {
       await feeds[index]!.kill();
@@ -52,27 +71,29 @@ export async function startScene(log: LogSpec, { processes = 2 } = {}): Promise<
     },
     async progress(run, more) {
       const goal = run.acknowledged.size + more;
-      await vi.waitFor(() => expect(run.acknowledged.size, describe()).toBeGreaterThanOrEqual(goal), 60_000);
+      await vi.waitFor(
+        () => expect(run.acknowledged.size, scene.describe()).toBeGreaterThanOrEqual(goal),
+        60_000,
+      );
     },
     async settle() {
       await Promise.all(runs.map((run) => run.stop()));
       // Published after everything else, to both addresses: a reader that has it has all.
-      const last = feeds.at(-1)!.publish(`last ${runs.length}`, { everyMs: 5 });
-      await vi.waitFor(() => expect(last.acknowledged.size, describe()).toBeGreaterThan(2), 60_000);
+      const last = begin(feeds.at(-1)!.publish(`last ${runs.length}`, { everyMs: 5 }));
+      await vi.waitFor(() => expect(last.acknowledged.size, scene.describe()).toBeGreaterThan(2), 60_000);
       await last.stop();
-      runs.push(last);
       const [end, before] = [...last.acknowledged].slice(-2).toReversed() as [number, number];
       await vi.waitFor(() => {
         for (const { name, has } of readers) {
-          expect([has(last.name, before), has(last.name, end)], `${name} ${describe()}`).toEqual([
+          expect([has(last.name, before), has(last.name, end)], `${name} ${scene.describe()}`).toEqual([
             true,
             true,
           ]);
         }
       }, 60_000);
-      const counts = Object.fromEntries(readers.map(({ name, seen }) => [name, count(seen, runs)]));
+      const counts = Object.fromEntries(readers.map((reader) => [reader.name, countOf(reader)]));
       for (const [name, { missingUnannounced, doubled, disordered }] of Object.entries(counts)) {
-        expect({ missingUnannounced, doubled, disordered }, `${name} ${describe()}`).toEqual({
+        expect({ missingUnannounced, doubled, disordered }, `${name} ${scene.describe()}`).toEqual({
           missingUnannounced: 0,
           doubled: 0,
           disordered: 0,
@@ -80,32 +101,34 @@ export async function startScene(log: LogSpec, { processes = 2 } = {}): Promise<
       }
       return counts;
     },
+    describe: () => '',
     async close() {
       for (const reader of readers) reader.close();
       await nginx.close();
       await Promise.all(feeds.map((feed) => feed.kill()));
     },
   };
-  /** Text for a failure: the exact counters and what the processes reported. */
   const describe = (): string =>
     JSON.stringify(
       {
-        counts: Object.fromEntries(readers.map(({ name, seen }) => [name, count(seen, runs)])),
-        gaps: Object.fromEntries(
-          readers.map(({ name, seen }) => [name, seen.flatMap((each) => ('gap' in each ? [each.gap] : []))]),
-        ),
+        counts: Object.fromEntries(readers.map((reader) => [reader.name, countOf(reader)])),
+        gaps: Object.fromEntries(readers.map(({ name, seen }) => [name, gapsOf(seen)])),
         acknowledged: Object.fromEntries(runs.map(({ name, acknowledged }) => [name, acknowledged.size])),
-        rejected: Object.fromEntries(
-          runs.map(({ name, outcomes }) => [
-            name,
-            [...new Set(outcomes.flatMap(({ error }) => (error ? [error.message] : [])))].slice(0, 5),
-          ]),
-        ),
+        rejected: Object.fromEntries(runs.map(({ name, outcomes }) => [name, reasonsOf(outcomes)])),
         readerErrors: readers.flatMap(({ errors }) => errors).slice(-10),
         processErrors: feeds.map(({ errors }) => errors.slice(-10)),
       },
       undefined,
       1,
     );
+  scene.describe = describe;
   return scene;
+}
+
+function gapsOf(seen: readonly Seen[]): string[] {
+  return seen.flatMap((each) => ('gap' in each ? [each.gap] : []));
+}
+
+function reasonsOf(outcomes: Run['outcomes']): string[] {
+  return [...new Set(outcomes.flatMap(({ error }) => (error ? [error.message] : [])))].slice(0, 5);
 }
