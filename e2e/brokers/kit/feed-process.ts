@@ -69,7 +69,7 @@ async function publishOne(run: string, n: number, mode: Mode): Promise<boolean> 
     report({ type: 'outcome', run, n, ms: performance.now() - start });
     return true;
   } catch (error) {
-    const { code = 'unknown', message, retryable = false } = error as LinefeedError;
+    const { code = 'unknown', message, retryable = false } = error as Partial<LinefeedError> & Error;
     report({ type: 'outcome', run, n, ms: performance.now() - start, error: { code, message, retryable } });
     return false;
   }
