@@ -17,7 +17,16 @@ import { ROOT, runCommand } from './lib/command.ts';
 const SETS = [
   { documents: ['README.md', 'docs/client.md'] },
   { documents: ['README.md', 'docs/react.md', 'docs/tabs.md', 'docs/state-then-follow.md'] },
-  { documents: ['README.md', 'docs/event-stream.md', 'docs/logs.md', 'docs/testing.md', 'docs/trpc.md'] },
+  {
+    documents: [
+      'README.md',
+      'docs/event-stream.md',
+      'docs/logs.md',
+      'docs/own-log.md',
+      'docs/testing.md',
+      'docs/trpc.md',
+    ],
+  },
   { documents: ['README.md', 'packages/client/README.md'] },
   { documents: ['packages/shared/README.md'] },
   { documents: ['packages/server/README.md'] },

@@ -23,7 +23,7 @@ import { checkCorsOptions } from '../http/origin.ts';
 import type { UntypedSource } from '../stream/run-stream.ts';
 import { checkSources, readSources } from './sources.ts';
 import { readStats } from './stats.ts';
-import { noteClosed, noteOpened, warnIfPublic } from './warnings.ts';
+import { noteClosed, noteOpened, warnIfNotShared, warnIfPublic } from './warnings.ts';
 
 const DEFAULT_PATH = '/events';
 
@@ -105,6 +105,7 @@ export function openFeed(
   const log = options.log ?? memoryLog({ clock: options.clock });
   const own =
     options.sources === undefined ? readSources(channel, options.streams) : new Map<string, UntypedSource>();
+  if ('path' in mount) warnIfNotShared(channel, log);
   const core = new FeedCore({
     channel,
     mount,

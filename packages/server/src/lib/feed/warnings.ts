@@ -1,6 +1,9 @@
 /** Warnings to the developer about feeds that are probably mistakes. */
 import type { AnyChannel } from '@linefeed/shared';
 import { nodeEnv, warn } from '../base/report.ts';
+import { laterWorker } from '../base/worker.ts';
+import type { Log } from '../log/log.ts';
+import { isMemoryLog } from '../log/memory-log.ts';
 
 /** Number of open feeds per channel. Two in one process are usually caused by a dev server's reload. */
 const openFeeds = new WeakMap<AnyChannel, number>();
@@ -30,4 +33,18 @@ export function warnIfPublic(channel: AnyChannel, path: string): void {
 
 export function noteClosed(channel: AnyChannel): void {
   openFeeds.set(channel, (openFeeds.get(channel) ?? 1) - 1);
+}
+
+let warnedWorker = false;
+
+/** Warns once if this process is one of several, and keeps its events to itself. */
+export function warnIfNotShared(channel: AnyChannel, log: Log): void {
+  if (warnedWorker || !isMemoryLog(log)) return;
+  if (![...channel.topics.values()].some(({ kind }) => kind !== 'stream')) return;
+  const worker = laterWorker();
+  if (worker === undefined) return;
+  warnedWorker = true;
+  warn(
+    `this process is ${worker}, and its feed uses memoryLog: clients of the other processes do not get its events. Use a log that all processes share: redisLog, postgresLog or natsLog, or sqliteLog on one machine.`,
+  );
 }

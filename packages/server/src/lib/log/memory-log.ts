@@ -51,6 +51,11 @@ export function memoryLog(options: MemoryLogOptions = {}): Log {
   return new MemoryLog(options);
 }
 
+/** Whether only this process has the events of a log. */
+export function isMemoryLog(log: Log): boolean {
+  return log instanceof MemoryLog;
+}
+
 class MemoryLog implements Log {
   readonly epoch: string;
   readonly #clock: Clock;

@@ -249,7 +249,7 @@ export const appendCases: readonly LogCaseBody[] = [
       const appends = bench.all(numbers(20).map((n) => bench.log.append([entryOf('a', n)])));
       await bench.close(bench.log);
       assert.equal((await bench.finish(appends)).length, 20);
-      await assert.rejects(async () => await bench.log.append([entryOf('a', 21)]), hasCode('closed'));
+      await assert.rejects(bench.append([entryOf('a', 21)]), hasCode('closed'));
       const log = await bench.open();
       assert.deepEqual(valuesOf((await bench.read(['a'], {}, log)).events), numbers(20));
     },
