@@ -17,17 +17,17 @@ export interface StoredEvent extends LogEvent {
  * A FIFO queue whose items can be removed at any place. A removed item is subtracted from the counters at once. It is
  * deleted when it reaches the head.
  */
-export class EventQueue {
-  #items: StoredEvent[] = [];
+export class EventQueue<E extends StoredEvent = StoredEvent> {
+  #items: E[] = [];
   #first = 0;
   #bytes = 0;
   count = 0;
 
-  get head(): StoredEvent | undefined {
+  get head(): E | undefined {
     return this.#items[this.#first];
   }
 
-  push(held: StoredEvent): void {
+  push(held: E): void {
     this.#items.push(held);
     this.count += 1;
     this.#bytes += sizeOf(held, held.idempotencyKey);
@@ -36,7 +36,7 @@ export class EventQueue {
   }
 
   /** Subtracts a removed item from the counters. */
-  release(held: StoredEvent): void {
+  release(held: E): void {
     this.count -= 1;
     this.#bytes -= sizeOf(held, held.idempotencyKey);
     while (this.#items[this.#first]?.gone === true) this.#first += 1;
@@ -48,7 +48,7 @@ export class EventQueue {
   }
 
   /** A run that starts at the first event after a sequence number. */
-  runAfter(sequence: number): QueueRun {
+  runAfter(sequence: number): QueueRun<E> {
     let low = this.#first;
     let high = this.#items.length;
     while (low < high) {
@@ -66,18 +66,18 @@ export class EventQueue {
 }
 
 /** Iterates over a queue. The queue must not change during the iteration. */
-export class QueueRun implements Run {
+export class QueueRun<E extends StoredEvent = StoredEvent> implements Run {
   head: number = Infinity;
-  readonly #items: readonly StoredEvent[];
+  readonly #items: readonly E[];
   #index: number;
 
-  constructor(items: readonly StoredEvent[], index: number) {
+  constructor(items: readonly E[], index: number) {
     this.#items = items;
     this.#index = index - 1;
     this.take();
   }
 
-  get event(): StoredEvent {
+  get event(): E {
     return this.#items[this.#index]!;
   }
 

@@ -1,0 +1,53 @@
+/** Makes a view from the messages of the stream. */
+import type { DEFAULT_BOUNDS } from '../bounds.ts';
+import { hashOf, type SnapshotPart, type StreamMessage } from './message.ts';
+import { View, type Owner, type Received } from './view.ts';
+
+export interface LoadOptions {
+  readonly bounds: typeof DEFAULT_BOUNDS;
+  readonly owner: Owner;
+  /** Time at which the stream was created. */
+  readonly created: string;
+  /** Sequence after which the messages begin. */
+  readonly emptyThrough: number;
+  readonly wallNow: number;
+}
+
+/** Messages that follow each other without a hole, from the first of the stream on. */
+export function makeView(received: readonly Received[], options: LoadOptions): View {
+  const { bounds, owner, created, emptyThrough, wallNow } = options;
+  // A stream that was created anew, or purged, has another epoch by itself.
+  const view = new View(bounds, hashOf(emptyThrough === 0 ? created : `${created} ${emptyThrough}`), owner);
+  const [oldest] = received;
+  if (oldest === undefined) {
+    view.sequence = emptyThrough;
+    return view;
+  }
+  const snapshot = newestSnapshot(received);
+  const isUsable = snapshot !== undefined && snapshot.parts[0]!.base >= oldest.sequence;
+  if (isUsable) view.restore(snapshot.parts, snapshot.message);
+  else if (oldest.sequence > 1) view.startAt(oldest.sequence, oldest.message);
+  for (const one of received) {
+    if (one.sequence <= view.sequence) continue;
+    view.apply({ ...one, appendedAt: Math.min(one.appendedAt, wallNow) });
+  }
+  view.evict(wallNow);
+  return view;
+}
+
+/** The newest snapshot of which every part is there. A process that ended early leaves an incomplete one. */
+function newestSnapshot(
+  received: readonly Received[],
+): { parts: SnapshotPart[]; message: StreamMessage } | undefined {
+  for (let end = received.length - 1; end >= 0; end -= 1) {
+    const { message } = received[end]!;
+    const { snapshot } = message;
+    if (snapshot === undefined || snapshot.index !== snapshot.count - 1) continue;
+    const parts = received
+      .slice(Math.max(0, end - snapshot.index), end + 1)
+      .map((one) => one.message.snapshot)
+      .filter((part): part is SnapshotPart => part?.group === snapshot.group);
+    if (parts.length === snapshot.count) return { parts, message };
+  }
+  return undefined;
+}
