@@ -100,7 +100,9 @@ export class HeldEvents<E extends StoredEvent = StoredEvent> {
   /** The held event at a position. */
   at(address: string, position: Position): E | undefined {
     const run = this.#addressLogs.get(address)?.events.runAfter(this.#sequenceOf(position) - 1);
-    return run !== undefined && run.head < Infinity && run.event.position === position ? run.event : undefined;
+    return run !== undefined && run.head < Infinity && run.event.position === position
+      ? run.event
+      : undefined;
   }
 
   /** Drops all events. Everything up to this position counts as evicted. */

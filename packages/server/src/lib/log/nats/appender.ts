@@ -108,7 +108,11 @@ export class Appender {
    *
    * @throws if the outcome is unknown, or JetStream refuses
    */
-  async publish(message: StreamMessage, expected: number, bytes = encodeMessage(message)): Promise<void> {
+  async publish(
+    message: StreamMessage,
+    expected: number,
+    bytes: Uint8Array = encodeMessage(message),
+  ): Promise<void> {
     const { jetstream, subject, stream, reader } = this.#options;
     const answer = await jetstream.publish(subject, bytes, { stream, sequence: expected });
     const { error, seq } = answer;
@@ -139,7 +143,8 @@ export class Appender {
         outcomes.push(this.#tooLarge(size));
         continue;
       }
-      const isFull = entries.length + append.entries.length > MESSAGE_ENTRIES || bytes + size > maxMessageBytes;
+      const isFull =
+        entries.length + append.entries.length > MESSAGE_ENTRIES || bytes + size > maxMessageBytes;
       if (entries.length > 0 && isFull) break;
       bytes += size;
       for (const entry of append.entries) {
@@ -149,7 +154,11 @@ export class Appender {
         entries.push({ ...entry, idempotencyKey: append.idempotencyKey, prev });
       }
       const index = entries.length - 1;
-      outcomes.push(append.entries.length === 0 ? { position: view.newest, duplicate: false } : { index, duplicate: false });
+      outcomes.push(
+        append.entries.length === 0
+          ? { position: view.newest, duplicate: false }
+          : { index, duplicate: false },
+      );
       if (append.idempotencyKey !== undefined) {
         const { address, data } = append.entries[0]!;
         keys.set(`${address}\n${append.idempotencyKey}`, { index, data });
@@ -191,7 +200,9 @@ function duplicateOf(
   const earlier = keys.get(`${address}\n${key}`);
   if (held === undefined && earlier === undefined) return undefined;
   if ((held ?? earlier!).data !== data) return conflictOf(address, key);
-  return held === undefined ? { index: earlier!.index, duplicate: true } : { position: held.position, duplicate: true };
+  return held === undefined
+    ? { index: earlier!.index, duplicate: true }
+    : { position: held.position, duplicate: true };
 }
 
 const encoder = new TextEncoder();

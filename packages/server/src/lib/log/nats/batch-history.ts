@@ -54,7 +54,8 @@ export class BatchHistory {
 
   /** The batches before an event, for a snapshot. */
   before(number: number): { firsts: number[]; tags: string } {
-    const end = this.#firsts[this.#indexOf(number)] === number ? this.#indexOf(number) : this.#indexOf(number) + 1;
+    const end =
+      this.#firsts[this.#indexOf(number)] === number ? this.#indexOf(number) : this.#indexOf(number) + 1;
     const start = Math.max(0, end - MAX_BATCHES);
     const firsts = this.#firsts.slice(start, end);
     return {

@@ -127,7 +127,8 @@ export class Consumer {
     if (jetstream.connection.isClosed()) return;
     this.#subscription.unsubscribe();
     // The server removes it by itself after a while: an error here changes nothing.
-    if (this.#name !== undefined) jetstream.connection.publish(`$JS.API.CONSUMER.DELETE.${stream}.${this.#name}`);
+    if (this.#name !== undefined)
+      jetstream.connection.publish(`$JS.API.CONSUMER.DELETE.${stream}.${this.#name}`);
   }
 }
 

@@ -10,7 +10,7 @@ export function isFinal(error: unknown): boolean {
 
 /** An error that names the stream. */
 export function toFailure(stream: string, error: unknown): LinefeedError {
-  if (LinefeedError.is(error)) return error as LinefeedError;
+  if (LinefeedError.is(error)) return error;
   if (error instanceof ConsumerRefused) return fromApi(stream, error.api);
   if (!(error instanceof Error)) return fromApi(stream, error as ApiError);
   const { message } = error;
@@ -40,7 +40,11 @@ function fromApi(stream: string, { code, err_code: number, description = '' }: A
       ? 'another stream has its subject; choose another name'
       : 'look at the stream, and at the log of nats-server';
   // 5xx: the servers elect a leader, or lack resources for a moment.
-  return failure(`JetStream refuses a request for the stream "${stream}": ${said}; ${advice}.`, undefined, code >= 500);
+  return failure(
+    `JetStream refuses a request for the stream "${stream}": ${said}; ${advice}.`,
+    undefined,
+    code >= 500,
+  );
 }
 
 export function failure(message: string, cause?: unknown, retryable = false): LinefeedError {

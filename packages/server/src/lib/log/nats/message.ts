@@ -65,15 +65,13 @@ const decoder = new TextDecoder();
 
 export function encodeMessage(message: StreamMessage): Uint8Array {
   const { id, chain, epoch, parent, first, entries, snapshot } = message;
-  const rows = entries.map(
-    ({ address, data, keep, idempotencyKey = null, prev = null }): EntryRow => [
-      address,
-      data,
-      keep === 'latest' ? 1 : 0,
-      idempotencyKey,
-      ...((prev === null ? [] : [prev]) as [Position?]),
-    ],
-  );
+  const rows = entries.map(({ address, data, keep, idempotencyKey = null, prev = null }): EntryRow => [
+    address,
+    data,
+    keep === 'latest' ? 1 : 0,
+    idempotencyKey,
+    ...((prev === null ? [] : [prev]) as [Position?]),
+  ]);
   const body = { linefeed: FORMAT, id, chain, epoch, parent, first, entries: rows, snapshot };
   return encoder.encode(JSON.stringify(body));
 }
@@ -86,15 +84,13 @@ export function decodeMessage(bytes: Uint8Array): StreamMessage | undefined {
       readonly entries: readonly EntryRow[];
     };
     if (body.linefeed !== FORMAT) return undefined;
-    const entries = body.entries.map(
-      ([address, data, keep, key, prev]): MessageEntry => ({
-        address,
-        data,
-        keep: keep === 1 ? 'latest' : 'all',
-        idempotencyKey: key ?? undefined,
-        prev: prev ?? undefined,
-      }),
-    );
+    const entries = body.entries.map(([address, data, keep, key, prev]): MessageEntry => ({
+      address,
+      data,
+      keep: keep === 1 ? 'latest' : 'all',
+      idempotencyKey: key ?? undefined,
+      prev: prev ?? undefined,
+    }));
     const { id, chain, epoch, parent, first, snapshot } = body;
     return { id, chain, epoch, parent, first, entries, snapshot };
   } catch {
@@ -132,4 +128,12 @@ export function foreignMessage(stream: string, sequence: number): LinefeedError 
     'log_failed',
     `Message ${sequence} of the NATS stream "${stream}" was not written by this version of natsLog. Nothing was changed; give the log a stream of its own.`,
   );
+}
+
+/** Stands for a message that another program has written. It takes a sequence, and nothing else. */
+export function notOurs(sequence: number): StreamMessage {
+  return {
+    ...{ id: `foreign ${sequence}`, chain: 'foreign', epoch: '', parent: undefined },
+    ...{ first: 0, entries: [], snapshot: undefined },
+  };
 }

@@ -2,7 +2,6 @@ import { connect } from '@nats-io/transport-node';
 import { afterAll, expect, test } from 'vitest';
 import { startNats } from '../../../../test-kit/brokers/nats.ts';
 import { logContract } from '../../testing/log-suite.ts';
-import type { NatsConnection } from './connection.ts';
 import { natsLog } from './nats-log.ts';
 
 const server = await startNats();

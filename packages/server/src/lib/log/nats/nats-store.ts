@@ -1,5 +1,5 @@
 /** A log on a JetStream stream, for `RemoteLog`. */
-import { BEGINNING, LinefeedError, type Position } from '@linefeed/shared/wire';
+import { BEGINNING, type LinefeedError, type Position } from '@linefeed/shared/wire';
 import type { Clock } from '../../base/clock.ts';
 import { laterOf } from '../../base/position.ts';
 import type { ReadQuery } from '../log.ts';
@@ -17,6 +17,7 @@ import { Appender, HEAD_BYTES, messageOf, type AppenderOptions } from './appende
 import { numberOf } from './batch-history.ts';
 import { chooseBase, makeSnapshot } from './compaction.ts';
 import { toFailure } from './errors.ts';
+import { purgeBefore } from './stream-calls.ts';
 import type { StreamReader } from './stream-reader.ts';
 import type { View } from './view.ts';
 
@@ -73,7 +74,7 @@ export class NatsStore implements RemoteStore {
   }
 
   async #compact(): Promise<void> {
-    const { minGain, maxMessageBytes, timers, stream, jetstream } = this.#options;
+    const { minGain, maxMessageBytes, timers } = this.#options;
     const { view } = this.#reader;
     if (view.deadSize < this.#lookedAt) this.#lookedAt = 0;
     if (view.deadSize < this.#lookedAt + (minGain ?? PART_SIZE) / 4) return;
@@ -90,8 +91,7 @@ export class NatsStore implements RemoteStore {
         // Another process was faster. Its appends would be between the parts.
         if (this.#reader.view !== view || view.sequence !== sequence || view.own(id) === undefined) return;
       }
-      const { error } = await jetstream.request(`STREAM.PURGE.${stream}`, { seq: base });
-      if (error !== undefined) throw toFailure(stream, error);
+      await purgeBefore(this.#options, base);
       view.forgetRecords(base);
       this.#lookedAt = 0;
     } catch {
@@ -104,7 +104,8 @@ export class NatsStore implements RemoteStore {
   /** The view with all that was stored before this call. Without an answer of the server: as it is. */
   async #current(context: CallContext): Promise<View> {
     await this.#reader.sync();
-    if (isLost(this.#reader.view, context.known)) await this.#appender.exclusive(() => this.#renumber(context));
+    if (isLost(this.#reader.view, context.known))
+      await this.#appender.exclusive(() => this.#renumber(context));
     const { view } = this.#reader;
     view.evict(context.wallNow);
     return view;
@@ -139,15 +140,16 @@ export class NatsStore implements RemoteStore {
 
   async follow({ after, limit, maxBytes, waitMs }: TailQuery, context: CallContext): Promise<TailAnswer> {
     const { known, signal, wallNow } = context;
-    const end = this.#options.timers.now() + waitMs;
+    const { timers } = this.#options;
+    const end = timers.now() + waitMs;
     for (;;) {
       if (this.#reader.fault !== undefined) throw toFailure(this.#options.stream, this.#reader.fault);
       if (isLost(this.#reader.view, known)) await this.#appender.exclusive(() => this.#renumber(context));
       const { view } = this.#reader;
       const head = this.#head();
       const isMoved = view.epoch !== known.epoch || head.position !== after;
-      if (!isMoved && !signal.aborted && this.#options.timers.now() < end) {
-        await this.#wait(end, signal);
+      if (!isMoved && !signal.aborted && timers.now() < end) {
+        await this.#reader.changes.next(timers, end - timers.now(), signal);
         continue;
       }
       if (view.epoch !== known.epoch) return { head, events: [], through: head.position, trimmed: false };
@@ -159,20 +161,6 @@ export class NatsStore implements RemoteStore {
       const through = cut ? events.at(-1)!.position : head.position;
       return { head, events: events.map(({ event }) => event), through, trimmed };
     }
-  }
-
-  async #wait(end: number, signal: AbortSignal): Promise<void> {
-    const { timers } = this.#options;
-    await new Promise<void>((resolve) => {
-      const stop = (): void => {
-        timer.clear();
-        signal.removeEventListener('abort', stop);
-        resolve();
-      };
-      const timer = timers.after(Math.max(0, end - timers.now()), stop);
-      signal.addEventListener('abort', stop, { once: true });
-      void this.#reader.changed().then(stop);
-    });
   }
 
   #head(): ServerHead {

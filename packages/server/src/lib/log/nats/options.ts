@@ -79,7 +79,9 @@ export function resolveOptions(options: NatsLogOptions): ResolvedOptions {
   checkLogOptions('natsLog', options, NATS_OPTIONS);
   const { clock = systemClock, timers = systemClock, replicas = 1, minGain } = options;
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > MAX_REPLICAS)
-    throw invalid(`replicas of a natsLog must be a whole number from 1 to ${MAX_REPLICAS}, not ${String(replicas)}.`);
+    throw invalid(
+      `replicas of a natsLog must be a whole number from 1 to ${MAX_REPLICAS}, not ${String(replicas)}.`,
+    );
   const heartbeatMs = toMs('heartbeatMs', options.heartbeatMs ?? DEFAULT_HEARTBEAT_MS);
   if (heartbeatMs < MIN_HEARTBEAT_MS)
     throw invalid(`heartbeatMs of a natsLog must be at least ${MIN_HEARTBEAT_MS}, not ${heartbeatMs}.`);
@@ -98,9 +100,7 @@ export function resolveOptions(options: NatsLogOptions): ResolvedOptions {
 }
 
 function toMs(name: string, value: number): number {
-  return readOptionalLimit(`${name} of a natsLog`, value as number | boolean) === Infinity
-    ? invalidMs(name)
-    : value;
+  return readOptionalLimit(`${name} of a natsLog`, value) === Infinity ? invalidMs(name) : value;
 }
 
 function invalidMs(name: string): never {

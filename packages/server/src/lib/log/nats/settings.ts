@@ -15,7 +15,8 @@ export function checkServer({ connection }: ResolvedOptions): void {
   const [major = 0, minor = 0] = info.version.split('.').map(Number);
   if (major < MIN_VERSION[0] || (major === MIN_VERSION[0] && minor < MIN_VERSION[1]))
     throw failure(`natsLog needs nats-server 2.9 or later; this one is ${info.version}.`);
-  if (info.headers === false) throw failure('natsLog needs headers of NATS messages; start nats-server with no_header_support: false.');
+  if (info.headers === false)
+    throw failure('natsLog needs headers of NATS messages; start nats-server with no_header_support: false.');
 }
 
 /** Reads the stream. If it does not exist, creates it. */
@@ -56,7 +57,8 @@ async function ask(
   if (error === undefined) return answer;
   if (error.err_code === API_ERROR.streamNotFound) return undefined;
   // Another process has created it in the same moment.
-  if (error.err_code === API_ERROR.streamNameInUse) return await ask(jetstream, stream, `STREAM.INFO.${stream}`);
+  if (error.err_code === API_ERROR.streamNameInUse)
+    return await ask(jetstream, stream, `STREAM.INFO.${stream}`);
   throw toFailure(stream, error);
 }
 
@@ -123,7 +125,9 @@ export function dangersOf(info: StreamInfo, { stream, bounds, connection }: Reso
       'has a connection without reconnect(): a half-open connection is noticed only by its pings',
     ],
   ];
-  return dangers.filter(([isDangerous]) => isDangerous).map(([, text]) => `The NATS stream "${stream}" ${text}.`);
+  return dangers
+    .filter(([isDangerous]) => isDangerous)
+    .map(([, text]) => `The NATS stream "${stream}" ${text}.`);
 }
 
 function hasLimit({ max_msgs: messages, max_bytes: bytes }: StreamConfig): boolean {
@@ -139,4 +143,3 @@ export function maxMessageBytesOf({ config }: StreamInfo, { connection }: Resolv
   const limits = [connection.info?.max_payload ?? 1024 * 1024, config.max_msg_size ?? -1];
   return Math.min(...limits.filter((limit) => limit > 0));
 }
-

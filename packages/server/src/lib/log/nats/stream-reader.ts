@@ -1,11 +1,14 @@
 /** Keeps a view equal to the stream: loads it, follows it by a consumer, and notices when the stream became another. */
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { DEFAULT_BOUNDS } from '../bounds.ts';
-import { closedConnection, API_ERROR, type JetStream, type StreamInfo } from './connection.ts';
+import { Changes } from './changes.ts';
+import type { JetStream, StreamInfo } from './connection.ts';
+import { reviveConnection, watchConnection } from './connection-watch.ts';
 import { Consumer, type Delivery } from './consumer.ts';
 import { isFinal, toFailure } from './errors.ts';
 import { makeView } from './loading.ts';
-import { chainOf, decodeMessage, foreignMessage, type StreamMessage } from './message.ts';
+import { chainOf, decodeMessage, foreignMessage, notOurs, type StreamMessage } from './message.ts';
+import { readInfo, readMessage } from './stream-calls.ts';
 import type { Owner, Received, View } from './view.ts';
 
 export interface ReaderOptions {
@@ -29,6 +32,8 @@ const OPEN_ATTEMPTS = 5;
 
 export class StreamReader {
   readonly owner: Owner = { writer: '' };
+  /** Changes of the view and of the fault. */
+  readonly changes: Changes = new Changes();
   readonly #options: ReaderOptions;
   #view!: View;
   #created = '';
@@ -38,9 +43,8 @@ export class StreamReader {
   #mustLoad = false;
   #synced: Promise<boolean> | undefined;
   #syncing: Promise<unknown> = Promise.resolve();
-  readonly #waiting = new Set<() => void>();
   #check: Timer | undefined;
-  #endStatus: (() => void) | undefined;
+  #endWatch: (() => void) | undefined;
   #closed = false;
 
   constructor(options: ReaderOptions) {
@@ -69,41 +73,29 @@ export class StreamReader {
         await this.#pause(FIRST_PAUSE_MS * attempts);
       }
     }
-    this.#watchConnection();
+    this.#endWatch = watchConnection(this.#options.jetstream.connection, {
+      onReconnect: () => void this.recover(),
+      onLost: (error) => this.#fail(error),
+    });
     this.#armCheck();
   }
 
   close(): void {
     this.#closed = true;
     this.#check?.clear();
-    this.#endStatus?.();
+    this.#endWatch?.();
     this.#consumer?.close();
-    this.#wake();
+    this.changes.wake();
   }
 
   // Waiting -----------------------------------------------------------------------------------------------------------
 
-  /** Resolves with the next change of the view or of the fault. */
-  changed(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.add(resolve));
-  }
-
-  #wake(): void {
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const resolve of waiting) resolve();
-  }
-
   /** Waits until the view has a message. Returns whether it does, after a bounded time. */
   async reach(sequence: number): Promise<boolean> {
     const { timers, jetstream } = this.#options;
-    let isOver = false;
-    const timer = timers.after(jetstream.requestMs, () => {
-      isOver = true;
-      this.#wake();
-    });
-    while (this.#view.sequence < sequence && !isOver && !this.#closed) await this.changed();
-    timer.clear();
+    const end = timers.now() + jetstream.requestMs;
+    while (this.#view.sequence < sequence && timers.now() < end && !this.#closed)
+      await this.changes.next(timers, end - timers.now());
     return this.#view.sequence >= sequence;
   }
 
@@ -125,10 +117,10 @@ export class StreamReader {
 
   async #sync(): Promise<boolean> {
     if (this.#fault !== undefined) return false;
-    const { sequence } = this.#view;
     const view = this.#view;
+    const { sequence } = view;
     try {
-      const info = await this.#info();
+      const info = await readInfo(this.#options);
       const wentBack = this.#view === view && info.state.last_seq < sequence;
       if (wentBack || info.created !== this.#created || !(await this.reach(info.state.last_seq)))
         await this.recover();
@@ -138,13 +130,6 @@ export class StreamReader {
     }
   }
 
-  async #info(): Promise<StreamInfo> {
-    const { jetstream, stream } = this.#options;
-    const info = await jetstream.request<StreamInfo>(`STREAM.INFO.${stream}`);
-    if (info.error !== undefined) throw toFailure(stream, info.error);
-    return info;
-  }
-
   // Following ---------------------------------------------------------------------------------------------------------
 
   /** Applies a message that this process has appended. */
@@ -152,24 +137,22 @@ export class StreamReader {
     const received = { sequence, message, appendedAt: this.#options.clock.wallNow() };
     if (!this.#view.isNext(received)) return;
     this.#view.apply(received);
-    this.#wake();
+    this.changes.wake();
   }
 
   #follow(delivery: Delivery): void {
     if (delivery.sequence <= this.#view.sequence) return;
     const message = decodeMessage(delivery.data);
-    const received = {
-      sequence: delivery.sequence,
-      message: message ?? notOurs(delivery.sequence),
-      appendedAt: this.#options.clock.wallNow(),
-    };
-    if (message !== undefined ? !this.#view.isNext(received) : received.sequence !== this.#view.sequence + 1) {
+    const { sequence } = delivery;
+    const appendedAt = this.#options.clock.wallNow();
+    const received = { sequence, appendedAt, message: message ?? notOurs(sequence) };
+    const isNext = message === undefined ? sequence === this.#view.sequence + 1 : this.#view.isNext(received);
+    if (!isNext) {
       this.#mustLoad = true;
-      void this.recover();
-      return;
+      return void this.recover();
     }
     this.#view.apply(received);
-    this.#wake();
+    this.changes.wake();
   }
 
   /** Compares the stream with the view, and follows it by a new consumer. Repeats until it succeeds. */
@@ -187,30 +170,15 @@ export class StreamReader {
         if (this.#mustLoad || !(await this.#isSame(info))) await this.#load(info, false);
         else await this.#open(this.#view.sequence + 1, this.#followOn, this.#onLost);
         this.#fault = undefined;
-        this.#wake();
+        this.changes.wake();
         return;
       } catch (error) {
-        this.#fault = error;
-        this.#wake();
-        await this.#revive();
+        this.#fail(error);
+        await reviveConnection(this.#options.jetstream, this.#options.timers);
         await this.#pause(pauseMs);
         pauseMs = Math.min(MAX_PAUSE_MS, 2 * pauseMs);
       }
     }
-  }
-
-  /** A half-open connection stays so: the library learns of it after minutes. */
-  async #revive(): Promise<void> {
-    const connection = this.#options.jetstream.connection;
-    if (connection.isClosed() || connection.reconnect === undefined) return;
-    let hasAnswer = false;
-    const answer = connection.flush().then(
-      () => (hasAnswer = true),
-      () => undefined,
-    );
-    await Promise.race([answer, this.#pause(this.#options.jetstream.requestMs)]);
-    if (hasAnswer || this.#closed || connection.isClosed()) return;
-    await connection.reconnect().catch(() => undefined);
   }
 
   #pause(ms: number): Promise<void> {
@@ -230,23 +198,16 @@ export class StreamReader {
     if (view.records.some(({ sequence, live }) => sequence < first && live > 0)) return false;
     if (first > view.sequence) return true;
     const { chain, sequence } = view;
-    const newest = await this.#message(sequence);
+    const newest = await readMessage(this.#options, sequence);
     return this.#view !== view || newest === undefined || chainOf(newest.chain, newest.id) === chain;
   }
 
-  async #message(sequence: number): Promise<StreamMessage | undefined> {
-    const { jetstream, stream } = this.#options;
-    const answer = await jetstream.request<{ message: { data?: string } }>(`STREAM.MSG.GET.${stream}`, {
-      seq: sequence,
-    });
-    if (answer.error?.err_code === API_ERROR.messageNotFound) return undefined;
-    if (answer.error !== undefined) throw toFailure(stream, answer.error);
-    const bytes = Uint8Array.from(atob(answer.message.data ?? ''), (letter) => letter.charCodeAt(0));
-    return decodeMessage(bytes) ?? notOurs(sequence);
-  }
-
   /** Follows the stream from a sequence on. */
-  async #open(from: number, take: (delivery: Delivery) => void, onLost: (error: Error) => void): Promise<void> {
+  async #open(
+    from: number,
+    take: (delivery: Delivery) => void,
+    onLost: (error: Error) => void,
+  ): Promise<void> {
     const { jetstream, stream, heartbeatMs, timers } = this.#options;
     this.#consumer?.close();
     const consumer = await Consumer.open({
@@ -294,8 +255,14 @@ export class StreamReader {
     this.#created = created;
     this.#mustLoad = false;
     const emptyThrough = received.length === 0 ? state.last_seq : 0;
-    this.#view = makeView(received, { bounds, owner: this.owner, created, emptyThrough, wallNow: clock.wallNow() });
-    this.#wake();
+    this.#view = makeView(received, {
+      bounds,
+      owner: this.owner,
+      created,
+      emptyThrough,
+      wallNow: clock.wallNow(),
+    });
+    this.changes.wake();
   }
 
   // Watching ----------------------------------------------------------------------------------------------------------
@@ -312,10 +279,11 @@ export class StreamReader {
     const view = this.#view;
     const { sequence } = view;
     try {
-      const info = await this.#info();
+      const info = await readInfo(this.#options);
       if (this.#recovering !== undefined || this.#view !== view) return;
       // The view may have grown past the answer.
-      const isOlder = info.state.last_seq >= sequence && info.state.last_seq < view.sequence;
+      const { last_seq: last } = info.state;
+      const isOlder = last >= sequence && last < view.sequence;
       if (!isOlder && !(await this.#isSame(info))) {
         this.#mustLoad = true;
         await this.recover();
@@ -326,36 +294,8 @@ export class StreamReader {
     }
   }
 
-  #watchConnection(): void {
-    const { connection } = this.#options.jetstream;
-    const statuses = connection.status();
-    const iterator = statuses[Symbol.asyncIterator]();
-    const watch = async (): Promise<void> => {
-      for (;;) {
-        const { done, value } = await iterator.next();
-        if (done === true || this.#closed) return;
-        if (value.type === 'reconnect') void this.recover();
-        else if (value.type === 'disconnect') this.#fail(new Error('The connection to NATS is lost.'));
-        else if (value.type === 'close') return this.#fail(closedConnection());
-      }
-    };
-    void watch().catch(() => undefined);
-    this.#endStatus = () => {
-      // The library's iterator ends only by `stop`.
-      (statuses as { stop?(): void }).stop?.();
-    };
-  }
-
   #fail(error: unknown): void {
     this.#fault = error;
-    this.#wake();
+    this.changes.wake();
   }
-}
-
-/** Stands for a message that another program has written. It takes a sequence, and nothing else. */
-function notOurs(sequence: number): StreamMessage {
-  return {
-    ...{ id: `foreign ${sequence}`, chain: 'foreign', epoch: '', parent: undefined },
-    ...{ first: 0, entries: [], snapshot: undefined },
-  };
 }

@@ -158,10 +158,21 @@ export class View {
     this.history.restore(firsts, tags, number);
     // The real record follows with the message of the snapshot.
     const record: MessageRecord = { sequence: base - 1, size: 0, live: 0, first: 0, chainBefore: '' };
-    for (const [position, address, data, keep, key, prev, appendedAt] of parts.flatMap(({ items }) => items)) {
+    for (const [position, address, data, keep, key, prev, appendedAt] of parts.flatMap(
+      ({ items }) => items,
+    )) {
       const idempotencyKey = key ?? undefined;
       const kept = keep === 1 ? 'latest' : 'all';
-      this.#add({ address, data, position, prev: prev ?? undefined, keep: kept, appendedAt, idempotencyKey, record });
+      this.#add({
+        address,
+        data,
+        position,
+        prev: prev ?? undefined,
+        keep: kept,
+        appendedAt,
+        idempotencyKey,
+        record,
+      });
     }
     this.held.restoreWatermarks(
       forgotten,
