@@ -106,6 +106,8 @@ async function assertReset(
   epoch: string,
 ): Promise<void> {
   await bench.until('the reset', () => following.resets.length > 0);
+  // A handle without listeners learns of a new epoch by its next call.
+  await bench.position(fresh);
   await bench.until('one epoch', () => bench.log.epoch === fresh.epoch);
   const last = await bench.add('a', 'last', fresh);
   await bench.until('the next event', () => following.through === last);

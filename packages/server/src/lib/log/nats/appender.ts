@@ -8,6 +8,7 @@ import { toFailure } from './errors.ts';
 import { encodeMessage, type MessageEntry, type StreamMessage } from './message.ts';
 import type { StreamReader } from './stream-reader.ts';
 import type { View } from './view.ts';
+import type { ViewSync } from './view-sync.ts';
 
 export type Outcome = { readonly position: Position; readonly duplicate: boolean } | Error;
 
@@ -21,6 +22,7 @@ export interface AppenderOptions {
   readonly stream: string;
   readonly subject: string;
   readonly reader: StreamReader;
+  readonly sync: ViewSync;
   /** Most bytes of a message. */
   readonly maxMessageBytes: number;
 }
@@ -64,8 +66,16 @@ export class Appender {
     return turn;
   }
 
-  /** Appends the rest of a batch. A repeat continues where the last call ended. */
-  async append(batch: AppendBatch, { signal, wallNow }: CallContext): Promise<readonly Outcome[]> {
+  /**
+   * Appends the rest of a batch. A repeat continues where the last call ended.
+   *
+   * @param ready Called before each message. It starts a new epoch if the stream has lost events.
+   */
+  async append(
+    batch: AppendBatch,
+    { signal, wallNow }: CallContext,
+    ready: () => Promise<void>,
+  ): Promise<readonly Outcome[]> {
     const { reader } = this.#options;
     reader.owner.writer = batch.writer;
     if (this.#progress?.number !== batch.number)
@@ -75,6 +85,7 @@ export class Appender {
       if (signal.aborted) throw signal.reason;
       const { pending } = progress;
       if (pending === undefined) {
+        await ready();
         reader.view.evict(wallNow);
         progress.pending = this.#plan(batch, progress);
       } else if (!(await this.#settle(progress, pending))) progress.pending = undefined;
@@ -113,14 +124,22 @@ export class Appender {
     expected: number,
     bytes: Uint8Array = encodeMessage(message),
   ): Promise<void> {
-    const { jetstream, subject, stream, reader } = this.#options;
-    const answer = await jetstream.publish(subject, bytes, { stream, sequence: expected });
+    const { jetstream, subject, stream, reader, sync } = this.#options;
+    let answer;
+    try {
+      const place = { stream, sequence: expected };
+      answer = await reader.send(async () => await jetstream.publish(subject, bytes, place));
+    } catch (error) {
+      // The stream may be deleted, or its leader away: the consumer notices it later.
+      void reader.recover();
+      throw error;
+    }
     const { error, seq } = answer;
     if (error === undefined) return reader.applyOwn(seq, message);
     if (error.err_code !== API_ERROR.wrongLastSequence) throw toFailure(stream, error);
     const last = Number(/\d+$/.exec(error.description ?? '')?.[0] ?? Number.NaN);
     // Not ahead: the stream is another one, or lost its newest messages.
-    if (!(last > reader.view.sequence) || !(await reader.reach(last))) await reader.recover();
+    if (!(last > reader.view.sequence) || !(await sync.reach(last))) await reader.recover();
   }
 
   /** The next message of a batch: as many appends as fit. */

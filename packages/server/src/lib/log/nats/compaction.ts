@@ -12,8 +12,8 @@ const MIN_GAIN = 1024 * 1024;
 const MARK_SIZE = 24;
 
 /**
- * The first sequence to keep. `undefined`: to store a snapshot costs more than it gains. Because of that rule a log of
- * which little changes is not stored again and again, and its stream is at most about twice as large as the log.
+ * The first sequence to keep. `undefined`: to store a snapshot costs more than it gains. So the
+ * stream is at most about twice as large as the log, and each event is stored about twice at most.
  */
 export function chooseBase(view: View, minGain: number = MIN_GAIN): number | undefined {
   if (view.deadSize < minGain) return undefined;

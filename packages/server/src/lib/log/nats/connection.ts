@@ -106,10 +106,16 @@ export class JetStream {
   readonly connection: NatsConnection;
   /** Longest wait for one answer, in milliseconds. */
   readonly requestMs: number;
+  readonly #waiting = new Set<(error: Error) => void>();
 
   constructor(connection: NatsConnection, requestMs: number) {
     this.connection = connection;
     this.requestMs = requestMs;
+  }
+
+  /** Ends the requests that wait for an answer: after the loss of the connection it does not come. */
+  interrupt(error: Error): void {
+    for (const reject of [...this.#waiting]) reject(error);
   }
 
   /** The answer of JetStream. One with an error has it in `error`. */
@@ -133,7 +139,13 @@ export class JetStream {
     if (connection.isClosed()) throw closedConnection();
     const timeout = Math.max(1, Math.round(this.requestMs));
     const options = headers === undefined ? { timeout } : { timeout, headers };
-    const { data } = await connection.request(subject, payload, options);
+    const { data } = await new Promise<NatsMessage>((resolve, reject) => {
+      this.#waiting.add(reject);
+      connection
+        .request(subject, payload, options)
+        .then(resolve, reject)
+        .finally(() => this.#waiting.delete(reject));
+    });
     return JSON.parse(decoder.decode(data)) as T;
   }
 }

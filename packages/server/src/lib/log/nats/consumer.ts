@@ -25,7 +25,7 @@ export interface ConsumerOptions {
 
 const NANOSECONDS = 1_000_000;
 const STATUS = 100;
-/** The server removes a consumer that nobody listens to after this time. */
+/** The server removes a consumer without a listener after this time. */
 const INACTIVE_MS = 5_000;
 
 /**

@@ -31,8 +31,7 @@ export function toFailure(stream: string, error: unknown): LinefeedError {
 /** JetStream has answered with an error. */
 function fromApi(stream: string, { code, err_code: number, description = '' }: ApiError): LinefeedError {
   const said = `${description || 'no description'} (${number ?? code})`;
-  if (number === API_ERROR.streamNotFound)
-    return failure(`The NATS stream "${stream}" does not exist any more; create it again.`, undefined, true);
+  if (number === API_ERROR.streamNotFound) return missingStream(stream);
   const isFull = number === API_ERROR.maximumMessages || number === API_ERROR.storageExceeded;
   const advice = isFull
     ? 'give it larger limits and discard: old, and the log continues'
@@ -44,6 +43,14 @@ function fromApi(stream: string, { code, err_code: number, description = '' }: A
     `JetStream refuses a request for the stream "${stream}": ${said}; ${advice}.`,
     undefined,
     code >= 500,
+  );
+}
+
+export function missingStream(stream: string): LinefeedError {
+  return failure(
+    `The NATS stream "${stream}" does not exist any more; the log creates it again in some seconds.`,
+    undefined,
+    true,
   );
 }
 

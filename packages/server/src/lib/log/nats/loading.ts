@@ -17,7 +17,8 @@ export interface LoadOptions {
 export function makeView(received: readonly Received[], options: LoadOptions): View {
   const { bounds, owner, created, emptyThrough, wallNow } = options;
   // A stream that was created anew, or purged, has another epoch by itself.
-  const view = new View(bounds, hashOf(emptyThrough === 0 ? created : `${created} ${emptyThrough}`), owner);
+  const epoch = hashOf(emptyThrough === 0 ? created : `${created} ${emptyThrough}`);
+  const view = new View(bounds, created, epoch, owner);
   const [oldest] = received;
   if (oldest === undefined) {
     view.sequence = emptyThrough;
@@ -35,7 +36,7 @@ export function makeView(received: readonly Received[], options: LoadOptions): V
   return view;
 }
 
-/** The newest snapshot of which every part is there. A process that ended early leaves an incomplete one. */
+/** The newest complete snapshot. A process that ended early leaves an incomplete one. */
 function newestSnapshot(
   received: readonly Received[],
 ): { parts: SnapshotPart[]; message: StreamMessage } | undefined {

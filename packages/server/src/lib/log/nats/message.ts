@@ -130,7 +130,7 @@ export function foreignMessage(stream: string, sequence: number): LinefeedError 
   );
 }
 
-/** Stands for a message that another program has written. It takes a sequence, and nothing else. */
+/** The void message that takes the place of one that another program has written. */
 export function notOurs(sequence: number): StreamMessage {
   return {
     ...{ id: `foreign ${sequence}`, chain: 'foreign', epoch: '', parent: undefined },

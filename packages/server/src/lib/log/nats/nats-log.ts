@@ -5,8 +5,16 @@ import { openRemoteLog } from '../remote/remote-log.ts';
 import { closedConnection, JetStream, type StreamInfo } from './connection.ts';
 import { NatsStore } from './nats-store.ts';
 import { resolveOptions, type NatsLogOptions, type ResolvedOptions } from './options.ts';
-import { checkServer, dangersOf, maxMessageBytesOf, prepareStream, subjectOf } from './settings.ts';
+import {
+  checkServer,
+  createStream,
+  dangersOf,
+  findStream,
+  maxMessageBytesOf,
+  subjectOf,
+} from './settings.ts';
 import { StreamReader } from './stream-reader.ts';
+import { ViewSync } from './view-sync.ts';
 
 /** Longest wait for one answer of the server, in milliseconds, if `timeoutMs` is not shorter. */
 const REQUEST_MS = 2_000;
@@ -40,7 +48,13 @@ export async function natsLog(options: NatsLogOptions): Promise<Log> {
   let info: StreamInfo | undefined;
   const reader = new StreamReader({
     ...{ jetstream, stream, bounds, clock, timers, heartbeatMs, checkMs },
-    prepare: async () => (info = await prepareStream(jetstream, resolved)),
+    createAfterMs: resolved.createAfterMs,
+    find: async () => {
+      const found = await findStream(jetstream, stream);
+      info = found ?? info;
+      return found;
+    },
+    create: async () => (info = await createStream(jetstream, resolved, info?.config)),
   });
   try {
     await reader.open();
@@ -51,6 +65,7 @@ export async function natsLog(options: NatsLogOptions): Promise<Log> {
   for (const danger of dangersOf(info!, resolved)) warn(danger);
   const store = new NatsStore({
     ...{ jetstream, stream, subject: subjectOf(stream), reader, timers, minGain },
+    sync: new ViewSync({ jetstream, stream, timers, reader }),
     maxMessageBytes: maxMessageBytesOf(info!, resolved),
   });
   return await openRemoteLog(store, { clock: clockOf(resolved), timeoutMs });

@@ -49,9 +49,11 @@ export class NatsStore implements RemoteStore {
 
   async append(batch: AppendBatch, context: CallContext): Promise<BatchAnswer> {
     return await this.#appender.exclusive(async () => {
-      await this.#renumber(context);
-      const before = this.#head();
-      const outcomes = await this.#appender.append(batch, context);
+      let before = this.#head();
+      const outcomes = await this.#appender.append(batch, context, async () => {
+        await this.#renumber(context);
+        if (this.#reader.view.epoch !== before.epoch) before = this.#head();
+      });
       const after = this.#head();
       // The next append waits for it, this one does not.
       void this.#appender.exclusive(() => this.#compact());
@@ -64,10 +66,10 @@ export class NatsStore implements RemoteStore {
     for (;;) {
       if (signal.aborted) throw signal.reason;
       const view = this.#reader.view;
-      if (!isLost(view, known)) return;
+      if (!this.#reader.hasLost(known)) return;
       // The view may only be late.
-      if (!(await this.#reader.sync())) throw this.#noAnswer();
-      if (this.#reader.view !== view || !isLost(view, known)) continue;
+      if (!(await this.#options.sync.sync())) throw this.#noAnswer();
+      if (this.#reader.view !== view || !this.#reader.hasLost(known)) continue;
       const message = messageOf(view, nextEpoch, { epoch: nextEpoch, parent: view.epoch });
       await this.#appender.publish(message, view.sequence);
     }
@@ -103,9 +105,8 @@ export class NatsStore implements RemoteStore {
 
   /** The view with all that was stored before this call. Without an answer of the server: as it is. */
   async #current(context: CallContext): Promise<View> {
-    await this.#reader.sync();
-    if (isLost(this.#reader.view, context.known))
-      await this.#appender.exclusive(() => this.#renumber(context));
+    await this.#options.sync.sync();
+    if (this.#reader.hasLost(context.known)) await this.#appender.exclusive(() => this.#renumber(context));
     const { view } = this.#reader;
     view.evict(context.wallNow);
     return view;
@@ -132,7 +133,7 @@ export class NatsStore implements RemoteStore {
     const { known } = context;
     let { view } = this.#reader;
     if (numberOf(position) > view.history.newestNumber) {
-      await this.#reader.sync();
+      await this.#options.sync.sync();
       ({ view } = this.#reader);
     }
     return view.epoch === known.epoch && view.history.check(position) === 'contained';
@@ -144,7 +145,7 @@ export class NatsStore implements RemoteStore {
     const end = timers.now() + waitMs;
     for (;;) {
       if (this.#reader.fault !== undefined) throw toFailure(this.#options.stream, this.#reader.fault);
-      if (isLost(this.#reader.view, known)) await this.#appender.exclusive(() => this.#renumber(context));
+      if (this.#reader.hasLost(known)) await this.#appender.exclusive(() => this.#renumber(context));
       const { view } = this.#reader;
       const head = this.#head();
       const isMoved = view.epoch !== known.epoch || head.position !== after;
@@ -182,11 +183,6 @@ export class NatsStore implements RemoteStore {
   close(): void {
     this.#reader.close();
   }
-}
-
-/** Whether the view has the epoch of an event, and another history. */
-function isLost({ epoch, history }: View, known: { epoch: string; position: Position }): boolean {
-  return known.epoch === epoch && known.position !== BEGINNING && history.check(known.position) === 'other';
 }
 
 /** Adds the addresses whose position is older than the history. It may belong to events that were lost. */

@@ -39,6 +39,8 @@ export interface NatsLogOptions extends LogBounds {
   readonly timers?: Clock | undefined;
   /** @internal Interval in which the stream is compared, in milliseconds. */
   readonly checkMs?: number | undefined;
+  /** @internal Time for which a missing stream is not created again, in milliseconds. */
+  readonly createAfterMs?: number | undefined;
   /** @internal Least size that a compaction removes. */
   readonly minGain?: number | undefined;
 }
@@ -51,6 +53,7 @@ const NATS_OPTIONS = {
   heartbeatMs: 'any',
   timers: 'hidden',
   checkMs: 'hidden',
+  createAfterMs: 'hidden',
   minGain: 'hidden',
 } satisfies Partial<Record<keyof NatsLogOptions, string>>;
 
@@ -64,6 +67,7 @@ export interface ResolvedOptions {
   readonly replicas: number;
   readonly heartbeatMs: number;
   readonly checkMs: number;
+  readonly createAfterMs: number;
   readonly minGain: number | undefined;
 }
 
@@ -72,6 +76,8 @@ const DEFAULT_HEARTBEAT_MS = 1_000;
 /** The server accepts no shorter heartbeats. */
 const MIN_HEARTBEAT_MS = 100;
 const DEFAULT_CHECK_MS = 5_000;
+/** A restore of a backup deletes the stream first. */
+const DEFAULT_CREATE_AFTER_MS = 5_000;
 const MAX_REPLICAS = 5;
 
 /** @throws LinefeedError `invalid_option` */
@@ -95,6 +101,7 @@ export function resolveOptions(options: NatsLogOptions): ResolvedOptions {
     replicas,
     heartbeatMs,
     checkMs: options.checkMs ?? DEFAULT_CHECK_MS,
+    createAfterMs: options.createAfterMs ?? DEFAULT_CREATE_AFTER_MS,
     minGain,
   };
 }

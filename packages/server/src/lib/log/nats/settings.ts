@@ -19,11 +19,19 @@ export function checkServer({ connection }: ResolvedOptions): void {
     throw failure('natsLog needs headers of NATS messages; start nats-server with no_header_support: false.');
 }
 
-/** Reads the stream. If it does not exist, creates it. */
-export async function prepareStream(jetstream: JetStream, options: ResolvedOptions): Promise<StreamInfo> {
-  const { stream } = options;
+/** Reads the stream. @returns `undefined` if it does not exist */
+export async function findStream(jetstream: JetStream, stream: string): Promise<StreamInfo | undefined> {
   const info = await ask(jetstream, stream, `STREAM.INFO.${stream}`);
-  if (info !== undefined) return checkStream(info, stream);
+  return info === undefined ? undefined : checkStream(info, stream);
+}
+
+/** Creates the stream. `earlier`: with the settings of one that was deleted. */
+export async function createStream(
+  jetstream: JetStream,
+  options: ResolvedOptions,
+  earlier: StreamConfig | undefined,
+): Promise<StreamInfo> {
+  const { stream } = options;
   const config = {
     name: stream,
     subjects: [subjectOf(stream)],
@@ -33,10 +41,10 @@ export async function prepareStream(jetstream: JetStream, options: ResolvedOptio
     discard: 'old',
     num_replicas: options.replicas,
     ...{ max_msgs: -1, max_bytes: -1, max_age: 0, max_msg_size: -1, max_consumers: -1 },
-    // The log deletes by purging. Nobody else should take a message from its middle.
+    // The log deletes by purging. A message that is deleted from the middle would be a hole.
     deny_delete: true,
   };
-  const created = await ask(jetstream, stream, `STREAM.CREATE.${stream}`, config);
+  const created = await ask(jetstream, stream, `STREAM.CREATE.${stream}`, earlier ?? config);
   if (created === undefined) throw toFailure(stream, { code: 404, err_code: API_ERROR.streamNotFound });
   return created;
 }

@@ -1,15 +1,17 @@
 /** Keeps a view equal to the stream: loads it, follows it by a consumer, and notices when the stream became another. */
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { DEFAULT_BOUNDS } from '../bounds.ts';
+import type { LogCursor } from '../log.ts';
 import { Changes } from './changes.ts';
 import type { JetStream, StreamInfo } from './connection.ts';
 import { reviveConnection, watchConnection } from './connection-watch.ts';
 import { Consumer, type Delivery } from './consumer.ts';
-import { isFinal, toFailure } from './errors.ts';
+import { isFinal, missingStream, toFailure } from './errors.ts';
 import { makeView } from './loading.ts';
-import { chainOf, decodeMessage, foreignMessage, notOurs, type StreamMessage } from './message.ts';
-import { readInfo, readMessage } from './stream-calls.ts';
-import type { Owner, Received, View } from './view.ts';
+import { decodeMessage, foreignMessage, notOurs, type StreamMessage } from './message.ts';
+import { isSameStream } from './same-stream.ts';
+import { readInfo } from './stream-calls.ts';
+import { isLost, type Owner, type Received, type View } from './view.ts';
 
 export interface ReaderOptions {
   readonly jetstream: JetStream;
@@ -22,8 +24,11 @@ export interface ReaderOptions {
   readonly heartbeatMs: number;
   /** Interval in which the stream is compared. */
   readonly checkMs: number;
-  /** Reads the stream, and creates it if it is missing and belongs to the log. */
-  prepare(): Promise<StreamInfo>;
+  /** Time for which a missing stream is not created again: it may be restored from a backup. */
+  readonly createAfterMs: number;
+  /** Reads the stream. `undefined`: it does not exist. */
+  find(): Promise<StreamInfo | undefined>;
+  create(): Promise<StreamInfo>;
 }
 
 const FIRST_PAUSE_MS = 100;
@@ -36,19 +41,23 @@ export class StreamReader {
   readonly changes: Changes = new Changes();
   readonly #options: ReaderOptions;
   #view!: View;
-  #created = '';
   #consumer: Consumer | undefined;
   #fault: unknown;
   #recovering: Promise<void> | undefined;
   #mustLoad = false;
-  #synced: Promise<boolean> | undefined;
-  #syncing: Promise<unknown> = Promise.resolve();
+  #sending: Promise<unknown> | undefined;
+  #lostEpoch: string | undefined;
+  #missingSince: number | undefined;
   #check: Timer | undefined;
   #endWatch: (() => void) | undefined;
   #closed = false;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
   }
 
   get view(): View {
@@ -60,11 +69,20 @@ export class StreamReader {
     return this.#fault;
   }
 
+  /**
+   * Whether the stream has the epoch of an event and not the event itself, or has lost other events of the epoch that
+   * this process has seen.
+   */
+  hasLost(known: LogCursor): boolean {
+    return this.#lostEpoch === this.#view.epoch || isLost(this.#view, known);
+  }
+
   /** Loads the log. @throws if the stream cannot be used */
   async open(): Promise<void> {
     for (let attempts = 1; ; attempts += 1) {
       try {
-        await this.#load(await this.#options.prepare(), true);
+        const { find, create } = this.#options;
+        await this.#load((await find()) ?? (await create()), true);
         break;
       } catch (error) {
         this.#consumer?.close();
@@ -75,7 +93,10 @@ export class StreamReader {
     }
     this.#endWatch = watchConnection(this.#options.jetstream.connection, {
       onReconnect: () => void this.recover(),
-      onLost: (error) => this.#fail(error),
+      onLost: (error) => {
+        this.#fail(error);
+        this.#options.jetstream.interrupt(error);
+      },
     });
     this.#armCheck();
   }
@@ -86,48 +107,6 @@ export class StreamReader {
     this.#endWatch?.();
     this.#consumer?.close();
     this.changes.wake();
-  }
-
-  // Waiting -----------------------------------------------------------------------------------------------------------
-
-  /** Waits until the view has a message. Returns whether it does, after a bounded time. */
-  async reach(sequence: number): Promise<boolean> {
-    const { timers, jetstream } = this.#options;
-    const end = timers.now() + jetstream.requestMs;
-    while (this.#view.sequence < sequence && timers.now() < end && !this.#closed)
-      await this.changes.next(timers, end - timers.now());
-    return this.#view.sequence >= sequence;
-  }
-
-  /**
-   * Brings the view up to what the stream has now. One request serves all calls that wait for it.
-   *
-   * @returns `false` if the server does not answer
-   */
-  sync(): Promise<boolean> {
-    // A request that was sent before this call may have an older answer.
-    this.#synced ??= this.#syncing.then(() => {
-      this.#synced = undefined;
-      const running = this.#sync();
-      this.#syncing = running;
-      return running;
-    });
-    return this.#synced;
-  }
-
-  async #sync(): Promise<boolean> {
-    if (this.#fault !== undefined) return false;
-    const view = this.#view;
-    const { sequence } = view;
-    try {
-      const info = await readInfo(this.#options);
-      const wentBack = this.#view === view && info.state.last_seq < sequence;
-      if (wentBack || info.created !== this.#created || !(await this.reach(info.state.last_seq)))
-        await this.recover();
-      return this.#fault === undefined;
-    } catch {
-      return false;
-    }
   }
 
   // Following ---------------------------------------------------------------------------------------------------------
@@ -155,9 +134,28 @@ export class StreamReader {
     this.changes.wake();
   }
 
+  /**
+   * Sends an append. Not during a recovery, which compares the view with an answer: an append in between would look like
+   * a lost event.
+   */
+  async send<T>(append: () => Promise<T>): Promise<T> {
+    const { timers, jetstream, stream } = this.#options;
+    const end = timers.now() + jetstream.requestMs;
+    while (this.#recovering !== undefined && timers.now() < end && !this.#closed)
+      await this.changes.next(timers, end - timers.now());
+    if (this.#recovering !== undefined || this.#closed)
+      throw toFailure(stream, this.#fault ?? new Error('the stream is being read'));
+    const sending = append();
+    this.#sending = sending;
+    return await sending;
+  }
+
   /** Compares the stream with the view, and follows it by a new consumer. Repeats until it succeeds. */
   recover(): Promise<void> {
-    this.#recovering ??= this.#recover().finally(() => (this.#recovering = undefined));
+    this.#recovering ??= this.#recover().finally(() => {
+      this.#recovering = undefined;
+      this.changes.wake();
+    });
     return this.#recovering;
   }
 
@@ -166,8 +164,10 @@ export class StreamReader {
     while (!this.#closed) {
       this.#consumer?.close();
       try {
-        const info = await this.#options.prepare();
-        if (this.#mustLoad || !(await this.#isSame(info))) await this.#load(info, false);
+        await this.#sending?.catch(() => undefined);
+        const info = await this.#findAgain();
+        if (this.#mustLoad || !(await isSameStream(this.#options, this.#view, info)))
+          await this.#load(info, false);
         else await this.#open(this.#view.sequence + 1, this.#followOn, this.#onLost);
         this.#fault = undefined;
         this.changes.wake();
@@ -181,25 +181,20 @@ export class StreamReader {
     }
   }
 
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => void this.#options.timers.after(ms, resolve));
+  async #findAgain(): Promise<StreamInfo> {
+    const { find, create, timers, createAfterMs, stream } = this.#options;
+    const found = await find();
+    if (found !== undefined) {
+      this.#missingSince = undefined;
+      return found;
+    }
+    this.#missingSince ??= timers.now();
+    if (timers.now() - this.#missingSince < createAfterMs) throw missingStream(stream);
+    return await create();
   }
 
-  /** Whether the stream still has the messages of the view. */
-  async #isSame({ created, state }: StreamInfo): Promise<boolean> {
-    const view = this.#view;
-    const { first_seq: first, last_seq: last, messages } = state;
-    if (created !== this.#created || last < view.sequence || first > view.sequence + 1) return false;
-    if (messages === 0 && last === view.sequence) {
-      view.forgetAll();
-      return true;
-    }
-    // Somebody has purged messages that hold events.
-    if (view.records.some(({ sequence, live }) => sequence < first && live > 0)) return false;
-    if (first > view.sequence) return true;
-    const { chain, sequence } = view;
-    const newest = await readMessage(this.#options, sequence);
-    return this.#view !== view || newest === undefined || chainOf(newest.chain, newest.id) === chain;
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.#options.timers.after(ms, resolve));
   }
 
   /** Follows the stream from a sequence on. */
@@ -252,8 +247,8 @@ export class StreamReader {
 
   #adopt(received: readonly Received[], { created, state }: StreamInfo): void {
     const { bounds, clock } = this.#options;
-    this.#created = created;
     this.#mustLoad = false;
+    const earlier = this.#view as View | undefined;
     const emptyThrough = received.length === 0 ? state.last_seq : 0;
     this.#view = makeView(received, {
       bounds,
@@ -262,6 +257,8 @@ export class StreamReader {
       emptyThrough,
       wallNow: clock.wallNow(),
     });
+    if (earlier !== undefined && isLost(this.#view, { epoch: earlier.epoch, position: earlier.newest }))
+      this.#lostEpoch = earlier.epoch;
     this.changes.wake();
   }
 
@@ -284,7 +281,7 @@ export class StreamReader {
       // The view may have grown past the answer.
       const { last_seq: last } = info.state;
       const isOlder = last >= sequence && last < view.sequence;
-      if (!isOlder && !(await this.#isSame(info))) {
+      if (!isOlder && !(await isSameStream(this.#options, this.#view, info))) {
         this.#mustLoad = true;
         await this.recover();
       }

@@ -6,6 +6,7 @@ import type { Position } from '@linefeed/shared/wire';
 import type { DEFAULT_BOUNDS } from '../bounds.ts';
 import { sizeOf } from '../bounds.ts';
 import type { StoredEvent } from '../event-queue.ts';
+import type { LogCursor } from '../log.ts';
 import { HeldEvents } from '../held-events.ts';
 import type { TailEvent } from '../remote/remote-store.ts';
 import { BatchHistory, numberOf, toPosition } from './batch-history.ts';
@@ -46,7 +47,7 @@ export interface Received {
   readonly appendedAt: number;
 }
 
-/** What a message costs beside its events: head, positions, the server's own record. */
+/** Cost of a message beside its events: its head, and the record of the server. */
 const MESSAGE_OVERHEAD = 200;
 const EVENT_OVERHEAD = 40;
 /** Own messages that are remembered, to learn whether one was stored. */
@@ -57,6 +58,8 @@ export class View {
   readonly history: BatchHistory = new BatchHistory();
   readonly #bounds: typeof DEFAULT_BOUNDS;
   readonly #owner: Owner;
+  /** Time at which the stream was created: it identifies the stream. */
+  readonly created: string;
   epoch: string;
   /** The epoch before, if events were lost then. */
   parent: string | undefined;
@@ -70,7 +73,8 @@ export class View {
   readonly #own = new Map<string, { first: number; tag: string }>();
 
   /** `epoch` counts until a message names another one. */
-  constructor(bounds: typeof DEFAULT_BOUNDS, epoch: string, owner: Owner) {
+  constructor(bounds: typeof DEFAULT_BOUNDS, created: string, epoch: string, owner: Owner) {
+    this.created = created;
     this.#bounds = bounds;
     this.epoch = epoch;
     this.#owner = owner;
@@ -236,4 +240,9 @@ export function sizeOfItem([, address, data, , key]: ItemRow): number {
 
 function sizeOfEvent(event: { address: string; data: string; idempotencyKey: string | undefined }): number {
   return EVENT_OVERHEAD + sizeOf(event, event.idempotencyKey);
+}
+
+/** Whether the view has the epoch of an event, and another history. */
+export function isLost({ epoch, history }: View, known: LogCursor): boolean {
+  return known.epoch === epoch && history.check(known.position) === 'other';
 }
