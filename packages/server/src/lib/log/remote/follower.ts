@@ -142,10 +142,13 @@ export class Follower {
     if (isQuiet) return false;
     for (const { position } of events) numbering.seen.add(position);
     numbering.seen.add(through);
-    for (const claim of numbering.unproven(through)) {
+    const proven = new Set([known]);
+    const nextClaim = () => numbering.unproven(through).find((claim) => !proven.has(claim));
+    for (let claim = nextClaim(); claim !== undefined; claim = nextClaim()) {
       // Not among the events: either superseded, or lost together with the newest events.
-      if (claim !== known) await calls.prove(claim);
+      await calls.prove(claim);
       if (!this.#isAt(at)) return true;
+      proven.add(claim);
     }
     numbering.moveTail(through);
     if (trimmed) {

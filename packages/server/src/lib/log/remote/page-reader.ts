@@ -1,25 +1,22 @@
 /** Reads pages: from the recent events if they suffice, otherwise from the server, some at a time. */
 import { comparePositions } from '@linefeed/shared/wire';
 import type { ReadPage, ReadQuery } from '../log.ts';
+import type { Limiter } from './limiter.ts';
 import type { Numbering } from './numbering.ts';
 import type { RecentEvents } from './recent-events.ts';
 import type { RemoteStore } from './remote-store.ts';
 import type { ServerCalls } from './server-calls.ts';
 
-/** Reads that the server performs at once. The others wait in FIFO order. */
-const MAX_READS = 16;
-
 export interface PageReaderOptions {
   readonly store: RemoteStore;
   readonly calls: ServerCalls;
+  readonly limiter: Limiter;
   readonly numbering: Numbering;
   readonly recent: RecentEvents;
 }
 
 export class PageReader {
   readonly #options: PageReaderOptions;
-  #running = 0;
-  readonly #queue: Array<() => void> = [];
   /** Reads that have not been answered, by query and known position. */
   readonly #reads = new Map<string, Promise<ReadPage>>();
 
@@ -47,22 +44,17 @@ export class PageReader {
     return read;
   }
 
-  async #readFromServer(query: ReadQuery): Promise<ReadPage> {
-    const { store, calls } = this.#options;
-    if (this.#running >= MAX_READS) await new Promise<void>((resolve) => this.#queue.push(resolve));
-    this.#running += 1;
-    try {
-      // Connections stay open while the server is away: their pages wait until it is back.
-      return await calls.repeat(Infinity, (ms) =>
+  #readFromServer(query: ReadQuery): Promise<ReadPage> {
+    const { store, calls, limiter } = this.#options;
+    // Connections stay open while the server is away: their pages wait until it is back.
+    return limiter.run(() =>
+      calls.repeat(Infinity, (ms) =>
         calls.call(
           { ms },
           (context) => store.read(query, context),
           ({ head }) => ({ head }),
         ),
-      );
-    } finally {
-      this.#running -= 1;
-      this.#queue.shift()?.();
-    }
+      ),
+    );
   }
 }

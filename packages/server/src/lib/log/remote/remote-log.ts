@@ -17,6 +17,7 @@ import type {
 import { AppendQueue } from './append-queue.ts';
 import { toLogError } from './errors.ts';
 import { Follower } from './follower.ts';
+import { Limiter } from './limiter.ts';
 import { Numbering } from './numbering.ts';
 import { PageReader } from './page-reader.ts';
 import { hasTag } from './position.ts';
@@ -42,6 +43,8 @@ export interface RemoteLogOptions {
 
 const DEFAULT_TIMEOUT_MS = 5_000;
 const DEFAULT_WAIT_MS = 2_000;
+/** Reads and checks of cursors that the server performs at once. The others wait in FIFO order. */
+const MAX_READS = 16;
 
 /**
  * Opens a log on a server. It reads the epoch and the newest position first. If it fails, the store is closed.
@@ -77,6 +80,7 @@ class RemoteLog implements Log {
   readonly #pages: PageReader;
   readonly #follower: Follower;
   readonly #writer = randomId();
+  readonly #limiter = new Limiter(MAX_READS);
   #closing: Promise<void> | undefined;
 
   constructor(store: RemoteStore, options: Required<RemoteLogOptions>, head: ServerHead) {
@@ -95,7 +99,7 @@ class RemoteLog implements Log {
     this.#timeoutMs = timeoutMs;
     this.#numbering = numbering;
     this.#calls = calls;
-    this.#pages = new PageReader({ store, calls, numbering, recent });
+    this.#pages = new PageReader({ store, calls, limiter: this.#limiter, numbering, recent });
     this.#follower = new Follower({ store, clock, calls, numbering, recent, waitMs });
     this.#queue = new AppendQueue({
       clock,
@@ -157,11 +161,13 @@ class RemoteLog implements Log {
 
   async #askContains(position: Position): Promise<boolean> {
     const { epoch } = this.#numbering;
-    const contained = await this.#calls.repeat(this.#timeoutMs, (ms) =>
-      this.#calls.call(
-        { ms },
-        (context) => this.#store.contains(position, context),
-        () => undefined,
+    const contained = await this.#limiter.run(() =>
+      this.#calls.repeat(this.#timeoutMs, (ms) =>
+        this.#calls.call(
+          { ms },
+          (context) => this.#store.contains(position, context),
+          () => undefined,
+        ),
       ),
     );
     // A client continues from there. If it is past the tail, the tail must bring it.

@@ -25,7 +25,7 @@ export interface CallOptions {
   readonly ms: number;
   /** Default: the newest known position. */
   readonly known?: LogCursor | undefined;
-  /** Ends the call earlier. */
+  /** Ends the call earlier. Default: `close` ends it. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -53,14 +53,14 @@ export class ServerCalls {
     return this.#options.timeoutMs / ATTEMPTS;
   }
 
-  /** No call is repeated from here on. */
+  /** Ends the calls in flight. */
   close(): void {
     this.#closing.abort();
   }
 
   /** One attempt. When it resolves, the numbering is that of the answer, or a newer one. */
   async call<T>(
-    { ms, known = this.#options.numbering.known, signal }: CallOptions,
+    { ms, known = this.#options.numbering.known, signal = this.#closing.signal }: CallOptions,
     perform: (context: CallContext) => Promise<T>,
     headsOf: (answer: T) => Heads | undefined,
   ): Promise<T> {
