@@ -42,7 +42,8 @@ describe('the tail of a remote log', () => {
   it('a listener that starts ahead of the tail gets only later events', async () => {
     const { bench, one, told } = await createFollowed();
     const gate = createGate();
-    one.store.after = (call) => (call === 'follow' ? gate.opened : undefined);
+    one.store.before = (call) => (call === 'follow' ? gate.opened : undefined);
+    await bench.clock.advance(2_000);
     const last = await bench.append(one.log, 2);
     const later = follow(one.log);
     expect(later.start.position).toBe(last.position);

@@ -105,3 +105,10 @@ describe('the numbering of a remote log', () => {
     expect(numbering.tail.position).toBe('5bbbb');
   });
 });
+
+it('at most 1,000 positions past the tail are remembered, and the newest stay', () => {
+  const numbering = create();
+  for (let n = 2; n <= 2_000; n += 1) numbering.claim(`${n.toString(36)}bbbb`);
+  expect(numbering.unproven('zzzzzzzz').length).toBe(1_000);
+  expect(numbering.newest.position).toBe(`${(2_000).toString(36)}bbbb`);
+});
