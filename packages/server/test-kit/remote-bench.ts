@@ -56,7 +56,7 @@ export function valuesOf(events: readonly LogEvent[]): unknown[] {
   return events.map(({ data }) => JSON.parse(data) as unknown);
 }
 
-/** What a tail listener is told, in order: values of events, `[reason, newest]` of resets, errors. */
+/** The calls of a tail listener, in order: the values of events, the reasons of resets, errors. */
 export function follow(log: Log): { readonly told: unknown[]; close(): void; readonly start: LogCursor } {
   const told: unknown[] = [];
   const { start, close } = log.tail({

@@ -1,13 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { appendOne, RemoteBench, read, valuesOf, watch } from '../../../../test-kit/remote-bench.ts';
-import type { ReadPage } from '../log.ts';
 import { LinefeedError } from '@linefeed/shared/wire';
 
 const NEVER = new Promise<void>(() => undefined);
 
 async function held(bench: RemoteBench): Promise<unknown[]> {
   const { log } = await bench.open();
-  return valuesOf(((await read(log)) as ReadPage).events);
+  return valuesOf((await read(log)).events);
 }
 
 describe('the append queue of a remote log', () => {
@@ -69,7 +68,7 @@ describe('the append queue of a remote log', () => {
     expect(await held(bench)).toEqual([1]);
   });
 
-  it('an append whose outcome is unknown at its deadline is rejected as retryable, with a message that says so', async () => {
+  it('an append whose outcome is unknown at its deadline is rejected as retryable, with a message that states it', async () => {
     const bench = new RemoteBench();
     const { log, store } = await bench.open();
     store.after = (call) => (call === 'append' ? NEVER : undefined);
@@ -159,7 +158,7 @@ describe('the append queue of a remote log', () => {
     expect(await held(bench)).toEqual([2]);
   });
 
-  it('a refusal after an attempt without an answer says that the outcome is unknown', async () => {
+  it('a refusal after an attempt without an answer states that the outcome is unknown', async () => {
     const bench = new RemoteBench();
     const { log, store } = await bench.open();
     let attempts = 0;

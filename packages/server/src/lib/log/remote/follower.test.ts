@@ -8,7 +8,6 @@ import {
   valuesOf,
   watch,
 } from '../../../../test-kit/remote-bench.ts';
-import type { ReadPage } from '../log.ts';
 
 /** A process that follows, and another one that writes. */
 async function createFollowed() {
@@ -137,7 +136,7 @@ describe('the tail of a remote log', () => {
     expect(told.filter((one) => typeof one === 'string')).toEqual(['rollback']);
   });
 
-  it('own values that are superseded before the tail brings them are no rollback', async () => {
+  it('own values that are superseded before the tail brings them cause no rollback', async () => {
     const { bench, one, told } = await createFollowed();
     const gate = createGate();
     one.store.before = (call) => (call === 'follow' ? gate.opened : undefined);
@@ -230,6 +229,6 @@ describe('the tail of a remote log', () => {
     expect(told).toEqual(['epoch']);
     await bench.append(other.log, 'new');
     expect(told).toEqual(['epoch', 'new']);
-    expect(valuesOf(((await read(one.log)) as ReadPage).events)).toEqual(['new']);
+    expect(valuesOf((await read(one.log)).events)).toEqual(['new']);
   });
 });
