@@ -83,6 +83,7 @@ const NEEDS: Readonly<Record<Runner, readonly Need[]>> = {
   unit: [
     { program: NGINX, file: 'examples/servers/contract/nginx.test.ts' },
     { program: BUN, file: 'examples/servers/contract/bun.test.ts' },
+    { program: NGINX, file: 'scripts/cluster-guide.test.ts' },
   ],
   e2e: [
     { program: NGINX, file: 'e2e/rolling-restart.test.ts' },
