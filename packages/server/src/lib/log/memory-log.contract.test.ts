@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ScriptedLog } from '../../../test-kit/scripted-log.ts';
 import { systemClock } from '../base/clock.ts';
 import { logContract } from '../testing/log-suite.ts';
+import { FAULTS } from '../testing/log-under-test.ts';
 import { memoryLog } from './memory-log.ts';
 
 const contract = logContract(
@@ -15,6 +16,13 @@ const contract = logContract(
 for (const { name, run } of contract) {
   test(name, async () => expect(await run()).toBeUndefined());
 }
+
+test('the contract of a log in memory leaves out only cases with a trait or a fault', () => {
+  const needs = new Set(contract.skipped.flatMap(({ reason }) => reason.replace('needs ', '').split(', ')));
+  expect(needs).toEqual(
+    new Set(['the trait persistent', 'the trait contains', ...FAULTS.map((fault) => `the fault ${fault}`)]),
+  );
+});
 
 /** Behaves like a log over a network: its calls resolve later. */
 const asynchronous = logContract(

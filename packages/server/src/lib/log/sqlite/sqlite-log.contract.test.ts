@@ -34,6 +34,17 @@ describe.each(['normal', 'full'] as const)('sqliteLog with synchronous: %s', (sy
   for (const { name, run } of contract) {
     test(name, async () => expect(await run()).toBeUndefined());
   }
+
+  test('the contract of a log in a file leaves out cases about servers, and contains()', () => {
+    expect(new Set(contract.skipped.map(({ reason }) => reason))).toEqual(
+      new Set([
+        'needs the trait contains',
+        ...['evictKey', 'stop', 'pause', 'resetConnections', 'halfOpen', 'loseAnswers'].map(
+          (fault) => `needs the fault ${fault}`,
+        ),
+      ]),
+    );
+  });
 });
 
 function rollBack(path: string, sequence: number): void {
