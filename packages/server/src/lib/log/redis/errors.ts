@@ -1,0 +1,90 @@
+/** Converts errors of Redis and of its clients to errors that name the log and a remedy. */
+import { LinefeedError } from '@linefeed/shared/wire';
+
+/** Whether the server answered with this error. Any other error is a lost connection or an elapsed time. */
+export function isReply(error: unknown): error is Error {
+  return error instanceof Error && codeOf(error) !== undefined;
+}
+
+/** An error of the server starts with a word in capitals: `WRONGTYPE Operation against …`. */
+function codeOf(error: Error): string | undefined {
+  return /^[A-Z][A-Z0-9]+(?= |$)/.exec(error.message)?.[0];
+}
+
+/** Whether this connection will not help, although the server answers on it: it is not the master any more. */
+export function isWrongServer(error: Error): boolean {
+  return ['READONLY', 'UNBLOCKED', 'MASTERDOWN', 'CLUSTERDOWN', 'MOVED', 'ASK'].includes(codeOf(error)!);
+}
+
+export function isMissingScript(error: unknown): boolean {
+  return isReply(error) && codeOf(error) === 'NOSCRIPT';
+}
+
+interface Meaning {
+  readonly remedy: string;
+  readonly retryable: boolean;
+}
+
+const MEANINGS: Readonly<Record<string, Meaning>> = {
+  WRONGTYPE: {
+    remedy: 'a key of the log holds another type; choose another `key`, or delete what is there',
+    retryable: false,
+  },
+  LINEFEEDFOREIGN: {
+    remedy:
+      'the key of the log holds a hash that is not a log; choose another `key`, or delete what is there',
+    retryable: false,
+  },
+  LINEFEEDFORMAT: {
+    remedy:
+      'the log was written by another version of Linefeed; run one version, or choose another `key` for the new one',
+    retryable: false,
+  },
+  LINEFEEDSTALE: {
+    remedy: 'a later batch of this process was appended before it; nothing was appended',
+    retryable: false,
+  },
+  OOM: {
+    remedy:
+      'the server has reached `maxmemory`; raise it, or lower the bounds of the log. Nothing was appended',
+    retryable: false,
+  },
+  MISCONF: {
+    remedy: 'the server cannot save to its disk; free some space there. Nothing was appended',
+    retryable: false,
+  },
+  NOAUTH: { remedy: 'give the client a user name and a password', retryable: false },
+  WRONGPASS: { remedy: 'give the client the right user name and password', retryable: false },
+  NOPERM: {
+    remedy: 'the user of the client needs the commands EVALSHA, EVAL and XREAD, and those of the scripts',
+    retryable: false,
+  },
+  NOREPLICAS: {
+    remedy: 'fewer replicas than `min-replicas-to-write` are connected. Nothing was appended',
+    retryable: true,
+  },
+  READONLY: { remedy: 'the client is connected to a replica', retryable: true },
+  LOADING: { remedy: 'the server is starting', retryable: true },
+  BUSY: { remedy: 'a script of another program blocks the server', retryable: true },
+  CROSSSLOT: { remedy: 'put a hash tag into the `key`, as in `{board}`', retryable: false },
+};
+
+/** @param doing What failed, as in `cannot be read` */
+export function toRedisError(error: unknown, name: string, doing: string): unknown {
+  if (LinefeedError.is(error) || !(error instanceof Error)) return error;
+  if (/invalid bulk length|unauthenticated bulk length/.test(error.message)) {
+    return new LinefeedError(
+      'payload_too_large',
+      `${name} cannot be ${doing}: the server takes no values of this size; publish less at once, or raise its \`proto-max-bulk-len\`.`,
+      { cause: error, status: 413 },
+    );
+  }
+  const code = codeOf(error);
+  if (code === undefined) return error;
+  const { remedy, retryable } = MEANINGS[code] ?? {
+    remedy: 'look at the server',
+    retryable: code !== 'ERR',
+  };
+  const message = `${name} cannot be ${doing}: ${error.message}; ${remedy}.`;
+  return new LinefeedError('log_failed', message, { cause: error, retryable });
+}

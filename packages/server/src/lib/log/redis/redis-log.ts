@@ -1,0 +1,107 @@
+/** A log on a Redis or Valkey server, which the processes of many machines can share. */
+import { LinefeedError } from '@linefeed/shared/wire';
+import { systemClock, type Clock } from '../../base/clock.ts';
+import { warn } from '../../base/report.ts';
+import { checkLogOptions, resolveBounds, type LogBounds } from '../bounds.ts';
+import type { Log } from '../log.ts';
+import { openRemoteLog } from '../remote/remote-log.ts';
+import { toConnectionSource, type RedisClient } from './client.ts';
+import { RedisStore } from './redis-store.ts';
+import { keysOf, Scripts } from './scripts.ts';
+
+/** The options of `redisLog`. */
+export interface RedisLogOptions extends LogBounds {
+  /**
+   * An open client of node-redis 6, ioredis 6 or iovalkey; Sentinel and Cluster clients too. The log opens two
+   * connections of its own with the options of this client: one for commands, and one that waits for events.
+   */
+  readonly client: RedisClient;
+  /**
+   * Name of the log. Its keys begin with this name as their hash tag: `{board}:linefeed…` for `board`. A name that has
+   * a hash tag keeps it.
+   */
+  readonly key: string;
+  /**
+   * Longest time from an append to its outcome. Milliseconds.
+   *
+   * @default 5,000
+   */
+  readonly timeoutMs?: number | undefined;
+  /** @internal */
+  readonly clock?: Clock | undefined;
+  /** @internal */
+  readonly waitMs?: number | undefined;
+}
+
+/** `redisLog` checks client, key and timeoutMs by value. */
+const REDIS_OPTIONS = {
+  client: 'any',
+  key: 'any',
+  timeoutMs: 'any',
+  waitMs: 'hidden',
+} satisfies Partial<Record<keyof RedisLogOptions, string>>;
+const DEFAULT_TIMEOUT_MS = 5_000;
+
+/**
+ * Opens a bounded log on a Redis server (7 or later) or Valkey. Processes that give the same `key` share the log.
+ *
+ * Events that a failover, a restart or an eviction of the server has lost are announced to clients as a gap.
+ * Settings of the server that endanger the log are written to the console, each with its remedy.
+ *
+ * @example
+ *   import { createFeed } from '@linefeed/server';
+ *   import { redisLog } from '@linefeed/server/redis';
+ *   import { createClient } from 'redis';
+ *   import { board } from './channel.ts';
+ *
+ *   const client = createClient({ url: 'redis://localhost:6379' });
+ *   client.on('error', (error) => console.error(error));
+ *   await client.connect();
+ *   const log = await redisLog({ client, key: 'board', maxEvents: 100_000 });
+ *   const feed = createFeed(board, { log, streams: { *report() {} } });
+ *   await feed.close();
+ *   await log.close?.();
+ *   await client.close();
+ *
+ * @param options `client` and `key` are required
+ * @throws LinefeedError `invalid_option`; `log_failed` if the server does not answer within `timeoutMs`, is older than
+ * Redis 7, or holds something else at a key of the log.
+ */
+export async function redisLog(options: RedisLogOptions): Promise<Log> {
+  checkLogOptions('redisLog', options, REDIS_OPTIONS);
+  const { clock = systemClock, waitMs } = options;
+  const bounds = resolveBounds(options);
+  const key = checkKey(options.key);
+  const timeoutMs = checkTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  const source = toConnectionSource(options.client);
+  const keys = keysOf(key);
+  const store = new RedisStore({
+    name: `The log at the Redis key ${JSON.stringify(key)}`,
+    keys,
+    source,
+    scripts: await Scripts.create(keys),
+    bounds,
+    serverTime: options.clock === undefined,
+    clock,
+    connectMs: timeoutMs,
+  });
+  const log = await openRemoteLog(store, { clock, timeoutMs, waitMs });
+  for (const danger of store.dangers) warn(`${store.name} is in danger: ${danger}.`);
+  return log;
+}
+
+function checkKey(key: string): string {
+  if (typeof key === 'string' && key !== '') return key;
+  throw invalid(
+    `key of a redisLog must be a string with at least one character, not ${JSON.stringify(key)}.`,
+  );
+}
+
+function checkTimeout(ms: number): number {
+  if (ms > 0 && ms < Infinity) return ms;
+  throw invalid(`timeoutMs of a redisLog must be a positive number, not ${String(ms)}.`);
+}
+
+function invalid(message: string): LinefeedError {
+  return new LinefeedError('invalid_option', message);
+}
