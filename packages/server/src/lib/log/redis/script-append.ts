@@ -41,7 +41,7 @@ local found = call('HMGET', LOG, unpack(wanted))
 local creation
 if found[1] then
   local number, created, before, after, exceptions = match(found[1], '^(%d+) (%d+) (%S+) (%S+) ?(.*)$')
-  if tonumber(number) > input.num then return redis.error_reply('LINEFEEDSTALE') end
+  if tonumber(number) > input.num then return redis.error_reply('LINEFEEDSTALE batch ' .. number) end
   if tonumber(number) == input.num then
     local failed = settle()
     if failed then return failed end

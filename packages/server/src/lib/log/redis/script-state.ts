@@ -47,7 +47,7 @@ if text then
     ids = f[12], batches = f[13], history = f[14], writers = f[15], idle = f[16], fields = f[17], members = f[18],
   }
 elseif fields > 0 then
-  return redis.error_reply('LINEFEEDFOREIGN')
+  return redis.error_reply('LINEFEEDFOREIGN no state')
 end
 local changed = false
 if not S or S.fields ~= fields - 1 or S.members ~= members or S.count ~= count then
