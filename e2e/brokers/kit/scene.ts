@@ -38,9 +38,10 @@ export async function startScene(log: LogSpec, { processes = 2 } = {}): Promise<
   const runs: Run[] = [];
   const starts = new Map<Run, Map<Reader, number>>();
   const countOf = (reader: Reader): Counts => {
-    const counted = runs.map((run): CountedRun => {
-      const { name, acknowledged } = run;
-      return { name, acknowledged, start: starts.get(run)?.get(reader) ?? 0 };
+    // A run counts for the readers that were there at its beginning.
+    const counted = runs.flatMap((run): CountedRun[] => {
+      const start = starts.get(run)?.get(reader);
+      return start === undefined ? [] : [{ name: run.name, acknowledged: run.acknowledged, start }];
     });
     return count(reader.seen, counted);
   };
