@@ -1,6 +1,8 @@
 /** Starts, drives and kills processes of feed-process.ts. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
+import { ROOT } from '../../../scripts/lib/command.ts';
 import { freePort } from '../../kit/free-port.ts';
 import type { Command, Mode, Outcome, Report } from './feed-process.ts';
 import { LOG_VARIABLE, type LogSpec } from './log-spec.ts';
@@ -34,16 +36,18 @@ export interface FeedOptions {
 }
 
 export async function startFeed({ log, port }: FeedOptions): Promise<FeedProcess> {
-  const child = fork(
-    new URL('feed-process.ts', import.meta.url),
-    [String(port ?? (await freePort()))],
+  const child = fork(new URL('feed-process.ts', import.meta.url), [String(port ?? (await freePort()))], {
     // vitest sets options for its own workers.
-    {
-      execArgv: [],
-      env: { ...process.env, NODE_OPTIONS: '', [LOG_VARIABLE]: JSON.stringify(log) },
-      stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+    execArgv: [],
+    env: {
+      ...process.env,
+      NODE_OPTIONS: '',
+      // Each start would compile all sources again, which takes most of its time.
+      NODE_COMPILE_CACHE: join(ROOT, '.cache/compile'),
+      [LOG_VARIABLE]: JSON.stringify(log),
     },
-  );
+    stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+  });
   const errors: string[] = [];
   child.stderr!.on('data', (text) => errors.push(String(text)));
   child.on('message', (message: Report) => {

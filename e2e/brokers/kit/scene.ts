@@ -31,8 +31,7 @@ export interface Scene {
 }
 
 export async function startScene(log: LogSpec, { processes = 2 } = {}): Promise<Scene> {
-  const feeds: FeedProcess[] = [];
-  for (let index = 0; index < processes; index += 1) feeds.push(await startFeed({ log }));
+  const feeds = await Promise.all(Array.from({ length: processes }, () => startFeed({ log })));
   const nginx = await startNginx(feeds.map(({ port }) => port));
   const readers: Reader[] = [];
   const runs: Run[] = [];
