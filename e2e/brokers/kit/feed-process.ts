@@ -27,6 +27,8 @@ export interface Outcome {
   readonly n: number;
   /** Time from the call to its outcome. */
   readonly ms: number;
+  /** The cursor of the event; none if a transaction published it. */
+  readonly cursor?: string | undefined;
   readonly error?: { readonly code: string; readonly retryable: boolean; readonly message: string };
 }
 
@@ -58,15 +60,18 @@ const stopping = new Set<string>();
 async function publishOne(run: string, n: number, mode: Mode): Promise<boolean> {
   const start = performance.now();
   const idempotencyKey = `${run} ${n}`;
+  let cursor: string | undefined;
   const send = async (transaction?: unknown): Promise<void> => {
     const options = { idempotencyKey, ...(transaction === undefined ? {} : { transaction }) };
     // Two addresses, in turn.
-    if (n % 2 === 0) await feed.publish('room', { name: 'a' }, { run, n }, options);
-    else await feed.publish('notice', { run, n }, options);
+    const published = await (n % 2 === 0
+      ? feed.publish('room', { name: 'a' }, { run, n }, options)
+      : feed.publish('notice', { run, n }, options));
+    cursor = published.cursor;
   };
   try {
     await (mode === 'transaction' ? transact!(send) : send());
-    report({ type: 'outcome', run, n, ms: performance.now() - start });
+    report({ type: 'outcome', run, n, ms: performance.now() - start, cursor });
     return true;
   } catch (error) {
     const { code = 'unknown', message, retryable = false } = error as Partial<LinefeedError> & Error;

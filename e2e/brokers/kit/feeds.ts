@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { ROOT } from '../../../scripts/lib/command.ts';
 import { freePort } from '../../kit/free-port.ts';
+import { epochOf } from './count.ts';
 import type { Command, Mode, Outcome, Report } from './feed-process.ts';
 import { LOG_VARIABLE, type LogSpec } from './log-spec.ts';
 
@@ -12,8 +13,8 @@ export interface Run {
   readonly name: string;
   /** Each outcome so far, in the order of their arrival. */
   readonly outcomes: readonly Outcome[];
-  /** The numbers that the log acknowledged. */
-  readonly acknowledged: ReadonlySet<number>;
+  /** The numbers that the log acknowledged, with the epoch of each if it is known. */
+  readonly acknowledged: ReadonlyMap<number, string | undefined>;
   /** Stops publishing; resolves when each call has its outcome. */
   stop(): Promise<void>;
 }
@@ -49,6 +50,8 @@ export async function startFeed({ log, port }: FeedOptions): Promise<FeedProcess
     stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
   });
   const errors: string[] = [];
+  // One for each run.
+  child.setMaxListeners(0);
   child.stderr!.on('data', (text) => errors.push(String(text)));
   child.on('message', (message: Report) => {
     if (message.type === 'error') errors.push(message.message);
@@ -60,11 +63,12 @@ export async function startFeed({ log, port }: FeedOptions): Promise<FeedProcess
     errors,
     publish(name, { everyMs = 10, mode = 'repeat' } = {}) {
       const outcomes: Outcome[] = [];
-      const acknowledged = new Set<number>();
+      const acknowledged = new Map<number, string | undefined>();
       child.on('message', (message: Report) => {
         if (message.type !== 'outcome' || message.run !== name) return;
         outcomes.push(message);
-        if (message.error === undefined) acknowledged.add(message.n);
+        const { n, cursor, error } = message;
+        if (error === undefined) acknowledged.set(n, cursor === undefined ? cursor : epochOf(cursor));
       });
       child.send({ type: 'publish', run: name, everyMs, mode } satisfies Command);
       let stopped: Promise<unknown> | undefined;

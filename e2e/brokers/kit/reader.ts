@@ -1,7 +1,7 @@
 /** A client that records each call of its handlers. */
 import { createClient, type LinefeedError } from '@linefeed/client';
 import type { Board } from '../../kit/board.ts';
-import { addressOf, type Seen } from './count.ts';
+import { addressOf, epochOf, type Seen } from './count.ts';
 
 export interface Reader {
   readonly name: string;
@@ -31,8 +31,10 @@ export async function startReader(name: string, origin: string): Promise<Reader>
   const options = (address: string) => ({
     onGap: ({ reason }: { reason: string }) => void seen.push({ address, gap: reason }),
   });
-  const record = ({ run, n }: { readonly run: string; readonly n: number }): void =>
-    void seen.push({ address: addressOf(n), run, n });
+  const record = (
+    { run, n }: { readonly run: string; readonly n: number },
+    { cursor = '' }: { readonly cursor?: string | undefined },
+  ): void => void seen.push({ address: addressOf(n), run, n, epoch: epochOf(cursor) });
   client.subscribe('notice', record, options('notice'));
   client.subscribe('room', { name: 'a' }, record, options('room'));
   const isConnected = (): boolean => client.connection.getSnapshot().state === 'connected';

@@ -42,7 +42,8 @@ export async function startScene(log: LogSpec, { processes = 2 } = {}): Promise<
       const start = starts.get(run)?.get(reader);
       return start === undefined ? [] : [{ name: run.name, acknowledged: run.acknowledged, start }];
     });
-    return count(reader.seen, counted);
+    const epoch = [...(runs.at(-1)?.acknowledged.values() ?? [])].at(-1) ?? '';
+    return count(reader.seen, counted, epoch);
   };
   const begin = (run: Run): Run => {
     runs.push(run);
@@ -82,7 +83,7 @@ export async function startScene(log: LogSpec, { processes = 2 } = {}): Promise<
       const last = begin(feeds.at(-1)!.publish(`last ${runs.length}`, { everyMs: 5 }));
       await vi.waitFor(() => expect(last.acknowledged.size, scene.describe()).toBeGreaterThan(2), 60_000);
       await last.stop();
-      const [end, before] = [...last.acknowledged].slice(-2).toReversed() as [number, number];
+      const [end, before] = [...last.acknowledged.keys()].slice(-2).toReversed() as [number, number];
       await vi.waitFor(() => {
         for (const { name, has } of readers) {
           expect([has(last.name, before), has(last.name, end)], `${name} ${scene.describe()}`).toEqual([
