@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { createFeed, type LinefeedError } from '@linefeed/server';
 import { toNodeHandler } from '@linefeed/server/node';
 import { board } from '../../kit/board.ts';
-import { LOG_VARIABLE, openLog, type LogSpec } from './log-spec.ts';
+import { LOG_VARIABLE, openLog, type LogSpec, type OpenedLog } from './log-spec.ts';
 
 /**
  * `repeat`: each number until it is acknowledged, with its key. `once`: no number waits for another one. `transaction`:
@@ -42,7 +42,7 @@ export type Report =
 
 const report = (message: Report): void => void process.send?.(message);
 
-const { log, transact } = await openLog(JSON.parse(process.env[LOG_VARIABLE] ?? '') as LogSpec);
+const { log, transact } = await openWhenPossible(JSON.parse(process.env[LOG_VARIABLE] ?? '') as LogSpec);
 const feed = createFeed(board, {
   log,
   retryMs: 50,
@@ -56,6 +56,18 @@ const feed = createFeed(board, {
 });
 const handler = toNodeHandler(feed);
 const stopping = new Set<string>();
+
+/** Tries again while the server does not answer in time, as a process manager does. */
+async function openWhenPossible(spec: LogSpec): Promise<OpenedLog> {
+  for (;;) {
+    try {
+      return await openLog(spec);
+    } catch (error) {
+      if ((error as Partial<LinefeedError>).retryable !== true) throw error;
+      report({ type: 'error', message: String(error) });
+    }
+  }
+}
 
 async function publishOne(run: string, n: number, mode: Mode): Promise<boolean> {
   const start = performance.now();
