@@ -86,6 +86,14 @@ describe('types of publish', () => {
     }>();
   });
 
+  it('publish with a transaction has no cursor, and checks its payload', () => {
+    const transaction = { query: async () => undefined };
+    expectTypeOf(feed.publish('notice', { text: 'a' }, { transaction })).resolves.toEqualTypeOf<undefined>();
+    void feed.publish('price', { symbol: 'A' }, { bid: 1 }, { transaction, idempotencyKey: 'k' });
+    // @ts-expect-error -- the bid is a number
+    void feed.publish('price', { symbol: 'A' }, { bid: 'a' }, { transaction });
+  });
+
   it('publish refuses a misspelt topic, a wrong payload, a missing param and a stream', () => {
     // @ts-expect-error -- no such topic
     void feed.publish('notise', { text: 'a' });

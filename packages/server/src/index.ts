@@ -37,6 +37,8 @@ export type {
   PublishArguments,
   Published,
   PublishOptions,
+  TransactionPublishArguments,
+  TransactionPublishOptions,
 } from './lib/feed/types.ts';
 export type { HeaderOptions, HeaderValue, HeadOptions } from './lib/http/head.ts';
 export type { CloseReason } from './lib/connection/types.ts';

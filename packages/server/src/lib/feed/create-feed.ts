@@ -139,7 +139,9 @@ export function openFeed(
       return toResponse(response ?? notFound(new URL(request.url).pathname), request.signal);
     },
     async publish(topic: string, ...rest: unknown[]) {
-      const { epoch, position, duplicate } = await core.publisher.publish(topic, rest);
+      const appended = await core.publisher.publish(topic, rest);
+      if (appended === undefined) return undefined;
+      const { epoch, position, duplicate } = appended;
       return { cursor: formatCursor(/* seam: epoch-of-append */ epoch, position), duplicate };
     },
     cursor: () => core.hub.cursor,

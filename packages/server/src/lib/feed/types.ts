@@ -12,6 +12,15 @@ export const CORE: unique symbol = Symbol.for('linefeed.core');
 /** The options of `publish`. */
 export interface PublishOptions extends AppendOptions {}
 
+/** The options of `publish` in a transaction of the application. */
+export interface TransactionPublishOptions extends PublishOptions {
+  /**
+   * A transaction of the database of the log, which must be a `postgresLog`: a client of `pg` after its `BEGIN`, the
+   * `sql` of `sql.begin` of `postgres`, or a function `(text, values) => Promise` that runs one statement in it.
+   */
+  readonly transaction: object;
+}
+
 /** The result of `publish`. */
 export interface Published {
   /** The cursor of the event. */
@@ -26,6 +35,13 @@ export type PublishArguments<C extends AnyChannel, K extends LoggedName<C>> = [P
 ]
   ? [payload: PayloadInput<C, K>, options?: PublishOptions]
   : [params: ParamsInput<C, K>, payload: PayloadInput<C, K>, options?: PublishOptions];
+
+/** The arguments of `publish` in a transaction, after the topic. */
+export type TransactionPublishArguments<C extends AnyChannel, K extends LoggedName<C>> = [
+  ParamsInput<C, K>,
+] extends [undefined]
+  ? [payload: PayloadInput<C, K>, options: TransactionPublishOptions]
+  : [params: ParamsInput<C, K>, payload: PayloadInput<C, K>, options: TransactionPublishOptions];
 
 /** The options of `subscribe` of a feed. */
 export interface FeedSubscribeOptions {
@@ -104,6 +120,20 @@ export interface Feed<C extends AnyChannel, Context = unknown> extends RequestTa
   readonly channel: C;
   /** `unknown` keeps the types of the core out of the published declarations. */
   readonly [CORE]: unknown;
+  /**
+   * Publishes an event in a transaction of the application. Subscribers get it after the transaction has committed, and
+   * never if it is rolled back. Events of one transaction keep the order of their calls; the order of events of
+   * concurrent transactions is decided after their commits.
+   *
+   * @example
+   *   await feed.publish('price', { symbol: 'ACME' }, { bid: 12 }, { transaction });
+   *
+   * @param topic A logged topic of the channel
+   * @returns nothing, when the event is recorded in the transaction: it gets its cursor after the commit.
+   * @throws LinefeedError (as a rejection) as the other form, and `invalid_option` for a log that is not a
+   * `postgresLog`. A key that is used for another payload does not reject: that event is dropped after the commit.
+   */
+  publish<K extends LoggedName<C>>(topic: K, ...rest: TransactionPublishArguments<C, K>): Promise<undefined>;
   /**
    * Appends an event to the log, which delivers it to every subscriber of its address. Appends take effect in call
    * order. Arguments after the topic: the params, if the topic has any; the payload; the options.

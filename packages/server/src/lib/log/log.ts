@@ -135,6 +135,12 @@ export interface Log {
    * epoch whenever events were lost.
    */
   contains?(position: Position): Awaitable<boolean>;
+  /**
+   * Records entries in a transaction of the application. They are appended after it has committed, in the order of the
+   * calls of one transaction, and never if it is rolled back. Resolves when they are recorded. Their positions are not
+   * known before. For `publish` with `transaction`.
+   */
+  appendIn?(transaction: unknown, entries: readonly LogEntry[], options?: AppendOptions): Awaitable<void>;
   /** Releases the log's resources. Earlier appends are finished; later calls are refused with `closed`. */
   close?(): Awaitable<void>;
 }

@@ -4,6 +4,7 @@ import {
   checkOptions,
   describeIssues,
   findJsonFault,
+  invalidOption,
   refusal,
   LinefeedError,
   validate,
@@ -21,8 +22,13 @@ export interface PublisherOptions {
   readonly maxPayloadBytes: number;
 }
 
-/** The log checks the key itself. */
-const PUBLISH_OPTIONS = { idempotencyKey: 'any' } satisfies Record<keyof AppendOptions, string>;
+/** The options of a publish. */
+interface Options extends AppendOptions {
+  readonly transaction?: unknown;
+}
+
+/** The log checks the key and the transaction itself. */
+const PUBLISH_OPTIONS = { idempotencyKey: 'any', transaction: 'any' } satisfies Record<keyof Options, string>;
 
 export class Publisher {
   readonly #options: PublisherOptions;
@@ -45,7 +51,8 @@ export class Publisher {
     }
   }
 
-  publish(topic: string, rest: readonly unknown[]): Promise<Appended> {
+  /** Resolves with `undefined` if the event was recorded in a transaction: it has no position yet. */
+  publish(topic: string, rest: readonly unknown[]): Promise<Appended | undefined> {
     try {
       if (this.#closed) throw new LinefeedError('closed', 'This feed was closed; it takes no more events.');
       const definition = this.#definitionOf(topic);
@@ -53,8 +60,8 @@ export class Publisher {
         definition.params === undefined ? [undefined, rest[0], rest[1]] : [rest[0], rest[1], rest[2]];
       if (options !== undefined) checkOptions('publish', options, PUBLISH_OPTIONS);
       const entry = this.#prepare(topic, definition, params, payload);
-      const append = (prepared: LogEntry): Promise<Appended> =>
-        this.#append(prepared, options as AppendOptions | undefined);
+      const append = (prepared: LogEntry): Promise<Appended | undefined> =>
+        this.#append(prepared, options as Options | undefined);
       if (this.#preparing === undefined && !(entry instanceof Promise)) return append(entry);
       return this.#inTurn(entry, append);
     } catch (error) {
@@ -67,8 +74,8 @@ export class Publisher {
    */
   #inTurn(
     entry: MaybePromise<LogEntry>,
-    append: (prepared: LogEntry) => Promise<Appended>,
-  ): Promise<Appended> {
+    append: (prepared: LogEntry) => Promise<Appended | undefined>,
+  ): Promise<Appended | undefined> {
     // If the schema rejects while this call still waits, the rejection must not count as unhandled.
     if (entry instanceof Promise) entry.catch(ignore);
     // Wrapped in an object, because a promise resolved with a promise would wait for the log.
@@ -127,12 +134,27 @@ export class Publisher {
     return resolveAddress(topic, definition.params, params, this.#options.maxAddressBytes);
   }
 
-  #append(entry: LogEntry, options: AppendOptions | undefined): Promise<Appended> {
-    const appending = Promise.resolve(this.#options.log.append([entry], options));
+  #append(entry: LogEntry, { transaction, ...options }: Options = {}): Promise<Appended | undefined> {
+    const { log } = this.#options;
+    const appending = Promise.resolve(
+      transaction === undefined
+        ? log.append([entry], options)
+        : this.#appendIn(transaction, entry, options).then(ignore),
+    ) as Promise<Appended | undefined>;
     this.#appending.add(appending);
     const settle = (): unknown => this.#appending.delete(appending);
     appending.then(settle, settle);
     return appending;
+  }
+
+  async #appendIn(transaction: unknown, entry: LogEntry, options: AppendOptions): Promise<void> {
+    const { log } = this.#options;
+    if (log.appendIn === undefined) {
+      throw invalidOption(
+        'The log of this feed takes no events of transactions; publish without `transaction`, or use a postgresLog.',
+      );
+    }
+    await log.appendIn(transaction, [entry], options);
   }
 }
 

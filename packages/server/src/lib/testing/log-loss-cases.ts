@@ -128,8 +128,11 @@ function newValuesOf({ events }: ReadPage): unknown[] {
 }
 
 function firstToDetect({ fault, text }: (typeof LOSSES)[number]): LogCaseBody[] {
-  const lose = async (bench: LogBench) =>
-    await addAndLose(bench, (to) => (fault === 'rollBack' ? bench.rollBack(to) : bench.cause(fault)));
+  const lose = async (bench: LogBench, prepare: () => Promise<unknown> = async () => undefined) =>
+    await addAndLose(bench, async (to) => {
+      await prepare();
+      await (fault === 'rollBack' ? bench.rollBack(to) : bench.cause(fault));
+    });
   return [
     {
       name: `a page that is the first to detect ${text} has a new epoch and no lost event`,
@@ -153,7 +156,8 @@ function firstToDetect({ fault, text }: (typeof LOSSES)[number]): LogCaseBody[] 
       needs: [fault],
       async run(bench) {
         const other = await bench.open();
-        const { epoch } = await lose(bench);
+        // The other handle must know a lost event, too. Otherwise its append may be first, in the old epoch.
+        const { epoch } = await lose(bench, () => bench.position(other));
         const appended = await bench.all(
           [bench.log, other].map((log, index) => log.append([entryOf('a', index)])),
         );

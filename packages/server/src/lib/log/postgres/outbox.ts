@@ -1,0 +1,78 @@
+/** Publishes inside a transaction of the application: a row in the outbox, which the mover appends after the commit. */
+import { invalidOption } from '@linefeed/shared/wire';
+import { checkKeyed } from '../idempotency.ts';
+import { sizeOf } from '../bounds.ts';
+import type { AppendOptions, LogEntry } from '../log.ts';
+import { numbers, texts } from './batch-arrays.ts';
+import type { Values } from './driver.ts';
+import { toStoreError } from './errors.ts';
+import { isPool } from './options.ts';
+import { nullCharacter } from './store.ts';
+
+/**
+ * A transaction of the application: a client of `pg` after its `BEGIN`, the `sql` of `sql.begin` of `postgres`, or a
+ * function that runs one statement in a transaction of any other library.
+ */
+export type PostgresTransaction =
+  | { query(text: string, values?: unknown[]): PromiseLike<unknown> }
+  // oxlint-disable-next-line typescript/no-explicit-any -- the library's own type depends on the types of the client.
+  | { unsafe(text: string, values?: any[]): PromiseLike<unknown> }
+  | ((text: string, values: string[]) => PromiseLike<unknown>);
+
+/** @throws LinefeedError `invalid_option`; `log_failed` */
+export async function appendToOutbox(
+  name: string,
+  statement: string,
+  transaction: unknown,
+  entries: readonly LogEntry[],
+  options: AppendOptions,
+): Promise<void> {
+  checkKeyed(entries, options);
+  const run = runnerOf(transaction);
+  const { idempotencyKey } = options;
+  const values = [
+    texts(entries.map(({ address }) => address)),
+    `{${entries.map(({ keep }) => keep === 'latest').join(',')}}`,
+    texts(entries.map(() => idempotencyKey)),
+    numbers(entries.map(({ data }) => data.length)),
+    numbers(entries.map((entry) => sizeOf(entry, idempotencyKey))),
+    texts(entries.map(({ data }) => data)),
+  ];
+  if (values.some((value) => value.includes('\0'))) throw nullCharacter();
+  try {
+    await run(statement, values);
+  } catch (error) {
+    throw toStoreError(name, error);
+  }
+}
+
+function runnerOf(transaction: unknown): (text: string, values: Values) => PromiseLike<unknown> {
+  const { query, unsafe, begin } = (transaction ?? {}) as {
+    query?: unknown;
+    unsafe?: unknown;
+    begin?: unknown;
+  };
+  if (isPool(transaction)) {
+    throw wrong(
+      'a Pool, whose statements are in no transaction; pass the client of pool.connect() after its BEGIN',
+    );
+  }
+  if (typeof unsafe === 'function') {
+    if (typeof begin === 'function') {
+      throw wrong('the sql of postgres(), whose statements are in no transaction; pass the one of sql.begin');
+    }
+    return (text, values) =>
+      (transaction as { unsafe: Function }).unsafe(text, values) as PromiseLike<unknown>;
+  }
+  if (typeof query === 'function') {
+    return (text, values) => (transaction as { query: Function }).query(text, values) as PromiseLike<unknown>;
+  }
+  if (typeof transaction === 'function') return transaction as ReturnType<typeof runnerOf>;
+  throw wrong(`a value of type ${typeof transaction}`);
+}
+
+function wrong(what: string): Error {
+  return invalidOption(
+    `transaction must be a client of pg in a transaction, the sql of sql.begin of postgres, or a function (text, values) => Promise, not ${what}.`,
+  );
+}

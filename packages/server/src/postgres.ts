@@ -1,0 +1,7 @@
+/** The log in PostgreSQL. A separate entry, so that only its users load it. */
+export { postgresLog } from './lib/log/postgres/postgres-log.ts';
+export type { PostgresLogOptions } from './lib/log/postgres/options.ts';
+export type { PostgresTransaction } from './lib/log/postgres/outbox.ts';
+export type { PgClient, PgPool } from './lib/log/postgres/pg-driver.ts';
+export type { PostgresClient, PostgresSql } from './lib/log/postgres/postgres-driver.ts';
+export type { LogBounds } from './lib/log/bounds.ts';
