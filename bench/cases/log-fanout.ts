@@ -1,7 +1,8 @@
 /** Case 15: the broadcast, by log. */
 import { many, ratios, runsOf, type Case } from '../lib/case.ts';
 import { measureFanOut } from '../lib/fan-out.ts';
-import { LOG_NAMES, startBrokers } from '../lib/logs.ts';
+import { startBrokers } from '../lib/brokers.ts';
+import { LOG_NAMES } from '../lib/logs.ts';
 
 export const logFanout: Case = {
   name: 'log-fanout',

@@ -2,7 +2,7 @@
 import type { Case, Measurement, Missing } from '../lib/case.ts';
 import { takeTurns } from '../lib/fan-out.ts';
 import type { BrokerName } from '../../packages/server/test-kit/brokers/bare-log.ts';
-import { cpuOfBroker, startBrokers, type Brokers } from '../lib/logs.ts';
+import { cpuOfBroker, startBrokers, type Brokers } from '../lib/brokers.ts';
 import { cpuOfHost, endAll, startHost, waitUntilSeen, type Host } from '../lib/host-process.ts';
 
 const FOLLOWERS = 3;
@@ -40,8 +40,13 @@ export const logFollow: Case = {
             shown: 'followCpu',
             start: async ({ file, options }) => {
               const group = await startGroup(brokers, file, { ...options }, log !== 'memory');
-              await measure(group, 10);
-              return group;
+              try {
+                await measure(group, 10);
+                return group;
+              } catch (error) {
+                await group.end();
+                throw error;
+              }
             },
             measure: (group) => measure(group, batches),
           },

@@ -2,7 +2,7 @@
 import { many, ratios, runsOf, type Case } from '../lib/case.ts';
 import { note, takeTurns } from '../lib/fan-out.ts';
 import type { BrokerName } from '../../packages/server/test-kit/brokers/bare-log.ts';
-import { cpuOfBroker, startBrokers } from '../lib/logs.ts';
+import { cpuOfBroker, startBrokers } from '../lib/brokers.ts';
 import { Pair } from '../lib/pair.ts';
 
 const BATCH = 100;
@@ -12,6 +12,8 @@ const INTERVAL_MS = 300;
 
 interface Both {
   readonly empty: Pair;
+  /** Writes as much as `full` while `empty` is measured. */
+  readonly beside: Pair;
   readonly full: Pair;
   end(): Promise<void>;
 }
@@ -19,7 +21,7 @@ interface Both {
 export const logReaders: Case = {
   name: 'log-readers',
   title: 'An append at the server of a log, without and with readers',
-  about: `Two processes, each with a log of its own on the same server: one has no connection, the other one many. Each publishes batches of ${BATCH} events of ${BYTES} B every ${INTERVAL_MS} ms, in turns. The CPU is that of all threads of the server, for each event. It includes the tail of the process.`,
+  about: `Two processes, each with a log of its own on the same server: one has no connection, the other one many. Each publishes batches of ${BATCH} events of ${BYTES} B every ${INTERVAL_MS} ms, in turns. Writing to many sockets slows every other process of the machine down. So while the one without connections is measured, a third process with \`memoryLog\` writes the same events to as many connections. The CPU is that of all threads of the server, for each event. It includes the tail of the process.`,
   columns: ['brokerCpu'],
   usesPeers: false,
   async run(settings) {
@@ -37,31 +39,46 @@ export const logReaders: Case = {
             .map((log) => `log-${log}`),
           shown: 'brokerCpu',
           start: async ({ name, file, options }) => {
-            const start = async (key: string): Promise<Pair> =>
-              await Pair.start(name, file, { bytes: BYTES, places: brokers.places, key, ...options });
-            const empty = await start('no-readers');
-            const pair = await start('readers');
-            const both: Both = {
-              empty,
-              full: pair,
-              end: async () => void (await Promise.all([empty.end(), pair.end()])),
+            const pairs: Pair[] = [];
+            const end = async (): Promise<void> => {
+              await Promise.all(pairs.map((pair) => pair.end()));
+            };
+            const start = async (key: string, own: object): Promise<Pair> => {
+              const pair = await Pair.start(name, file, {
+                bytes: BYTES,
+                places: brokers.places,
+                key,
+                ...options,
+                ...own,
+              });
+              pairs.push(pair);
+              return pair;
             };
             try {
-              await pair.connect(connections);
-              for (const one of [empty, pair]) await publishIn(one, 2);
+              const both: Both = {
+                empty: await start('no-readers', {}),
+                beside: await start('beside', { log: 'memory' }),
+                full: await start('readers', {}),
+                end,
+              };
+              for (const pair of [both.beside, both.full]) await pair.connect(connections);
+              for (const pair of pairs) await publishIn(pair, 2);
               return both;
             } catch (error) {
-              await both.end();
+              await end();
               throw error;
             }
           },
-          measure: async ({ empty, full: pair }) => {
+          measure: async ({ empty, beside, full: pair }) => {
             const broker = brokers.running.get(pair.name.replace('log-', '') as BrokerName)!;
             const metrics = full.get(pair.name) ?? {};
             full.set(pair.name, metrics);
             const cost = async (one: Pair): Promise<number> => {
               const before = cpuOfBroker(broker);
-              const count = await publishIn(one, batches);
+              const [count] = await Promise.all([
+                publishIn(one, batches),
+                one === empty ? publishIn(beside, batches) : undefined,
+              ]);
               return (cpuOfBroker(broker) - before) / count;
             };
             // The order changes, so that a drift of the machine does not favour one of them.

@@ -16,18 +16,15 @@ export async function start({ bytes, ...options }: ContenderOptions): Promise<Co
     subscribers: () => 0,
     publish: () => undefined,
     actions: {
-      /** Appends for this time, in batches of `atOnce`. */
-      async publishFor({ ms, atOnce }: { ms: number; atOnce: number }) {
+      /** Appends batches, each when the server has the one before. */
+      async publishBatches({ batches, count }: { batches: number; count: number }) {
         const start = performance.now();
-        let count = 0;
-        while (performance.now() - start < ms) {
-          const from = count;
+        for (let batch = 0; batch < batches; batch += 1) {
           await bare.append(
-            Array.from({ length: atOnce }, (_, k) => JSON.stringify(makePayload(from + k, bytes))),
+            Array.from({ length: count }, (_, k) => JSON.stringify(makePayload(batch * count + k, bytes))),
           );
-          count += atOnce;
         }
-        return { count, ms: performance.now() - start };
+        return { count: batches * count, ms: performance.now() - start };
       },
       async follow() {
         await bare.follow((payload) => {

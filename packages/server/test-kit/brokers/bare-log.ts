@@ -30,8 +30,8 @@ export async function openBareLog(name: BrokerName, url: string, key: string): P
 
 /** A pipelined XADD for each payload, and a loop of XREAD BLOCK on a connection of its own. */
 function openBareRedis(url: string, key: string): BareLog {
-  const client = new Redis(url);
-  const tail = new Redis(url);
+  const client = openRedis(url);
+  const tail = openRedis(url);
   let isOpen = true;
   return {
     async append(payloads) {
@@ -63,9 +63,16 @@ function openBareRedis(url: string, key: string): BareLog {
   };
 }
 
+export function openPostgres(url: string): Pool {
+  const pool = new Pool({ connectionString: url, max: 4 });
+  // The rejection of a query has the error.
+  pool.on('error', () => undefined);
+  return pool;
+}
+
 /** One INSERT of several rows with a NOTIFY, and a SELECT after each notification. */
 async function openBarePostgres(url: string, key: string): Promise<BareLog> {
-  const pool = new Pool({ connectionString: url, max: 4 });
+  const pool = openPostgres(url);
   const table = `"bare_${key}"`;
   const channel = `bare_${key}`;
   await pool.query(
@@ -113,9 +120,18 @@ async function openBarePostgres(url: string, key: string): Promise<BareLog> {
   };
 }
 
+/** Clients as an application opens them. */
+export function openRedis(url: string): Redis {
+  return new Redis(url);
+}
+
+export function openNats(url: string): ReturnType<typeof connectNats> {
+  return connectNats({ servers: url });
+}
+
 /** One JetStream publish for each payload, without waiting in between, and an ordered consumer. */
 async function openBareNats(url: string, key: string): Promise<BareLog> {
-  const connection = await connectNats({ servers: url });
+  const connection = await openNats(url);
   const manager = await jetstreamManager(connection);
   const stream = `bare_${key}`;
   await manager.streams.add({ name: stream, subjects: [stream], max_msgs: HELD }).catch(async () => {
