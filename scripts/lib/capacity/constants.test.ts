@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { median } from '../../../bench/lib/stats.ts';
 import { ROOT } from '../command.ts';
-import { ASSUMED, LOGS, MEASURED, type Assumed, type Measured } from './constants.ts';
+import { ASSUMED, LOGS, MEASURED, type Assumed, type Measured, type Source } from './constants.ts';
 
 interface StoredCase {
   readonly measurements: ReadonlyArray<{
@@ -27,12 +28,19 @@ const constants: ReadonlyArray<readonly [string, Measured | Assumed]> = [
 
 const measured = constants.filter((entry): entry is [string, Measured] => 'source' in entry[1]);
 
-function runsOf({ source }: Measured): number[] {
-  const { case: name, variant, contender, metric, convert = (value: number) => value } = source;
+function readRuns({ case: name, variant, contender, metric }: Source): readonly number[] {
   const found = stored[name]?.measurements.find(
     (one) => one.variant === variant && one.contender === contender,
   );
-  return (found?.metrics[metric] ?? []).map((value) => convert(value));
+  return found?.metrics[metric] ?? [];
+}
+
+function runsOf({ source }: Measured): number[] {
+  const { convert = (value: number) => value, relativeTo } = source;
+  const runs = readRuns(source).map((value) => convert(value));
+  if (relativeTo === undefined) return runs;
+  const unit = median(readRuns(relativeTo));
+  return runs.map((value) => (value / unit) * LOGS.memory.publishUs.value);
 }
 
 describe('constants of the capacity model', () => {
