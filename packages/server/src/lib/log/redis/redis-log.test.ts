@@ -240,7 +240,7 @@ describe('failures of the server', () => {
   test('a master that became a replica rejects appends with a retryable error, and the log continues when it is master again', async () => {
     const master = await startRedis();
     closing.push(() => master.close());
-    const log = await openLog(await connect(master.port), { waitMs: 300, timeoutMs: 1_000 });
+    const log = await openLog(await connect(master.port), { waitMs: 300 });
     const told = follow(log);
     await log.append([entry(1)]);
     // Its master does not exist: it keeps its data.
