@@ -9,7 +9,8 @@ const HELP = `Usage: npx pnpm@12 demo
 
 Environment:
   PORT=4600          the port to serve at
-  LINEFEED_LOG=PATH  the log: the path of an SQLite file; without it, a temporary one
+  LINEFEED_LOG=URL   the log: redis://…, nats://… or the path of an SQLite file;
+                     without it, a temporary SQLite file
 `;
 
 const FOLDER = join(ROOT, 'examples/demo');

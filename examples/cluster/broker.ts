@@ -1,6 +1,6 @@
 /** Starts the server that holds the log, in a temporary folder, unless a running one is given. */
 import { join } from 'node:path';
-import { CannotStart } from './program.ts';
+import { CannotStart, findPort, findProgram, startProgram } from './program.ts';
 
 export interface Broker {
   /** For `openLog`. */
@@ -26,4 +26,42 @@ const STARTS: Readonly<Record<string, (folder: string) => Promise<Broker>>> = {
   async memory() {
     return { url: 'memory:', stop: async () => undefined };
   },
+
+  async redis(folder) {
+    const path = need(
+      'Redis or Valkey',
+      ['redis-server', 'valkey-server'],
+      'redis-server',
+      'redis://localhost',
+    );
+    const port = await findPort();
+    const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder];
+    // With a file of appended commands, a restart of Redis keeps the log.
+    const persistence = ['--appendonly', 'yes', '--save', ''];
+    const { stop } = await startProgram(path, [...args, ...persistence], { title: 'Redis', port });
+    return { url: `redis://127.0.0.1:${port}`, stop };
+  },
+
+  async nats(folder) {
+    const path = need('NATS', ['nats-server'], 'nats-server', 'nats://localhost');
+    const port = await findPort();
+    const args = ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', folder];
+    const { stop } = await startProgram(path, args, { title: 'NATS', port });
+    return { url: `nats://127.0.0.1:${port}`, stop };
+  },
 };
+
+function need(
+  title: string,
+  names: readonly string[],
+  apt: string,
+  url: string,
+  patterns?: readonly string[],
+): string {
+  const path = findProgram(names, patterns);
+  if (path !== undefined) return path;
+  throw new CannotStart(
+    `${title} is not installed here (${names.join(', ')}). Install it (on Debian: apt-get install ${apt}), ` +
+      `or give the URL of a running one: LINEFEED_LOG=${url} npx pnpm@12 --filter @linefeed/example-cluster start`,
+  );
+}

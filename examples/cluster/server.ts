@@ -33,6 +33,8 @@ const feed = createFeed(board, {
   // Everything here is public.
   authorize: () => true,
   log,
+  // Once for each outage of the log.
+  onError: (error) => console.error(`${name}:`, error instanceof Error ? error.message : error),
   streams: {
     async *cluster({ signal }) {
       // Before the first value: a change while the reader takes it is not missed.

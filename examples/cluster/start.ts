@@ -10,10 +10,14 @@ import { CannotStart, isListening, type Program } from './program.ts';
 const USAGE = `Usage: npx pnpm@12 --filter @linefeed/example-cluster start [LOG]
 
   sqlite       one SQLite file for both processes (the default)
+  redis        a private Redis or Valkey in a temporary folder
+  nats         a private nats-server in a temporary folder
   memory       a separate memory for each process: shows gaps
+  redis://…    a server that runs already
+  nats://…     a server that runs already
 
 Environment:
-  LINEFEED_LOG=LOG     the same as the argument
+  LINEFEED_LOG=URL     the same as the argument
   PORT=4700            the port of nginx; the processes use the next two
   RESTART_MS=3000      how long a killed process stays away
 `;

@@ -36,6 +36,7 @@ it('openLog opens a memory log with the given bounds', async () => {
 
 it.each([
   ['kafka://localhost', '"kafka:" is not a log. Use '],
+  ['redis://', 'The URL of the log has no host. Write it as redis://localhost.'],
   ['redis', '"redis" is neither a URL nor a path. Use '],
   [
     join(folder, 'none', 'c.db'),
@@ -43,6 +44,18 @@ it.each([
   ],
 ])('openLog rejects "%s" with a message that names the fault', async (url, message) => {
   await expect(openLog(url, { name: 'test' })).rejects.toThrow(message);
+});
+
+it.each([
+  ['redis://me:secret@127.0.0.1:1', 'Redis at 127.0.0.1:1 cannot be used as the log: '],
+  ['nats://me:secret@127.0.0.1:1', 'NATS at 127.0.0.1:1 cannot be used as the log: '],
+])('openLog rejects %s, where nothing listens, without the password', async (url, message) => {
+  const error = await openLog(url, { name: 'test' }).then(
+    () => undefined,
+    (reason: Error) => reason,
+  );
+  expect(error?.message).toContain(message);
+  expect(error?.message).not.toContain('secret');
 });
 
 it('openLogOrExit ends the process with one line and exit code 1', () => {

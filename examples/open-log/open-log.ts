@@ -1,6 +1,6 @@
 /** Opens the log that a URL names, so that one server program runs on any of them. */
 import { isAbsolute, resolve } from 'node:path';
-import { memoryLog, type Log, type LogBounds } from '@linefeed/server';
+import { LinefeedError, memoryLog, type Log, type LogBounds } from '@linefeed/server';
 
 export interface OpenLogOptions extends LogBounds {
   /** Redis: the key. Postgres: the table. NATS: the stream. Other programs on the same server must not use it. */
@@ -30,13 +30,26 @@ interface Kind {
   readonly load: () => Promise<Open>;
 }
 
-const KINDS: readonly Kind[] = [];
+const KINDS: readonly Kind[] = [
+  {
+    title: 'Redis',
+    example: 'redis://localhost',
+    schemes: ['redis', 'rediss'],
+    load: async () => (await import('./redis.ts')).openRedis,
+  },
+  {
+    title: 'NATS',
+    example: 'nats://localhost',
+    schemes: ['nats', 'tls'],
+    load: async () => (await import('./nats.ts')).openNats,
+  },
+];
 
 /** A server that does not answer must not delay the start longer than this. */
 const OPEN_TIMEOUT_MS = 10_000;
 
 /**
- * Opens a log: `redis://host`, `postgres://user@host/database`, `nats://host`, `memory:`, or the path of an SQLite file.
+ * Opens a log: `redis://host`, `nats://host`, `memory:`, or the path of an SQLite file.
  *
  * @throws LogUnavailable (as a rejection)
  */
@@ -52,10 +65,11 @@ export async function openLog(url: string, options: OpenLogOptions): Promise<Ope
     const open = await kind.load();
     return { title, ...(await withinTime(open(url, options))) };
   } catch (error) {
-    throw new LogUnavailable(
-      `${title} cannot be used as the log: ${messageOf(error)} Start it, or correct the URL.`,
-      { cause: error },
-    );
+    // An error of Linefeed has its own remedy.
+    const remedy = LinefeedError.is(error) ? '' : ' Start it, or correct the URL.';
+    throw new LogUnavailable(`${title} cannot be used as the log: ${messageOf(error)}${remedy}`, {
+      cause: error,
+    });
   }
 }
 
@@ -107,8 +121,9 @@ function advice(): string {
 
 /** Host and port, without user and password. */
 function hostOf(url: string, { example }: Kind): string {
-  if (!URL.canParse(url)) throw new LogUnavailable(`The log's URL cannot be read. Write it as ${example}.`);
-  return new URL(url).host || 'its local socket';
+  const host = URL.canParse(url) ? new URL(url).host : '';
+  if (host === '') throw new LogUnavailable(`The URL of the log has no host. Write it as ${example}.`);
+  return host;
 }
 
 async function withinTime<T>(opening: Promise<T>): Promise<T> {

@@ -87,7 +87,8 @@ const NEEDS: Readonly<Record<Runner, readonly Need[]>> = {
   ],
   e2e: [
     { program: NGINX, file: 'e2e/rolling-restart.test.ts' },
-    { program: NGINX, file: 'e2e/cluster.test.ts' },
+    { program: NGINX, file: 'e2e/cluster{,-redis}.test.ts' },
+    { program: REDIS, file: 'e2e/cluster-redis.test.ts' },
   ],
   brokers: [
     { program: REDIS, file: '{packages/server/src/lib/log,e2e/brokers}/redis/**/*.test.ts' },

@@ -62,7 +62,7 @@ function announce(by: Name, { reason }: Gap): void {
   account = bookGap(account, by);
   const text = `Gap: events of ${by} are lost (${reason}).`;
   view.tell({ kind: 'gap', text });
-  add({ kind: 'gap', text });
+  add({ kind: 'gap', by, text });
 }
 
 function add(row: Row): void {

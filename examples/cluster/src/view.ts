@@ -11,7 +11,7 @@ export type Row =
       readonly replayed: boolean;
       readonly delayMs: number;
     }
-  | Told;
+  | { readonly kind: 'gap'; readonly by: Name; readonly text: string };
 
 /** A line of the story. */
 export interface Told {
@@ -144,7 +144,7 @@ function createCard(name: Name, press: (name: Name) => Promise<void>): Card {
     },
     showRows(rows, last) {
       if (last !== undefined) newest.textContent = `Newest event: ${last.toLocaleString('en')}`;
-      const own = rows.filter((row) => row.kind !== 'event' || row.by === name).slice(0, shownMarks);
+      const own = rows.filter((row) => row.by === name).slice(0, shownMarks);
       marks.replaceChildren(...own.toReversed().map((row) => create('i', markOf(row))));
     },
   };
