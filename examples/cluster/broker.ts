@@ -1,5 +1,7 @@
 /** Starts the server that holds the log, in a temporary folder, unless a running one is given. */
-import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { chownSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { CannotStart, findPort, findProgram, startProgram } from './program.ts';
 
 export interface Broker {
@@ -49,6 +51,24 @@ const STARTS: Readonly<Record<string, (folder: string) => Promise<Broker>>> = {
     const { stop } = await startProgram(path, args, { title: 'NATS', port });
     return { url: `nats://127.0.0.1:${port}`, stop };
   },
+
+  async postgres(folder) {
+    // Debian has these programs in a folder for each version.
+    const patterns = ['/usr/lib/postgresql/*/bin/pg_ctl', '/opt/homebrew/opt/postgresql*/bin/pg_ctl'];
+    const path = need('PostgreSQL', ['pg_ctl'], 'postgresql', 'postgres://localhost/postgres', patterns);
+    const port = await findPort();
+    const data = join(folder, 'postgres');
+    const user = unprivilegedUser();
+    mkdirSync(data, { mode: 0o700 });
+    if (user !== undefined) chownSync(data, user.uid, user.gid);
+    run(join(dirname(path), 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'trust', '--no-sync'], user);
+    const options = `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''`;
+    run(path, ['-D', data, '-l', join(data, 'log'), '-o', options, '-w', 'start'], user);
+    return {
+      url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+      stop: async () => run(path, ['-D', data, '-m', 'fast', '-w', 'stop'], user),
+    };
+  },
 };
 
 function need(
@@ -64,4 +84,27 @@ function need(
     `${title} is not installed here (${names.join(', ')}). Install it (on Debian: apt-get install ${apt}), ` +
       `or give the URL of a running one: LINEFEED_LOG=${url} npx pnpm@12 --filter @linefeed/example-cluster start`,
   );
+}
+
+interface User {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Postgres refuses to run as root. Returns another user then: `postgres`, or else the usual numbers of `nobody`. */
+function unprivilegedUser(): User | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const [uid, gid] = ['-u', '-g'].map((flag) => spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }));
+  if (uid?.status !== 0 || gid?.status !== 0) return { uid: 65_534, gid: 65_534 };
+  return { uid: Number(uid.stdout), gid: Number(gid.stdout) };
+}
+
+function run(path: string, args: readonly string[], user: User | undefined): void {
+  // Not a pipe: the server would inherit it, and this call would wait for the server's end.
+  const { status, error } = spawnSync(path, args, {
+    ...user,
+    cwd: '/',
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  if (status !== 0) throw new CannotStart(`${path} failed (${error?.message ?? `exit code ${status}`}).`);
 }

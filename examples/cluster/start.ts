@@ -10,11 +10,9 @@ import { CannotStart, isListening, type Program } from './program.ts';
 const USAGE = `Usage: npx pnpm@12 --filter @linefeed/example-cluster start [LOG]
 
   sqlite       one SQLite file for both processes (the default)
-  redis        a private Redis or Valkey in a temporary folder
-  nats         a private nats-server in a temporary folder
+  redis        a private Redis or Valkey in a temporary folder; likewise postgres and nats
   memory       a separate memory for each process: shows gaps
-  redis://…    a server that runs already
-  nats://…     a server that runs already
+  redis://…    a server that runs already; likewise postgres://… and nats://…
 
 Environment:
   LINEFEED_LOG=URL     the same as the argument

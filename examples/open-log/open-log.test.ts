@@ -48,6 +48,7 @@ it.each([
 
 it.each([
   ['redis://me:secret@127.0.0.1:1', 'Redis at 127.0.0.1:1 cannot be used as the log: '],
+  ['postgres://me:secret@127.0.0.1:1/db', 'Postgres at 127.0.0.1:1 cannot be used as the log: '],
   ['nats://me:secret@127.0.0.1:1', 'NATS at 127.0.0.1:1 cannot be used as the log: '],
 ])('openLog rejects %s, where nothing listens, without the password', async (url, message) => {
   const error = await openLog(url, { name: 'test' }).then(

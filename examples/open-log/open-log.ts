@@ -38,6 +38,12 @@ const KINDS: readonly Kind[] = [
     load: async () => (await import('./redis.ts')).openRedis,
   },
   {
+    title: 'Postgres',
+    example: 'postgres://localhost/postgres',
+    schemes: ['postgres', 'postgresql'],
+    load: async () => (await import('./postgres.ts')).openPostgres,
+  },
+  {
     title: 'NATS',
     example: 'nats://localhost',
     schemes: ['nats', 'tls'],
@@ -49,7 +55,7 @@ const KINDS: readonly Kind[] = [
 const OPEN_TIMEOUT_MS = 10_000;
 
 /**
- * Opens a log: `redis://host`, `nats://host`, `memory:`, or the path of an SQLite file.
+ * Opens a log: `redis://host`, `postgres://user@host/database`, `nats://host`, `memory:`, or the path of an SQLite file.
  *
  * @throws LogUnavailable (as a rejection)
  */
