@@ -5,13 +5,21 @@ import { sqliteLog } from '@linefeed/server/sqlite';
 /** Environment variable with the specification as JSON. */
 export const LOG_VARIABLE = 'LINEFEED_LOG';
 
+export interface RedisSpec {
+  readonly kind: 'redis';
+  readonly library: 'node-redis' | 'ioredis' | 'iovalkey';
+  readonly mode: 'single' | 'sentinel' | 'cluster';
+  /** Of the server, of the Sentinels, or of the nodes. */
+  readonly ports: readonly number[];
+}
+
 export interface NatsSpec {
   readonly kind: 'nats';
   readonly servers: readonly string[];
   readonly replicas: number;
 }
 
-export type LogSpec = { readonly kind: 'sqlite'; readonly path: string } | NatsSpec;
+export type LogSpec = { readonly kind: 'sqlite'; readonly path: string } | RedisSpec | NatsSpec;
 
 /** Shorter than the default, so that a test of an outage is short. */
 export const TIMEOUT_MS = 1_500;
@@ -31,6 +39,12 @@ export async function openLog(spec: LogSpec): Promise<OpenedLog> {
   switch (spec.kind) {
     case 'sqlite':
       return { log: sqliteLog({ path: spec.path }) };
+    case 'redis': {
+      const { redisLog } = await import('@linefeed/server/redis');
+      return {
+        log: await redisLog({ client: await openRedis(spec), key: LOG_NAME, timeoutMs: TIMEOUT_MS }),
+      };
+    }
     case 'nats': {
       const { connect } = await import('@nats-io/transport-node');
       const { natsLog } = await import('@linefeed/server/nats');
@@ -40,4 +54,42 @@ export async function openLog(spec: LogSpec): Promise<OpenedLog> {
       return { log: await natsLog({ connection, stream: LOG_NAME, replicas, timeoutMs: TIMEOUT_MS }) };
     }
   }
+}
+
+async function openRedis({ library, mode, ports }: RedisSpec) {
+  const addresses = ports.map((port) => ({ host: '127.0.0.1', port }));
+  const [{ port } = { port: 0 }] = addresses;
+  if (library === 'node-redis') {
+    const { createClient, createCluster, createSentinel } = await import('redis');
+    const onError = (): void => undefined;
+    if (mode === 'sentinel') {
+      const client = createSentinel({ name: 'linefeed', sentinelRootNodes: addresses });
+      client.on('error', onError);
+      return await client.connect();
+    }
+    if (mode === 'cluster') {
+      const client = createCluster({
+        rootNodes: ports.map((each) => ({ url: `redis://127.0.0.1:${each}` })),
+      });
+      client.on('error', onError);
+      await client.connect();
+      return client;
+    }
+    const client = createClient({ url: `redis://127.0.0.1:${port}` });
+    client.on('error', onError);
+    return await client.connect();
+  }
+  const sentinel = { sentinels: addresses, name: 'linefeed' };
+  if (library === 'ioredis') {
+    const { Cluster, Redis } = await import('ioredis');
+    const client =
+      mode === 'cluster' ? new Cluster(addresses) : new Redis(mode === 'sentinel' ? sentinel : { port });
+    client.on('error', () => undefined);
+    return client;
+  }
+  const { Cluster, Redis } = await import('iovalkey');
+  const client =
+    mode === 'cluster' ? new Cluster(addresses) : new Redis(mode === 'sentinel' ? sentinel : { port });
+  client.on('error', () => undefined);
+  return client;
 }

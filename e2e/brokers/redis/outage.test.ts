@@ -1,0 +1,4 @@
+/** A Redis server, or the way to it, is away while two feed processes publish. */
+import { describeOutages } from './outages.ts';
+
+describeOutages('node-redis');
