@@ -9,7 +9,7 @@ export interface RedisSpec {
   readonly kind: 'redis';
   readonly library: 'node-redis' | 'ioredis' | 'iovalkey';
   readonly mode: 'single' | 'sentinel' | 'cluster';
-  /** Of the server, of the Sentinels, or of the nodes. */
+  /** The port of the server, those of the Sentinels, or those of the nodes. */
   readonly ports: readonly number[];
 }
 
