@@ -19,7 +19,20 @@ export interface NatsSpec {
   readonly replicas: number;
 }
 
-export type LogSpec = { readonly kind: 'sqlite'; readonly path: string } | RedisSpec | NatsSpec;
+export interface PostgresSpec {
+  readonly kind: 'postgres';
+  readonly library: 'pg' | 'postgres';
+  /** With more than one, a client of `postgres` takes the primary. */
+  readonly ports: readonly number[];
+  /** The port of the server itself, if `ports` names a pooler. */
+  readonly tailPort?: number;
+}
+
+export type LogSpec =
+  | { readonly kind: 'sqlite'; readonly path: string }
+  | RedisSpec
+  | NatsSpec
+  | PostgresSpec;
 
 /** Shorter than the default, so that a test of an outage is short. */
 export const TIMEOUT_MS = 1_500;
@@ -53,6 +66,8 @@ export async function openLog(spec: LogSpec): Promise<OpenedLog> {
       const { replicas } = spec;
       return { log: await natsLog({ connection, stream: LOG_NAME, replicas, timeoutMs: TIMEOUT_MS }) };
     }
+    case 'postgres':
+      return await openPostgres(spec);
   }
 }
 
@@ -92,4 +107,51 @@ async function openRedis({ library, mode, ports }: RedisSpec) {
     mode === 'cluster' ? new Cluster(addresses) : new Redis(mode === 'sentinel' ? sentinel : { port });
   client.on('error', () => undefined);
   return client;
+}
+
+async function openPostgres({ library, ports, tailPort }: PostgresSpec): Promise<OpenedLog> {
+  const urlOf = (port: number): string => `postgres://postgres@127.0.0.1:${port}/postgres`;
+  const url =
+    ports.length === 1
+      ? urlOf(ports[0]!)
+      : `postgres://postgres@${ports.map((port) => `127.0.0.1:${port}`).join(',')}/postgres?target_session_attrs=primary`;
+  const { postgresLog } = await import('@linefeed/server/postgres');
+  const options = { table: LOG_NAME, timeoutMs: TIMEOUT_MS };
+  if (library === 'pg') {
+    const { Pool } = await import('pg');
+    const pool = new Pool({ connectionString: url, max: 5 });
+    pool.on('error', () => undefined);
+    const tailClient =
+      tailPort === undefined ? undefined : () => new Pool({ connectionString: urlOf(tailPort) });
+    return {
+      log: await postgresLog({ client: pool, tailClient, ...options }),
+      async transact(work) {
+        const client = await pool.connect();
+        let broken: Error | undefined;
+        client.on('error', (error) => (broken = error));
+        try {
+          await client.query('BEGIN');
+          await work(client);
+          await client.query('COMMIT');
+        } catch (error) {
+          broken ??= error as Error;
+          throw error;
+        } finally {
+          client.removeAllListeners('error');
+          client.release(broken);
+        }
+      },
+    };
+  }
+  const { default: postgres } = await import('postgres');
+  const connect = (to: string) =>
+    postgres(to, { onnotice: () => undefined, max: 5, prepare: tailPort === undefined });
+  const sql = connect(url);
+  const tailClient = () => postgres(tailPort === undefined ? url : urlOf(tailPort), { max: 1 });
+  return {
+    log: await postgresLog({ client: sql, tailClient, ...options }),
+    async transact(work) {
+      await sql.begin((transaction) => work(transaction));
+    },
+  };
 }
