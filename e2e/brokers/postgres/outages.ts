@@ -34,7 +34,7 @@ export function describeOutages(library: PostgresSpec['library']): void {
       await expectOutage(scene, { name: 'hung', away: () => server.pause(), back: () => server.resume() });
     });
 
-    // postgres.js keeps a hung connection in its pool, and nobody else can end it. Version 3.4.9 ends the process with a
+    // postgres.js keeps a hung connection in its pool, where no log can end it. Version 3.4.9 ends the process with a
     // TypeError (`nextWrite`) if its server ends a connection at the moment of a write.
     if (library === 'postgres') return;
 
