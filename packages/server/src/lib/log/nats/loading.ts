@@ -25,8 +25,7 @@ export function makeView(received: readonly Received[], options: LoadOptions): V
     return view;
   }
   const snapshot = newestSnapshot(received);
-  const isUsable = snapshot !== undefined && snapshot.parts[0]!.base >= oldest.sequence;
-  if (isUsable) view.restore(snapshot.parts, snapshot.message);
+  if (snapshot !== undefined) view.restore(snapshot.parts, snapshot.message);
   else if (oldest.sequence > 1) view.startAt(oldest.sequence, oldest.message);
   for (const one of received) {
     if (one.sequence <= view.sequence) continue;
@@ -44,6 +43,8 @@ function newestSnapshot(
     const { message } = received[end]!;
     const { snapshot } = message;
     if (snapshot === undefined || snapshot.index !== snapshot.count - 1) continue;
+    // The messages between its base and the oldest one are missing.
+    if (snapshot.base < received[0]!.sequence) continue;
     const parts = received
       .slice(Math.max(0, end - snapshot.index), end + 1)
       .map((one) => one.message.snapshot)

@@ -2,6 +2,7 @@
 import { BEGINNING, type LinefeedError, type Position } from '@linefeed/shared/wire';
 import type { Clock } from '../../base/clock.ts';
 import { laterOf } from '../../base/position.ts';
+import { warn } from '../../base/report.ts';
 import type { ReadQuery } from '../log.ts';
 import type {
   AppendBatch,
@@ -16,7 +17,7 @@ import type {
 import { Appender, HEAD_BYTES, messageOf, type AppenderOptions } from './appender.ts';
 import { numberOf } from './batch-history.ts';
 import { chooseBase, makeSnapshot } from './compaction.ts';
-import { toFailure } from './errors.ts';
+import { isFinal, toFailure } from './errors.ts';
 import { purgeBefore } from './stream-calls.ts';
 import type { StreamReader } from './stream-reader.ts';
 import type { View } from './view.ts';
@@ -37,6 +38,7 @@ export class NatsStore implements RemoteStore {
   readonly #appender: Appender;
   /** Dead size at the last look: to look costs a pass over all messages. */
   #lookedAt = 0;
+  #hasWarned = false;
 
   constructor(options: NatsStoreOptions) {
     this.#options = options;
@@ -94,10 +96,12 @@ export class NatsStore implements RemoteStore {
         if (this.#reader.view !== view || view.sequence !== sequence || view.own(id) === undefined) return;
       }
       await purgeBefore(this.#options, base);
-      view.forgetRecords(base);
       this.#lookedAt = 0;
-    } catch {
-      // Nothing is lost. Some appends later it is tried again.
+    } catch (error) {
+      // Nothing is lost, and it is tried again some appends later.
+      if (!isFinal(error) || this.#hasWarned) return;
+      this.#hasWarned = true;
+      warn(`The NATS stream "${this.#options.stream}" grows: ${(error as Error).message}`);
     }
   }
 

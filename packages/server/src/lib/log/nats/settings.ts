@@ -1,5 +1,11 @@
 /** Finds or creates the stream, and names what is dangerous about it. It never changes a stream. */
-import { API_ERROR, type JetStream, type StreamConfig, type StreamInfo } from './connection.ts';
+import {
+  API_ERROR,
+  type JetStream,
+  type NatsConnection,
+  type StreamConfig,
+  type StreamInfo,
+} from './connection.ts';
 import { failure, toFailure } from './errors.ts';
 import type { ResolvedOptions } from './options.ts';
 
@@ -99,6 +105,7 @@ function checkStream(info: StreamInfo, stream: string): StreamInfo {
 /** One line for each setting that loses events or stops the log, with the remedy. */
 export function dangersOf(info: StreamInfo, { stream, bounds, connection }: ResolvedOptions): string[] {
   const { config } = info;
+  const attempts = reconnectAttemptsOf(connection);
   const dangers: Array<[isDangerous: boolean, text: string]> = [
     [
       config.storage === 'memory',
@@ -129,13 +136,20 @@ export function dangersOf(info: StreamInfo, { stream, bounds, connection }: Reso
       'limits the messages of a subject, and the log has one subject; set max_msgs_per_subject: -1',
     ],
     [
-      connection.reconnect === undefined,
-      'has a connection without reconnect(): a half-open connection is noticed only by its pings',
+      attempts !== undefined && attempts >= 0,
+      `has a connection that gives up after ${attempts} attempts to reconnect, and then stays closed; connect with maxReconnectAttempts: -1`,
     ],
   ];
   return dangers
     .filter(([isDangerous]) => isDangerous)
     .map(([, text]) => `The NATS stream "${stream}" ${text}.`);
+}
+
+/** The library does not tell its options in its types. */
+function reconnectAttemptsOf(connection: NatsConnection): number | undefined {
+  const { options } = connection as { options?: { maxReconnectAttempts?: unknown } };
+  const attempts = options?.maxReconnectAttempts;
+  return typeof attempts === 'number' ? attempts : undefined;
 }
 
 function hasLimit({ max_msgs: messages, max_bytes: bytes }: StreamConfig): boolean {

@@ -185,7 +185,7 @@ export class View {
   }
 
   /** The events of older messages are now in a message of a snapshot. */
-  #relocate({ items }: SnapshotPart, record: MessageRecord): void {
+  #relocate({ items, index, count, base }: SnapshotPart, record: MessageRecord): void {
     for (const [position, address] of items) {
       const event = this.held.at(address, position);
       if (event === undefined) continue;
@@ -193,6 +193,8 @@ export class View {
       event.record = record;
       this.#hold(event);
     }
+    // A later snapshot must not begin before this one: its writer purges the older messages.
+    if (index === count - 1) this.#forgetRecords(base);
   }
 
   #add(added: Omit<ViewEvent, 'sequence' | 'gone' | 'event'>): void {
@@ -221,7 +223,7 @@ export class View {
   }
 
   /** The messages before a sequence were removed from the stream. */
-  forgetRecords(before: number): void {
+  #forgetRecords(before: number): void {
     const gone = this.records.filter(({ sequence }) => sequence < before);
     for (const { size, live } of gone) this.deadSize -= size - live;
     this.records = this.records.filter(({ sequence }) => sequence >= before);
