@@ -39,7 +39,7 @@ beforeEach(() => {
 });
 
 const open = async (options: Partial<NatsLogOptions> = {}): Promise<Log> =>
-  await natsLog({ connection, stream: 'board', timeoutMs: 1_000, ...options });
+  await natsLog({ connection, stream: 'board', ...options });
 
 async function makeStream(name: string, config: object): Promise<void> {
   const body = { name, subjects: [`linefeed.${name}`], storage: 'file', ...config };

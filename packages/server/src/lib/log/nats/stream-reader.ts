@@ -225,7 +225,8 @@ export class StreamReader {
     }
     const received: Received[] = [];
     let isLoaded = false;
-    await new Promise<void>((resolve, reject) => {
+    let opening = Promise.resolve();
+    const loaded = new Promise<void>((resolve, reject) => {
       const take = (delivery: Delivery): void => {
         if (isLoaded) return this.#follow(delivery);
         const { sequence, data, storedAt } = delivery;
@@ -235,14 +236,17 @@ export class StreamReader {
           return reject(new Error('The stream was purged while it was loaded.'));
         received.push({ sequence, message: message ?? notOurs(sequence), appendedAt: storedAt });
         if (sequence < last) return;
-        // In this turn: the next message is for the view.
         this.#adopt(received, info);
         isLoaded = true;
         resolve();
       };
       const onLost = (error: Error): void => (isLoaded ? this.#onLost() : reject(error));
-      this.#open(info.state.first_seq, take, onLost).catch(reject);
+      opening = this.#open(info.state.first_seq, take, onLost);
+      opening.catch(reject);
     });
+    // A consumer that opens late would replace that of the next attempt.
+    await opening.catch(() => loaded);
+    await loaded;
   }
 
   #adopt(received: readonly Received[], { created, state }: StreamInfo): void {
