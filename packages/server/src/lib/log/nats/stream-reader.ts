@@ -145,9 +145,8 @@ export class StreamReader {
       await this.changes.next(timers, end - timers.now());
     if (this.#recovering !== undefined || this.#closed)
       throw toFailure(stream, this.#fault ?? new Error('the stream is being read'));
-    const sending = append();
-    this.#sending = sending;
-    return await sending;
+    this.#sending = append();
+    return (await this.#sending) as T;
   }
 
   /** Compares the stream with the view, and follows it by a new consumer. Repeats until it succeeds. */
@@ -214,7 +213,7 @@ export class StreamReader {
     if (this.#closed) consumer.close();
   }
 
-  readonly #followOn = (delivery: Delivery): void => this.#follow(delivery);
+  readonly #followOn = (one: Delivery): void => this.#follow(one);
   readonly #onLost = (): void => void this.recover();
 
   async #load(info: StreamInfo, isFirst: boolean): Promise<void> {
@@ -232,7 +231,7 @@ export class StreamReader {
         const { sequence, data, storedAt } = delivery;
         const message = decodeMessage(data);
         if (message === undefined && isFirst) return reject(foreignMessage(this.#options.stream, sequence));
-        if (received.length > 0 && sequence !== received.at(-1)!.sequence + 1)
+        if (sequence !== (received.at(-1)?.sequence ?? sequence - 1) + 1)
           return reject(new Error('The stream was purged while it was loaded.'));
         received.push({ sequence, message: message ?? notOurs(sequence), appendedAt: storedAt });
         if (sequence < last) return;
@@ -283,8 +282,7 @@ export class StreamReader {
       const info = await readInfo(this.#options);
       if (this.#recovering !== undefined || this.#view !== view) return;
       // The view may have grown past the answer.
-      const { last_seq: last } = info.state;
-      const isOlder = last >= sequence && last < view.sequence;
+      const isOlder = info.state.last_seq >= sequence && info.state.last_seq < view.sequence;
       if (!isOlder && !(await isSameStream(this.#options, this.#view, info))) {
         this.#mustLoad = true;
         await this.recover();
