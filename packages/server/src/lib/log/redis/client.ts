@@ -115,16 +115,18 @@ class NodeRedisConnection implements RawConnection {
 
   constructor(client: NodeRedis, kind: 'single' | 'sentinel' | 'cluster') {
     this.#kind = kind;
-    // No queue, no reconnection: after a failure the log opens another connection.
+    // No queue, no reconnection: after a failure the log opens another connection. No mapping of types: the log reads
+    // texts.
     this.#client = client.duplicate(
       kind === 'single'
         ? {
+            commandOptions: undefined,
             disableOfflineQueue: true,
             clientSideCache: undefined,
             pingInterval: undefined,
             socket: { ...client.options?.socket, reconnectStrategy: false, socketTimeout: undefined },
           }
-        : {},
+        : { commandOptions: undefined },
     );
     this.#client.on('error', ignore);
     this.ready = this.#client.connect();

@@ -31,12 +31,15 @@ export class Connection {
   async send(key: string | undefined, command: readonly string[], signal: AbortSignal): Promise<unknown> {
     if (this.#raw !== undefined && this.#isReady && !this.#raw.isUsable()) this.drop();
     const raw = (this.#raw ??= this.#open());
+    let isConnecting = !raw.isUsable();
     try {
-      if (!raw.isUsable()) await untilAborted(signal, raw.ready);
+      if (isConnecting) await untilAborted(signal, raw.ready);
+      isConnecting = false;
       if (raw === this.#raw) this.#isReady = true;
       return await untilAborted(signal, raw.send(key, command));
     } catch (error) {
-      const isLost = !isReply(error) || isWrongServer(error);
+      // A server that refuses a connection answers with an error too.
+      const isLost = isConnecting || !isReply(error) || isWrongServer(error);
       if (isLost && raw === this.#raw && !(signal.aborted && this.#mayConnect)) this.drop();
       throw error;
     }

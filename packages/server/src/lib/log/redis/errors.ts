@@ -69,6 +69,17 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   CROSSSLOT: { remedy: 'put a hash tag into the `key`, as in `{board}`', retryable: false },
 };
 
+function meaningOf(code: string, message: string): Meaning {
+  // Its code is `ERR`, as that of errors that remain.
+  if (message.includes('max number of clients')) {
+    return {
+      remedy: 'close connections that are not used, or raise `maxclients` of the server',
+      retryable: true,
+    };
+  }
+  return MEANINGS[code] ?? { remedy: 'look at the server', retryable: code !== 'ERR' };
+}
+
 /** @param doing What failed, as in `cannot be read` */
 export function toRedisError(error: unknown, name: string, doing: string): unknown {
   if (LinefeedError.is(error) || !(error instanceof Error)) return error;
@@ -81,10 +92,7 @@ export function toRedisError(error: unknown, name: string, doing: string): unkno
   }
   const code = codeOf(error);
   if (code === undefined) return error;
-  const { remedy, retryable } = MEANINGS[code] ?? {
-    remedy: 'look at the server',
-    retryable: code !== 'ERR',
-  };
+  const { remedy, retryable } = meaningOf(code, error.message);
   const message = `${name} cannot be ${doing}: ${error.message}; ${remedy}.`;
   return new LinefeedError('log_failed', message, { cause: error, retryable });
 }

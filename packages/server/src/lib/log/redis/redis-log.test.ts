@@ -92,6 +92,14 @@ describe('a client that redisLog cannot use', () => {
     client.disconnect();
   });
 
+  test('a client of node-redis that maps types is used without its mapping', async () => {
+    const client = await connect(server.port, { commandOptions: { typeMapping: { 36: Buffer } } });
+    for (const mapped of [client, client.withTypeMapping({ 36: Buffer })]) {
+      const log = await openLog(mapped);
+      expect(await log.append([entry(1)])).toMatchObject({ duplicate: false });
+    }
+  });
+
   test('a key and a timeout that are not usable are refused', async () => {
     const client = await connect();
     for (const options of [
@@ -235,6 +243,42 @@ describe('failures of the server', () => {
     await log.append([entry(3)]);
     await vi.waitFor(() => expect(told.values).toEqual([1, 3]), 10_000);
     expect([told.errors.length, log.available]).toEqual([1, true]);
+  });
+
+  test.each(['node-redis', 'ioredis'])(
+    'a server that had no room for the connection of a log is used when it has room (%s)',
+    async (library) => {
+      const admin = await connect();
+      const relay = await startRelay(server);
+      const io = new IoRedis(relay.port, { lazyConnect: true });
+      closing.push(() => io.disconnect());
+      const client = library === 'ioredis' ? io : await connect(relay.port);
+      const log = await openLog(client, { timeoutMs: 500, waitMs: 300 });
+      await admin.sendCommand(['CONFIG', 'SET', 'maxclients', '1']);
+      try {
+        relay.cut();
+        await expect((async () => await log.append([entry(1)]))()).rejects.toMatchObject({
+          code: 'log_failed',
+          retryable: true,
+        });
+      } finally {
+        await admin.sendCommand(['CONFIG', 'SET', 'maxclients', '10000']);
+      }
+      await vi.waitFor(async () => await log.append([entry(2)]), 10_000);
+      await relay.close();
+    },
+  );
+
+  test('a server that refused a password for a while is used when it accepts it', async () => {
+    await server.command('ACL', 'SETUSER', 'eve', 'on', '>secret', '~*', '+@all');
+    const relay = await startRelay(server);
+    const log = await openLog(await connect(relay.port, { username: 'eve', password: 'secret' }));
+    await server.command('ACL', 'SETUSER', 'eve', 'resetpass', '>other');
+    relay.cut();
+    await expect((async () => await log.append([entry(1)]))()).rejects.toThrow(/WRONGPASS/);
+    await server.command('ACL', 'SETUSER', 'eve', '>secret');
+    expect(await log.append([entry(2)])).toMatchObject({ duplicate: false });
+    await relay.close();
   });
 
   test('a master that became a replica rejects appends with a retryable error, and the log continues when it is master again', async () => {
