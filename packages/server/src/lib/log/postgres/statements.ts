@@ -58,7 +58,7 @@ export function readHead({ at, name, prev, data }: Row): HeadRow {
   return { head: headOf(name!, prev ?? undefined, toPosition(at!)), flags: words, through };
 }
 
-export function headOf(epoch: string, parent: string | undefined, position: Position): ServerHead {
+function headOf(epoch: string, parent: string | undefined, position: Position): ServerHead {
   return { epoch, position, parent };
 }
 

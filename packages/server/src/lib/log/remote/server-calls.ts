@@ -141,6 +141,6 @@ export class ServerCalls {
 }
 
 /** Creates the context of a call. */
-export function createContext(clock: Clock, known: LogCursor, signal: AbortSignal): CallContext {
+function createContext(clock: Clock, known: LogCursor, signal: AbortSignal): CallContext {
   return { known, nextEpoch: randomEpoch(clock), wallNow: clock.wallNow(), signal };
 }
