@@ -93,6 +93,10 @@ export function toRedisError(error: unknown, name: string, doing: string): unkno
   const code = codeOf(error);
   if (code === undefined) return error;
   const { remedy, retryable } = meaningOf(code, error.message);
-  const message = `${name} cannot be ${doing}: ${error.message}; ${remedy}.`;
+  // The server adds the place in the script.
+  const problem = error.message
+    .replace(/\.? script: [0-9a-f]{40}, on @user_script:\d+\.$/, '')
+    .replace(/\.$/, '');
+  const message = `${name} cannot be ${doing}: ${problem}; ${remedy}.`;
   return new LinefeedError('log_failed', message, { cause: error, retryable });
 }
