@@ -130,10 +130,21 @@ test('natsLog refuses a stream with messages of another program, and writes noth
 });
 
 test('a message of another program in the stream of an open log changes no event', async () => {
-  const log = await open({ stream: 'mixed' });
+  const log = await open({ stream: 'mixed', checkMs: 50 });
   await log.append([entryOf('a', 1)]);
   await connection.request('linefeed.mixed', 'noise');
+  // The checks that follow do not take it for another history.
+  let consumers = 0;
+  let checks = 0;
+  connection.subscribe('$JS.API.CONSUMER.CREATE.mixed', { callback: () => (consumers += 1) });
+  connection.subscribe('$JS.API.STREAM.MSG.GET.mixed', { callback: () => (checks += 1) });
+  await vi.waitFor(() => expect(checks).toBeGreaterThan(2));
+  expect(consumers).toBe(0);
   await log.append([entryOf('a', 2)]);
+  const restarted = await open({ stream: 'mixed' });
+  expect(warned).toEqual([expect.stringMatching(/has 1 messages that the log ignores.*linefeed\.mixed/)]);
+  expect(restarted.epoch).toBe(log.epoch);
+  await restarted.close?.();
   const page = await log.read({
     after: '0',
     addresses: new Map([['a', BEGINNING]]),

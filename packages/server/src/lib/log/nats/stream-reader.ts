@@ -230,7 +230,8 @@ export class StreamReader {
         if (isLoaded) return this.#follow(delivery);
         const { sequence, data, storedAt } = delivery;
         const message = decodeMessage(data);
-        if (message === undefined && isFirst) return reject(foreignMessage(this.#options.stream, sequence));
+        if (message === undefined && isFirst && received.length === 0)
+          return reject(foreignMessage(this.#options.stream, sequence));
         if (sequence !== (received.at(-1)?.sequence ?? sequence - 1) + 1)
           return reject(new Error('The stream was purged while it was loaded.'));
         received.push({ sequence, message: message ?? notOurs(sequence), appendedAt: storedAt });
@@ -244,7 +245,7 @@ export class StreamReader {
       opening.catch(reject);
     });
     // A consumer that opens late would replace that of the next attempt.
-    await opening.catch(() => loaded);
+    await Promise.allSettled([opening, loaded]);
     await loaded;
   }
 
@@ -252,12 +253,11 @@ export class StreamReader {
     const { bounds, clock } = this.#options;
     this.#mustLoad = false;
     const earlier = this.#view as View | undefined;
-    const emptyThrough = received.length === 0 ? state.last_seq : 0;
     this.#view = makeView(received, {
       bounds,
       owner: this.owner,
       created,
-      emptyThrough,
+      emptyThrough: state.last_seq,
       wallNow: clock.wallNow(),
     });
     if (earlier !== undefined && isLost(this.#view, { epoch: earlier.epoch, position: earlier.newest }))
