@@ -11,7 +11,7 @@ import { makeView } from './loading.ts';
 import { decodeMessage, foreignMessage, notOurs, type StreamMessage } from './message.ts';
 import { isSameStream } from './same-stream.ts';
 import { readInfo } from './stream-calls.ts';
-import { isLost, type Owner, type Received, type View } from './view.ts';
+import { hasLostSince, isLost, type Owner, type Received, type View } from './view.ts';
 
 export interface ReaderOptions {
   readonly jetstream: JetStream;
@@ -260,8 +260,7 @@ export class StreamReader {
       emptyThrough: state.last_seq,
       wallNow: clock.wallNow(),
     });
-    if (earlier !== undefined && isLost(this.#view, { epoch: earlier.epoch, position: earlier.newest }))
-      this.#lostEpoch = earlier.epoch;
+    if (earlier !== undefined && hasLostSince(this.#view, earlier)) this.#lostEpoch = this.#view.epoch;
     this.changes.wake();
   }
 
