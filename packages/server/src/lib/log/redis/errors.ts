@@ -56,7 +56,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   NOAUTH: { remedy: 'give the client a user name and a password', retryable: false },
   WRONGPASS: { remedy: 'give the client the right user name and password', retryable: false },
   NOPERM: {
-    remedy: 'the user of the client needs the commands EVALSHA, EVAL and XREAD, and those of the scripts',
+    remedy:
+      'the user of the client needs the keys of the log, the commands EVALSHA, EVAL and XREAD, and those of the scripts',
     retryable: false,
   },
   NOREPLICAS: {
