@@ -10,13 +10,16 @@ const BROKERS = [
   'e2e/brokers/**/*.test.ts',
 ];
 const BROKERS_LONG = ['e2e/brokers/**/*.long.test.ts'];
+/** `brokers` runs the whole log contract for one client library of each server, `brokers-long` for all. */
+const CONTRACTS = ['packages/server/src/lib/log/{redis,postgres}/*.contract.test.ts'];
 
 /** Needs a server that the machine may not have. */
-function brokers(name: string, include: string[], exclude: string[]) {
+function brokers(name: string, include: string[], exclude: string[], env: Record<string, string> = {}) {
   return {
     test: {
       name,
       include,
+      env,
       exclude: [...configDefaults.exclude, ...exclude, ...leftOut('brokers')],
       setupFiles: ['scripts/vitest-setup.ts'],
       // Ends what hangs; a failover takes seconds, and a busy machine may take long.
@@ -52,7 +55,7 @@ export default defineConfig({
         },
       },
       brokers('brokers', BROKERS, BROKERS_LONG),
-      brokers('brokers-long', BROKERS_LONG, []),
+      brokers('brokers-long', [...BROKERS_LONG, ...CONTRACTS], [], { LINEFEED_CONTRACT: 'full' }),
       {
         // The tests of the hooks again, on the oldest React that they support.
         resolve: {

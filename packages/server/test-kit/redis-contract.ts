@@ -3,8 +3,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RedisClient } from '../src/lib/log/redis/client.ts';
 import { redisLog } from '../src/lib/log/redis/redis-log.ts';
 import { logContract } from '../src/lib/testing/log-suite.ts';
-import type { LogFault } from '../src/lib/testing/log-under-test.ts';
 import { REAL_FAULTS, realFaults } from './brokers/contract-faults.ts';
+import { casesOf } from './brokers/contract-part.ts';
 import { startRelay, type Relay } from './brokers/relay.ts';
 import { startRedis, type RedisServer } from './brokers/redis.ts';
 import { trackStates } from './redis-states.ts';
@@ -20,7 +20,7 @@ const TIMING = { timeoutMs: 1_800, waitMs: 500 };
 /** Defines a test for each case. All cases share one server; each has a key of its own. */
 export function testRedisContract(
   connect: (port: number) => Promise<OpenedClient>,
-  { without = [] }: { readonly without?: readonly LogFault[] } = {},
+  which: { readonly isFirst: boolean },
 ): void {
   let server: RedisServer;
   let relay: Relay;
@@ -37,30 +37,25 @@ export function testRedisContract(
     await server?.close();
   });
 
-  const faults = ([...REAL_FAULTS, 'rollBack', 'recreate', 'evictKey', 'openWithClock'] as const).filter(
-    (fault) => !without.includes(fault),
-  );
+  const faults = [...REAL_FAULTS, 'rollBack', 'recreate', 'evictKey', 'openWithClock'] as const;
   const contract = logContract(
     async ({ clock, ...bounds }) => {
       const key = `case${++cases}`;
       const states = await trackStates(server, key);
       const options = { client: opened.client, key, ...bounds, ...TIMING };
-      const all = {
+      return {
+        open: async () => states.watch(await redisLog({ ...options, clock })),
         rollBack: states.rollBack,
         recreate: states.delete,
         evictKey: states.evict,
         openWithClock: (other: typeof clock) => redisLog({ ...options, clock: other }),
         ...realFaults(server, relay),
-      };
-      return {
-        open: async () => states.watch(await redisLog({ ...options, clock })),
-        ...Object.fromEntries(faults.map((fault) => [fault, all[fault]])),
         dispose: states.close,
       };
     },
     { persistent: true, ages: true, contains: true, realTime: true, pauseMs: 3_000, faults },
   );
-  for (const { name, run } of contract) {
+  for (const { name, run } of casesOf(contract, which)) {
     test(name, async () => expect(await run()).toBeUndefined());
   }
 }

@@ -26,9 +26,14 @@ const PATIENCE_MS = 10_000;
 const PAUSE_MS = 10_000;
 /** Step of the manual clock, in milliseconds. */
 const STEP_MS = 20;
+/** Longest step for a log that needs real time. */
+const LONGEST_STEP_MS = 100;
 /** A wait uses this number of turns of the event loop, and then timers: a log on a server needs the processor too. */
 const BUSY_TURNS = 500;
-const TURN_MS = 2;
+/** The same for a log that needs real time: its server answers no sooner, and the turns only take its processor. */
+const BUSY_TURNS_REAL = 3;
+/** Longest timer of a wait. The first ones are shorter. */
+const LONGEST_TURN_MS = 10;
 
 export class LogBench {
   readonly clock: ManualClock;
@@ -41,7 +46,7 @@ export class LogBench {
   readonly #handles = new Set<Log>();
   readonly #followings: Following[] = [];
   readonly #lasting = new Set<() => Promise<void>>();
-  /** The real time up to which the clock has advanced. Only for a log that needs real time. */
+  /** The real time of the last step of the clock. Only for a log that needs real time. */
   #advancedAt = systemClock.now();
   /** The first handle. */
   log!: Log;
@@ -153,19 +158,18 @@ export class LogBench {
       assert.ok(systemClock.now() < deadline, `${what}: not within ${this.#patienceMs} ms`);
       await this.clock.settle();
       if (isSo()) return;
-      await this.#turn(turn);
+      await this.#pause(turn);
       if (!isSo()) await this.#advance();
     }
   }
 
   /** Lets time pass for the log. */
   async pass(ms: number): Promise<void> {
-    const passed = this.#realTime ? systemClock : this.clock;
-    const end = passed.now() + ms;
+    const end = this.clock.now() + ms;
     this.#advancedAt = systemClock.now();
-    for (let turn = 0; passed.now() < end; turn += 1) {
+    for (let turn = 0; this.clock.now() < end; turn += 1) {
       await this.clock.settle();
-      await this.#turn(turn);
+      await this.#pause(turn);
       await this.#advance();
     }
   }
@@ -175,15 +179,16 @@ export class LogBench {
     this.#advancedAt = systemClock.now();
     for (let turn = 0; turn < count; turn += 1) {
       await this.clock.settle();
-      await this.#turn(turn);
+      await new Promise<void>((resolve) => systemClock.defer(resolve));
       await this.#advance();
     }
   }
 
-  async #turn(turn: number): Promise<void> {
+  async #pause(turn: number): Promise<void> {
+    const timers = turn - (this.#realTime ? BUSY_TURNS_REAL : BUSY_TURNS);
     await new Promise<void>((resolve) => {
-      if (turn < BUSY_TURNS) systemClock.defer(resolve);
-      else systemClock.after(TURN_MS, resolve, { keepsAlive: true });
+      if (timers < 0) systemClock.defer(resolve);
+      else systemClock.after(Math.min(1 + timers / 10, LONGEST_TURN_MS), resolve, { keepsAlive: true });
     });
   }
 
@@ -191,7 +196,8 @@ export class LogBench {
     const now = systemClock.now();
     const elapsed = now - this.#advancedAt;
     this.#advancedAt = now;
-    await this.clock.advance(this.#realTime ? elapsed : STEP_MS);
+    // Not more than a step: after a turn that the machine has held up, answers must be read before a deadline passes.
+    await this.clock.advance(this.#realTime ? Math.min(elapsed, LONGEST_STEP_MS) : STEP_MS);
   }
 
   async append(

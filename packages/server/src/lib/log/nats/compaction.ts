@@ -37,8 +37,7 @@ function markSize(view: View): number {
 export function makeSnapshot(view: View, base: number, group: string, partSize: number): SnapshotPart[] {
   const items = view.held
     .readAll('0', Infinity, Infinity)
-    // The messages before the last base hold only events that a process with smaller bounds has evicted.
-    .events.filter(({ record }) => record.sequence < base && view.isNeeded(record))
+    .events.filter(({ record }) => record.sequence < base)
     .map(toItem);
   const marks = view.held.watermarks();
   const parts: Array<{ items: ItemRow[]; marks: Array<[string, Position]> }> = [{ items: [], marks: [] }];

@@ -130,17 +130,10 @@ export function foreignMessage(stream: string, sequence: number): LinefeedError 
   );
 }
 
-const FOREIGN = 'foreign';
-
-/** Whether another program has written a message. */
-export function isForeign({ chain }: StreamMessage): boolean {
-  return chain === FOREIGN;
-}
-
 /** The void message that takes the place of one that another program has written. */
 export function notOurs(sequence: number): StreamMessage {
   return {
-    ...{ id: `${FOREIGN} ${sequence}`, chain: FOREIGN, epoch: '', parent: undefined },
+    ...{ id: `foreign ${sequence}`, chain: 'foreign', epoch: '', parent: undefined },
     ...{ first: 0, entries: [], snapshot: undefined },
   };
 }

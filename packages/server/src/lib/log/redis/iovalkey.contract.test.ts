@@ -9,7 +9,6 @@ describe('redisLog with iovalkey', () => {
       client.on('error', () => undefined);
       return { client, close: () => client.disconnect() };
     },
-    // A fork of ioredis: these cases take seconds, and run with that.
-    { without: ['stop', 'pause'] },
+    { isFirst: false },
   );
 });
