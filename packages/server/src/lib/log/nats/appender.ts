@@ -4,7 +4,7 @@ import { conflictOf } from '../idempotency.ts';
 import type { AppendBatch, BatchedAppend, CallContext } from '../remote/remote-store.ts';
 import { toPosition } from './batch-history.ts';
 import { API_ERROR, type JetStream } from './connection.ts';
-import { toFailure } from './errors.ts';
+import { forgottenOutcome, toFailure } from './errors.ts';
 import { encodeMessage, type MessageEntry, type StreamMessage } from './message.ts';
 import type { StreamReader } from './stream-reader.ts';
 import type { View } from './view.ts';
@@ -95,23 +95,34 @@ export class Appender {
 
   /** Learns or decides the fate of a message. Returns `false` if it is certain that it is not stored. */
   async #settle(progress: Progress, pending: Pending): Promise<boolean> {
-    const { reader } = this.#options;
+    const { reader, stream } = this.#options;
     const { message, sequence } = pending;
     const isCurrent = (): boolean => reader.view === pending.view && reader.view.sequence === sequence - 1;
     if (isCurrent() && message.entries.length > 0) await this.publish(message, sequence - 1, pending.bytes);
     const stored = message.entries.length === 0 ? { first: 0, tag: '' } : reader.view.own(message.id);
     // The view has the message, or another one in its place, or is a new view without it.
-    if (stored === undefined) return isCurrent();
+    if (stored === undefined && !this.#isForgotten(pending)) return isCurrent();
     progress.pending = undefined;
     progress.parts += 1;
     for (const outcome of pending.outcomes) {
       if (!('index' in outcome)) progress.outcomes.push(outcome);
+      else if (stored === undefined) progress.outcomes.push(forgottenOutcome(stream));
       else {
         const position = toPosition(stored.first + outcome.index, stored.tag);
         progress.outcomes.push({ position, duplicate: outcome.duplicate });
       }
     }
     return true;
+  }
+
+  /**
+   * Whether the message may have been stored, and removed since by a compaction or a purge. To append it again would
+   * double its events, except those with an idempotency key.
+   */
+  #isForgotten({ message, sequence, view }: Pending): boolean {
+    const present = this.#options.reader.view;
+    if (present === view || present.created !== view.created || present.oldest <= sequence) return false;
+    return message.entries.some(({ idempotencyKey }) => idempotencyKey === undefined);
   }
 
   /**

@@ -2,6 +2,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, expect, test, vi } from 'vitest';
 import { BEGINNING } from '@linefeed/shared/wire';
 import { startNats } from '../../../../test-kit/brokers/nats.ts';
+import { startRelay } from '../../../../test-kit/brokers/relay.ts';
 import { entryOf, valuesOf } from '../../testing/log-checks.ts';
 import type { Log } from '../log.ts';
 import { natsLog } from './nats-log.ts';
@@ -119,6 +120,41 @@ test('a snapshot that a process left incomplete changes nothing', async () => {
   expect(valuesOf((await readAll(loaded, ['a'])).events).at(-1)).toBe('next');
   await loaded.close?.();
 });
+
+test('an append whose message was compacted before its answer is not stored twice', async () => {
+  const relay = await startRelay(server.port);
+  const slow = await connect({ servers: `127.0.0.1:${relay.port}`, maxReconnectAttempts: -1 });
+  const writer = await open('once', { connection: slow, timeoutMs: 30_000 });
+  const other = await open('once');
+  const told: unknown[] = [];
+  other.tail({
+    onEvents: (events) => told.push(...valuesOf(events)),
+    onReset: (reason) => told.push(reason),
+    onError: (error) => told.push(error),
+  });
+  await writer.append([entryOf('a', 'first')]);
+  relay.blackHole('toClient');
+  const outcomes = Promise.allSettled([
+    writer.append([entryOf('a', 'once')]),
+    writer.append([entryOf('a', 'keyed')], { idempotencyKey: 'k' }),
+  ]);
+  await vi.waitFor(() => expect(told).toContain('once'), 10_000);
+  const { last_seq: last } = await stateOf('once');
+  for (let n = 0; (await stateOf('once')).first_seq <= last; n += 1) await other.append([entryOf('b', n)]);
+  relay.pass();
+  relay.cut();
+  const [unkeyed] = await outcomes;
+  expect(unkeyed).toMatchObject({
+    reason: { code: 'log_failed', retryable: true, message: expect.stringMatching(/not known whether/) },
+  });
+  await other.append([entryOf('a', 'last')]);
+  await vi.waitFor(() => expect(told).toContain('last'));
+  expect(told.filter((value) => value === 'once')).toHaveLength(1);
+  await writer.close?.();
+  await other.close?.();
+  await slow.close();
+  await relay.close();
+}, 40_000);
 
 test('two processes that append and compact at once lose nothing', async () => {
   const logs = [await open('both', { maxEvents: 50 }), await open('both', { maxEvents: 50 })];

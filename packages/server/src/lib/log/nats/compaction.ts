@@ -37,7 +37,8 @@ function markSize(view: View): number {
 export function makeSnapshot(view: View, base: number, group: string, partSize: number): SnapshotPart[] {
   const items = view.held
     .readAll('0', Infinity, Infinity)
-    .events.filter(({ record }) => record.sequence < base)
+    // The messages before the last base hold only events that a process with smaller bounds has evicted.
+    .events.filter(({ record }) => record.sequence < base && view.isNeeded(record))
     .map(toItem);
   const marks = view.held.watermarks();
   const parts: Array<{ items: ItemRow[]; marks: Array<[string, Position]> }> = [{ items: [], marks: [] }];

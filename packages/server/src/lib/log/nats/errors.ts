@@ -46,6 +46,15 @@ function fromApi(stream: string, { code, err_code: number, description = '' }: A
   );
 }
 
+/** The outcome of an append whose message, if it was stored, is gone. */
+export function forgottenOutcome(stream: string): LinefeedError {
+  return failure(
+    `The NATS stream "${stream}" was trimmed before an append was confirmed. It is not known whether the event was stored. A repeat with an idempotencyKey is stored once.`,
+    undefined,
+    true,
+  );
+}
+
 export function missingStream(stream: string): LinefeedError {
   return failure(
     `The NATS stream "${stream}" does not exist any more; the log creates it again in some seconds.`,

@@ -1,6 +1,6 @@
 /** Makes a view from the messages of the stream. */
 import type { DEFAULT_BOUNDS } from '../bounds.ts';
-import { hashOf, type SnapshotPart, type StreamMessage } from './message.ts';
+import { hashOf, isForeign, type SnapshotPart, type StreamMessage } from './message.ts';
 import { View, type Owner, type Received } from './view.ts';
 
 export interface LoadOptions {
@@ -8,7 +8,7 @@ export interface LoadOptions {
   readonly owner: Owner;
   /** Time at which the stream was created. */
   readonly created: string;
-  /** Sequence after which the messages begin. */
+  /** Newest sequence of a stream without messages. */
   readonly emptyThrough: number;
   readonly wallNow: number;
 }
@@ -16,17 +16,17 @@ export interface LoadOptions {
 /** Messages that follow each other without a hole, from the first of the stream on. */
 export function makeView(received: readonly Received[], options: LoadOptions): View {
   const { bounds, owner, created, emptyThrough, wallNow } = options;
-  // A stream that was created anew, or purged, has another epoch by itself.
-  const epoch = hashOf(emptyThrough === 0 ? created : `${created} ${emptyThrough}`);
-  const view = new View(bounds, created, epoch, owner);
   const [oldest] = received;
-  if (oldest === undefined) {
-    view.sequence = emptyThrough;
-    return view;
-  }
+  const before = oldest === undefined ? emptyThrough : oldest.sequence - 1;
+  // A stream that was created anew, or purged, has another epoch by itself.
+  const epoch = hashOf(before === 0 ? created : `${created} ${before}`);
+  const view = new View(bounds, created, epoch, owner);
+  // A message of another program does not tell the state before it.
+  const first = received.find(({ message }) => !isForeign(message));
   const snapshot = newestSnapshot(received);
   if (snapshot !== undefined) view.restore(snapshot.parts, snapshot.message);
-  else if (oldest.sequence > 1) view.startAt(oldest.sequence, oldest.message);
+  else if (first !== undefined && first.sequence > 1) view.startAt(first.sequence, first.message);
+  else view.sequence = before;
   for (const one of received) {
     if (one.sequence <= view.sequence) continue;
     view.apply({ ...one, appendedAt: Math.min(one.appendedAt, wallNow) });

@@ -130,10 +130,17 @@ export function foreignMessage(stream: string, sequence: number): LinefeedError 
   );
 }
 
+const FOREIGN = 'foreign';
+
+/** Whether another program has written a message. */
+export function isForeign({ chain }: StreamMessage): boolean {
+  return chain === FOREIGN;
+}
+
 /** The void message that takes the place of one that another program has written. */
 export function notOurs(sequence: number): StreamMessage {
   return {
-    ...{ id: `foreign ${sequence}`, chain: 'foreign', epoch: '', parent: undefined },
+    ...{ id: `${FOREIGN} ${sequence}`, chain: FOREIGN, epoch: '', parent: undefined },
     ...{ first: 0, entries: [], snapshot: undefined },
   };
 }

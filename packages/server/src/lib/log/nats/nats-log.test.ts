@@ -130,10 +130,21 @@ test('natsLog refuses a stream with messages of another program, and writes noth
 });
 
 test('a message of another program in the stream of an open log changes no event', async () => {
-  const log = await open({ stream: 'mixed' });
+  const log = await open({ stream: 'mixed', checkMs: 50 });
   await log.append([entryOf('a', 1)]);
   await connection.request('linefeed.mixed', 'noise');
+  // The checks that follow do not take it for another history.
+  let consumers = 0;
+  let checks = 0;
+  connection.subscribe('$JS.API.CONSUMER.CREATE.mixed', { callback: () => void (consumers += 1) });
+  connection.subscribe('$JS.API.STREAM.MSG.GET.mixed', { callback: () => void (checks += 1) });
+  await vi.waitFor(() => expect(checks).toBeGreaterThan(2));
+  expect(consumers).toBe(0);
   await log.append([entryOf('a', 2)]);
+  const restarted = await open({ stream: 'mixed' });
+  expect(warned).toEqual([expect.stringMatching(/has 1 messages that the log ignores.*linefeed\.mixed/)]);
+  expect(restarted.epoch).toBe(log.epoch);
+  await restarted.close?.();
   const page = await log.read({
     after: '0',
     addresses: new Map([['a', BEGINNING]]),
@@ -142,6 +153,27 @@ test('a message of another program in the stream of an open log changes no event
   });
   expect(valuesOf(page.events)).toEqual([1, 2]);
   expect(page.events[1]!.prev).toBe(page.events[0]!.position);
+  await log.close?.();
+});
+
+test('an append by a process that has not noticed a new stream is announced as lost', async () => {
+  const remake = { createAfterMs: 0, checkMs: 60_000, heartbeatMs: 60_000, stream: 'remade' };
+  const stale = await open(remake);
+  for (let n = 0; n < 3; n += 1) await stale.append([entryOf('a', `old ${n}`)]);
+  await connection.request('$JS.API.STREAM.DELETE.remade');
+  const log = await open(remake);
+  for (let n = 0; n < 3; n += 1) await log.append([entryOf('a', `new ${n}`)]);
+  const resets: string[] = [];
+  log.tail({
+    onEvents: () => undefined,
+    onReset: (reason) => resets.push(reason),
+    onError: () => undefined,
+  });
+  const { epoch } = log;
+  await stale.append([entryOf('a', 'lost')]);
+  await vi.waitFor(() => expect(resets).toEqual(['rollback']));
+  expect(log.epoch).not.toBe(epoch);
+  await stale.close?.();
   await log.close?.();
 });
 

@@ -63,6 +63,12 @@ export async function natsLog(options: NatsLogOptions): Promise<Log> {
     throw error;
   }
   for (const danger of dangersOf(info!, resolved)) warn(danger);
+  const { voidMessages } = reader.view;
+  if (voidMessages > 0) {
+    warn(
+      `The NATS stream "${stream}" has ${voidMessages} messages that the log ignores: another program writes to ${subjectOf(stream)}; give it another subject.`,
+    );
+  }
   const store = new NatsStore({
     ...{ jetstream, stream, subject: subjectOf(stream), reader, timers, minGain },
     sync: new ViewSync({ jetstream, stream, timers, reader }),

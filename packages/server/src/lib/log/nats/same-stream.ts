@@ -11,7 +11,7 @@ export async function isSameStream(
   { created, state }: StreamInfo,
 ): Promise<boolean> {
   const { first_seq: first, last_seq: last, messages } = state;
-  const { chain, sequence } = view;
+  const { proof, sequence } = view;
   if (created !== view.created || last < sequence || first > sequence + 1) return false;
   if (messages === 0 && last === sequence) {
     view.forgetAll();
@@ -22,5 +22,5 @@ export async function isSameStream(
   if (first > sequence) return true;
   // The same numbers prove nothing: lost messages may have been replaced by others.
   const newest = await readMessage(address, sequence);
-  return newest === undefined || chainOf(newest.chain, newest.id) === chain;
+  return newest === undefined || chainOf(newest.chain, newest.id) === proof;
 }

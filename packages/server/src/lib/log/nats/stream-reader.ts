@@ -11,7 +11,7 @@ import { makeView } from './loading.ts';
 import { decodeMessage, foreignMessage, notOurs, type StreamMessage } from './message.ts';
 import { isSameStream } from './same-stream.ts';
 import { readInfo } from './stream-calls.ts';
-import { isLost, type Owner, type Received, type View } from './view.ts';
+import { hasLostSince, isLost, type Owner, type Received, type View } from './view.ts';
 
 export interface ReaderOptions {
   readonly jetstream: JetStream;
@@ -230,7 +230,8 @@ export class StreamReader {
         if (isLoaded) return this.#follow(delivery);
         const { sequence, data, storedAt } = delivery;
         const message = decodeMessage(data);
-        if (message === undefined && isFirst) return reject(foreignMessage(this.#options.stream, sequence));
+        if (message === undefined && isFirst && received.length === 0)
+          return reject(foreignMessage(this.#options.stream, sequence));
         if (sequence !== (received.at(-1)?.sequence ?? sequence - 1) + 1)
           return reject(new Error('The stream was purged while it was loaded.'));
         received.push({ sequence, message: message ?? notOurs(sequence), appendedAt: storedAt });
@@ -244,7 +245,7 @@ export class StreamReader {
       opening.catch(reject);
     });
     // A consumer that opens late would replace that of the next attempt.
-    await opening.catch(() => loaded);
+    await Promise.allSettled([opening, loaded]);
     await loaded;
   }
 
@@ -252,16 +253,14 @@ export class StreamReader {
     const { bounds, clock } = this.#options;
     this.#mustLoad = false;
     const earlier = this.#view as View | undefined;
-    const emptyThrough = received.length === 0 ? state.last_seq : 0;
     this.#view = makeView(received, {
       bounds,
       owner: this.owner,
       created,
-      emptyThrough,
+      emptyThrough: state.last_seq,
       wallNow: clock.wallNow(),
     });
-    if (earlier !== undefined && isLost(this.#view, { epoch: earlier.epoch, position: earlier.newest }))
-      this.#lostEpoch = earlier.epoch;
+    if (earlier !== undefined && hasLostSince(this.#view, earlier)) this.#lostEpoch = this.#view.epoch;
     this.changes.wake();
   }
 

@@ -1,9 +1,19 @@
 import { expect, test } from 'vitest';
 import { BEGINNING } from '@linefeed/shared/wire';
 import { DEFAULT_BOUNDS } from '../bounds.ts';
+import { messageOf } from './appender.ts';
 import { BatchHistory, toPosition } from './batch-history.ts';
+import { makeSnapshot } from './compaction.ts';
 import { makeView } from './loading.ts';
-import { chainOf, decodeMessage, encodeMessage, hashOf, type StreamMessage } from './message.ts';
+import {
+  chainOf,
+  decodeMessage,
+  encodeMessage,
+  hashOf,
+  notOurs,
+  type SnapshotPart,
+  type StreamMessage,
+} from './message.ts';
 import { View, type Received } from './view.ts';
 
 const newView = () => new View(DEFAULT_BOUNDS, 'created', 'epoch', { writer: 'me' });
@@ -71,6 +81,45 @@ test('a stream without its first messages is loaded with a watermark for every a
   expect([view.epoch, view.newest, view.chain]).toEqual([source.epoch, source.newest, source.chain]);
   const query = { after: BEGINNING, addresses: new Map([['never', BEGINNING]]), limit: 9, maxBytes: 9 };
   expect(view.held.read(query, view.newest).evictedThrough.get('never')).toMatch(/^3....$/);
+});
+
+test('an incomplete snapshot replaces no message: the next one has the events again', () => {
+  const view = newView();
+  const received: Received[] = [];
+  const take = (one: Received): void => {
+    received.push(one);
+    view.apply(one);
+  };
+  const takeParts = (parts: readonly SnapshotPart[]): void => {
+    for (const snapshot of parts) {
+      const message = messageOf(view, `me.${snapshot.group}.${snapshot.index}`, { snapshot });
+      take({ sequence: view.sequence + 1, message, appendedAt: 0 });
+    }
+  };
+  take(appended(view, 'me.1.0', 'old'));
+  // The process ends before it has written the second part.
+  takeParts(makeSnapshot(view, 2, 'killed', Infinity).map((part) => ({ ...part, count: 2 })));
+  take(appended(view, 'me.2.0', 'next'));
+  takeParts(makeSnapshot(view, 2, 'whole', Infinity));
+  const loaded = makeView(received.slice(1), {
+    ...{ bounds: DEFAULT_BOUNDS, owner: { writer: '' }, created: 'created', emptyThrough: 0, wallNow: 0 },
+  });
+  expect(valuesOf(loaded)).toEqual(['old', 'next']);
+  expect(loaded.newest).toBe(view.newest);
+});
+
+test('a view of messages of other programs alone is empty', () => {
+  const foreign = [4, 5].map((sequence) => ({ sequence, message: notOurs(sequence), appendedAt: 0 }));
+  const options = { bounds: DEFAULT_BOUNDS, owner: { writer: '' }, created: 'created', wallNow: 0 };
+  const view = makeView(foreign, { ...options, emptyThrough: 5 });
+  const empty = makeView([], { ...options, emptyThrough: 3 });
+  for (const one of foreign) empty.apply(one);
+  expect([view.epoch, view.newest, view.sequence]).toEqual([empty.epoch, BEGINNING, 5]);
+  expect(view.epoch).toMatch(/^[0-9a-z]{14}$/);
+  // Such a message before the first of the log does not end the log.
+  const next = { ...appended(view, 'me.1.0', 'after'), sequence: 6 };
+  const loaded = makeView([...foreign, next], { ...options, emptyThrough: 6 });
+  expect([valuesOf(loaded), loaded.epoch]).toEqual([['after'], view.epoch]);
 });
 
 test('a history of batches remembers the newest 10,000', () => {

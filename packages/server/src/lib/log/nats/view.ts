@@ -70,6 +70,16 @@ export class View {
   records: MessageRecord[] = [];
   /** Size of the messages that is not needed any more. */
   deadSize = 0;
+  /** Messages of other programs, and of another history. */
+  voidMessages = 0;
+  /** Messages with appends to another history. Their writers took them for stored. */
+  lostMessages = 0;
+  /** What `chainOf` makes of the newest message, as the stream has it. */
+  proof = '';
+  /** The messages before this sequence are not needed any more. */
+  #base = 0;
+  /** The snapshot that is being read, if all its messages follow each other. */
+  #parts: Array<{ readonly snapshot: SnapshotPart; readonly record: MessageRecord }> = [];
   readonly #own = new Map<string, { first: number; tag: string }>();
 
   /** `epoch` counts until a message names another one. */
@@ -88,6 +98,16 @@ export class View {
   /** Whether a message of this process is in the stream, and its first number and tag. */
   own(id: string): { first: number; tag: string } | undefined {
     return this.#own.get(id);
+  }
+
+  /** Sequence of the oldest message from which the view has its state. */
+  get oldest(): number {
+    return this.records[0]?.sequence ?? this.sequence + 1;
+  }
+
+  /** Whether a message is still needed for its held events. */
+  isNeeded({ sequence }: MessageRecord): boolean {
+    return sequence >= this.#base;
   }
 
   isNext({ sequence, message }: Received): boolean {
@@ -120,6 +140,10 @@ export class View {
     this.deadSize += record.size;
     this.sequence = sequence;
     this.chain = chainOf(this.chain, id);
+    this.proof = isVoid ? chainOf(message.chain, id) : this.chain;
+    if (isVoid) this.voidMessages += 1;
+    if (isVoid && entries.length > 0) this.lostMessages += 1;
+    if (isVoid || snapshot === undefined) this.#parts = [];
     if (isVoid) return;
     if (epoch !== this.epoch) {
       this.parent = parent;
@@ -127,7 +151,7 @@ export class View {
     }
     const tag = tagOfChain(this.chain);
     if (id.startsWith(`${this.#owner.writer}.`)) this.#remember(id, first, tag);
-    if (snapshot !== undefined) return this.#relocate(snapshot, record);
+    if (snapshot !== undefined) return this.#takePart(snapshot, record);
     this.history.add(first, entries.length, tag);
     const previous = new Map<string, Position>();
     for (const [index, entry] of entries.entries()) {
@@ -145,6 +169,7 @@ export class View {
     this.held.forgetAll(this.newest);
     this.records = [];
     this.deadSize = 0;
+    this.#base = this.sequence + 1;
   }
 
   evict(wallNow: number): void {
@@ -156,6 +181,7 @@ export class View {
     const { base, origin } = parts[0]!;
     const { chain, number, forgotten, firsts, tags } = origin!;
     this.sequence = base - 1;
+    this.#base = base;
     this.chain = chain;
     this.epoch = epoch;
     this.parent = parent;
@@ -184,8 +210,23 @@ export class View {
     );
   }
 
+  /**
+   * A complete snapshot replaces the messages before its base. An incomplete one replaces nothing: a process that loads
+   * the stream ignores it.
+   */
+  #takePart(snapshot: SnapshotPart, record: MessageRecord): void {
+    const { group, index, count, base } = snapshot;
+    if (index === 0) this.#parts = [];
+    this.#parts.push({ snapshot, record });
+    if (this.#parts.length !== index + 1 || this.#parts[0]!.snapshot.group !== group) this.#parts = [];
+    if (this.#parts.length < count) return;
+    for (const part of this.#parts.splice(0)) this.#relocate(part.snapshot, part.record);
+    // A later snapshot must not begin before this one: its writer purges the older messages.
+    this.#forgetRecords(base);
+  }
+
   /** The events of older messages are now in a message of a snapshot. */
-  #relocate({ items, index, count, base }: SnapshotPart, record: MessageRecord): void {
+  #relocate({ items }: SnapshotPart, record: MessageRecord): void {
     for (const [position, address] of items) {
       const event = this.held.at(address, position);
       if (event === undefined) continue;
@@ -193,8 +234,6 @@ export class View {
       event.record = record;
       this.#hold(event);
     }
-    // A later snapshot must not begin before this one: its writer purges the older messages.
-    if (index === count - 1) this.#forgetRecords(base);
   }
 
   #add(added: Omit<ViewEvent, 'sequence' | 'gone' | 'event'>): void {
@@ -208,13 +247,13 @@ export class View {
   #hold(event: ViewEvent): void {
     const size = sizeOfEvent(event);
     event.record.live += size;
-    this.deadSize -= size;
+    if (this.isNeeded(event.record)) this.deadSize -= size;
   }
 
   #release(event: ViewEvent): void {
     const size = sizeOfEvent(event);
     event.record.live -= size;
-    this.deadSize += size;
+    if (this.isNeeded(event.record)) this.deadSize += size;
   }
 
   #remember(id: string, first: number, tag: string): void {
@@ -224,6 +263,7 @@ export class View {
 
   /** The messages before a sequence were removed from the stream. */
   #forgetRecords(before: number): void {
+    this.#base = before;
     const gone = this.records.filter(({ sequence }) => sequence < before);
     for (const { size, live } of gone) this.deadSize -= size - live;
     this.records = this.records.filter(({ sequence }) => sequence >= before);
@@ -247,4 +287,11 @@ function sizeOfEvent(event: { address: string; data: string; idempotencyKey: str
 /** Whether the view has the epoch of an event, and another history. */
 export function isLost({ epoch, history }: View, known: LogCursor): boolean {
   return known.epoch === epoch && history.check(known.position) === 'other';
+}
+
+/** Whether a view has lost events that the earlier view of this process had, or that another process took for stored. */
+export function hasLostSince(view: View, { created, epoch, newest, lostMessages }: View): boolean {
+  if (isLost(view, { epoch, position: newest })) return true;
+  // Another stream has another epoch by itself.
+  return created === view.created && view.lostMessages > lostMessages;
 }

@@ -35,6 +35,18 @@ export function sqlStateOf(error: unknown): string | undefined {
     : undefined;
 }
 
+/** The error of a publish with a transaction: the server then refuses the rest of that transaction too. */
+export function transactionFailed(name: string, error: unknown): LinefeedError {
+  const known = toStoreError(name, error);
+  if (LinefeedError.is(known)) return known;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new LinefeedError(
+    'log_failed',
+    `${name} could not record an event in a transaction: ${reason}; roll back, and repeat the whole transaction.`,
+    { cause: error, retryable: true },
+  );
+}
+
 export function refused(message: string, cause?: unknown): LinefeedError {
   return new LinefeedError('log_failed', message, { cause, retryable: false });
 }

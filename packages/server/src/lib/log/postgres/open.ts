@@ -2,10 +2,11 @@
 import { systemClock } from '../../base/clock.ts';
 import { randomId } from '../../base/random-id.ts';
 import { warn } from '../../base/report.ts';
+import { texts } from './batch-arrays.ts';
 import type { Driver, Row, TailSession } from './driver.ts';
 import { refused, sqlStateOf, toStoreError } from './errors.ts';
 import { migrationOf } from './migration.ts';
-import { FORMAT, MARK, namesOf, type Names, type TableOption } from './tables.ts';
+import { FORMAT, functionNames, MARK, namesOf, tableNames, type Names, type TableOption } from './tables.ts';
 
 const OLDEST_SERVER = 130_000;
 /** A notification arrives at once, or never. */
@@ -28,7 +29,7 @@ export async function openTables(
     const row = await inspect(driver, schema, prefix, signal);
     checkServer(name, row);
     const names = namesOf(row['schema'] ?? '', prefix);
-    if (row['format'] !== String(FORMAT) || !(await hasHead(driver, names, signal))) {
+    if (row['format'] !== String(FORMAT) || !(await isComplete(driver, names, signal))) {
       await migrate(driver, name, names, signal);
     }
     return { names, warn: () => warnOfSettings(name, row) };
@@ -82,8 +83,23 @@ function checkServer(name: string, row: Row): void {
   }
 }
 
-async function hasHead(driver: Driver, { head }: Names, signal: AbortSignal): Promise<boolean> {
-  return (await driver.query(`SELECT epoch FROM ${head}`, [], signal)).length > 0;
+/** Whether no table, function or row of the log was removed. */
+async function isComplete(
+  driver: Driver,
+  { head, schema, prefix }: Names,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const missing = `SELECT FROM unnest(($1::text)::text[]) AS t(name)
+    WHERE to_regclass(quote_ident($3::text) || '.' || quote_ident(t.name)) IS NULL
+    UNION ALL SELECT FROM unnest(($2::text)::text[]) AS f(name) WHERE NOT EXISTS (
+      SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+      WHERE n.nspname = $3::text AND p.proname = f.name)`;
+  const rows = await driver.query(
+    `SELECT EXISTS (SELECT FROM ${head})::text AS head, (NOT EXISTS (${missing}))::text AS complete`,
+    [texts(tableNames(prefix)), texts(functionNames(prefix)), schema],
+    signal,
+  );
+  return rows[0]!['head'] === 'true' && rows[0]!['complete'] === 'true';
 }
 
 async function migrate(
@@ -94,7 +110,8 @@ async function migrate(
 ): Promise<void> {
   signal.throwIfAborted();
   try {
-    await driver.script(migrationOf(schema, prefix));
+    // Several statements are one transaction. It must see what another process created while it waited for the lock.
+    await driver.script(`SET TRANSACTION ISOLATION LEVEL READ COMMITTED;\n${migrationOf(schema, prefix)}`);
   } catch (error) {
     const { message } = error as Error;
     switch (sqlStateOf(error)) {
@@ -103,6 +120,11 @@ async function migrate(
       case 'LF003':
         throw refused(
           `${name} is newer than this version of @linefeed/server: ${message}; update the package.`,
+          error,
+        );
+      case 'LF004':
+        throw refused(
+          `${name} is incomplete: ${message}; drop its other tables too, and the next start creates the log anew.`,
           error,
         );
       case '42501':

@@ -46,6 +46,29 @@ describe('the start of a postgresLog', () => {
     expect(new Set(opened.map(({ epoch }) => epoch)).size).toBe(1);
   });
 
+  test('processes that start at once create the tables once, although transactions are serializable', async () => {
+    await server.query(`ALTER ROLE postgres SET default_transaction_isolation = 'serializable'`);
+    vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    try {
+      const opened = await Promise.all([1, 2, 3].map(() => open(clientOf())));
+      expect(new Set(opened.map(({ epoch }) => epoch)).size).toBe(1);
+    } finally {
+      await server.query('ALTER ROLE postgres RESET default_transaction_isolation');
+    }
+  });
+
+  test('a start creates functions that were dropped, and names a table that was', async () => {
+    await (await open()).append(value('1'));
+    await server.query('DROP FUNCTION board_append CASCADE; DROP FUNCTION board_truncated CASCADE');
+    await (await open()).append(value('2'));
+    await server.query('DROP TABLE board_outbox');
+    await expect(open()).rejects.toMatchObject({
+      code: 'log_failed',
+      retryable: false,
+      message: expect.stringMatching(/board_outbox was dropped; drop its other tables too/),
+    });
+  });
+
   test('tables of others stay unchanged', async () => {
     await server.query('CREATE TABLE board_event (mine int); INSERT INTO board_event VALUES (7)');
     await expect(open()).rejects.toMatchObject({

@@ -1,11 +1,12 @@
 /** Publishes inside a transaction of the application: a row in the outbox, which the mover appends after the commit. */
 import { invalidOption } from '@linefeed/shared/wire';
+import { isThenable } from '../../base/promise.ts';
 import { checkKeyed } from '../idempotency.ts';
 import { sizeOf } from '../bounds.ts';
 import type { AppendOptions, LogEntry } from '../log.ts';
 import { numbers, texts } from './batch-arrays.ts';
 import type { Values } from './driver.ts';
-import { toStoreError } from './errors.ts';
+import { transactionFailed } from './errors.ts';
 import { isPool } from './options.ts';
 import { nullCharacter } from './store.ts';
 
@@ -42,15 +43,16 @@ export async function appendToOutbox(
   try {
     await run(statement, values);
   } catch (error) {
-    throw toStoreError(name, error);
+    throw transactionFailed(name, error);
   }
 }
 
 function runnerOf(transaction: unknown): (text: string, values: Values) => PromiseLike<unknown> {
-  const { query, unsafe, begin } = (transaction ?? {}) as {
+  const { query, unsafe, begin, getTransactionStatus } = (transaction ?? {}) as {
     query?: unknown;
     unsafe?: unknown;
     begin?: unknown;
+    getTransactionStatus?: unknown;
   };
   if (isPool(transaction)) {
     throw wrong(
@@ -65,9 +67,21 @@ function runnerOf(transaction: unknown): (text: string, values: Values) => Promi
       (transaction as { unsafe: Function }).unsafe(text, values) as PromiseLike<unknown>;
   }
   if (typeof query === 'function') {
+    // Newer versions of pg know it. Without a transaction, a later rollback would not take the event back.
+    if (typeof getTransactionStatus === 'function' && getTransactionStatus.call(transaction) === 'I') {
+      throw wrong(
+        'a client of pg that is in no transaction; await its BEGIN before, and publish before its COMMIT',
+      );
+    }
     return (text, values) => (transaction as { query: Function }).query(text, values) as PromiseLike<unknown>;
   }
-  if (typeof transaction === 'function') return transaction as ReturnType<typeof runnerOf>;
+  if (typeof transaction === 'function') {
+    return (text, values) => {
+      const result: unknown = transaction(text, values);
+      if (isThenable(result)) return result;
+      throw wrong('a function that returns no promise');
+    };
+  }
   throw wrong(`a value of type ${typeof transaction}`);
 }
 

@@ -35,6 +35,9 @@ interface TailClient extends PgClient, Emitter {
 interface PoolInside extends Emitter {
   readonly options: object;
   readonly Client: new (options: object) => TailClient;
+  /** All clients, also those that still connect, and the calls that wait for one. Absent in another pool. */
+  readonly _clients?: readonly TailClient[];
+  readonly _pendingQueue?: object[];
 }
 
 export function pgDriver(pool: PgPool, tailPool: (() => PgPool) | undefined): Driver {
@@ -59,10 +62,11 @@ async function queryPool(
   values: Values,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<readonly Row[]> {
-  const connecting = pool.connect() as Promise<unknown> as Promise<PooledClient>;
+  const { connecting, abandon } = takeClient(pool);
   const client = await untilAborted(signal, connecting).catch((error: unknown) => {
     // A connection that arrives too late goes back to the pool.
     connecting.then((late) => late.release(), ignore);
+    if (signal.aborted) abandon();
     throw error;
   });
   client.on('error', ignore);
@@ -80,6 +84,28 @@ async function queryPool(
     release(isUsable ? undefined : (error as Error));
     throw error;
   }
+}
+
+/**
+ * Takes a client of the pool. `abandon` ends the connection that the call has begun: by default a pool waits for it
+ * without a limit, so a server that does not answer would fill the pool, and it would stay full.
+ */
+function takeClient(pool: PgPool): { connecting: Promise<PooledClient>; abandon(): void } {
+  const inside = pool as unknown as PoolInside;
+  const { _clients: clients = [], _pendingQueue: queue = [] } = inside;
+  const [size, waiting] = [clients.length, queue.length];
+  // The pool adds a client or a waiting call at the end, before `connect` returns.
+  const connecting = pool.connect() as Promise<unknown> as Promise<PooledClient>;
+  const client = clients.length > size ? clients.at(-1) : undefined;
+  const place = queue.length > waiting ? queue.at(-1) : undefined;
+  return {
+    connecting,
+    abandon() {
+      const index = place === undefined ? -1 : queue.indexOf(place);
+      if (index >= 0) queue.splice(index, 1);
+      client?.connection?.stream?.destroy?.();
+    },
+  };
 }
 
 /** A connection of its own: a client of the pool would be missing there. */

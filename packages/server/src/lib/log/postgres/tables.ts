@@ -77,6 +77,10 @@ export function tableNames(prefix: string): string[] {
   return TABLES.map((part) => `${prefix}_${part}`);
 }
 
+export function functionNames(prefix: string): string[] {
+  return FUNCTIONS.map((part) => `${prefix}_${part}`);
+}
+
 function quote(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }

@@ -256,6 +256,46 @@ describe('publish with a transaction', () => {
     expect(await outboxSize()).toBe(0);
   });
 
+  test('a client of pg outside of a transaction is refused', async () => {
+    const { feed } = await openFeed();
+    const client = await pool.connect();
+    const publish = () => feed.publish('notice', { n: 1 }, { transaction: client });
+    const refused = { code: 'invalid_option', message: expect.stringContaining('in no transaction') };
+    try {
+      await expect(publish()).rejects.toMatchObject(refused);
+      await client.query('BEGIN');
+      await publish();
+      await client.query('ROLLBACK');
+      await expect(publish()).rejects.toMatchObject(refused);
+    } finally {
+      client.release();
+    }
+    expect(await outboxSize()).toBe(0);
+  });
+
+  test('a function that returns no promise is refused', async () => {
+    const { feed } = await openFeed();
+    const transaction = (() => undefined) as never;
+    await expect(feed.publish('notice', { n: 1 }, { transaction })).rejects.toMatchObject({
+      code: 'invalid_option',
+      message: expect.stringContaining('a function that returns no promise'),
+    });
+  });
+
+  test('an error in a transaction has the remedy to repeat it whole, and keeps the cause', async () => {
+    const { feed } = await openFeed();
+    await inTransaction(async (transaction) => {
+      await transaction.query('SELECT 1/0').catch(() => undefined);
+      await expect(feed.publish('notice', { n: 1 }, { transaction })).rejects.toMatchObject({
+        name: 'LinefeedError',
+        code: 'log_failed',
+        retryable: true,
+        message: expect.stringMatching(/current transaction is aborted.*repeat the whole transaction/),
+        cause: expect.objectContaining({ code: '25P02' }),
+      });
+    }, 'ROLLBACK');
+  });
+
   test('a log without transactions refuses the option', async () => {
     const feed = createFeed(board, { log: memoryLog() });
     feeds.push(feed);

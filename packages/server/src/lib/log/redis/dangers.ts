@@ -73,7 +73,8 @@ function checkVersion(info: Settings, name: string): void {
 function findDangers(info: Settings, config: Settings): string[] {
   const dangers: string[] = [];
   const policy = info['maxmemory_policy'];
-  if (policy !== undefined && policy !== 'noeviction' && Number(info['maxmemory'] ?? 0) > 0) {
+  // The other policies evict only keys with an expiry. The keys of a log have none.
+  if (policy?.startsWith('allkeys-') === true && Number(info['maxmemory'] ?? 0) > 0) {
     dangers.push(
       `the server evicts keys when it is out of memory (maxmemory-policy ${policy}), and with them the whole log; set maxmemory-policy to noeviction`,
     );

@@ -56,7 +56,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   NOAUTH: { remedy: 'give the client a user name and a password', retryable: false },
   WRONGPASS: { remedy: 'give the client the right user name and password', retryable: false },
   NOPERM: {
-    remedy: 'the user of the client needs the commands EVALSHA, EVAL and XREAD, and those of the scripts',
+    remedy:
+      'the user of the client needs the keys of the log, the commands EVALSHA, EVAL and XREAD, and those of the scripts',
     retryable: false,
   },
   NOREPLICAS: {
@@ -93,6 +94,10 @@ export function toRedisError(error: unknown, name: string, doing: string): unkno
   const code = codeOf(error);
   if (code === undefined) return error;
   const { remedy, retryable } = meaningOf(code, error.message);
-  const message = `${name} cannot be ${doing}: ${error.message}; ${remedy}.`;
+  // The server adds the place in the script.
+  const problem = error.message
+    .replace(/\.? script: [0-9a-f]{40}, on @user_script:\d+\.$/, '')
+    .replace(/\.$/, '');
+  const message = `${name} cannot be ${doing}: ${problem}; ${remedy}.`;
   return new LinefeedError('log_failed', message, { cause: error, retryable });
 }

@@ -145,6 +145,16 @@ describe('dangerous settings', () => {
     expect(await warningsOf(await connect())).toEqual([]);
   });
 
+  test('a policy that evicts only keys with an expiry causes no warning: the keys of a log have none', async () => {
+    const client = await connect();
+    await server.command('CONFIG', 'SET', 'maxmemory', '100mb');
+    await server.command('CONFIG', 'SET', 'maxmemory-policy', 'volatile-lru');
+    const warnings = await warningsOf(client);
+    await server.command('CONFIG', 'SET', 'maxmemory', 0);
+    await server.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+    expect(warnings).toEqual([]);
+  });
+
   test('each dangerous setting of the server is named once, with its remedy', async () => {
     const unsafe = await startRedis({
       settings: { appendonly: 'no', maxmemory: '100mb', 'maxmemory-policy': 'allkeys-lru' },

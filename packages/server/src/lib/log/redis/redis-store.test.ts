@@ -170,6 +170,31 @@ describe('limits of a log on Redis', () => {
 });
 
 describe('a batch on Redis', () => {
+  test('a handle that keeps appending stays among the 1,000 that are remembered', async () => {
+    const store = await openStore(newKey());
+    await append(store, ['first'], { writer: 'old', number: 1 });
+    for (let number = 1; number <= 990; number += 1) await append(store, [number], { writer: `w${number}` });
+    await append(store, ['second'], { writer: 'old', number: 2 });
+    for (let number = 1; number <= 50; number += 1) await append(store, [number], { writer: `x${number}` });
+    const again = await append(store, ['second'], { writer: 'old', number: 2 });
+    expect(again.before.position).toBe(again.after.position);
+    expect((await readAll(store)).filter((value) => value === 'second')).toHaveLength(1);
+  });
+
+  test('one append of many small events, and of many addresses, is stored whole', async () => {
+    const store = await openStore(newKey(), { maxEvents: 20_000 });
+    const same = countTo(5_000).map(() => ({ address: 'a', data: '1', keep: 'all' as const }));
+    const other = countTo(9_000).map((value) => ({ address: `b${value}`, data: '1', keep: 'all' as const }));
+    let number = 0;
+    for (const entries of [same, other]) {
+      number += 1;
+      const appends = [{ entries, idempotencyKey: undefined }];
+      await store.append({ appends, writer: 'writer', number }, contextOf());
+    }
+    expect(await readAll(store)).toHaveLength(5_000);
+    expect((await store.head(contextOf())).position).toMatch(/^asw.{4}$/);
+  });
+
   test('a repeated batch is answered with its outcome, and an older one is refused', async () => {
     const store = await openStore(newKey());
     const first = await append(store, [1, 2], { number: 7 });
@@ -209,6 +234,19 @@ describe('a batch on Redis', () => {
 });
 
 describe('keys of a log on Redis', () => {
+  test('a page of aged events is read although the server takes no writes', async () => {
+    const store = await openStore(newKey(), { maxAgeMs: 1 });
+    await append(store, [1]);
+    await server.command('CONFIG', 'SET', 'min-replicas-to-write', 1);
+    try {
+      await expect(append(store, [2])).rejects.toThrow(/NOREPLICAS/);
+      expect(await readAll(store)).toEqual([1]);
+    } finally {
+      await server.command('CONFIG', 'SET', 'min-replicas-to-write', 0);
+    }
+    expect(await readAll(store)).toEqual([]);
+  });
+
   test('a tail gets every event although its stream was deleted', async () => {
     const key = newKey();
     const store = await openStore(key);

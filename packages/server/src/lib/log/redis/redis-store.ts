@@ -29,7 +29,7 @@ import {
   toStreamId,
   type Spot,
 } from './positions.ts';
-import { TAIL_ENTRY_SIZE } from './script-append.ts';
+import { TAIL_ENTRY_EVENTS, TAIL_ENTRY_SIZE } from './script-append.ts';
 import { READ_EVENTS } from './script-read.ts';
 import type { LogKeys, ScriptName, Scripts } from './scripts.ts';
 import { followEntries } from './tail.ts';
@@ -124,7 +124,7 @@ export class RedisStore implements RemoteStore {
       en,
       ap: sent.map(({ entries }) => entries.length),
       ky,
-      small: size <= TAIL_ENTRY_SIZE,
+      small: size <= TAIL_ENTRY_SIZE && data.length <= TAIL_ENTRY_EVENTS,
     };
     const reply = (await this.#run('append', input, [...names, ...data, ...keys], context, 'written')) as [
       kind: 'new' | 'again',

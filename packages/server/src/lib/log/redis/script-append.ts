@@ -1,9 +1,11 @@
 /** The Redis script that performs a batch of appends: all checks first, then the writes. */
-import { BLOCK_EVENTS, EVICT_EVENTS, EVICT_SCRIPT } from './script-evict.ts';
+import { BLOCK_EVENTS, EVICT_EVENTS, EVICT_SCRIPT, MAX_WRITERS } from './script-evict.ts';
 import { STATE_SCRIPT } from './script-state.ts';
 
 /** Most data of a batch that the tail itself holds, in UTF-16 code units. For a larger batch it holds the position. */
 export const TAIL_ENTRY_SIZE: number = 16 * 1024;
+/** Most events of such a batch: a script cannot pass more than some thousand arguments to a command. */
+export const TAIL_ENTRY_EVENTS = 500;
 
 /**
  * Arguments: input as JSON, then the distinct addresses, the payloads, and the idempotency keys. The input has, besides
@@ -35,7 +37,11 @@ for i = 1, #keyed, 3 do
   wanted[#wanted + 1] = field
   keyOf[keyed[i]].at = #wanted
 end
-local found = call('HMGET', LOG, unpack(wanted))
+local found = {}
+for i = 1, #wanted, 1000 do
+  local values = call('HMGET', LOG, unpack(wanted, i, math.min(i + 999, #wanted)))
+  for j = 1, #values do found[i + j - 1] = values[j] end
+end
 
 -- The writer ----------------------------------------------------------------
 local creation
@@ -47,7 +53,7 @@ if found[1] then
     if failed then return failed end
     return {'again', S.epoch, S.parent, spotOf(), before, after, exceptions}
   end
-  creation = created
+  creation = tonumber(created)
 end
 for i = 1, #addresses do parseAddress(ARGV[i + 1], found[i + 1]) end
 
@@ -158,6 +164,12 @@ if appended > 0 then
 else
   local failed = settle()
   if failed then return failed end
+end
+-- The writers that are forgotten first must not be those that still append.
+if creation and S.ids - creation > ${MAX_WRITERS / 2} then
+  Z['w' .. bytesOf(creation) .. input.w] = false
+  S.writers = S.writers - 1
+  creation = nil
 end
 if not creation then
   S.ids = S.ids + 1

@@ -4,7 +4,7 @@ import { MAX_WATERMARKS } from '../bounds.ts';
 /** Events that one call evicts in addition to as many as it appends. */
 export const EVICT_EVENTS = 500;
 /** Handles whose newest batch is remembered. */
-const MAX_WRITERS = 1_000;
+export const MAX_WRITERS = 1_000;
 /** Sequences in one block of an address. */
 export const BLOCK_EVENTS = 64;
 

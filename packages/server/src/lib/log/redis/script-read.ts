@@ -52,8 +52,10 @@ export const PAGE_SCRIPT: string =
   COLLECT +
   SETTLE +
   `
+-- A server that takes no writes (full disk, no replicas) can still be read: the first write is tried, and changes nothing.
 local oldest = call('LINDEX', ORDER, 0)
-if oldest and unpackBytes('>I8', oldest, 13) < now - input.ma then
+local isAged = oldest and unpackBytes('>I8', oldest, 13) < now - input.ma
+if isAged and not redis.pcall('LTRIM', ORDER, 0, -1).err then
   evictOld(${EVICT_EVENTS}, input.me, input.mb, now - input.ma)
   flush()
   forgetAddresses(${EVICT_EVENTS})
