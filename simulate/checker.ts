@@ -1,14 +1,9 @@
 /** Checks the events of a handler, and reports each broken promise. */
-import type { Published, SimLog } from './log.ts';
-
-/** A position in the history of one address. */
-export interface Place {
-  readonly epoch: string;
-  readonly position: number;
-}
+import type { GapReason } from '@linefeed/server';
+import type { Place, Published, WorldLog } from './world-log.ts';
 
 export interface CheckerOptions {
-  readonly log: SimLog;
+  readonly log: WorldLog;
   readonly address: string;
   readonly keep: 'all' | 'latest';
   /** `exact`: each event once, in order. `atLeast`: a plain EventSource may receive some again. */
@@ -23,7 +18,7 @@ export interface Checker {
   /** Delivery starts after this cursor: no later event may be missing. */
   start(cursor: string): void;
   event(id: string | undefined, data: string): void;
-  gap(gap: { readonly from: string; readonly to: string }): void;
+  gap(gap: { readonly from: string; readonly to: string; readonly reason: GapReason }): void;
   /** Whether the newest event of the address has arrived. */
   isCurrent(): boolean;
   readonly count: number;
@@ -66,29 +61,33 @@ export function createChecker({ log, address, keep, rule, from, fail }: CheckerO
         say(`${id} is of another epoch than ${from}, where it was to start, without a gap`);
       } else if (at === undefined && asked !== undefined && place.position <= asked.position) {
         say(`${id} is not past ${from}, where it was to start, and no gap came`);
+      } else if (!log.isContinued(at ?? asked ?? place, place)) {
+        say(`${id} is of another history than ${toText(at ?? asked!)}, without a gap`);
       } else if (keep === 'all') {
         const beginning = from === 'earliest' ? { ...place, position: 0 } : place;
         const known = at ?? asked ?? (owedAfter?.epoch === place.epoch ? owedAfter : beginning);
-        const { position: before } = known;
-        const missing = history.filter(({ position }) => position > before && position < place.position);
-        if (missing.length > 0) {
-          say(`${missing.length} missing between ${toText(known)} and ${id}, unannounced`);
+        // Without this event itself.
+        const missing = log.countUpTo(address, known, place) - 1;
+        if (missing > 0) {
+          say(`${missing} missing between ${toText(known)} and ${id}, unannounced`);
         }
       }
       seen.add(id!);
       at = place;
     },
-    gap({ to }) {
+    gap({ to, reason }) {
       const place = toPlace(to);
       if (place === undefined) return say(`a gap to ${to}, which is not a cursor`);
       // A gap that ends before the own start of a subscription moves nothing. A start past the log is not one.
       const isStart = asked?.epoch === log.epoch && asked.position <= parseInt(log.tip(), 36);
       const known = at ?? (isStart ? asked : undefined);
-      if (known === undefined || known.epoch !== place.epoch || known.position < place.position) at = place;
+      // A client drops a gap that moves it back, except after a loss: that of any start at this address.
+      const isForward = known === undefined || known.epoch !== place.epoch || known.position < place.position;
+      if (isForward || reason === 'rollback') at = place;
     },
     isCurrent() {
       const newest = log.newestOf(address);
-      return newest === 0 || (at?.epoch === log.epoch && at.position >= newest);
+      return newest === 0 || (at?.epoch === log.epoch && at.position >= newest && !log.isLost(at));
     },
   };
 }

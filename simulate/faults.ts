@@ -202,6 +202,26 @@ export const FAULTS: readonly Fault[] = [
     name: 'a subscription to keep: latest starts without the newest value',
     plan: { 'newest-value-first': "'now'" },
   },
+  {
+    name: 'delivery resumes after a cursor of a lost event',
+    plan: { 'lost-cursor-is-a-gap': 'false' },
+    needs: { remoteLog: true },
+  },
+  {
+    name: 'the tail takes a late answer of a numbering that was left',
+    plan: { 'answer-of-this-numbering': 'false' },
+    needs: { remoteLog: true },
+  },
+  {
+    name: 'a batch that is sent again gets a new number',
+    plan: { 'repeat-keeps-number': 'this.#number += 1' },
+    needs: { remoteLog: true },
+  },
+  {
+    name: 'the calls of the server do not tell what the process knows',
+    plan: { 'known-with-each-call': "{ epoch: '', position: '0' }" },
+    needs: { remoteLog: true },
+  },
 ];
 
 /** Plants a fault in this process, before its files are loaded. */

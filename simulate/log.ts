@@ -12,14 +12,7 @@ import type {
   TailListener,
 } from '@linefeed/server';
 import type { Chance, SimClock } from './clock.ts';
-
-/** A published event, for the checker. */
-export interface Published {
-  readonly address: string;
-  readonly position: number;
-  readonly data: string;
-  readonly at: number;
-}
+import type { Place, Published, WorldLog } from './world-log.ts';
 
 interface Tail {
   readonly listener: TailListener;
@@ -36,7 +29,7 @@ interface Tail {
 /** Error of a log that cannot be read. */
 export const LOG_FAILURE = 'the log cannot be read';
 
-export class SimLog implements Log {
+export class SimLog implements Log, WorldLog {
   /** Every appended event, by epoch and address, in order. */
   readonly history: Map<string, Map<string, Published[]>> = new Map();
   readonly #clock: SimClock;
@@ -48,8 +41,8 @@ export class SimLog implements Log {
   #inner: Log;
   #entries: LogEntry[] = [];
 
-  /** The end of the world is near: the log no longer fails. */
   calm = false;
+  readonly lagMs = 2_000;
 
   constructor(clock: SimClock, chance: Chance, isSlow: boolean) {
     this.#clock = clock;
@@ -110,10 +103,39 @@ export class SimLog implements Log {
     return newest;
   }
 
-  /** The present position of the log, for checks from outside of the world. */
   tip(): string {
     return this.#newest().position;
   }
+
+  /** All nodes share one log. */
+  open(): Log {
+    return this;
+  }
+
+  somePosition(): string {
+    return this.#chance.between(0, parseInt(this.tip(), 36)).toString(36);
+  }
+
+  countUpTo(address: string, after: Place, through: Place): number {
+    const history = this.history.get(through.epoch)?.get(address) ?? [];
+    let count = 0;
+    for (let index = history.length - 1; index >= 0 && history[index]!.position > after.position; index -= 1)
+      if (history[index]!.position <= through.position) count += 1;
+    return count;
+  }
+
+  // It has a new epoch whenever events were lost.
+  isContinued(): boolean {
+    return true;
+  }
+
+  isLost(): boolean {
+    return false;
+  }
+
+  fail(): void {}
+
+  checkEnd(): void {}
 
   #newest(): LogCursor {
     return this.#inner.newest() as LogCursor;
@@ -147,30 +169,25 @@ export class SimLog implements Log {
     };
   }
 
-  /** The position of an address's newest event, 0 if it has none in this epoch. */
   newestOf(address: string): number {
     return this.history.get(this.epoch)?.get(address)?.at(-1)?.position ?? 0;
   }
 
-  /** Whether this event was published at this cursor. */
   holds(cursor: string, address: string, data: string): boolean {
     const [epoch, position] = cursor.split('.');
     const published = this.history.get(epoch!)?.get(address) ?? [];
     return published.some((one) => one.position === parseInt(position!, 36) && one.data === data);
   }
 
-  /** The newest position of an epoch. */
   endOf(epoch: string): number {
     const lists = [...(this.history.get(epoch)?.values() ?? [])];
     return Math.max(0, ...lists.map((list) => list.at(-1)?.position ?? 0));
   }
 
-  /** Another log replaces this one, as after a lost disk. */
   startAnew(): void {
     this.#replace([], 'epoch');
   }
 
-  /** The newest events are removed, as after a failover to a replica that lags. */
   rollBack(count: number): void {
     this.#replace(this.#entries.slice(0, Math.max(0, this.#entries.length - count)), 'rollback');
   }

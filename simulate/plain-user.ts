@@ -1,15 +1,15 @@
 /** A page with only EventSource, as in the standard: it may receive events again, and must miss none. */
 import { createParser } from 'eventsource-parser';
-import { encodeEntry } from '@linefeed/shared/wire';
+import { encodeEntry, type Gap } from '@linefeed/shared/wire';
 import { ADDRESSES } from './board.ts';
 import { createChecker, createOrderChecker, type Checker, type OrderChecker } from './checker.ts';
 import type { Chance, SimClock } from './clock.ts';
-import type { SimLog } from './log.ts';
+import type { WorldLog } from './world-log.ts';
 
 export interface PlainUserOptions {
   readonly clock: SimClock;
   readonly chance: Chance;
-  readonly log: SimLog;
+  readonly log: WorldLog;
   readonly fetch: typeof globalThis.fetch;
   readonly fail: (what: string) => void;
 }
@@ -50,7 +50,7 @@ export class PlainUser {
   #chooseCursor(): string {
     const { chance, log } = this.#options;
     if (!chance.is(0.5)) return '';
-    return `&last_event_id=${log.epoch}.${chance.between(0, parseInt(log.tip(), 36)).toString(36)}`;
+    return `&last_event_id=${log.epoch}.${log.somePosition()}`;
   }
 
   close(): void {
@@ -112,7 +112,7 @@ export class PlainUser {
 
   #dispatch(event: string, data: string): void {
     if (event === 'linefeed.gap') {
-      const gap = JSON.parse(data) as { address: string; from: string; to: string };
+      const gap = JSON.parse(data) as Gap;
       this.#checkers.get(gap.address)?.gap(gap);
     } else if (event === 'linefeed.error') {
       // Refused temporarily. The shared cursor passes events that this address has not received, so its check starts

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { FAULTS, plant } from './faults.ts';
+import type { Traits } from './traits.ts';
 
 const { values } = parseArgs({
   options: {
@@ -11,6 +12,7 @@ const { values } = parseArgs({
     for: { type: 'string' },
     fault: { type: 'string' },
     bail: { type: 'boolean', default: false },
+    trait: { type: 'string', multiple: true, default: [] },
     tabs: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -20,6 +22,7 @@ if (values.help) {
   console.log(`pnpm simulate [--seeds N] [--from N] [--for SECONDS]   runs worlds from seeds, each the same every time
 pnpm simulate --seed N                                    runs one and prints what happens in it
   --bail         stops at the first world that fails
+  --trait NAME   every world has this trait (simulate/traits.ts)
   --tabs         users are tabs that share a connection
   --fault NAME   plants a fault first, one of:
 ${FAULTS.map(({ name }) => `    "${name}"`).join('\n')}`);
@@ -33,6 +36,11 @@ if (values.fault !== undefined) {
 }
 // After the fault was planted: a loaded module is not loaded again.
 const { runWorld } = await import('./world.ts');
+
+const needed: Partial<Traits> = {
+  ...fault?.needs,
+  ...Object.fromEntries(values.trait.map((name) => [name, true])),
+};
 
 const running = new Int32Array(new SharedArrayBuffer(4));
 new Worker(new URL('watchdog.ts', import.meta.url), { workerData: running }).unref();
@@ -52,14 +60,14 @@ for (let seed = first; seed <= last && performance.now() < until && !(values.bai
     seed,
     one === undefined ? undefined : (line) => console.log(line),
     values.tabs,
-    fault?.needs,
+    needed,
   );
   received += outcome.received;
   if (outcome.violations.length === 0) passed += 1;
   else {
     failed += 1;
     console.log(
-      `seed ${seed}: ${outcome.violations[0]} (${outcome.violations.length} in all); again: pnpm simulate${values.tabs ? ' --tabs' : ''}${fault ? ` --fault '${fault.name}'` : ''} --seed ${seed}`,
+      `seed ${seed}: ${outcome.violations[0]} (${outcome.violations.length} in all); again: pnpm simulate${values.tabs ? ' --tabs' : ''}${fault ? ` --fault '${fault.name}'` : ''}${values.trait.map((name) => ` --trait ${name}`).join('')} --seed ${seed}`,
     );
   }
   if (performance.now() - toldAt > 10_000) {

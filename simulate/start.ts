@@ -1,11 +1,11 @@
 /** Where a subscription starts: usable cursors, and some that no log has. */
 import type { Chance } from './clock.ts';
-import type { SimLog } from './log.ts';
+import type { WorldLog } from './world-log.ts';
 import type { Traits } from './traits.ts';
 
 export interface StartOptions {
   readonly chance: Chance;
-  readonly log: SimLog;
+  readonly log: WorldLog;
   readonly traits: Traits;
 }
 

@@ -25,6 +25,11 @@ const SHARES = {
   sessions: 0.2,
   /** Users start at the newest event of the log, which a process that lags does not know yet. */
   aheadStarts: 0.15,
+  /**
+   * The log is on a server: each node has a handle of its own, and the server and its connections fail. Only with
+   * `--trait remoteLog` and for the faults that need it, until some thousand of these worlds have passed.
+   */
+  remoteLog: 0,
 };
 
 export type Traits = Readonly<Record<keyof typeof SHARES, boolean>>;

@@ -1,13 +1,14 @@
 /** One page with the real client: it subscribes, unsubscribes and handles slowly, and all its events are checked. */
 import { createClient, fetchTransport, persistCursor, type Client } from '@linefeed/client';
 import type { LinefeedError } from '@linefeed/shared';
+import type { Gap } from '@linefeed/shared/wire';
 import { createTab, type Tab } from '../packages/client/src/lib/tabs/leader-election.ts';
 import type { BrowserTab } from '../packages/client/test/browser.ts';
 import type { Clock as ClientClock } from '../packages/client/src/lib/base/clock.ts';
 import { ADDRESSES, MOODS, type Board, type Mood } from './board.ts';
 import { createChecker, type Checker } from './checker.ts';
 import { clockOfTab, type Chance, type SimClock } from './clock.ts';
-import type { SimLog } from './log.ts';
+import type { WorldLog } from './world-log.ts';
 import { Readings } from './readings.ts';
 import type { RunBook } from './sources.ts';
 import { chooseStart } from './start.ts';
@@ -17,7 +18,7 @@ export interface UserOptions {
   readonly name: string;
   readonly clock: SimClock;
   readonly chance: Chance;
-  readonly log: SimLog;
+  readonly log: WorldLog;
   readonly traits: Traits;
   readonly runs: RunBook;
   readonly fetch: typeof globalThis.fetch;
@@ -37,9 +38,6 @@ interface Following {
 
 /** Maximum number of streams that a user reads at a time. */
 const MAX_STREAMS = 2;
-
-/** Maximum age of an event in the log that may still reach a subscription that starts now. */
-const NOW_SLACK_MS = 2_000;
 
 export class User {
   readonly name: string;
@@ -216,7 +214,7 @@ export class User {
     // A subscription that joins a present or lingering address of this page may get the events of the others.
     const isJoining =
       [...this.#following].some((other) => other.address === address) ||
-      (this.#leftAt.get(address) ?? -Infinity) > startedAt - NOW_SLACK_MS;
+      (this.#leftAt.get(address) ?? -Infinity) > startedAt - log.lagMs;
     let gaps = 0;
     // Matches the end and the beginning: a random epoch may contain these letters.
     const isUseless = from !== undefined && /\.zzzz$|^anotherepoch\./.test(from);
@@ -241,7 +239,7 @@ export class User {
         gaps === 0 &&
         keep === 'all' &&
         published &&
-        published.at < startedAt - NOW_SLACK_MS
+        published.at < startedAt - log.lagMs
       ) {
         fail(`${info.cursor} is older than the subscription`);
       }
@@ -254,7 +252,7 @@ export class User {
     };
     const options = {
       ...(from === undefined ? {} : { from }),
-      onGap: (gap: { from: string; to: string }): unknown => {
+      onGap: (gap: Gap): unknown => {
         gaps += 1;
         if (this.#isSubscribing) fail('onGap was called within subscribe()');
         checker.gap(gap);

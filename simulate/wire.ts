@@ -1,11 +1,11 @@
 /** Reads the bytes that a server writes to one connection, and reports each broken rule of PROTOCOL.md. */
 import { FRAME, type Gap, type Subscribed, type SubscriptionError } from '@linefeed/shared/wire';
 import { ADDRESSES } from './board.ts';
-import { toPlace, toText, type Place } from './checker.ts';
-import type { SimLog } from './log.ts';
+import { toPlace, toText } from './checker.ts';
+import type { Place, WorldLog } from './world-log.ts';
 
 export interface WireOptions {
-  readonly log: SimLog;
+  readonly log: WorldLog;
   readonly now: () => number;
   readonly fail: (what: string) => void;
 }
@@ -54,14 +54,6 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
   let hasTold = false;
   let lastShared: Place | undefined;
 
-  const missing = (address: string, { epoch, position: after }: Place, through: number): number => {
-    const history = log.history.get(epoch)?.get(address) ?? [];
-    let count = 0;
-    for (let index = history.length - 1; index >= 0 && history[index]!.position > after; index -= 1)
-      if (history[index]!.position <= through) count += 1;
-    return count;
-  };
-
   /** An id asserts: everything up to it was written, for each address that shares the connection's cursor. */
   const checkId = (id: string, frame: string): void => {
     const place = toPlace(id);
@@ -71,7 +63,7 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
       if (rewinding || !keepsAll.has(address)) continue;
       if (at.epoch !== place.epoch) fail(`${frame} has the id ${id} before ${address} left ${toText(at)}`);
       // An id of a numbering that the log has left: resuming from it gives a gap for each address.
-      else if (place.epoch === log.epoch && missing(address, at, place.position) > 0)
+      else if (place.epoch === log.epoch && log.countUpTo(address, at, place) > 0)
         fail(`${frame} has the id ${id}, but events of ${address} after ${toText(at)} were not written`);
     }
   };
@@ -118,11 +110,16 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
     const start = toPlace(from);
     // A client that fetches the events since `from` never gets earlier ones.
     const isHere = start?.epoch === known.at.epoch;
-    const isOfCursor = reason === 'unknown' || reason === 'future' || (checker.asked.has(from) && !isHere);
+    // The epoch stays if nobody but this client knows what was lost.
+    const isLost = reason === 'rollback' && start?.epoch === end.epoch;
+    const isOfCursor =
+      reason === 'unknown' || reason === 'future' || (checker.asked.has(from) && (!isHere || isLost));
     // A cursor ahead of the log can only come from a client.
     const isAhead = start !== undefined && start.position > log.endOf(start.epoch);
-    if (isHere && keepsAll.has(address) && !isOfCursor && !isAhead) {
-      const count = missing(address, known.at, start.position);
+    // A lost cursor starts at the beginning, although the gap starts at the cursor.
+    const isFromBeginning = reason === 'rollback' && known.at.position === 0;
+    if (isHere && keepsAll.has(address) && !isOfCursor && !isFromBeginning && !isAhead) {
+      const count = log.countUpTo(address, known.at, start);
       if (count > 0)
         fail(`the gap of ${address} starts at ${from}, ${count} events after ${toText(known.at)}`);
     }
@@ -144,7 +141,9 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
       fail(`${event} ${id} is of another epoch than ${toText(known.at)}, without a gap`);
     else if (place.position <= known.at.position)
       fail(`${event} ${id} was written, although the position of delivery was ${toText(known.at)}`);
-    else if (keepsAll.has(event) && missing(event, known.at, place.position - 1) > 0)
+    else if (!log.isContinued(known.at, place))
+      fail(`${event} ${id} is of another history than ${toText(known.at)}, without a gap`);
+    else if (keepsAll.has(event) && log.countUpTo(event, known.at, place) > 1)
       fail(`events of ${event} between ${toText(known.at)} and ${id} are missing`);
     known.at = place;
     if (known.rewinding) return;

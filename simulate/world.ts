@@ -1,19 +1,21 @@
 /** A world from a seed: nodes on one log, a bad network, users, publishers; and the violations found. */
-import { createFeed, type ConnectionInfo } from '@linefeed/server';
+import type { Log } from '@linefeed/server';
 import { createBrowser } from '../packages/client/test/browser.ts';
-import { ADDRESSES, board, type UserContext, type WorldFeed } from './board.ts';
+import { ADDRESSES, type WorldFeed } from './board.ts';
 import { createChance, createSimClock } from './clock.ts';
 import { Session } from './session.ts';
 import { leftovers, startCounting } from './leaks.ts';
-import { LOG_FAILURE, SimLog } from './log.ts';
-import { createNetwork, REQUEST_HEADER } from './network.ts';
-import { SINK_FAILURE } from './sink.ts';
+import { SimLog } from './log.ts';
+import { createNetwork } from './network.ts';
+import { createNode, disconnect, isLogFailure, MAX_BUFFERED_BYTES } from './node.ts';
+import { RemoteWorldLog } from './remote-log.ts';
 import { PlainUser } from './plain-user.ts';
 import { createPublisher } from './publisher.ts';
-import { createSteps, SOURCE_FAILURE, type RunBook } from './sources.ts';
+import type { RunBook } from './sources.ts';
 import { drawTraits, type Traits } from './traits.ts';
 import { User } from './user.ts';
 import { createWireChecker, type WireChecker } from './wire.ts';
+import type { WorldLog } from './world-log.ts';
 
 export interface Outcome {
   readonly seed: number;
@@ -24,15 +26,11 @@ export interface Outcome {
 }
 
 const NODES = 2;
-const MAX_BUFFERED_BYTES = 4_000;
 /** On top of the bound: a page of at most 30 events of 80 bytes, and the control frames of one user's list. */
 const MAX_PAGE_BYTES = 2_400;
 const MAX_LIST_BYTES = 3_600;
 const STEPS = 140;
 const MAX_USERS = 4;
-const AUTHORIZE_FAILURE = 'authorize cannot decide now';
-/** Errors that the application and its log throw, and that `onError` may receive. */
-const KNOWN_FAILURES: readonly string[] = [AUTHORIZE_FAILURE, LOG_FAILURE, SINK_FAILURE, SOURCE_FAILURE];
 
 /** Runs a world to its end. The same seed gives the same run. */
 export async function runWorld(
@@ -44,19 +42,24 @@ export async function runWorld(
   const chance = createChance(seed);
   const clock = createSimClock(createChance(seed + 1));
   const violations: string[] = [];
+  let published = 0;
   const fail = (what: string): void => {
     violations.push(`at ${clock.now()} ms: ${what}`);
     say(violations.at(-1)!);
   };
   const traits = drawTraits(createChance(seed + 2), needed);
-  const log = new SimLog(clock, chance, traits.slowLog);
+  const log: WorldLog = traits.remoteLog
+    ? new RemoteWorldLog({ clock, chance, fail, nextNumber: () => (published += 1) })
+    : new SimLog(clock, chance, traits.slowLog);
   const publishTo = createPublisher({ chance, log, fail });
   const wires = new Map<number, WireChecker>();
   const runs: RunBook = new Map();
   /** All nodes, including closed ones. */
   const opened: WorldFeed[] = [];
   startCounting();
-  const nodes: Array<WorldFeed | undefined> = Array.from({ length: NODES }, openNode);
+  const nodes: Array<WorldFeed | undefined> = Array.from({ length: NODES });
+  const logs = new Map<WorldFeed, Log>();
+  const starting = new Set<number>();
   const network = createNetwork({
     clock,
     chance,
@@ -77,7 +80,6 @@ export async function runWorld(
   const users = new Set<User | PlainUser | Session>();
   // The users of one identity are tabs of one browser, and share a connection.
   const browser = tabs ? createBrowser() : undefined;
-  let published = 0;
   let visitors = 0;
 
   function wireOf(request: number): WireChecker {
@@ -93,80 +95,43 @@ export async function runWorld(
     return wire;
   }
 
-  function openNode(): WorldFeed {
-    const isCalm = (): boolean => network.calm;
-    const onRetryable = (request: number): void => {
-      wireOf(request).retryableFailures += 1;
-    };
-    /** A hook that calls back into the feed. */
-    const act = ({ id }: ConnectionInfo<UserContext>): void => {
-      if (!traits.actingHooks || isCalm() || !chance.is(0.15)) return;
-      const target = chance.pick(ADDRESSES);
-      chance.pick([
-        () => disconnect(feed, (connection) => connection.id === id),
-        () => disconnect(feed, () => chance.is(0.3)),
-        () => void publishTo(feed, target, (published += 1)),
-      ])();
-    };
-    const feed: WorldFeed = createFeed(
-      { ...board },
-      {
-        log,
-        clock: clock.server,
-        pingMs: 5_000,
-        timeoutMs: 15_000,
-        maxDurationMs: 60_000,
-        retryMs: 300,
-        maxBufferedBytes: MAX_BUFFERED_BYTES,
-        stallTimeoutMs: 8_000,
-        maxSubscriptions: 256,
-        context: identify,
-        authorize: ({ context, topic }) => {
-          const verdict = topic !== 'secret' || context.user.startsWith('ann');
-          return traits.unsureAuthorize && !isCalm() ? decideLater(verdict) : verdict;
-        },
-        onOpen: act,
-        onSubscribe: act,
-        onGap: act,
-        onClose: act,
-        onError: (error: unknown) => {
-          if (!(error instanceof Error && KNOWN_FAILURES.includes(error.message)))
-            fail(`onError: ${String(error)}`);
-        },
-        streams: { steps: createSteps({ clock, chance, runs, isCalm, onRetryable }) },
-      },
-    );
-    opened.push(feed);
-    return feed;
-  }
-
-  function identify(request: Request): UserContext {
-    const number = Number(request.headers.get(REQUEST_HEADER));
-    const user = request.headers.get('user') ?? 'nobody';
-    const context = { request: number, user, principal: user };
-    if (!traits.shortSessions || network.calm) return context;
-    const leftMs = chance.between(500, 30_000);
-    wireOf(number).expiresAt = clock.now() + leftMs;
-    return { ...context, expiresAt: clock.server.wallNow() + leftMs };
-  }
-
-  async function decideLater(verdict: boolean): Promise<boolean> {
-    if (chance.is(0.3)) await clock.sleep(chance.pick([5, 50, 1_000, 12_000]));
-    if (chance.is(0.2)) {
-      const status = chance.pick([429, 503]);
-      throw Object.assign(new Error(AUTHORIZE_FAILURE), { status });
+  /** Starts a node. It serves when it has opened the log. */
+  async function startNode(index: number): Promise<void> {
+    if (starting.has(index)) return;
+    starting.add(index);
+    try {
+      const own = await log.open();
+      nodes[index] = openNode(own);
+    } catch (error) {
+      if (!isLogFailure(error)) fail(`a node did not start: ${String(error)}`);
+      // The server of the log is away.
+      clock.after(500, () => void startNode(index));
+    } finally {
+      starting.delete(index);
     }
-    return verdict;
   }
 
-  function disconnect(feed: WorldFeed, isNamed: (connection: ConnectionInfo<UserContext>) => boolean): void {
-    const named: number[] = [];
-    feed.disconnect((connection) => {
-      const isOne = isNamed(connection);
-      if (isOne) named.push(connection.context.request);
-      return isOne;
+  function openNode(own: Log): WorldFeed {
+    const node = createNode({
+      log: own,
+      clock,
+      chance,
+      traits,
+      runs,
+      isCalm: () => network.calm,
+      wireOf,
+      publish: (feed, target) => publishTo(feed, target, (published += 1)),
+      fail,
     });
-    for (const request of named) wireOf(request).disconnected = true;
+    opened.push(node);
+    logs.set(node, own);
+    return node;
+  }
+
+  async function stopNode(node: WorldFeed, graceMs = 0): Promise<void> {
+    await node.close({ graceMs });
+    const own = logs.get(node)!;
+    await own.close?.();
   }
 
   async function publish(count: number): Promise<void> {
@@ -185,15 +150,33 @@ export async function runWorld(
     const up = nodes.filter((node) => node !== undefined);
     if (traits.disconnects && chance.is(0.05) && up.length > 0) {
       const identity = chance.pick(['ann', 'bob', 'nobody', '']);
-      disconnect(chance.pick(up), ({ context }) => context.user.startsWith(identity) && chance.is(0.7));
+      disconnect(
+        chance.pick(up),
+        wireOf,
+        ({ context }) => context.user.startsWith(identity) && chance.is(0.7),
+      );
     }
     if ((traits.streamsFirst || traits.slowLog) && chance.is(0.04)) log.startAnew();
+    if (traits.remoteLog && chance.is(0.15)) stepOfServer();
     if (traits.sessions && chance.is(0.1) && up.length > 0) {
       for (const user of users) if (user instanceof Session && user.isOver) users.delete(user);
       const sessions = [...users].filter((user) => user instanceof Session);
       if (sessions.length < 2) users.add(new Session({ feed: chance.pick(up), clock, chance, runs, fail }));
       else chance.pick(sessions).act();
     }
+  }
+
+  /** The server of the log fails, at times together with the nodes. */
+  function stepOfServer(): void {
+    const roll = chance();
+    if (roll < 0.6) return log.fail();
+    const alive = nodes.map((node, index) => (chance.is(0.5) ? index : -1)).filter((index) => nodes[index]);
+    for (const index of alive) {
+      void stopNode(nodes[index]!);
+      nodes[index] = undefined;
+      clock.after(chance.between(0, 500), () => void (nodes[index] ?? startNode(index)));
+    }
+    log.rollBack(chance.between(1, 20));
   }
 
   function step(): void {
@@ -246,8 +229,9 @@ export async function runWorld(
     } else if (roll < 0.97) {
       const index = chance.between(0, NODES - 1);
       const node = nodes[index];
-      nodes[index] = node === undefined ? openNode() : undefined;
-      if (node !== undefined) void node.close({ graceMs: chance.pick([0, 500]) });
+      nodes[index] = undefined;
+      if (node === undefined) void startNode(index);
+      else void stopNode(node, chance.pick([0, 500]));
     } else if (roll < 0.98) log.startAnew();
     else if (roll < 0.99) log.rollBack(chance.between(1, 20));
     else log.overrun();
@@ -260,6 +244,7 @@ export async function runWorld(
   process.on('unhandledRejection', onStray);
   process.on('uncaughtException', onStray);
   try {
+    for (const index of nodes.keys()) void startNode(index);
     for (let count = 0; count < STEPS; count += 1) {
       step();
       await clock.advance(chance.pick([0, 5, 30, 100, 1_000]));
@@ -267,20 +252,24 @@ export async function runWorld(
     // The network heals, all clients reconnect, and one more event at each address must reach all of them.
     network.calm = true;
     log.calm = true;
-    for (const [index, node] of nodes.entries()) nodes[index] = node ?? openNode();
+    for (const [index, node] of nodes.entries()) if (node === undefined) void startNode(index);
     await clock.advance(120_000);
     for (const user of users) if (user instanceof User) user.checkNewest();
     for (const target of ADDRESSES)
       await Promise.race([publishTo(nodes[0]!, target, (published += 1)), clock.advance(100)]);
     await clock.advance(60_000);
     for (const user of users) user.checkEnd();
+    log.checkEnd();
     const received = [...users].reduce((sum, user) => sum + (user instanceof User ? user.received : 0), 0);
     for (const user of users) user.close();
     // Until the last silent connection is detected.
     await clock.advance(100_000);
     const held = leftovers(opened);
     if (held !== undefined) fail(`still held after all connections ended: ${held}`);
-    await Promise.race([Promise.all(nodes.map(async (node) => await node?.close())), clock.advance(5_000)]);
+    await Promise.race([
+      Promise.all(nodes.map(async (node) => node && (await stopNode(node)))),
+      clock.advance(5_000),
+    ]);
     await clock.advance(120_000);
     if (clock.pending > 0) fail(`${clock.pending} timers were not cleared`);
     const left = browser?.leftovers();

@@ -72,6 +72,24 @@ describe('feed.subscribe()', () => {
     expect(await events.next()).toEqual({ done: true, value: undefined });
   });
 
+  it.each(['read', 'newest'] as const)(
+    'return() ends feed.subscribe() at once, even if %s of the log does not answer',
+    async (name) => {
+      const inner = memoryLog();
+      const log = logWith(inner, { [name]: () => new Promise(() => undefined) });
+      const { feed, clock } = createBench({ log });
+      const events = iterate(feed.subscribe('other', { from: `${inner.epoch}.5`, onGap: () => undefined }));
+      const next = events.next();
+      await clock.settle();
+      const left = events.return!();
+      await clock.settle();
+      const hangs = clock.settle().then(() => 'hangs');
+      expect(await Promise.race([left, hangs])).toEqual({ done: true, value: undefined });
+      expect(await next).toEqual({ done: true, value: undefined });
+      expect(coreOf(feed).hub.subscriberCount).toBe(0);
+    },
+  );
+
   it('feed.subscribe() may be the source of a stream, and is returned with its subscription', async () => {
     const bench = createBench({
       streams: {

@@ -11,6 +11,7 @@ import type { Hub, LiveReceiver, Subscriber } from './hub.ts';
 import { PAGE_BYTES, type LogCursor, type ReadPage } from '../log/log.ts';
 import { readReach, resolveCursor, type Reach, type SharedStart } from './start-position.ts';
 import { laterOf } from '../base/position.ts';
+import { untilAborted } from '../base/promise.ts';
 import { ReplayTrack, toGap, trackAfterReset, type FoundGap } from './replay-track.ts';
 import { readNextPage, waitForProgress, type TrackReader } from './track-reader.ts';
 
@@ -78,7 +79,8 @@ class Follower implements LiveReceiver, Subscriber, TrackReader {
   #address = '';
   /** `undefined` until the start is known. A reset replaces it. */
   #track: ReplayTrack | undefined;
-  #hasLeft = false;
+  /** Ends the wait for a log that does not answer. */
+  readonly #leaving = new AbortController();
   #wake: () => void = () => undefined;
   #woken: Promise<void> = Promise.resolve();
 
@@ -91,12 +93,13 @@ class Follower implements LiveReceiver, Subscriber, TrackReader {
   async *events(address: string | Promise<string>): Events {
     this.#address = await address;
     const { signal } = this.#options;
-    const onAbort = (): void => this.#wake();
+    const onAbort = (): void => this.leave();
     signal?.addEventListener('abort', onAbort, { once: true });
     this.hub.add(this);
     this.hub.join(this.#address, this);
     try {
-      const reach = this.#from === 'earliest' ? undefined : await readReach(this.hub, [this.#from]);
+      const reach = this.#from === 'earliest' ? undefined : await this.#readReach();
+      if (this.#isOver) return;
       // No await between the start and `#track`: a reset in between would not replace the track.
       this.#track = this.#openTrack(reach);
       while (!this.#isOver) {
@@ -127,6 +130,15 @@ class Follower implements LiveReceiver, Subscriber, TrackReader {
     }
   }
 
+  async #readReach(): Promise<Reach | undefined> {
+    try {
+      return await untilAborted(this.#leaving.signal, readReach(this.hub, [this.#from]));
+    } catch (error) {
+      if (this.#isOver) return undefined;
+      throw error;
+    }
+  }
+
   #openTrack(reach: Reach | undefined): ReplayTrack {
     const start: Pick<SharedStart, 'position' | 'gap'> =
       this.#from === 'earliest' ? { position: BEGINNING } : resolveCursor(this.hub, this.#from, reach);
@@ -137,14 +149,14 @@ class Follower implements LiveReceiver, Subscriber, TrackReader {
     return track;
   }
 
-  /** The consumer has called `return`. */
+  /** The consumer has called `return`, or its signal has aborted. */
   leave(): void {
-    this.#hasLeft = true;
+    this.#leaving.abort();
     this.#wake();
   }
 
   get #isOver(): boolean {
-    return this.hub.closed || this.#hasLeft || this.#options.signal?.aborted === true;
+    return this.hub.closed || this.#leaving.signal.aborted || this.#options.signal?.aborted === true;
   }
 
   // LiveReceiver, Subscriber ------------------------------------------------------------------------------------------
@@ -169,7 +181,7 @@ class Follower implements LiveReceiver, Subscriber, TrackReader {
   }
 
   close(): void {
-    this.#wake();
+    this.leave();
   }
 
   // TrackReader -------------------------------------------------------------------------------------------------------
@@ -180,14 +192,15 @@ class Follower implements LiveReceiver, Subscriber, TrackReader {
 
   async readPage(track: ReplayTrack): Promise<ReadPage | undefined> {
     try {
-      return await this.hub.log.read({
+      const page = this.hub.log.read({
         after: track.position,
         addresses: track.ask(),
         limit: PAGE_EVENTS,
         maxBytes: PAGE_BYTES,
       });
+      return page instanceof Promise ? await untilAborted(this.#leaving.signal, page) : page;
     } catch (error) {
-      // The log may be closed too.
+      // The reader has left, or the log is closed too.
       if (this.#isOver) return undefined;
       throw error;
     }

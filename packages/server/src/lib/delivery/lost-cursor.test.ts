@@ -58,6 +58,18 @@ describe('a cursor of a lost event', () => {
     },
   );
 
+  it('the gap of a lost cursor hides that of another entry of its address', async () => {
+    const { bench, lost } = await createLost();
+    const other = encodeURIComponent('other?from=anotherepoch.1&key=b');
+    const tap = await bench.open(
+      `/events?topic=${encodeURIComponent(`other?from=${lost}&key=a`)}&topic=${other}`,
+    );
+    await bench.clock.settle();
+    // A client at the lost event would drop a gap with the reason `epoch`, and the events after it.
+    expect(tap.of('linefeed.gap')).toMatchObject([{ data: { from: lost, reason: 'rollback' } }]);
+    expect(tap.numbers()).toEqual([1, 2, 3, 6, 7, 8, 9]);
+  });
+
   it('a lost cursor in a control request causes a gap', async () => {
     const { bench, lost } = await createLost();
     const tap = await bench.open('/events/notice');

@@ -119,7 +119,7 @@ export function resolveCursor(hub: Hub, text: string, reach: Reach | undefined):
   if (/* seam: cursor-of-this-epoch */ cursor.epoch !== hub.epoch) return gapAt(BEGINNING, 'epoch');
   const { position } = cursor;
   // The event of the cursor was lost, and the log may have other events at its place. They are new to this client.
-  if (!isContained(reach, cursor)) return gapAt(BEGINNING, 'rollback');
+  if (/* seam: lost-cursor-is-a-gap */ !isContained(reach, cursor)) return gapAt(BEGINNING, 'rollback');
   const newest =
     reach?.newest?.epoch === hub.epoch ? laterOf(reach.newest.position, hub.position) : hub.position;
   // Past the newest position of the tail and of the log: no event has this position yet.
@@ -187,7 +187,9 @@ function merge(a: LoggedStart, b: LoggedStart, tail: Position): LoggedStart {
 
 function firstGap(a: PendingGap | undefined, b: PendingGap | undefined): PendingGap | undefined {
   if (a === undefined || b === undefined) return a ?? b;
-  return `${a.reason} ${a.from}` <= `${b.reason} ${b.from}` ? a : b;
+  // A client ignores other gaps that end before its position, and then the events at the place of the lost ones.
+  const rank = ({ reason, from }: PendingGap): string => `${reason === 'rollback' ? 0 : 1} ${reason} ${from}`;
+  return rank(a) <= rank(b) ? a : b;
 }
 
 export function positionOf({ position }: Start, tail: Position): Position {

@@ -149,7 +149,10 @@ export class AppendQueue {
     const backoff = new Backoff(clock, MAX_PAUSE_MS);
     while (!signal.aborted) {
       try {
-        return settle(appends, await send(appends, number, attemptMs, signal));
+        return settle(
+          appends,
+          await send(appends, /* seam: repeat-keeps-number */ number, attemptMs, signal),
+        );
       } catch (error) {
         if (signal.aborted) return;
         if (isFinal(error)) return this.#refuse(batch, error);

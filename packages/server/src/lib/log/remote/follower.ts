@@ -124,7 +124,7 @@ export class Follower {
     );
     this.isAvailable = true;
     this.#backoff.reset();
-    if (!this.#isAt(at) || answer.head.epoch !== at.epoch) return true;
+    if (/* seam: answer-of-this-numbering */ !this.#isAt(at) || answer.head.epoch !== at.epoch) return true;
     return await this.#deliver(at, known.position, answer);
   }
 

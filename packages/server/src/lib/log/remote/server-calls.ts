@@ -66,7 +66,7 @@ export class ServerCalls {
   ): Promise<T> {
     const { store, clock } = this.#options;
     const answer = await withDeadline({ clock, name: store.name, ms, signal }, (deadline) =>
-      perform(createContext(clock, known, deadline)),
+      perform(createContext(clock, /* seam: known-with-each-call */ known, deadline)),
     );
     const heads = headsOf(answer);
     if (heads !== undefined) await this.#take(known, heads);
