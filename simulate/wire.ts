@@ -110,7 +110,7 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
     const start = toPlace(from);
     // A client that fetches the events since `from` never gets earlier ones.
     const isHere = start?.epoch === known.at.epoch;
-    // The epoch stays if nobody but this client knows what was lost.
+    // The epoch stays if no process knows what was lost.
     const isLost = reason === 'rollback' && start?.epoch === end.epoch;
     const isOfCursor =
       reason === 'unknown' || reason === 'future' || (checker.asked.has(from) && (!isHere || isLost));

@@ -1,4 +1,4 @@
-/** What the checkers and the world need from a simulated log: its real history, and its faults. */
+/** The interface of a simulated log for the checkers and the world: its real history, and its faults. */
 import type { Log } from '@linefeed/server';
 
 /** A published event, for the checker. */
