@@ -25,7 +25,7 @@ describe.each(LIBRARIES)('postgresLog with %s', (library) => {
     (setup) => {
       const table = `contract_${library}`;
       const open = (clock = setup.clock) =>
-        openLog(library, relay.port, { table, ...setup, clock, timeoutMs: 1_500 });
+        openLog(library, relay.port, { table, ...setup, clock, timeoutMs: 3_000 });
       return {
         open,
         dispose: () => empty(server, table),
@@ -44,7 +44,8 @@ describe.each(LIBRARIES)('postgresLog with %s', (library) => {
       ages: true,
       contains: true,
       realTime: true,
-      pauseMs: 3_000,
+      pauseMs: 5_000,
+      patienceMs: 60_000,
       faults: ['rollBack', 'recreate', 'evictKey', 'openWithClock', ...REAL_FAULTS],
     },
   );
