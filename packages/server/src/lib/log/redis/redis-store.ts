@@ -1,13 +1,11 @@
 /** A log on a Redis or Valkey server: `RemoteStore` over three keys and four scripts. */
-import { BEGINNING, LinefeedError, type Position } from '@linefeed/shared/wire';
+import { BEGINNING, type Position } from '@linefeed/shared/wire';
 import type { Clock } from '../../base/clock.ts';
-import { sizeOf, type DEFAULT_BOUNDS } from '../bounds.ts';
-import { conflictOf } from '../idempotency.ts';
+import type { DEFAULT_BOUNDS } from '../bounds.ts';
 import type { LogCursor, ReadQuery } from '../log.ts';
 import type {
   AppendBatch,
   BatchAnswer,
-  BatchedAppend,
   CallContext,
   PageAnswer,
   RemoteStore,
@@ -15,21 +13,12 @@ import type {
   TailAnswer,
   TailQuery,
 } from '../remote/remote-store.ts';
+import { encodeAppends, readOutcomes, refuseLarge } from './append-encoding.ts';
 import type { ConnectionSource } from './client.ts';
 import { Connection } from './connection.ts';
 import { readSettings, type ServerSettings } from './dangers.ts';
 import { toRedisError } from './errors.ts';
-import {
-  readPosition,
-  readRecords,
-  readSpot,
-  TAGS,
-  toPosition,
-  toSpot,
-  toStreamId,
-  type Spot,
-} from './positions.ts';
-import { TAIL_ENTRY_EVENTS, TAIL_ENTRY_SIZE } from './script-append.ts';
+import { readPosition, readRecords, readSpot, TAGS, toPosition, toSpot, toStreamId } from './positions.ts';
 import { READ_EVENTS } from './script-read.ts';
 import type { LogKeys, ScriptName, Scripts } from './scripts.ts';
 import { followEntries } from './tail.ts';
@@ -56,7 +45,6 @@ export interface RedisStoreOptions {
   readonly maxBatches?: number | undefined;
 }
 
-type Outcome = BatchAnswer['outcomes'][number];
 type HeadReply = [epoch: string, parent: string, head: string];
 
 export class RedisStore implements RemoteStore {
@@ -94,39 +82,18 @@ export class RedisStore implements RemoteStore {
   // Appending ---------------------------------------------------------------------------------------------------------
 
   async append({ appends, writer, number }: AppendBatch, context: CallContext): Promise<BatchAnswer> {
-    const refused = appends.map((append) => this.#refuse(append));
+    const { maxValueBytes = Infinity } = this.#settings ?? {};
+    const refused = appends.map((append) => refuseLarge(append, this.name, maxValueBytes));
     const sent = appends.filter((_, index) => refused[index] === undefined);
-    const addresses = new Map<string, number>();
-    const data: string[] = [];
-    const keys: string[] = [];
-    const en: number[] = [];
-    const ky: number[] = [];
-    let size = 0;
-    for (const [index, { entries, idempotencyKey }] of sent.entries()) {
-      for (const entry of entries) {
-        let at = addresses.get(entry.address);
-        if (at === undefined) addresses.set(entry.address, (at = addresses.size + 1));
-        data.push(entry.data);
-        size += sizeOf(entry);
-        en.push(at, entry.keep === 'latest' ? 1 : 0, entry.data.length);
-      }
-      if (idempotencyKey === undefined) continue;
-      keys.push(idempotencyKey);
-      ky.push(index + 1, data.length, idempotencyKey.length);
-    }
-    const names = [...addresses.keys()];
+    const { fields, values } = encodeAppends(sent);
     const input = {
       ...this.#input(context),
       w: writer,
       num: number,
       tag: Math.floor(this.#options.clock.random() * TAGS),
-      ad: names.map(({ length }) => length),
-      en,
-      ap: sent.map(({ entries }) => entries.length),
-      ky,
-      small: size <= TAIL_ENTRY_SIZE && data.length <= TAIL_ENTRY_EVENTS,
+      ...fields,
     };
-    const reply = (await this.#run('append', input, [...names, ...data, ...keys], context, 'written')) as [
+    const reply = (await this.#run('append', input, values, context, 'written')) as [
       kind: 'new' | 'again',
       epoch: string,
       parent: string,
@@ -143,22 +110,6 @@ export class RedisStore implements RemoteStore {
       after: head(kind === 'again' ? present : after),
       outcomes: refused.map((error) => error ?? outcomes.shift()!),
     };
-  }
-
-  /** A value that the server does not take would end the connection, and reject the whole batch. */
-  #refuse({ entries }: BatchedAppend): LinefeedError | undefined {
-    const maxValueBytes = this.#settings?.maxValueBytes ?? Infinity;
-    const tooLarge = entries.find((entry) => {
-      const size = sizeOf(entry);
-      return size * 3 > maxValueBytes && new TextEncoder().encode(entry.data).length > maxValueBytes;
-    });
-    if (tooLarge === undefined) return undefined;
-    const { address, data } = tooLarge;
-    return new LinefeedError(
-      'payload_too_large',
-      `A payload of ${data.length} characters at ${address} is larger than the ${maxValueBytes} bytes that the server of ${this.name} takes; publish less at once, or raise its \`proto-max-bulk-len\`.`,
-      { status: 413, address },
-    );
   }
 
   // Reading -----------------------------------------------------------------------------------------------------------
@@ -339,22 +290,4 @@ function toHead([epoch, parent, position]: HeadReply): ServerHead {
 /** Whether the handle does not know this head: there is no reason to wait. */
 function isNews(head: LogCursor, { after }: TailQuery, { known }: CallContext): boolean {
   return head.epoch !== known.epoch || head.position !== after;
-}
-
-function readOutcomes(
-  appends: readonly BatchedAppend[],
-  before: Spot,
-  after: Spot,
-  exceptions: string,
-): Outcome[] {
-  const found = new Map(exceptions.split(',').map((text) => text.split(':') as [string, string]));
-  let { sequence } = before;
-  return appends.map(({ entries, idempotencyKey }, index): Outcome => {
-    const exception = found.get(String(index));
-    if (exception === 'C') return conflictOf(entries[0]!.address, idempotencyKey!);
-    if (exception !== undefined) return { position: readPosition(exception.slice(1)), duplicate: true };
-    sequence += entries.length;
-    const spot = sequence === before.sequence ? before : { sequence, tag: after.tag };
-    return { position: toPosition(spot), duplicate: false };
-  });
 }
