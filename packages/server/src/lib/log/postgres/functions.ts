@@ -182,15 +182,22 @@ BEGIN
   -- The lock ends with this transaction. A pooler in transaction mode would keep a lock of a session.
   IF NOT pg_try_advisory_xact_lock(hashtextextended(${regclass(t.outbox)}::oid::text, 5497558138)) THEN RETURN '-1 0'; END IF;
   ${LOCK(t)}
-  SELECT array_agg(x.id ORDER BY x.id) AS ids, array_agg(x.address ORDER BY x.id) AS singles,
-    array_agg(x.data ORDER BY x.id) AS payloads, array_agg(x.latest ORDER BY x.id) AS latests,
-    array_agg(x.key ORDER BY x.id) AS keys, array_agg(x.units ORDER BY x.id) AS units,
-    array_agg(x.bytes ORDER BY x.id) AS sizes INTO o
+  SELECT array_agg(x.id) AS ids, array_agg(x.number) AS numbers, array_agg(x.address ORDER BY x.number) AS singles,
+    array_agg(x.data ORDER BY x.number) AS payloads, array_agg(x.latest ORDER BY x.number) AS latests,
+    array_agg(x.key ORDER BY x.number) AS keys, array_agg(x.units ORDER BY x.number) AS units,
+    array_agg(x.bytes ORDER BY x.number) AS sizes INTO o
   FROM (
     SELECT y.*, row_number() OVER w AS n, sum(y.units) OVER w AS total
-    FROM (SELECT * FROM ${t.outbox} ORDER BY id LIMIT ${MOVE_ROWS}) y WINDOW w AS (ORDER BY y.id)
+    FROM (
+      SELECT c.number, r.* FROM (SELECT * FROM ${t.committed} ORDER BY number LIMIT ${MOVE_ROWS}) c
+      JOIN ${t.outbox} r ON r.id = c.outbox_id
+    ) y WINDOW w AS (ORDER BY y.number)
   ) x WHERE x.n = 1 OR x.total <= ${MOVE_UNITS};
-  IF o.ids IS NULL THEN RETURN '0 0'; END IF;
+  IF o.ids IS NULL THEN
+    -- Numbers of rows that were deleted by hand.
+    DELETE FROM ${t.committed} c WHERE NOT EXISTS (SELECT FROM ${t.outbox} r WHERE r.id = c.outbox_id);
+    RETURN '0 0';
+  END IF;
   ${RENEW(t)}
   ${NOW}
   ${EVICT(t)}
@@ -200,6 +207,8 @@ BEGIN
   h := ${t.put}(h, tag, now_ms, ${PLANNED_NAMES.replaceAll(/\w+/g, 'p.$&')});
   ${EVICT(t)}
   ${save(t)}
+  -- By their numbers: a smaller one may have been committed meanwhile.
+  DELETE FROM ${t.committed} WHERE number = ANY (o.numbers);
   DELETE FROM ${t.outbox} WHERE id = ANY (o.ids);
   ${NOTIFY(t)}
   RETURN concat_ws(' ', cardinality(o.ids), length(d.outcomes) - length(replace(d.outcomes, '!', '')));

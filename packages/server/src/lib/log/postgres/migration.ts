@@ -1,4 +1,5 @@
 /** The migration that creates the tables and functions of a log. It changes nothing if they exist already. */
+import { commitOrder } from './commit-order.ts';
 import { writeFunctions } from './functions.ts';
 import { readFunctions } from './read-functions.ts';
 import {
@@ -40,6 +41,7 @@ BEGIN
   ) < ${functionNames(prefix).length} THEN
     ${indent(readFunctions(t))}
     ${indent(writeFunctions(t))}
+    ${indent(commitOrder(t))}
     COMMENT ON TABLE ${t.head} IS ${literal(MARK + FORMAT)};
   END IF;
 END $migration$;

@@ -90,7 +90,7 @@ END $page$;
 `;
 }
 
-/** The events past a position, of all addresses. Flags: lost; events were evicted; the outbox has rows. */
+/** The events past a position, of all addresses. Flags: lost; events were evicted; the outbox has committed rows. */
 function tail(t: Names): string {
   return `
 CREATE OR REPLACE FUNCTION ${t.tail}(known_epoch text, known bigint, past bigint, max_events integer, max_units bigint)
@@ -102,7 +102,7 @@ BEGIN
   evicted := h.epoch = known_epoch AND h.evicted > past;
   ${HEAD(
     `CASE WHEN gone THEN 'lost' ELSE '-' END, CASE WHEN evicted THEN 'trimmed' ELSE '-' END,
-    CASE WHEN EXISTS (SELECT FROM ${t.outbox}) THEN 'outbox' ELSE '-' END`,
+    CASE WHEN EXISTS (SELECT FROM ${t.committed}) THEN 'outbox' ELSE '-' END`,
     'h.newest',
   )}
   IF gone OR evicted OR h.epoch <> known_epoch OR h.newest <= past THEN RETURN; END IF;

@@ -13,7 +13,7 @@ export const TAGS: number = 36 ** 4;
 /** The log remembers at least the newest batches, so that it can check a cursor. */
 export const BATCHES = 10_000;
 
-const TABLES = ['head', 'event', 'value', 'address', 'batch', 'writer', 'outbox'] as const;
+const TABLES = ['head', 'event', 'value', 'address', 'batch', 'writer', 'outbox', 'committed'] as const;
 const FUNCTIONS = [
   'holds',
   'lost',
@@ -22,6 +22,7 @@ const FUNCTIONS = [
   'evict',
   'duplicates',
   'append',
+  'commit',
   'move',
   'age',
   'renew',
@@ -174,6 +175,11 @@ CREATE TABLE ${t.outbox} (
   units integer NOT NULL,
   bytes integer NOT NULL,
   data text NOT NULL
+);
+-- Their rows in the order of the commits. A trigger writes it, so that a wide row is not written twice.
+CREATE TABLE ${t.committed} (
+  number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  outbox_id bigint NOT NULL
 );
 `;
 }

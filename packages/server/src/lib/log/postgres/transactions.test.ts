@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import * as z from 'zod';
 import { startPostgres, type PostgresServer } from '../../../../test-kit/brokers/postgres.ts';
 import { startRelay } from '../../../../test-kit/brokers/relay.ts';
-import { empty, openLog } from '../../../../test-kit/postgres-bench.ts';
+import { empty, LIBRARIES, openLog, type Library } from '../../../../test-kit/postgres-bench.ts';
 import { createFeed } from '../../feed/create-feed.ts';
 import type { Feed } from '../../feed/types.ts';
 import type { Log } from '../log.ts';
@@ -44,15 +44,15 @@ async function closeAll(): Promise<void> {
   for (const log of logs.splice(0)) await log.close?.();
 }
 
-async function open(pollMs = 10): Promise<Log> {
-  const log = await openLog('pg', server.port, { table: TABLE, pollMs });
+async function open(pollMs = 10, library: Library = 'pg'): Promise<Log> {
+  const log = await openLog(library, server.port, { table: TABLE, pollMs });
   logs.push(log);
   return log;
 }
 
 /** A feed, and the numbers that a reader of it gets. */
-async function openFeed(): Promise<{ feed: Feed<typeof board>; seen: number[] }> {
-  const log = await open();
+async function openFeed(library?: Library): Promise<{ feed: Feed<typeof board>; seen: number[] }> {
+  const log = await open(10, library);
   const feed = createFeed(board, { log });
   feeds.push(feed);
   const seen: number[] = [];
@@ -111,6 +111,38 @@ describe('publish with a transaction', () => {
     await vi.waitFor(() => expect(seen).toEqual(numbers), { timeout: 20_000 });
   });
 
+  const LEVELS = ['READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE'];
+  test.each(LIBRARIES.flatMap((library) => LEVELS.map((level) => [library, level] as const)))(
+    'events of transactions come in the order of the commits, with %s and %s',
+    async (library, level) => {
+      const { feed, seen } = await openFeed(library);
+      const [mover, first, second] = [await pool.connect(), await pool.connect(), await pool.connect()];
+      try {
+        // The mover waits, and then sees both transactions at once.
+        await mover.query(`BEGIN; SELECT FROM ${namesOf('public', TABLE).head} FOR UPDATE`);
+        await first.query(`BEGIN ISOLATION LEVEL ${level}`);
+        await second.query(`BEGIN ISOLATION LEVEL ${level}`);
+        await first.query('SELECT pg_advisory_xact_lock(7)');
+        await feed.publish('notice', { n: 3 }, { transaction: second });
+        await second.query('SAVEPOINT s');
+        await feed.publish('notice', { n: 4 }, { transaction: second });
+        await second.query('ROLLBACK TO s');
+        await feed.publish('notice', { n: 5 }, { transaction: second });
+        const waiting = second.query('SELECT pg_advisory_xact_lock(7)');
+        await feed.publish('notice', { n: 1 }, { transaction: first });
+        await feed.publish('notice', { n: 2 }, { transaction: first });
+        await first.query('COMMIT');
+        await waiting;
+        await second.query('COMMIT');
+        await mover.query('COMMIT');
+        await vi.waitFor(() => expect(seen).toEqual([1, 2, 3, 5]), { timeout: 10_000 });
+        expect(await outboxSize()).toBe(0);
+      } finally {
+        for (const client of [mover, first, second]) client.release(true);
+      }
+    },
+  );
+
   test('an open transaction does not block publishers or later transactions', async () => {
     const { feed, seen } = await openFeed();
     await inTransaction(async (transaction) => {
@@ -167,6 +199,29 @@ describe('publish with a transaction', () => {
     expect(await feed.publish('notice', { n: 2 }, { idempotencyKey: 'l' })).toMatchObject({
       duplicate: true,
     });
+  });
+
+  test('the role of a transaction needs INSERT on the outbox only', async () => {
+    const { feed, seen } = await openFeed();
+    const { outbox } = namesOf('public', TABLE);
+    await server.query(`CREATE ROLE writer; GRANT INSERT ON ${outbox} TO writer`);
+    await inTransaction(async (transaction) => {
+      await transaction.query('SET LOCAL ROLE writer');
+      await feed.publish('notice', { n: 1 }, { transaction });
+    });
+    await vi.waitFor(() => expect(seen).toEqual([1]));
+  });
+
+  test('numbers of rows that were deleted by hand do not block others', async () => {
+    const { feed, seen } = await openFeed();
+    const { outbox, committed } = namesOf('public', TABLE);
+    await inTransaction(async (transaction) => {
+      await feed.publish('notice', { n: 1 }, { transaction });
+      await transaction.query(`DELETE FROM ${outbox}`);
+    });
+    await inTransaction(async (transaction) => await feed.publish('notice', { n: 2 }, { transaction }));
+    await vi.waitFor(() => expect(seen).toEqual([2]));
+    await vi.waitFor(async () => expect(await server.query(`SELECT FROM ${committed}`)).toEqual([]));
   });
 
   test('a payload that the schema refuses writes nothing', async () => {
