@@ -63,6 +63,8 @@ export const API_ERROR = {
   insufficientResources: 10023,
   streamNameInUse: 10058,
   subjectsOverlap: 10065,
+  noPeers: 10005,
+  replicasNotSupported: 10074,
 } as const;
 
 export interface StreamConfig {

@@ -32,17 +32,20 @@ export function toFailure(stream: string, error: unknown): LinefeedError {
 function fromApi(stream: string, { code, err_code: number, description = '' }: ApiError): LinefeedError {
   const said = `${description || 'no description'} (${number ?? code})`;
   if (number === API_ERROR.streamNotFound) return missingStream(stream);
+  const lacksServers = number === API_ERROR.replicasNotSupported || number === API_ERROR.noPeers;
   const isFull = number === API_ERROR.maximumMessages || number === API_ERROR.storageExceeded;
   const advice = isFull
     ? 'give it larger limits and discard: old, and the log continues'
     : number === API_ERROR.subjectsOverlap
       ? 'another stream has its subject; choose another name'
-      : 'look at the stream, and at the log of nats-server';
+      : lacksServers
+        ? 'it has fewer servers than `replicas` of the natsLog; lower replicas, or start more servers'
+        : 'look at the stream, and at the log of nats-server';
   // 5xx: the servers elect a leader, or lack resources for a moment.
   return failure(
     `JetStream refuses a request for the stream "${stream}": ${said}; ${advice}.`,
     undefined,
-    code >= 500,
+    code >= 500 && !lacksServers,
   );
 }
 

@@ -13,6 +13,7 @@ const server = await startNats({
     accounts {
       A { jetstream: enabled, users: [
         { user: a, password: a }
+        { user: keeps, password: keeps, permissions: { publish: { deny: ["$JS.API.STREAM.PURGE.>"] } } }
         { user: few, password: few, permissions: { publish: ["other.>"], subscribe: ["_INBOX.>"] } }
       ] }
       B { users: [ { user: b, password: b } ] }
@@ -98,10 +99,38 @@ test('natsLog names the remedy if the account has no JetStream', async () => {
   });
 });
 
+test(
+  'natsLog warns once if it must not purge the stream, and writes no second snapshot',
+  { timeout: 20_000 },
+  async () => {
+    const log = await open({
+      ...{ connection: await connectAs('keeps'), stream: 'kept', maxEvents: 10, minGain: 4_000 },
+    });
+    let appended = 0;
+    while (warned.length === 0 && appended < 2_000) {
+      await log.append([entryOf('a', appended)]);
+      appended += 1;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(warned).toEqual([
+      expect.stringMatching(/"kept" grows.*publish to \$JS\.API\.STREAM\.PURGE\.kept/),
+    ]);
+    expect(await messagesOf('kept')).toBe(appended + 1);
+    await log.close?.();
+  },
+);
+
 test('natsLog names the permissions that a user lacks', async () => {
   await expect(open({ connection: await connectAs('few') })).rejects.toMatchObject({
     code: 'log_failed',
     message: expect.stringMatching(/has no permission for the stream "board".*CONSUMER/),
+  });
+});
+
+test('natsLog names replicas if the server has no cluster for them', async () => {
+  await expect(open({ stream: 'copies', replicas: 3 })).rejects.toMatchObject({
+    ...{ code: 'log_failed', retryable: false },
+    message: expect.stringMatching(/fewer servers than `replicas`/),
   });
 });
 
@@ -142,7 +171,7 @@ test('a message of another program in the stream of an open log changes no event
   expect(consumers).toBe(0);
   await log.append([entryOf('a', 2)]);
   const restarted = await open({ stream: 'mixed' });
-  expect(warned).toEqual([expect.stringMatching(/has 1 messages that the log ignores.*linefeed\.mixed/)]);
+  expect(warned).toEqual([expect.stringMatching(/has 1 message that the log ignores.*linefeed\.mixed/)]);
   expect(restarted.epoch).toBe(log.epoch);
   await restarted.close?.();
   const page = await log.read({

@@ -66,7 +66,7 @@ export async function natsLog(options: NatsLogOptions): Promise<Log> {
   const { voidMessages } = reader.view;
   if (voidMessages > 0) {
     warn(
-      `The NATS stream "${stream}" has ${voidMessages} messages that the log ignores: another program writes to ${subjectOf(stream)}; give it another subject.`,
+      `The NATS stream "${stream}" has ${voidMessages} ${voidMessages === 1 ? 'message' : 'messages'} that the log ignores: another program writes to ${subjectOf(stream)}; give it another subject.`,
     );
   }
   const store = new NatsStore({

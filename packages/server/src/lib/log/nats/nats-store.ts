@@ -31,6 +31,9 @@ export interface NatsStoreOptions extends AppenderOptions {
 /** Largest part of a snapshot, in UTF-16 code units: a small message delays other streams of the server less. */
 const PART_SIZE = 256 * 1024;
 
+/** So many purges must fail before a warning. */
+const MAX_PURGE_FAILURES = 2;
+
 export class NatsStore implements RemoteStore {
   readonly name: string;
   readonly #options: NatsStoreOptions;
@@ -39,6 +42,10 @@ export class NatsStore implements RemoteStore {
   /** Dead size at the last look: to look costs a pass over all messages. */
   #lookedAt = 0;
   #hasWarned = false;
+  #isPurging = false;
+  #purgeFailures = 0;
+  /** A snapshot of a view whose older messages are not removed yet. In another view it may be lost. */
+  #unpurged: { readonly view: View; readonly base: number } | undefined;
 
   constructor(options: NatsStoreOptions) {
     this.#options = options;
@@ -83,11 +90,13 @@ export class NatsStore implements RemoteStore {
     if (view.deadSize < this.#lookedAt) this.#lookedAt = 0;
     if (view.deadSize < this.#lookedAt + (minGain ?? PART_SIZE) / 4) return;
     this.#lookedAt = view.deadSize;
+    // While the server does not purge, another snapshot would only make the stream larger.
+    if (this.#unpurged?.view === view) return void this.#purge();
     const base = chooseBase(view, minGain);
     if (base === undefined) return;
-    const group = Math.floor(timers.random() * 36 ** 8).toString(36);
-    const partSize = Math.min(PART_SIZE, (maxMessageBytes - HEAD_BYTES) / 4);
     try {
+      const group = Math.floor(timers.random() * 36 ** 8).toString(36);
+      const partSize = Math.min(PART_SIZE, (maxMessageBytes - HEAD_BYTES) / 4);
       for (const snapshot of makeSnapshot(view, base, group, partSize)) {
         const id = `${this.#reader.owner.writer}.${group}.${snapshot.index}`;
         const sequence = view.sequence + 1;
@@ -95,13 +104,37 @@ export class NatsStore implements RemoteStore {
         // Another process was faster. Its appends would be between the parts.
         if (this.#reader.view !== view || view.sequence !== sequence || view.own(id) === undefined) return;
       }
-      await purgeBefore(this.#options, base);
+      this.#unpurged = { view, base };
+    } catch {
+      // Nothing is lost, and it is tried again some appends later.
+      return;
+    }
+    void this.#purge();
+  }
+
+  /** Removes the messages before the newest own snapshot. Appends need not wait for it. */
+  async #purge(): Promise<void> {
+    const unpurged = this.#unpurged;
+    if (unpurged === undefined || this.#isPurging) return;
+    this.#isPurging = true;
+    try {
+      await purgeBefore(this.#options, unpurged.base);
+      this.#unpurged = undefined;
+      this.#purgeFailures = 0;
       this.#lookedAt = 0;
     } catch (error) {
-      // Nothing is lost, and it is tried again some appends later.
-      if (!isFinal(error) || this.#hasWarned) return;
+      // A server may be away for a moment. One that forbids it may give no answer.
+      this.#purgeFailures += 1;
+      if (!isFinal(error) && this.#purgeFailures < MAX_PURGE_FAILURES) return;
+      if (this.#hasWarned) return;
       this.#hasWarned = true;
-      warn(`The NATS stream "${this.#options.stream}" grows: ${(error as Error).message}`);
+      const { stream } = this.#options;
+      const { message } = toFailure(stream, error);
+      warn(
+        `The NATS stream "${stream}" grows, because the log cannot purge it: ${message} Allow its user to publish to $JS.API.STREAM.PURGE.${stream}.`,
+      );
+    } finally {
+      this.#isPurging = false;
     }
   }
 
