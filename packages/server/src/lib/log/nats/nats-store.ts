@@ -123,7 +123,7 @@ export class NatsStore implements RemoteStore {
       this.#purgeFailures = 0;
       this.#lookedAt = 0;
     } catch (error) {
-      // A server may be away for a moment. One that forbids it may give no answer.
+      // A server may be away for a moment, and a user without the permission may get no answer.
       this.#purgeFailures += 1;
       if (!isFinal(error) && this.#purgeFailures < MAX_PURGE_FAILURES) return;
       if (this.#hasWarned) return;
