@@ -37,6 +37,8 @@ interface Pending {
   readonly outcomes: readonly PlannedOutcome[];
   /** The view for which it was made. */
   readonly view: View;
+  /** Whether an attempt was not refused. */
+  mayBeStored: boolean;
 }
 
 /** `index`: of the last entry of the append in the message. */
@@ -98,7 +100,11 @@ export class Appender {
     const { reader, stream } = this.#options;
     const { message, sequence } = pending;
     const isCurrent = (): boolean => reader.view === pending.view && reader.view.sequence === sequence - 1;
-    if (isCurrent() && message.entries.length > 0) await this.publish(message, sequence - 1, pending.bytes);
+    if (isCurrent() && message.entries.length > 0) {
+      const { mayBeStored } = pending;
+      pending.mayBeStored = true;
+      if (!(await this.publish(message, sequence - 1, pending.bytes))) pending.mayBeStored = mayBeStored;
+    }
     const stored = message.entries.length === 0 ? { first: 0, tag: '' } : reader.view.own(message.id);
     // The view has the message, or another one in its place, or is a new view without it.
     if (stored === undefined && !this.#isForgotten(pending)) return isCurrent();
@@ -119,22 +125,24 @@ export class Appender {
    * Whether the message may have been stored, and removed since by a compaction or a purge. To append it again would
    * double its events, except those with an idempotency key.
    */
-  #isForgotten({ message, sequence, view }: Pending): boolean {
+  #isForgotten({ message, sequence, view, mayBeStored }: Pending): boolean {
+    if (!mayBeStored) return false;
     const present = this.#options.reader.view;
     if (present === view || present.created !== view.created || present.oldest <= sequence) return false;
     return message.entries.some(({ idempotencyKey }) => idempotencyKey === undefined);
   }
 
   /**
-   * Stores a message, and applies it. If another process was faster, waits until the view has what it stored.
+   * Stores a message, and waits until the view has it. If another process was faster, waits until the view has what it stored.
    *
+   * @returns `false` if JetStream has refused it because another message was faster
    * @throws if the outcome is unknown, or JetStream refuses
    */
   async publish(
     message: StreamMessage,
     expected: number,
     bytes: Uint8Array = encodeMessage(message),
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { jetstream, subject, stream, reader, sync } = this.#options;
     let answer;
     try {
@@ -146,11 +154,17 @@ export class Appender {
       throw error;
     }
     const { error, seq } = answer;
-    if (error === undefined) return reader.applyOwn(seq, message);
+    if (error === undefined) {
+      // The answer may come from another stream with this name. Only the consumer shows that the message continues
+      // this history: with the stream it would have ended.
+      if (!(await sync.reach(seq, jetstream.requestMs / 2))) await reader.recover();
+      return true;
+    }
     if (error.err_code !== API_ERROR.wrongLastSequence) throw toFailure(stream, error);
     const last = Number(/\d+$/.exec(error.description ?? '')?.[0] ?? Number.NaN);
-    // Not ahead: the stream is another one, or lost its newest messages.
-    if (!(last > reader.view.sequence) || !(await sync.reach(last))) await reader.recover();
+    // Not later: the stream is another one, or lost its newest messages.
+    if (!(last > expected) || !(await sync.reach(last))) await reader.recover();
+    return false;
   }
 
   /** The next message of a batch: as many appends as fit. */
@@ -195,7 +209,14 @@ export class Appender {
       }
     }
     const message = messageOf(view, `${writer}.${number}.${parts}`, { entries });
-    return { message, bytes: encodeMessage(message), sequence: view.sequence + 1, outcomes, view };
+    return {
+      message,
+      bytes: encodeMessage(message),
+      sequence: view.sequence + 1,
+      outcomes,
+      view,
+      mayBeStored: false,
+    };
   }
 
   #tooLarge(size: number): LinefeedError {

@@ -2,7 +2,8 @@
  * Removes messages that are not needed any more. Held events of old messages are stored again, with the watermarks, as a
  * snapshot; then the stream is purged up to there. The stream so has about twice the size of what the log holds.
  */
-import type { Position } from '@linefeed/shared/wire';
+import { BEGINNING, type Position } from '@linefeed/shared/wire';
+import { laterOf } from '../../base/position.ts';
 import type { SnapshotOrigin, ItemRow, SnapshotPart } from './message.ts';
 import { sizeOfItem, type MessageRecord, type View, type ViewEvent } from './view.ts';
 
@@ -35,12 +36,14 @@ function markSize(view: View): number {
 
 /** The parts of a snapshot, each of about `partSize` code units, but with at least one item. */
 export function makeSnapshot(view: View, base: number, group: string, partSize: number): SnapshotPart[] {
-  const items = view.held
+  const old = view.held
     .readAll('0', Infinity, Infinity)
-    // The messages before the last base hold only events that a process with smaller bounds has evicted.
-    .events.filter(({ record }) => record.sequence < base && view.isNeeded(record))
-    .map(toItem);
-  const marks = view.held.watermarks();
+    .events.filter(({ record }) => record.sequence < base);
+  const items = old.filter(({ record }) => view.isNeeded(record)).map(toItem);
+  const marks = marksOf(
+    view,
+    old.filter(({ record }) => !view.isNeeded(record)),
+  );
   const parts: Array<{ items: ItemRow[]; marks: Array<[string, Position]> }> = [{ items: [], marks: [] }];
   let size = 0;
   const partFor = (added: number): (typeof parts)[number] => {
@@ -57,6 +60,17 @@ export function makeSnapshot(view: View, base: number, group: string, partSize: 
     const origin = index === 0 ? originOf(view, base) : undefined;
     return { group, index, count: parts.length, base, ...part, origin };
   });
+}
+
+/**
+ * The watermarks of a view. The messages before the last base hold only events that a process with smaller bounds has
+ * evicted: the snapshot has them as evicted too.
+ */
+function marksOf(view: View, evicted: readonly ViewEvent[]): Array<[string, Position]> {
+  const marks = new Map(view.held.watermarks());
+  for (const { address, position } of evicted)
+    marks.set(address, laterOf(marks.get(address) ?? BEGINNING, position));
+  return [...marks];
 }
 
 function originOf(view: View, base: number): SnapshotOrigin {

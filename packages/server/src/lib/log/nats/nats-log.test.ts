@@ -185,26 +185,36 @@ test('a message of another program in the stream of an open log changes no event
   await log.close?.();
 });
 
-test('an append by a process that has not noticed a new stream is announced as lost', async () => {
+test('an append by a process that has not noticed a new stream is confirmed only when that stream has it', async () => {
   const remake = { createAfterMs: 0, checkMs: 60_000, heartbeatMs: 60_000, stream: 'remade' };
   const stale = await open(remake);
   for (let n = 0; n < 3; n += 1) await stale.append([entryOf('a', `old ${n}`)]);
   await connection.request('$JS.API.STREAM.DELETE.remade');
   const log = await open(remake);
   for (let n = 0; n < 3; n += 1) await log.append([entryOf('a', `new ${n}`)]);
-  const resets: string[] = [];
+  const told: unknown[] = [];
   log.tail({
-    onEvents: () => undefined,
-    onReset: (reason) => resets.push(reason),
+    onEvents: (events) => told.push(...valuesOf(events)),
+    onReset: (reason) => told.push(reason),
     onError: () => undefined,
   });
-  const { epoch } = log;
-  await stale.append([entryOf('a', 'lost')]);
-  await vi.waitFor(() => expect(resets).toEqual(['rollback']));
-  expect(log.epoch).not.toBe(epoch);
+  const { epoch, position } = await stale.append([entryOf('a', 'late')]);
+  await vi.waitFor(() => expect(told).toEqual(['late']));
+  expect([log.epoch, await log.contains?.(position)]).toEqual([epoch, true]);
   await stale.close?.();
   await log.close?.();
 });
+
+test('an append after the deletion of the stream is rejected with that reason', async () => {
+  const log = await open({ stream: 'gone', heartbeatMs: 100, createAfterMs: 60_000 });
+  await log.append([entryOf('a', 1)]);
+  await connection.request('$JS.API.STREAM.DELETE.gone');
+  await expect(log.append([entryOf('a', 2)])).rejects.toMatchObject({
+    ...{ code: 'log_failed', retryable: true },
+    message: expect.stringMatching(/did not confirm .*"gone" does not exist any more/),
+  });
+  await log.close?.();
+}, 20_000);
 
 test.each([
   ['memory storage', { storage: 'memory' }, /is kept in memory.*storage: file/],

@@ -8,10 +8,10 @@ import { reviveConnection, watchConnection } from './connection-watch.ts';
 import { Consumer, type Delivery } from './consumer.ts';
 import { isFinal, missingStream, toFailure } from './errors.ts';
 import { makeView } from './loading.ts';
-import { decodeMessage, foreignMessage, notOurs, type StreamMessage } from './message.ts';
+import { decodeMessage, foreignMessage, notOurs } from './message.ts';
 import { isSameStream } from './same-stream.ts';
 import { readInfo } from './stream-calls.ts';
-import { hasLostSince, isLost, type Owner, type Received, type View } from './view.ts';
+import { isLost, type Owner, type Received, type View } from './view.ts';
 
 export interface ReaderOptions {
   readonly jetstream: JetStream;
@@ -111,14 +111,6 @@ export class StreamReader {
 
   // Following ---------------------------------------------------------------------------------------------------------
 
-  /** Applies a message that this process has appended. */
-  applyOwn(sequence: number, message: StreamMessage): void {
-    const received = { sequence, message, appendedAt: this.#options.clock.wallNow() };
-    if (!this.#view.isNext(received)) return;
-    this.#view.apply(received);
-    this.changes.wake();
-  }
-
   #follow(delivery: Delivery): void {
     if (delivery.sequence <= this.#view.sequence) return;
     const message = decodeMessage(delivery.data);
@@ -141,7 +133,8 @@ export class StreamReader {
   async send<T>(append: () => Promise<T>): Promise<T> {
     const { timers, jetstream, stream } = this.#options;
     const end = timers.now() + jetstream.requestMs;
-    while (this.#recovering !== undefined && timers.now() < end && !this.#closed)
+    // A fault that is known is told at once: the caller's deadline would hide it.
+    while (this.#recovering !== undefined && this.#fault === undefined && timers.now() < end && !this.#closed)
       await this.changes.next(timers, end - timers.now());
     if (this.#recovering !== undefined || this.#closed)
       throw toFailure(stream, this.#fault ?? new Error('the stream is being read'));
@@ -260,7 +253,8 @@ export class StreamReader {
       emptyThrough: state.last_seq,
       wallNow: clock.wallNow(),
     });
-    if (earlier !== undefined && hasLostSince(this.#view, earlier)) this.#lostEpoch = this.#view.epoch;
+    if (earlier !== undefined && isLost(this.#view, { epoch: earlier.epoch, position: earlier.newest }))
+      this.#lostEpoch = this.#view.epoch;
     this.changes.wake();
   }
 

@@ -18,9 +18,9 @@ export class ViewSync {
   }
 
   /** Waits until the view has a message. Returns whether it does, after a bounded time. */
-  async reach(sequence: number): Promise<boolean> {
-    const { timers, jetstream, reader } = this.#options;
-    const end = timers.now() + jetstream.requestMs;
+  async reach(sequence: number, ms: number = this.#options.jetstream.requestMs): Promise<boolean> {
+    const { timers, reader } = this.#options;
+    const end = timers.now() + ms;
     while (reader.view.sequence < sequence && timers.now() < end && !reader.isClosed)
       await reader.changes.next(timers, end - timers.now());
     return reader.view.sequence >= sequence;

@@ -72,8 +72,6 @@ export class View {
   deadSize = 0;
   /** Messages of other programs, and of another history. */
   voidMessages = 0;
-  /** Messages with appends to another history. Their writers took them for stored. */
-  lostMessages = 0;
   /** What `chainOf` makes of the newest message, as the stream has it. */
   proof = '';
   /** The messages before this sequence are not needed any more. */
@@ -142,7 +140,6 @@ export class View {
     this.chain = chainOf(this.chain, id);
     this.proof = isVoid ? chainOf(message.chain, id) : this.chain;
     if (isVoid) this.voidMessages += 1;
-    if (isVoid && entries.length > 0) this.lostMessages += 1;
     if (isVoid || snapshot === undefined) this.#parts = [];
     if (isVoid) return;
     if (epoch !== this.epoch) {
@@ -287,11 +284,4 @@ function sizeOfEvent(event: { address: string; data: string; idempotencyKey: str
 /** Whether the view has the epoch of an event, and another history. */
 export function isLost({ epoch, history }: View, known: LogCursor): boolean {
   return known.epoch === epoch && history.check(known.position) === 'other';
-}
-
-/** Whether a view has lost events that the earlier view of this process had, or that another process took for stored. */
-export function hasLostSince(view: View, { created, epoch, newest, lostMessages }: View): boolean {
-  if (isLost(view, { epoch, position: newest })) return true;
-  // Another stream has another epoch by itself.
-  return created === view.created && view.lostMessages > lostMessages;
 }
