@@ -23,6 +23,13 @@ function checkKey(key: unknown): void {
       `An idempotencyKey must be a string with at least one character, not ${key === '' ? 'an empty one' : key === null ? 'null' : `a value of type ${typeof key}`}.`,
     );
   }
+  if (!key.isWellFormed()) {
+    // In UTF-8, which servers store, two such keys may be equal.
+    throw new LinefeedError(
+      'invalid_option',
+      `An idempotencyKey must be well-formed Unicode; ${JSON.stringify(key.slice(0, 40))} has a lone surrogate in it.`,
+    );
+  }
   // A UTF-16 code unit is at most three bytes of UTF-8, so most keys need no count.
   if (key.length * 3 <= MAX_KEY_BYTES) return;
   const bytes = new TextEncoder().encode(key).byteLength;

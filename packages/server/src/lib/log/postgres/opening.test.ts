@@ -119,6 +119,26 @@ describe('the start of a postgresLog', () => {
     });
   });
 
+  test.each([
+    ['pg', () => new Client(), 'must return a Pool of pg, the library of its client, not a single Client'],
+    ['pg', () => postgres(server.url), 'not the result of postgres()'],
+    [
+      'postgres',
+      () => new Pool(),
+      'must return the result of postgres(), the library of its client, not a Pool',
+    ],
+  ] as const)('with %s, %s is refused as tailClient', async (library, tailClient, message) => {
+    const opening = postgresLog({
+      client: clientOf(library),
+      table: 'board',
+      tailClient: tailClient as never,
+    });
+    await expect(opening).rejects.toMatchObject({
+      code: 'invalid_option',
+      message: expect.stringContaining(message),
+    });
+  });
+
   test.each(['', 'a b', 'a;b', 'a.b.c', '"a"', 'ä', 'x'.repeat(49)])(
     'the table %j is refused',
     async (table) => {

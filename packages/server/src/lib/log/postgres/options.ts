@@ -90,11 +90,29 @@ function positive(name: string, value: number): number {
 }
 
 function driverOf(client: unknown, tailClient: (() => unknown) | undefined): Driver {
-  if (isSql(client)) return postgresDriver(client, tailClient as (() => PostgresClient) | undefined);
-  if (isPool(client)) return pgDriver(client, tailClient as (() => PgPool) | undefined);
+  if (isSql(client)) {
+    return postgresDriver(client, checked(tailClient, isSql, 'the result of postgres()'));
+  }
+  if (isPool(client)) return pgDriver(client, checked(tailClient, isPool, 'a Pool of pg'));
   throw invalidOption(
     `client of a postgresLog must be a Pool of pg or the result of postgres(), not ${describe(client)}.`,
   );
+}
+
+/** A client of the wrong kind is refused when it is created, with a message of its own. */
+function checked<T>(
+  tailClient: (() => unknown) | undefined,
+  isRight: (client: unknown) => client is T,
+  wanted: string,
+): (() => T) | undefined {
+  if (tailClient === undefined) return undefined;
+  return () => {
+    const client = tailClient();
+    if (isRight(client)) return client;
+    throw invalidOption(
+      `tailClient of a postgresLog must return ${wanted}, the library of its client, not ${describe(client)}.`,
+    );
+  };
 }
 
 function isSql(client: unknown): client is PostgresClient {
@@ -109,6 +127,8 @@ export function isPool(client: unknown): client is PgPool {
 
 function describe(client: unknown): string {
   if (typeof client === 'string') return 'a URL; pass it to new pg.Pool or to postgres() first';
+  if (isPool(client)) return 'a Pool of pg';
+  if (isSql(client)) return 'the result of postgres()';
   const { query, unsafe } = (client ?? {}) as { query?: unknown; unsafe?: unknown };
   if (typeof query === 'function')
     return 'a single Client of pg: it does not connect again, and each of its calls waits for the one before';

@@ -1,10 +1,10 @@
 /** A log in PostgreSQL. Processes on several machines share it, and transactions of the application publish to it. */
-import { refusal } from '@linefeed/shared/wire';
+import { LinefeedError, refusal } from '@linefeed/shared/wire';
 import { warn } from '../../base/report.ts';
 import type { AppendOptions, Log, LogEntry } from '../log.ts';
-import { toLogError } from '../remote/errors.ts';
+import { NoAnswer, toLogError } from '../remote/errors.ts';
 import { openRemoteLog } from '../remote/remote-log.ts';
-import { withDeadline } from '../remote/waiting.ts';
+import { withDeadline, type Deadline } from '../remote/waiting.ts';
 import { openTables, warnOfPooler } from './open.ts';
 import { resolveOptions, type PostgresLogOptions } from './options.ts';
 import { appendToOutbox } from './outbox.ts';
@@ -60,7 +60,7 @@ export async function postgresLog(options: PostgresLogOptions): Promise<Log> {
     );
     warnOfSettings();
     const log = await openRemoteLog(store!, { clock, timeoutMs, waitMs: TAIL_WAIT_MS });
-    return withTransactions(log, name, statementsOf(names).publish);
+    return withTransactions(log, { clock, name, ms: timeoutMs }, statementsOf(names).publish);
   } catch (error) {
     if (store === undefined) driver.close();
     else store.close();
@@ -68,7 +68,8 @@ export async function postgresLog(options: PostgresLogOptions): Promise<Log> {
   }
 }
 
-function withTransactions(log: Log, name: string, statement: string): Log {
+function withTransactions(log: Log, deadline: Deadline, statement: string): Log {
+  const { name, ms } = deadline;
   let isClosed = false;
   const close = log.close!.bind(log);
   return Object.assign(log, {
@@ -82,7 +83,19 @@ function withTransactions(log: Log, name: string, statement: string): Log {
       appendOptions: AppendOptions = {},
     ): Promise<void> {
       if (isClosed) throw refusal('closed', `${name} is closed; open it again to continue.`);
-      await appendToOutbox(name, statement, transaction, entries, appendOptions);
+      try {
+        await withDeadline(deadline, () =>
+          appendToOutbox(name, statement, transaction, entries, appendOptions),
+        );
+      } catch (error) {
+        if (!(error instanceof NoAnswer)) throw error;
+        // A connection of the application that hangs must not hold the close of the feed.
+        throw new LinefeedError(
+          'log_failed',
+          `${name} did not write a publish in its transaction within ${ms} ms; roll the transaction back, and begin it again.`,
+          { cause: error, retryable: true },
+        );
+      }
     },
   });
 }

@@ -44,15 +44,18 @@ async function closeAll(): Promise<void> {
   for (const log of logs.splice(0)) await log.close?.();
 }
 
-async function open(pollMs = 10, library: Library = 'pg'): Promise<Log> {
-  const log = await openLog(library, server.port, { table: TABLE, pollMs });
+async function open(library: Library = 'pg', timeoutMs = 5_000): Promise<Log> {
+  const log = await openLog(library, server.port, { table: TABLE, pollMs: 10, timeoutMs });
   logs.push(log);
   return log;
 }
 
 /** A feed, and the numbers that a reader of it gets. */
-async function openFeed(library?: Library): Promise<{ feed: Feed<typeof board>; seen: number[] }> {
-  const log = await open(10, library);
+async function openFeed(
+  library?: Library,
+  timeoutMs?: number,
+): Promise<{ feed: Feed<typeof board>; seen: number[] }> {
+  const log = await open(library, timeoutMs);
   const feed = createFeed(board, { log });
   feeds.push(feed);
   const seen: number[] = [];
@@ -222,6 +225,21 @@ describe('publish with a transaction', () => {
     await inTransaction(async (transaction) => await feed.publish('notice', { n: 2 }, { transaction }));
     await vi.waitFor(() => expect(seen).toEqual([2]));
     await vi.waitFor(async () => expect(await server.query(`SELECT FROM ${committed}`)).toEqual([]));
+  });
+
+  test('a connection of the application that hangs does not hold the feed', async () => {
+    const { feed } = await openFeed('pg', 3_000);
+    const transaction = () => new Promise(() => undefined);
+    await expect(feed.publish('notice', { n: 1 }, { transaction })).rejects.toMatchObject({
+      code: 'log_failed',
+      message: expect.stringContaining('roll the transaction back'),
+    });
+  });
+
+  test('an idempotency key with a lone surrogate is refused', async () => {
+    const { feed } = await openFeed();
+    const publishing = feed.publish('notice', { n: 1 }, { idempotencyKey: 'k\uD800' });
+    await expect(publishing).rejects.toMatchObject({ code: 'invalid_option' });
   });
 
   test('a payload that the schema refuses writes nothing', async () => {
