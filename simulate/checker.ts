@@ -17,6 +17,8 @@ export interface CheckerOptions {
 export interface Checker {
   /** Delivery starts after this cursor: no later event may be missing. */
   start(cursor: string): void;
+  /** Delivery has started: no event that is appended from here on may be missing. */
+  startNow(): void;
   event(id: string | undefined, data: string): void;
   gap(gap: { readonly from: string; readonly to: string; readonly reason: GapReason }): void;
   /** Whether the newest event of the address has arrived. */
@@ -29,11 +31,21 @@ export function createChecker({ log, address, keep, rule, from, fail }: CheckerO
   const asked = from === undefined ? undefined : toPlace(from);
   /** Before the first event: events after this position may not be missing, events up to it may arrive. */
   let owedAfter: Place | undefined;
+  /** Set by `startNow`: the number of events that the address had by then, those of lost histories included. */
+  let countAtStart: number | undefined;
   let count = 0;
   const seen = new Set<string>();
 
   const historyOf = (epoch: string): readonly Published[] => log.history.get(epoch)?.get(address) ?? [];
   const say = (what: string): void => fail(`${address}: ${what}`);
+
+  // The tail of a node may be past the log on a server: the log was rolled back, and that node still writes events of
+  // the lost history. So the position of the log does not tell which events are owed. `now` owes those appended later.
+  const countFrom = (index: number, place: Place): number =>
+    historyOf(place.epoch)
+      .slice(index)
+      .filter(({ position }) => position <= place.position)
+      .filter(({ position }) => log.isContinued({ ...place, position }, place)).length;
 
   return {
     get count() {
@@ -41,6 +53,10 @@ export function createChecker({ log, address, keep, rule, from, fail }: CheckerO
     },
     start(cursor) {
       owedAfter ??= toPlace(cursor);
+    },
+    startNow() {
+      owedAfter = toPlace(`${log.epoch}.${log.tip()}`);
+      countAtStart = historyOf(log.epoch).length;
     },
     event(id, data) {
       count += 1;
@@ -65,9 +81,14 @@ export function createChecker({ log, address, keep, rule, from, fail }: CheckerO
         say(`${id} is of another history than ${toText(at ?? asked!)}, without a gap`);
       } else if (keep === 'all') {
         const beginning = from === 'earliest' ? { ...place, position: 0 } : place;
-        const known = at ?? asked ?? (owedAfter?.epoch === place.epoch ? owedAfter : beginning);
+        const isFirst = at === undefined && asked === undefined && owedAfter?.epoch === place.epoch;
+        const known = at ?? asked ?? (isFirst ? owedAfter! : beginning);
         // Without this event itself.
-        const missing = log.countUpTo(address, known, place) - 1;
+        const owed =
+          isFirst && countAtStart !== undefined
+            ? countFrom(countAtStart, place)
+            : log.countUpTo(address, known, place);
+        const missing = owed - 1;
         if (missing > 0) {
           say(`${missing} missing between ${toText(known)} and ${id}, unannounced`);
         }

@@ -83,7 +83,7 @@ export function createNetwork({
         throw new Error('answer lost');
       if (typeof answer.body !== 'function') return toResponse(answer.status, answer.body ?? '', target);
       const wire = watch(request);
-      wire.asked = cursorsOf(target, { ...init, headers });
+      Object.assign(wire, askedBy(target, { ...init, headers }));
       return openLine(answer, wire, signal, target, who);
     }) as typeof globalThis.fetch,
   };
@@ -246,11 +246,11 @@ function textOf({ body }: RequestInit): string {
   return typeof body === 'string' ? body : '';
 }
 
-/** The cursors in a request for an opening. */
-function cursorsOf(target: string, init: RequestInit): Set<string> {
+/** The cursors in a request for an opening, and its addresses from `earliest`. */
+function askedBy(target: string, init: RequestInit): Pick<WireChecker, 'asked' | 'askedEarliest'> {
   const { searchParams } = new URL(target, 'http://sim.test');
   const { topics = [], last_event_id: posted } = JSON.parse(textOf(init) || '{}') as {
-    topics?: Array<{ from?: string }>;
+    topics?: Array<{ address: string; from?: string }>;
     last_event_id?: string;
   };
   const entries = [...topics, ...searchParams.getAll('topic').map(parseEntry)];
@@ -260,5 +260,8 @@ function cursorsOf(target: string, init: RequestInit): Set<string> {
     searchParams.get('last_event_id'),
   ];
   const cursors = [...entries.map((entry) => entry?.from), ...connections];
-  return new Set(cursors.filter((text) => typeof text === 'string'));
+  return {
+    asked: new Set(cursors.filter((text) => typeof text === 'string')),
+    askedEarliest: new Set(entries.flatMap((entry) => (entry?.from === 'earliest' ? entry.address : []))),
+  };
 }

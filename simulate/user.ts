@@ -282,7 +282,7 @@ export class User {
     stop.ready.then(
       () => {
         // From here on no event may be missing, even if delivery starts earlier.
-        if (from === undefined && keep === 'all') checker.start(`${log.epoch}.${log.tip()}`);
+        if (from === undefined && keep === 'all') checker.startNow();
       },
       (error: LinefeedError) => {
         this.#following.delete(following);

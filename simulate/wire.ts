@@ -15,6 +15,8 @@ export interface WireChecker {
   write(bytes: Uint8Array): void;
   /** The cursors of the request: a gap from one of them belongs to the opening. */
   asked: ReadonlySet<string>;
+  /** The addresses for which the request has an entry from `earliest`. */
+  askedEarliest: ReadonlySet<string>;
   /** The time at which the authorization of its user ends. */
   expiresAt: number;
   /** The application disconnected it: only one `reconnect` may follow. */
@@ -116,8 +118,13 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
       reason === 'unknown' || reason === 'future' || (checker.asked.has(from) && (!isHere || isLost));
     // A cursor ahead of the log can only come from a client.
     const isAhead = start !== undefined && start.position > log.endOf(start.epoch);
-    // A lost cursor starts at the beginning, although the gap starts at the cursor.
-    const isFromBeginning = reason === 'rollback' && known.at.position === 0;
+    // A lost cursor starts at the beginning, although the gap starts at the cursor: the client has the events up to it.
+    // If the log begins anew before the gap is written, the gap of the reset takes its place. It still starts at the
+    // cursor, but has the reason `epoch` and ends in the new epoch. An entry from `earliest` has no event yet.
+    const isOfLostCursor =
+      reason === 'rollback' ||
+      (known.isOfOpening && checker.asked.has(from) && !checker.askedEarliest.has(address));
+    const isFromBeginning = known.at.position === 0 && isOfLostCursor;
     if (isHere && keepsAll.has(address) && !isOfCursor && !isFromBeginning && !isAhead) {
       const count = log.countUpTo(address, known.at, start);
       if (count > 0)
@@ -180,6 +187,7 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
 
   const checker: WireChecker = {
     asked: new Set(),
+    askedEarliest: new Set(),
     expiresAt: Infinity,
     disconnected: false,
     retryableFailures: 0,
