@@ -97,7 +97,8 @@ export async function runWorld(
 
   /** Starts a node. It serves when it has opened the log. */
   async function startNode(index: number): Promise<void> {
-    if (starting.has(index)) return;
+    // A second start would replace a node, and that one would never be stopped.
+    if (starting.has(index) || nodes[index] !== undefined) return;
     starting.add(index);
     try {
       const own = await log.open();

@@ -89,6 +89,30 @@ describe('a subscription that joins a subscribed address', () => {
     expect(late).toEqual([3]);
   });
 
+  it('a subscription that joined before the log lost its newest events gets the new ones', async () => {
+    const script = await connected();
+    await script.reconnect(5, { tail: 'e.9' });
+    // It starts at e.9. The connection ends before the replay, and the log loses all after e.6.
+    const { got: late } = script.listen('a');
+    script.last().lose();
+    await script.clock.advance(5_000);
+    await script.accept(5, { tail: 'e.6' });
+    script.last().deliver('a', 6, 7);
+    expect(late).toEqual([7]);
+  });
+
+  it('a subscription that joined gets the gap of a rollback within the epoch, and all later events', async () => {
+    const script = await connected('a', { onGap: () => {} });
+    const log: unknown[] = [];
+    const { got: late } = script.listen('a', { onGap: ({ reason, to }) => log.push(`${reason} ${to}`) });
+    await script.reconnect(2, { tail: 'e.6' });
+    script.last().send(FRAME.gap, { address: 'a', from: 'e.5', to: 'e.2', reason: 'rollback' });
+    script.last().deliver('a', 3, 4);
+    await script.settle();
+    expect(log).toEqual(['rollback e.2']);
+    expect(late).toEqual([3, 4]);
+  });
+
   it('a subscription that joined with a keep: latest value gets a gap after that value', async () => {
     const script = await connected('price');
     script.last().send('price', 41, 'e.6');

@@ -136,7 +136,9 @@ export function createSubscriber(
     },
     accept(tail, start) {
       acceptedTail = tail;
-      if (isJoining) floor = tail;
+      // An earlier tail in the same epoch: the log may have lost events up to the floor, and then new ones take their
+      // positions.
+      if (isJoining || isAtOrBefore(tail, floor)) floor = tail;
       isJoining = false;
       startedAt ??= isAtOrBefore(start, floor) ? floor : start;
       resolve();
@@ -150,7 +152,9 @@ export function createSubscriber(
       queue.push({ inFlight, event, replayed: isReplayed || isAtOrBefore(cursor, acceptedTail) });
     },
     gap(inFlight, wire) {
-      if (!hasEvents && isAtOrBefore(parseCursor(wire.to), floor)) return;
+      // After a rollback, new events take the positions of lost ones, even those before this subscription joined.
+      const isEarlier = wire.reason !== 'rollback' && isAtOrBefore(parseCursor(wire.to), floor);
+      if (!hasEvents && isEarlier) return;
       // A gap that the client made for a hole has a cursor in `from`.
       if (wire.reason === 'unknown' && !wire.from && options.from) {
         const message = `from: "${options.from}" of ${topic} is not a cursor; did you mean "now" or "earliest"?`;
