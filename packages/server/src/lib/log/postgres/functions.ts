@@ -3,7 +3,7 @@ import { MAX_WATERMARKS } from '../bounds.ts';
 import { PLANNED, PLANNED_NAMES, putFunctions } from './put-functions.ts';
 import { BATCHES, regclass, SETTINGS, TAGS, type Names } from './tables.ts';
 
-/** Events that one step of an eviction reads, and steps of one call. */
+/** Events that one step of an eviction reads, and steps of one call. So many fewer than the bound may be held. */
 const EVICT_ROWS = 500;
 const EVICT_STEPS = 16;
 /** When the list of forgettable addresses exceeds its limit, so many more are removed at once. */
@@ -40,29 +40,26 @@ function evict(t: Names): string {
   const remove = (table: string, trimmed: string, events: string, bytes: string): string => `
     WITH d AS (
       DELETE FROM ${table} WHERE position > ${trimmed} AND position <= through RETURNING position, address, bytes
+    ), m AS (
+      SELECT address, count(*) AS count, sum(bytes) AS bytes, max(position) AS position FROM d GROUP BY address
     ), a AS (
       UPDATE ${t.address} a SET evicted = greatest(a.evicted, m.position),
         ${table === t.event ? 'held = a.held - m.count' : 'value = 0'}
-      FROM (SELECT address, count(*) AS count, max(position) AS position FROM d GROUP BY address) m
-      WHERE a.id = m.address RETURNING a.held = 0 AND a.value = 0 AS idle
+      FROM m WHERE a.id = m.address RETURNING m.count, m.bytes, a.held = 0 AND a.value = 0 AS idle
     )
-    SELECT d.count, d.bytes, a.idle INTO gone FROM (SELECT count(*), coalesce(sum(bytes), 0) AS bytes FROM d) d,
-      (SELECT count(*) FILTER (WHERE idle) AS idle FROM a) a;
+    SELECT coalesce(sum(count), 0) AS count, coalesce(sum(bytes), 0) AS bytes, count(*) FILTER (WHERE idle) AS idle
+    INTO gone FROM a;
     ${events} := ${events} - gone.count;
     ${bytes} := ${bytes} - gone.bytes;
     h.evicted := greatest(h.evicted, through);
     h.idle := h.idle + gone.idle;`;
   /** Sets \`through\` to the last of the oldest rows that are all over a bound. */
   const find = (table: string, trimmed: string, events: string, bytes: string, aged: string): string => `
-    SELECT max(g.position) INTO through FROM (
-      SELECT o.position, bool_and(${events} - o.n + 1 > keep_events OR ${bytes} - o.before > keep_bytes${aged})
-        OVER (ORDER BY o.position) AS go
-      FROM (
-        SELECT x.*, row_number() OVER w AS n, sum(x.bytes) OVER w - x.bytes AS before FROM (
-          SELECT * FROM ${table} WHERE position > ${trimmed} ORDER BY position LIMIT ${EVICT_ROWS}
-        ) x WINDOW w AS (ORDER BY x.position)
-      ) o
-    ) g WHERE g.go;
+    through := NULL; rows := ${events} - keep_events; size := ${bytes} - keep_bytes;
+    FOR o IN SELECT * FROM ${table} WHERE position > ${trimmed} ORDER BY position LIMIT ${EVICT_ROWS} LOOP
+      EXIT WHEN NOT (rows > 0 OR size > 0${aged});
+      rows := rows - 1; size := size - o.bytes; through := o.position;
+    END LOOP;
     EXIT WHEN through IS NULL;`;
   return `
 CREATE OR REPLACE FUNCTION ${t.evict}(h ${t.head}, ${BOUNDS})
@@ -70,19 +67,23 @@ RETURNS ${t.head} LANGUAGE plpgsql AS $evict$
 DECLARE
   cutoff constant bigint := now_ms - max_age;
   keep_events bigint := max_events; keep_bytes bigint := max_bytes;
-  gone record; oldest bigint; through bigint;
+  gone record; o record; oldest bigint; through bigint; rows bigint; size bigint;
 BEGIN
   IF h.events > max_events OR h.bytes > max_bytes THEN
     -- One eviction serves many appends.
-    keep_events := max_events - least(64, max_events / 16);
+    keep_events := max_events - least(${EVICT_ROWS}, max_events / 16);
     keep_bytes := max_bytes - max_bytes / 64;
   END IF;
   FOR i IN 1..${EVICT_STEPS} LOOP
-    IF h.events - keep_events >= ${EVICT_ROWS} THEN
-      SELECT position INTO through FROM ${t.event} WHERE position > h.trimmed ORDER BY position OFFSET ${EVICT_ROWS - 1} LIMIT 1;
-    ELSE
-      SELECT at INTO oldest FROM ${t.event} WHERE position > h.trimmed ORDER BY position LIMIT 1;
-      EXIT WHEN oldest IS NULL OR NOT (h.events > keep_events OR h.bytes > keep_bytes OR oldest < cutoff);
+    SELECT at INTO oldest FROM ${t.event} WHERE position > h.trimmed ORDER BY position LIMIT 1;
+    EXIT WHEN oldest IS NULL OR NOT (h.events > keep_events OR h.bytes > keep_bytes OR oldest < cutoff);
+    through := NULL;
+    IF h.events > keep_events AND h.bytes <= keep_bytes AND oldest >= cutoff THEN
+      -- Only the count is over its bound, so no row needs to be looked at.
+      SELECT position INTO through FROM ${t.event} WHERE position > h.trimmed ORDER BY position
+      OFFSET least(h.events - keep_events, ${2 * EVICT_ROWS}) - 1 LIMIT 1;
+    END IF;
+    IF through IS NULL THEN
       ${find(t.event, 'h.trimmed', 'h.events', 'h.bytes', ' OR o.at < cutoff')}
     END IF;
     ${remove(t.event, 'h.trimmed', 'h.events', 'h.bytes')}

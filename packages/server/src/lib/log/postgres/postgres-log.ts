@@ -60,7 +60,9 @@ export async function postgresLog(options: PostgresLogOptions): Promise<Log> {
     );
     warnOfSettings();
     const log = await openRemoteLog(store!, { clock, timeoutMs, waitMs: TAIL_WAIT_MS });
-    return withTransactions(log, { clock, name, ms: timeoutMs }, statementsOf(names).publish);
+    return withTransactions(log, { clock, name, ms: timeoutMs }, statementsOf(names).publish, () =>
+      store!.tail.expectCommit(),
+    );
   } catch (error) {
     if (store === undefined) driver.close();
     else store.close();
@@ -68,7 +70,7 @@ export async function postgresLog(options: PostgresLogOptions): Promise<Log> {
   }
 }
 
-function withTransactions(log: Log, deadline: Deadline, statement: string): Log {
+function withTransactions(log: Log, deadline: Deadline, statement: string, onPublish: () => void): Log {
   const { name, ms } = deadline;
   let isClosed = false;
   const close = log.close!.bind(log);
@@ -96,6 +98,7 @@ function withTransactions(log: Log, deadline: Deadline, statement: string): Log 
           { cause: error, retryable: true },
         );
       }
+      onPublish();
     },
   });
 }

@@ -1,5 +1,5 @@
 /** The connection of the tail: opened when needed, woken by notifications, and otherwise polled. */
-import type { Clock } from '../../base/clock.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
 import { ignore } from '../../base/promise.ts';
 import type { Driver, TailSession } from './driver.ts';
 
@@ -12,11 +12,17 @@ export interface TailConnectionOptions {
   readonly listen: boolean;
 }
 
+/** First wait after a publish in a transaction, as a part of `pollMs`. The next waits double. */
+const EAGER_PART = 8;
+
 export class TailConnection {
   readonly #options: TailConnectionOptions;
   #session: TailSession | undefined;
   #hinted = false;
   #onHint = ignore;
+  /** Longest wait while a transaction of this process may commit soon, in milliseconds. */
+  #eagerMs = Infinity;
+  #onEager = ignore;
 
   constructor(options: TailConnectionOptions) {
     this.#options = options;
@@ -45,18 +51,38 @@ export class TailConnection {
     this.#onHint();
   }
 
+  /** A transaction of this process has published, and may commit soon. The next polls come earlier. */
+  expectCommit(): void {
+    this.#eagerMs = this.#options.pollMs / EAGER_PART;
+    this.#onEager();
+  }
+
   /** Waits until the next poll, or a hint. */
   wait(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (this.#hinted || signal.aborted) return resolve();
+      const { clock, pollMs } = this.#options;
+      const longest = Math.max(0, Math.min(ms, pollMs));
       const end = (): void => {
         timer.clear();
         this.#onHint = ignore;
+        this.#onEager = ignore;
         signal.removeEventListener('abort', end);
         resolve();
       };
-      const timer = this.#options.clock.after(Math.max(0, Math.min(ms, this.#options.pollMs)), end);
+      const arm = (): Timer => clock.after(Math.min(longest, this.#eagerMs), end);
+      let timer = arm();
+      // Without a publish meanwhile, the waits double up to the interval of the poll.
+      this.#eagerMs *= 2;
+      if (this.#eagerMs >= pollMs) this.#eagerMs = Infinity;
       this.#onHint = end;
+      this.#onEager = (): void => {
+        // Only once per wait: a steady flow of publishes must not postpone the poll.
+        this.#onEager = ignore;
+        timer.clear();
+        timer = arm();
+        this.#eagerMs *= 2;
+      };
       signal.addEventListener('abort', end, { once: true });
     });
   }
