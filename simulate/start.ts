@@ -22,7 +22,8 @@ export function chooseStart(address: string, { chance, log, traits }: StartOptio
     // A process whose tail lags does not know this position yet.
     newest,
     ...(old === undefined ? [] : [`${log.epoch}.${old.position.toString(36)}`]),
-    `${log.epoch}.zzzz`,
+    // Ahead of every log: the last four digits are the tag of a log on a server.
+    `${log.epoch}.zzzzzzzzz`,
     'anotherepoch.1a',
   ]);
 }

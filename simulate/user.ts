@@ -217,7 +217,7 @@ export class User {
       (this.#leftAt.get(address) ?? -Infinity) > startedAt - log.lagMs;
     let gaps = 0;
     // Matches the end and the beginning: a random epoch may contain these letters.
-    const isUseless = from !== undefined && /\.zzzz$|^anotherepoch\./.test(from);
+    const isUseless = from !== undefined && /\.zzzzzzzzz$|^anotherepoch\./.test(from);
     const slowMs = chance.pick([0, 0, 0, 5, 200]);
 
     const stopOwn = (): void => following.stop();
