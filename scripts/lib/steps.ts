@@ -148,19 +148,28 @@ async function unitStep(context: StepContext): Promise<void> {
 }
 
 async function brokersStep(context: StepContext): Promise<void> {
-  await runVitest('brokers', ['brokers'], context);
+  // A file waits for its servers most of the time: one more than the cores of a small machine.
+  await runVitest('brokers', ['brokers'], context, ['--maxWorkers=3']);
 }
 
 async function runVitest(
   runner: 'unit' | 'brokers',
   projects: readonly string[],
   context: StepContext,
+  options: readonly string[] = [],
 ): Promise<void> {
   const { findNeeds } = await import('./programs.ts');
   const env = findNeeds(runner, { ...thisMachine(), say: context.say });
   await withReport(async (report) => {
     const chosen = projects.flatMap((project) => ['--project', project]);
-    const args = ['run', ...chosen, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+    const args = [
+      'run',
+      ...chosen,
+      ...options,
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+    ];
     const result = await runCommand('vitest', args, { timeoutMs: LIMIT_MS, env });
     return { result, count: countReport(report, result.ok, countVitest) };
   }, context);

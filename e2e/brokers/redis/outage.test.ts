@@ -1,4 +1,0 @@
-/** A Redis server, or the way to it, is away while two feed processes publish. */
-import { describeOutages } from './outages.ts';
-
-describeOutages('node-redis');
