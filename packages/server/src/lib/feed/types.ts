@@ -122,11 +122,13 @@ export interface Feed<C extends AnyChannel, Context = unknown> extends RequestTa
   readonly [CORE]: unknown;
   /**
    * Publishes an event in a transaction of the application. Subscribers get it after the transaction has committed, and
-   * never if it is rolled back. Events of one transaction keep the order of their calls; the order of events of
-   * concurrent transactions is decided after their commits.
+   * never if it is rolled back. Events of one transaction keep the order of their calls. Events of different
+   * transactions have the order of the commits; commits at the same time may come in either order.
    *
    * @example
+   *   await transaction.query('BEGIN');
    *   await feed.publish('price', { symbol: 'ACME' }, { bid: 12 }, { transaction });
+   *   await transaction.query('COMMIT');
    *
    * @param topic A logged topic of the channel
    * @returns nothing, when the event is recorded in the transaction: it gets its cursor after the commit.
