@@ -148,15 +148,13 @@ async function unitStep(context: StepContext): Promise<void> {
 }
 
 async function brokersStep(context: StepContext): Promise<void> {
-  // A file waits for its servers most of the time: one more than the cores of a small machine.
-  await runVitest('brokers', ['brokers'], context, ['--maxWorkers=3']);
+  await runVitest('brokers', ['brokers'], context);
 }
 
 async function runVitest(
   runner: 'unit' | 'brokers',
   projects: readonly string[],
   context: StepContext,
-  options: readonly string[] = [],
 ): Promise<void> {
   const { findNeeds } = await import('./programs.ts');
   const env = findNeeds(runner, { ...thisMachine(), say: context.say });
