@@ -34,8 +34,8 @@ export function describeOutages(library: PostgresSpec['library']): void {
       await expectOutage(scene, { name: 'hung', away: () => server.pause(), back: () => server.resume() });
     });
 
-    // postgres.js keeps a hung connection in its pool, where no log can end it. Version 3.4.9 ends the process with a
-    // TypeError (`nextWrite`) if its server ends a connection at the moment of a write.
+    // postgres.js 3.4.9 keeps a hung connection in its pool, where no log can end it, and it may end the process with an
+    // uncaught error in such an outage.
     if (library === 'postgres') return;
 
     test('half-open connections to PostgreSQL lose and double no event', async () => {
