@@ -160,14 +160,7 @@ async function runVitest(
   const env = findNeeds(runner, { ...thisMachine(), say: context.say });
   await withReport(async (report) => {
     const chosen = projects.flatMap((project) => ['--project', project]);
-    const args = [
-      'run',
-      ...chosen,
-      ...options,
-      '--reporter=default',
-      '--reporter=json',
-      `--outputFile.json=${report}`,
-    ];
+    const args = ['run', ...chosen, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
     const result = await runCommand('vitest', args, { timeoutMs: LIMIT_MS, env });
     return { result, count: countReport(report, result.ok, countVitest) };
   }, context);
