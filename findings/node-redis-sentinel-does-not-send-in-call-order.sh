@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # node-redis 6.3.1, `createSentinel` with its defaults, Redis 7.0 (Debian 12): calls of one turn are not sent in call order. The pool
-# has one connection, and a call that finds it free takes it; the calls that wait behind it are overtaken by calls of the next
-# turn. So a log that appends with single calls gets its entries in another order. `createClient` sends in call order, and so does
+# has one connection. The first call takes it, and the others of its turn wait. Calls of the next turn are sent before those. So a log that appends with single calls gets its entries in another order. `createClient` sends in call order, and so does
 # one lease (`sentinel.acquire()`). With several appends in flight, use a lease, or await each one.
 set -euo pipefail
 folder=$(mktemp -d)

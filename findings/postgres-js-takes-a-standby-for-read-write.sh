@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # postgres 3.4.9 (postgres.js) with PostgreSQL 18.4: `target_session_attrs: 'read-write'` accepts a standby. The client asks for
 # `default_transaction_read_only` only, which is off on a standby too. With the standby first in the list, writes and LISTEN are
-# rejected with 25006, and the primary behind it is never tried. libpq asks for recovery as well, and goes on to the primary.
+# rejected with 25006, and the primary, which is the next host, is never tried.
 # `target_session_attrs: 'primary'` does what the other name promises.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -8,6 +8,7 @@ import { numbers, texts } from './batch-arrays.ts';
 import type { Values } from './driver.ts';
 import { transactionFailed } from './errors.ts';
 import { isPool } from './options.ts';
+import type { PostgresSql } from './postgres-driver.ts';
 import { nullCharacter } from './store.ts';
 
 /**
@@ -16,8 +17,7 @@ import { nullCharacter } from './store.ts';
  */
 export type PostgresTransaction =
   | { query(text: string, values?: unknown[]): PromiseLike<unknown> }
-  // oxlint-disable-next-line typescript/no-explicit-any -- the library's own type depends on the types of the client.
-  | { unsafe(text: string, values?: any[]): PromiseLike<unknown> }
+  | PostgresSql
   | ((text: string, values: string[]) => PromiseLike<unknown>);
 
 /** @throws LinefeedError `invalid_option`; `log_failed` */
