@@ -10,6 +10,10 @@ import {
   type ParamsInput,
   type Payload,
   type PayloadInput,
+  run,
+  type RunName,
+  type RunResult,
+  type RunResultInput,
   type StreamName,
   stream,
   topic,
@@ -281,5 +285,39 @@ describe('types of a contract that cannot work', () => {
     expectTypeOf(
       defineChannel({ a: topic({ params: z.record(z.string(), z.string()), data: z.json() }) }),
     ).toExtend<Channel>();
+  });
+});
+
+describe('types of runs', () => {
+  const chat = defineChannel({
+    notice: z.string(),
+    answer: run({
+      params: z.object({ chat: z.string() }),
+      data: z.object({ text: z.string() }),
+      result: z.object({ tokens: z.number().default(0) }),
+    }),
+    job: run({ data: z.number() }),
+    clock: stream({ data: z.number() }),
+  });
+  type Chat = typeof chat;
+
+  test('runs are neither logged topics nor streams', () => {
+    expectTypeOf<RunName<Chat>>().toEqualTypeOf<'answer' | 'job'>();
+    expectTypeOf<LoggedName<Chat>>().toEqualTypeOf<'notice'>();
+    expectTypeOf<StreamName<Chat>>().toEqualTypeOf<'clock'>();
+  });
+
+  test('the result of a run has a type for its source and one for its readers', () => {
+    expectTypeOf<RunResult<Chat, 'answer'>>().toEqualTypeOf<{ tokens: number }>();
+    expectTypeOf<RunResultInput<Chat, 'answer'>>().toEqualTypeOf<{ tokens?: number | undefined }>();
+    expectTypeOf<RunResult<Chat, 'job'>>().toBeUndefined();
+    expectTypeOf<RunResultInput<Chat, 'job'>>().toBeVoid();
+    expectTypeOf<Payload<Chat, 'answer'>>().toEqualTypeOf<{ text: string }>();
+    expectTypeOf<Params<Chat, 'answer'>>().toEqualTypeOf<{ chat: string }>();
+  });
+
+  test('a result that JSON changes does not compile', () => {
+    // @ts-expect-error a Date
+    defineChannel({ a: run({ data: z.string(), result: z.object({ at: z.date() }) }) });
   });
 });

@@ -1,6 +1,6 @@
 /** The contract: the definition of a Linefeed channel, and the types that both sides infer from it. */
 export { defineChannel } from './lib/contract/channel.ts';
-export { stream, topic } from './lib/contract/topic.ts';
+export { run, stream, topic } from './lib/contract/topic.ts';
 export { LinefeedError } from './lib/base/error.ts';
 export type {
   AnyChannel,
@@ -10,6 +10,9 @@ export type {
   ParamsInput,
   Payload,
   PayloadInput,
+  RunName,
+  RunResult,
+  RunResultInput,
   StreamName,
   TopicName,
   TopicsOf,
@@ -20,7 +23,10 @@ export type { Input, Output, Schema } from './lib/contract/schema.ts';
 export type {
   DataSchema,
   ParamsSchema,
+  ResultSchema,
+  RunOptions,
   TopicDefinition,
+  TopicKind,
   TopicMap,
   TopicOptions,
 } from './lib/contract/topic.ts';

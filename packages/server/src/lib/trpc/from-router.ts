@@ -129,6 +129,7 @@ const PROCEDURE: TopicDefinition = {
   params: Object.assign({ entries: { input: anything } }, anything),
   data: anything,
   keep: 'all',
+  result: undefined,
 };
 
 /** Reads the caller from the request, before any code of the router runs. */

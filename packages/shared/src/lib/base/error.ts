@@ -10,6 +10,7 @@
  *   `method_not_allowed`, `not_acceptable`, `too_many_subscriptions`, `too_many_connections`, `unknown_connection`,
  *   `draining`, `busy`, `disconnected`, `timeout`, `server_failed`
  * - streams: `key_required`, `key_in_use`, `not_resumable`, `source_failed`, `invalid_content`
+ * - runs: `run_busy`, `run_limit`, `run_lost`, `too_many_runs`, `runs_failed`
  * - frames: `invalid_frame`
  * - the client: `network`, `http_status`, `wrong_content_type`, `connect_timeout`, `silence`, `protocol`,
  *   `retries_exhausted`, `handler_failed`, `queue_overflow`, `invalid_json`, `hole`
@@ -47,6 +48,11 @@ export type ErrorCode =
   | 'not_resumable'
   | 'source_failed'
   | 'invalid_content'
+  | 'run_busy'
+  | 'run_limit'
+  | 'run_lost'
+  | 'too_many_runs'
+  | 'runs_failed'
   | 'invalid_frame'
   | 'network'
   | 'http_status'
@@ -88,6 +94,9 @@ export const ERROR_STATUS: Partial<Record<ErrorCode, number>> = {
   not_resumable: 409,
   server_failed: 500,
   source_failed: 500,
+  run_busy: 409,
+  too_many_runs: 429,
+  runs_failed: 503,
 };
 
 /** One issue from a schema: a message, and the path of the faulty value (empty: the value itself). */

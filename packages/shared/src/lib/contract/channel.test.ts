@@ -7,7 +7,7 @@ import * as mini from 'zod/mini';
 import { defineChannel } from './channel.ts';
 import { paramNames } from './param-schema.ts';
 import type { Schema } from './schema.ts';
-import { stream, topic, type TopicMap } from './topic.ts';
+import { run, stream, topic, type TopicMap } from './topic.ts';
 
 /** Also takes contracts that the compiler would reject. */
 const define = (topics: TopicMap) => defineChannel(topics as { readonly x: z.ZodString });
@@ -124,7 +124,7 @@ describe('a value that is not a topic', () => {
     [() => z.string(), 'a function'],
   ] as const)('%s as a topic is refused with the name of the topic', ([value, description]) => {
     expect(() => define({ price: value as never })).toThrow(
-      `Topic "price" is ${description}; it must be a schema of a Standard Schema library, topic({…}) or stream({…}).`,
+      `Topic "price" is ${description}; it must be a schema of a Standard Schema library, topic({…}), stream({…}) or run({…}).`,
     );
   });
 
@@ -360,9 +360,40 @@ describe('keep', () => {
     );
   });
 
+  test('keep is refused for a run', () => {
+    expect(() => define({ answer: run({ data: text, keep: 'latest' } as never) })).toThrow(
+      'Topic "answer" is a run. All its events are kept, so remove keep.',
+    );
+  });
+
   test('keep is refused for a stream', () => {
     expect(() => define({ report: stream({ data: text, keep: 'latest' } as never) })).toThrow(
       'Topic "report" is a stream. Its events are not kept, so remove keep.',
     );
+  });
+});
+
+describe('the result of a run', () => {
+  test('a run keeps the schemas of its events and of its result', () => {
+    const result = z.object({ tokens: z.number() });
+    expect(define({ answer: run({ data: text, result }) }).topics.get('answer')).toEqual({
+      kind: 'run',
+      params: undefined,
+      data: text,
+      keep: 'all',
+      result,
+    });
+  });
+
+  test.each([
+    ['a Date', z.object({ at: z.date() }), /result of topic "answer" cannot be sent as JSON: "at" is a Date/],
+    [
+      'undefined',
+      z.string().optional(),
+      /result of topic "answer" cannot be sent as JSON: it may be undefined/,
+    ],
+    ['no schema', 5, /result of topic "answer" is a number; it must be a schema/],
+  ])('a result that is %s is refused', (_, result, message) => {
+    expect(() => define({ answer: run({ data: text, result: result as never }) })).toThrow(message);
   });
 });

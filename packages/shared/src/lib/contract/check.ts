@@ -25,26 +25,31 @@ export function checkTopic(name: string, value: unknown): TopicDefinition {
   const definition = isTopicDefinition(value) ? value : isSchema(value) ? topic({ data: value }) : undefined;
   if (definition === undefined) {
     throw invalidChannel(
-      `Topic "${name}" is ${describe(value)}; it must be a schema of a Standard Schema library, topic({…}) or stream({…}).`,
+      `Topic "${name}" is ${describe(value)}; it must be a schema of a Standard Schema library, topic({…}), stream({…}) or run({…}).`,
     );
   }
-  if (!isSchema(definition.data))
-    throw invalidChannel(`The data of topic "${name}" is ${describe(definition.data)}; it must be a schema.`);
-  const fault = findSchemaFault(definition.data);
-  if (fault !== undefined) {
-    throw invalidChannel(
-      `The payload of topic "${name}" cannot be sent as JSON: ${place(fault.path)} is ${fault.what}.`,
-    );
-  }
-  for (const kind of topKinds(definition.data)) {
-    if (!UNDEFINED_KINDS.has(kind)) continue;
-    throw invalidChannel(
-      `The payload of topic "${name}" cannot be sent as JSON: it may be undefined; use null.`,
-    );
-  }
+  checkPayload(name, 'data', 'payload', definition.data);
+  if (definition.result !== undefined) checkPayload(name, 'result', 'result', definition.result);
   checkKeep(name, definition);
   if (definition.params !== undefined) checkParams(name, definition.params);
   return definition;
+}
+
+function checkPayload(name: string, option: string, what: string, schema: unknown): void {
+  if (!isSchema(schema))
+    throw invalidChannel(`The ${option} of topic "${name}" is ${describe(schema)}; it must be a schema.`);
+  const fault = findSchemaFault(schema);
+  if (fault !== undefined) {
+    throw invalidChannel(
+      `The ${what} of topic "${name}" cannot be sent as JSON: ${place(fault.path)} is ${fault.what}.`,
+    );
+  }
+  for (const kind of topKinds(schema)) {
+    if (!UNDEFINED_KINDS.has(kind)) continue;
+    throw invalidChannel(
+      `The ${what} of topic "${name}" cannot be sent as JSON: it may be undefined; use null.`,
+    );
+  }
 }
 
 function checkName(name: string): void {
@@ -76,6 +81,9 @@ function checkKeep(name: string, { kind, keep }: TopicDefinition): void {
   }
   if (kind === 'stream' && keep !== 'all') {
     throw invalidChannel(`Topic "${name}" is a stream. Its events are not kept, so remove keep.`);
+  }
+  if (kind === 'run' && keep !== 'all') {
+    throw invalidChannel(`Topic "${name}" is a run. All its events are kept, so remove keep.`);
   }
 }
 
@@ -122,7 +130,7 @@ function isTopicDefinition(value: unknown): value is TopicDefinition {
     value !== null &&
     'data' in value &&
     'kind' in value &&
-    (value.kind === 'logged' || value.kind === 'stream')
+    (value.kind === 'logged' || value.kind === 'stream' || value.kind === 'run')
   );
 }
 

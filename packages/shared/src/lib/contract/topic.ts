@@ -1,14 +1,24 @@
-/** The definition of a topic, and the two functions that create one. */
-import { checkOptions, invalidOption } from '../base/options.ts';
+/** The definition of a topic, and the three functions that create one. */
+import { checkOptions, invalidOption, type OptionTypes } from '../base/options.ts';
 import { isSchema, type Schema } from './schema.ts';
 
-/** The definition of a topic. `topic()` and `stream()` create it. */
+/**
+ * Where the events of a topic come from.
+ *
+ * - `logged`: they are published and stored
+ * - `stream`: a source makes them for one subscription
+ * - `run`: a source makes them once, and they are recorded for all subscriptions
+ */
+export type TopicKind = 'logged' | 'stream' | 'run';
+
+/** The definition of a topic. `topic()`, `stream()` and `run()` create it. */
 export interface TopicDefinition<
   Params extends Schema | undefined = Schema | undefined,
   Data extends Schema = Schema,
-  Kind extends 'logged' | 'stream' = 'logged' | 'stream',
+  Kind extends TopicKind = TopicKind,
+  Result extends Schema | undefined = Schema | undefined,
 > {
-  /** `logged`: events are published and stored. `stream`: a source makes them. */
+  /** Where its events come from. */
   readonly kind: Kind;
   /** Schema of the params. `undefined`: the topic has none. */
   readonly params: Params;
@@ -16,6 +26,8 @@ export interface TopicDefinition<
   readonly data: Data;
   /** Which events of an address the log holds: see `TopicOptions`. */
   readonly keep: 'all' | 'latest';
+  /** Schema of the result of a run. `undefined`: it has none. */
+  readonly result: Result;
 }
 
 /** The options of `topic()` and `stream()`. */
@@ -45,10 +57,15 @@ const OPTIONS = {
   keep: 'any',
 } satisfies Record<keyof TopicOptions<undefined, Schema>, string>;
 
-function checkTopicOptions(owner: string, options: unknown): void {
+const RUN_OPTIONS = { ...OPTIONS, result: 'any' } satisfies Record<
+  keyof RunOptions<undefined, Schema, undefined> | 'keep',
+  string
+>;
+
+function checkTopicOptions(owner: string, options: unknown, known: OptionTypes = OPTIONS): void {
   if (isSchema(options))
     throw invalidOption(`${owner} takes its schema as an option: ${owner}({ data: … }).`);
-  checkOptions(owner, options, OPTIONS);
+  checkOptions(owner, options, known);
 }
 
 /**
@@ -70,13 +87,14 @@ function checkTopicOptions(owner: string, options: unknown): void {
  */
 export function topic<Data extends Schema, Params extends Schema | undefined = undefined>(
   options: TopicOptions<Params, Data>,
-): TopicDefinition<Params, Data, 'logged'> {
+): TopicDefinition<Params, Data, 'logged', undefined> {
   checkTopicOptions('topic', options);
   return {
     kind: 'logged',
     params: options.params as Params,
     data: options.data,
     keep: options.keep ?? 'all',
+    result: undefined,
   };
 }
 
@@ -98,17 +116,68 @@ export function topic<Data extends Schema, Params extends Schema | undefined = u
  */
 export function stream<Data extends Schema, Params extends Schema | undefined = undefined>(
   options: Omit<TopicOptions<Params, Data>, 'keep'>,
-): TopicDefinition<Params, Data, 'stream'> {
+): TopicDefinition<Params, Data, 'stream', undefined> {
   checkTopicOptions('stream', options);
   // JavaScript can pass a `keep`. It is kept here, so that defineChannel rejects it by name.
   const { keep = 'all' } = options as TopicOptions<Params, Data>;
-  return { kind: 'stream', params: options.params as Params, data: options.data, keep };
+  return { kind: 'stream', params: options.params as Params, data: options.data, keep, result: undefined };
 }
 
-/** The argument of `defineChannel`: by topic name, a schema or the result of `topic()` or `stream()`. */
+/** The options of `run()`. */
+export interface RunOptions<
+  Params extends Schema | undefined,
+  Data extends Schema,
+  Result extends Schema | undefined,
+> extends Omit<TopicOptions<Params, Data>, 'keep'> {
+  /**
+   * Schema of the result: the value that the source returns. JSON must preserve its output.
+   *
+   * @default no result
+   */
+  readonly result?: Result;
+}
+
+/**
+ * A topic whose source runs once for all subscriptions: an answer of a model, an import, a report. It is started by
+ * `feed.start`, it is recorded, and it goes on when its readers leave.
+ *
+ * @example
+ *   import { run } from '@linefeed/shared';
+ *   import { z } from 'zod';
+ *
+ *   export const answer = run({
+ *     params: z.object({ chat: z.string() }),
+ *     data: z.object({ text: z.string() }),
+ *     result: z.object({ tokens: z.number() }),
+ *   });
+ *
+ * @param options `data` is required
+ * @returns A definition for `defineChannel`, which checks it
+ * @throws LinefeedError `invalid_option` for an unknown option
+ */
+export function run<
+  Data extends Schema,
+  Params extends Schema | undefined = undefined,
+  Result extends Schema | undefined = undefined,
+>(options: RunOptions<Params, Data, Result>): TopicDefinition<Params, Data, 'run', Result> {
+  checkTopicOptions('run', options, RUN_OPTIONS);
+  // JavaScript can pass a `keep`. It is kept here, so that defineChannel rejects it by name.
+  const { keep = 'all' } = options as TopicOptions<Params, Data>;
+  return {
+    kind: 'run',
+    params: options.params as Params,
+    data: options.data,
+    keep,
+    result: options.result as Result,
+  };
+}
+
+/** The argument of `defineChannel`: by topic name, a schema or the result of `topic()`, `stream()` or `run()`. */
 export type TopicMap = Readonly<Record<string, Schema | TopicDefinition>>;
 
 /** The schema of a topic's payload. */
 export type DataSchema<T> = T extends TopicDefinition ? T['data'] : T;
 /** The schema of a topic's params, or `undefined`. */
 export type ParamsSchema<T> = T extends TopicDefinition ? T['params'] : undefined;
+/** The schema of the result of a run, or `undefined`. */
+export type ResultSchema<T> = T extends TopicDefinition ? T['result'] : undefined;

@@ -2,7 +2,7 @@
 import type { JsonProblem } from './json-type.ts';
 import type { CONTROL_PREFIX } from '../wire/protocol.ts';
 import type { Input, Output, Schema } from './schema.ts';
-import type { DataSchema, ParamsSchema } from './topic.ts';
+import type { DataSchema, ParamsSchema, ResultSchema } from './topic.ts';
 
 /** A property that no value has. Its name is the sentence, so the compiler prints the sentence in its error. */
 type Fault<Sentence extends string> = [Sentence] extends [never]
@@ -82,6 +82,7 @@ type MalformedName<Name extends string> =
 type TopicFault<Name extends string, T> =
   | NameFault<Name>
   | DataProblem<Name, DataSchema<T>>
+  | (ResultSchema<T> extends Schema ? DataProblem<`${Name}: result`, ResultSchema<T>> : never)
   | (ParamsSchema<T> extends Schema ? ParamsProblem<Name, ParamsSchema<T>> : never);
 
 /** Constraint of `defineChannel`: rejects at compile time the contracts that it rejects at run time. */

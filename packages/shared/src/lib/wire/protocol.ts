@@ -11,6 +11,7 @@ export const FRAME = {
   bookmark: 'linefeed.bookmark',
   ping: 'linefeed.ping',
   error: 'linefeed.error',
+  run: 'linefeed.run',
   end: 'linefeed.end',
   reconnect: 'linefeed.reconnect',
 } as const;
@@ -53,9 +54,17 @@ export interface Subscribed {
   readonly tail?: string;
   /** Logged: the address starts before the connection's cursor. Its events have their own order until `caughtup`. */
   readonly rewind?: true;
+  /** Run: the start of its delivery. Streams and logged topics have none. */
+  readonly run?: RunStart;
 }
 
-/** A rewound address now shares the connection's cursor. */
+/** Where the delivery of a run starts. */
+export interface RunStart {
+  /** `<run>.<n>` of the newest recorded entry. Entries up to it are replayed ones. Absent: nothing is replayed. */
+  readonly tail?: string;
+}
+
+/** The replay of an address is over: a rewound one now shares the connection's cursor, a run is live. */
 export interface CaughtUp {
   /** Event name. */
   readonly address: string;
@@ -98,12 +107,40 @@ export interface SubscriptionError {
   readonly detail?: unknown;
 }
 
-/** A stream finished; or, with `n`, control request `n` was answered. */
+/** How a run ended. `gone`: its record is deleted, and this reader has not seen its end. */
+export type RunOutcome = 'done' | 'stopped' | 'failed' | 'lost' | 'gone';
+
+/** Delivery enters a run, or a new attempt continues it. */
+export interface RunBegin {
+  /** Event name. */
+  readonly address: string;
+  /** The id of the run. */
+  readonly run: string;
+  /** Counts the producers of this run, from 1. */
+  readonly attempt: number;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+}
+
+/**
+ * A stream finished; or, with `n`, control request `n` was answered; or, with `run`, a run has ended and its
+ * subscription waits for the next run.
+ */
 export interface End {
   /** Event name. */
   readonly address: string;
   readonly key?: string;
   readonly n?: number;
+  /** Run: its id. */
+  readonly run?: string;
+  /** Run: how it ended. */
+  readonly outcome?: RunOutcome;
+  /** Run: the value that its source returned. Any JSON. */
+  readonly result?: unknown;
+  /** Run: why it failed. */
+  readonly error?: { readonly code: string; readonly message: string };
+  /** Run: why it was stopped or lost. */
+  readonly reason?: string;
 }
 
 /**
@@ -155,6 +192,25 @@ export interface ControlRequest {
   readonly add?: readonly SubscriptionEntry[];
   /** Event names. */
   readonly remove?: readonly string[];
+}
+
+/** Body of `POST {path}` that stops a run. The response is sent after the end of the run is recorded. */
+export interface StopRequest {
+  readonly stop: {
+    /** The address of the run. */
+    readonly address: string;
+    /** Stops this run only. Absent: the run that is running. */
+    readonly run?: string;
+    /** For the readers of the run. */
+    readonly reason?: string;
+  };
+}
+
+/** The response to a stop request. */
+export interface StopResponse {
+  /** The run that has ended. `null`: no run was running. */
+  readonly run: string | null;
+  readonly outcome?: RunOutcome;
 }
 
 /** The body of an HTTP refusal (RFC 9457). */
