@@ -61,17 +61,8 @@ export const LADDERS = {
   ],
   server: [
     ...['testing', 'trpc', 'feed', 'adapters', 'event-stream', 'connection', 'stream', 'request', 'delivery'],
-    ...[
-      'publish',
-      'log/redis',
-      'log/postgres',
-      'log/nats',
-      'log/remote',
-      'log/sqlite',
-      'log',
-      'http',
-      'base',
-    ],
+    ...['runs/redis', 'runs/postgres', 'runs/sqlite', 'runs', 'publish'],
+    ...['log/redis', 'log/postgres', 'log/nats', 'log/remote', 'log/sqlite', 'log', 'http', 'base'],
   ],
 } as const;
 
@@ -87,14 +78,19 @@ function ladder(
     .toSorted((a, b) => a.folder.split('/').length - b.folder.split('/').length);
 }
 
+/** The path of a folder as a file of another folder writes it. */
+function toPattern(from: string, path: string): string {
+  return path.replace(/^(.+\/)/, (outer) => (`${from}/`.startsWith(outer) ? `(${outer})?` : outer));
+}
+
 /** The rules of a package: what it may import from outside, and the ladder. The last rule that matches a file wins. */
 const borders = (name: Package, ...patterns: Pattern[]): Override[] => [
   { files: [`packages/${name}/src/**`], rules: imports(...patterns) },
   ...ladder(name).map(({ folder, above, below }) => ({
     files: [`packages/${name}/src/lib/${folder}/**`],
     rules: imports(...patterns, {
-      // A folder within another one is also reached by its last name.
-      regex: `^(\\.\\.?/)+(${above.map((path) => path.replace(/^(.+\/)/, '($1)?')).join('|')}|lib|index\\.ts)(/|$)`,
+      // A folder within another one is also reached by its last name, from there.
+      regex: `^(\\.\\.?/)+(${above.map((path) => toPattern(folder, path)).join('|')}|lib|index\\.ts)(/|$)`,
       message: `${folder}/ imports only from the folders below it: ${below.join(', ') || 'there is none'}.`,
     }),
   })),
