@@ -2,7 +2,7 @@
 import { LinefeedError, type Awaitable } from '@linefeed/shared/wire';
 import type { SSEData } from '../stream/message.ts';
 import { ignore, isThenable } from '../base/promise.ts';
-import { endIterator, type SourceContent } from '../stream/source.ts';
+import { endIterator, type SourceContent } from '../base/source.ts';
 
 /** The argument of a function or class that is given as content. */
 export interface ContentContext {

@@ -22,7 +22,7 @@ import { readHead } from '../http/head.ts';
 import { sharedHeartbeat, type HeartbeatTarget, type Heartbeat } from '../connection/heartbeat.ts';
 import { assertAcceptable } from '../http/accept.ts';
 import type { ResponseSink } from '../http/response-sink.ts';
-import { runSource, type RunEnd } from '../stream/source.ts';
+import { runSource, type SourceEnd } from '../base/source.ts';
 import { ResponseWriter, type WriterListener } from '../connection/response-writer.ts';
 
 /** The parts of a request that an event stream uses. */
@@ -196,7 +196,7 @@ class EventStream implements HeartbeatTarget, WriterListener {
     return this.#sink.roomBytes > 0 ? undefined : this.#writer.drained();
   }
 
-  #finish(end: RunEnd): void {
+  #finish(end: SourceEnd): void {
     if (end.type === 'failed') {
       this.#settings.report(end.error);
       this.#end ??= { reason: 'failed', error: end.error };

@@ -6,7 +6,7 @@ import type { Clock } from '../base/clock.ts';
 import { asksForRetry, toRefusal } from '../http/http.ts';
 import { isMessage, isTracked, toId } from './message.ts';
 import { checkPayloadSize, encodePayload } from '../publish/publisher.ts';
-import { runSource, type SourceContent } from './source.ts';
+import { runSource, type SourceContent } from '../base/source.ts';
 
 /** The argument of a stream topic's source. */
 export interface StreamContext<Params, Context> {

@@ -15,7 +15,7 @@ import { isObservable, observableToAsyncIterable } from '@trpc/server/observable
 import { getErrorShape } from '@trpc/server/shared';
 import type { ErrorCode } from '@linefeed/shared';
 import { isRetryableStatus } from '@linefeed/shared/wire';
-import type { SourceContent } from '../stream/source.ts';
+import type { SourceContent } from '../base/source.ts';
 import { DescribedFailure, EncodedYield, type StreamContext } from '../stream/run-stream.ts';
 import { acceptsInput, createInput, type Input } from './procedure-input.ts';
 

@@ -9,7 +9,7 @@ import { toReportedRefusal } from '../http/http.ts';
 import { followLog, refuseGap } from '../delivery/feed-subscription.ts';
 import { encodePayload } from '../publish/publisher.ts';
 import { untilAborted } from '../base/promise.ts';
-import { pullSource } from '../stream/source.ts';
+import { pullSource } from '../base/source.ts';
 import { readYield } from '../stream/run-stream.ts';
 import { randomId } from '../base/random-id.ts';
 import type { FeedCore } from '../feed/feed.ts';

@@ -1,17 +1,17 @@
 /** Runs a source for one receiver: pulls it with back-pressure, and always ends it. */
-import type { Clock } from '../base/clock.ts';
-import { ignore, isThenable } from '../base/promise.ts';
+import type { Clock } from './clock.ts';
+import { ignore, isThenable } from './promise.ts';
 
 /** The forms of a source that can be iterated. */
 export type SourceContent = AsyncIterable<unknown> | Iterable<unknown>;
 
-/** How a run ended. */
-export type RunEnd =
-  | { readonly type: 'finished' }
+/** How a source ended. `value`: what its iterator returned. */
+export type SourceEnd =
+  | { readonly type: 'finished'; readonly value: unknown }
   | { readonly type: 'failed'; readonly error: unknown }
   | { readonly type: 'cancelled' };
 
-export interface RunOptions {
+export interface SourceOptions {
   /** Opens the source. Its errors end the run as `failed`. */
   readonly open: () => SourceContent | PromiseLike<SourceContent>;
   /** Takes one value. A returned promise pauses the source until it settles. Must settle once `signal` aborts. */
@@ -34,7 +34,7 @@ interface Run {
 }
 
 /** Runs a source to its end. Never rejects. */
-export function runSource(options: RunOptions): Promise<RunEnd> {
+export function runSource(options: SourceOptions): Promise<SourceEnd> {
   const { signal, onCleanupError } = options;
   const run: Run = { iterator: undefined, isOver: false };
   const end = (): void => {
@@ -62,7 +62,7 @@ export function runSource(options: RunOptions): Promise<RunEnd> {
 }
 
 /** Pulls values until the source ends or fails, or the run is cancelled. */
-async function pull(run: Run, { open, take, signal, clock }: RunOptions): Promise<RunEnd> {
+async function pull(run: Run, { open, take, signal, clock }: SourceOptions): Promise<SourceEnd> {
   try {
     if (signal.aborted) return { type: 'cancelled' };
     const opening = open();
@@ -81,7 +81,7 @@ async function pull(run: Run, { open, take, signal, clock }: RunOptions): Promis
       }
       if (step.done === true) {
         run.isOver = true;
-        return { type: 'finished' };
+        return { type: 'finished', value: step.value };
       }
       // Same as `for await`: a sync iterable may contain promises.
       const value: unknown = isThenable(step.value) ? await step.value : step.value;
@@ -100,7 +100,7 @@ async function pull(run: Run, { open, take, signal, clock }: RunOptions): Promis
   }
 }
 
-export interface PullOptions extends Omit<RunOptions, 'take' | 'open'> {
+export interface PullOptions extends Omit<SourceOptions, 'take' | 'open'> {
   /** Opens the source. Its signal also aborts when the iteration is over. */
   readonly open: (signal: AbortSignal) => SourceContent | PromiseLike<SourceContent>;
 }
@@ -120,7 +120,7 @@ export async function* pullSource({
   if (session.aborted) cancel();
   /* seam: abort-ends-run */ session.addEventListener('abort', cancel, { once: true });
   let offered: { readonly value: unknown } | undefined;
-  let end: RunEnd | undefined;
+  let end: SourceEnd | undefined;
   let wake: () => void = ignore;
   let goOn: () => void = ignore;
   const take = (value: unknown): Promise<void> => {
@@ -132,7 +132,7 @@ export async function* pullSource({
     end = ended;
     wake();
   });
-  const nextStep = async (): Promise<RunEnd | { readonly value: unknown }> => {
+  const nextStep = async (): Promise<SourceEnd | { readonly value: unknown }> => {
     if (end === undefined && offered === undefined) await new Promise<void>((resolve) => (wake = resolve));
     return end ?? offered!;
   };
