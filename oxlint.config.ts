@@ -62,7 +62,8 @@ export const LADDERS = {
   server: [
     ...['testing', 'trpc', 'feed', 'adapters', 'event-stream', 'connection', 'stream', 'request', 'delivery'],
     ...['runs/redis', 'runs/postgres', 'runs/sqlite', 'runs', 'publish'],
-    ...['log/redis', 'log/postgres', 'log/nats', 'log/remote', 'log/sqlite', 'log', 'http', 'base'],
+    ...['log/redis', 'log/postgres', 'log/nats', 'log/remote', 'log/sqlite', 'log'],
+    ...['database/redis', 'database/postgres', 'database', 'http', 'base'],
   ],
 } as const;
 

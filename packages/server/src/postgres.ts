@@ -2,6 +2,6 @@
 export { postgresLog } from './lib/log/postgres/postgres-log.ts';
 export type { PostgresLogOptions } from './lib/log/postgres/options.ts';
 export type { PostgresTransaction } from './lib/log/postgres/outbox.ts';
-export type { PgClient, PgPool } from './lib/log/postgres/pg-driver.ts';
-export type { PostgresClient, PostgresSql } from './lib/log/postgres/postgres-driver.ts';
+export type { PgClient, PgPool } from './lib/database/postgres/pg-driver.ts';
+export type { PostgresClient, PostgresSql } from './lib/database/postgres/postgres-driver.ts';
 export type { LogBounds } from './lib/log/bounds.ts';

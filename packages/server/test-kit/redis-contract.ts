@@ -1,6 +1,6 @@
 /** The log contract over `redisLog` on a real server, for one client library. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { RedisClient } from '../src/lib/log/redis/client.ts';
+import type { RedisClient } from '../src/lib/database/redis/client.ts';
 import { redisLog } from '../src/lib/log/redis/redis-log.ts';
 import { logContract } from '../src/lib/testing/log-suite.ts';
 import { REAL_FAULTS, realFaults } from './brokers/contract-faults.ts';

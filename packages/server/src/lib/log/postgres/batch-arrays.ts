@@ -1,4 +1,5 @@
 /** The entries of a batch as arrays for a statement. */
+import { numbers, texts } from '../../database/postgres/arrays.ts';
 import { sizeOf } from '../bounds.ts';
 import type { LogEntry } from '../log.ts';
 
@@ -52,16 +53,4 @@ export function toArrays(entries: readonly KeyedEntry[]): Array<string | null> {
     numbers(entries.map(({ entry }) => entry.data.length)),
     numbers(entries.map(({ entry, key }) => sizeOf(entry, key))),
   ];
-}
-
-/** An array of texts as PostgreSQL reads it. Independent of how a client library encodes arrays. */
-export function texts(values: ReadonlyArray<string | undefined>): string {
-  const quoted = values.map((value) =>
-    value === undefined ? 'NULL' : `"${value.replaceAll(/["\\]/g, '\\$&')}"`,
-  );
-  return `{${quoted.join(',')}}`;
-}
-
-export function numbers(values: readonly number[] | readonly string[]): string {
-  return `{${values.join(',')}}`;
 }

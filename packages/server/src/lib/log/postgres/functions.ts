@@ -1,7 +1,8 @@
 /** The functions of a log in PostgreSQL that change it. A call of an entry point is one statement, so one transaction. */
 import { MAX_WATERMARKS } from '../bounds.ts';
 import { PLANNED, PLANNED_NAMES, putFunctions } from './put-functions.ts';
-import { BATCHES, regclass, SETTINGS, TAGS, type Names } from './tables.ts';
+import { regclass, SETTINGS } from '../../database/postgres/names.ts';
+import { BATCHES, TAGS, type Names } from './tables.ts';
 
 /** Events that one step of an eviction reads, and steps of one call. So many fewer than the bound may be held. */
 const EVICT_ROWS = 500;

@@ -1,11 +1,13 @@
 /** The options of a log in PostgreSQL, and their defaults and checks. */
 import { invalidOption } from '@linefeed/shared/wire';
 import { systemClock, type Clock } from '../../base/clock.ts';
+import { driverOf } from '../../database/postgres/client.ts';
+import type { Driver } from '../../database/postgres/driver.ts';
+import { parseTable, type TableOption } from '../../database/postgres/names.ts';
+import type { PgPool } from '../../database/postgres/pg-driver.ts';
+import type { PostgresClient } from '../../database/postgres/postgres-driver.ts';
+import { logUse, type DatabaseUse } from '../../database/use.ts';
 import { checkLogOptions, resolveBounds, type DEFAULT_BOUNDS, type LogBounds } from '../bounds.ts';
-import type { Driver } from './driver.ts';
-import { pgDriver, type PgPool } from './pg-driver.ts';
-import { postgresDriver, type PostgresClient } from './postgres-driver.ts';
-import { parseTable, type TableOption } from './tables.ts';
 
 /** The options of `postgresLog`. */
 export interface PostgresLogOptions extends LogBounds {
@@ -58,6 +60,7 @@ const DEFAULT_TIMEOUT_MS = 5_000;
 const DEFAULT_POLL_MS = 25;
 
 export interface ResolvedOptions {
+  readonly use: DatabaseUse;
   readonly driver: Driver;
   readonly table: TableOption;
   readonly bounds: typeof DEFAULT_BOUNDS;
@@ -71,10 +74,12 @@ export interface ResolvedOptions {
 /** @throws LinefeedError `invalid_option` */
 export function resolveOptions(options: PostgresLogOptions): ResolvedOptions {
   checkLogOptions('postgresLog', options, POSTGRES_OPTIONS);
-  const { client, tailClient, clock = systemClock, listen = true } = options;
+  const { clock = systemClock, listen = true } = options;
+  const use = logUse('postgresLog');
   return {
-    driver: driverOf(client, tailClient),
-    table: parseTable(options.table),
+    use,
+    driver: driverOf(options, use),
+    table: parseTable(options.table, use),
     bounds: resolveBounds(options),
     timeoutMs: positive('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
     pollMs: positive('pollMs', options.pollMs ?? DEFAULT_POLL_MS),
@@ -87,51 +92,4 @@ export function resolveOptions(options: PostgresLogOptions): ResolvedOptions {
 function positive(name: string, value: number): number {
   if (value > 0 && value < Infinity) return value;
   throw invalidOption(`${name} of a postgresLog must be a positive number, not ${String(value)}.`);
-}
-
-function driverOf(client: unknown, tailClient: (() => unknown) | undefined): Driver {
-  if (isSql(client)) {
-    return postgresDriver(client, checked(tailClient, isSql, 'the result of postgres()'));
-  }
-  if (isPool(client)) return pgDriver(client, checked(tailClient, isPool, 'a Pool of pg'));
-  throw invalidOption(
-    `client of a postgresLog must be a Pool of pg or the result of postgres(), not ${describe(client)}.`,
-  );
-}
-
-/** A client of the wrong kind is refused when it is created, with a message of its own. */
-function checked<T>(
-  tailClient: (() => unknown) | undefined,
-  isRight: (client: unknown) => client is T,
-  wanted: string,
-): (() => T) | undefined {
-  if (tailClient === undefined) return undefined;
-  return () => {
-    const client = tailClient();
-    if (isRight(client)) return client;
-    throw invalidOption(
-      `tailClient of a postgresLog must return ${wanted}, the library of its client, not ${describe(client)}.`,
-    );
-  };
-}
-
-function isSql(client: unknown): client is PostgresClient {
-  const { unsafe, listen } = (client ?? {}) as Partial<PostgresClient>;
-  return typeof client === 'function' && typeof unsafe === 'function' && typeof listen === 'function';
-}
-
-export function isPool(client: unknown): client is PgPool {
-  const { connect, query, totalCount } = (client ?? {}) as Partial<PgPool>;
-  return typeof connect === 'function' && typeof query === 'function' && typeof totalCount === 'number';
-}
-
-function describe(client: unknown): string {
-  if (typeof client === 'string') return 'a URL; pass it to new pg.Pool or to postgres() first';
-  if (isPool(client)) return 'a Pool of pg';
-  if (isSql(client)) return 'the result of postgres()';
-  const { query, unsafe } = (client ?? {}) as { query?: unknown; unsafe?: unknown };
-  if (typeof query === 'function')
-    return 'a single Client of pg: it does not connect again, and each of its calls waits for the one before';
-  if (typeof unsafe === 'function') return 'the sql of a transaction or of one reserved connection';
-  return client === null || client === undefined ? String(client) : `a value of type ${typeof client}`;
 }

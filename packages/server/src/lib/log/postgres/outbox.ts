@@ -1,14 +1,15 @@
 /** Publishes inside a transaction of the application: a row in the outbox, which the mover appends after the commit. */
-import { invalidOption } from '@linefeed/shared/wire';
+import { invalidOption, LinefeedError } from '@linefeed/shared/wire';
 import { isThenable } from '../../base/promise.ts';
+import { numbers, texts } from '../../database/postgres/arrays.ts';
+import { isPool } from '../../database/postgres/client.ts';
+import type { Values } from '../../database/postgres/driver.ts';
+import { toPostgresError } from '../../database/postgres/errors.ts';
+import type { PostgresSql } from '../../database/postgres/postgres-driver.ts';
+import { logUse } from '../../database/use.ts';
 import { checkKeyed } from '../idempotency.ts';
 import { sizeOf } from '../bounds.ts';
 import type { AppendOptions, LogEntry } from '../log.ts';
-import { numbers, texts } from './batch-arrays.ts';
-import type { Values } from './driver.ts';
-import { transactionFailed } from './errors.ts';
-import { isPool } from './options.ts';
-import type { PostgresSql } from './postgres-driver.ts';
 import { nullCharacter } from './store.ts';
 
 /**
@@ -88,5 +89,17 @@ function runnerOf(transaction: unknown): (text: string, values: Values) => Promi
 function wrong(what: string): Error {
   return invalidOption(
     `transaction must be a client of pg in a transaction, the sql of sql.begin of postgres, or a function (text, values) => Promise, not ${what}.`,
+  );
+}
+
+/** The error of a publish with a transaction: the server then refuses the rest of that transaction too. */
+function transactionFailed(name: string, error: unknown): LinefeedError {
+  const known = toPostgresError(error, { name, use: logUse('postgresLog') });
+  if (LinefeedError.is(known)) return known;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new LinefeedError(
+    'log_failed',
+    `${name} could not record an event in a transaction: ${reason}; roll back, and repeat the whole transaction.`,
+    { cause: error, retryable: true },
   );
 }

@@ -1,15 +1,18 @@
 /** A log in PostgreSQL. Processes on several machines share it, and transactions of the application publish to it. */
 import { LinefeedError, refusal } from '@linefeed/shared/wire';
 import { warn } from '../../base/report.ts';
+import { openTables } from '../../database/postgres/open.ts';
+import { NoAnswer, withDeadline, type Deadline } from '../../database/deadline.ts';
 import type { AppendOptions, Log, LogEntry } from '../log.ts';
-import { NoAnswer, toLogError } from '../remote/errors.ts';
+import { toLogError } from '../remote/errors.ts';
 import { openRemoteLog } from '../remote/remote-log.ts';
-import { withDeadline, type Deadline } from '../remote/waiting.ts';
-import { openTables, warnOfPooler } from './open.ts';
+import { definitionsOf } from './migration.ts';
+import { warnOfPooler } from './open.ts';
 import { resolveOptions, type PostgresLogOptions } from './options.ts';
 import { appendToOutbox } from './outbox.ts';
 import { statementsOf } from './statements.ts';
 import { PostgresStore } from './store.ts';
+import { MARK, namesOf } from './tables.ts';
 
 /** Longest call of the tail, in milliseconds: it polls meanwhile. A connection that hangs is noticed 2 s later. */
 const TAIL_WAIT_MS = 500;
@@ -36,7 +39,7 @@ const TAIL_WAIT_MS = 500;
  * other tables of these names.
  */
 export async function postgresLog(options: PostgresLogOptions): Promise<Log> {
-  const { driver, table, clock, timeoutMs, bounds, pollMs, listen, usesServerClock } =
+  const { use, driver, table, clock, timeoutMs, bounds, pollMs, listen, usesServerClock } =
     resolveOptions(options);
   const name = `PostgreSQL log "${options.table}"`;
   const report = (count: number): void =>
@@ -46,22 +49,30 @@ export async function postgresLog(options: PostgresLogOptions): Promise<Log> {
   let store: PostgresStore | undefined;
   try {
     const { names, warn: warnOfSettings } = await withDeadline(
-      { clock, name, ms: timeoutMs },
+      { clock, name, ms: timeoutMs, code: 'log_failed' },
       async (signal) => {
-        const opened = await openTables(driver, table, signal);
+        const opened = await openTables({
+          ...{ name, use, driver, table, definitionsOf, signal },
+          marked: 'head',
+          mark: MARK,
+        });
+        const names = namesOf(opened.schema, table.prefix);
         store = new PostgresStore({
-          ...{ name, driver, names: opened.names, bounds, clock, usesServerClock, pollMs, listen },
+          ...{ name, use, driver, names, bounds, clock, usesServerClock, pollMs, listen },
           onConflicts: report,
         });
         const session = await store.tail.open(signal);
         await warnOfPooler({ driver, session, name, listen });
-        return opened;
+        return { names, warn: opened.warn };
       },
     );
     warnOfSettings();
     const log = await openRemoteLog(store!, { clock, timeoutMs, waitMs: TAIL_WAIT_MS });
-    return withTransactions(log, { clock, name, ms: timeoutMs }, statementsOf(names).publish, () =>
-      store!.tail.expectCommit(),
+    return withTransactions(
+      log,
+      { clock, name, ms: timeoutMs, code: 'log_failed' },
+      statementsOf(names).publish,
+      () => store!.tail.expectCommit(),
     );
   } catch (error) {
     if (store === undefined) driver.close();

@@ -1,5 +1,6 @@
 /** The functions of a log in PostgreSQL that read it. They are STABLE: all statements of a call see one state. */
-import { SETTINGS, TAGS, type Names } from './tables.ts';
+import { SETTINGS } from '../../database/postgres/names.ts';
+import { TAGS, type Names } from './tables.ts';
 
 /** A row: `kind` is `head`, `mark` (a watermark), `event` or `value`. Text, so that type parsers of a client do not apply. */
 const ROWS = 'TABLE (kind text, at text, name text, prev text, data text)';

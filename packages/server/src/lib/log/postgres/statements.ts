@@ -1,7 +1,7 @@
 /** The statements that call the functions of a log, and the meaning of their answers. */
 import type { Position } from '@linefeed/shared/wire';
 import type { ServerHead, TailEvent } from '../remote/remote-store.ts';
-import type { Row } from './driver.ts';
+import type { Row } from '../../database/postgres/driver.ts';
 import { positionOf, toPosition } from './positions.ts';
 import type { Names } from './tables.ts';
 

@@ -15,9 +15,11 @@ import type {
   TailAnswer,
   TailQuery,
 } from '../remote/remote-store.ts';
-import { numbers, texts, toArrays, type KeyedEntry } from './batch-arrays.ts';
-import type { Driver, Row, Session, Values } from './driver.ts';
-import { toStoreError } from './errors.ts';
+import { numbers, texts } from '../../database/postgres/arrays.ts';
+import { toArrays, type KeyedEntry } from './batch-arrays.ts';
+import type { Driver, Row, Session, Values } from '../../database/postgres/driver.ts';
+import type { DatabaseUse } from '../../database/use.ts';
+import { toPostgresError } from '../../database/postgres/errors.ts';
 import { randomTag, toInteger, toPosition } from './positions.ts';
 import {
   readAppended,
@@ -36,6 +38,7 @@ const NO_LIMIT = '9223372036854775807';
 export interface StoreOptions {
   /** For messages. */
   readonly name: string;
+  readonly use: DatabaseUse;
   readonly driver: Driver;
   readonly names: Names;
   readonly bounds: typeof DEFAULT_BOUNDS;
@@ -205,7 +208,7 @@ export class PostgresStore implements RemoteStore {
       return await work();
     } catch (error) {
       this.tail.close();
-      throw toStoreError(this.name, error);
+      throw toPostgresError(error, this.#options);
     }
   }
 
@@ -241,7 +244,7 @@ export class PostgresStore implements RemoteStore {
     try {
       return await query;
     } catch (error) {
-      throw toStoreError(this.name, error);
+      throw toPostgresError(error, this.#options);
     }
   }
 

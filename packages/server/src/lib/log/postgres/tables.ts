@@ -1,5 +1,5 @@
 /** Names and definitions of the tables of a log in PostgreSQL. */
-import { invalidOption } from '@linefeed/shared/wire';
+import { quote } from '../../database/postgres/names.ts';
 
 /** Format of tables and functions. A change that older processes cannot work with needs a new number. */
 export const FORMAT = 1;
@@ -38,34 +38,6 @@ export type Names = { readonly [K in Part]: string } & {
   readonly prefix: string;
 };
 
-/** PostgreSQL cuts longer names without an error. The longest suffix of a table or an index has 15 characters. */
-const MAX_PREFIX = 48;
-const PART = /^[A-Za-z_][A-Za-z0-9_]*$/;
-
-export interface TableOption {
-  /** Absent: the schema that is first in the search path. */
-  readonly schema: string | undefined;
-  readonly prefix: string;
-}
-
-/** @throws LinefeedError `invalid_option` */
-export function parseTable(table: unknown): TableOption {
-  const parts = typeof table === 'string' ? table.split('.') : [];
-  const prefix = parts.pop() ?? '';
-  const [schema] = parts;
-  if (parts.length > 1 || ![prefix, ...parts].every((part) => PART.test(part) && part.length <= 63)) {
-    throw invalidOption(
-      `table of a postgresLog must be a name such as "board" or "app.board", of letters, digits and underscores, not ${JSON.stringify(table)}.`,
-    );
-  }
-  if (prefix.length > MAX_PREFIX) {
-    throw invalidOption(
-      `table of a postgresLog has ${prefix.length} characters, more than ${MAX_PREFIX}: ${JSON.stringify(prefix)}; the names of its tables would be cut.`,
-    );
-  }
-  return { schema, prefix };
-}
-
 export function namesOf(schema: string, prefix: string): Names {
   const parts = [...TABLES, ...FUNCTIONS].map((part) => [
     part,
@@ -80,15 +52,6 @@ export function tableNames(prefix: string): string[] {
 
 export function functionNames(prefix: string): string[] {
   return FUNCTIONS.map((part) => `${prefix}_${part}`);
-}
-
-function quote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-/** A string constant in SQL. */
-export function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }
 
 /** The statements that create the tables. */
@@ -183,17 +146,3 @@ CREATE TABLE ${t.committed} (
 );
 `;
 }
-
-/** The identity of a table within its database, in SQL. */
-export function regclass(table: string): string {
-  return `'${table.replaceAll("'", "''")}'::regclass`;
-}
-
-/**
- * Settings of an entry point. The tables have no statistics when they are new, and their size changes quickly: without
- * these settings a plan may read a whole table.
- */
-export const SETTINGS = `
-  SET search_path = pg_catalog, pg_temp
-  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
-  SET plan_cache_mode = force_generic_plan SET jit = off`;

@@ -1,6 +1,6 @@
 import { createManualClock } from '@linefeed/shared/testing';
 import { describe, expect, it } from 'vitest';
-import { pgDriver } from './pg-driver.ts';
+import { pgDriver } from '../../database/postgres/pg-driver.ts';
 import { TailConnection } from './tail-connection.ts';
 
 const POLL_MS = 80;

@@ -1,7 +1,7 @@
 /** The connection of the tail: opened when needed, woken by notifications, and otherwise polled. */
 import type { Clock, Timer } from '../../base/clock.ts';
 import { ignore } from '../../base/promise.ts';
-import type { Driver, TailSession } from './driver.ts';
+import type { Driver, TailSession } from '../../database/postgres/driver.ts';
 
 export interface TailConnectionOptions {
   readonly driver: Driver;

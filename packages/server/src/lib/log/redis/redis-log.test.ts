@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { startRelay } from '../../../../test-kit/brokers/relay.ts';
 import { startRedis, startReplica, type RedisServer } from '../../../../test-kit/brokers/redis.ts';
 import type { Log, LogEvent } from '../log.ts';
-import type { RedisClient } from './client.ts';
+import { toConnectionSource, type RedisClient } from '../../database/redis/client.ts';
+import { logUse } from '../../database/use.ts';
 import { redisLog, type RedisLogOptions } from './redis-log.ts';
 import { keysOf } from './scripts.ts';
 
@@ -182,9 +183,8 @@ describe('dangerous settings', () => {
   });
 
   test('a client of ioredis that does not look for failovers is named', async () => {
-    const { toConnectionSource } = await import('./client.ts');
     const options = { sentinels: [{ port: 1 }], name: 'x', lazyConnect: true };
-    const dangerOf = (client: IoRedis) => toConnectionSource(client).danger;
+    const dangerOf = (client: IoRedis) => toConnectionSource(client, logUse('redisLog')).danger;
     expect(dangerOf(new IoRedis(options))).toMatch(/failoverDetector: true/);
     expect(dangerOf(new IoRedis({ ...options, failoverDetector: true }))).toBeUndefined();
   });

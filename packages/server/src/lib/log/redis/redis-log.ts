@@ -2,12 +2,14 @@
 import { LinefeedError } from '@linefeed/shared/wire';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import { warn } from '../../base/report.ts';
+import { toConnectionSource, type RedisClient } from '../../database/redis/client.ts';
+import { Scripts } from '../../database/redis/scripts.ts';
+import { logUse } from '../../database/use.ts';
 import { checkLogOptions, resolveBounds, type LogBounds } from '../bounds.ts';
 import type { Log } from '../log.ts';
 import { openRemoteLog } from '../remote/remote-log.ts';
-import { toConnectionSource, type RedisClient } from './client.ts';
 import { RedisStore } from './redis-store.ts';
-import { keysOf, Scripts } from './scripts.ts';
+import { keysOf, SCRIPTS } from './scripts.ts';
 
 /** The options of `redisLog`. */
 export interface RedisLogOptions extends LogBounds {
@@ -73,13 +75,15 @@ export async function redisLog(options: RedisLogOptions): Promise<Log> {
   const bounds = resolveBounds(options);
   const key = checkKey(options.key);
   const timeoutMs = checkTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-  const source = toConnectionSource(options.client);
+  const use = logUse('redisLog');
+  const source = toConnectionSource(options.client, use);
   const keys = keysOf(key);
   const store = new RedisStore({
     name: `The log at the Redis key ${JSON.stringify(key)}`,
+    use,
     keys,
     source,
-    scripts: await Scripts.create(keys),
+    scripts: await Scripts.create(SCRIPTS),
     bounds,
     serverTime: options.clock === undefined,
     clock,

@@ -5,9 +5,11 @@ import { BEGINNING } from '@linefeed/shared/wire';
 import { systemClock } from '../../base/clock.ts';
 import { resolveBounds, type LogBounds } from '../bounds.ts';
 import type { BatchAnswer, CallContext, ServerHead } from '../remote/remote-store.ts';
-import { toConnectionSource } from './client.ts';
+import { toConnectionSource } from '../../database/redis/client.ts';
+import { Scripts } from '../../database/redis/scripts.ts';
+import { logUse } from '../../database/use.ts';
 import { RedisStore } from './redis-store.ts';
-import { keysOf, Scripts } from './scripts.ts';
+import { keysOf, SCRIPTS } from './scripts.ts';
 
 let server: RedisServer;
 let client: ReturnType<typeof createClient>;
@@ -31,11 +33,13 @@ const newKey = (): string => `case${++cases}`;
 
 async function openStore(key: string, bounds: LogBounds = {}, maxBatches?: number): Promise<RedisStore> {
   const keys = keysOf(key);
+  const use = logUse('redisLog');
   const store = new RedisStore({
     name: `The log at ${key}`,
+    use,
     keys,
-    source: toConnectionSource(client),
-    scripts: await Scripts.create(keys),
+    source: toConnectionSource(client, use),
+    scripts: await Scripts.create(SCRIPTS),
     bounds: resolveBounds(bounds),
     serverTime: true,
     clock: systemClock,

@@ -1,6 +1,12 @@
 /** A log on a Redis or Valkey server: `RemoteStore` over three keys and four scripts. */
 import { BEGINNING, type Position } from '@linefeed/shared/wire';
 import type { Clock } from '../../base/clock.ts';
+import type { ConnectionSource } from '../../database/redis/client.ts';
+import { Connection } from '../../database/redis/connection.ts';
+import { readSettings, type ServerSettings } from '../../database/redis/dangers.ts';
+import { toRedisError } from '../../database/redis/errors.ts';
+import type { Scripts } from '../../database/redis/scripts.ts';
+import type { DatabaseUse } from '../../database/use.ts';
 import type { DEFAULT_BOUNDS } from '../bounds.ts';
 import type { LogCursor, ReadQuery } from '../log.ts';
 import type {
@@ -14,13 +20,9 @@ import type {
   TailQuery,
 } from '../remote/remote-store.ts';
 import { encodeAppends, readOutcomes, refuseLarge } from './append-encoding.ts';
-import type { ConnectionSource } from './client.ts';
-import { Connection } from './connection.ts';
-import { readSettings, type ServerSettings } from './dangers.ts';
-import { toRedisError } from './errors.ts';
 import { readPosition, readRecords, readSpot, TAGS, toPosition, toSpot, toStreamId } from './positions.ts';
 import { READ_EVENTS } from './script-read.ts';
-import type { LogKeys, ScriptName, Scripts } from './scripts.ts';
+import { allKeys, type LogKeys, type ScriptName } from './scripts.ts';
 import { followEntries } from './tail.ts';
 
 /** No limit, as a number that a script can compute with. */
@@ -32,9 +34,10 @@ const MAX_BATCHES = 10_000;
 
 export interface RedisStoreOptions {
   readonly name: string;
+  readonly use: DatabaseUse;
   readonly keys: LogKeys;
   readonly source: ConnectionSource;
-  readonly scripts: Scripts;
+  readonly scripts: Scripts<ScriptName>;
   readonly bounds: typeof DEFAULT_BOUNDS;
   /** Age events by the clock of the server, which all processes share. */
   readonly serverTime: boolean;
@@ -181,8 +184,9 @@ export class RedisStore implements RemoteStore {
   /** Looks at the server once, before the first script: one that is too old would refuse it with a puzzling error. */
   async #look({ signal }: CallContext): Promise<void> {
     if (this.#settings !== undefined) return;
-    const { keys, source } = this.#options;
-    const settings = readSettings(this.#commands, this.name, keys.log, signal);
+    const { keys, source, use } = this.#options;
+    const looking = { name: this.name, key: keys.log, use, signal };
+    const settings = readSettings(this.#commands, looking);
     this.#settings = await this.#convert('read', settings);
     const { danger } = source;
     this.dangers = danger === undefined ? this.#settings.dangers : [...this.#settings.dangers, danger];
@@ -262,14 +266,16 @@ export class RedisStore implements RemoteStore {
     doing: string,
     connection: Connection = this.#commands,
   ): Promise<unknown> {
-    return this.#convert(doing, this.#options.scripts.run(connection, script, input, values, signal));
+    const { scripts, keys } = this.#options;
+    const call = { keys: allKeys(keys), values: [JSON.stringify(input), ...values], signal };
+    return this.#convert(doing, scripts.run(connection, script, call));
   }
 
   async #convert<T>(doing: string, answer: Promise<T>): Promise<T> {
     try {
       return await answer;
     } catch (error) {
-      throw toRedisError(error, this.name, doing);
+      throw toRedisError(error, { name: this.name, doing, use: this.#options.use });
     }
   }
 

@@ -7,7 +7,7 @@ import {
   startReplica,
   startSentinels,
 } from '../../../../test-kit/brokers/redis.ts';
-import type { RedisClient } from './client.ts';
+import type { RedisClient } from '../../database/redis/client.ts';
 import { redisLog } from './redis-log.ts';
 
 const closing: Array<() => unknown> = [];

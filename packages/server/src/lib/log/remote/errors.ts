@@ -1,16 +1,6 @@
 /** Errors of a log on a server. Each names the log, and tells whether the call may have had an effect. */
 import { LinefeedError } from '@linefeed/shared/wire';
-
-/** The server gave no answer within the deadline of one call. */
-export class NoAnswer extends LinefeedError {
-  constructor(name: string, ms: number) {
-    super(
-      'log_failed',
-      `${name} did not answer within ${Math.round(ms)} ms; look whether its server runs and can be reached.`,
-      { retryable: true },
-    );
-  }
-}
+import { NoAnswer, reasonOf, toUnusable } from '../../database/deadline.ts';
 
 /** Whether the server refuses the call, so that a repeat cannot help. */
 export function isFinal(error: unknown): boolean {
@@ -19,12 +9,7 @@ export function isFinal(error: unknown): boolean {
 
 /** The error for a caller, the user's client library as its cause. */
 export function toLogError(name: string, error: unknown): LinefeedError {
-  if (LinefeedError.is(error)) return error;
-  return new LinefeedError(
-    'log_failed',
-    `${name} cannot be used: ${reasonOf(error)}; look whether its server runs and can be reached.`,
-    { cause: error, retryable: true },
-  );
+  return toUnusable(name, error, 'log_failed');
 }
 
 /** An append whose deadline has passed after it was sent. */
@@ -56,11 +41,4 @@ export function refusedLater(name: string, cause: unknown): LinefeedError {
 
 function because(cause: unknown): string {
   return cause === undefined || cause instanceof NoAnswer ? '' : ` (${reasonOf(cause)})`;
-}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { code } = error as { code?: unknown };
-  // Some client libraries reject with an empty message.
-  return error.message || (typeof code === 'string' ? code : error.name);
 }

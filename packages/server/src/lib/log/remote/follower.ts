@@ -1,9 +1,10 @@
 /** Follows the log on the server for the tail listeners of this process: one loop, on one connection. */
 import { comparePositions, type Position } from '@linefeed/shared/wire';
 import type { Clock } from '../../base/clock.ts';
+import { NoAnswer } from '../../database/deadline.ts';
 import type { LogCursor, Tail, TailListener } from '../log.ts';
 import { TailListeners } from '../tail-listeners.ts';
-import { NoAnswer, toLogError } from './errors.ts';
+import { toLogError } from './errors.ts';
 import type { Numbering, Renumbering } from './numbering.ts';
 import type { RecentEvents } from './recent-events.ts';
 import type { RemoteStore, TailAnswer } from './remote-store.ts';

@@ -2,12 +2,13 @@
 import type { Position } from '@linefeed/shared/wire';
 import type { Clock } from '../../base/clock.ts';
 import { ignore } from '../../base/promise.ts';
+import { withDeadline } from '../../database/deadline.ts';
 import { randomEpoch } from '../bounds.ts';
 import type { LogCursor } from '../log.ts';
 import { isFinal, toLogError } from './errors.ts';
 import type { Numbering, Renumbering } from './numbering.ts';
 import { NOWHERE, type CallContext, type RemoteStore, type ServerHead } from './remote-store.ts';
-import { Backoff, pause, withDeadline } from './waiting.ts';
+import { Backoff, pause } from './waiting.ts';
 
 /** Longest pause between two attempts of one call. The tail and pages also notice when the server is back. */
 const MAX_PAUSE_MS = 1_000;
@@ -65,8 +66,9 @@ export class ServerCalls {
     headsOf: (answer: T) => Heads | undefined,
   ): Promise<T> {
     const { store, clock } = this.#options;
-    const answer = await withDeadline({ clock, name: store.name, ms, signal }, (deadline) =>
-      perform(createContext(clock, /* seam: known-with-each-call */ known, deadline)),
+    const answer = await withDeadline(
+      { clock, name: store.name, ms, code: 'log_failed', signal },
+      (deadline) => perform(createContext(clock, /* seam: known-with-each-call */ known, deadline)),
     );
     const heads = headsOf(answer);
     if (heads !== undefined) await this.#take(known, heads);
@@ -132,9 +134,8 @@ export class ServerCalls {
     const { store, clock, numbering, onRenumbered } = this.#options;
     const { known } = numbering;
     const asked = returned === undefined ? known : { epoch: returned, position: NOWHERE };
-    const head = await withDeadline({ clock, name: store.name, ms: this.attemptMs }, (signal) =>
-      store.head(createContext(clock, asked, signal)),
-    );
+    const deadline = { clock, name: store.name, ms: this.attemptMs, code: 'log_failed' } as const;
+    const head = await withDeadline(deadline, (signal) => store.head(createContext(clock, asked, signal)));
     const meaning = numbering.take(known, head);
     if (typeof meaning === 'object') onRenumbered(meaning);
   }

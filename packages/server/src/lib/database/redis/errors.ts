@@ -1,5 +1,6 @@
-/** Converts errors of Redis and of its clients to errors that name the log and a remedy. */
+/** Converts errors of Redis and of its clients to errors that name their user and a remedy. */
 import { LinefeedError } from '@linefeed/shared/wire';
+import type { DatabaseUse } from '../use.ts';
 
 /** Whether the server answered with this error. Any other error is a lost connection or an elapsed time. */
 export function isReply(error: unknown): error is Error {
@@ -21,23 +22,24 @@ export function isMissingScript(error: unknown): boolean {
 }
 
 interface Meaning {
+  /** With `{noun}` for the user. */
   readonly remedy: string;
   readonly retryable: boolean;
 }
 
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   WRONGTYPE: {
-    remedy: 'a key of the log holds another type; choose another `key`, or delete what is there',
+    remedy: 'a key of the {noun} holds another type; choose another `key`, or delete what is there',
     retryable: false,
   },
   LINEFEEDFOREIGN: {
     remedy:
-      'the key of the log holds a hash that is not a log; choose another `key`, or delete what is there',
+      'the key of the {noun} holds a hash that is not a {noun}; choose another `key`, or delete what is there',
     retryable: false,
   },
   LINEFEEDFORMAT: {
     remedy:
-      'the log was written by another version of Linefeed; run one version, or choose another `key` for the new one',
+      'the {noun} was written by another version of Linefeed; run one version, or choose another `key` for the new one',
     retryable: false,
   },
   LINEFEEDSTALE: {
@@ -46,22 +48,22 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   },
   OOM: {
     remedy:
-      'the server has reached `maxmemory`; raise it, or lower the bounds of the log. Nothing was appended',
+      'the server has reached `maxmemory`; raise it, or lower the bounds of the {noun}. Nothing was written',
     retryable: false,
   },
   MISCONF: {
-    remedy: 'the server cannot save to its disk; free some space there. Nothing was appended',
+    remedy: 'the server cannot save to its disk; free some space there. Nothing was written',
     retryable: false,
   },
   NOAUTH: { remedy: 'give the client a user name and a password', retryable: false },
   WRONGPASS: { remedy: 'give the client the right user name and password', retryable: false },
   NOPERM: {
     remedy:
-      'the user of the client needs the keys of the log, the commands EVALSHA, EVAL and XREAD, and those of the scripts',
+      'the user of the client needs the keys of the {noun}, the commands EVALSHA, EVAL and XREAD, and those of the scripts',
     retryable: false,
   },
   NOREPLICAS: {
-    remedy: 'fewer replicas than `min-replicas-to-write` are connected. Nothing was appended',
+    remedy: 'fewer replicas than `min-replicas-to-write` are connected. Nothing was written',
     retryable: true,
   },
   READONLY: { remedy: 'the client is connected to a replica', retryable: true },
@@ -81,13 +83,21 @@ function meaningOf(code: string, message: string): Meaning {
   return MEANINGS[code] ?? { remedy: 'look at the server', retryable: code !== 'ERR' };
 }
 
-/** @param doing What failed, as in `cannot be read` */
-export function toRedisError(error: unknown, name: string, doing: string): unknown {
+export interface FailedCall {
+  /** The log or store, at the start of the message. */
+  readonly name: string;
+  /** What failed, as in `cannot be read`. */
+  readonly doing: string;
+  readonly use: DatabaseUse;
+}
+
+/** Other values than an error of the server are returned as they are. */
+export function toRedisError(error: unknown, { name, doing, use }: FailedCall): unknown {
   if (LinefeedError.is(error) || !(error instanceof Error)) return error;
   if (/invalid bulk length|unauthenticated bulk length/.test(error.message)) {
     return new LinefeedError(
       'payload_too_large',
-      `${name} cannot be ${doing}: the server takes no values of this size; publish less at once, or raise its \`proto-max-bulk-len\`.`,
+      `${name} cannot be ${doing}: the server takes no values of this size; write less at once, or raise its \`proto-max-bulk-len\`.`,
       { cause: error, status: 413 },
     );
   }
@@ -98,6 +108,7 @@ export function toRedisError(error: unknown, name: string, doing: string): unkno
   const problem = error.message
     .replace(/\.? script: [0-9a-f]{40}, on @user_script:\d+\.$/, '')
     .replace(/\.$/, '');
-  const message = `${name} cannot be ${doing}: ${problem}; ${remedy}.`;
-  return new LinefeedError('log_failed', message, { cause: error, retryable });
+  const advice = remedy.replaceAll('{noun}', use.noun);
+  const message = `${name} cannot be ${doing}: ${problem}; ${advice}.`;
+  return new LinefeedError(use.code, message, { cause: error, retryable });
 }

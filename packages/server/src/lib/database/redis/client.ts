@@ -1,5 +1,6 @@
 /** Opens connections by the client library of the user, and refuses a client that cannot be used. */
-import { LinefeedError } from '@linefeed/shared/wire';
+import { invalidOption, type LinefeedError } from '@linefeed/shared/wire';
+import type { DatabaseUse } from '../use.ts';
 
 /** A client of node-redis 6: `createClient`, `createSentinel`, `createCluster`. */
 export interface NodeRedisClient {
@@ -18,7 +19,7 @@ export interface IoRedisClient {
 /** An open client of node-redis 6, ioredis 6 or iovalkey. */
 export type RedisClient = NodeRedisClient | IoRedisClient;
 
-/** A connection that the log has opened. */
+/** A connection of our own. */
 export interface RawConnection {
   /** Resolves when commands can be sent. */
   readonly ready: Promise<unknown>;
@@ -29,7 +30,7 @@ export interface RawConnection {
   destroy(): void;
 }
 
-/** Opens connections of the log's own, with the options of the user's client. */
+/** Opens connections of our own, with the options of the user's client. */
 export interface ConnectionSource {
   open(): RawConnection;
   /** A setting of the client with which a failover may go unnoticed. */
@@ -54,7 +55,11 @@ interface AnyClient {
 }
 
 /** @throws LinefeedError `invalid_option`: the client is of another library, closed, or in a mode without answers. */
-export function toConnectionSource(client: unknown): ConnectionSource {
+export function toConnectionSource(client: unknown, use: DatabaseUse): ConnectionSource {
+  const invalid = (found: string): LinefeedError =>
+    invalidOption(
+      `client of a ${use.factory} must be a client of node-redis 6, ioredis 6 or iovalkey, ${found}.`,
+    );
   if (typeof client !== 'object' || client === null) {
     throw invalid(`not ${client === null ? 'null' : `a value of type ${typeof client}`}`);
   }
@@ -63,23 +68,17 @@ export function toConnectionSource(client: unknown): ConnectionSource {
     throw invalid('not a pipeline or transaction of one; give the client itself');
   }
   if (typeof any.duplicate === 'function') {
-    if (typeof any.call === 'function' && typeof any.status === 'string') return fromIoRedis(any);
-    if (typeof any.sendCommand === 'function' && typeof any.isOpen === 'boolean') return fromNodeRedis(any);
+    if (typeof any.call === 'function' && typeof any.status === 'string') return fromIoRedis(any, use);
+    if (typeof any.sendCommand === 'function' && typeof any.isOpen === 'boolean')
+      return fromNodeRedis(any, use);
   }
   throw invalid(
     'not an object of another library; it needs `duplicate()`, and `sendCommand()` or `call()`, as theirs have',
   );
 }
 
-function invalid(found: string): LinefeedError {
-  return new LinefeedError(
-    'invalid_option',
-    `client of a redisLog must be a client of node-redis 6, ioredis 6 or iovalkey, ${found}.`,
-  );
-}
-
-function unusable(problem: string): LinefeedError {
-  return new LinefeedError('invalid_option', `The client of a redisLog ${problem}.`);
+function unusable({ factory }: DatabaseUse, problem: string): LinefeedError {
+  return invalidOption(`The client of a ${factory} ${problem}.`);
 }
 
 const ignore = (): void => undefined;
@@ -96,11 +95,11 @@ interface NodeRedis {
   destroy(): unknown;
 }
 
-function fromNodeRedis(any: AnyClient): ConnectionSource {
-  if (any.isOpen === false) throw unusable('is not open; call `await client.connect()` first');
+function fromNodeRedis(any: AnyClient, use: DatabaseUse): ConnectionSource {
+  if (any.isOpen === false) throw unusable(use, 'is not open; call `await client.connect()` first');
   const client = any as unknown as NodeRedis;
   if (any.isPubSubActive === true && client.options?.RESP === 2) {
-    throw unusable('is in subscriber mode; give a client that is not used for subscriptions');
+    throw unusable(use, 'is in subscriber mode; give a client that is not used for subscriptions');
   }
   const kind = typeof any.acquire === 'function' ? 'sentinel' : 'slots' in client ? 'cluster' : 'single';
   return { danger: undefined, open: () => new NodeRedisConnection(client, kind) };
@@ -115,8 +114,8 @@ class NodeRedisConnection implements RawConnection {
 
   constructor(client: NodeRedis, kind: 'single' | 'sentinel' | 'cluster') {
     this.#kind = kind;
-    // No queue, no reconnection: after a failure the log opens another connection. No mapping of types: the log reads
-    // texts.
+    // No queue, no reconnection: after a failure another connection is opened. No mapping of types: replies are read
+    // as texts.
     this.#client = client.duplicate(
       kind === 'single'
         ? {
@@ -170,10 +169,10 @@ interface IoRedis {
   disconnect(): unknown;
 }
 
-function fromIoRedis(any: AnyClient): ConnectionSource {
-  if (any.status === 'end') throw unusable('is closed; give an open one');
+function fromIoRedis(any: AnyClient, use: DatabaseUse): ConnectionSource {
+  if (any.status === 'end') throw unusable(use, 'is closed; give an open one');
   if (any.mode === 'subscriber' || any.mode === 'monitor') {
-    throw unusable(`is in ${any.mode} mode; give a client that is not used for that`);
+    throw unusable(use, `is in ${any.mode} mode; give a client that is not used for that`);
   }
   const client = any as unknown as IoRedis;
   const { sentinels, failoverDetector } = client.options;
@@ -191,7 +190,7 @@ class IoRedisConnection implements RawConnection {
   readonly #client: IoRedis;
 
   constructor(client: IoRedis, isCluster: boolean) {
-    // No queue, no repeats, no reconnection: after a failure the log opens another connection.
+    // No queue, no repeats, no reconnection: after a failure another connection is opened.
     const once = {
       autoResendUnfulfilledCommands: false,
       autoResubscribe: false,

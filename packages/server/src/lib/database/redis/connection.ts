@@ -1,4 +1,4 @@
-/** One connection of a Redis log. It is opened when it is needed, and again after a failure. */
+/** One connection to a Redis server. It is opened when it is needed, and again after a failure. */
 import type { Clock } from '../../base/clock.ts';
 import { untilAborted } from '../../base/promise.ts';
 import type { ConnectionSource, RawConnection } from './client.ts';

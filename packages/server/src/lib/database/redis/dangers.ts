@@ -1,5 +1,6 @@
-/** Looks at the server and its settings: refuses a server that is too old, and finds what is dangerous for a log. */
+/** Looks at the server and its settings: refuses a server that is too old, and finds settings that lose data. */
 import { LinefeedError } from '@linefeed/shared/wire';
+import type { DatabaseUse } from '../use.ts';
 import type { Connection } from './connection.ts';
 import { isReply } from './errors.ts';
 
@@ -14,12 +15,18 @@ export interface ServerSettings {
   readonly maxValueBytes: number;
 }
 
-/** @throws LinefeedError `log_failed`: the server is older than Redis 7. */
+export interface Looking {
+  readonly name: string;
+  /** A cluster answers by the node of this key. */
+  readonly key: string;
+  readonly use: DatabaseUse;
+  readonly signal: AbortSignal;
+}
+
+/** @throws LinefeedError: the server is older than Redis 7. */
 export async function readSettings(
   connection: Connection,
-  name: string,
-  key: string,
-  signal: AbortSignal,
+  { name, key, use, signal }: Looking,
 ): Promise<ServerSettings> {
   const ask = async (...command: string[]): Promise<unknown> => {
     try {
@@ -35,9 +42,9 @@ export async function readSettings(
   for (const setting of ['min-replicas-to-write', 'proto-max-bulk-len']) {
     Object.assign(config, readConfig(await ask('CONFIG', 'GET', setting)));
   }
-  checkVersion(info, name);
+  checkVersion(info, name, use);
   return {
-    dangers: findDangers(info, config),
+    dangers: findDangers(info, config, use),
     maxValueBytes: Number(config['proto-max-bulk-len'] ?? DEFAULT_MAX_VALUE_BYTES),
   };
 }
@@ -61,30 +68,32 @@ function readConfig(reply: unknown): Settings {
   return typeof reply === 'object' && reply !== null ? { ...(reply as Settings) } : {};
 }
 
-function checkVersion(info: Settings, name: string): void {
+function checkVersion(info: Settings, name: string, { code, factory }: DatabaseUse): void {
   const version = info['redis_version'];
   if (version === undefined || parseInt(version, 10) >= OLDEST_MAJOR) return;
   throw new LinefeedError(
-    'log_failed',
-    `${name} is on a server of version ${version}; a redisLog needs Redis ${OLDEST_MAJOR} or later, or Valkey.`,
+    code,
+    `${name} is on a server of version ${version}; a ${factory} needs Redis ${OLDEST_MAJOR} or later, or Valkey.`,
   );
 }
 
-function findDangers(info: Settings, config: Settings): string[] {
+function findDangers(info: Settings, config: Settings, { noun, content, expires }: DatabaseUse): string[] {
   const dangers: string[] = [];
   const policy = info['maxmemory_policy'];
-  // The other policies evict only keys with an expiry. The keys of a log have none.
-  if (policy?.startsWith('allkeys-') === true && Number(info['maxmemory'] ?? 0) > 0) {
+  // The policies `volatile-…` evict only keys with an expiry.
+  const evicts =
+    policy?.startsWith('allkeys-') === true || (expires && policy?.startsWith('volatile-') === true);
+  if (evicts && Number(info['maxmemory'] ?? 0) > 0) {
     dangers.push(
-      `the server evicts keys when it is out of memory (maxmemory-policy ${policy}), and with them the whole log; set maxmemory-policy to noeviction`,
+      `the server evicts keys when it is out of memory (maxmemory-policy ${policy}), and with them ${expires ? content : `the whole ${noun}`}; set maxmemory-policy to noeviction`,
     );
   }
   // The setting may be hidden, or renamed: nothing is known then.
   if (info['aof_enabled'] === '0') {
     dangers.push(
       config['save'] === ''
-        ? 'a restart of the server loses the log, because it writes nothing to its disk (appendonly no, no save); set appendonly to yes'
-        : 'a crash of the server loses the newest events, because it writes only snapshots to its disk (appendonly no); set appendonly to yes',
+        ? `a restart of the server loses the ${noun}, because it writes nothing to its disk (appendonly no, no save); set appendonly to yes`
+        : `a crash of the server loses the newest ${content}, because it writes only snapshots to its disk (appendonly no); set appendonly to yes`,
     );
   }
   const replicas = Number(info['connected_slaves'] ?? 0);
