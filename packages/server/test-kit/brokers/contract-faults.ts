@@ -1,5 +1,5 @@
-/** Faults of the log contract by real means: a server process, and a relay between it and the handles of the log. */
-import type { LogFault, LogFaults } from '../../src/lib/testing/log-under-test.ts';
+/** Faults of a contract suite by real means: a server process, and a relay between it and the handles. */
+import type { ServerFault, ServerFaults } from '../../src/lib/testing/server-faults.ts';
 import type { Relay } from './relay.ts';
 import type { Broker } from './server-process.ts';
 
@@ -10,13 +10,13 @@ export const REAL_FAULTS = [
   'resetConnections',
   'halfOpen',
   'loseAnswers',
-] as const satisfies readonly LogFault[];
+] as const satisfies readonly ServerFault[];
 
 /** The handles must connect to the port of the relay. */
 export function realFaults(
   server: Pick<Broker, 'stop' | 'start' | 'pause' | 'resume'>,
   relay: Relay,
-): Pick<LogFaults, (typeof REAL_FAULTS)[number]> {
+): Pick<ServerFaults, (typeof REAL_FAULTS)[number]> {
   return {
     async stop() {
       await server.stop();

@@ -2,7 +2,7 @@
  * Chooses the cases of the log contract for one client library. A log has one library that runs every case in the
  * usual test run. The others run a part of them there, and every case in the long test run.
  */
-import type { LogCase } from '../../src/lib/testing/log-suite.ts';
+import type { ContractCase } from '../../src/lib/testing/contract.ts';
 
 /** The promises that depend on how a library sends calls, and how it treats broken connections. */
 const PART: readonly string[] = [
@@ -35,7 +35,10 @@ const PART: readonly string[] = [
  *
  * @throws if a case of the part does not exist: a renamed case would be left out without notice.
  */
-export function casesOf(contract: readonly LogCase[], { isFirst }: { isFirst: boolean }): readonly LogCase[] {
+export function casesOf(
+  contract: readonly ContractCase[],
+  { isFirst }: { isFirst: boolean },
+): readonly ContractCase[] {
   if (isFirst || process.env['LINEFEED_CONTRACT'] === 'full') return contract;
   return PART.map((name) => {
     const found = contract.find((one) => one.name === name);

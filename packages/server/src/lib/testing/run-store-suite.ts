@@ -1,0 +1,41 @@
+/** The contract of a store of runs as a list of cases that any test runner can run. */
+import { toContract, type Contract } from './contract.ts';
+import { runCommitCases } from './run-commit-cases.ts';
+import { runEventCases } from './run-event-cases.ts';
+import { runKeyCases } from './run-key-cases.ts';
+import { RunStoreBench, type RunStoreCaseBody } from './run-store-bench.ts';
+import { runStoreEndCases } from './run-store-end-cases.ts';
+import { runStoreFaultCases } from './run-store-fault-cases.ts';
+import {
+  RUN_STORE_FAULTS,
+  type CreateRunStoreUnderTest,
+  type RunStoreNeed,
+  type RunStoreTraits,
+} from './run-store-under-test.ts';
+import { runTimeCases } from './run-time-cases.ts';
+
+const BODIES: readonly RunStoreCaseBody[] = [
+  ...runCommitCases,
+  ...runEventCases,
+  ...runTimeCases,
+  ...runKeyCases,
+  ...runStoreEndCases,
+  ...runStoreFaultCases,
+];
+
+/**
+ * Everything that a store of runs must do for Linefeed's promises to hold. Give each case to a test runner.
+ *
+ * @param create Makes a new, empty store for each case
+ * @param traits The optional abilities and the possible faults of the store. `skipped` has the cases of the others.
+ */
+export function runStoreContract(create: CreateRunStoreUnderTest, traits: RunStoreTraits = {}): Contract {
+  return toContract<RunStoreNeed, RunStoreCaseBody>(BODIES, RUN_STORE_FAULTS, traits, async (body) => {
+    const bench = await RunStoreBench.create(create, traits);
+    try {
+      await body.run(bench);
+    } finally {
+      await bench.dispose();
+    }
+  });
+}
