@@ -139,14 +139,13 @@ export async function* pullSource({
   try {
     for (;;) {
       const step = await nextStep();
-      if ('value' in step) {
-        offered = undefined;
-        yield step.value;
-        goOn();
-      } else {
+      if ('type' in step) {
         if (step.type === 'failed') throw step.error;
         return;
       }
+      offered = undefined;
+      yield step.value;
+      goOn();
     }
   } finally {
     session.removeEventListener('abort', cancel);

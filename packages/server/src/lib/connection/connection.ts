@@ -25,6 +25,7 @@ import { toAnnounced, type FeedLimits } from '../base/default-options.ts';
 import type { ConnectionSlot } from '../request/connection-slots.ts';
 import type { ResponseSink } from '../http/response-sink.ts';
 import type { LoggedStart } from '../delivery/start-position.ts';
+import type { RunPort } from '../delivery/run-delivery.ts';
 import type { RunningStream, StreamTarget } from '../stream/run-stream.ts';
 import { ControlRequests } from './control-requests.ts';
 import { Outbox, type OutboxListener } from './outbox.ts';
@@ -48,7 +49,7 @@ export interface ConnectionHost {
   onError(error: unknown): void;
 }
 
-export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort, StreamTarget {
+export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort, RunPort, StreamTarget {
   readonly id: string;
   readonly context: unknown;
   readonly principal: string | undefined;
@@ -65,8 +66,8 @@ export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort
   readonly #endAt: number;
   readonly #expiry: Expiry;
   /**
-   * Streams by event name. Created on demand: an empty map is a tenth of a connection's memory, and most have no
-   * stream.
+   * Streams, and the deliveries of runs, by event name. Created on demand: an empty map is a tenth of a connection's
+   * memory, and most have none.
    */
   #streams: Map<string, RunningStream> | undefined;
   #closed = false;
@@ -141,8 +142,9 @@ export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort
     this.logged.remove(eventName);
   }
 
-  hasStream(eventName: string): boolean {
-    return this.#streams?.has(eventName) === true;
+  /** The stream, or the delivery of runs, with this event name. */
+  streamOf(eventName: string): RunningStream | undefined {
+    return this.#streams?.get(eventName);
   }
 
   // Streams -----------------------------------------------------------------------------------------------------------
@@ -155,7 +157,7 @@ export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort
   /** Writes an event of a stream, which has waited for room. `streamId`: `undefined` if the event has none. */
   sendStreamEvent(eventName: string, json: string, streamId: string | undefined): void {
     this.#host.counters.framesOut += 1;
-    this.#send({ event: eventName, data: json, id: formatStreamId(this.#streamIdPrefix(), streamId) });
+    this.#send({ event: eventName, data: json, id: formatStreamId(this.idPrefix, streamId) });
   }
 
   /**
@@ -172,11 +174,11 @@ export class Connection implements HeartbeatTarget, OutboxListener, DeliveryPort
 
   /** The id that marks a stream as over. */
   endMark(): string {
-    return formatEndMark(this.#streamIdPrefix());
+    return formatEndMark(this.idPrefix);
   }
 
-  /** The connection's cursor, the first part of a stream's id. Empty if no logged topic is subscribed. */
-  #streamIdPrefix(): string {
+  /** The connection's cursor, the first part of the id of a stream or run. Empty if no logged topic is subscribed. */
+  get idPrefix(): string {
     return this.logged.hasCursor ? /* seam: stream-id-at-queued */ this.logged.cursor : '';
   }
 

@@ -9,19 +9,26 @@ import type { Clock } from '../base/clock.ts';
 import type { Connection } from './connection.ts';
 import type { Hub } from '../delivery/hub.ts';
 import { addEntry } from '../delivery/logged-entries.ts';
+import { RunDelivery } from '../delivery/run-delivery.ts';
 import type { AskedEntry, ControlRequest } from '../request/subscribe-request.ts';
 import { readReach, resolveStart, type Reach } from '../delivery/start-position.ts';
 import { startStream, type UntypedSource } from '../stream/run-stream.ts';
+import { readRunFrom } from '../runs/run-position.ts';
+import type { RunTails } from '../runs/run-tail.ts';
+import { readKeptRuns, type KeptRuns } from '../request/kept-runs.ts';
 import { readStreamResume } from '../request/stream-resume.ts';
 import type { TimeLimit } from '../request/time-limit.ts';
+import type { ConnectionCounters } from './types.ts';
 
 export interface SubscriptionsOptions {
   readonly authorizer: Authorizer;
   readonly sources: ReadonlyMap<string, UntypedSource>;
   readonly hub: Hub;
+  readonly runs: RunTails;
   readonly clock: Clock;
   readonly maxBufferedBytes: number;
   readonly maxPayloadBytes: number;
+  readonly counters: ConnectionCounters;
   readonly withinTime: TimeLimit;
   readonly onSubscribe: (connection: Connection, eventName: string) => void;
   readonly onError: (error: unknown) => void;
@@ -61,7 +68,7 @@ export class Subscriptions {
     const { hub, withinTime, onSubscribe } = this.#options;
     const removed = new Set(remove);
     const taken = new Set([...connection.eventNames()].filter((name) => !removed.has(name)));
-    const { refused, authorized, reach } = await withinTime(
+    const { refused, authorized, reach, kept } = await withinTime(
       this.#decideOnAdded(add, { context, taken, alone: false }),
     );
     // No await from here on: the connection and the log are used in their current state.
@@ -73,7 +80,7 @@ export class Subscriptions {
     }
     for (const entry of refused) sendRefusal(connection, entry, n);
     for (const entry of authorized) {
-      if (entry.definition.kind === 'stream') this.startStream(connection, entry, { n, context });
+      if (entry.definition.kind !== 'logged') this.start(connection, entry, kept, { n, context });
       else {
         const { position, hasCursor } = connection.logged;
         // No logged topic was subscribed, so there is not a cursor to continue from.
@@ -87,28 +94,63 @@ export class Subscriptions {
   }
 
   /**
-   * Decides on added entries, and reads the log's newest position if one of their cursors is ahead. Applies nothing.
+   * Decides on added entries, and reads what the decision needs: the log's newest position if one of the cursors is
+   * ahead, and the kept runs. Applies nothing.
    */
   async #decideOnAdded(
     add: readonly AskedEntry[],
     subject: AuthorizeSubject,
-  ): Promise<Verdicts & { readonly reach: Reach | undefined }> {
-    const { hub, authorizer } = this.#options;
+  ): Promise<Verdicts & { readonly reach: Reach | undefined; readonly kept: KeptRuns }> {
+    const { hub, authorizer, runs } = this.#options;
     const { refused, authorized } = await authorizer.authorizeAll(add, subject);
     const logged = authorized.filter(({ definition }) => definition.kind === 'logged');
     const cursors = logged.map(({ from }) => from);
-    return { refused, authorized, reach: await readReach(hub, cursors) };
+    const [reach, kept] = await Promise.all([readReach(hub, cursors), readKeptRuns(runs, authorized)]);
+    return { refused, authorized, reach, kept };
+  }
+
+  /** Answers one entry of a stream or run, and starts it. */
+  start(connection: Connection, entry: Authorized, kept: KeptRuns, request: StreamRequest): void {
+    if (entry.definition.kind === 'run') this.#startRun(connection, entry, kept, request);
+    else this.#startStream(connection, entry, request);
+  }
+
+  /** Answers one entry of a run. All entries of its address on the connection share one delivery. */
+  #startRun(
+    connection: Connection,
+    { asked, address, key, from }: Authorized,
+    kept: KeptRuns,
+    { n }: StreamRequest,
+  ): void {
+    const { runs, clock, counters, onSubscribe } = this.#options;
+    // A hook may have ended the connection, and then nothing would cancel this delivery.
+    if (connection.closed) return;
+    const tail = runs.open(address, kept.get(address)!);
+    const open = connection.streamOf(address);
+    const delivery =
+      open instanceof RunDelivery ? open : new RunDelivery(connection, tail, { clock, counters });
+    if (delivery !== open) connection.addStream(address, delivery);
+    connection.control(FRAME.subscribed, {
+      address: asked,
+      event: address,
+      ...(key === undefined ? {} : { key }),
+      ...(n === undefined ? {} : { n }),
+      run: delivery.add(readRunFrom(from)),
+    } satisfies Subscribed);
+    onSubscribe(connection, address);
+    // Ids of a run contain the connection's cursor, which must not pass a gap that is not announced yet.
+    connection.logged.afterGaps(() => delivery.go());
   }
 
   /** Answers one stream entry, and runs its source if there is something to run. */
-  startStream(connection: Connection, entry: Authorized, { n, context }: StreamRequest): void {
+  #startStream(connection: Connection, entry: Authorized, { n, context }: StreamRequest): void {
     const { topic, eventName, key, definition, params, from } = entry;
     const { sources, maxPayloadBytes, clock, onSubscribe, onError } = this.#options;
     // A hook may have ended the connection, and then nothing would cancel this run.
     if (connection.closed) return;
     const resume = readStreamResume(from);
     const numbered = n === undefined ? {} : { n };
-    if (connection.hasStream(eventName)) {
+    if (connection.streamOf(eventName) !== undefined) {
       const error = refusal(
         'key_in_use',
         `The key "${key}" names another stream of this connection; choose a new one.`,

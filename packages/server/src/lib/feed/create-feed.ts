@@ -19,6 +19,8 @@ import { followLog, type FollowOptions } from '../delivery/feed-subscription.ts'
 import { resolveLimits } from '../base/default-options.ts';
 import type { Log } from '../log/log.ts';
 import { memoryLog } from '../log/memory-log.ts';
+import { memoryRuns } from '../runs/memory-runs.ts';
+import type { RunStore } from '../runs/run-store.ts';
 import { checkCorsOptions } from '../http/origin.ts';
 import type { UntypedSource } from '../stream/run-stream.ts';
 import { checkSources, readSources } from './sources.ts';
@@ -100,9 +102,12 @@ export function openFeed(
 ): Feed<AnyChannel> {
   checkCorsOptions(options.cors);
   checkLog(options.log);
+  checkRuns(options.runs);
   checkSources(options.sources);
   const ownLog = options.log === undefined;
   const log = options.log ?? memoryLog({ clock: options.clock });
+  const ownRuns = options.runs === undefined;
+  const runs = options.runs ?? memoryRuns({ clock: options.clock });
   const own =
     options.sources === undefined ? readSources(channel, options.streams) : new Map<string, UntypedSource>();
   if ('path' in mount) warnIfNotShared(channel, log);
@@ -115,6 +120,7 @@ export function openFeed(
     sources: options.sources ?? own,
     contextPerRequest: options.contextPerRequest,
     log,
+    runs,
     cors: options.cors,
     hosts: options.hosts,
     limits: resolveLimits(options),
@@ -168,6 +174,7 @@ export function openFeed(
       const { graceMs = 0 } = options;
       closing ??= core.close(graceMs).then(async () => {
         if (ownLog) await log.close?.();
+        if (ownRuns) await runs.close();
         onClosed();
       });
       await closing;
@@ -182,6 +189,12 @@ function checkLog(log: unknown): void {
   throw invalidOption(
     'log must be a log, such as memoryLog() or sqliteLog({ path }); this object has no tail().',
   );
+}
+
+/** @throws LinefeedError `invalid_option` */
+function checkRuns(runs: unknown): void {
+  if (runs === undefined || typeof (runs as Partial<RunStore>).commit === 'function') return;
+  throw invalidOption('runs must be a store of runs, such as memoryRuns(); this object has no commit().');
 }
 
 /** @throws LinefeedError `invalid_option` */

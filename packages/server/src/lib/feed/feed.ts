@@ -30,9 +30,16 @@ import { createParser } from '../request/parse.ts';
 import type { Mount } from '../request/route.ts';
 import type { ControlRequest } from '../request/subscribe-request.ts';
 import { createTimeLimit } from '../request/time-limit.ts';
+import { createStopper } from '../request/stop.ts';
+import { RunRecords } from '../runs/run-records.ts';
+import type { RunStore } from '../runs/run-store.ts';
+import { RunTails } from '../runs/run-tail.ts';
 import type { UntypedSource } from '../stream/run-stream.ts';
 import { Drain } from './drain.ts';
 import { CORE, type Feed } from './types.ts';
+
+/** Interval of the reads that look for runs of other processes. Milliseconds. */
+const RUN_POLL_MS = 100;
 
 export interface FeedHandlers {
   onOpen(connection: Connection): void;
@@ -55,6 +62,7 @@ export interface FeedCoreOptions {
   /** A stream added later gets the context of the request that added it, not that of the connection. */
   readonly contextPerRequest?: boolean | undefined;
   readonly log: Log;
+  readonly runs: RunStore;
   readonly limits: FeedLimits;
   readonly clock: Clock;
   readonly handlers: FeedHandlers;
@@ -65,6 +73,7 @@ export class FeedCore implements ConnectionHost, RequestHost {
   readonly clock: Clock;
   readonly limits: FeedLimits;
   readonly publisher: Publisher;
+  readonly records: RunRecords;
   readonly connections: Map<string, Connection> = new Map();
   /** Subscriptions without a connection: those of a tRPC router. */
   readonly sessions: Sessions;
@@ -100,6 +109,8 @@ export class FeedCore implements ConnectionHost, RequestHost {
     this.sessions = new Sessions(this.#heartbeat);
     this.hub = new Hub({ log, clock, onError, beforeEvents: () => this.#heartbeat.catchUp() });
     this.publisher = new Publisher({ channel, log, maxAddressBytes, maxPayloadBytes });
+    this.records = new RunRecords({ store: options.runs, clock, pollMs: RUN_POLL_MS, onError });
+    const runs = new RunTails({ records: this.records, clock, onError });
     this.readSession = createSessionReader({ clock, onError });
     const withinTime = createTimeLimit(clock, limits.requestTimeoutMs);
     const authorizer = new Authorizer({
@@ -114,9 +125,11 @@ export class FeedCore implements ConnectionHost, RequestHost {
       authorizer,
       sources,
       hub: this.hub,
+      runs,
       clock,
       maxBufferedBytes: limits.maxBufferedBytes,
       maxPayloadBytes,
+      counters: this.counters,
       withinTime,
       onSubscribe: (connection, eventName) => handlers.onSubscribe(connection, eventName),
       onError,
@@ -130,7 +143,8 @@ export class FeedCore implements ConnectionHost, RequestHost {
       readSession: this.readSession,
       parse: createParser({ mount: options.mount, maxSubscriptions, maxAddressBytes, readBody }),
       slots: new ConnectionSlots(limits),
-      decide: createDecider({ channel, hub: this.hub, authorizer }),
+      decide: createDecider({ channel, hub: this.hub, runs, authorizer }),
+      stop: createStopper({ isAllowed: false, authorizer, stopRun: async () => undefined }),
       withinTime,
       maxRequestBytes,
       requestTimeoutMs: limits.requestTimeoutMs,
@@ -161,7 +175,7 @@ export class FeedCore implements ConnectionHost, RequestHost {
   }
 
   open(sink: ResponseSink, identity: RequestIdentity, slot: ConnectionSlot, opening: Opening): void {
-    const { resumed, starts, streams, refused } = opening;
+    const { resumed, starts, streams, refused, kept } = opening;
     const { onOpen, onSubscribe } = this.#options.handlers;
     const connection = new Connection(this, sink, identity, slot);
     this.connections.set(connection.id, connection);
@@ -171,7 +185,7 @@ export class FeedCore implements ConnectionHost, RequestHost {
     const { context } = connection;
     connection.open(resumed, starts, () => {
       for (const entry of refused) sendRefusal(connection, entry, undefined);
-      for (const entry of streams) this.#subscriptions.startStream(connection, entry, { context });
+      for (const entry of streams) this.#subscriptions.start(connection, entry, kept, { context });
     });
     for (const { address } of starts) onSubscribe(connection, address);
   }
@@ -218,6 +232,7 @@ export class FeedCore implements ConnectionHost, RequestHost {
     // Connections that are still open receive the events published meanwhile.
     await this.publisher.close();
     this.sessions.end(() => true);
+    this.records.close();
     this.hub.close();
   }
 

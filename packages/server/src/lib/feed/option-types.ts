@@ -4,6 +4,7 @@ import type {
   Channel,
   Params,
   PayloadInput,
+  RunName,
   StreamName,
   TopicName,
   TopicsOf,
@@ -12,6 +13,7 @@ import type { RequestTarget } from '../http/http.ts';
 import type { CloseReason } from '../connection/types.ts';
 import type { FeedLimitOptions } from '../base/default-options.ts';
 import type { Log } from '../log/log.ts';
+import type { RunStore } from '../runs/run-store.ts';
 import type { SSEData, TrackedYield } from '../stream/message.ts';
 import type { CorsOptions } from '../http/origin.ts';
 import type { StreamContext } from '../stream/run-stream.ts';
@@ -50,7 +52,7 @@ export interface StreamDefinition<C extends AnyChannel, K extends StreamName<C>,
 /** Options of a stream that is used as an endpoint of its own. In a feed, the feed's options apply instead. */
 export type StreamEndpointOptions<C extends AnyChannel, Context> = Omit<
   BaseFeedOptions<C, Context>,
-  'path' | 'log'
+  'path' | 'log' | 'runs' | 'stopFromClients'
 >;
 
 /** The sources by topic name. Every stream topic needs one. */
@@ -58,7 +60,7 @@ export type StreamSources<C extends AnyChannel, Context> = {
   readonly [K in StreamName<C>]: StreamSource<C, K, Context> | StreamDefinition<C, K, Context>;
 };
 
-/** The argument of `authorize`: one address that one connection requests. Its type is a union over the topics. */
+/** The argument of `authorize`: one address that one caller requests. Its type is a union over the topics. */
 export type AuthorizeSubject<C extends AnyChannel, Context> = {
   readonly [K in TopicName<C>]: {
     /** The result of the feed's `context`. */
@@ -68,6 +70,8 @@ export type AuthorizeSubject<C extends AnyChannel, Context> = {
     readonly params: Params<C, K>;
     /** Topic and params as one string. */
     readonly address: string;
+    /** The action that the caller requests. Only runs can be stopped, if `stopFromClients` is set. */
+    readonly action: K extends RunName<C> ? 'subscribe' | 'stop' : 'subscribe';
   };
 }[TopicName<C>];
 
@@ -160,8 +164,8 @@ export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimi
    */
   readonly context?: ContextFunction<Context> | undefined;
   /**
-   * Whether this context may subscribe to this address. Called for each address and connection before its first event,
-   * replayed ones included. Any result except `true` refuses. A promise must settle within `requestTimeoutMs`.
+   * Whether this context may subscribe to this address, or stop its run. Called for each address and connection before
+   * its first event, replayed ones included, and for each request to stop a run. Any result except `true` refuses. A promise must settle within `requestTimeoutMs`.
    *
    * @default everything in the channel is public
    */
@@ -174,6 +178,12 @@ export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimi
    * @default `memoryLog()`
    */
   readonly log?: Log | undefined;
+  /**
+   * Where runs are recorded.
+   *
+   * @default `memoryRuns()`
+   */
+  readonly runs?: RunStore | undefined;
   /**
    * Other origins whose pages may subscribe.
    *
@@ -188,6 +198,12 @@ export interface BaseFeedOptions<C extends AnyChannel, Context> extends FeedLimi
    * @default any host
    */
   readonly hosts?: readonly string[] | undefined;
+  /**
+   * Whether clients may stop runs. `authorize` decides on each request, with `action: 'stop'`.
+   *
+   * @default false
+   */
+  readonly stopFromClients?: boolean | undefined;
   /** @internal */
   readonly clock?: Clock | undefined;
 }

@@ -113,6 +113,12 @@ export class Publisher {
         `"${topic}" is a stream: its source yields its events, so nothing can be published to it.`,
       );
     }
+    if (definition.kind === 'run') {
+      throw refusal(
+        'not_publishable',
+        `"${topic}" is a run: feed.start records its events, so nothing can be published to it.`,
+      );
+    }
     return definition;
   }
 

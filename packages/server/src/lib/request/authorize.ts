@@ -13,11 +13,15 @@ import {
 } from './resolve.ts';
 import type { AskedEntry } from './subscribe-request.ts';
 
+/** The action that a caller requests at an address. Only runs can be stopped. */
+export type Action = 'subscribe' | 'stop';
+
 export type Authorize = (subject: {
   readonly context: unknown;
   readonly topic: string;
   readonly params: unknown;
   readonly address: string;
+  readonly action: Action;
 }) => boolean | PromiseLike<boolean>;
 
 export interface AuthorizerOptions {
@@ -70,7 +74,7 @@ export class Authorizer {
     const { maxSubscriptions } = this.#resolving;
     const resolved = await resolveAll(entries, alone, this.#resolving);
     const names = new Set(taken);
-    const isAllowed = this.#createCheck(context);
+    const isAllowed = this.#createCheck(context, 'subscribe');
     const decided = await Promise.all(
       resolved.map(async (entry) => {
         if (!entry.authorized) return entry;
@@ -87,6 +91,24 @@ export class Authorizer {
     };
   }
 
+  /**
+   * Decides on a request to stop the run of an address.
+   *
+   * @throws LinefeedError (as a rejection) the refusal
+   */
+  async authorizeStop(entry: AskedEntry, context: unknown): Promise<Authorized> {
+    const [resolved] = await resolveAll([entry], true, this.#resolving);
+    const decided = resolved!;
+    if (!decided.authorized) throw decided.error;
+    const { definition, topic, asked } = decided;
+    if (definition.kind !== 'run') {
+      throw refusal('bad_request', `"${topic}" is not a run; only runs can be stopped.`);
+    }
+    const isAllowed = this.#createCheck(context, 'stop');
+    if (isAllowed === undefined || (await isAllowed(decided))) return decided;
+    throw refusal('forbidden', `Not allowed to stop the run of ${asked}.`);
+  }
+
   #tooMany({ asked, key }: Authorized): Denied {
     return { authorized: false, asked, key, error: tooManyError(this.#resolving.maxSubscriptions) };
   }
@@ -95,13 +117,17 @@ export class Authorizer {
    * Calls `authorize` once for each logged address of a list: all its subscribers see the same events. Each stream
    * entry gets a call of its own, because its params are its own.
    */
-  #createCheck(context: unknown): Check | undefined {
+  #createCheck(context: unknown, action: Action): Check | undefined {
     const authorize = this.#authorize;
     if (authorize === undefined) return undefined;
     const verdicts = new Map<string, Promise<boolean>>();
     return ({ definition, topic, params, address }) => {
       const ask = async (): Promise<boolean> =>
-        readVerdict(authorize, await authorize({ context, topic, params, address }), this.#resolving.onError);
+        readVerdict(
+          authorize,
+          await authorize({ context, topic, params, address, action }),
+          this.#resolving.onError,
+        );
       if (definition.kind === 'stream') return ask();
       const verdict = verdicts.get(address) ?? ask();
       verdicts.set(address, verdict);

@@ -12,6 +12,7 @@ import { assertAcceptable } from '../http/accept.ts';
 import { createHostCheck, type HostCheck } from '../http/hosts.ts';
 import {
   eventStreamHeaders,
+  mergeHeaders,
   toProblem,
   toReportedRefusal,
   type HeaderList,
@@ -23,6 +24,7 @@ import type { ResponseSink } from '../http/response-sink.ts';
 import type { ConnectionSlot, ConnectionSlots } from './connection-slots.ts';
 import type { Accepted, Decide, Decision } from './decide.ts';
 import { FairQueue } from './fair-queue.ts';
+import type { StopRun } from './stop.ts';
 import { identify, type Identify, type ReadSession, type RequestIdentity } from './identify.ts';
 import { assertNamesTopic, type Parse } from './parse.ts';
 import { PendingRequests } from './pending-requests.ts';
@@ -67,7 +69,7 @@ export interface RequestHost {
 }
 
 /** The first subscriptions of a connection, with their starts. */
-export interface Opening extends Pick<Accepted, 'streams' | 'refused'> {
+export interface Opening extends Pick<Accepted, 'streams' | 'refused' | 'kept'> {
   readonly resumed: SharedStart['resumed'];
   readonly starts: readonly LoggedStart[];
 }
@@ -82,6 +84,7 @@ export interface RequestHandlerOptions {
   readonly parse: Parse;
   readonly slots: ConnectionSlots;
   readonly decide: Decide;
+  readonly stop: StopRun;
   readonly withinTime: TimeLimit;
   readonly maxRequestBytes: number;
   readonly requestTimeoutMs: number;
@@ -138,7 +141,7 @@ export class RequestHandler {
   async #run(routed: RoutedRequest): Promise<HttpResponse> {
     const { request, path } = routed;
     const { method } = request;
-    const { cors, readSession, onError, parse, withinTime, slots, decide, clock } = this.#options;
+    const { cors, readSession, onError, parse, withinTime, slots, decide, stop, clock } = this.#options;
     const { hub } = this.#host;
 
     // Throttle.
@@ -171,6 +174,13 @@ export class RequestHandler {
       this.#assertStays(identity);
       return { status: 202, headers: identity.headers, body: '' };
     }
+    // A stop is served also by a feed that drains: its run may go on until the end of the grace period.
+    if ('stop' in asked) {
+      const stopped = await withinTime(
+        stop(asked, identity.context, () => this.#assertHasAuthority(identity)),
+      );
+      return toJson(stopped, identity.headers);
+    }
     this.#assertStays(identity);
     assertNamesTopic(asked, method);
 
@@ -191,7 +201,7 @@ export class RequestHandler {
     const head = { status: 200, headers: eventStreamHeaders(identity.headers) };
     if (method === 'HEAD') return { ...head, body: undefined };
 
-    const { logged, streams, refused, reach } = decision;
+    const { logged, streams, refused, reach, kept } = decision;
     const open = (sink: ResponseSink): void => {
       // Another request may have taken the last slot since the decision.
       const retry = this.#retryLaterOf(identity);
@@ -203,7 +213,7 @@ export class RequestHandler {
       const starts = logged.map((entry) => resolveStart(hub, entry, shared, reach));
 
       // Open.
-      this.#host.open(sink, identity, slot, { resumed: shared.resumed, starts, streams, refused });
+      this.#host.open(sink, identity, slot, { resumed: shared.resumed, starts, streams, refused, kept });
     };
     return { ...head, body: this.#pending.untilOpened(identity, open) };
   }
@@ -237,9 +247,20 @@ export class RequestHandler {
 
   /** Why this identity gets no connection any more: the feed drains, its context has expired, or it was revoked. */
   #retryLaterOf(identity: RequestIdentity): RetryLater | undefined {
-    const { retryMs } = this.#options;
     const { drainLeftMs } = this.#host;
-    if (drainLeftMs !== undefined) return new RetryLater('drain', 'draining', drainLeftMs + retryMs);
+    if (drainLeftMs !== undefined) {
+      return new RetryLater('drain', 'draining', drainLeftMs + this.#options.retryMs);
+    }
+    return this.#whyNoAuthority(identity);
+  }
+
+  #assertHasAuthority(identity: RequestIdentity): void {
+    const retry = this.#whyNoAuthority(identity);
+    if (retry !== undefined) throw retry;
+  }
+
+  #whyNoAuthority(identity: RequestIdentity): RetryLater | undefined {
+    const { retryMs } = this.#options;
     const { isOver, wasOver } = identity.expiry;
     if (isOver) return wasOver ? EXPIRED_ON_ARRIVAL : new RetryLater('expired', 'disconnected', retryMs);
     return this.#pending.revocationOf(identity);
@@ -250,6 +271,14 @@ export class RequestHandler {
     const { retryMs } = this.#options;
     return this.#pending.revoke(predicate, new RetryLater('disconnected', 'disconnected', retryMs));
   }
+}
+
+function toJson(value: object, headers: HeaderList): HttpResponse {
+  const own: HeaderList = [
+    ['content-type', 'application/json'],
+    ['cache-control', 'no-store'],
+  ];
+  return { status: 200, headers: mergeHeaders(own, headers), body: JSON.stringify(value) };
 }
 
 function refuseMethod(method: string, headers: HeaderList): HttpResponse {

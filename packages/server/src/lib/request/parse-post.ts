@@ -1,4 +1,4 @@
-/** Parses the body of a POST: subscriptions and cursor, or a control request. */
+/** Parses the body of a POST: subscriptions and cursor, a control request, or a request to stop a run. */
 import { parseAddress, refusal } from '@linefeed/shared/wire';
 import {
   checkCount,
@@ -8,19 +8,26 @@ import {
   type AskedEntry,
   type ControlRequest,
   type ReadBounds,
+  type StopRequest,
   type SubscribeRequest,
 } from './subscribe-request.ts';
 
 /** Values of a body per allowed list entry. One entry has four: its object, two commas inside, and its own comma. */
 const VALUES_PER_ENTRY = 8;
 
+/** Longest reason of a stop: each reader of the run gets it. Characters. */
+const MAX_REASON_LENGTH = 256;
+
+/** The request in the body of a POST. */
+export type PostRequest = SubscribeRequest | ControlRequest | StopRequest;
+
 /**
- * Reads the body of a POST: a subscribe request, or a change of an open connection.
+ * Reads the body of a POST: a subscribe request, a change of an open connection, or a request to stop a run.
  *
  * @throws LinefeedError `bad_request`; `too_many_subscriptions` for a list that is too long; `payload_too_large` for one
  * that is far too long to be parsed
  */
-export function readPost(body: string, bounds: ReadBounds): SubscribeRequest | ControlRequest {
+export function readPost(body: string, bounds: ReadBounds): PostRequest {
   const maxValues = VALUES_PER_ENTRY * bounds.maxNames;
   if (hasMoreValues(body, maxValues)) {
     throw refusal('payload_too_large', `The body has more than ${maxValues} values; send a shorter list.`);
@@ -33,6 +40,7 @@ export function readPost(body: string, bounds: ReadBounds): SubscribeRequest | C
   }
   if (!isRecord(value)) throw refusal('bad_request', 'The body of a POST must be a JSON object.');
   if ('connection' in value) return readControl(value, bounds);
+  if ('stop' in value) return readStop(value['stop'], bounds);
   const lastEventId = value['last_event_id'];
   if (lastEventId !== undefined && typeof lastEventId !== 'string') {
     throw refusal('bad_request', '"last_event_id" must be a string.');
@@ -90,10 +98,21 @@ function readControl(value: Record<string, unknown>, bounds: ReadBounds): Contro
   };
 }
 
-function readEntries(value: unknown, field: string, { maxNames, maxTextLength }: ReadBounds): AskedEntry[] {
+function readStop(stop: unknown, bounds: ReadBounds): StopRequest {
+  if (!isRecord(stop) || typeof stop['address'] !== 'string' || !isOptionalString(stop['run'])) {
+    throw refusal('bad_request', '"stop" must be { address, run?, reason? }, all strings.');
+  }
+  const { address, run, reason } = stop;
+  if (!isOptionalString(reason) || (reason?.length ?? 0) > MAX_REASON_LENGTH) {
+    throw refusal('bad_request', `"reason" must be a string of at most ${MAX_REASON_LENGTH} characters.`);
+  }
+  return { stop: { entry: readAddress(address, undefined, undefined, bounds), run, reason } };
+}
+
+function readEntries(value: unknown, field: string, bounds: ReadBounds): AskedEntry[] {
   if (!Array.isArray(value))
     throw refusal('bad_request', `"${field}" must be a list of { address, from?, key? }.`);
-  checkCount(value.length, field, maxNames);
+  checkCount(value.length, field, bounds.maxNames);
   return value.map((entry: unknown, index) => {
     if (
       !isRecord(entry) ||
@@ -104,12 +123,21 @@ function readEntries(value: unknown, field: string, { maxNames, maxTextLength }:
       throw refusal('bad_request', `"${field}[${index}]" must be { address, from?, key? }, all strings.`);
     }
     const { address, from, key } = entry;
-    if (address.length > maxTextLength) return toTooLong(address, from, key, maxTextLength);
-    const parsed = parseAddress(address);
-    return parsed === undefined
-      ? toFaulty(address, from, key)
-      : toEntry({ ...parsed, address, from, key }, maxTextLength);
+    return readAddress(address, from, key, bounds);
   });
+}
+
+function readAddress(
+  address: string,
+  from: string | undefined,
+  key: string | undefined,
+  { maxTextLength }: ReadBounds,
+): AskedEntry {
+  if (address.length > maxTextLength) return toTooLong(address, from, key, maxTextLength);
+  const parsed = parseAddress(address);
+  return parsed === undefined
+    ? toFaulty(address, from, key)
+    : toEntry({ ...parsed, address, from, key }, maxTextLength);
 }
 
 function isOptionalString(value: unknown): value is string | undefined {

@@ -4,9 +4,9 @@ import type { HttpRequest } from '../http/http.ts';
 import { maxTextLength } from '../publish/address.ts';
 import type { BodyReader } from './body.ts';
 import { readEndpointGet, readGet } from './parse-get.ts';
-import { readPost } from './parse-post.ts';
+import { readPost, type PostRequest } from './parse-post.ts';
 import type { Mount } from './route.ts';
-import { MAX_NAMES_FACTOR, type ControlRequest, type SubscribeRequest } from './subscribe-request.ts';
+import { MAX_NAMES_FACTOR, type SubscribeRequest } from './subscribe-request.ts';
 
 export interface ParserOptions {
   readonly mount: Mount;
@@ -20,7 +20,7 @@ export interface ParserOptions {
  *
  * @throws LinefeedError (as a rejection) `bad_request`, `too_many_subscriptions`, `payload_too_large`, `timeout`
  */
-export type Parse = (request: HttpRequest, path: string) => Promise<SubscribeRequest | ControlRequest>;
+export type Parse = (request: HttpRequest, path: string) => Promise<PostRequest>;
 
 export function createParser({ mount, maxSubscriptions, maxAddressBytes, readBody }: ParserOptions): Parse {
   const bounds = {

@@ -1,5 +1,5 @@
 /** Resolves the entries of a request: the topic exists, the params are valid, and the key is allowed. */
-import type { AnyChannel, TopicDefinition } from '@linefeed/shared';
+import type { AnyChannel, TopicDefinition, TopicKind } from '@linefeed/shared';
 import {
   refusal,
   STREAM_KEY,
@@ -21,9 +21,9 @@ export interface Authorized {
   readonly topic: string;
   /** The schema's output; `undefined` for a topic without params. */
   readonly params: unknown;
-  /** Topic and params. For a logged topic this is also the event name. */
+  /** Topic and params. For a logged topic and a run this is also the event name. */
   readonly address: string;
-  /** Event name of its frames. Logged topic: the address. Stream: made of topic and key. */
+  /** Event name of its frames. Logged topic, run: the address. Stream: made of topic and key. */
   readonly eventName: string;
   /** The name that the client used. `subscribed` and `error` frames repeat it. */
   readonly asked: string;
@@ -77,7 +77,7 @@ export async function resolveAll(
       throw tooManyError(options.maxSubscriptions);
     const meaning = resolveEntry(entry, definition, options);
     // Not cached for streams: two runs must not share a params object.
-    if (definition.kind === 'logged') known.set(words, meaning);
+    if (definition.kind !== 'stream') known.set(words, meaning);
     return meaning;
   };
   for (const entry of entries) {
@@ -111,7 +111,7 @@ function resolve(
   const isStream = definition?.kind === 'stream';
   const asked = nameAsked(entry, isStream);
   const finish = (meaning: Meaning): Authorized => {
-    checkKey(entry, isStream, alone);
+    checkKey(entry, definition?.kind, alone);
     const { address } = meaning;
     return {
       ...meaning,
@@ -170,12 +170,12 @@ function nameAsked({ topic, key, address }: AskedEntry, isStream: boolean): stri
   return isStream ? streamEventName(topic, key) : (address ?? topic);
 }
 
-function checkKey({ topic, key }: AskedEntry, isStream: boolean, alone: boolean): void {
+function checkKey({ topic, key }: AskedEntry, kind: TopicKind | undefined, alone: boolean): void {
   if (key === undefined) {
-    if (alone || !isStream) return;
+    if (alone || kind === 'logged') return;
     throw refusal(
       'key_required',
-      `The stream "${topic}" needs a key on a connection with several subscriptions; without one, open it alone: …/${topic}, its params in the query.`,
+      `The ${kind} "${topic}" needs a key on a connection with several subscriptions; without one, open it alone: …/${topic}, its params in the query.`,
     );
   }
   if (!STREAM_KEY.test(key)) {

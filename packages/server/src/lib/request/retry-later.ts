@@ -38,14 +38,17 @@ export const NO_SLOT: RetryLater = new RetryLater('busy', 'too_many_connections'
 const TIMED_OUT = new RetryLater('busy', 'timeout', BUSY_MS);
 const OVERLOADED = new RetryLater('busy', 'busy', BUSY_MS);
 
+/** Codes of a log and of a store of runs that cannot be reached. */
+const UNREADABLE: ReadonlySet<string> = new Set(['log_failed', 'runs_failed']);
+
 /**
- * Converts an error of a step. Timeout and busy are not failures, so `onError` is not called. A log that cannot be read
- * at the moment is reported once by its tail, not by each request.
+ * Converts an error of a step. Timeout and busy are not failures, so `onError` is not called. A log or a
+ * store of runs that cannot be read now is reported once elsewhere, not by each request.
  */
 export function toRetryLater(error: unknown): RetryLater | undefined {
   if (error instanceof RetryLater) return error;
   if (!LinefeedError.is(error)) return undefined;
-  if (error.code === 'log_failed' && error.retryable) return TIMED_OUT;
+  if (UNREADABLE.has(error.code) && error.retryable) return TIMED_OUT;
   return error.code === 'timeout' ? TIMED_OUT : error.code === 'busy' ? OVERLOADED : undefined;
 }
 

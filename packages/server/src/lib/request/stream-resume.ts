@@ -1,4 +1,4 @@
-/** Where stream subscriptions resume. */
+/** Where the subscriptions of streams and runs resume. */
 import type { AnyChannel } from '@linefeed/shared';
 import { END_MARK, parseEventId, readStreamId } from '@linefeed/shared/wire';
 import type { AskedEntry, SubscribeRequest } from './subscribe-request.ts';
@@ -22,22 +22,26 @@ export function readStreamResume(from: string | undefined): StreamResume {
   return streamId === '' ? { type: 'begun' } : { type: 'after', id: streamId };
 }
 
-/** The entries of a request, in which each stream without a `from` of its own starts at the request's last event id. */
+/**
+ * The entries of a request, in which each stream or run without a `from` of its own starts at the request's last event
+ * id.
+ */
 export function withStreamStarts(
   channel: AnyChannel,
   { entries, lastEventId, isNativeReturn }: SubscribeRequest,
 ): readonly AskedEntry[] {
   if (lastEventId === undefined && !isNativeReturn) return entries;
-  const isStream = ({ topic }: AskedEntry): boolean => channel.topics.get(topic)?.kind === 'stream';
-  const streams = entries.filter(isStream);
+  const hasMark = ({ topic }: AskedEntry): boolean =>
+    /^(stream|run)$/.test(channel.topics.get(topic)?.kind ?? '');
+  const streams = entries.filter(hasMark);
   if (streams.length === 0) return entries;
   const from = sharedStart(entries.length === 1, streams.length, lastEventId, isNativeReturn);
-  return entries.map((entry) => (isStream(entry) ? { ...entry, from: entry.from ?? from } : entry));
+  return entries.map((entry) => (hasMark(entry) ? { ...entry, from: entry.from ?? from } : entry));
 }
 
 /**
- * A native EventSource repeats its URL when it reconnects. One id cannot give the positions of several streams. Those
- * are treated as begun, and do not run twice.
+ * A native EventSource repeats its URL when it reconnects. One id cannot give the positions of several streams or runs.
+ * Streams are treated as begun, and do not run twice. Runs are replayed from their start.
  */
 function sharedStart(
   alone: boolean,

@@ -34,6 +34,16 @@ export interface ControlRequest {
   readonly remove: readonly string[];
 }
 
+/** A request to stop a run. */
+export interface StopRequest {
+  readonly stop: {
+    readonly entry: AskedEntry;
+    /** Stops this run only. */
+    readonly run: string | undefined;
+    readonly reason: string | undefined;
+  };
+}
+
 /**
  * Cap on the names of one request: this many times `maxSubscriptions`. Up to it, surplus entries are refused one by
  * one.

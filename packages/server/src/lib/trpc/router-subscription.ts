@@ -87,7 +87,10 @@ async function* serve(
       authorize === undefined ||
       readVerdict(
         authorize,
-        await untilAborted(session.signal, authorize({ context, topic, params, address })),
+        await untilAborted(
+          session.signal,
+          authorize({ context, topic, params, address, action: 'subscribe' }),
+        ),
         (error) => core.onError(error),
       );
     if (!isAllowed) {

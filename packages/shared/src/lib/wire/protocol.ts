@@ -58,9 +58,11 @@ export interface Subscribed {
   readonly run?: RunStart;
 }
 
-/** Where the delivery of a run starts. */
+/** Where the delivery of the runs of an address starts. */
 export interface RunStart {
-  /** `<run>.<n>` of the newest recorded entry. Entries up to it are replayed ones. Absent: nothing is replayed. */
+  /** Delivery starts after this entry. A client that is cut before the first id resumes from it. */
+  readonly cursor?: string;
+  /** The newest recorded entry. Entries up to it are replayed ones. Absent: nothing is replayed. */
   readonly tail?: string;
 }
 
