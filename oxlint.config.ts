@@ -51,6 +51,7 @@ export const LADDERS = {
       'trpc',
       'query',
       'react',
+      'ai',
       'tabs',
       'client',
       'subscriptions',
@@ -60,7 +61,8 @@ export const LADDERS = {
     ],
   ],
   server: [
-    ...['testing', 'trpc', 'feed', 'adapters', 'event-stream', 'connection', 'stream', 'request', 'delivery'],
+    ...['testing', 'trpc', 'ai', 'tanstack-ai', 'feed', 'adapters', 'event-stream', 'connection'],
+    ...['stream', 'request', 'delivery'],
     ...['runs/redis', 'runs/postgres', 'runs/sqlite', 'runs', 'publish'],
     ...['log/redis', 'log/postgres', 'log/nats', 'log/remote', 'log/sqlite', 'log'],
     ...['database/redis', 'database/postgres', 'database', 'http', 'base'],

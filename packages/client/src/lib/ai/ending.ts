@@ -1,0 +1,49 @@
+/** Decides how a stream of chunks ends when its run has ended. Pure. */
+import type { RunOutcome } from '@linefeed/shared/wire';
+import type { UIMessageChunk } from 'ai';
+
+/** How a run ended. */
+export interface RunEnding {
+  /** The id of the run. */
+  readonly run: string;
+  /** How it ended. */
+  readonly outcome: RunOutcome;
+  /** `failed`: the reason. */
+  readonly error?: { readonly code: string; readonly message: string } | undefined;
+  /** `stopped`, `lost`: the reason, if one was given. */
+  readonly reason?: string | undefined;
+}
+
+/** The types of chunks that end a message. */
+export type FinalType = 'finish' | 'abort' | 'error';
+
+/** Returns the type of a chunk that ends a message. */
+export function toFinalType({ type }: UIMessageChunk): FinalType | undefined {
+  return type === 'finish' || type === 'abort' || type === 'error' ? type : undefined;
+}
+
+/** The text of an ending for the user of a page. */
+export function toErrorText({ outcome, error }: RunEnding): string {
+  if (outcome === 'gone') return 'The answer is no longer available.';
+  if (outcome === 'lost') return 'The answer was interrupted.';
+  return error?.message ?? 'The answer failed.';
+}
+
+/**
+ * Returns the chunk that ends the stream of a run. `undefined`: the record ends with the same type of chunk.
+ *
+ * @param last The type of the last final chunk in the record
+ */
+export function toEndingChunk(
+  ending: RunEnding,
+  last: FinalType | undefined,
+  toText: (ending: RunEnding) => string = toErrorText,
+): UIMessageChunk | undefined {
+  const { outcome, reason } = ending;
+  if (outcome === 'done') return last === undefined ? { type: 'finish' } : undefined;
+  // A chat ignores all chunks after an error.
+  if (last === 'error') return undefined;
+  if (outcome !== 'stopped') return { type: 'error', errorText: toText(ending) };
+  if (last === 'abort') return undefined;
+  return { type: 'abort', ...(reason !== undefined && { reason }) };
+}
