@@ -17,6 +17,13 @@ describe('limits of a feed', () => {
       maxAddressBytes: 1_024,
       maxPayloadBytes: 1_048_576,
       maxRequestBytes: 1_048_576,
+      maxRunEvents: 100_000,
+      maxRunBytes: 16_777_216,
+      maxRunDurationMs: 3_600_000,
+      maxRunsPerPrincipal: 100,
+      runLeaseMs: 10_000,
+      runKeepMs: 600_000,
+      runPollMs: 100,
     } satisfies FeedLimits);
     expect(resolveLimits({ pingMs: 1_000 }).timeoutMs).toBe(7_000);
   });

@@ -83,6 +83,50 @@ export interface FeedLimits {
    * @default 1,048,576 (1 MiB)
    */
   readonly maxRequestBytes: number;
+  /**
+   * Events of one run. Past this bound it fails with `run_limit`.
+   *
+   * @default 100,000
+   */
+  readonly maxRunEvents: number;
+  /**
+   * Size of all events of one run as JSON, in UTF-16 code units. Past this bound it fails with `run_limit`.
+   *
+   * @default 16,777,216 (16 MiB)
+   */
+  readonly maxRunBytes: number;
+  /**
+   * Longest time of a run. Past this bound it fails with `run_limit`. Milliseconds; `false`: no limit.
+   *
+   * @default 3,600,000 (1 h)
+   */
+  readonly maxRunDurationMs: number;
+  /**
+   * Runs of one `principal` that are running; `false`: no limit. A further start rejects with `too_many_runs`.
+   *
+   * @default 100
+   */
+  readonly maxRunsPerPrincipal: number;
+  /**
+   * A producer of a run that has not reached the store for this long counts as dead. Milliseconds, at least
+   * 10 × `runPollMs`.
+   *
+   * @default 10,000
+   */
+  readonly runLeaseMs: number;
+  /**
+   * How long a run is kept after its end. Milliseconds.
+   *
+   * @default 600,000 (10 min)
+   */
+  readonly runKeepMs: number;
+  /**
+   * Interval of the reads that notice changes of runs by other processes. With a store that gives hints, five times
+   * this. Milliseconds.
+   *
+   * @default 100
+   */
+  readonly runPollMs: number;
 }
 
 /** The names of the limits that `false` turns off. */
@@ -92,7 +136,9 @@ export type OptionalLimit =
   | 'maxDurationMs'
   | 'stallTimeoutMs'
   | 'maxConnections'
-  | 'maxConnectionsPerPrincipal';
+  | 'maxConnectionsPerPrincipal'
+  | 'maxRunDurationMs'
+  | 'maxRunsPerPrincipal';
 
 /** The bounds and intervals of a feed, as options. */
 export type FeedLimitOptions = {
@@ -112,6 +158,13 @@ const DEFAULTS: Readonly<Record<Exclude<keyof FeedLimits, 'timeoutMs'>, number |
   maxAddressBytes: MAX_ADDRESS_BYTES,
   maxPayloadBytes: 1024 * 1024,
   maxRequestBytes: 1024 * 1024,
+  maxRunEvents: 100_000,
+  maxRunBytes: 16 * 1024 * 1024,
+  maxRunDurationMs: 3_600_000,
+  maxRunsPerPrincipal: 100,
+  runLeaseMs: 10_000,
+  runKeepMs: 600_000,
+  runPollMs: 100,
 };
 
 const OPTIONAL: ReadonlySet<string> = new Set<OptionalLimit>([
@@ -121,6 +174,8 @@ const OPTIONAL: ReadonlySet<string> = new Set<OptionalLimit>([
   'stallTimeoutMs',
   'maxConnections',
   'maxConnectionsPerPrincipal',
+  'maxRunDurationMs',
+  'maxRunsPerPrincipal',
 ]);
 
 /** The types of these options, in the form of `checkOptions`. */

@@ -9,6 +9,7 @@ import {
   LinefeedError,
   validate,
   type MaybePromise,
+  type Schema,
   type Validated,
 } from '@linefeed/shared/wire';
 import { ignore } from '../base/promise.ts';
@@ -175,43 +176,69 @@ export function encodePayload(
   payload: unknown,
   maxBytes: number,
 ): MaybePromise<string> {
-  const finish = (result: Validated<unknown>): string => {
-    if (result.issues !== undefined) {
+  return encode(topic, 'payload', definition.data, payload, maxBytes);
+}
+
+/**
+ * The result of a run as the JSON of its schema's output.
+ *
+ * @throws LinefeedError `invalid_payload` with the schema's issues, `payload_too_large`
+ */
+export function encodeResult(
+  topic: string,
+  schema: Schema,
+  result: unknown,
+  maxBytes: number,
+): MaybePromise<string> {
+  return encode(topic, 'result', schema, result, maxBytes);
+}
+
+function encode(
+  topic: string,
+  what: 'payload' | 'result',
+  schema: Schema,
+  value: unknown,
+  maxBytes: number,
+): MaybePromise<string> {
+  const finish = (validated: Validated<unknown>): string => {
+    if (validated.issues !== undefined) {
+      const { issues } = validated;
       throw new LinefeedError(
         'invalid_payload',
-        `The payload of ${topic} is not valid: ${describeIssues(result.issues)}`,
-        {
-          issues: result.issues,
-        },
+        `The ${what} of ${topic} is not valid: ${describeIssues(issues)}`,
+        { issues },
       );
     }
-    const fault = findJsonFault(result.value);
+    const fault = findJsonFault(validated.value);
     if (fault !== undefined) {
       const place = fault.path.length === 0 ? 'it' : `"${fault.path.join('.')}"`;
       throw new LinefeedError(
         'invalid_payload',
-        `The payload of ${topic} cannot be sent as JSON: ${place} is ${fault.what}.`,
-        {
-          issues: [{ message: `cannot be sent as JSON: ${fault.what}`, path: fault.path }],
-        },
+        `The ${what} of ${topic} cannot be sent as JSON: ${place} is ${fault.what}.`,
+        { issues: [{ message: `cannot be sent as JSON: ${fault.what}`, path: fault.path }] },
       );
     }
-    const json = JSON.stringify(result.value);
-    checkPayloadSize(topic, json, maxBytes);
+    const json = JSON.stringify(validated.value);
+    checkPayloadSize(topic, json, maxBytes, what);
     return json;
   };
-  const result = validate(definition.data, payload);
-  return result instanceof Promise ? result.then(finish) : finish(result);
+  const validated = validate(schema, value);
+  return validated instanceof Promise ? validated.then(finish) : finish(validated);
 }
 
 /** @throws LinefeedError `payload_too_large` */
-export function checkPayloadSize(topic: string, json: string, maxBytes: number): void {
+export function checkPayloadSize(
+  topic: string,
+  json: string,
+  maxBytes: number,
+  what: string = 'payload',
+): void {
   // Fast path: a UTF-16 code unit has at most three bytes of UTF-8, so most payloads are not encoded to count.
   if (json.length * 3 <= maxBytes) return;
   const bytes = new TextEncoder().encode(json).byteLength;
   if (bytes <= maxBytes) return;
   throw new LinefeedError(
     'payload_too_large',
-    `A payload of ${topic} has ${bytes} bytes as JSON, more than maxPayloadBytes (${maxBytes}); send a reference to it instead.`,
+    `A ${what} of ${topic} has ${bytes} bytes as JSON, more than maxPayloadBytes (${maxBytes}); send a reference to it instead.`,
   );
 }

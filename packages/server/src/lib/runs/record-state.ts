@@ -47,6 +47,17 @@ export interface PendingStop {
   readonly until: number;
 }
 
+/** A run of a principal. */
+export interface Slot {
+  readonly address: string;
+  /** The slot of the run. */
+  readonly slot: string;
+  /** When it was taken. Clock of the store. Milliseconds since 1970. */
+  readonly at: number;
+  /** The run has ended by then. Clock of the store. Milliseconds since 1970. */
+  readonly until: number;
+}
+
 /** The state of the record of an address. Only its newest run can be running. */
 export interface RecordState {
   readonly format: 1;
@@ -55,6 +66,8 @@ export interface RecordState {
   /** Oldest first. */
   readonly runs: readonly RunState[];
   readonly stops: readonly PendingStop[];
+  /** The record of a principal: its runs. */
+  readonly slots?: readonly Slot[] | undefined;
 }
 
 /** A record with its state, at one moment. */
@@ -76,6 +89,7 @@ export interface RunView {
   readonly epoch: number;
   readonly attempt: number;
   readonly startedAt: number;
+  readonly leaseMs: number;
   /** Number of its recorded events. The end, if there is one, is the entry `count + 1`. */
   readonly count: number;
   /** Present: a stop was requested. */
@@ -112,6 +126,7 @@ export function toView(run: RunState, count: number): RunView {
     epoch: run.epoch,
     attempt: run.attempt,
     startedAt: run.startedAt,
+    leaseMs: run.leaseMs,
     count: run.end?.count ?? count,
     stop: run.stop,
     end: run.end,

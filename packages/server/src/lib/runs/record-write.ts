@@ -52,11 +52,11 @@ export function prune(state: RecordState, now: number): { state: RecordState; dr
 }
 
 /** How long the record is kept. A run without an end is kept until its readers can have seen that it is lost. */
-function keepMsOf({ runs, stops }: RecordState, leaseMs: number, now: number): number {
+function keepMsOf({ runs, stops, slots = [] }: RecordState, leaseMs: number, now: number): number {
   let keepMs = 1;
   for (const { end, keepMs: keptMs, leaseMs: runLeaseMs } of runs) {
     keepMs = Math.max(keepMs, end === undefined ? leaseMs + runLeaseMs + keptMs : end.at + keptMs - now);
   }
-  for (const { until } of stops) keepMs = Math.max(keepMs, until - now);
+  for (const { until } of [...stops, ...slots]) keepMs = Math.max(keepMs, until - now);
   return keepMs;
 }

@@ -1,8 +1,9 @@
 /** The records of runs: changes by compare-and-set, the expiry of leases, and notifications of changes. */
-import { ignore } from '../base/promise.ts';
-import type { Clock, Timer } from '../base/clock.ts';
-import { expire } from './expiry.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Decide, Decision } from './decision.ts';
+import { expire, runningOf } from './expiry.ts';
 import { isDue, readStored, toPresent, type Known } from './known-record.ts';
+import { RecordWatch } from './record-watch.ts';
 import { planWrite, type RecordWrite } from './record-write.ts';
 import { encodeState, toViews, type PresentRecord, type RunView } from './record-state.ts';
 import type { AppendedEvents, ReadLimit, RunStore } from './run-store.ts';
@@ -28,24 +29,8 @@ export interface RunChange {
 
 export type RunListener = (change: RunChange) => void;
 
-/** The result for the caller, and the new record if it differs. */
-export interface Decision<T> {
-  readonly result: T;
-  readonly write?: RecordWrite | undefined;
-}
-
-/**
- * Decides on a record. It is called again after each lost race, and after a commit with an unknown outcome: it must
- * recognise its own change in the record.
- */
-export type Decide<T> = (record: PresentRecord) => Decision<T>;
-
-/** With hints of a store, polling only replaces lost hints. */
-const POLL_FACTOR_WITH_HINTS = 5;
-
 /** A record that is followed. */
 interface Followed {
-  readonly key: string;
   readonly listeners: Set<RunListener>;
   /** `undefined`: not loaded yet. */
   known: Known | undefined;
@@ -58,14 +43,12 @@ export class RunRecords {
   readonly #options: RunRecordsOptions;
   readonly #store: RunStore;
   readonly #followed = new Map<string, Followed>();
-  readonly #pollMs: number;
-  readonly #hinted = new Set<string>();
-  readonly #unwatch: () => void;
-  /** The key that a call to the store commits. A hint within the call is of that commit. */
-  #committing: string | undefined;
+  readonly #watch: RecordWatch;
+  /** The epochs of the producers in this process, by address. */
+  readonly #producers = new Map<string, number>();
   /** Clock of the store, minus the clock. Milliseconds. */
   #offsetMs: number;
-  #timer: Timer | undefined;
+  #failedAt = -Infinity;
   #isFailing = false;
   #isClosed = false;
 
@@ -75,13 +58,13 @@ export class RunRecords {
     this.#store = store;
     this.clock = clock;
     this.#offsetMs = clock.wallNow() - clock.now();
-    this.#unwatch = store.watch?.((key) => this.#onHint(key)) ?? ignore;
-    this.#pollMs = store.watch === undefined ? pollMs : pollMs * POLL_FACTOR_WITH_HINTS;
+    const look = (keys: readonly string[]): Promise<void> => this.#look(keys);
+    this.#watch = new RecordWatch({ store, clock, pollMs, followed: this.#followed, look });
   }
 
   /** The kept runs of an address, oldest first. Records the end of a run whose lease has expired. */
   async view(address: string): Promise<readonly RunView[]> {
-    return toViews({ ...(await this.present(address)), now: this.storeNow() });
+    return toViews(await this.present(address));
   }
 
   /** The record of an address. Records the end of a run whose lease has expired. */
@@ -112,7 +95,7 @@ export class RunRecords {
         if (followed.listeners.has(own) && followed.known) this.#call(own, this.#toChange(followed.known));
       });
     }
-    this.#setTimer();
+    this.#watch.start();
     return () => {
       if (!followed.listeners.delete(own) || followed.listeners.size > 0) return;
       if (this.#followed.get(address) === followed) this.#followed.delete(address);
@@ -120,10 +103,19 @@ export class RunRecords {
   }
 
   #startFollowing(key: string): Followed {
-    const followed: Followed = { key, listeners: new Set(), known: undefined, changes: 0 };
+    const followed: Followed = { listeners: new Set(), known: undefined, changes: 0 };
     this.#followed.set(key, followed);
     void this.#refresh([key]);
     return followed;
+  }
+
+  /** The lease of a producer in this process does not expire here, for example if the process was suspended. */
+  protect(address: string, epoch: number): void {
+    this.#producers.set(address, epoch);
+  }
+
+  unprotect(address: string, epoch: number): void {
+    if (this.#producers.get(address) === epoch) this.#producers.delete(address);
   }
 
   /**
@@ -134,15 +126,15 @@ export class RunRecords {
    */
   async change<T>(key: string, decide: Decide<T>, mayBeOld = false): Promise<T> {
     let known = (mayBeOld ? this.#followed.get(key)?.known : undefined) ?? (await this.#load(key));
-    for (let failures = 0; ;) {
-      const present = toPresent(known, this.clock.now(), this.storeNow());
-      const { result, write } = decide(present);
+    for (let hasFailed = false; ;) {
+      const { result, write } = decide(this.#toPresent(key, known));
       if (write === undefined) return result;
       try {
         if (await this.#commit(key, known, write)) return result;
       } catch (error) {
-        failures += 1;
-        if (failures > 1) throw error;
+        // The outcome is unknown. If the change is there, the decision on the present record finds it.
+        if (hasFailed) throw error;
+        hasFailed = true;
       }
       known = await this.#load(key);
     }
@@ -151,26 +143,21 @@ export class RunRecords {
   /** Whether the write is recorded. */
   async #commit(key: string, known: Known, write: RecordWrite): Promise<boolean> {
     const { change, state } = planWrite(write, this.storeNow());
-    const text = state === undefined ? known.text : encodeState(state);
+    const text = state === undefined ? undefined : encodeState(state);
     const committedAt = this.clock.now();
-    this.#committing = key;
-    let committing: Promise<number | undefined>;
-    try {
-      committing = this.#store.commit(key, {
-        ...change,
-        expected: known.version,
-        state: state === undefined ? undefined : text,
-      });
-    } finally {
-      this.#committing = undefined;
-    }
-    const version = await committing;
+    const version = await this.#store.commit(key, { ...change, expected: known.version, state: text });
     if (version === undefined) return false;
     const followed = this.#followed.get(key);
-    // The lease ends at least this late: the store has the change after it was sent.
-    const leaseEndsAt = committedAt + change.leaseMs;
-    const next: Known = { version, text, state: state ?? known.state, count: change.count, leaseEndsAt };
-    if (followed !== undefined) this.#know(followed, next, change.append);
+    // A later change of another process may be known already.
+    if (followed === undefined || (followed.known?.version ?? 0) > version) return true;
+    const next: Known = {
+      version,
+      text: text ?? known.text,
+      state: state ?? known.state,
+      count: change.count,
+      leaseEndsAt: committedAt + change.leaseMs,
+    };
+    this.#know(followed, next, change.append);
     return true;
   }
 
@@ -188,6 +175,18 @@ export class RunRecords {
   /** The present time of the store. Milliseconds since 1970. */
   storeNow(): number {
     return Math.round(this.clock.now() + this.#offsetMs);
+  }
+
+  #toPresent(key: string, known: Known): PresentRecord {
+    const present = toPresent(known, this.clock.now(), this.storeNow());
+    if (present.leaseLeftMs > 0) return present;
+    const running = runningOf(present.state);
+    const isValid =
+      running !== undefined &&
+      (this.#producers.get(key) === running.epoch ||
+        // After an outage of the store, producers get time to renew.
+        this.clock.now() - this.#failedAt < running.leaseMs);
+    return isValid ? { ...present, leaseLeftMs: 1 } : present;
   }
 
   #toChange({ state, count }: Known, recorded?: AppendedEvents): RunChange {
@@ -211,32 +210,9 @@ export class RunRecords {
     }
   }
 
-  // Changes of other processes ----------------------------------------------------------------------------------------
-
-  #onHint(key: string): void {
-    if (key === this.#committing || !this.#followed.has(key)) return;
-    this.#hinted.add(key);
-    if (this.#hinted.size > 1) return;
-    this.clock.defer(() => {
-      const keys = [...this.#hinted];
-      this.#hinted.clear();
-      void this.#look(keys);
-    });
-  }
-
-  #setTimer(): void {
-    if (this.#timer !== undefined || this.#isClosed) return;
-    this.#timer = this.clock.after(this.#pollMs, () => {
-      void this.#look([...this.#followed.keys()]).finally(() => {
-        this.#timer = undefined;
-        if (this.#followed.size > 0) this.#setTimer();
-      });
-    });
-  }
-
   /** Reads the versions of records, and loads those that have changed or whose newest run may be lost. */
   async #look(keys: readonly string[]): Promise<void> {
-    if (keys.length === 0 || this.#isClosed) return;
+    if (keys.length === 0) return;
     try {
       const versions = await this.#store.versions(keys);
       const now = this.clock.now();
@@ -246,7 +222,7 @@ export class RunRecords {
       });
       await this.#refresh(changed);
     } catch (error) {
-      this.#report(error);
+      this.reportFailure(error);
     }
   }
 
@@ -255,12 +231,13 @@ export class RunRecords {
       await Promise.all(keys.filter((key) => this.#followed.has(key)).map((key) => this.present(key)));
       this.#isFailing = false;
     } catch (error) {
-      this.#report(error);
+      this.reportFailure(error);
     }
   }
 
-  /** Reports the first error of an outage. */
-  #report(error: unknown): void {
+  /** Reports the first error of an outage of the store. */
+  reportFailure(error: unknown): void {
+    this.#failedAt = this.clock.now();
     if (this.#isClosed) return;
     if (!this.#isFailing) this.#options.onError(error);
     this.#isFailing = true;
@@ -268,8 +245,7 @@ export class RunRecords {
 
   close(): void {
     this.#isClosed = true;
-    this.#timer?.clear();
-    this.#unwatch();
+    this.#watch.close();
     this.#followed.clear();
   }
 }
