@@ -13,11 +13,11 @@ import type {
   TailQuery,
 } from '../src/lib/log/remote/remote-store.ts';
 
-/** Time of a message in one direction. A fault meets calls on their way. */
+/** Default time of a message in one direction. A fault meets calls on their way. */
 const LATENCY_MS = 15;
 
 /** One connection. Its calls share its fate. */
-class Connection {
+export class Connection {
   /** No byte passes, and neither end learns of it. */
   isHalfOpen = false;
   /** The next answer is lost with the connection. */
@@ -41,11 +41,13 @@ class Connection {
 
 export class MemoryNetwork {
   readonly #clock: Clock;
+  readonly #latencyMs: number;
   readonly #connections = new Set<Connection>();
   #resumed: Promise<void> = Promise.resolve();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, latencyMs: number = LATENCY_MS) {
     this.#clock = clock;
+    this.#latencyMs = latencyMs;
   }
 
   /** A store whose calls go over this network: the tail on one connection, other calls on another one. */
@@ -99,7 +101,7 @@ export class MemoryNetwork {
 
   /** Way of one message. A message is lost with its connection. */
   async #pass(connection: Connection): Promise<void> {
-    await new Promise<void>((resolve) => void this.#clock.after(LATENCY_MS, resolve));
+    await new Promise<void>((resolve) => void this.#clock.after(this.#latencyMs, resolve));
     await this.#resumed;
     if (connection.isHalfOpen || connection.isBroken) await new Promise(() => undefined);
   }

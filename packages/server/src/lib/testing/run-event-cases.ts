@@ -169,6 +169,7 @@ export const runEventCases: readonly RunStoreCaseBody[] = [
           expected = await bench.write('k', { expected, count: 4 * n + 4, append });
         }
       })();
+      writing.catch(() => undefined);
       let count = 0;
       do {
         for (const store of [other, bench.store]) {

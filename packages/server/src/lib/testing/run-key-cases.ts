@@ -127,7 +127,7 @@ export const runKeyCases: readonly RunStoreCaseBody[] = [
       const watches = handles.map(watch);
       for (const [index, key] of ['a', '日本 🙂?x=%20', '~principal:u'].entries())
         for (const store of handles) {
-          await bench.update(key, () => ({ state: `${index}` }), store);
+          await bench.finish(bench.update(key, () => ({ state: `${index}` }), store));
           for (const { keys } of watches) {
             await untilHinted(bench, keys, key);
             keys.length = 0;

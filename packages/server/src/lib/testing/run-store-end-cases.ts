@@ -48,6 +48,7 @@ export const runStoreEndCases: readonly RunStoreCaseBody[] = [
           bench.store.commit(`key ${n}`, changeOf({ append: { run: 'a', after: 0, events: [`${n}`] } })),
         ),
       );
+      commits.catch(() => undefined);
       await bench.close(bench.store);
       assert.ok((await bench.finish(commits)).every((version) => version !== undefined));
       const store = await bench.open();

@@ -13,6 +13,8 @@ import type { ServerFault } from './server-faults.ts';
 
 /** How long a server is away in a case about its restart, in milliseconds. */
 const RESTART_MS = 200;
+/** Changes of each key by each handle. */
+const CHANGES = 6;
 
 interface Disturbance {
   readonly fault: ServerFault;
@@ -49,7 +51,7 @@ const DISTURBANCES: readonly Disturbance[] = [
 ];
 
 /** A writer of its own entry in a list, like a caller that looks for its change after an unknown outcome. */
-function entering(name: string): (record: StoredRecord | undefined) => object | undefined {
+function entry(name: string): (record: StoredRecord | undefined) => object | undefined {
   return (record) => {
     const names = JSON.parse(record?.state ?? '[]') as string[];
     if (names.includes(name)) return undefined;
@@ -58,41 +60,52 @@ function entering(name: string): (record: StoredRecord | undefined) => object | 
   };
 }
 
+/** Calls start at different times, so that a fault meets some on each part of their way. */
+async function after<T>(bench: RunStoreBench, ms: number, work: () => Promise<T>): Promise<T> {
+  await new Promise<void>((resolve) => void bench.clock.after(ms, resolve));
+  return await work();
+}
+
 /** The fault is repeated, and meets calls on their way: not sent yet, sent, performed. */
 function duringFault({ fault, text, disturb }: Disturbance): RunStoreCaseBody[] {
   // Turns of the event loop before the fault. The store needs some seconds to notice silence.
-  const rounds = fault === 'pause' || fault === 'halfOpen' ? [1] : [0, 1, 2, 4];
+  const rounds = fault === 'pause' || fault === 'halfOpen' ? [2] : [0, 1, 2, 4];
   return [
     {
       name: `changes of two handles that are tried again until they succeed happen once if ${text}`,
       needs: [fault],
       async run(bench) {
-        const other = await bench.open();
-        const names: string[] = [];
-        const enter = (when: string, round: number) =>
-          [bench.store, other].map((store, index) => {
-            const name = `${when} ${round} by ${index}`;
-            names.push(name);
-            return bench.update('k', entering(name), store);
-          });
+        const handles = [bench.store, await bench.open()];
+        const keys = ['a', 'b', 'c', 'd'];
+        const writing = keys.flatMap((key, n) =>
+          handles.map((store, index) =>
+            after(bench, 7 * (2 * n + index), async () => {
+              for (let turn = 0; turn < CHANGES; turn += 1)
+                await bench.update(key, entry(`${turn} by ${index}`), store);
+            }),
+          ),
+        );
+        const all = Promise.all(writing);
+        all.catch(() => undefined);
         for (const round of rounds) {
-          const entered = enter('before', round);
           await bench.turns(round);
-          const disturbing = disturb(bench);
-          entered.push(...enter('during', round));
-          await disturbing;
-          entered.push(...enter('after', round));
-          await bench.all(entered);
+          await disturb(bench);
         }
-        for (const store of [bench.store, other]) {
-          const { state, count } = await bench.loaded('k', store);
-          assert.deepEqual(new Set(JSON.parse(state) as string[]), new Set(names));
-          const events = await bench.read('k', 'r', 0, {}, store);
-          assert.deepEqual(
-            [events.map((event) => JSON.parse(event) as string), events.length],
-            [JSON.parse(state), count],
-          );
-        }
+        await bench.finish(all);
+        for (const key of keys)
+          for (const store of handles) {
+            const { state, count } = await bench.loaded(key, store);
+            const names = JSON.parse(state) as string[];
+            assert.deepEqual(
+              [new Set(names).size, names.length, count],
+              [2 * CHANGES, 2 * CHANGES, 2 * CHANGES],
+            );
+            const events = await bench.read(key, 'r', 0, {}, store);
+            assert.deepEqual(
+              events,
+              names.map((name) => JSON.stringify(name)),
+            );
+          }
       },
     },
     {
@@ -100,18 +113,19 @@ function duringFault({ fault, text, disturb }: Disturbance): RunStoreCaseBody[] 
       needs: [fault],
       async run(bench) {
         for (const round of rounds) {
-          const keys = eventsOf(4).map((_, n) => `key ${round}.${n}`);
+          const keys = Array.from({ length: 8 }, (_, n) => `key ${round}.${n}`);
           const append = { run: 'r', after: 0, events: eventsOf(3) };
           const settling = Promise.allSettled(
-            keys.map((key) => bench.store.commit(key, changeOf({ count: 3, append }))),
+            keys.map((key, n) =>
+              after(bench, 7 * n, () => bench.store.commit(key, changeOf({ count: 3, append }))),
+            ),
           );
           await bench.turns(round);
           await disturb(bench);
           const results = await bench.finish(settling);
           const fresh = await reachable(bench);
           for (const [index, result] of results.entries()) {
-            const key = keys[index]!;
-            const { record, events } = await settled(bench, key, fresh);
+            const { record, events } = await settled(bench, keys[index]!, fresh);
             assert.deepEqual(events, record === undefined ? [] : eventsOf(3));
             if (result.status === 'rejected')
               assert.ok(isRetryable(result.reason), `rejected with ${String(result.reason)}`);
@@ -210,6 +224,7 @@ export const runStoreFaultCases: readonly RunStoreCaseBody[] = [
       const append = { run: 'a', after: 0, events: eventsOf(2) };
       const former = [await bench.write('k', { append })];
       for (let n = 0; n < 10; n += 1) former.push(await bench.write('k', { expected: former.at(-1)! }));
+      assert.equal((await bench.loaded('k')).version, former.at(-1));
       await bench.cause('recreate');
       // The first calls may notice it by an error.
       await bench.finish(bench.update('probe', () => ({})));
