@@ -1,4 +1,4 @@
-import { defineChannel, stream, topic } from '@linefeed/shared';
+import { defineChannel, run, stream, topic } from '@linefeed/shared';
 import { describe, expectTypeOf, it } from 'vitest';
 import * as z from 'zod';
 import {
@@ -258,5 +258,82 @@ describe('types of event streams', () => {
     sendEventStream(request, new Response(), [1]);
     // @ts-expect-error -- no server
     closeOnSignal({}, feed);
+  });
+});
+
+describe('types of runs', () => {
+  const chat = createFeed(
+    defineChannel({
+      answer: run({
+        params: z.object({ chat: z.string(), turn: z.number().default(1) }),
+        data: z.object({ text: z.string().default('') }),
+        result: z.object({ tokens: z.number() }),
+      }),
+      job: run({ data: z.number() }),
+    }),
+  );
+
+  it('a source gets the output of the schemas, and yields their input', async () => {
+    const started = await chat.start('answer', { chat: 'a' }, async function* (context) {
+      expectTypeOf(context.params).toEqualTypeOf<{ chat: string; turn: number }>();
+      expectTypeOf(context.stored).toEqualTypeOf<ReadonlyArray<{ text: string }>>();
+      expectTypeOf(context.signal).toEqualTypeOf<AbortSignal>();
+      expectTypeOf(context.attempt).toBeNumber();
+      yield {};
+      yield { text: 'b' };
+      return { tokens: 1 };
+    });
+    expectTypeOf(started.run).toBeString();
+    expectTypeOf(started.joined).toBeBoolean();
+    expectTypeOf(started.outcome).toEqualTypeOf<'done' | 'stopped' | 'failed' | 'lost' | undefined>();
+  });
+
+  it('a source without its result, with another result or with another payload does not compile', () => {
+    // @ts-expect-error no result
+    void chat.start('answer', { chat: 'a' }, function* () {
+      yield { text: 'b' };
+    });
+    // @ts-expect-error another result
+    void chat.start('answer', { chat: 'a' }, function* () {
+      yield { text: 'b' };
+      return { tokens: 'c' };
+    });
+    // @ts-expect-error another payload
+    void chat.start('job', function* () {
+      yield 'b';
+    });
+    // @ts-expect-error no params
+    void chat.start('answer', function* () {
+      yield { text: 'b' };
+      return { tokens: 1 };
+    });
+  });
+
+  it('a run without a result takes any iterable', () => {
+    void chat.start('job', () => [1, 2], { key: 'a', input: { b: 1 }, whenBusy: 'refuse', attempts: 2 });
+    void chat.start('job', async () => new Set([1]), {
+      leaseMs: 5_000,
+      maxDurationMs: false,
+      principal: 'c',
+    });
+    // @ts-expect-error an unknown choice
+    void chat.start('job', () => [1], { whenBusy: 'wait' });
+  });
+
+  it('runs are listed and stopped with the params of their topic', async () => {
+    const [first] = await chat.runs('answer', { chat: 'a' });
+    expectTypeOf(first!.params).toEqualTypeOf<{ chat: string; turn: number }>();
+    expectTypeOf(first!.result).toEqualTypeOf<{ tokens: number } | undefined>();
+    void chat.runs('answer');
+    void chat.runs('job');
+    const stopped = await chat.stop('answer', { chat: 'a' }, { run: first!.run, reason: 'user' });
+    expectTypeOf(stopped?.outcome).toEqualTypeOf<'done' | 'stopped' | 'failed' | 'lost' | undefined>();
+    void chat.stop('job');
+    // @ts-expect-error no params
+    void chat.stop('answer');
+    // @ts-expect-error a topic that is not a run
+    void feed.stop('notice');
+    // @ts-expect-error a run has no publish
+    void chat.publish('job', 1);
   });
 });

@@ -23,6 +23,7 @@ import { memoryRuns } from '../runs/memory-runs.ts';
 import type { RunStore } from '../runs/run-store.ts';
 import { checkCorsOptions } from '../http/origin.ts';
 import type { UntypedSource } from '../stream/run-stream.ts';
+import { RunCalls } from './run-calls.ts';
 import { checkSources, readSources } from './sources.ts';
 import { readStats } from './stats.ts';
 import { noteClosed, noteOpened, warnIfNotShared, warnIfPublic } from './warnings.ts';
@@ -110,7 +111,8 @@ export function openFeed(
   const runs = options.runs ?? memoryRuns({ clock: options.clock });
   const own =
     options.sources === undefined ? readSources(channel, options.streams) : new Map<string, UntypedSource>();
-  if ('path' in mount) warnIfNotShared(channel, log);
+  if ('path' in mount) warnIfNotShared(channel, log, runs);
+  const limits = resolveLimits(options);
   const core = new FeedCore({
     channel,
     mount,
@@ -123,7 +125,8 @@ export function openFeed(
     runs,
     cors: options.cors,
     hosts: options.hosts,
-    limits: resolveLimits(options),
+    stopFromClients: options.stopFromClients ?? false,
+    limits,
     clock: options.clock ?? systemClock,
     handlers: toHandlers(options),
   });
@@ -134,6 +137,7 @@ export function openFeed(
     if (isPublic) warnIfPublic(channel, mount.path);
     return core.respond(request);
   };
+  const runCalls = new RunCalls(core.runs, limits);
   let closing: Promise<void> | undefined;
   const feed = {
     channel,
@@ -159,6 +163,9 @@ export function openFeed(
         isLatest: channel.topics.get(topic)?.keep === 'latest',
       });
     },
+    start: (topic: string, ...rest: unknown[]) => runCalls.start(topic, rest),
+    stop: (topic: string, ...rest: unknown[]) => runCalls.stop(topic, rest),
+    runs: (topic: string, params?: unknown) => runCalls.list(topic, params),
     setStreams(streams: UntypedFeedOptions['streams']) {
       for (const [topic, source] of readSources(channel, streams)) own.set(topic, source);
     },

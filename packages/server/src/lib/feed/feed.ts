@@ -32,14 +32,12 @@ import type { ControlRequest } from '../request/subscribe-request.ts';
 import { createTimeLimit } from '../request/time-limit.ts';
 import { createStopper } from '../request/stop.ts';
 import { RunRecords } from '../runs/run-records.ts';
+import { Runs } from '../runs/runs.ts';
 import type { RunStore } from '../runs/run-store.ts';
 import { RunTails } from '../runs/run-tail.ts';
 import type { UntypedSource } from '../stream/run-stream.ts';
 import { Drain } from './drain.ts';
 import { CORE, type Feed } from './types.ts';
-
-/** Interval of the reads that look for runs of other processes. Milliseconds. */
-const RUN_POLL_MS = 100;
 
 export interface FeedHandlers {
   onOpen(connection: Connection): void;
@@ -63,6 +61,7 @@ export interface FeedCoreOptions {
   readonly contextPerRequest?: boolean | undefined;
   readonly log: Log;
   readonly runs: RunStore;
+  readonly stopFromClients: boolean;
   readonly limits: FeedLimits;
   readonly clock: Clock;
   readonly handlers: FeedHandlers;
@@ -73,7 +72,7 @@ export class FeedCore implements ConnectionHost, RequestHost {
   readonly clock: Clock;
   readonly limits: FeedLimits;
   readonly publisher: Publisher;
-  readonly records: RunRecords;
+  readonly runs: Runs;
   readonly connections: Map<string, Connection> = new Map();
   /** Subscriptions without a connection: those of a tRPC router. */
   readonly sessions: Sessions;
@@ -109,8 +108,9 @@ export class FeedCore implements ConnectionHost, RequestHost {
     this.sessions = new Sessions(this.#heartbeat);
     this.hub = new Hub({ log, clock, onError, beforeEvents: () => this.#heartbeat.catchUp() });
     this.publisher = new Publisher({ channel, log, maxAddressBytes, maxPayloadBytes });
-    this.records = new RunRecords({ store: options.runs, clock, pollMs: RUN_POLL_MS, onError });
-    const runs = new RunTails({ records: this.records, clock, onError });
+    const records = new RunRecords({ store: options.runs, clock, pollMs: limits.runPollMs, onError });
+    this.runs = new Runs({ channel, records, clock, limits, onError });
+    const runs = new RunTails({ records, clock, onError });
     this.readSession = createSessionReader({ clock, onError });
     const withinTime = createTimeLimit(clock, limits.requestTimeoutMs);
     const authorizer = new Authorizer({
@@ -144,7 +144,12 @@ export class FeedCore implements ConnectionHost, RequestHost {
       parse: createParser({ mount: options.mount, maxSubscriptions, maxAddressBytes, readBody }),
       slots: new ConnectionSlots(limits),
       decide: createDecider({ channel, hub: this.hub, runs, authorizer }),
-      stop: createStopper({ isAllowed: false, authorizer, stopRun: async () => undefined }),
+      stop: createStopper({
+        isAllowed: options.stopFromClients,
+        authorizer,
+        stopRun: (address, { run, reason }) =>
+          this.runs.stop(address, { run, reason, key: undefined, keepMs: 0 }, limits.requestTimeoutMs),
+      }),
       withinTime,
       maxRequestBytes,
       requestTimeoutMs: limits.requestTimeoutMs,
@@ -228,11 +233,11 @@ export class FeedCore implements ConnectionHost, RequestHost {
   async close(graceMs: number): Promise<void> {
     this.#drain ??= new Drain(this.clock, graceMs);
     this.sessions.close();
-    await this.#drain.run([...this.connections.values()]);
+    await Promise.all([this.#drain.run([...this.connections.values()]), this.runs.close(graceMs)]);
     // Connections that are still open receive the events published meanwhile.
     await this.publisher.close();
     this.sessions.end(() => true);
-    this.records.close();
+    this.runs.records.close();
     this.hub.close();
   }
 

@@ -1,10 +1,12 @@
 /** The public types of a feed: the typed interface of `createFeed`. */
-import type { AnyChannel, LoggedName, ParamsInput, Payload, PayloadInput } from '@linefeed/shared';
+import type { AnyChannel, LoggedName, ParamsInput, Payload, PayloadInput, RunName } from '@linefeed/shared';
 import type { RequestTarget } from '../http/http.ts';
 import type { FeedEvent } from '../delivery/feed-subscription.ts';
 import type { AppendOptions } from '../log/log.ts';
 import type { Gap } from '@linefeed/shared/wire';
+import type { RunStarted, RunStopped } from '../runs/runs.ts';
 import type { StreamSources, ConnectionInfo } from './option-types.ts';
+import type { RunInfo, RunListArguments, RunStartArguments, RunStopArguments } from './run-types.ts';
 
 /** The key of a feed's core. No entry exports it, so only this package can make a feed. */
 export const CORE: unique symbol = Symbol.for('linefeed.core');
@@ -107,7 +109,7 @@ export interface FeedStats {
 /** The options of `close` of a feed. */
 export interface CloseOptions {
   /**
-   * Period over which the connections are told to reconnect. Milliseconds.
+   * Period over which the connections are told to reconnect, and in which the sources of runs may end. Milliseconds.
    *
    * @default 0: all at once
    */
@@ -175,6 +177,55 @@ export interface Feed<C extends AnyChannel, Context = unknown> extends RequestTa
     ...rest: FeedSubscribeArguments<C, K>
   ): AsyncIterable<FeedEvent<Payload<C, K>>>;
   /**
+   * Starts a run: its source runs once, in this process, and goes on when its readers leave. Its events are recorded, and
+   * every subscription of its address gets them. Arguments after the topic: the params, if the topic has any; the
+   * source; the options.
+   *
+   * @example
+   *   const { run, joined } = await feed.start(
+   *     'answer',
+   *     { chat: '7' },
+   *     async function* ({ signal, stored }) {
+   *       for (let step = stored.length; step < 3 && !signal.aborted; step += 1) yield { text: `${step}` };
+   *       return { tokens: 3 };
+   *     },
+   *     { key: 'request-1', whenBusy: 'replace' },
+   *   );
+   *
+   * @param topic A topic of kind `run`
+   * @returns the run, when its start is recorded. It does not wait for the end.
+   * @throws LinefeedError (as a rejection) `run_busy`, `idempotency_conflict`, `too_many_runs`, `invalid_params`,
+   * `address_too_long`, `invalid_option`, `closed`; `runs_failed` if the store cannot be reached: a start with the same
+   * key may be repeated.
+   */
+  start<K extends RunName<C>>(topic: K, ...rest: RunStartArguments<C, K>): Promise<RunStarted>;
+  /**
+   * Stops a run of any process: the `signal` of the source aborts. A run that has ended stays as it
+   * is.
+   *
+   * @example
+   *   await feed.stop('answer', { chat: '7' }, { reason: 'user' });
+   *
+   * @param topic A topic of kind `run`
+   * @returns the run and its outcome, when the end is recorded. `undefined`: there is no such run.
+   * @throws LinefeedError (as a rejection) `timeout` if the run has not ended within its lease and 5 s, `runs_failed`,
+   * `invalid_params`, `address_too_long`, `invalid_option`
+   */
+  stop<K extends RunName<C>>(topic: K, ...rest: RunStopArguments<C, K>): Promise<RunStopped | undefined>;
+  /**
+   * Lists the runs that are running or kept, the oldest of each address first.
+   *
+   * @example
+   *   const running = (await feed.runs('answer')).filter(({ status }) => status === 'running');
+   *
+   * @param topic A topic of kind `run`
+   * @throws LinefeedError (as a rejection) `runs_failed`, `invalid_params`, `address_too_long`
+   */
+  runs<K extends RunName<C>>(
+    topic: K,
+    ...rest: RunListArguments<C, K>
+  ): Promise<ReadonlyArray<RunInfo<C, K>>>;
+  /**
    * Answers a request of a fetch-style runtime. A path that is not under `path` gets 404.
    *
    * @throws LinefeedError (as a rejection) `invalid_option` for anything but a `Request`
@@ -204,8 +255,10 @@ export interface Feed<C extends AnyChannel, Context = unknown> extends RequestTa
   setStreams(streams: StreamSources<C, Context>): void;
   /**
    * Refuses new connections and tells the open ones to reconnect, spread over the grace period. Connections that are
-   * still open receive the events published meanwhile. After the last connection has closed, it refuses publishes and
-   * waits for those in flight. The log must be closed by the code that opened it; the default log closes with the feed.
+   * still open receive the events published meanwhile. Sources of runs may end in the grace period. After it their
+   * signals abort: a run with attempts left can be continued by another process, any other is `lost` with the reason
+   * `shutdown`. After the last connection has closed, the feed refuses publishes and waits for those in flight. The log
+   * and the store of runs must be closed by the code that opened them; the default ones close with the feed.
    *
    * @param options The grace period
    * @returns A promise that resolves when all connections are closed

@@ -4,6 +4,8 @@ import { nodeEnv, warn } from '../base/report.ts';
 import { laterWorker } from '../base/worker.ts';
 import type { Log } from '../log/log.ts';
 import { isMemoryLog } from '../log/memory-log.ts';
+import { isMemoryRuns } from '../runs/memory-runs.ts';
+import type { RunStore } from '../runs/run-store.ts';
 
 /** Number of open feeds per channel. Two in one process are usually caused by a dev server's reload. */
 const openFeeds = new WeakMap<AnyChannel, number>();
@@ -37,14 +39,19 @@ export function noteClosed(channel: AnyChannel): void {
 
 let warnedWorker = false;
 
-/** Warns once if this process is one of several, and keeps its events to itself. */
-export function warnIfNotShared(channel: AnyChannel, log: Log): void {
-  if (warnedWorker || !isMemoryLog(log)) return;
-  if (![...channel.topics.values()].some(({ kind }) => kind !== 'stream')) return;
+/** Warns once if this process is one of several, and keeps its events or runs to itself. */
+export function warnIfNotShared(channel: AnyChannel, log: Log, runs: RunStore): void {
+  if (warnedWorker) return;
+  const kinds = new Set([...channel.topics.values()].map(({ kind }) => kind));
+  const keepsEvents = isMemoryLog(log) && kinds.has('logged');
+  const keepsRuns = isMemoryRuns(runs) && kinds.has('run');
+  if (!keepsEvents && !keepsRuns) return;
   const worker = laterWorker();
   if (worker === undefined) return;
   warnedWorker = true;
   warn(
-    `this process is ${worker}, and its feed uses memoryLog: clients of the other processes do not get its events. Use a log that all processes share: redisLog, postgresLog or natsLog, or sqliteLog on one machine.`,
+    keepsEvents
+      ? `this process is ${worker}, and its feed uses memoryLog: clients of the other processes do not get its events. Use a log that all processes share: redisLog, postgresLog or natsLog, or sqliteLog on one machine.`
+      : `this process is ${worker}, and its feed uses memoryRuns: clients of the other processes do not get its runs. Use a store that all processes share: redisRuns or postgresRuns, or sqliteRuns on one machine.`,
   );
 }

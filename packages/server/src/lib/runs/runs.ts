@@ -37,15 +37,21 @@ export interface RunTarget {
   readonly address: string;
 }
 
+/** The result of `start`. */
 export interface RunStarted {
+  /** The id of the run. It gives no rights: each reader of the run is authorised. */
   readonly run: string;
+  /** The run was started by another call. The source of this call is not called. */
   readonly joined: boolean;
-  /** Present: the run has ended. */
+  /** How the run has ended. `undefined`: it is running. */
   readonly outcome: Exclude<RunOutcome, 'gone'> | undefined;
 }
 
+/** The result of `stop`. */
 export interface RunStopped {
+  /** The id of the run. */
   readonly run: string;
+  /** How it ended: another outcome than `stopped` if it ended before the stop. */
   readonly outcome: Exclude<RunOutcome, 'gone'>;
 }
 
@@ -84,12 +90,20 @@ export class Runs {
     this.#slots = new PrincipalSlots(records, limits.maxRunsPerPrincipal);
   }
 
-  /** The address of a topic of kind `run`. @throws LinefeedError `unknown_topic`, `invalid_params`, `address_too_long` */
-  async target(topic: string, params: unknown): Promise<RunTarget> {
+  /** @throws LinefeedError `unknown_topic` */
+  definition(topic: string): TopicDefinition {
     const definition = this.#options.channel.topics.get(topic);
-    if (definition?.kind !== 'run') {
-      throw refusal('unknown_topic', `There is no topic "${topic}" of kind run in this channel.`);
-    }
+    if (definition?.kind === 'run') return definition;
+    const names = [...this.#options.channel.topics].filter(([, { kind }]) => kind === 'run');
+    throw refusal(
+      'unknown_topic',
+      `"${topic}" is not a run of this channel; its runs are ${names.map(([name]) => name).join(', ') || 'none'}.`,
+    );
+  }
+
+  /** @throws LinefeedError (as a rejection) `unknown_topic`, `invalid_params`, `address_too_long` */
+  async target(topic: string, params: unknown): Promise<RunTarget> {
+    const definition = this.definition(topic);
     if (definition.params === undefined) return { topic, definition, params: undefined, address: topic };
     const resolved = await resolveParams(topic, definition.params, params);
     checkAddressSize(resolved.address, this.#options.limits.maxAddressBytes);
