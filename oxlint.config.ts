@@ -65,7 +65,7 @@ export const LADDERS = {
     ...['stream', 'request', 'delivery'],
     ...['runs/redis', 'runs/postgres', 'runs/sqlite', 'runs', 'publish'],
     ...['log/redis', 'log/postgres', 'log/nats', 'log/remote', 'log/sqlite', 'log'],
-    ...['database/redis', 'database/postgres', 'database', 'http', 'base'],
+    ...['database/redis', 'database/postgres', 'database/sqlite', 'database', 'http', 'base'],
   ],
 } as const;
 

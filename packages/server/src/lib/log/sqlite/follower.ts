@@ -2,8 +2,9 @@
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { LogCursor, LogEvent, Tail, TailListener } from '../log.ts';
 import { TailListeners } from '../tail-listeners.ts';
-import { isBusy, toLogError } from './errors.ts';
-import { CHECK_MS, type SqliteHandle } from './handle.ts';
+import { isBusy, toFileError } from '../../database/sqlite/errors.ts';
+import { CHECK_MS } from '../../database/sqlite/file-handle.ts';
+import type { SqliteHandle } from './handle.ts';
 import { Numbering } from './numbering.ts';
 import { toNumber, toPosition } from './rows.ts';
 import type { Meta } from './schema.ts';
@@ -133,7 +134,7 @@ export class Follower {
   }
 
   #readError(error: unknown): unknown {
-    return toLogError(error, this.#handle.path, 'read');
+    return this.#handle.readError(error);
   }
 
   /** If another process holds the file, the next poll catches up and delivers the events since. */

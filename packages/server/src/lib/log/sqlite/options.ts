@@ -1,9 +1,10 @@
 /** The options of a SQLite log, and their defaults and checks. */
-import { resolve as resolvePath } from 'node:path';
 import { LinefeedError } from '@linefeed/shared/wire';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import { checkLogOptions, resolveBounds, type DEFAULT_BOUNDS, type LogBounds } from '../bounds.ts';
-import { currentBootId, type FileOptions } from './open-file.ts';
+import type { FileOptions } from '../../database/sqlite/open-file.ts';
+import { checkPath } from '../../database/sqlite/path.ts';
+import { currentBootId, logFile } from './log-file.ts';
 
 /** The options of `sqliteLog`. */
 export interface SqliteLogOptions extends LogBounds {
@@ -52,21 +53,13 @@ export function resolveOptions(options: SqliteLogOptions): ResolvedOptions {
   const { clock = systemClock, synchronous = 'normal' } = options;
   const bounds = resolveBounds(options);
   const pollMs = checkPollMs(options.pollMs ?? DEFAULT_POLL_MS);
-  const path = checkPath(options.path);
+  const path = checkPath('sqliteLog', options.path, 'for a log in memory use memoryLog');
   if (synchronous !== 'normal' && synchronous !== 'full') {
     throw invalid(`synchronous must be "normal" or "full", not ${JSON.stringify(synchronous)}.`);
   }
   const bootId = options.bootId ?? currentBootId();
-  return { file: { path, synchronous, clock, bootId }, bounds, pollMs };
-}
-
-function checkPath(path: string): string {
-  if (typeof path === 'string' && path !== '' && !path.startsWith(':') && !path.startsWith('file:')) {
-    return resolvePath(path);
-  }
-  throw invalid(
-    `path of a sqliteLog must be the path of a file, not ${JSON.stringify(path)}; for a log in memory use memoryLog.`,
-  );
+  const kind = logFile({ clock, synchronous, bootId });
+  return { file: { path, synchronous, clock, kind }, bounds, pollMs };
 }
 
 function checkPollMs(ms: number): number {

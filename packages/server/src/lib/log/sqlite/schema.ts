@@ -1,7 +1,7 @@
 /** The tables of a SQLite log, its rows and its statements. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
-/** `LFLG`, in the file's header. */
+/** `LFLG`. */
 export const APPLICATION_ID = 0x4c_46_4c_47;
 export const FORMAT = 1;
 export const SCHEMA: string = `
@@ -52,8 +52,6 @@ export const SCHEMA: string = `
     key TEXT,
     data TEXT NOT NULL
   ) STRICT;
-  PRAGMA application_id = ${APPLICATION_ID};
-  PRAGMA user_version = ${FORMAT};
 `;
 
 /** The only row of `meta`: the epoch, the last position and the counters of the log. */

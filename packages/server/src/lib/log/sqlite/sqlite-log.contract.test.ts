@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import { replaceFiles } from '../../../../test-kit/sqlite-bench.ts';
 import { logContract } from '../../testing/log-suite.ts';
-import { CHECK_MS } from './handle.ts';
+import { CHECK_MS } from '../../database/sqlite/file-handle.ts';
 import { sqliteLog } from './sqlite-log.ts';
 
 describe.each(['normal', 'full'] as const)('sqliteLog with synchronous: %s', (synchronous) => {

@@ -1,6 +1,10 @@
 /** A log in a SQLite file. It survives restarts, and the processes of one machine can share it. */
 import { LinefeedError, refusal } from '@linefeed/shared/wire';
 import type { Clock } from '../../base/clock.ts';
+import { isBusy } from '../../database/sqlite/errors.ts';
+import { retryLocked } from '../../database/sqlite/lock-wait.ts';
+import { WriteQueue } from '../../database/sqlite/write-queue.ts';
+import { sizeOf } from '../bounds.ts';
 import { checkKeyed } from '../idempotency.ts';
 import type {
   Appended,
@@ -14,11 +18,8 @@ import type {
   Tail,
   TailListener,
 } from '../log.ts';
-import { AppendQueue, type WaitingAppend } from './append-queue.ts';
-import { isBusy, toLogError } from './errors.ts';
 import { Follower } from './follower.ts';
 import { SqliteHandle } from './handle.ts';
-import { retryLocked } from './lock-wait.ts';
 import { resolveOptions, type SqliteLogOptions } from './options.ts';
 import { toPosition } from './rows.ts';
 import type { Meta } from './schema.ts';
@@ -45,11 +46,17 @@ export function sqliteLog(options: SqliteLogOptions): Log {
   return new SqliteLog(options);
 }
 
+/** One call of `append`. */
+interface WaitingAppend {
+  readonly entries: readonly LogEntry[];
+  readonly key: string | undefined;
+}
+
 class SqliteLog implements Log {
   readonly #handle: SqliteHandle;
   readonly #clock: Clock;
   readonly #follower: Follower;
-  readonly #queue: AppendQueue;
+  readonly #queue: WriteQueue<WaitingAppend, Appended>;
   #closing: Promise<void> | undefined;
   #closed = false;
 
@@ -59,18 +66,16 @@ class SqliteLog implements Log {
     this.#clock = clock;
     this.#handle = new SqliteHandle(file, bounds);
     this.#follower = new Follower(this.#handle, clock, pollMs);
-    this.#queue = new AppendQueue({
+    this.#queue = new WriteQueue<WaitingAppend, Appended>({
       clock,
+      kind: file.kind,
+      path,
       gather: file.synchronous === 'full',
+      sizeOf: ({ entries, key }) => ({
+        events: entries.length,
+        bytes: entries.reduce((sum, entry) => sum + sizeOf(entry, key), 0),
+      }),
       write: (batch) => this.#write(batch),
-      isLocked: isBusy,
-      toFailure: (error) => toLogError(error, path, 'written'),
-      toRefusal: (what) =>
-        new LinefeedError(
-          'log_failed',
-          `More than ${what} wait to be written to the log ${path}; publish slower, or find the process that holds the file.`,
-          { retryable: true },
-        ),
     });
   }
 
@@ -91,7 +96,7 @@ class SqliteLog implements Log {
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#queue.add(entries, options.idempotencyKey);
+    return this.#queue.add({ entries, key: options.idempotencyKey });
   }
 
   #write(batch: readonly WaitingAppend[]): Array<Appended | LinefeedError> {
@@ -169,7 +174,7 @@ class SqliteLog implements Log {
   }
 
   #readError(error: unknown): unknown {
-    return toLogError(error, this.#handle.path, 'read');
+    return this.#handle.readError(error);
   }
 
   #readPage(query: ReadQuery, whateverEpoch = false): ReadPage | undefined {

@@ -5,7 +5,7 @@ import { sizeOf, type DEFAULT_BOUNDS } from '../bounds.ts';
 import { conflictOf } from '../idempotency.ts';
 import type { Appended, LogEntry, LogEvent } from '../log.ts';
 import { Eviction } from './eviction.ts';
-import { beginAnew, otherEpoch } from './open-file.ts';
+import { beginAnew, otherEpoch } from './log-file.ts';
 import { EventReader } from './reader.ts';
 import { toEvent, toPosition } from './rows.ts';
 import { prepareStatements, type AddressRow, type Meta, type OldRow, type Statements } from './schema.ts';

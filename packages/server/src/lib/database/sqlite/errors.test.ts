@@ -1,6 +1,17 @@
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
-import { isBusy, isUnwritable, toLogError } from './errors.ts';
+import type { FileKind } from './file-kind.ts';
+import { isBusy, isUnwritable, toFileError } from './errors.ts';
+
+const KIND: FileKind = {
+  noun: 'log',
+  code: 'log_failed',
+  applicationId: 1,
+  format: 1,
+  schema: '',
+  isReadWhole: true,
+  prepare: () => undefined,
+};
 
 function thrownBy(work: () => unknown): unknown {
   try {
@@ -18,7 +29,7 @@ test('a full disk gives a retryable error with the path, the remedy and the caus
   db.close();
   expect(isBusy(error)).toBe(false);
   expect(isUnwritable(error)).toBe(true);
-  expect(toLogError(error, '/data/events.db', 'written')).toMatchObject({
+  expect(toFileError(KIND, error, '/data/events.db', 'written')).toMatchObject({
     code: 'log_failed',
     retryable: true,
     cause: error,
@@ -39,7 +50,7 @@ test.each([
   expect(isUnwritable(Object.assign(new Error('of SQLite'), { errcode }))).toBe(expected);
 });
 
-test('toLogError returns an error of other code unchanged', () => {
+test('toFileError returns an error of other code unchanged', () => {
   const error = new TypeError('another fault');
-  expect(toLogError(error, '/data/events.db', 'read')).toBe(error);
+  expect(toFileError(KIND, error, '/data/events.db', 'read')).toBe(error);
 });

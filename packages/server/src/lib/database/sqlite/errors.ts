@@ -1,5 +1,6 @@
 /** Converts SQLite's errors to errors that name the file and a remedy. */
 import { LinefeedError } from '@linefeed/shared/wire';
+import type { FileKind } from './file-kind.ts';
 
 const SQLITE = {
   error: 1,
@@ -21,7 +22,7 @@ export function isBusy(error: unknown): boolean {
 /** Extended codes: failed to write, sync, sync the directory, truncate, or grow the shared memory. */
 const WRITE_FAILURES = [3, 4, 5, 6, 19];
 
-/** Whether only writes fail, so that the existing events can still be read. */
+/** Whether only writes fail, so that the existing data can still be read. */
 export function isUnwritable(error: unknown): boolean {
   const code = sqliteCode(error);
   if (code === SQLITE.io) return WRITE_FAILURES.includes((error as { errcode: number }).errcode >> 8);
@@ -35,32 +36,38 @@ function sqliteCode(error: unknown): number | undefined {
 }
 
 /** Adds the path and a remedy to an error of SQLite. */
-export function toLogError(error: unknown, path: string, doing: 'opened' | 'read' | 'written'): unknown {
+export function toFileError(
+  kind: FileKind,
+  error: unknown,
+  path: string,
+  doing: 'opened' | 'read' | 'written',
+): unknown {
   const code = sqliteCode(error);
   if (code === undefined) return error;
-  // The log's own statements do not fail with this code unless a table or a column is missing.
+  // Linefeed's own statements do not fail with this code unless a table or a column is missing.
   if (code === SQLITE.corrupt || code === SQLITE.notADatabase || code === SQLITE.error)
-    return damaged(path, (error as Error).message, error);
+    return damaged(kind, path, (error as Error).message, error);
   const busy = isBusy(error);
   const advice = busy
     ? 'another process holds it for too long; look for a tool that has it open'
     : code === SQLITE.full
-      ? 'the disk is full; free some space, and the log continues'
+      ? `the disk is full; free some space, and the ${kind.noun} continues`
       : code === SQLITE.readonly || code === SQLITE.cannotOpen
         ? 'the file and its directory must exist and be writable'
         : 'look at the disk it is on';
-  const message = `The log ${path} cannot be ${doing}: ${(error as Error).message} (SQLite ${code}); ${advice}.`;
-  return new LinefeedError('log_failed', message, { cause: error, retryable: busy || code === SQLITE.full });
+  const message = `The ${kind.noun} ${path} cannot be ${doing}: ${(error as Error).message} (SQLite ${code}); ${advice}.`;
+  return new LinefeedError(kind.code, message, { cause: error, retryable: busy || code === SQLITE.full });
 }
 
-export function damaged(path: string, found: string, cause?: unknown): LinefeedError {
+export function damaged(kind: FileKind, path: string, found: string, cause?: unknown): LinefeedError {
   return failure(
-    `The log ${path} is damaged (${found}). Nothing was changed; move it and its -wal and -shm files away, and a new log is created.`,
+    kind,
+    `The ${kind.noun} ${path} is damaged (${found}). Nothing was changed; move it and its -wal and -shm files away, and a new ${kind.noun} is created.`,
     cause,
   );
 }
 
-/** The error of a log that cannot be used. */
-export function failure(message: string, cause?: unknown): LinefeedError {
-  return new LinefeedError('log_failed', message, cause === undefined ? {} : { cause });
+/** The error of a file that cannot be used. */
+export function failure(kind: FileKind, message: string, cause?: unknown): LinefeedError {
+  return new LinefeedError(kind.code, message, cause === undefined ? {} : { cause });
 }
