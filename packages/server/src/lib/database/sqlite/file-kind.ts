@@ -1,4 +1,4 @@
-/** What a SQLite file of Linefeed contains: its identity, its tables, and the words of its errors. */
+/** Kinds of SQLite files: the identity of a file, its tables, and the words of its errors. */
 import type { DatabaseSync } from 'node:sqlite';
 
 /** The state of a file when it was opened. */

@@ -2,7 +2,7 @@
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { LogCursor, LogEvent, Tail, TailListener } from '../log.ts';
 import { TailListeners } from '../tail-listeners.ts';
-import { isBusy, toFileError } from '../../database/sqlite/errors.ts';
+import { isBusy } from '../../database/sqlite/errors.ts';
 import { CHECK_MS } from '../../database/sqlite/file-handle.ts';
 import type { SqliteHandle } from './handle.ts';
 import { Numbering } from './numbering.ts';
