@@ -2,7 +2,7 @@
 import { defineChannel, type Channel } from '@linefeed/shared';
 import { toHttpRequest } from '../src/lib/adapters/fetch.ts';
 import { createFeed } from '../src/lib/feed/create-feed.ts';
-import { respond, type HttpResponse } from '../src/lib/http/http.ts';
+import { respond, type HttpResponse, type RequestTarget } from '../src/lib/http/http.ts';
 import type { FeedOptions } from '../src/lib/feed/option-types.ts';
 import type { Feed } from '../src/lib/feed/types.ts';
 import { createManualClock, type ManualClock } from '@linefeed/shared/testing';
@@ -26,11 +26,8 @@ export interface Changes {
   readonly remove?: readonly string[];
 }
 
-export interface Bench<Context> {
-  readonly feed: Feed<Board, Context>;
-  readonly clock: ManualClock;
-  /** The arguments of `onError`. */
-  readonly errors: unknown[];
+/** Requests to a feed on a manual clock. */
+export interface FeedDriver {
   /** Returns the answer to a request. `target` is a path with query, or a whole request. */
   ask(target: string | Request, init?: RequestInit): Promise<HttpResponse>;
   /** Opens a connection and lets it write its first frames. */
@@ -41,6 +38,13 @@ export interface Bench<Context> {
   take(tap: Tap): Promise<void>;
   /** Takes page after page until no more bytes are written. */
   takeAll(tap: Tap): Promise<void>;
+}
+
+export interface Bench<Context> extends FeedDriver {
+  readonly feed: Feed<Board, Context>;
+  readonly clock: ManualClock;
+  /** The arguments of `onError`. */
+  readonly errors: unknown[];
   /** Publishes one event of `other` for each number from `first` to `last`. */
   publishNumbers(first: number, last: number): Promise<void>;
 }
@@ -97,10 +101,20 @@ export function createBench<Context = undefined>(options: BenchOptions<Context> 
       streams: { ...sources, ...options.streams },
     },
   );
-  const bench: Bench<Context> = {
+  return {
+    ...driveFeed(feed, clock),
     feed,
     clock,
     errors,
+    async publishNumbers(first, last) {
+      for (const n of range(first, last)) await feed.publish('other', { n });
+    },
+  };
+}
+
+/** Sends requests to a feed, and lets it work on its manual clock. */
+export function driveFeed(feed: RequestTarget, clock: ManualClock): FeedDriver {
+  const driver: FeedDriver = {
     async ask(target, init) {
       const request = typeof target === 'string' ? new Request(`http://feed.test${target}`, init) : target;
       const answering = respond(feed, toHttpRequest(request));
@@ -114,13 +128,13 @@ export function createBench<Context = undefined>(options: BenchOptions<Context> 
       return (await answering) ?? { status: 404, headers: [], body: undefined };
     },
     async open(target, init, tapOptions) {
-      const answer = await bench.ask(target, init);
+      const answer = await driver.ask(target, init);
       const tap = connect(answer, new Tap(tapOptions));
       await clock.settle();
       return tap;
     },
     async control({ connection }, changes, headers) {
-      const answer = await bench.ask('/events', post({ connection, n: 1, ...changes }, headers));
+      const answer = await driver.ask('/events', post({ connection, n: 1, ...changes }, headers));
       await clock.settle();
       return answer;
     },
@@ -131,12 +145,9 @@ export function createBench<Context = undefined>(options: BenchOptions<Context> 
     async takeAll(tap) {
       for (let before = -1; tap.writes.length > before; await clock.settle()) {
         before = tap.writes.length;
-        await bench.take(tap);
+        await driver.take(tap);
       }
     },
-    async publishNumbers(first, last) {
-      for (const n of range(first, last)) await feed.publish('other', { n });
-    },
   };
-  return bench;
+  return driver;
 }

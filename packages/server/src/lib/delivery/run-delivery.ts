@@ -16,10 +16,9 @@ import type { RunView } from '../runs/record-state.ts';
 import type { RunPage } from '../runs/run-page.ts';
 import {
   compareRunPositions,
-  formatRunCursor,
-  formatRunEnd,
   formatRunPosition,
   nextRunStep,
+  pastEnd,
   startOfRuns,
   tailOfRuns,
   viewOf,
@@ -102,8 +101,8 @@ export class RunDelivery implements RunReader {
     const tail = tailOfRuns(views);
     const isReplayed = compareRunPositions(this.#position, tail) < 0;
     this.#caughtUpAt = laterOf(this.#caughtUpAt, isReplayed ? tail : this.#position);
-    const cursor = formatRunPosition(start, views);
-    return isReplayed ? { cursor, tail: formatRunPosition(tail, views) } : { cursor };
+    const cursor = formatRunPosition(start);
+    return isReplayed ? { cursor, tail: formatRunPosition(tail) } : { cursor };
   }
 
   /** Starts the delivery, or continues it. Must be called after each entry was answered. */
@@ -159,7 +158,8 @@ export class RunDelivery implements RunReader {
     const view = position.n === Infinity ? undefined : viewOf(position.run, views);
     if (view !== undefined && !isSameAttempt(view, this.#begun)) return { type: 'begin', view };
     const due = this.#caughtUpAt;
-    const isDue = due !== undefined && (step.type === 'wait' || compareRunPositions(due, position) <= 0);
+    if (due === undefined || step.type === 'gone') return step;
+    const isDue = step.type === 'wait' || compareRunPositions(due, position) <= 0;
     return isDue ? { type: 'caughtup' } : step;
   }
 
@@ -174,37 +174,34 @@ export class RunDelivery implements RunReader {
         this.#begun = step.view;
         const { attempt, startedAt } = step.view;
         const begin: RunBegin = { address, run, attempt, startedAt };
-        return this.#control(FRAME.run, begin, formatRunCursor(run, n));
+        return this.#control(FRAME.run, begin);
       }
       case 'caughtup':
         this.#caughtUpAt = undefined;
-        return this.#control(
-          FRAME.caughtup,
-          { address } satisfies CaughtUp,
-          formatRunPosition(this.#position!, this.#tail.views),
-        );
+        return this.#control(FRAME.caughtup, { address } satisfies CaughtUp);
       case 'end': {
-        this.#position = { run, n: Infinity };
         const { count, outcome, result, error, reason } = step.end;
         // Absent fields are left out of the JSON.
         const end = { address, run, outcome, result, error, reason };
-        return this.#control(FRAME.end, end, formatRunEnd(run, count + 1));
+        this.#position = pastEnd(run, count + 1);
+        return this.#control(FRAME.end, end);
       }
       case 'gone':
-        this.#position = { run, n: Infinity };
-        return this.#control(
-          FRAME.end,
-          { address, run, outcome: 'gone' } satisfies End,
-          formatRunEnd(run, n + 1),
-        );
+        this.#position = pastEnd(run, n + 1);
+        return this.#control(FRAME.end, { address, run, outcome: 'gone' } satisfies End);
     }
   }
 
-  #control(event: string, payload: object, cursor: string): void {
+  /** Writes a control frame with the position as its id. */
+  #control(event: string, payload: object): void {
     const { clock } = this.#options;
     // The heartbeat may be late, for example after a suspend.
     if (this.#port.endIfOver(clock.now())) return;
-    this.#port.control(event, payload, formatStreamId(this.#port.idPrefix, cursor));
+    this.#port.control(
+      event,
+      payload,
+      formatStreamId(this.#port.idPrefix, formatRunPosition(this.#position!)),
+    );
   }
 
   #writePage(page: RunPage): void {

@@ -1,6 +1,6 @@
 /** Consecutive events of a run as frames. All readers that get them share the text and the bytes. */
 import { encodeCleanFrame, formatStreamId } from '@linefeed/shared/wire';
-import { formatRunCursor } from './run-position.ts';
+import { formatRunPosition } from './run-position.ts';
 
 const encoder = new TextEncoder();
 
@@ -44,7 +44,11 @@ export class RunPage {
     let n = this.after;
     for (const json of this.events) {
       n += 1;
-      text += encodeCleanFrame(this.#address, json, formatStreamId(idPrefix, formatRunCursor(this.run, n)));
+      text += encodeCleanFrame(
+        this.#address,
+        json,
+        formatStreamId(idPrefix, formatRunPosition({ run: this.run, n })),
+      );
     }
     return (this.#encoded = { idPrefix, text });
   }

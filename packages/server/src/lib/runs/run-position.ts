@@ -2,10 +2,13 @@
 import { formatCursor, parseCursor, parseEventId, readStreamId } from '@linefeed/shared/wire';
 import type { RunEnd, RunView } from './record-state.ts';
 
-/** A place after entry `n` of a run. `Infinity`: past its end. Runs are ordered by their ids. */
+/** A place after an entry of a run. Runs are ordered by their ids. */
 export interface RunPosition {
   readonly run: string;
+  /** The number of the entry. `Infinity`: past the end of the run. */
   readonly n: number;
+  /** Past the end: the number of the end, if it is known. It is only for the text of the position. */
+  readonly end?: number | undefined;
 }
 
 const RUN_ID = /^[0-9a-z]{17}$/;
@@ -15,7 +18,7 @@ const NUMBER = /^(0|[1-9][0-9]{0,14})$/;
 const END = 'end';
 
 /** Past the end of a run that is older than all others. */
-export const BEFORE_ALL_RUNS: RunPosition = { run: '0'.repeat(17), n: Infinity };
+export const BEFORE_ALL_RUNS: RunPosition = { run: '0'.repeat(17), n: Infinity, end: 0 };
 
 /** Negative if `a` is before `b`. */
 export function compareRunPositions(a: RunPosition, b: RunPosition): number {
@@ -28,16 +31,14 @@ export function formatRunCursor(run: string, n: number): string {
   return formatCursor(run, String(n));
 }
 
-/** The cursor of the end of a run, which is entry `n`. */
-export function formatRunEnd(run: string, n: number): string {
-  return formatCursor(run, String(n), END);
+/** A position as a cursor. */
+export function formatRunPosition({ run, n, end = 0 }: RunPosition): string {
+  return n < Infinity ? formatRunCursor(run, n) : formatCursor(run, String(end), END);
 }
 
-/** A position as a cursor. The end is the entry after the last event; if the run is not kept, it has the number 0. */
-export function formatRunPosition({ run, n }: RunPosition, views: readonly RunView[]): string {
-  if (n < Infinity) return formatRunCursor(run, n);
-  const view = viewOf(run, views);
-  return formatRunEnd(run, view === undefined ? 0 : view.count + 1);
+/** The position past the end of a run, which is its entry `end`. */
+export function pastEnd(run: string, end: number): RunPosition {
+  return { run, n: Infinity, end };
 }
 
 /** The kept run of this id. */
@@ -55,7 +56,8 @@ export function readRunFrom(from: string | undefined): RunFrom {
   const { mark } = parseEventId(from);
   const cursor = parseCursor(mark === undefined ? from : readStreamId(mark));
   if (cursor === undefined || !RUN_ID.test(cursor.epoch) || !NUMBER.test(cursor.position)) return 'start';
-  return { run: cursor.epoch, n: cursor.prev === END ? Infinity : Number(cursor.position) };
+  const n = Number(cursor.position);
+  return cursor.prev === END ? pastEnd(cursor.epoch, n) : { run: cursor.epoch, n };
 }
 
 /** The position at which delivery starts. `views`: the kept runs, oldest first. */
@@ -68,14 +70,15 @@ export function startOfRuns(from: RunFrom, views: readonly RunView[]): RunPositi
 /** A position at the end of a run is past it. */
 function passEnd(position: RunPosition, views: readonly RunView[]): RunPosition {
   const view = viewOf(position.run, views);
-  return view?.end !== undefined && position.n > view.count ? { run: position.run, n: Infinity } : position;
+  return view?.end !== undefined && position.n > view.count ? pastEnd(view.run, view.count + 1) : position;
 }
 
 /** The position of everything that is recorded. */
 export function tailOfRuns(views: readonly RunView[]): RunPosition {
   const newest = views.at(-1);
   if (newest === undefined) return BEFORE_ALL_RUNS;
-  return { run: newest.run, n: newest.end === undefined ? newest.count : Infinity };
+  const { run, count, end } = newest;
+  return end === undefined ? { run, n: count } : pastEnd(run, count + 1);
 }
 
 /** The next step of a reader at a position. */

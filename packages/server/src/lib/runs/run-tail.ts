@@ -31,8 +31,8 @@ export interface RunTailOptions {
 export class RunTails {
   readonly #options: RunTailOptions;
   readonly #tails = new Map<string, RunTail>();
-  /** Only the first of consecutive failures is reported. */
-  #isFailing = false;
+  /** The calls that failed last. Only the first of consecutive failures of a call is reported. */
+  readonly #failing = new Set<'view' | 'read'>();
 
   constructor(options: RunTailOptions) {
     this.#options = options;
@@ -40,18 +40,18 @@ export class RunTails {
 
   /** Reads the kept runs of an address, oldest first. */
   view(address: string): Promise<readonly RunView[]> {
-    return this.#reported(this.#options.records.view(address));
+    return this.#reported('view', this.#options.records.view(address));
   }
 
   /** Reports a failure to reach the store, and passes it on. */
-  async #reported<T>(reading: Promise<T>): Promise<T> {
+  async #reported<T>(call: 'view' | 'read', reading: Promise<T>): Promise<T> {
     try {
       const value = await reading;
-      this.#isFailing = false;
+      this.#failing.delete(call);
       return value;
     } catch (error) {
-      if (!this.#isFailing) this.#options.onError(error);
-      this.#isFailing = true;
+      if (!this.#failing.has(call)) this.#options.onError(error);
+      this.#failing.add(call);
       throw error;
     }
   }
@@ -66,7 +66,8 @@ export class RunTails {
     const tail = new RunTail(address, views, {
       clock: this.#options.clock,
       view: () => this.view(address),
-      read: (run, after) => this.#reported(this.#options.records.read(address, run, after, PAGE_LIMIT)),
+      read: (run, after) =>
+        this.#reported('read', this.#options.records.read(address, run, after, PAGE_LIMIT)),
       follow: (listener) => this.#options.records.follow(address, listener),
       onEmpty: () => void this.#tails.delete(address),
     });
