@@ -7,11 +7,12 @@ import { leftOut } from './scripts/lib/programs.ts';
 /** Tests that start Redis, PostgreSQL or NATS servers. */
 const BROKERS = [
   'packages/server/src/lib/log/{redis,postgres,nats}/**/*.test.ts',
+  'packages/server/src/lib/runs/{redis,postgres}/**/*.test.ts',
   'e2e/brokers/**/*.test.ts',
 ];
 const BROKERS_LONG = ['e2e/brokers/**/*.long.test.ts'];
-/** `brokers` runs the whole log contract for one client library of each server, `brokers-long` for all. */
-const CONTRACTS = ['packages/server/src/lib/log/{redis,postgres}/*.contract.test.ts'];
+/** `brokers` runs a whole contract for one client library of each server, `brokers-long` for all. */
+const CONTRACTS = ['packages/server/src/lib/{log,runs}/{redis,postgres}/*.contract.test.ts'];
 
 /** Needs a server that the machine may not have. */
 function brokers(name: string, include: string[], exclude: string[], env: Record<string, string> = {}) {

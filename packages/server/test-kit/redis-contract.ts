@@ -4,7 +4,7 @@ import type { RedisClient } from '../src/lib/database/redis/client.ts';
 import { redisLog } from '../src/lib/log/redis/redis-log.ts';
 import { logContract } from '../src/lib/testing/log-suite.ts';
 import { REAL_FAULTS, realFaults } from './brokers/contract-faults.ts';
-import { casesOf } from './brokers/contract-part.ts';
+import { casesOf, LOG_PART } from './brokers/contract-part.ts';
 import { startRelay, type Relay } from './brokers/relay.ts';
 import { startRedis, type RedisServer } from './brokers/redis.ts';
 import { trackStates } from './redis-states.ts';
@@ -63,7 +63,7 @@ export function testRedisContract(
       faults,
     },
   );
-  for (const { name, run } of casesOf(contract, which)) {
+  for (const { name, run } of casesOf(contract, { ...which, part: LOG_PART })) {
     test(name, async () => expect(await run()).toBeUndefined());
   }
 }

@@ -1,11 +1,11 @@
 /**
- * Chooses the cases of the log contract for one client library. A log has one library that runs every case in the
+ * Chooses the cases of a contract for one client library. A log or store has one library that runs every case in the
  * usual test run. The others run a part of them there, and every case in the long test run.
  */
 import type { ContractCase } from '../../src/lib/testing/contract.ts';
 
-/** The promises that depend on how a library sends calls, and how it treats broken connections. */
-const PART: readonly string[] = [
+/** The promises of a log that depend on how a library sends calls, and how it treats broken connections. */
+export const LOG_PART: readonly string[] = [
   'an empty log has position 0',
   'concurrent appends take effect in the order of their calls',
   'payloads and addresses are read back unchanged',
@@ -30,19 +30,36 @@ const PART: readonly string[] = [
   'a tail is told once that the server is away, and continues when it is back',
 ];
 
+/** The same for a store of runs. */
+export const RUNS_PART: readonly string[] = [
+  'a new record has its state, count, lease and a positive version on every handle',
+  'of 50 commits at once with one version, one is performed',
+  'commits at once of many keys are performed, and a refused one among them changes no other',
+  'keys are compared by their exact text',
+  'events and states are read back unchanged',
+  'a state of 1 MiB, an event of 1 MiB and a commit of 2,000 events are read back unchanged',
+  'a lease becomes shorter and ends by the clock of the store, on every handle',
+  'versions have the order of the keys, and keys may be missing or repeated',
+  'a closed store refuses each call with the code closed, and may be closed again',
+  'a commit happens once or not at all, and its answer is true, if the connections are reset',
+  'a commit happens once or not at all, and its answer is true, if answers are lost',
+  'changes of two handles that are tried again until they succeed happen once if the connections become half-open',
+  'each call to a server that answers nothing is rejected in time, with a retryable runs_failed',
+];
+
 /**
- * Returns the cases that run now: all of the log's first library, and all in the long test run.
+ * Returns the cases that run now: all of the first library, and all in the long test run.
  *
  * @throws if a case of the part does not exist: a renamed case would be left out without notice.
  */
 export function casesOf(
   contract: readonly ContractCase[],
-  { isFirst }: { isFirst: boolean },
+  { isFirst, part }: { readonly isFirst: boolean; readonly part: readonly string[] },
 ): readonly ContractCase[] {
   if (isFirst || process.env['LINEFEED_CONTRACT'] === 'full') return contract;
-  return PART.map((name) => {
+  return part.map((name) => {
     const found = contract.find((one) => one.name === name);
-    if (found === undefined) throw new Error(`The log contract has no case "${name}"; correct PART.`);
+    if (found === undefined) throw new Error(`The contract has no case "${name}"; correct its part.`);
     return found;
   });
 }

@@ -11,6 +11,7 @@ const RETRYABLE_CODES = ['25P02', '25P03', '25006'];
 const REMEDIES: Readonly<Record<string, string>> = {
   '42501': 'grant the role of the client SELECT, INSERT, UPDATE and DELETE on the tables of the {noun}',
   '42P01': 'its tables were dropped; start the process again, which creates them',
+  '42704': 'its tables were dropped; start the process again, which creates them',
   '42883': 'its functions were dropped; start the process again, which creates them',
   '3F000': 'create the schema that the option table names',
   '3D000': 'create the database that the client names',

@@ -1,6 +1,6 @@
 /** The options of a log in PostgreSQL, and their defaults and checks. */
-import { invalidOption } from '@linefeed/shared/wire';
 import { systemClock, type Clock } from '../../base/clock.ts';
+import { checkPositive, DEFAULT_TIMEOUT_MS } from '../../database/options.ts';
 import { driverOf } from '../../database/postgres/client.ts';
 import type { Driver } from '../../database/postgres/driver.ts';
 import { parseTable, type TableOption } from '../../database/postgres/names.ts';
@@ -56,7 +56,6 @@ const POSTGRES_OPTIONS = {
   pollMs: 'number',
   listen: 'boolean',
 } satisfies Partial<Record<keyof PostgresLogOptions, string>>;
-const DEFAULT_TIMEOUT_MS = 5_000;
 const DEFAULT_POLL_MS = 25;
 
 export interface ResolvedOptions {
@@ -81,15 +80,10 @@ export function resolveOptions(options: PostgresLogOptions): ResolvedOptions {
     driver: driverOf(options, use),
     table: parseTable(options.table, use),
     bounds: resolveBounds(options),
-    timeoutMs: positive('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
-    pollMs: positive('pollMs', options.pollMs ?? DEFAULT_POLL_MS),
+    timeoutMs: checkPositive('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS, use),
+    pollMs: checkPositive('pollMs', options.pollMs ?? DEFAULT_POLL_MS, use),
     listen,
     clock,
     usesServerClock: options.clock === undefined,
   };
-}
-
-function positive(name: string, value: number): number {
-  if (value > 0 && value < Infinity) return value;
-  throw invalidOption(`${name} of a postgresLog must be a positive number, not ${String(value)}.`);
 }

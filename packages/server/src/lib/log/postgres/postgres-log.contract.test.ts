@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { REAL_FAULTS, realFaults } from '../../../../test-kit/brokers/contract-faults.ts';
-import { casesOf } from '../../../../test-kit/brokers/contract-part.ts';
+import { casesOf, LOG_PART } from '../../../../test-kit/brokers/contract-part.ts';
 import { startPostgres, type PostgresServer } from '../../../../test-kit/brokers/postgres.ts';
 import { startRelay, type Relay } from '../../../../test-kit/brokers/relay.ts';
 import { empty, LIBRARIES, openLog, recreate, rollBack } from '../../../../test-kit/postgres-bench.ts';
@@ -49,7 +49,7 @@ describe.each(LIBRARIES)('postgresLog with %s', (library) => {
       faults: ['rollBack', 'recreate', 'evictKey', 'openWithClock', ...REAL_FAULTS],
     },
   );
-  for (const { name, run } of casesOf(contract, { isFirst: library === LIBRARIES[0] })) {
+  for (const { name, run } of casesOf(contract, { isFirst: library === LIBRARIES[0], part: LOG_PART })) {
     test(name, async () => expect(await run()).toBeUndefined());
   }
 

@@ -1,7 +1,7 @@
 /** A log on a Redis or Valkey server, which the processes of many machines can share. */
-import { LinefeedError } from '@linefeed/shared/wire';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import { warn } from '../../base/report.ts';
+import { checkName, checkPositive, DEFAULT_TIMEOUT_MS } from '../../database/options.ts';
 import { toConnectionSource, type RedisClient } from '../../database/redis/client.ts';
 import { Scripts } from '../../database/redis/scripts.ts';
 import { logUse } from '../../database/use.ts';
@@ -42,7 +42,6 @@ const REDIS_OPTIONS = {
   timeoutMs: 'any',
   waitMs: 'hidden',
 } satisfies Partial<Record<keyof RedisLogOptions, string>>;
-const DEFAULT_TIMEOUT_MS = 5_000;
 
 /**
  * Opens a bounded log on a Redis server (7 or later) or Valkey. Processes that give the same `key` share the log.
@@ -72,10 +71,10 @@ const DEFAULT_TIMEOUT_MS = 5_000;
 export async function redisLog(options: RedisLogOptions): Promise<Log> {
   checkLogOptions('redisLog', options, REDIS_OPTIONS);
   const { clock = systemClock, waitMs } = options;
-  const bounds = resolveBounds(options);
-  const key = checkKey(options.key);
-  const timeoutMs = checkTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   const use = logUse('redisLog');
+  const bounds = resolveBounds(options);
+  const key = checkName('key', options.key, use);
+  const timeoutMs = checkPositive('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS, use);
   const source = toConnectionSource(options.client, use);
   const keys = keysOf(key);
   const store = new RedisStore({
@@ -92,20 +91,4 @@ export async function redisLog(options: RedisLogOptions): Promise<Log> {
   const log = await openRemoteLog(store, { clock, timeoutMs, waitMs });
   for (const danger of store.dangers) warn(`${store.name} is in danger: ${danger}.`);
   return log;
-}
-
-function checkKey(key: string): string {
-  if (typeof key === 'string' && key !== '') return key;
-  throw invalid(
-    `key of a redisLog must be a string with at least one character, not ${JSON.stringify(key)}.`,
-  );
-}
-
-function checkTimeout(ms: number): number {
-  if (ms > 0 && ms < Infinity) return ms;
-  throw invalid(`timeoutMs of a redisLog must be a positive number, not ${String(ms)}.`);
-}
-
-function invalid(message: string): LinefeedError {
-  return new LinefeedError('invalid_option', message);
 }

@@ -1,4 +1,5 @@
 /** Reads the entries of the tail's stream: the newest batches of a Redis log. */
+import { streamEntries } from '../../database/redis/stream-entries.ts';
 import type { LogCursor } from '../log.ts';
 import type { TailEvent } from '../remote/remote-store.ts';
 import { readRecord, readSpot, type Spot } from './positions.ts';
@@ -81,15 +82,8 @@ function isSame(a: Spot, b: Spot): boolean {
   return a.sequence === b.sequence && a.tag === b.tag;
 }
 
-/** The answer of XREAD: pairs with RESP2, a map with RESP3. ioredis 6 gives the map as a flat list. */
-function entriesIn(reply: unknown): unknown {
-  if (Array.isArray(reply)) return Array.isArray(reply[0]) ? (reply[0] as unknown[])[1] : reply[1];
-  if (reply instanceof Map) return [...(reply as Map<unknown, unknown>).values()][0];
-  return typeof reply === 'object' && reply !== null ? Object.values(reply)[0] : undefined;
-}
-
 function* readEntries(reply: unknown): Generator<TailEntry> {
-  for (const [id, fields] of (entriesIn(reply) ?? []) as [string, readonly string[]][]) {
+  for (const [id, fields] of streamEntries(reply)) {
     const isOurs = fields[0] === 'e' && fields[2] === 'b';
     const before = readSpot(isOurs ? fields[3]! : '');
     const last = readSpot(id);

@@ -7,7 +7,7 @@ import type { BatchedAppend, BatchAnswer } from './remote-store.ts';
 import { sizeOf } from '../bounds.ts';
 import type { Appended } from '../log.ts';
 import { isFinal, notSent, outcomeUnknown, refusedLater } from './errors.ts';
-import { Backoff, pause } from './waiting.ts';
+import { Backoff, pause } from '../../database/waiting.ts';
 
 /** Limits of the queue, in entries and UTF-16 code units. An append past a limit is refused. */
 const MAX_WAITING = 10_000;

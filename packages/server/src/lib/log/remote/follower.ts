@@ -9,7 +9,7 @@ import type { Numbering, Renumbering } from './numbering.ts';
 import type { RecentEvents } from './recent-events.ts';
 import type { RemoteStore, TailAnswer } from './remote-store.ts';
 import type { ServerCalls } from './server-calls.ts';
-import { Backoff, pause } from './waiting.ts';
+import { Backoff, pause } from '../../database/waiting.ts';
 
 /** Limits of one read of the tail, in events and code units. */
 const TAIL_EVENTS = 500;

@@ -8,7 +8,7 @@ import type { LogCursor } from '../log.ts';
 import { isFinal, toLogError } from './errors.ts';
 import type { Numbering, Renumbering } from './numbering.ts';
 import { NOWHERE, type CallContext, type RemoteStore, type ServerHead } from './remote-store.ts';
-import { Backoff, pause } from './waiting.ts';
+import { Backoff, pause } from '../../database/waiting.ts';
 
 /** Longest pause between two attempts of one call. The tail and pages also notice when the server is back. */
 const MAX_PAUSE_MS = 1_000;

@@ -1,5 +1,5 @@
 /** A pause between two attempts, and its length. */
-import type { Clock } from '../../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
 
 /** First bound of a pause, in milliseconds. It doubles with each attempt. */
 const FIRST_PAUSE_MS = 50;
