@@ -6,7 +6,10 @@ import {
   type UIMessageChunk,
 } from 'ai';
 import { convertArrayToReadableStream, MockLanguageModelV4, simulateReadableStream } from 'ai/test';
-import { expect, test } from 'vitest';
+import { defineChannel, run } from '@linefeed/shared';
+import { uiMessageChunk } from '@linefeed/shared/ai';
+import { expect, onTestFinished, test } from 'vitest';
+import { createFeed } from '../feed/create-feed.ts';
 import type { ChunkStream } from './read-chunks.ts';
 import { uiMessageSource, type UIMessageRun, type UIMessageSourceOptions } from './ui-message-source.ts';
 
@@ -142,6 +145,28 @@ test('an error chunk is the last one, and fails the run with its text', async ()
   expect(error).toMatchObject({ code: 'source_failed', message: 'The model is away.' });
   // The application saves the message there.
   expect(isEnded).toBe(true);
+});
+
+test('a feed records the chunks of a message as a run, and its outcome', async () => {
+  const chats = defineChannel({ answer: run({ data: uiMessageChunk }) });
+  const feed = createFeed(chats, { authorize: () => true, onError() {} });
+  onTestFinished(() => feed.close());
+  const endOf = async (...chunks: UIMessageChunk[]) => {
+    const started = await feed.start(
+      'answer',
+      uiMessageSource(() => list(...chunks)),
+    );
+    await expect.poll(async () => (await feed.runs('answer')).at(-1)?.status).toBe('ended');
+    const info = (await feed.runs('answer')).at(-1);
+    expect(info?.run).toBe(started.run);
+    return info;
+  };
+  expect(await endOf(START, TEXT, { type: 'finish' })).toMatchObject({ outcome: 'done', events: 3 });
+  expect(await endOf(START, { type: 'error', errorText: 'Away.' })).toMatchObject({
+    outcome: 'failed',
+    events: 2,
+    error: { code: 'source_failed', message: 'Away.' },
+  });
 });
 
 test('a stream that breaks fails the run', async () => {

@@ -64,12 +64,17 @@ export function uiMessageSource<Context extends UIMessageRun>(
       if (failure !== undefined) continue;
       if (options.recordTransient === false && 'transient' in chunk && chunk.transient === true) continue;
       for (const each of message.add(chunk)) yield toJson(each);
-      if (chunk.type === 'error') failure = new LinefeedError('source_failed', chunk.errorText);
+      if (chunk.type === 'error') failure = toFailure(chunk.errorText);
     }
     yield* message.end();
     if (failure !== undefined) throw failure;
     return undefined;
   };
+}
+
+/** The text is recorded, so readers may have it: a status below 500 lets it pass. */
+function toFailure(text: string): LinefeedError {
+  return new LinefeedError('source_failed', text, { status: 422 });
 }
 
 /** Ensures that the record of a message begins with one `start` chunk that has its id. */
