@@ -2,7 +2,7 @@ import { LinefeedError } from '@linefeed/shared';
 import { convertArrayToReadableStream } from 'ai/test';
 import type { ChatTransport, UIMessage, UIMessageChunk } from 'ai';
 import { expect, test } from 'vitest';
-import { createScriptedRuns, HELLO, type ScriptedRuns } from '../../../test/scripted-runs.ts';
+import { createScriptedRuns, HELLO, type ScriptedRuns } from '../../../test/scripted-chat.ts';
 import { runTransport, type RunTransport, type RunTransportOptions } from './run-transport.ts';
 import type { StartedRun } from './start.ts';
 
