@@ -1,6 +1,6 @@
 /** The records and events of runs in an open SQLite file. It knows no locks and no other process. */
 import type { DatabaseSync } from 'node:sqlite';
-import type { AppendedEvents, ReadLimit, RecordChange, StoredRecord } from '../run-store.ts';
+import type { ReadLimit, RecordChange, StoredRecord } from '../run-store.ts';
 import { prepareStatements, type RecordRow, type Statements, type VersionRow } from './schema.ts';
 
 /** No JSON text contains this control character, so it separates the events of a batch. RFC 7464 uses it likewise. */
@@ -86,7 +86,7 @@ export class RunTables {
     const { append } = change;
     if (append !== undefined && append.events.length > 0) {
       if (row.runName !== append.run) this.#setRun(row, append.run);
-      this.#sql.append.run(row.run!, append.after + 1, append.events.join(SEPARATOR));
+      this.#sql.append.run(row.run, append.after + 1, append.events.join(SEPARATOR));
     }
     return { version: row.version, keptUntil };
   }
@@ -117,7 +117,7 @@ export class RunTables {
   ): KnownRecord | undefined {
     let row = this.#known.get(key);
     if (row?.version === expected) {
-      // Nobody has changed the record since, if its version is the same. This is cheaper than RETURNING.
+      // If the version is the same, no other process has changed the record. This is cheaper than RETURNING.
       const { changes } = this.#sql.updateById.run(count, leaseUntil, keptUntil, row.id, expected, now);
       if (Number(changes) === 0) return undefined;
       row.version += 1;
