@@ -19,7 +19,7 @@ export interface Production {
 
 /**
  * - `recorded`: the change is in the record
- * - `ended`: the run has an end that another process recorded
+ * - `ended`: the run has an end that another process recorded, or is lost because the store lost events
  * - `fenced`: a later claim has a higher epoch, or the record was deleted
  */
 export type ProduceResult =
@@ -36,6 +36,17 @@ export function decideProduction(production: Production, record: PresentRecord):
     // After an unknown outcome, the end in the record is that of this commit, or one that was recorded before it.
     const isOwn = end !== undefined && newest.end.outcome === end.outcome && newest.end.count === count;
     return { result: { type: isOwn ? 'recorded' : 'ended', view: toView(newest, record.count) } };
+  }
+  // The store lost its newest commits, for example at a failover. Readers may have them, so their numbers are used.
+  if (record.count !== after && record.count !== count) {
+    const lost = endRun(record, {
+      outcome: 'lost',
+      at: record.now,
+      count: record.count,
+      reason: 'data_loss',
+    });
+    const view = toView(lost.state.runs.at(-1)!, record.count);
+    return { result: { type: 'ended', view }, write: { record: lost, leaseMs: 0 } };
   }
   const isAppended = events.length > 0 && record.count === count;
   const append = isAppended || events.length === 0 ? undefined : { run, after, events };

@@ -207,6 +207,29 @@ describe('a stale producer', () => {
     expect(source.calls[0]!.signal.aborted).toBe(true);
   });
 
+  test.each([
+    ['an event', (source: ManualSource) => source.yield('c')],
+    ['the renewal of its lease', () => undefined],
+    ['the end', (source: ManualSource) => source.finish()],
+  ])('a run is lost with %s, if the store lost its newest events', async (_, act) => {
+    const { clock, source, one, run, store, spy } = await begin();
+    source.yield('a');
+    await clock.settle();
+    const former = (await store.load(ADDRESS))!;
+    source.yield('b');
+    await clock.settle();
+    const lost = (await store.load(ADDRESS))!;
+    // A replica without the last commit has become the master.
+    await store.commit(ADDRESS, { ...former, expected: lost.version, leaseMs: LEASE_MS, keepMs: 90_000 });
+    spy.commits.length = 0;
+    act(source);
+    await clock.advance(LEASE_MS / 2);
+    expect(source.calls[0]!.signal.aborted).toBe(true);
+    expect(appended(spy.commits).flat().filter(Boolean)).toEqual([]);
+    const end = { outcome: 'lost', reason: 'data_loss', count: 1 };
+    expect(await one.view()).toMatchObject([{ run, count: 1, end }]);
+  });
+
   test('a run whose record was deleted aborts its producer', async () => {
     const { clock, source, store, spy } = await begin();
     spy.calls.versions = async (keys) => keys.map(() => undefined);

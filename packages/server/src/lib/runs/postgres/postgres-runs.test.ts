@@ -181,6 +181,9 @@ describe('the data of postgresRuns', () => {
     let expected = await store.commit('a', changeOf());
     for (let n = 0; n < 50; n += 1)
       expected = await store.commit('a', changeOf({ expected, state: undefined }));
+    // The server counts the updates of a connection at its end.
+    await store.close();
+    for (const { end } of clients.splice(0)) await end();
     await vi.waitFor(async () => {
       const [row] = await server.query(
         `SELECT n_tup_upd::integer AS all, n_tup_hot_upd::integer AS hot FROM pg_stat_user_tables WHERE relname = $1`,
