@@ -124,6 +124,28 @@ describe('the opening of redisRuns', () => {
     ]);
   });
 
+  test('a user with the rights that the documents name is enough', async () => {
+    const key = newKey();
+    const rights =
+      '+evalsha +eval +xread +time +hget +hmget +hlen +hset +exists +unlink +rpush +lrange +pexpire +pttl +zadd +zrem +zrange +zscore +zcard +xadd +xlen';
+    await server.command('ACL', 'SETUSER', 'ann', 'on', '>secret', `~{${key}}*`, ...rights.split(' '));
+    const client = createClient({ url: server.url, username: 'ann', password: 'secret' });
+    client.on('error', () => undefined);
+    await client.connect();
+    closing.push(() => client.destroy());
+    const [store, other] = [await open(key, { client }), await open(key)];
+    const keys: string[] = [];
+    store.watch!((name) => keys.push(name));
+    let expected = await store.commit('a', changeOf({ append: append('1'), keepMs: 1 }));
+    await vi.waitFor(async () => expect(await store.load('a')).toBeUndefined());
+    expected = await store.commit('b', changeOf({ append: append('1') }));
+    expected = await store.commit('b', changeOf({ expected, drop: ['r'] }));
+    expect([await store.list(''), await store.versions(['b'])]).toEqual([['b'], [expected]]);
+    expect(await store.read('b', 'r', 0, LIMIT)).toEqual([]);
+    await other.commit('c', changeOf());
+    await vi.waitFor(() => expect(keys).toContain('c'));
+  });
+
   test('a log and a store may have one key', async () => {
     const key = newKey();
     const { redisLog } = await import('../../log/redis/redis-log.ts');
@@ -238,6 +260,13 @@ describe('the data of redisRuns', () => {
 });
 
 describe('the hints of redisRuns', () => {
+  test('the stream of hints stays small', async () => {
+    const key = newKey();
+    const store = await open(key);
+    await Promise.all(Array.from({ length: 1_000 }, (_, n) => store.commit(`${n}`, changeOf())));
+    expect(await server.command('XLEN', runKeysOf(key).hints)).toBeLessThan(400);
+  });
+
   test('a listener alone gets the key of its own commit within the call, and of other commits once', async () => {
     const key = newKey();
     const [own, other] = [await open(key), await open(key)];
