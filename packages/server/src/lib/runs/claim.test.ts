@@ -56,6 +56,23 @@ describe('starts', () => {
     expect(again.run > run).toBe(true);
   });
 
+  test('a run that is no longer kept is unknown, also while the record has other runs', async () => {
+    const { one, two, clock } = openTwo();
+    for (const [key, keepMs] of [
+      ['a', 5_000],
+      ['b', 60_000],
+    ] as const) {
+      const source = new ManualSource();
+      source.finish();
+      await one.start(source.open, { key, keepMs });
+      await clock.settle();
+    }
+    await clock.advance(5_000);
+    expect((await two.view()).map(({ key }) => key)).toEqual(['b']);
+    expect(await two.start(new ManualSource().open, { key: 'a' })).toMatchObject({ joined: false });
+    expect(await two.start(new ManualSource().open, { key: 'b' })).toMatchObject({ joined: true });
+  });
+
   test('a start with a known key and another input is refused', async () => {
     const { one, two } = openTwo();
     const { run } = await one.start(new ManualSource().open, { key: 'a', input: { b: 1, a: [2] } });

@@ -22,6 +22,7 @@ export class RecordWatch {
   readonly #hinted = new Set<string>();
   readonly #unwatch: () => void;
   #timer: Timer | undefined;
+  #committing: string | undefined;
   #isClosed = false;
 
   constructor(options: RecordWatchOptions) {
@@ -33,7 +34,7 @@ export class RecordWatch {
 
   #onHint(key: string): void {
     const { clock, followed, look } = this.#options;
-    if (this.#isClosed || !followed.has(key)) return;
+    if (this.#isClosed || key === this.#committing || !followed.has(key)) return;
     this.#hinted.add(key);
     if (this.#hinted.size > 1) return;
     clock.defer(() => {
@@ -41,6 +42,16 @@ export class RecordWatch {
       this.#hinted.clear();
       if (!this.#isClosed) void look(keys);
     });
+  }
+
+  /** Calls a function that commits. A hint within the call is of that commit. */
+  during<T>(key: string, commit: () => T): T {
+    this.#committing = key;
+    try {
+      return commit();
+    } finally {
+      this.#committing = undefined;
+    }
   }
 
   /** Must be called when a key is followed. */

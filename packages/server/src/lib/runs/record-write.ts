@@ -1,5 +1,5 @@
 /** The change of the store that writes a record. Pure. */
-import { isKept, type PresentRecord, type RecordState } from './record-state.ts';
+import { encodeState, isKept, type PresentRecord, type RecordState } from './record-state.ts';
 import type { AppendedEvents, RecordChange } from './run-store.ts';
 
 /** A new record, or events that are appended to the newest run. */
@@ -12,26 +12,26 @@ export interface RecordWrite {
 }
 
 export interface PlannedWrite {
-  readonly change: Omit<RecordChange, 'expected' | 'state'>;
-  /** Absent: the state stays as it is. */
-  readonly state: RecordState | undefined;
+  readonly change: RecordChange;
+  /** The state after the change. */
+  readonly state: RecordState;
 }
 
 /** Most ended runs that a record holds. Beyond it, the oldest are deleted. */
 export const MAX_KEPT_RUNS = 32;
 
 /** Plans a write. Runs that are no longer kept are dropped. `now`: clock of the store. */
-export function planWrite(write: RecordWrite, now: number): PlannedWrite {
+export function planWrite(write: RecordWrite, expected: number | undefined, now: number): PlannedWrite {
   const { record, leaseMs, append, sameState = false } = write;
   const { count } = record;
   if (sameState) {
-    return {
-      change: { count, leaseMs, keepMs: keepMsOf(record.state, leaseMs, now), append },
-      state: undefined,
-    };
+    const { state } = record;
+    const keepMs = keepMsOf(state, leaseMs, now);
+    return { change: { expected, state: undefined, count, leaseMs, keepMs, append }, state };
   }
   const { state, drop } = prune(record.state, now);
-  return { change: { count, leaseMs, keepMs: keepMsOf(state, leaseMs, now), append, drop }, state };
+  const keepMs = keepMsOf(state, leaseMs, now);
+  return { change: { expected, state: encodeState(state), count, leaseMs, keepMs, append, drop }, state };
 }
 
 /** Removes what is no longer kept. The newest run stays: the id of the next one is greater. */
@@ -57,6 +57,7 @@ function keepMsOf({ runs, stops, slots = [] }: RecordState, leaseMs: number, now
   for (const { end, keepMs: keptMs, leaseMs: runLeaseMs } of runs) {
     keepMs = Math.max(keepMs, end === undefined ? leaseMs + runLeaseMs + keptMs : end.at + keptMs - now);
   }
-  for (const { until } of [...stops, ...slots]) keepMs = Math.max(keepMs, until - now);
+  for (const { until } of stops) keepMs = Math.max(keepMs, until - now);
+  for (const { until } of slots) keepMs = Math.max(keepMs, until - now);
   return keepMs;
 }

@@ -4,8 +4,8 @@ import type { Decide, Decision } from './decision.ts';
 import { expire, runningOf } from './expiry.ts';
 import { isDue, readStored, toPresent, type Known } from './known-record.ts';
 import { RecordWatch } from './record-watch.ts';
-import { planWrite, type RecordWrite } from './record-write.ts';
-import { encodeState, toViews, type PresentRecord, type RunView } from './record-state.ts';
+import { planWrite, type PlannedWrite } from './record-write.ts';
+import { toViews, type PresentRecord, type RunView } from './record-state.ts';
 import type { AppendedEvents, ReadLimit, RunStore } from './run-store.ts';
 
 export interface RunRecordsOptions {
@@ -28,6 +28,25 @@ export interface RunChange {
 }
 
 export type RunListener = (change: RunChange) => void;
+
+class Change implements RunChange {
+  readonly recorded: AppendedEvents | undefined;
+  readonly #known: Known;
+  readonly #storeNow: number;
+  #views: readonly RunView[] | undefined;
+
+  constructor(known: Known, storeNow: number, recorded: AppendedEvents | undefined) {
+    this.recorded = recorded;
+    this.#known = known;
+    this.#storeNow = storeNow;
+  }
+
+  // Made on demand: most followers of an append need only `recorded`.
+  get views(): readonly RunView[] {
+    const { state, count } = this.#known;
+    return (this.#views ??= toViews({ state, count, now: this.#storeNow }));
+  }
+}
 
 /** A record that is followed. */
 interface Followed {
@@ -92,7 +111,8 @@ export class RunRecords {
     followed.listeners.add(own);
     if (followed.known !== undefined) {
       queueMicrotask(() => {
-        if (followed.listeners.has(own) && followed.known) this.#call(own, this.#toChange(followed.known));
+        if (followed.listeners.has(own) && followed.known)
+          this.#call(own, new Change(followed.known, this.storeNow(), undefined));
       });
     }
     this.#watch.start();
@@ -127,10 +147,16 @@ export class RunRecords {
   async change<T>(key: string, decide: Decide<T>, mayBeOld = false): Promise<T> {
     let known = (mayBeOld ? this.#followed.get(key)?.known : undefined) ?? (await this.#load(key));
     for (let hasFailed = false; ;) {
-      const { result, write } = decide(this.#toPresent(key, known));
+      const now = this.clock.now();
+      const { result, write } = decide(this.#toPresent(key, known, now));
       if (write === undefined) return result;
+      const planned = planWrite(write, known.version, this.#toStoreTime(now));
       try {
-        if (await this.#commit(key, known, write)) return result;
+        const version = await this.#watch.during(key, () => this.#store.commit(key, planned.change));
+        if (version !== undefined) {
+          this.#onCommitted(key, known, planned, version, now);
+          return result;
+        }
       } catch (error) {
         // The outcome is unknown. If the change is there, the decision on the present record finds it.
         if (hasFailed) throw error;
@@ -140,25 +166,19 @@ export class RunRecords {
     }
   }
 
-  /** Whether the write is recorded. */
-  async #commit(key: string, known: Known, write: RecordWrite): Promise<boolean> {
-    const { change, state } = planWrite(write, this.storeNow());
-    const text = state === undefined ? undefined : encodeState(state);
-    const committedAt = this.clock.now();
-    const version = await this.#store.commit(key, { ...change, expected: known.version, state: text });
-    if (version === undefined) return false;
+  #onCommitted(
+    key: string,
+    before: Known,
+    { change, state }: PlannedWrite,
+    version: number,
+    sentAt: number,
+  ): void {
     const followed = this.#followed.get(key);
     // A later change of another process may be known already.
-    if (followed === undefined || (followed.known?.version ?? 0) > version) return true;
-    const next: Known = {
-      version,
-      text: text ?? known.text,
-      state: state ?? known.state,
-      count: change.count,
-      leaseEndsAt: committedAt + change.leaseMs,
-    };
-    this.#know(followed, next, change.append);
-    return true;
+    if (followed === undefined || (followed.known?.version ?? 0) > version) return;
+    const { count, leaseMs, append } = change;
+    const text = change.state ?? before.text;
+    this.#know(followed, { version, text, state, count, leaseEndsAt: sentAt + leaseMs }, append);
   }
 
   async #load(key: string): Promise<Known> {
@@ -174,23 +194,23 @@ export class RunRecords {
 
   /** The present time of the store. Milliseconds since 1970. */
   storeNow(): number {
-    return Math.round(this.clock.now() + this.#offsetMs);
+    return this.#toStoreTime(this.clock.now());
   }
 
-  #toPresent(key: string, known: Known): PresentRecord {
-    const present = toPresent(known, this.clock.now(), this.storeNow());
+  #toStoreTime(now: number): number {
+    return Math.round(now + this.#offsetMs);
+  }
+
+  #toPresent(key: string, known: Known, now: number): PresentRecord {
+    const present = toPresent(known, now, this.#toStoreTime(now));
     if (present.leaseLeftMs > 0) return present;
     const running = runningOf(present.state);
     const isValid =
       running !== undefined &&
       (this.#producers.get(key) === running.epoch ||
         // After an outage of the store, producers get time to renew.
-        this.clock.now() - this.#failedAt < running.leaseMs);
+        now - this.#failedAt < running.leaseMs);
     return isValid ? { ...present, leaseLeftMs: 1 } : present;
-  }
-
-  #toChange({ state, count }: Known, recorded?: AppendedEvents): RunChange {
-    return { views: toViews({ state, count, now: this.storeNow() }), recorded };
   }
 
   #know(followed: Followed, known: Known, recorded?: AppendedEvents): void {
@@ -198,7 +218,7 @@ export class RunRecords {
     followed.known = known;
     followed.changes += 1;
     if (before !== undefined && before.text === known.text && before.count === known.count) return;
-    const change = this.#toChange(known, recorded);
+    const change = new Change(known, this.storeNow(), recorded);
     for (const listener of followed.listeners) this.#call(listener, change);
   }
 

@@ -60,13 +60,18 @@ export class RunWriter {
   #cause: AbortCause | undefined;
   #pending: string[] = [];
   #pendingSize = 0;
-  #flyingSize = 0;
+  /** The events of the commit in flight, or of one that failed. */
+  #batch: string[] = [];
+  #batchSize = 0;
   /** Recorded events. */
   #count: number;
   /** Events that were written, recorded or not, and their size. */
   #written: number;
   #size = 0;
   #isCommitting = false;
+  /** The commit in flight contains the end. */
+  #isLast = false;
+  #retryMs = FIRST_RETRY_MS;
   #mustRenew = false;
   #end: OwnEnd | 'release' | undefined;
   #recordedEnd: RunView | undefined;
@@ -76,7 +81,8 @@ export class RunWriter {
   readonly #deadline: number;
   #room: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
   #onOver: () => void = ignore;
-  #wait: { readonly timer: Timer; readonly resolve: () => void } | undefined;
+  /** Set while a failed commit waits. */
+  #retry: Timer | undefined;
 
   constructor(options: RunWriterOptions) {
     const { records, schedule, address, state, count, bounds } = options;
@@ -87,7 +93,10 @@ export class RunWriter {
     this.#reachedAt = records.clock.now();
     this.#deadline = this.#reachedAt + bounds.maxDurationMs - (records.storeNow() - state.startedAt);
     records.protect(address, state.epoch);
-    this.#unfollow = records.follow(address, ({ views }) => this.#onChange(views));
+    this.#unfollow = records.follow(address, (change) => {
+      // A change with recorded events is a commit of this writer, and tells nothing new.
+      if (change.recorded === undefined) this.#onChange(change.views);
+    });
     schedule.add(this);
   }
 
@@ -119,7 +128,7 @@ export class RunWriter {
       if (this.#pendingSize >= FLUSH_SIZE) this.flush();
       else if (this.#pending.length === 1) this.#options.schedule.flushSoon(this);
     }
-    return this.#pendingSize + this.#flyingSize > MAX_WAITING ? this.#waitForRoom() : undefined;
+    return this.#pendingSize + this.#batchSize > MAX_WAITING ? this.#waitForRoom() : undefined;
   }
 
   /**
@@ -143,7 +152,7 @@ export class RunWriter {
   }
 
   flush(): void {
-    if (!this.#isCommitting && !this.#isOver) void this.#commitAll();
+    if (!this.#isCommitting) this.#commitNext();
   }
 
   /** Called at an interval. `marginMs`: time until the next call. */
@@ -160,79 +169,73 @@ export class RunWriter {
   #finish(end: OwnEnd | 'release'): Promise<void> {
     if (this.#isOver) return Promise.resolve();
     this.#end = end;
-    this.#wait?.resolve();
     const over = new Promise<void>((resolve) => (this.#onOver = resolve));
-    this.flush();
+    if (this.#retry === undefined) this.flush();
+    else this.#commitAgain();
     return over;
   }
 
   /** One commit at a time. Events that are written meanwhile are the next batch. */
-  async #commitAll(): Promise<void> {
-    this.#isCommitting = true;
-    let events: string[] = [];
-    let retryMs = FIRST_RETRY_MS;
-    while (!this.#isOver) {
-      if (events.length === 0) {
-        events = this.#pending;
-        this.#pending = [];
-        this.#flyingSize = this.#pendingSize;
-        this.#pendingSize = 0;
-      }
-      // The end needs all events: those of a failed batch, and those that were written since.
-      const end = this.#pending.length === 0 ? this.#end : undefined;
-      if (events.length === 0 && end === undefined && !this.#mustRenew) break;
-      try {
-        const result = await this.#commit(events, end);
-        this.#onResult(result, events.length, end !== undefined);
-        events = [];
-        retryMs = FIRST_RETRY_MS;
-      } catch (error) {
-        await this.#onFailure(error, retryMs);
-        retryMs *= 2;
-      }
-    }
+  #commitNext(): void {
     this.#isCommitting = false;
-  }
-
-  #commit(events: readonly string[], end: OwnEnd | 'release' | undefined): Promise<ProduceResult> {
+    if (this.#isOver) return;
+    if (this.#batch.length === 0) {
+      this.#batch = this.#pending;
+      this.#pending = [];
+      this.#batchSize = this.#pendingSize;
+      this.#pendingSize = 0;
+    }
+    // The end needs all events: those of a failed batch, and those that were written since.
+    const end = this.#pending.length === 0 ? this.#end : undefined;
+    if (this.#batch.length === 0 && end === undefined && !this.#mustRenew) return;
+    this.#isCommitting = true;
+    this.#isLast = end !== undefined;
+    this.#mustRenew = false;
     const { records, address, state } = this.#options;
     const production = {
       run: state.run,
       epoch: state.epoch,
       after: this.#count,
-      events,
+      events: this.#batch,
       leaseMs: end === 'release' ? 0 : state.leaseMs,
       end: end === 'release' ? undefined : end,
     };
-    this.#mustRenew = false;
-    return records.change(address, (record) => decideProduction(production, record), true);
+    records
+      .change(address, (record) => decideProduction(production, record), true)
+      .then(this.#onResult, this.#onFailure);
   }
 
-  #onResult(result: ProduceResult, recorded: number, isLast: boolean): void {
+  readonly #onResult = (result: ProduceResult): void => {
     this.#reachedAt = this.#options.records.clock.now();
-    this.#flyingSize = 0;
+    this.#retryMs = FIRST_RETRY_MS;
     if (result.type === 'recorded') {
-      this.#count += recorded;
-      if (isLast) this.#settle(result.view, true);
-      this.#giveRoom();
+      this.#count += this.#batch.length;
+      this.#batch = [];
+      this.#batchSize = 0;
+      if (this.#isLast) this.#settle(result.view, true);
+      else if (this.#room !== undefined) this.#giveRoom();
     } else {
       this.#settle(result.type === 'ended' ? result.view : undefined);
     }
-  }
+    this.#commitNext();
+  };
 
-  /** Waits before the next attempt. */
-  async #onFailure(error: unknown, retryMs: number): Promise<void> {
+  /** Commits again after a wait. */
+  readonly #onFailure = (error: unknown): void => {
     const { records, state } = this.#options;
     const { clock } = records;
     records.reportFailure(error);
     const leases = this.#cause?.type === 'closing' ? 1 : MAX_UNREACHED_LEASES;
     if (clock.now() - this.#reachedAt > leases * state.leaseMs) return this.#settle(undefined);
-    const ms = Math.min(retryMs, state.leaseMs / 3) * (0.5 + clock.random() / 2);
-    await new Promise<void>((resolve) => {
-      this.#wait = { timer: clock.after(ms, resolve, { keepsAlive: true }), resolve };
-    });
-    this.#wait?.timer.clear();
-    this.#wait = undefined;
+    const ms = Math.min(this.#retryMs, state.leaseMs / 3) * (0.5 + clock.random() / 2);
+    this.#retryMs *= 2;
+    this.#retry = clock.after(ms, () => this.#commitAgain(), { keepsAlive: true });
+  };
+
+  #commitAgain(): void {
+    this.#retry?.clear();
+    this.#retry = undefined;
+    this.#commitNext();
   }
 
   /** A change of the record, by any process. */
@@ -258,7 +261,7 @@ export class RunWriter {
     records.unprotect(address, state.epoch);
     schedule.remove(this);
     this.#pending = [];
-    this.#wait?.resolve();
+    this.#retry?.clear();
     if (!isOwn) this.#abort({ type: 'over' });
     this.#giveRoom();
     this.#onOver();
