@@ -14,6 +14,7 @@ import { logPublish } from './log-publish.ts';
 import { logReaders } from './log-readers.ts';
 import { publish } from './publish.ts';
 import { stalled } from './stalled.ts';
+import { runJoin, runs } from './runs.ts';
 import { replay, storm } from './storm.ts';
 import { bundle, types } from './static.ts';
 import { streams } from './streams.ts';
@@ -28,6 +29,8 @@ export const CASES: readonly Case[] = [
   replay,
   stalled,
   streams,
+  runs,
+  runJoin,
   hono,
   publish,
   types,

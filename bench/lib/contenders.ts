@@ -110,7 +110,14 @@ const LOGS: readonly ContenderEntry[] = ['memory', 'sqlite', 'redis', 'postgres'
   },
 ]);
 
-export const CONTENDERS: readonly ContenderEntry[] = [...BROADCASTERS, ...OTHERS, ...LOGS];
+/** Runs over each store of this machine, and streams with the same sources. */
+const RUNS: readonly ContenderEntry[] = [
+  { name: 'streams-of-runs', title: '**Linefeed**, `stream()`', options: { store: 'none' } },
+  { name: 'runs-memory', title: '**Linefeed**, `memoryRuns`', options: { store: 'memory' } },
+  { name: 'runs-sqlite', title: '**Linefeed**, `sqliteRuns`', options: { store: 'sqlite' } },
+].map((entry) => ({ ...entry, file: 'contenders/linefeed-runs.ts', missing: here }));
+
+export const CONTENDERS: readonly ContenderEntry[] = [...BROADCASTERS, ...OTHERS, ...LOGS, ...RUNS];
 
 export const BROADCASTER_NAMES: readonly string[] = BROADCASTERS.map(({ name }) => name);
 
