@@ -19,6 +19,8 @@ export class RunHistory {
   readonly #store: RunStore;
   #state: RecordState | undefined;
   #count = 0;
+  /** The process of the newest claim. */
+  #producer: string | undefined;
   /** The recorded events by run. */
   readonly events = new Map<string, string[]>();
   /** Broken rules. */
@@ -34,15 +36,15 @@ export class RunHistory {
     return this.#state;
   }
 
-  /** The calls of one process. */
-  calls(): TestStore {
+  /** The calls of one process. `process`: its name. */
+  calls(process: string): TestStore {
     const store = this.#store;
     return {
       load: (key) => store.load(key),
       commit: async (key, change) => {
         const version = await store.commit(key, change);
         try {
-          if (version !== undefined) this.#check(change);
+          if (version !== undefined) this.#check(change, process);
         } catch (error) {
           // Thrown here, it would count as a failure of the store.
           this.faults.push(error);
@@ -57,7 +59,7 @@ export class RunHistory {
     };
   }
 
-  #check(change: RecordChange): void {
+  #check(change: RecordChange, process: string): void {
     // The record was deleted: its runs are no longer kept.
     const before = change.expected === undefined ? undefined : this.#state;
     const after = change.state === undefined ? before! : parseState(change.state);
@@ -65,6 +67,9 @@ export class RunHistory {
     checkOrder(after.runs);
     checkKeys(after.runs);
     expect(after.epoch).toBeGreaterThanOrEqual(before?.epoch ?? 0);
+    if (after.epoch > (before?.epoch ?? 0)) this.#producer = process;
+    // Only the newest claim appends, or renews its lease.
+    if (change.state === undefined || change.append !== undefined) expect(process).toBe(this.#producer);
     for (const run of before?.runs ?? []) this.#checkStep(run, after);
     const isSameRun = before?.runs.at(-1)?.run === newest?.run;
     const counted = isSameRun ? this.#count : 0;
@@ -79,9 +84,11 @@ export class RunHistory {
       this.events.set(append.run, events);
     }
     expect(change.count).toBe(counted + (append?.events.length ?? 0));
-    if (newest?.end !== undefined) {
-      expect(newest.end.count).toBe(change.count);
-      this.ends.set(newest.run, newest.end.outcome);
+    for (const { run, end } of after.runs) {
+      if (end === undefined) continue;
+      // The end of a run may be recorded by the claim of the next one.
+      expect(end.count).toBe(this.events.get(run)?.length ?? 0);
+      this.ends.set(run, end.outcome);
     }
     this.#state = after;
     this.#count = change.count;

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ADDRESS, createRunProcesses, LEASE_MS, type RunProcess } from '../../../test-kit/run-processes.ts';
 import { encodeEvent, RunHistory } from '../../../test-kit/run-history.ts';
+import type { WhenBusy } from './claim.ts';
 import type { RunStarted, UntypedRunSource } from './runs.ts';
 import type { RunStore } from './run-store.ts';
 
@@ -20,7 +21,8 @@ type Step =
   | { readonly do: 'wait'; readonly ms: number }
   | { readonly do: 'cut' | 'mend'; readonly at: number }
   | { readonly do: 'fault'; readonly at: number; readonly fault: 'before' | 'after' | 'late' }
-  | { readonly do: 'restart'; readonly at: number };
+  /** One process is cut off, and the other one continues its run. */
+  | { readonly do: 'takeover' | 'restart'; readonly at: number };
 
 const at = fc.nat({ max: 1 });
 const key = fc.constantFrom('a', 'b', 'c');
@@ -68,7 +70,13 @@ const steps = fc.array(
         fault: fc.constantFrom('before' as const, 'after' as const, 'late' as const),
       }),
     },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const), at }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constantFrom('takeover' as const, 'takeover' as const, 'restart' as const),
+        at,
+      }),
+    },
   ),
   { minLength: 5, maxLength: 40 },
 ) satisfies fc.Arbitrary<Step[]>;
@@ -209,19 +217,28 @@ async function play(schedule: readonly Step[]): Promise<void> {
   const history = new RunHistory(world.store);
   const sources = new Sources();
   const links = [new Link(), new Link()];
-  const openProcess = (index: number) =>
-    world.open({ runKeepMs: KEEP_MS }, links[index]!.wrap(history.calls()));
+  let opened = 0;
+  const openProcess = (index: number): RunProcess => {
+    opened += 1;
+    return world.open({ runKeepMs: KEEP_MS }, links[index]!.wrap(history.calls(`${index}.${opened}`)));
+  };
   const processes = [openProcess(0), openProcess(1)];
-  const reader = new Reader(world.open({}, history.calls()));
+  const reader = new Reader(world.open({}, history.calls('reader')));
   const started: Array<{ readonly key: string; readonly started: RunStarted }> = [];
   const stopped: Array<{ readonly run: string; readonly outcome: string }> = [];
   const calls: Array<Promise<unknown>> = [];
+  const start = (index: number, name: string, whenBusy: WhenBusy): void => {
+    const options = { key: name, whenBusy, attempts: name === 'a' ? 3 : 1 };
+    const call = processes[index]!.start(sources.open, options);
+    calls.push(call.then((result) => started.push({ key: name, started: result })).catch(() => undefined));
+  };
   for (const step of schedule) {
-    if (step.do === 'start') {
-      const { key: name, whenBusy } = step;
-      const options = { key: name, whenBusy, attempts: name === 'a' ? 3 : 1 };
-      const call = processes[step.at]!.start(sources.open, options);
-      calls.push(call.then((result) => started.push({ key: name, started: result })).catch(() => undefined));
+    if (step.do === 'start') start(step.at, step.key, step.whenBusy);
+    else if (step.do === 'takeover') {
+      links[step.at]!.isCut = true;
+      await clock.advance(LEASE_MS);
+      start(1 - step.at, 'a', 'join');
+      await clock.settle();
     } else if (step.do === 'stop') {
       const call = processes[step.at]!.stop({ key: step.key, keepMs: KEEP_MS });
       calls.push(call.then((result) => result && stopped.push(result)).catch(() => undefined));
