@@ -1,7 +1,14 @@
-import { defineChannel, stream, topic } from '@linefeed/shared';
+import { defineChannel, run, stream, topic, type AnyChannel, type LinefeedError } from '@linefeed/shared';
 import { describe, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
-import { createClient, iterate, type Client, type Subscription } from '@linefeed/client';
+import {
+  createClient,
+  iterate,
+  type Client,
+  type RunEnd,
+  type StoppedRun,
+  type Subscription,
+} from '@linefeed/client';
 
 const board = defineChannel({
   notice: z.object({ text: z.string(), level: z.enum(['info', 'warn']) }),
@@ -11,6 +18,12 @@ const board = defineChannel({
     keep: 'latest',
   }),
   room: topic({ params: z.object({ name: z.string().optional() }), data: z.array(z.string()) }),
+  answer: run({
+    params: z.object({ chat: z.string() }),
+    data: z.object({ text: z.string() }),
+    result: z.object({ tokens: z.number().default(0) }),
+  }),
+  job: run({ data: z.number() }),
   report: stream({ params: z.object({ year: z.number() }), data: z.union([z.literal('done'), z.number()]) }),
 });
 
@@ -73,6 +86,77 @@ describe('subscribe', () => {
     client.subscribe('notice', (payload: { bid: number }) => payload);
     // @ts-expect-error -- no such option
     client.subscribe('notice', () => {}, { form: 'now' });
+  });
+});
+
+describe('run topics', () => {
+  it('the handler of a run topic gets the id of the run', () => {
+    client.subscribe('answer', { chat: 'a' }, ({ text }, { id, run: runId, cursor, params }) => {
+      expectTypeOf(text).toEqualTypeOf<string>();
+      expectTypeOf(id).toEqualTypeOf<string>();
+      expectTypeOf(runId).toEqualTypeOf<string>();
+      expectTypeOf(cursor).toEqualTypeOf<undefined>();
+      expectTypeOf(params).toEqualTypeOf<{ chat: string }>();
+    });
+  });
+
+  it('onEnd of a run topic gets the result of a run that is done, and the error of one that failed', () => {
+    client.subscribe('answer', { chat: 'a' }, () => {}, {
+      from: 'start',
+      onRun: ({ run: runId, attempt, startedAt }) => {
+        expectTypeOf(runId).toEqualTypeOf<string>();
+        expectTypeOf(attempt).toEqualTypeOf<number>();
+        expectTypeOf(startedAt).toEqualTypeOf<number>();
+      },
+      onCaughtUp: () => {},
+      onEnd: (end) => {
+        expectTypeOf(end.reason).toEqualTypeOf<string | undefined>();
+        if (end.outcome === 'done') expectTypeOf(end.result).toEqualTypeOf<{ tokens: number }>();
+        else if (end.outcome === 'failed') expectTypeOf(end.error).toEqualTypeOf<LinefeedError>();
+        else expectTypeOf(end.outcome).toEqualTypeOf<'stopped' | 'lost' | 'gone'>();
+      },
+    });
+    client.subscribe('job', () => {}, {
+      onEnd: (end) => expectTypeOf(end).toEqualTypeOf<RunEnd<undefined>>(),
+    });
+  });
+
+  it('run topics have no option of logged topics and streams, and the other way round', () => {
+    // @ts-expect-error -- the events of a run are all recorded, so there is no gap
+    client.subscribe('job', () => {}, { onGap: () => {} });
+    // @ts-expect-error -- a run has ids
+    client.subscribe('job', () => {}, { restart: true });
+    // @ts-expect-error -- not a run
+    client.subscribe('notice', () => {}, { onRun: () => {} });
+    // @ts-expect-error -- not a run
+    client.subscribe('report', { year: 2026 }, () => {}, { onCaughtUp: () => {} });
+  });
+
+  it('iterate over a run topic returns how the run ended', async () => {
+    const iterator = iterate(client, 'answer', { params: { chat: 'a' }, from: 'start' });
+    const next = await iterator.next();
+    if (next.done !== true) expectTypeOf(next.value).toEqualTypeOf<{ text: string }>();
+    else if (next.value?.outcome === 'done')
+      expectTypeOf(next.value.result).toEqualTypeOf<{ tokens: number }>();
+    else if (next.value) expectTypeOf(next.value.outcome).toEqualTypeOf<'stopped'>();
+  });
+
+  it('stop takes the run topics of the channel and their params', () => {
+    expectTypeOf(client.stop('answer', { chat: 'a' }, { run: 'x', reason: 'user' })).resolves.toEqualTypeOf<
+      StoppedRun | undefined
+    >();
+    void client.stop('job');
+    void client.stop('job', undefined, { reason: 'user' });
+    // @ts-expect-error -- params are missing
+    void client.stop('answer');
+    // @ts-expect-error -- the topic has no params
+    void client.stop('job', { reason: 'user' });
+    // @ts-expect-error -- not a run
+    void client.stop('report', { year: 2026 });
+  });
+
+  it('a client of a channel is a client of any channel', () => {
+    expectTypeOf(client).toExtend<Client<AnyChannel>>();
   });
 });
 

@@ -5,9 +5,23 @@ export { persistCursor } from './lib/subscriptions/persist.ts';
 export { eventSourceTransport } from './lib/transport/event-source.ts';
 export { fetchTransport } from './lib/transport/fetch.ts';
 export { LinefeedError } from '@linefeed/shared';
-export type { ControlRequest, GapReason, ReconnectReason, SubscriptionEntry } from '@linefeed/shared/wire';
-export type { Client, ClientOptions, Handler, SubscribeArguments } from './lib/client/client.ts';
-export type { IterateArguments } from './lib/client/iterate.ts';
+export type {
+  ControlRequest,
+  GapReason,
+  ReconnectReason,
+  RunOutcome,
+  SubscriptionEntry,
+} from '@linefeed/shared/wire';
+export type {
+  Client,
+  ClientOptions,
+  EventInfoOf,
+  Handler,
+  OptionsOf,
+  SubscribeArguments,
+} from './lib/client/client.ts';
+export type { StopArguments, StopOptions, StoppedRun } from './lib/client/stop.ts';
+export type { IterateArguments, IterateReturn } from './lib/client/iterate.ts';
 export type { Clock } from './lib/base/clock.ts';
 export type { ConnectionReason, ConnectionSnapshot, ConnectionState } from './lib/connection/state.ts';
 export type { CursorStorage, Persist, PersistOptions } from './lib/subscriptions/persist.ts';
@@ -16,6 +30,10 @@ export type { Readable } from './lib/base/store.ts';
 export type {
   EventInfo,
   Gap,
+  RunEnd,
+  RunEventInfo,
+  RunStarted,
+  RunSubscriptionOptions,
   Subscription,
   SubscriptionOptions,
   SubscriptionSnapshot,

@@ -4,10 +4,13 @@ import {
   type AnyChannel,
   type ParamsInput,
   type Payload,
+  type RunName,
+  type RunResult,
   type TopicName,
 } from '@linefeed/shared';
 import { invalidOption } from '@linefeed/shared/wire';
 import { checkClientOptions, checkSubscription, type ClientOptions } from './options.ts';
+import { stopRun, type StopArguments, type StoppedRun } from './stop.ts';
 import { soon, systemClock } from '../base/clock.ts';
 import { createConnection } from '../connection/connection.ts';
 import type { ConnectionSnapshot } from '../connection/state.ts';
@@ -23,6 +26,8 @@ import type {
   AnyHandler,
   EventInfo,
   Gap,
+  RunEventInfo,
+  RunSubscriptionOptions,
   Subscription,
   SubscriptionOptions,
 } from '../subscriptions/types.ts';
@@ -34,19 +39,27 @@ export type { ClientOptions };
 /** The handler of a topic. A returned promise is awaited before the next event. */
 export type Handler<C extends AnyChannel, K extends TopicName<C>> = (
   data: Payload<C, K>,
-  event: EventInfo<K, ParamsInput<C, K>>,
+  event: EventInfoOf<C, K>,
 ) => unknown;
+
+/** The second argument of the handler of a topic. */
+export type EventInfoOf<C extends AnyChannel, K extends TopicName<C>> =
+  K extends RunName<C> ? RunEventInfo<K, ParamsInput<C, K>> : EventInfo<K, ParamsInput<C, K>>;
+
+/** The options of `subscribe` and `iterate` for a topic. */
+export type OptionsOf<C extends AnyChannel, K extends TopicName<C>> =
+  K extends RunName<C> ? RunSubscriptionOptions<RunResult<C, K>> : SubscriptionOptions;
 
 /**
  * The arguments of `subscribe` after the topic. `params` is absent if the topic has none, optional if all are optional.
  */
 export type SubscribeArguments<C extends AnyChannel, K extends TopicName<C>> =
   ParamsInput<C, K> extends undefined
-    ? [handler: Handler<C, K>, options?: SubscriptionOptions]
+    ? [handler: Handler<C, K>, options?: OptionsOf<C, K>]
     : {} extends ParamsInput<C, K>
-      ? | [handler: Handler<C, K>, options?: SubscriptionOptions]
-        | [params: ParamsInput<C, K>, handler: Handler<C, K>, options?: SubscriptionOptions]
-      : [params: ParamsInput<C, K>, handler: Handler<C, K>, options?: SubscriptionOptions];
+      ? | [handler: Handler<C, K>, options?: OptionsOf<C, K>]
+        | [params: ParamsInput<C, K>, handler: Handler<C, K>, options?: OptionsOf<C, K>]
+      : [params: ParamsInput<C, K>, handler: Handler<C, K>, options?: OptionsOf<C, K>];
 
 /**
  * A client of a channel. Its methods may be used without it: `const { subscribe } = client`. All subscriptions share one
@@ -72,6 +85,24 @@ export interface Client<C extends AnyChannel> {
     topic: K,
     ...rest: SubscribeArguments<C, K>
   ): Subscription;
+  /**
+   * Stops a run, from any client: leaving a run does not stop it. Needs the option `stopFromClients` of the feed.
+   * Arguments after the topic: the params, or `undefined` if the topic has none; the options.
+   *
+   * @example
+   *   const stopped = await client.stop('answer', { chat: 'a' }, { reason: 'user' });
+   *   console.log(stopped?.outcome);
+   *
+   * @param topic A run topic of the channel
+   * @returns The run and how it ended, once its end is recorded. `undefined` if no run is running and none is kept.
+   * @throws LinefeedError (as a rejection) `forbidden` and other refusals of the server, `network`, `timeout` if the run
+   *   has not ended in time, `closed` after `close()`; the reason of `signal` if it is aborted
+   */
+  stop<K extends { [N in RunName<C>]: N }[RunName<C>]>(
+    this: void,
+    topic: K,
+    ...rest: StopArguments<C, K>
+  ): Promise<StoppedRun | undefined>;
   /** The state of the connection, with listeners. */
   readonly connection: Readable<ConnectionSnapshot>;
   /**
@@ -175,13 +206,17 @@ export function createClient<C extends AnyChannel>(
     connection.hint(hint);
   });
 
+  const checkOpen = (topic: string, what: string) => {
+    if (closed) throw new LinefeedError('closed', `The client is closed: ${topic} cannot be ${what}.`);
+  };
+
   const listen = (
     topic: string,
     params: unknown,
     handler: AnyHandler,
     options: SubscriberOptions = {},
   ): Subscription => {
-    if (closed) throw new LinefeedError('closed', `The client is closed: ${topic} cannot be subscribed.`);
+    checkOpen(topic, 'subscribed');
     checkSubscription(topic, params, handler, options);
     const subscriber = createSubscriber(
       parts,
@@ -207,10 +242,14 @@ export function createClient<C extends AnyChannel>(
 
   return {
     subscribe: (topic, ...rest) => {
-      const [params, handler, given] = (
-        typeof rest[0] === 'function' ? [undefined, ...rest] : rest
-      ) as Parameters<typeof listen> extends [string, ...infer Rest] ? Rest : never;
+      const [params, handler, given] = (typeof rest[0] === 'function'
+        ? [undefined, ...rest]
+        : rest) as unknown[] as Parameters<typeof listen> extends [string, ...infer Rest] ? Rest : never;
       return listen(topic, params, handler, given);
+    },
+    async stop(topic, ...[params, given]) {
+      checkOpen(topic, 'stopped');
+      return stopRun(shared, topic, params, given);
     },
     connection: { getSnapshot: connection.getSnapshot, subscribe: connection.subscribe },
     get cursor() {

@@ -1,6 +1,7 @@
 import { FRAME } from '@linefeed/shared/wire';
 import { describe, expect, it } from 'vitest';
 import { createScript } from '../../../test/scripted-client.ts';
+import { createRunScript } from '../../../test/scripted-runs.ts';
 import { iterate } from './iterate.ts';
 
 describe('iterate', () => {
@@ -59,7 +60,7 @@ describe('iterate', () => {
         got.push(payload);
     })();
     await script.settle();
-    expect(script.last().opening.entries).toEqual([{ address: 'report?year=2026', key: '1' }]);
+    expect(script.last().opening.entries).toEqual([{ address: 'report?year=2026', key: '1', from: 'now' }]);
     script.last().hello();
     script.last().acceptStream('report', '1');
     script.last().send('report~1', 1, '~1');
@@ -105,5 +106,68 @@ describe('iterate', () => {
     script.last().hello('e.0');
     script.last().refuse('a');
     await expect(waiting).rejects.toMatchObject({ code: 'forbidden' });
+  });
+});
+
+describe('iterate over a run topic', () => {
+  /** Collects the payloads of a loop, and what its generator returns. */
+  async function collect(iterator: AsyncGenerator<unknown, unknown, void>): Promise<readonly unknown[]> {
+    const got: unknown[] = [];
+    for (;;) {
+      const { done, value } = await iterator.next();
+      got.push(value);
+      if (done) return got;
+    }
+  }
+
+  const end = { result: undefined, error: undefined, reason: undefined };
+
+  it('iterate ends with the current run, returns how it ended, and yields nothing of the next run', async () => {
+    const script = createRunScript();
+    const run = script.runs.start('r');
+    script.runs.emit('r', '1');
+    const ends: unknown[] = [];
+    const reading = collect(
+      iterate(script.client, 'r', { from: 'start', onEnd: (runEnd: unknown) => ends.push(runEnd) }),
+    );
+    await script.open();
+    script.runs.emit('r', '2');
+    script.runs.end('r', { outcome: 'done', result: 7 });
+    script.runs.start('r');
+    script.runs.emit('r', '3');
+    const done = { ...end, run, outcome: 'done', result: 7 };
+    expect(await reading).toEqual([1, 2, done]);
+    expect(ends).toEqual([done]);
+    await script.clock.advance(1_000);
+    expect(script.state().state).toBe('idle');
+  });
+
+  it('iterate waits for the next run when no run is running, and ends when it is stopped', async () => {
+    const script = createRunScript();
+    script.runs.start('r');
+    script.runs.end('r', { outcome: 'done' });
+    const reading = collect(iterate(script.client, 'r'));
+    await script.open();
+    const run = script.runs.start('r');
+    script.runs.emit('r', '1');
+    script.runs.end('r', { outcome: 'stopped', reason: 'user' });
+    expect(await reading).toEqual([1, { ...end, run, outcome: 'stopped', reason: 'user' }]);
+  });
+
+  it.each([
+    ['failed', 'run_limit', { error: { code: 'run_limit', message: 'Too long.' } }],
+    ['lost', 'run_lost', {}],
+    ['gone', 'run_lost', {}],
+  ] as const)('iterate throws after the last event of a run that is %s: %s', async (outcome, code, more) => {
+    const script = createRunScript();
+    script.runs.start('r');
+    const iterator = iterate(script.client, 'r');
+    const first = iterator.next();
+    await script.open();
+    script.runs.emit('r', '1');
+    script.runs.end('r', { outcome, ...more });
+    expect(await first).toEqual({ done: false, value: 1 });
+    await expect(iterator.next()).rejects.toMatchObject({ code });
+    expect(script.errors).toEqual([]);
   });
 });

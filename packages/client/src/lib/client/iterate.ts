@@ -1,16 +1,28 @@
 /** A subscription as an async iterable, with back-pressure: the next event waits for the consumer. */
-import type { AnyChannel, LinefeedError, ParamsInput, Payload, TopicName } from '@linefeed/shared';
+import {
+  LinefeedError,
+  type AnyChannel,
+  type ParamsInput,
+  type Payload,
+  type RunName,
+  type RunResult,
+  type TopicName,
+} from '@linefeed/shared';
 import type { SubscriberOptions } from '../subscriptions/subscription.ts';
-import type { AnyHandler, Subscription, SubscriptionOptions } from '../subscriptions/types.ts';
-import type { Client } from './client.ts';
+import type { AnyHandler, RunEnd, Subscription } from '../subscriptions/types.ts';
+import type { Client, OptionsOf } from './client.ts';
 
 /** The arguments of `iterate` after the topic. */
 export type IterateArguments<C extends AnyChannel, K extends TopicName<C>> =
   ParamsInput<C, K> extends undefined
-    ? [options?: SubscriptionOptions & { readonly params?: undefined }]
+    ? [options?: OptionsOf<C, K> & { readonly params?: undefined }]
     : {} extends ParamsInput<C, K>
-      ? [options?: SubscriptionOptions & { readonly params?: ParamsInput<C, K> }]
-      : [options: SubscriptionOptions & { readonly params: ParamsInput<C, K> }];
+      ? [options?: OptionsOf<C, K> & { readonly params?: ParamsInput<C, K> }]
+      : [options: OptionsOf<C, K> & { readonly params: ParamsInput<C, K> }];
+
+/** The value that the generator of a topic returns: the end of the run, or nothing. */
+export type IterateReturn<C extends AnyChannel, K extends TopicName<C>> =
+  K extends RunName<C> ? (RunEnd<RunResult<C, K>> & { readonly outcome: 'done' | 'stopped' }) | void : void;
 
 type Subscribe = (
   topic: string,
@@ -23,6 +35,9 @@ type Subscribe = (
  * Subscribes as an async iterable of payloads. The next event is requested when the loop has handled the one before.
  * Leaving the loop unsubscribes. The loop ends with the stream, and throws the final error of the subscription.
  *
+ * For a run topic the loop ends with the current run. If no run is running, it waits for the next one. The generator
+ * returns the end of the run, or `undefined` if it was left before.
+ *
  * @example
  *   import { createClient, iterate } from '@linefeed/client';
  *   import type { board } from './channel.ts';
@@ -33,28 +48,30 @@ type Subscribe = (
  * @param client The client that subscribes
  * @param topic A topic of the channel
  * @returns A generator that subscribes at its first `next()`
- * @throws LinefeedError (from the loop) the final error of the subscription; `closed` after `close()`
+ * @throws LinefeedError (from the loop) the final error of the subscription; `closed` after `close()`; the error of a
+ *   run that has failed, and `run_lost` for one that is lost or gone
  */
 export function iterate<C extends AnyChannel, K extends { [N in TopicName<C>]: N }[TopicName<C>]>(
   client: Client<C>,
   topic: K,
   ...rest: IterateArguments<C, K>
-): AsyncGenerator<Payload<C, K>, void, void>;
+): AsyncGenerator<Payload<C, K>, IterateReturn<C, K>, void>;
 export function iterate(
-  client: Client<AnyChannel>,
+  client: { readonly subscribe: unknown },
   topic: string,
-  given?: SubscriptionOptions & { readonly params?: unknown },
-): AsyncGenerator<unknown, void, void> {
-  const { params, ...options } = { ...given };
+  given?: object,
+): AsyncGenerator<unknown, unknown, void> {
+  const { params, ...options } = { ...given } as SubscriberOptions & { readonly params?: unknown };
   let subscription: Subscription | undefined;
   let held: { readonly data: unknown; readonly done: () => void } | undefined;
   let failure: LinefeedError | undefined;
+  let end: RunEnd | undefined;
   let wake = () => {};
 
   // The next call of `next()` marks the previous event as handled. So the subscription's queue bounds the number of
   // waiting events.
   async function* events() {
-    subscription = (client.subscribe as unknown as Subscribe)(
+    subscription = (client.subscribe as Subscribe)(
       topic,
       params,
       (data) =>
@@ -64,6 +81,11 @@ export function iterate(
         }),
       {
         ...options,
+        onEnd(runEnd) {
+          end ??= runEnd;
+          wake();
+          return options.onEnd?.(runEnd);
+        },
         onFail(error) {
           failure = error;
           wake();
@@ -73,6 +95,8 @@ export function iterate(
     subscription.subscribe(() => wake());
     try {
       for (;;) {
+        // The next run can begin before the loop resumes.
+        if (end) return checkEnd(end);
         if (held) {
           const { data, done } = held;
           held = undefined;
@@ -97,4 +121,11 @@ export function iterate(
     };
   }
   return iterator;
+}
+
+/** Throws if the run has no complete record. */
+function checkEnd(end: RunEnd): RunEnd {
+  const { run, outcome, error } = end;
+  if (outcome === 'done' || outcome === 'stopped') return end;
+  throw error ?? new LinefeedError('run_lost', `The run ${run} is ${outcome}.`);
 }

@@ -90,7 +90,7 @@ const FUNCTION = /^(on(?!H)|transport|fetch|persist)/;
 const NUMBER = /Ms$|^max/;
 
 /** Throws if options are not an object, have a name that is not in `names`, or a value of a wrong type. */
-function checkOptions(owner: string, options: unknown, names: string): void {
+export function checkOptions(owner: string, options: unknown, names: string): void {
   if (typeof options !== 'object' || !options) {
     throw invalidOption(`${owner} takes its options as an object, not ${String(options)}.`);
   }
@@ -134,7 +134,11 @@ export function checkSubscription(
   handler: unknown,
   options: SubscriptionOptions,
 ): void {
-  checkOptions('subscribe', options, 'from restart signal onHandlerError onGap onEnd onError onFail');
+  checkOptions(
+    'subscribe',
+    options,
+    'from restart signal onHandlerError onGap onRun onEnd onCaughtUp onError onFail',
+  );
   const { from = '', signal } = options;
   if (
     typeof topic !== 'string' ||

@@ -5,6 +5,7 @@ import { createScript } from '../../../test/scripted-client.ts';
 import { readControl } from './control-frame.ts';
 
 const GAP = { address: 'a', from: '', to: 'e.5', reason: 'trimmed' };
+const RUN = { address: 'a', run: 'x', attempt: 1, startedAt: 5 };
 const REFUSED = { address: 'a', code: 'forbidden', message: 'No.', retryable: false };
 
 describe('control frames', () => {
@@ -13,10 +14,14 @@ describe('control frames', () => {
     ['hello', { ...HELLO, pingMs: 0, timeoutMs: 0 }],
     ['subscribed', { address: 'a', event: 'a', key: '1', n: 1, cursor: 'e.0', tail: 'e.0', rewind: true }],
     ['subscribed', { address: 'r~1', event: 'r~1' }],
+    ['subscribed', { address: 'r', event: 'r', run: { cursor: 'x.0' } }],
+    ['subscribed', { address: 'r', event: 'r', run: { cursor: 'x.3.end', tail: 'x.3.end' } }],
     ['caughtup', { address: 'a' }],
     ['gap', GAP],
     ['error', { ...REFUSED, detail: { any: 1 } }],
     ['end', { address: 'a', key: '1', n: 2 }],
+    ['run', RUN],
+    ['end', { address: 'a', run: 'x', outcome: 'done', result: null }],
     ['reconnect', { afterMs: 0, reason: 'drain' }],
     ['ping', {}],
     ['bookmark', {}],
@@ -43,7 +48,10 @@ describe('control frames', () => {
     ['caughtup', '{}'],
     ['gap', { ...GAP, to: undefined }, { ...GAP, to: '' }, { ...GAP, to: 5 }, { ...GAP, address: undefined }],
     ['error', { ...REFUSED, retryable: 'no' }, { ...REFUSED, code: undefined }, { ...REFUSED, key: 1 }],
-    ['end', '{}', 'null'],
+    ['run', { ...RUN, run: undefined }, { ...RUN, attempt: '1' }, { ...RUN, startedAt: null }],
+    ['subscribed', { address: 'a', event: 'a', run: {} }, { address: 'a', event: 'a', run: null }],
+    ['subscribed', { address: 'a', event: 'a', run: { cursor: 'x.0', tail: 5 } }],
+    ['end', '{}', 'null', { address: 'a', run: 5 }],
     ['reconnect', '{}', { afterMs: 'soon', reason: 'x' }, { afterMs: -1, reason: 'x' }, { afterMs: 1 }],
   ] as const) {
     for (const body of bodies) {

@@ -1,5 +1,5 @@
 /** Parses and checks the bodies of control frames (PROTOCOL §4). */
-import { parseCursor, PROTOCOL_VERSION } from '@linefeed/shared/wire';
+import { parseCursor, PROTOCOL_VERSION, type RunStart } from '@linefeed/shared/wire';
 
 const REQUIRED: Readonly<Record<string, string>> = {
   hello: 'protocol connection pingMs timeoutMs',
@@ -7,6 +7,7 @@ const REQUIRED: Readonly<Record<string, string>> = {
   caughtup: 'address',
   gap: 'address to reason',
   error: 'address code message retryable',
+  run: 'address run attempt startedAt',
   end: 'address',
   reconnect: 'afterMs reason',
 };
@@ -15,12 +16,18 @@ const REQUIRED: Readonly<Record<string, string>> = {
 export type ControlBody = any;
 
 /** The members that a body may lack. */
-const OPTIONAL = ['n', 'key', 'cursor', 'tail'];
+const OPTIONAL = ['n', 'key', 'cursor', 'tail', 'run'];
 
 /** A member has the same type in every body. */
 function fits(field: string, value: unknown): boolean {
-  if (/Ms$|^n$|^protocol/.test(field)) return typeof value === 'number' && value >= 0 && value < Infinity;
+  if (/Ms$|At$|^n$|^(attempt|protocol)/.test(field))
+    return typeof value === 'number' && value >= 0 && value < Infinity;
   if (field === 'retryable') return typeof value === 'boolean';
+  // In `subscribed`, where the delivery of a run starts.
+  if (typeof value === 'object' && value && field === 'run') {
+    const { cursor, tail = cursor } = value as RunStart;
+    return fits('cursor', cursor) && fits('tail', tail);
+  }
   return typeof value === 'string' && (!/^cursor|^t/.test(field) || parseCursor(value) !== undefined);
 }
 
@@ -30,11 +37,11 @@ function fits(field: string, value: unknown): boolean {
  */
 export function readControl(name: string, data: string): ControlBody {
   const body = JSON.parse(data) as Record<string, unknown>;
-  const required = REQUIRED[name];
+  const required = REQUIRED[name]?.split(' ');
   if (!required || (name === 'hello' && (body['protocol'] as number) > PROTOCOL_VERSION)) return body;
-  for (const field of [...OPTIONAL, ...required.split(' ')]) {
+  for (const field of [...OPTIONAL, ...required]) {
     const value = body[field];
-    if (!fits(field, value) && (value !== undefined || !OPTIONAL.includes(field)))
+    if (!fits(field, value) && (value !== undefined || required.includes(field)))
       throw new TypeError(`${field} is ${JSON.stringify(value)}`);
   }
   return body;

@@ -262,5 +262,5 @@ function isCovered(cursor: string | undefined, by: string | undefined): boolean 
 }
 
 function toLoose<C extends AnyChannel>(client: Client<C>): Client<AnyChannel> {
-  return client;
+  return client as unknown as Client<AnyChannel>;
 }

@@ -157,6 +157,6 @@ it('a stream that is hidden before its first event starts from the beginning', a
   await act(async () => await script.clock.advance(LINGER_MS));
   await page.show(wrap('visible'));
   await act(async () => await script.settle());
-  expect(froms(script)).toEqual([undefined]);
+  expect(froms(script)).toEqual(['now']);
   await page[Symbol.asyncDispose]();
 });

@@ -74,7 +74,7 @@ export function createHooks<C extends AnyChannel>(): Hooks<C> {
   };
 
   const useLooseTopic = (topic: string, options: LooseOptions = {}): TopicResult<unknown> => {
-    const client = useClient() as Client<AnyChannel>;
+    const client = useClient() as unknown as Client<AnyChannel>;
     const address = toAddressKey(topic, options.params);
     const create = () => createTopicStore(client, topic, address, options);
     const [kept, keep] = useState(create);

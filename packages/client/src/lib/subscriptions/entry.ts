@@ -2,9 +2,9 @@
  * An entry of the subscription list. Only this file changes an entry, in one function per transition. No function here
  * calls a subscriber, so user code never runs in the middle of a transition.
  */
-import type { Cursor } from '@linefeed/shared/wire';
+import type { Cursor, RunBegin } from '@linefeed/shared/wire';
 import type { Clock } from '../base/clock.ts';
-import { isAtOrBefore, toText } from '../base/cursor.ts';
+import { isAtOrBefore, toText, type Place } from '../base/cursor.ts';
 import { NO_FAILURES, type RetryHistory } from '../connection/retry-policy.ts';
 import type { CommitTracker, InFlight } from './commit-tracker.ts';
 import type { Received, Subscriber } from './types.ts';
@@ -43,6 +43,7 @@ export type State =
  * - `unknown`: it was never accepted
  * - `stream`: each subscription to it is a run of its own
  * - `logged`: its events have cursors
+ * - `run`: its events have places, in the order of its runs
  */
 export type Position =
   | { readonly is: 'unknown'; readonly cursor?: undefined }
@@ -64,6 +65,15 @@ export type Position =
       lastHole?: string | undefined;
       /** `keep: 'latest'`: the newest event, for subscriptions that join. */
       latest?: Received | undefined;
+    }
+  | {
+      readonly is: 'run';
+      /** The last event or end received, or the start. */
+      cursor: Place | undefined;
+      /** The newest recorded place at acceptance. */
+      readonly acceptedTail: Place | undefined;
+      /** The run that its delivery is in, until the end of that run. */
+      current?: RunBegin | undefined;
     };
 
 /**
@@ -115,7 +125,7 @@ export const isDropping = ({ subscribers }: Entry): boolean =>
 
 /** Whether the connection's cursor covers the entry, also after a reload of the page. */
 export function isCommitted({ position, order }: Entry): boolean {
-  return position.cursor !== undefined && order === 'shared';
+  return position.is === 'logged' && position.cursor !== undefined && order === 'shared';
 }
 
 export function createEntry(key: string, start: EntryStart, subscriber: Subscriber): Entry {
@@ -244,7 +254,26 @@ export function skipTo({ position, linger }: MutableEntry, to: Cursor | undefine
   position.latest = undefined;
 }
 
-/** An event of a logged address, or (with `mark`) of a stream. Without `received` it has no valid data. */
+/** Delivery is in this run. Returns false if the entry is past its end, or in a later run. */
+export function enterRun({ position }: MutableEntry, begin: RunBegin): boolean {
+  if (position.is !== 'run') return false;
+  const start: Place = { epoch: begin.run, position: '0', isRun: true };
+  const { cursor } = position;
+  if (!isAtOrBefore(start, cursor)) position.cursor = start;
+  else if (cursor!.epoch !== begin.run || cursor!.prev) return false;
+  position.current = begin;
+  return true;
+}
+
+/** A run has ended. Returns false if the entry has got this end before. */
+export function endRun({ position }: MutableEntry, end: Place | undefined): boolean {
+  if (position.is !== 'run' || !end || isAtOrBefore(end, position.cursor)) return false;
+  position.cursor = end;
+  position.current = undefined;
+  return true;
+}
+
+/** An event of an address with places, or (with `mark`) of a stream. Without `received` it has no valid data. */
 export function receive(
   { position, linger }: MutableEntry,
   cursor: Cursor | undefined,
@@ -253,6 +282,7 @@ export function receive(
 ): void {
   // A copy: a part of the chunk would keep the whole chunk alive (V8 sliced strings).
   if (position.is === 'stream' && mark) position.mark = ` ${mark}`.slice(1);
+  if (position.is === 'run' && cursor) position.cursor = cursor;
   if (position.is !== 'logged' || !cursor) return;
   const after = position.cursor;
   position.cursor = cursor;

@@ -13,7 +13,7 @@ import {
   type SubscriptionError,
 } from '@linefeed/shared/wire';
 import type { Clock } from '../base/clock.ts';
-import { isAtOrBefore, toText } from '../base/cursor.ts';
+import { isAtOrBefore, parsePlace, toText } from '../base/cursor.ts';
 import type { ControlBody } from '../connection/control-frame.ts';
 import type { Connection, ConnectionHandlers } from '../connection/types.ts';
 import { planRetry, STABLE_MS, type RetryOptions } from '../connection/retry-policy.ts';
@@ -29,8 +29,10 @@ import {
   skipTo,
   stall,
   type Entry,
+  type Position,
 } from './entry.ts';
 import type { SubscriptionRegistry } from './registry.ts';
+import { acceptRun, onCaughtUp, onRun, onRunEnd } from './run-frames.ts';
 import { awaitsGap, isAfterHole } from './start-position.ts';
 import type { Received, Subscriber } from './types.ts';
 
@@ -93,6 +95,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
     const nowMs = clock.now();
     registry.reindex();
     connection.listen(event);
+    if (body.run) return acceptRun(entry, event, body.run, nowMs);
     if (body.cursor === undefined) {
       const [first] = entry.subscribers;
       accept(entry, event, { is: 'stream', restart: first?.restart }, nowMs);
@@ -192,14 +195,16 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
       case 'caughtup':
         // An entry that was refused for now was not part of the rewind.
         for (const entry of byEvent(body.address)) if (isAccepted(entry)) joinOrder(entry, commits);
-        return;
+        return onCaughtUp(byEvent(body.address));
+      case 'run':
+        return onRun(byEvent(body.address), body);
       case 'gap':
         rolledBack ||= body.reason === 'rollback';
         return onGap(body);
       case 'error':
         return onRefused(body);
       case 'end':
-        return onEnd(body);
+        return body.run === undefined ? onEnd(body) : onRunEnd(byEvent(body.address), body, id);
     }
   };
 
@@ -211,13 +216,12 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
     },
     onEvent(event, json, text) {
       let receivers = byEvent(event);
-      // An entry with a position is a logged topic, so its id can be parsed as a cursor.
-      const last = receivers[0]?.position.cursor;
-      const { cursor, mark }: Partial<EventId> = last
-        ? { cursor: parseNextCursor(text, last) }
-        : parseEventId(text);
-      // The cursor in the id of a stream's event belongs to the connection, not to the event.
-      const own = mark ? undefined : cursor;
+      const { is, cursor: last }: Partial<Position> = receivers[0]?.position ?? {};
+      // A logged topic with a position: its id can be parsed as a cursor.
+      const { cursor, mark }: Partial<EventId> =
+        last && is === 'logged' ? { cursor: parseNextCursor(text, last) } : parseEventId(text);
+      // With a mark, the cursor in the id belongs to the connection. In a run, the mark has the place of the event.
+      const own = mark ? (is === 'run' ? parsePlace(mark.slice(1)) : undefined) : cursor;
       let outOfOrder = false;
       let isForAll = true;
       let announce: Notify;

@@ -8,8 +8,8 @@ describe('the opening request', () => {
     const script = await connected(['a', 'b']);
     expect(script.attempts).toHaveLength(1);
     expect(script.last().opening.entries).toEqual([
-      { address: 'a', key: '1' },
-      { address: 'b', key: '2' },
+      { address: 'a', key: '1', from: 'now' },
+      { address: 'b', key: '2', from: 'now' },
     ]);
   });
 
@@ -52,7 +52,7 @@ describe('the opening request', () => {
     script.client.subscribe('report', () => got.push('first'));
     const second = script.client.subscribe('report', () => got.push('second'));
     await script.settle();
-    expect(script.last().opening.entries).toEqual([{ address: 'report', key: '1' }]);
+    expect(script.last().opening.entries).toEqual([{ address: 'report', key: '1', from: 'now' }]);
     script.last().hello();
     script.last().acceptStream('report', '1');
     await script.settle();

@@ -36,7 +36,7 @@ describe('persistCursor', () => {
     await after.request('b');
     expect(after.last().opening.entries).toEqual([
       { address: 'a', key: '1', from: 'e.1' },
-      { address: 'b', key: '2' },
+      { address: 'b', key: '2', from: 'now' },
     ]);
   });
 
@@ -101,7 +101,7 @@ describe('persistCursor', () => {
     before.script.client.close();
     for (const [identity, from] of [
       ['ann', 'e.1'],
-      ['bob', undefined],
+      ['bob', 'now'],
     ] as const) {
       const after = createScript({ persist: persistCursor({ storage, identity }) });
       await after.request('a');

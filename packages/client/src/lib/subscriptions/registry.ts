@@ -144,7 +144,7 @@ export function createSubscriptionRegistry(context: RegistryContext): Subscripti
 
   const ask = (entry: Entry, cursor: Cursor | undefined, isOpen?: boolean): SubscriptionEntry => {
     const { address, key, position } = entry;
-    const from = toStart(entry, cursor, isOpen);
+    const from = toStart(entry, cursor);
     request(entry, parseCursor(from) ?? (isOpen || !position.cursor ? undefined : cursor));
     return { address, key, ...(from && { from }) };
   };
@@ -217,10 +217,17 @@ export function createSubscriptionRegistry(context: RegistryContext): Subscripti
       const { linger, position, state } = entry;
       addSubscriber(entry, subscriber);
       if (!position.cursor) return;
-      const { cursor, acceptedTail, latest } = position;
+      const { cursor, acceptedTail } = position;
+      const latest = position.is === 'logged' ? position.latest : undefined;
       const missed = start ? linger?.buffer?.events : latest && [latest];
       subscriber.join(start);
-      if (isOpen && 'acceptedAt' in state) subscriber.accept(acceptedTail, cursor);
+      if (isOpen && 'acceptedAt' in state) {
+        subscriber.accept(acceptedTail, cursor);
+        if (position.is === 'run') {
+          if (position.current) subscriber.run(position.current);
+          subscriber.caughtUp();
+        }
+      }
       for (const received of missed ?? []) subscriber.event(undefined, received, true);
     },
     remove(subscriber) {

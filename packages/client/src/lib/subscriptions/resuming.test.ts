@@ -61,7 +61,7 @@ describe('the connection cursor', () => {
     await script.clock.advance(1_000);
     await script.cut();
     expect(script.last().opening).toEqual(
-      expect.objectContaining({ cursor: undefined, entries: [{ address: 'b', key: '2' }] }),
+      expect.objectContaining({ cursor: undefined, entries: [{ address: 'b', key: '2', from: 'now' }] }),
     );
   });
 
@@ -316,7 +316,7 @@ describe('addresses with their own position', () => {
     const { got: past } = await script.request('a', { from: 'earliest' });
     expect(script.last().opening.entries).toEqual([
       { address: 'a', key: '2', from: 'earliest' },
-      { address: 'a', key: '1' },
+      { address: 'a', key: '1', from: 'now' },
     ]);
     script.last().hello('e.0');
     script.last().subscribed('a', 0, { tail: 'e.2' });

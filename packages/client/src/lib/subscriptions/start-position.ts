@@ -19,23 +19,20 @@ export function toFrom(from: string): string {
 }
 
 /**
- * Returns the `from` that an entry sends. `cursor`: the cursor of the connection. `isOpen`: the entry is sent in a
- * control request, not in the request that opens the connection.
+ * Returns the `from` that an entry sends. `cursor`: the cursor of the connection.
  *
  * An address at the connection's cursor sends no cursor of its own; any other address sends its own. An address that was
- * never accepted sends `now`, so that an old cursor does not replay its history. An open connection has a position even
- * if the client does not know it.
+ * never accepted sends `now`, so that an old cursor does not replay its history, and no recorded run is replayed.
  */
-export function toStart(entry: Entry, cursor: Cursor | undefined, isOpen?: boolean): string | undefined {
+export function toStart(entry: Entry, cursor: Cursor | undefined): string | undefined {
   const { from, position } = entry;
   if (position.is === 'stream' && position.mark) {
     // Stream without ids: the server runs it again only for a request without a mark.
     return position.mark === '~' && position.restart ? undefined : position.mark;
   }
+  if (position.is === 'run') return `~${toText(position.cursor)}`;
   if (position.cursor) return sharesCursor(entry, cursor) ? undefined : toText(position.cursor);
-  return (
-    from ?? /* seam: new-entry-at-now */ ((cursor || isOpen) && position.is === 'unknown' ? 'now' : undefined)
-  );
+  return from ?? /* seam: new-entry-at-now */ (position.is === 'unknown' ? 'now' : undefined);
 }
 
 /**
@@ -64,9 +61,10 @@ export function awaitsGap({ from }: Entry, start: Cursor | undefined): boolean {
 }
 
 /** Whether events are missing between the entry's position and the event with this cursor. */
-export function isAfterHole({ position: { cursor: at } }: Entry, cursor: Cursor): boolean {
+export function isAfterHole({ position: { is, cursor: at } }: Entry, cursor: Cursor): boolean {
   const { epoch, prev } = cursor;
   return (
+    is === 'logged' &&
     at !== undefined &&
     !isAtOrBefore({ epoch, position: prev ?? at.position }, at) &&
     !isAtOrBefore(cursor, at)

@@ -1,14 +1,27 @@
 /** A subscription: its snapshot, and the order of what reaches its handler. */
-import { LinefeedError, type Issue, type Schema } from '@linefeed/shared';
+import { LinefeedError, type ErrorCode, type Issue, type Schema } from '@linefeed/shared';
 import { invalidOption, parseCursor, type Cursor } from '@linefeed/shared/wire';
-import { isAtOrBefore, toText } from '../base/cursor.ts';
+import { isAtOrBefore, toText, type Place } from '../base/cursor.ts';
 import { createStore } from '../base/store.ts';
 import { createHandlerQueue, type HandlerQueueContext } from './handler-queue.ts';
 import type { SubscriptionRegistry } from './registry.ts';
-import type { AnyHandler, Gap, Subscriber, SubscriptionOptions, SubscriptionSnapshot } from './types.ts';
+import type {
+  AnyHandler,
+  EventInfo,
+  Gap,
+  RunEnd,
+  RunEventInfo,
+  RunSubscriptionOptions,
+  Subscriber,
+  SubscriptionOptions,
+  SubscriptionSnapshot,
+} from './types.ts';
 
-/** The options of a subscription inside the client. */
-export interface SubscriberOptions extends SubscriptionOptions {
+/** The options of a subscription inside the client, to a topic of any kind. */
+export interface SubscriberOptions
+  extends Omit<SubscriptionOptions, 'onEnd'>, Pick<RunSubscriptionOptions, 'onRun' | 'onCaughtUp'> {
+  /** With the end of a run, or of a stream without it. */
+  readonly onEnd?: ((end?: RunEnd) => unknown) | undefined;
   /**
    * Called with the final error after the last event, instead of the client's `onError`. `iterate` throws that error.
    */
@@ -31,7 +44,7 @@ export function createSubscriber(
   options: SubscriberOptions,
   schema: Schema | undefined,
 ): Subscriber {
-  const { onError, onEnd, onFail, onHandlerError, restart, signal } = options;
+  const { onError, onEnd, onFail, onHandlerError, onRun, onCaughtUp, restart, signal } = options;
   const { getSnapshot, subscribe, set } = createStore<SubscriptionSnapshot>({
     status: 'subscribing',
     error: undefined,
@@ -48,13 +61,16 @@ export function createSubscriber(
   /** At least one event was handled or is queued. */
   let hasEvents = false;
   /** Events and gaps up to here are from before this subscription joined. */
-  let floor: Cursor | undefined;
-  /** The end of the log when the entry was last accepted. */
-  let acceptedTail: Cursor | undefined;
+  let floor: Place | undefined;
+  /** The end of the log, or of the newest run, when the entry was last accepted. */
+  let acceptedTail: Place | undefined;
   /** Cursor at which its events start. */
-  let startedAt: Cursor | undefined;
+  let startedAt: Place | undefined;
   /** The caller's own state includes everything up to here. */
   let fetchedTo: Cursor | undefined;
+  /** Run and attempt of the last `onRun`. */
+  let told = '';
+  let isReplaying = false;
 
   // Prevents an unhandled rejection: most callers use `onError` or the snapshot instead.
   ready.catch(() => {});
@@ -80,9 +96,13 @@ export function createSubscriber(
 
   const queue = createHandlerQueue(
     context,
-    ({ address, data, cursor, id }, replayed) =>
-      isAtOrBefore(cursor, fetchedTo) ||
-      call(data, { address, topic, params, cursor: toText(cursor), id, replayed }),
+    ({ address, data, cursor, id }, replayed) => {
+      if (isAtOrBefore(cursor, fetchedTo)) return undefined;
+      const info: EventInfo & Partial<Pick<RunEventInfo, 'run'>> = cursor?.isRun
+        ? { address, topic, params, cursor: undefined, id, run: cursor.epoch, replayed }
+        : { address, topic, params, cursor: toText(cursor), id, replayed };
+      return call(data, info);
+    },
     (cause) => {
       report(
         new LinefeedError('handler_failed', `The handler of ${topic} threw: ${String(cause)}`, { cause }),
@@ -140,6 +160,7 @@ export function createSubscriber(
       // positions.
       if (isJoining || isAtOrBefore(tail, floor)) floor = tail;
       isJoining = false;
+      isReplaying = true;
       startedAt ??= isAtOrBefore(start, floor) ? floor : start;
       resolve();
       if (getSnapshot().status !== 'subscribed') change({ status: 'subscribed', error: undefined });
@@ -147,7 +168,7 @@ export function createSubscriber(
     event(inFlight, event, isReplayed) {
       const { cursor } = event;
       // An event without `prev` may be the newest one, and a joining subscription needs that.
-      if (cursor?.prev !== undefined && isAtOrBefore(cursor, floor)) return;
+      if ((cursor?.isRun || cursor?.prev !== undefined) && isAtOrBefore(cursor, floor)) return;
       hasEvents = true;
       queue.push({ inFlight, event, replayed: isReplayed || isAtOrBefore(cursor, acceptedTail) });
     },
@@ -174,6 +195,22 @@ export function createSubscriber(
         report(invalidOption(message));
       };
       queue.push({ inFlight, task });
+    },
+    run({ run, attempt, startedAt }) {
+      const next = `${run}.${attempt}`;
+      if (next === told) return;
+      told = next;
+      push(() => onRun?.({ run, attempt, startedAt }));
+    },
+    runEnd({ run, outcome, result, error, reason }, place) {
+      // It joined after this end, and only another subscription of the entry has seen the run.
+      if (!told.startsWith(run!) && isAtOrBefore(place, floor)) return;
+      const cause = error && new LinefeedError(error.code as ErrorCode, error.message);
+      push(() => onEnd?.({ run, outcome, result, error: cause, reason } as RunEnd));
+    },
+    caughtUp() {
+      if (isReplaying) push(() => onCaughtUp?.());
+      isReplaying = false;
     },
     end: (finished) =>
       push(() => {

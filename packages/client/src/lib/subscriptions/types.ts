@@ -1,6 +1,7 @@
 /** The types of a subscription: those of the public API, and the interface that the registry and the router use. */
 import type { LinefeedError } from '@linefeed/shared';
-import type { Cursor, Gap as WireGap } from '@linefeed/shared/wire';
+import type { Cursor, End, Gap as WireGap, RunBegin, RunOutcome } from '@linefeed/shared/wire';
+import type { Place } from '../base/cursor.ts';
 import type { Readable } from '../base/store.ts';
 import type { InFlight } from './commit-tracker.ts';
 
@@ -14,11 +15,54 @@ export interface EventInfo<Topic extends string = string, Params = unknown> {
   readonly params: Params;
   /** Logged: the place of the event in the log. A subscription with it as `from` starts after this event. */
   readonly cursor: string | undefined;
-  /** Stream: the id that its source gave the event, if any. A run with it as `from` resumes after this event. */
+  /**
+   * Stream: the id that its source gave the event, if any. Run: the run and the number of the event. A subscription with
+   * it as `from` resumes after this event.
+   */
   readonly id: string | undefined;
-  /** The event was published before the server accepted this subscription, or while the connection was down. */
+  /**
+   * The event was published or recorded before the server accepted this subscription, or while the connection was down.
+   */
   readonly replayed: boolean;
 }
+
+/** The second argument of the handler of a run topic. */
+export interface RunEventInfo<Topic extends string = string, Params = unknown> extends EventInfo<
+  Topic,
+  Params
+> {
+  readonly cursor: undefined;
+  readonly id: string;
+  /** The id of the run. */
+  readonly run: string;
+}
+
+/** A run that a subscription has reached, or its next attempt. */
+export type RunStarted = Pick<RunBegin, 'run' | 'attempt' | 'startedAt'>;
+
+/**
+ * How a run ended.
+ *
+ * - `done`: its source returned a result
+ * - `stopped`: it was stopped
+ * - `failed`: its source failed
+ * - `lost`: its process ended, and no other one continued it
+ * - `gone`: its record was deleted before this subscription got the end
+ */
+export type RunEnd<Result = unknown> = {
+  /** The id of the run. */
+  readonly run: string;
+  /** Why it was stopped or lost, if the server gives a reason. */
+  readonly reason: string | undefined;
+} & (
+  | { readonly outcome: 'done'; readonly result: Result; readonly error: undefined }
+  | { readonly outcome: 'failed'; readonly result: undefined; readonly error: LinefeedError }
+  | {
+      readonly outcome: Exclude<RunOutcome, 'done' | 'failed'>;
+      readonly result: undefined;
+      readonly error: undefined;
+    }
+);
 
 /** Events of an address that were published and can no longer be replayed. Delivery continues after `to`. */
 export interface Gap extends WireGap {
@@ -28,7 +72,7 @@ export interface Gap extends WireGap {
   readonly params: unknown;
 }
 
-/** The options of `subscribe` and `iterate`. */
+/** The options of `subscribe` and `iterate` for a topic that is not a run. */
 export interface SubscriptionOptions {
   /**
    * Start position: `now` (at acceptance), `earliest`, a cursor, or for a stream the id of its last event. If the client
@@ -77,6 +121,39 @@ export interface SubscriptionOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** The options of `subscribe` and `iterate` for a run topic. */
+export interface RunSubscriptionOptions<Result = unknown> extends Omit<
+  SubscriptionOptions,
+  'from' | 'onEnd' | 'onGap' | 'restart'
+> {
+  /**
+   * Start position: `now` (at acceptance), `start` (the first event of the newest run), or the `id` of an event.
+   *
+   * @default `now`
+   */
+  from?: string | undefined;
+  /**
+   * Called before the first event of a run, when delivery starts in the middle of a run, and when a new attempt continues
+   * it.
+   *
+   * @default nothing
+   */
+  onRun?: ((started: RunStarted) => unknown) | undefined;
+  /**
+   * Called after the last event of each run. The subscription continues with the next run.
+   *
+   * @default nothing
+   */
+  onEnd?: ((end: RunEnd<Result>) => unknown) | undefined;
+  /**
+   * Called when all recorded events are delivered, each time that the server accepts the subscription. Later events are
+   * live.
+   *
+   * @default nothing
+   */
+  onCaughtUp?: (() => unknown) | undefined;
+}
+
 /** The state of a subscription at its last change. */
 export interface SubscriptionSnapshot {
   /**
@@ -102,7 +179,7 @@ export interface Subscription extends Readable<SubscriptionSnapshot> {
   (): void;
   /** Resolves once the server accepts. Rejects if it refuses, or if the subscription ends before that. */
   readonly ready: Promise<void>;
-  /** Logged: the start cursor, once accepted. As `from`, it starts at the same position again. */
+  /** Logged, and run: the start position, once accepted. As `from`, it starts at the same position again. */
   startCursor(this: void): string | undefined;
   /** Unsubscribes. */
   [Symbol.dispose](): void;
@@ -111,8 +188,8 @@ export interface Subscription extends Readable<SubscriptionSnapshot> {
 /** An event as received, before it is bound to a subscription. */
 export interface Received extends Pick<EventInfo, 'address' | 'id'> {
   readonly data: unknown;
-  /** Logged: the event's cursor. */
-  readonly cursor: Cursor | undefined;
+  /** Logged: the event's cursor. Run: its place. */
+  readonly cursor: Place | undefined;
 }
 
 /** A handler of any topic. */
@@ -139,6 +216,11 @@ export interface Subscriber {
   /** True while its events are dropped. The registry's `resume` is called when this changes to false. */
   readonly isDropping: () => boolean;
   readonly gap: (inFlight: InFlight, gap: WireGap) => void;
+  /** The entry is in this run. A run and attempt that it has been told before is ignored. */
+  readonly run: (begin: RunBegin) => void;
+  readonly runEnd: (end: End, place: Place) => void;
+  /** Everything that was recorded at the last acceptance is delivered. */
+  readonly caughtUp: () => void;
   /** `finished`: the stream has ended. Otherwise the server has nothing more to send. */
   readonly end: (finished: boolean) => void;
   /** Refused or broken temporarily; it will be requested again. */

@@ -75,7 +75,10 @@ async function open(options: Partial<ClientOptions> = {}, status = 200) {
 describe('eventSourceTransport', () => {
   it('eventSourceTransport sends the list in the query, and listens for the event names of the server', async () => {
     const scene = await open({ credentials: 'include' });
-    expect(scene.last()).toMatchObject({ url: '/events?topic=a%3Fkey%3D1', withCredentials: true });
+    expect(scene.last()).toMatchObject({
+      url: '/events?topic=a%3Ffrom%3Dnow%26key%3D1',
+      withCredentials: true,
+    });
     scene.last().send(FRAME.hello, HELLO, 'e.0');
     scene.last().send(FRAME.subscribed, { address: 'a', event: 'a?x=1', cursor: 'e.0' });
     scene.last().send('a?x=1', 'yes', 'e.1.0');
@@ -129,7 +132,7 @@ describe('eventSourceTransport', () => {
       const scene = await open({}, status);
       scene.last().fail();
       await scene.clock.advance(0);
-      expect(scene.requests).toEqual(['HEAD /events?topic=a%3Fkey%3D1']);
+      expect(scene.requests).toEqual(['HEAD /events?topic=a%3Ffrom%3Dnow%26key%3D1']);
       expect(scene.state().state).toBe(state);
     });
   }

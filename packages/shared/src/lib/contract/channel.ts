@@ -47,8 +47,11 @@ export type Payload<C extends AnyChannel, K extends TopicName<C>> = Output<DataS
 /** The payload that `publish` takes, or that the source of a stream yields: the schema's input. */
 export type PayloadInput<C extends AnyChannel, K extends TopicName<C>> = Input<DataSchema<TopicsOf<C>[K]>>;
 /** The result of a run as its readers get it: the schema's output. `undefined` for a run without a result. */
-export type RunResult<C extends AnyChannel, K extends RunName<C>> =
-  ResultSchema<TopicsOf<C>[K]> extends Schema ? Output<ResultSchema<TopicsOf<C>[K]>> : undefined;
+export type RunResult<C extends AnyChannel, K extends RunName<C>> = OutputOrNone<
+  ResultSchema<TopicsOf<C>[K]>
+>;
+// Distributive: the result of an unknown channel is `any`, so a function of any channel takes a client of one.
+type OutputOrNone<S> = S extends Schema ? Output<S> : undefined;
 /** The result that the source of a run returns: the schema's input. `void` for a run without a result. */
 export type RunResultInput<C extends AnyChannel, K extends RunName<C>> =
   ResultSchema<TopicsOf<C>[K]> extends Schema ? Input<ResultSchema<TopicsOf<C>[K]>> : void;
