@@ -71,7 +71,7 @@ export async function openLog(spec: LogSpec): Promise<OpenedLog> {
   }
 }
 
-async function openRedis({ library, mode, ports }: RedisSpec) {
+export async function openRedis({ library, mode, ports }: RedisSpec) {
   const addresses = ports.map((port) => ({ host: '127.0.0.1', port }));
   const [{ port } = { port: 0 }] = addresses;
   if (library === 'node-redis') {
