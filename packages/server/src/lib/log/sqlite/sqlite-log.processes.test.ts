@@ -1,4 +1,3 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,26 +5,19 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { BEGINNING, comparePositions } from '@linefeed/shared/wire';
+import { usePrograms, type Program } from '../../../../test-kit/programs.ts';
 import type { LogEvent, ReadPage } from '../log.ts';
 import { sqliteLog } from './sqlite-log.ts';
 
 let directory: string;
 let path: string;
-let children: Child[];
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'linefeed-log-'));
   path = join(directory, 'events.db');
-  children = [];
 });
 
-afterEach(async () => {
-  for (const { process, ended } of children) {
-    process.kill('SIGKILL');
-    await ended;
-  }
-  rmSync(directory, { recursive: true });
-});
+afterEach(() => rmSync(directory, { recursive: true }));
 
 const PRELUDE = `
   import { sqliteLog } from ${JSON.stringify(new URL('sqlite-log.ts', import.meta.url).href)};
@@ -55,40 +47,8 @@ const FOLLOWER = `${PRELUDE}
   setInterval(() => undefined, 60_000);
 `;
 
-interface Child {
-  readonly process: ChildProcess;
-  readonly lines: unknown[];
-  readonly ended: Promise<number | null>;
-  until(isSo: (lines: unknown[]) => boolean): Promise<void>;
-}
-
-function start(code: string, ...args: (string | number)[]): Child {
-  const child = spawn(
-    process.execPath,
-    ['--no-warnings', '--input-type=module', '--eval', code, path, ...args.map(String)],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  const lines: unknown[] = [];
-  let rest = '';
-  let wake: () => void = () => undefined;
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    const parts = (rest + text).split('\n');
-    rest = parts.pop()!;
-    lines.push(...parts.map((line) => JSON.parse(line) as unknown));
-    wake();
-  });
-  const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
-  const started: Child = {
-    process: child,
-    lines,
-    ended,
-    async until(isSo) {
-      while (!isSo(lines)) await new Promise<void>((resolve) => (wake = resolve));
-    },
-  };
-  children.push(started);
-  return started;
-}
+const startProgram = usePrograms();
+const start = (code: string, ...args: Array<string | number>) => startProgram(code, path, ...args);
 
 type Told = Pick<LogEvent, 'address' | 'data' | 'position' | 'prev'>;
 
@@ -106,9 +66,9 @@ function expectUnbroken(told: readonly Told[]): void {
   }
 }
 
-const eventsOf = (follower: Child) => follower.lines.slice(1) as Told[];
+const eventsOf = (follower: Program) => follower.lines.slice(1) as Told[];
 
-async function startFollower(): Promise<Child> {
+async function startFollower(): Promise<Program> {
   const follower = start(FOLLOWER, 'follower');
   await follower.until(([first]) => first !== undefined);
   expect(follower.lines).toEqual([{ following: '0' }]);
