@@ -23,6 +23,7 @@ const SETS = [
       'docs/event-stream.md',
       'docs/logs.md',
       'docs/own-log.md',
+      'docs/own-run-store.md',
       'docs/run-stores.md',
       'docs/testing.md',
       'docs/trpc.md',

@@ -4,7 +4,7 @@ import { afterEach } from 'vitest';
 
 export interface Program {
   readonly process: ChildProcess;
-  /** What it has printed. */
+  /** The values that it has printed. */
   readonly lines: unknown[];
   /** Its exit code. */
   readonly ended: Promise<number | null>;

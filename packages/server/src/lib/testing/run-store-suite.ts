@@ -26,6 +26,22 @@ const BODIES: readonly RunStoreCaseBody[] = [
 /**
  * Everything that a store of runs must do for Linefeed's promises to hold. Give each case to a test runner.
  *
+ * @example
+ *   import { sqliteRuns } from '@linefeed/server/sqlite';
+ *   import { runStoreContract } from '@linefeed/server/testing';
+ *   import { rmSync } from 'node:fs';
+ *   import { test } from 'node:test';
+ *
+ *   const contract = runStoreContract(
+ *     () => ({
+ *       open: () => sqliteRuns({ path: 'test.db' }),
+ *       dispose: () => rmSync('test.db'),
+ *     }),
+ *     { persistent: true, realTime: true },
+ *   );
+ *   for (const { name, run } of contract) test(name, run);
+ *   for (const { name, reason } of contract.skipped) test(name, { skip: reason });
+ *
  * @param create Makes a new, empty store for each case
  * @param traits The optional abilities and the possible faults of the store. `skipped` has the cases of the others.
  */

@@ -12,6 +12,7 @@ import type { RecordChange, RunStore } from '../run-store.ts';
 import type { SqliteRunsOptions } from './options.ts';
 import { sqliteRuns } from './sqlite-runs.ts';
 import { RunTables } from './tables.ts';
+import { VersionCache } from './version-cache.ts';
 
 let directory: string;
 let path: string;
@@ -224,6 +225,50 @@ describe('commits to a file of runs', () => {
     expect(await commit(store, 'k')).toBeDefined();
   });
 
+  test('at most 10,000 events wait to be written to a file of runs', async () => {
+    const store = open();
+    const append = { run: 'r', after: 0, events: eventsOf(9_000) };
+    const commits = [store.commit('a', changeOf({ append })), store.commit('b', changeOf({}))];
+    const tooMany = store.commit('c', changeOf({ append: { ...append, events: eventsOf(998) } }));
+    await expect(tooMany).rejects.toMatchObject({ code: 'runs_failed', retryable: true });
+    await clock.settle();
+    expect((await Promise.all(commits)).every((version) => version !== undefined)).toBe(true);
+  });
+
+  test('at most 64 MiB of events wait to be written to a file of runs', async () => {
+    const store = open();
+    const large = '"'.padEnd(40 * 1024 * 1024, 'x');
+    const events = [large];
+    const commits = [store.commit('a', changeOf({ append: { run: 'r', after: 0, events } }))];
+    const tooMuch = store.commit('b', changeOf({ state: large }));
+    await expect(tooMuch).rejects.toEqual(failure('67108864 bytes'));
+    await clock.settle();
+    expect((await Promise.all(commits))[0]).toBeDefined();
+  });
+
+  test('more commits than one transaction takes are written in several', async () => {
+    const store = open();
+    const words = statements();
+    const commits = Array.from({ length: 1_200 }, (_, n) => store.commit(`key ${n}`, changeOf({})));
+    await clock.settle();
+    await Promise.all(commits);
+    expect(words.filter((word) => word === 'BEGIN')).toHaveLength(3);
+    expect(await store.list('key ')).toHaveLength(1_200);
+  });
+
+  test('the commit of a record that is no longer remembered finds its run', async () => {
+    const store = open();
+    const expected = await commit(store, 'k', { append: { run: 'r', after: 0, events: ['1'] } });
+    for (let n = 0; n < 21; n += 1) {
+      for (let m = 0; m < 500; m += 1) void store.commit(`key ${n} ${m}`, changeOf({}));
+      await clock.settle();
+    }
+    const words = statements();
+    await commit(store, 'k', { expected: expected!, append: { run: 'r', after: 1, events: ['2'] } });
+    expect(words).toEqual(['BEGIN', 'UPDATE RETURNING', 'INSERT', 'COMMIT']);
+    expect(await store.read('k', 'r', 0, { events: 9, bytes: 99 })).toEqual(['1', '2']);
+  });
+
   test('a failed transaction rejects its commits and changes nothing', async () => {
     const store = open();
     const expected = (await commit(store, 'k', { append: { run: 'r', after: 0, events: ['1'] } }))!;
@@ -293,6 +338,20 @@ describe('the versions of records in a file', () => {
     await clock.advance(1_000);
     expect(await store.versions(['k'])).toEqual([undefined]);
   });
+});
+
+test('more versions than a cache holds are read again', () => {
+  const cache = new VersionCache();
+  const set = (count: number) => {
+    for (let n = 0; n < count; n += 1) cache.set(`${n}`, { version: n, keptUntil: 1 });
+  };
+  cache.update(1);
+  set(50_000);
+  cache.update(1);
+  expect(cache.missing(['0', '49999'])).toEqual([]);
+  set(50_001);
+  cache.update(1);
+  expect(cache.missing(['0', '49999'])).toEqual(['0', '49999']);
 });
 
 test.each([
