@@ -161,6 +161,57 @@ describe('a delivery that waits for the store', () => {
     expect([tap.payloads, tap.events.at(-1)]).toEqual([[], 'linefeed.reconnect']);
   });
 
+  it('a run that is deleted after its record was read ends as `gone`', async () => {
+    const { clock, store, control, calls } = watchedRuns();
+    const bench = createRunBench({ clock, runs: store });
+    const run = bench.producer(ADDRESS);
+    await run.start({ keepMs: 5_000 });
+    await run.end({ outcome: 'done' }, 1);
+    // Deleted before the follower of the record looks again.
+    await clock.advance(4_950);
+    const gate = createGate();
+    control.beforeRead = async () => void (await gate.wait());
+    const tap = await bench.open(PATH);
+    await clock.advance(100);
+    gate.open();
+    await clock.advance(1_000);
+    expect(tap.payloads).toEqual([]);
+    expect(tap.of('linefeed.end')).toMatchObject([{ id: `~${run.run}.1.end`, data: { outcome: 'gone' } }]);
+    expect(calls.read).toBeLessThan(3);
+  });
+
+  it('an event that a reader has read before its commit is confirmed is written once', async () => {
+    const { clock, store } = watchedRuns();
+    const confirmed = createGate();
+    let isHeld = false;
+    const slow: RunStore = {
+      ...store,
+      async commit(key, change) {
+        const version = await store.commit(key, change);
+        if (isHeld) await confirmed.wait();
+        return version;
+      },
+    };
+    const bench = createRunBench({ clock, runs: slow });
+    const run = bench.producer(ADDRESS);
+    await run.start();
+    await run.append(1);
+    const tap = await bench.open(PATH);
+    isHeld = true;
+    const appending = run.append(2);
+    const other = await bench.open(PATH);
+    expect([tap.payloads, other.payloads]).toEqual([
+      [1, 2],
+      [1, 2],
+    ]);
+    confirmed.open();
+    await appending;
+    expect([tap.payloads, other.payloads]).toEqual([
+      [1, 2],
+      [1, 2],
+    ]);
+  });
+
   it('a delivery that is removed during a read writes nothing', async () => {
     const { clock, store, control } = watchedRuns();
     const bench = createRunBench({ clock, runs: store });
@@ -212,6 +263,25 @@ describe('two feeds with one store', () => {
       expect(tap.of('linefeed.end')).toEqual(own.of('linefeed.end'));
     }
     expect(own.of('linefeed.end')).toMatchObject([{ data: { outcome: 'done', result: 'x' } }]);
+  });
+
+  it('a request that has read a later run starts there, although the follower of the address has not seen it', async () => {
+    const { clock, store } = watchedRuns();
+    const { watch: _, ...runs } = store;
+    const [producing, reading] = [createRunBench({ clock, runs }), createRunBench({ clock, runs })];
+    const run = producing.producer(ADDRESS);
+    await run.start();
+    await run.end();
+    const earlier = await reading.ask(PATH);
+    await run.start();
+    const later = await reading.ask(PATH);
+    const taps = [connect(earlier), connect(later)];
+    await clock.settle();
+    expect(taps.map((tap) => (tap.dataOf('linefeed.run').at(-1) as { run: string }).run)).toEqual([
+      run.run,
+      run.run,
+    ]);
+    expect(taps[1]!.dataOf('linefeed.subscribed')).toMatchObject([{ run: { cursor: `${run.run}.0` } }]);
   });
 
   it('a reader gets the end `lost` after the feed of the producer is gone', async () => {

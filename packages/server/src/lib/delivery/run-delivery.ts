@@ -125,11 +125,10 @@ export class RunDelivery implements RunReader {
     this.#advance(this.#port.hasRoom);
   }
 
+  /** A page may already have had these events. */
   #isNext({ run, after }: RunPage): boolean {
-    const begun = this.#begun;
-    const { run: reached, n } = this.#position!;
-    const newest = this.#tail.views.at(-1);
-    return n === after && reached === run && begun?.run === run && begun.attempt === newest?.attempt;
+    const position = this.#position!;
+    return position.run === run && position.n === after;
   }
 
   /** Writes what is recorded, while there is room. `hasRoom`: whether the first frame may be written now. */
