@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createTRPCClient, httpSubscriptionLink, type TRPCClientErrorLike } from '@trpc/client';
 import { initTRPC, tracked, TRPCError, type AnyTRPCRouter } from '@trpc/server';
 import { createHTTPServer, type CreateHTTPContextOptions } from '@trpc/server/adapters/standalone';
-import { defineChannel, LinefeedError, stream, topic } from '@linefeed/shared';
+import { defineChannel, LinefeedError, run, stream, topic } from '@linefeed/shared';
 import { EventSource } from 'eventsource';
 import { afterEach, describe, expect, expectTypeOf, it, vi } from 'vitest';
 import * as z from 'zod';
@@ -186,6 +186,21 @@ describe('a topic over tRPC', () => {
     client.room.subscribe({ name: 7 } as never, seen);
     await vi.waitFor(() => expect(seen.errors[0]?.data).toMatchObject({ code: 'BAD_REQUEST', path: 'room' }));
     expect(seen.errors[0]!.message).toMatch(/^The params of room are not valid: name: /);
+  });
+
+  it('a run over tRPC is refused with a message, and is not in the type of the router', async () => {
+    const feed = createFeed(defineChannel({ notice: topics.notice, job: run({ data: z.number() }) }), {});
+    closers.push(() => feed.close());
+    const router = toRouter(feed);
+    expectTypeOf<keyof typeof router.notice>().not.toBeNever();
+    expectTypeOf(router).not.toHaveProperty('job');
+    const { client } = await serve(router);
+    const seen = watch<unknown>();
+    (client as unknown as Record<'job', typeof client.notice>).job.subscribe(undefined, seen);
+    await vi.waitFor(() => expect(seen.errors[0]?.data).toMatchObject({ code: 'METHOD_NOT_SUPPORTED' }));
+    expect(seen.errors[0]!.message).toBe(
+      '"job" is a run, which tRPC cannot deliver; subscribe to it at the path of the feed.',
+    );
   });
 
   it('toRouter refuses a topic with a param named lastEventId', () => {

@@ -11,6 +11,7 @@ import type {
   AnyChannel,
   ParamsInput,
   Payload,
+  RunName,
   StreamName,
   TopicDefinition,
   TopicName,
@@ -33,6 +34,9 @@ export type TopicInput<C extends AnyChannel, K extends TopicName<C>> = [ParamsIn
   ? { lastEventId?: string | null | undefined } | void
   : ParamsInput<C, K> & { lastEventId?: string | null | undefined };
 
+/** The names of the topics that a router serves: all but runs. */
+type ServedName<C extends AnyChannel> = Exclude<TopicName<C>, RunName<C>>;
+
 /** The output of a topic's procedure. */
 export type TopicOutput<C extends AnyChannel, K extends TopicName<C>> = AsyncIterable<
   | TrackedPayload<Payload<C, K>>
@@ -45,7 +49,7 @@ export type TopicOutput<C extends AnyChannel, K extends TopicName<C>> = AsyncIte
 export type FeedRouter<C extends AnyChannel> = TRPCBuiltRouter<
   { ctx: object; meta: object; errorShape: TRPCDefaultErrorShape; transformer: false },
   {
-    [K in TopicName<C>]: TRPCSubscriptionProcedure<{
+    [K in ServedName<C>]: TRPCSubscriptionProcedure<{
       input: TopicInput<C, K>;
       output: TopicOutput<C, K>;
       meta: object;
@@ -78,7 +82,8 @@ export interface ToRouterOptions<Context, Ctx extends object = object> {
  * Logged events are tracked by their cursors, stream events by the ids of their sources. The feed's `authorize`
  * applies.
  *
- * A client that is cut off before its first event starts anew: tRPC stores no position without an event.
+ * A client that is cut off before its first event starts anew: tRPC stores no position without an event. Runs are not
+ * served: tRPC has no frame for their begin and their end.
  *
  * @example
  *   import { toRouter } from '@linefeed/server/trpc';
@@ -99,6 +104,10 @@ export function toRouter<C extends AnyChannel, Context, Ctx extends object = obj
   const t = initTRPC.context<object>().create();
   const procedures: Record<string, AnyTRPCProcedure> = {};
   for (const [topic, definition] of feed.channel.topics) {
+    if (definition.kind === 'run') {
+      procedures[topic] = t.procedure.subscription(() => refuseRun(topic));
+      continue;
+    }
     checkParamNames(topic, definition);
     procedures[topic] = t.procedure
       .input((raw: unknown) => readInput(topic, definition, raw))
@@ -112,6 +121,15 @@ export function toRouter<C extends AnyChannel, Context, Ctx extends object = obj
       );
   }
   return t.router(procedures) as unknown as FeedRouter<C>;
+}
+
+/** Without a procedure, tRPC would report a misspelt name. */
+// oxlint-disable-next-line require-yield -- a subscription is a generator
+async function* refuseRun(topic: string): AsyncGenerator<never, void, void> {
+  throw new TRPCError({
+    code: 'METHOD_NOT_SUPPORTED',
+    message: `"${topic}" is a run, which tRPC cannot deliver; subscribe to it at the path of the feed.`,
+  });
 }
 
 const ROUTER_OPTIONS = {
