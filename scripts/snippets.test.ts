@@ -31,6 +31,7 @@ const SETS = [
   },
   { documents: ['README.md', 'packages/client/README.md'] },
   { documents: ['docs/cluster.md'] },
+  { documents: ['docs/runs.md'] },
   { documents: ['packages/shared/README.md'] },
   { documents: ['packages/server/README.md'] },
 ];
