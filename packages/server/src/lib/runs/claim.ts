@@ -18,6 +18,8 @@ export interface ClaimRequest {
   readonly keepMs: number;
   readonly principal: string | undefined;
   readonly slot: string | undefined;
+  /** The request may not begin a new run: it needs a slot first. */
+  readonly needsSlot?: boolean | undefined;
 }
 
 /**
@@ -26,10 +28,12 @@ export interface ClaimRequest {
  * - `stopped`: the stop of this key came first; the run is recorded and has ended
  * - `conflict`: the key was used with another input
  * - `busy`: another run is running, and the request refuses or replaces
+ * - `free`: the request would begin a new run, and needs a slot first
  */
 export type ClaimResult =
   | { readonly type: 'claimed'; readonly state: RunState; readonly count: number }
-  | { readonly type: 'joined' | 'stopped' | 'conflict' | 'busy'; readonly view: RunView };
+  | { readonly type: 'joined' | 'stopped' | 'conflict' | 'busy'; readonly view: RunView }
+  | { readonly type: 'free' };
 
 const TIME_DIGITS = 9;
 
@@ -64,7 +68,7 @@ export function decideClaim(request: ClaimRequest, given: PresentRecord): Decisi
     return isFree ? continueRun(request, record, sameKey) : answer('joined', sameKey);
   }
   if (running !== undefined) return answer(request.whenBusy === 'join' ? 'joined' : 'busy', running);
-  return beginRun(request, record);
+  return request.needsSlot === true ? { result: { type: 'free' }, write } : beginRun(request, record);
 }
 
 /** `own` may have ended since its claim. */

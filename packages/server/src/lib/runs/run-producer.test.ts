@@ -137,6 +137,24 @@ describe('the close of a feed', () => {
     expect(second.calls).toMatchObject([{ attempt: 2, stored: ['a'] }]);
   });
 
+  test('a close does not wait for runs of other processes that a stop or a start waits for', async () => {
+    const world = createRunProcesses();
+    const calls = world.calls();
+    await world.open({}, calls).start(new ManualSource().open, { key: 'a' });
+    calls.commit = () => new Promise<never>(() => undefined);
+    const two = world.open();
+    const waiting = [two.stop(), two.start(new ManualSource().open, { key: 'b', whenBusy: 'replace' })];
+    const results = Promise.allSettled(waiting);
+    await world.clock.settle();
+    const closing = two.runs.close(0);
+    await world.clock.settle();
+    await closing;
+    expect(await results).toMatchObject([
+      { status: 'rejected', reason: { code: 'draining', status: 503 } },
+      { status: 'rejected', reason: { code: 'draining', status: 503 } },
+    ]);
+  });
+
   test('a closed feed starts no run, and a start in flight ends with the close', async () => {
     const world = createRunProcesses();
     const one = world.open();
@@ -172,6 +190,15 @@ describe('runs of a principal', () => {
     expect(await third()).toMatchObject({ joined: false });
   });
 
+  test('a principal with the maximum of runs may join and continue its runs', async () => {
+    const world = createRunProcesses();
+    const one = address(world);
+    const options = { principal: 'ann', key: 'a' };
+    const { run } = await one.startAt('a', new ManualSource().open, options);
+    await one.startAt('b', new ManualSource().open, options);
+    expect(await one.startAt('a', new ManualSource().open, options)).toMatchObject({ run, joined: true });
+  });
+
   test('a start that joins takes no slot of its principal', async () => {
     const world = createRunProcesses();
     const one = address(world);
@@ -193,6 +220,28 @@ describe('runs of a principal', () => {
     calls.commit = () => new Promise<never>(() => undefined);
     const two = address(world);
     await world.clock.advance(40_000);
+    expect(await two.startAt('c', new ManualSource().open, { principal: 'ann' })).toMatchObject({
+      joined: false,
+    });
+  });
+
+  test('a run that is released at a close keeps its slot', async () => {
+    const world = createRunProcesses();
+    const [one, two] = [address(world), address(world)];
+    const options = { principal: 'ann', key: 'a', attempts: 2 };
+    await one.startAt('a', new ManualSource().open, options);
+    await two.startAt('b', new ManualSource().open, { principal: 'ann' });
+    await world.clock.settle();
+    const closing = one.runs.close(0);
+    await world.clock.settle();
+    await closing;
+    const third = new ManualSource();
+    expect(await two.startAt('a', third.open, options)).toMatchObject({ joined: false });
+    const refused = two.startAt('c', new ManualSource().open, { principal: 'ann' });
+    await expect(refused).rejects.toMatchObject({ code: 'too_many_runs' });
+    await world.clock.settle();
+    third.finish(undefined);
+    await world.clock.settle();
     expect(await two.startAt('c', new ManualSource().open, { principal: 'ann' })).toMatchObject({
       joined: false,
     });

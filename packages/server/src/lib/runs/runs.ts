@@ -80,6 +80,8 @@ export class Runs {
   readonly #producing = new Map<RunWriter, Promise<unknown>>();
   /** Claims in flight. */
   readonly #starting = new Set<Promise<unknown>>();
+  /** Aborts when no run of this process is left. */
+  readonly #closing = new AbortController();
   #isClosed = false;
 
   constructor(options: RunsOptions) {
@@ -123,15 +125,7 @@ export class Runs {
   }
 
   async #start(target: RunTarget, source: UntypedRunSource, options: ResolvedStart): Promise<RunStarted> {
-    const claim = this.#randomText();
-    const slot = await this.#takeSlot(target, options, claim);
-    let result: ClaimResult | undefined;
-    try {
-      result = await this.#claim(target.address, options, claim, slot);
-    } finally {
-      const isTaken = result?.type === 'claimed' && result.state.slot === slot;
-      if (!isTaken) this.#releaseSlot(options.principal, slot);
-    }
+    const result = await this.#claim(target.address, options);
     if (result.type === 'claimed') {
       this.#produce(target, source, result.state, result.count, options.maxDurationMs);
       return { run: result.state.run, joined: false, outcome: undefined };
@@ -142,29 +136,40 @@ export class Runs {
     return { run: view.run, joined: result.type === 'joined', outcome: view.end?.outcome };
   }
 
-  async #claim(
-    address: string,
-    options: ResolvedStart,
-    claim: string,
-    slot: string | undefined,
-  ): Promise<ClaimResult> {
-    const request = { ...options, claim, slot };
-    for (let replaced = 0; ; replaced += 1) {
-      const result = await this.records.change(address, (record) => decideClaim(request, record));
-      if (result.type !== 'busy' || options.whenBusy !== 'replace' || replaced >= MAX_REPLACED) return result;
-      const stop = { run: result.view.run, key: undefined, reason: 'replaced', keepMs: 0 };
-      await this.stop(address, stop);
+  async #claim(address: string, options: ResolvedStart): Promise<Exclude<ClaimResult, { type: 'free' }>> {
+    const { principal, whenBusy } = options;
+    const isBounded = principal !== undefined && this.#options.limits.maxRunsPerPrincipal < Infinity;
+    const claim = this.#randomText();
+    let slot: string | undefined;
+    let isTaken = false;
+    try {
+      for (let replaced = 0; ;) {
+        const request = { ...options, claim, slot, needsSlot: isBounded && slot === undefined };
+        const result = await this.records.change(address, (record) => decideClaim(request, record));
+        if (result.type === 'free') {
+          slot = claim;
+          await this.#takeSlot(address, options, slot);
+        } else if (result.type === 'busy' && whenBusy === 'replace' && replaced < MAX_REPLACED) {
+          replaced += 1;
+          const { run } = result.view;
+          await this.stop(address, { run, key: undefined, reason: 'replaced', keepMs: 0 });
+        } else {
+          isTaken = result.type === 'claimed' && result.state.slot === slot;
+          return result;
+        }
+      }
+    } finally {
+      if (!isTaken) this.#releaseSlot(principal, slot);
     }
   }
 
-  async #takeSlot(
-    { address }: RunTarget,
+  #takeSlot(
+    address: string,
     { principal, maxDurationMs, leaseMs }: ResolvedStart,
     slot: string,
-  ): Promise<string | undefined> {
-    if (principal === undefined || this.#options.limits.maxRunsPerPrincipal === Infinity) return undefined;
-    await this.#slots.take({ principal, address, slot, maxMs: maxDurationMs + 2 * leaseMs });
-    return slot;
+  ): Promise<void> {
+    const maxMs = maxDurationMs + 2 * leaseMs;
+    return this.#slots.take({ principal: principal!, address, slot, maxMs });
   }
 
   /** A slot that is not released is found later: its run has ended. */
@@ -192,9 +197,10 @@ export class Runs {
       return source({ params, signal: writer.signal, stored, attempt, run, key });
     };
     const options = { topic, definition, state, writer, open, maxPayloadBytes, clock, scope, onError };
-    const producing = produce(options).then(() => {
+    const producing = produce(options).then((ended) => {
       this.#producing.delete(writer);
-      this.#releaseSlot(state.principal, state.slot);
+      // A run that another process continues keeps its slot.
+      if (ended !== undefined) this.#releaseSlot(state.principal, state.slot);
     });
     this.#producing.set(writer, producing);
     // A close may have begun while the claim was in flight.
@@ -226,7 +232,12 @@ export class Runs {
     if (result.type === 'none') return undefined;
     if (result.type === 'ended') return toStopped(result.view);
     const { run, leaseMs } = result.view;
-    const ended = await waitForEnd(this.records, address, run, timeoutMs ?? leaseMs + STOP_GRACE_MS);
+    const ended = await waitForEnd(this.records, {
+      address,
+      run,
+      timeoutMs: timeoutMs ?? leaseMs + STOP_GRACE_MS,
+      signal: this.#closing.signal,
+    });
     return ended === undefined ? undefined : toStopped(ended);
   }
 
@@ -243,7 +254,14 @@ export class Runs {
         });
       });
     }
+    await this.#endProducers();
+    // A stop, or a start that replaces, may wait for a run of another process.
+    this.#closing.abort();
     await Promise.allSettled(this.#starting);
+    await this.#endProducers();
+  }
+
+  async #endProducers(): Promise<void> {
     for (const writer of this.#producing.keys()) writer.close();
     await Promise.allSettled(this.#producing.values());
   }
