@@ -37,14 +37,21 @@ test.beforeAll(async ({ folder }) => {
   expect(ok, output).toBe(true);
 });
 
+async function startReport(origin: string, year: number): Promise<void> {
+  const headers = { 'content-type': 'application/json' };
+  const body = JSON.stringify({ year, key: 'one' });
+  expect((await fetch(`${origin}/report`, { method: 'POST', headers, body })).status).toBe(200);
+}
+
 for (const [path, event, payload] of [
   ['notice', 'notice', { level: 'info', text: 'Another client reads notice.' }],
   ['price?symbol=ACME', 'price?symbol=ACME', { open: 41.2 }],
-  ['report?year=2026', 'report', { step: 1, of: 365, date: '2026-01-01' }],
+  ['report?year=2026', 'report?year=2026', { step: 1, of: 365, date: '2026-01-01' }],
 ] as const) {
   test(`GET /events/${path} returns hello, then events whose data is the payload alone`, async ({
     origin,
   }) => {
+    await startReport(origin, 2026);
     const response = await fetch(`${origin}/events/${path}`);
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     let text = '';

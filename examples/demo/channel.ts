@@ -1,12 +1,16 @@
 /** The contract of the control room. The server imports its value, the browser only its type. */
-import { defineChannel, stream, topic } from '@linefeed/shared';
+import { defineChannel, run, topic } from '@linefeed/shared';
 import { z } from 'zod';
 import { symbols } from './symbols.ts';
 
-/** On every event: the run that numbered it, its number in that run, and its time of publication (ms since 1970). */
+/** On every event: the run that numbered it, its number in that run, and its time (ms since 1970). */
 const stamp = { run: z.string(), n: z.int().positive(), at: z.number() };
 
 const RoomName = z.string().regex(/^[a-z0-9-]{1,24}$/, 'a room name is 1 to 24 of a–z, 0–9 and "-"');
+
+const Year = z.int().min(1900).max(2100);
+
+const Name = z.string().trim().min(1).max(32);
 
 export const board = defineChannel({
   notice: z.object({ ...stamp, text: z.string(), level: z.enum(['info', 'warn']) }),
@@ -32,15 +36,18 @@ export const board = defineChannel({
     data: z.object({ ...stamp, author: z.string(), text: z.string() }),
   }),
 
-  report: stream({
-    params: z.object({ year: z.int().min(1900).max(2100) }),
+  report: run({
+    params: z.object({ year: Year }),
     data: z.object({
       ...stamp,
+      /** The attempt that recorded this step: 1, and one more after each restart of the server. */
+      attempt: z.int().positive(),
       step: z.int(),
       of: z.int(),
       date: z.iso.date(),
       daylightMinutes: z.int(),
     }),
+    result: z.object({ days: z.int(), daylightMinutes: z.int() }),
   }),
 });
 
@@ -49,6 +56,12 @@ export type Board = typeof board;
 /** The body of `POST /say`. Users send with fetch, because the feed has only one direction. */
 export const Said = z.object({
   room: RoomName,
-  author: z.string().trim().min(1).max(32),
+  author: Name,
   text: z.string().trim().min(1).max(500),
 });
+
+/** The body of `POST /report`. The page makes one key for each press of its button, so a repeated request starts nothing. */
+export const Started = z.object({ year: Year, key: z.string().min(1).max(64) });
+
+/** The body of `POST /report/stop`. With `run`, a later run is not stopped. */
+export const Stopped = z.object({ year: Year, run: z.string().optional(), by: Name });

@@ -13,7 +13,7 @@ if (!Number.isInteger(port) || port < 1 || port > 65535) {
   process.exit(1);
 }
 
-/** Log of this visit only, unless LINEFEED_LOG names another: it outlives the killed server, and is deleted with the demo. */
+/** Log and runs of this visit only, unless LINEFEED_LOG names others: they outlive the killed server, not the demo. */
 const logDirectory = mkdtempSync(join(tmpdir(), 'linefeed-demo-'));
 process.on('exit', () => rmSync(logDirectory, { recursive: true, force: true }));
 
@@ -27,6 +27,8 @@ function start() {
       ...process.env,
       PORT: String(port),
       LINEFEED_LOG: process.env['LINEFEED_LOG'] || join(logDirectory, 'log.db'),
+      // Used where the log's server has no store of runs.
+      DEMO_RUNS: join(logDirectory, 'runs.db'),
     },
   });
   let restarting = false;

@@ -1,6 +1,6 @@
 /** URLs of logs: those that open, and the messages of those that do not. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -23,6 +23,19 @@ for (const [form, url] of [
     const second = await openLog(url, { name: 'test' });
     expect(await second.log.newest()).toMatchObject({ epoch: first.log.epoch, position: '1' });
     await second.close();
+  });
+
+  it(`openRuns of ${form} of an SQLite file opens a file beside it, and finds its records again`, async () => {
+    const first = await openLog(url, { name: 'test' });
+    const change = { expected: undefined, state: 'kept', count: 0, leaseMs: 0, keepMs: 60_000 };
+    await (await first.openRuns(join(folder, 'other.db'))).commit('report', change);
+    await first.close();
+    const second = await openLog(url, { name: 'test' });
+    const runs = await second.openRuns(join(folder, 'other.db'));
+    expect(await runs.load('report')).toMatchObject({ state: 'kept' });
+    await second.close();
+    await expect(runs.load('report')).rejects.toMatchObject({ code: 'closed' });
+    expect(existsSync(join(folder, 'other.db'))).toBe(false);
   });
 }
 

@@ -1,6 +1,13 @@
 /** Opens the log that a URL names, so that one server program runs on any of them. */
 import { isAbsolute, resolve } from 'node:path';
-import { LinefeedError, memoryLog, type Log, type LogBounds } from '@linefeed/server';
+import {
+  LinefeedError,
+  memoryLog,
+  memoryRuns,
+  type Log,
+  type LogBounds,
+  type RunStore,
+} from '@linefeed/server';
 
 export interface OpenLogOptions extends LogBounds {
   /** Redis: the key. Postgres: the table. NATS: the stream. Other programs on the same server must not use it. */
@@ -12,12 +19,25 @@ export interface OpenedLog {
   readonly log: Log;
   /** For people, without a password: `Redis at localhost:6379`. */
   readonly title: string;
-  /** Closes both. */
+  /**
+   * Opens a store of runs in the same place: on the server of the log, or in a file beside its file. NATS has none: then
+   * it is the SQLite file `file`.
+   */
+  openRuns(file: string): Promise<RunStore>;
+  /** Closes all of them. */
+  close(): Promise<void>;
+}
+
+/** A log over a client that is open, before its store of runs is opened. */
+export interface Opening {
+  readonly log: Log;
+  /** Absent: this kind of server holds no runs. */
+  readonly openRuns?: (() => Promise<RunStore>) | undefined;
   close(): Promise<void>;
 }
 
 /** The function of one kind of server: it opens a client and a log over it. */
-export type Open = (url: string, options: OpenLogOptions) => Promise<Pick<OpenedLog, 'log' | 'close'>>;
+export type Open = (url: string, options: OpenLogOptions) => Promise<Opening>;
 
 /** A URL that names no log, or a log that cannot be opened. Its message is for the person who set the URL. */
 export class LogUnavailable extends Error {}
@@ -60,7 +80,14 @@ const OPEN_TIMEOUT_MS = 10_000;
  * @throws LogUnavailable (as a rejection)
  */
 export async function openLog(url: string, options: OpenLogOptions): Promise<OpenedLog> {
-  if (url === 'memory:') return toOpened(memoryLog(toBounds(options)), 'the memory of each process');
+  if (url === 'memory:') {
+    const log = memoryLog(toBounds(options));
+    return toOpened('the memory of each process', {
+      log,
+      openRuns: async () => memoryRuns(),
+      close: () => closeLog(log),
+    });
+  }
   // A drive letter is not a scheme.
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(url)?.[1]?.toLowerCase();
   if (scheme === undefined || scheme === 'sqlite') return await openSqlite(url, options);
@@ -69,7 +96,7 @@ export async function openLog(url: string, options: OpenLogOptions): Promise<Ope
   const title = `${kind.title} at ${hostOf(url, kind)}`;
   try {
     const open = await kind.load();
-    return { title, ...(await withinTime(open(url, options))) };
+    return toOpened(title, await withinTime(open(url, options)));
   } catch (error) {
     // An error of Linefeed has its own remedy.
     const remedy = LinefeedError.is(error) ? '' : ' Start it, or correct the URL.';
@@ -99,21 +126,42 @@ async function openSqlite(url: string, options: OpenLogOptions): Promise<OpenedL
   if (!/[./\\]/.test(path)) throw new LogUnavailable(`"${url}" is neither a URL nor a path. ${advice()}`);
   const title = `the SQLite file ${isAbsolute(path) ? path : resolve(path)}`;
   try {
-    const { sqliteLog } = await import('@linefeed/server/sqlite');
-    return toOpened(sqliteLog({ path, ...toBounds(options) }), title);
+    const { sqliteLog, sqliteRuns } = await import('@linefeed/server/sqlite');
+    const log = sqliteLog({ path, ...toBounds(options) });
+    return toOpened(title, {
+      log,
+      openRuns: async () => sqliteRuns({ path: `${path}-runs` }),
+      close: () => closeLog(log),
+    });
   } catch (error) {
     throw new LogUnavailable(`${title} cannot be used as the log: ${messageOf(error)}`, { cause: error });
   }
 }
 
-function toOpened(log: Log, title: string): OpenedLog {
+function toOpened(title: string, { log, openRuns, close }: Opening): OpenedLog {
+  const stores: RunStore[] = [];
   return {
     log,
     title,
+    async openRuns(file) {
+      const store = await (openRuns?.() ?? openFile(file));
+      stores.push(store);
+      return store;
+    },
     async close() {
-      await log.close?.();
+      for (const store of stores) await store.close();
+      await close();
     },
   };
+}
+
+async function openFile(path: string): Promise<RunStore> {
+  const { sqliteRuns } = await import('@linefeed/server/sqlite');
+  return sqliteRuns({ path });
+}
+
+async function closeLog(log: Log): Promise<void> {
+  await log.close?.();
 }
 
 /** The bounds alone: a log refuses options that it does not know. */

@@ -1,5 +1,5 @@
-/** Opens a log on Postgres. */
-import { postgresLog } from '@linefeed/server/postgres';
+/** Opens a log and a store of runs on Postgres. */
+import { postgresLog, postgresRuns } from '@linefeed/server/postgres';
 import pg from 'pg';
 import { toBounds, type Open } from './open-log.ts';
 
@@ -11,6 +11,7 @@ export const openPostgres: Open = async (url, options) => {
     const log = await postgresLog({ client: pool, table: options.name, ...toBounds(options) });
     return {
       log,
+      openRuns: () => postgresRuns({ client: pool, table: options.name }),
       async close() {
         await log.close?.();
         await pool.end();

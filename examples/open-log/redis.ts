@@ -1,5 +1,5 @@
-/** Opens a log on Redis or Valkey. */
-import { redisLog } from '@linefeed/server/redis';
+/** Opens a log and a store of runs on Redis or Valkey. */
+import { redisLog, redisRuns } from '@linefeed/server/redis';
 import { createClient } from 'redis';
 import { toBounds, type Open } from './open-log.ts';
 
@@ -20,6 +20,7 @@ export const openRedis: Open = async (url, options) => {
   const log = await redisLog({ client, key: options.name, ...toBounds(options) });
   return {
     log,
+    openRuns: () => redisRuns({ client, key: options.name }),
     async close() {
       await log.close?.();
       client.destroy();

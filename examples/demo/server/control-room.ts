@@ -1,11 +1,10 @@
 /** The feed of the control room and every event it publishes, numbered so that a reader can check for losses. */
 import { randomBytes } from 'node:crypto';
-import { createFeed, type Log } from '@linefeed/server';
+import { createFeed, type Log, type RunStore } from '@linefeed/server';
 import { board } from '../channel.ts';
 import { symbols } from '../symbols.ts';
 import { createQuotes, type Symbol } from './quotes.ts';
 import { createReadings } from './readings.ts';
-import { report } from './report.ts';
 
 export interface ControlRoom {
   readonly feed: ReturnType<typeof createBoardFeed>;
@@ -24,7 +23,7 @@ const noticeMs = 1_000;
 /** A page that opens gets this much history. */
 export const rememberedMs: number = 15 * 60_000;
 
-function createBoardFeed(log: Log, onOtherClient: (address: string) => void) {
+function createBoardFeed({ log, runs }: Stores, onOtherClient: (address: string) => void) {
   return createFeed(board, {
     path: '/events',
     // Everything here is public.
@@ -32,7 +31,7 @@ function createBoardFeed(log: Log, onOtherClient: (address: string) => void) {
     pingMs,
     timeoutMs,
     log,
-    streams: { report },
+    runs,
     context: (request) => ({ isPage: new URL(request.url).searchParams.has('visitor') }),
     onSubscribe({ context }, address) {
       if (!context.isPage) onOtherClient(address);
@@ -54,9 +53,14 @@ function toAddress(symbol: Symbol): string {
   return `price?symbol=${symbol}`;
 }
 
-/** `log` outlives this process, so that a restart loses nothing. */
-export async function createControlRoom(log: Log): Promise<ControlRoom> {
-  const feed = createBoardFeed(log, (address) => {
+/** Both outlive this process, so that a restart loses nothing. */
+interface Stores {
+  readonly log: Log;
+  readonly runs: RunStore;
+}
+
+export async function createControlRoom(stores: Stores): Promise<ControlRoom> {
+  const feed = createBoardFeed(stores, (address) => {
     const since = Date.now() - noticedAt;
     if (since < noticeMs) return;
     noticedAt = Date.now();
@@ -67,7 +71,7 @@ export async function createControlRoom(log: Log): Promise<ControlRoom> {
   const run = randomBytes(3).toString('hex');
   const numbers = new Map<string, number>();
   const read = createReadings();
-  const readQuotes = createQuotes(await readLastBids(log));
+  const readQuotes = createQuotes(await readLastBids(stores.log));
   let timer: NodeJS.Timeout | undefined;
 
   function stamp(address: string): { run: string; n: number; at: number } {

@@ -1,6 +1,7 @@
 /** The layout of the panels, and the state that several of them show. */
 import { useCallback, useState } from 'react';
 import type { Account as Books } from '../lib/account.ts';
+import { useAuthor } from '../lib/hooks.ts';
 import type { Mark, Span } from '../lib/line.ts';
 import type { Carrier } from '../lib/link.ts';
 import { useReadings } from '../lib/readings.ts';
@@ -25,6 +26,7 @@ const keptMarks = 50;
 
 export function ControlRoom({ account, spans, onCarrier }: ControlRoomProps) {
   const readings = useReadings();
+  const [author, setAuthor] = useAuthor();
   const [marks, setMarks] = useState<readonly Mark[]>([]);
 
   const mark = useCallback((name: string) => {
@@ -44,8 +46,8 @@ export function ControlRoom({ account, spans, onCarrier }: ControlRoomProps) {
         </div>
         <Faults marks={marks} spans={spans} account={account} onMark={mark} />
         <Quotes />
-        <Report />
-        <Rooms />
+        <Report author={author} />
+        <Rooms author={author} onAuthor={setAuthor} />
         <Notices />
       </main>
       <Footer />

@@ -17,7 +17,12 @@ type Item = Line | { readonly gapAt: number };
 const none: readonly Line[] = [];
 const keptLines = 200;
 
-export function Rooms() {
+interface RoomsProps {
+  readonly author: string;
+  readonly onAuthor: (author: string) => void;
+}
+
+export function Rooms({ author, onAuthor }: RoomsProps) {
   const [room, setRoom] = useState<Room>('lobby');
   // All rooms share the one connection.
   const talk: Readonly<Record<Room, readonly Item[]>> = {
@@ -27,7 +32,6 @@ export function Rooms() {
   };
   const [read, setRead] = useState<Readonly<Record<string, number>>>({});
   const items = talk[room];
-  const [author, setAuthor] = useAuthor();
 
   useEffect(() => setRead((before) => ({ ...before, [room]: items.length })), [room, items.length]);
 
@@ -49,7 +53,7 @@ export function Rooms() {
       }
     >
       <Lines items={items} author={author} room={room} />
-      <Composer room={room} author={author} onAuthor={setAuthor} />
+      <Composer room={room} author={author} onAuthor={onAuthor} />
     </Panel>
   );
 }
@@ -168,12 +172,4 @@ function Composer({ room, author, onAuthor }: ComposerProps) {
       </p>
     </form>
   );
-}
-
-function useAuthor(): [string, (author: string) => void] {
-  const [author, setAuthor] = useState(
-    () => sessionStorage.getItem('author') ?? `Operator ${Math.floor(Math.random() * 90) + 10}`,
-  );
-  useEffect(() => sessionStorage.setItem('author', author), [author]);
-  return [author, setAuthor];
 }

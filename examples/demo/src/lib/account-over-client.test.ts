@@ -5,7 +5,7 @@ import type { Board } from '../../channel.ts';
 import { book, emptyAccount, type Account } from './account.ts';
 
 function openAccount() {
-  const test = createTestClient<Board>({ streams: ['report'] });
+  const test = createTestClient<Board>();
   let account: Account = emptyAccount;
   test.client.subscribe(
     'room',

@@ -1,18 +1,13 @@
-/** The few hooks of this page: a run with the lifetime of its component, the time, the size of an element. */
+/** The few hooks of this page: the visitor's name, the time, the size of an element. */
 import { useEffect, useLayoutEffect, useRef, useState, type RefObject } from 'react';
-import type { BoardClient } from './link.ts';
 
-/** Opens a subscription for each client and key, and ends it with the component. `open` may close over anything. */
-export function useSubscription(
-  client: BoardClient,
-  open: (client: BoardClient) => () => void,
-  key = '',
-): void {
-  const latest = useRef(open);
-  useLayoutEffect(() => {
-    latest.current = open;
-  });
-  useEffect(() => latest.current(client), [client, key]);
+/** The name that the visitor has in this tab. */
+export function useAuthor(): [string, (author: string) => void] {
+  const [author, setAuthor] = useState(
+    () => sessionStorage.getItem('author') ?? `Operator ${Math.floor(Math.random() * 90) + 10}`,
+  );
+  useEffect(() => sessionStorage.setItem('author', author), [author]);
+  return [author, setAuthor];
 }
 
 /** The present time, updated every `everyMs`. */

@@ -59,7 +59,8 @@ function watch(transport: Transport) {
   return { transport: watched, lastPingAt: () => lastPingAt, isOpen: () => open.size > 0 };
 }
 
-function toName(): string {
+/** Random, and made without `crypto.randomUUID`, which only a secure origin has. */
+export function toName(): string {
   return Math.random().toString(36).slice(2, 10);
 }
 
@@ -71,7 +72,7 @@ function readSharedName(): string {
 }
 
 export type Link = ReturnType<typeof openClient>;
-export type BoardClient = Link['client'];
+type BoardClient = Link['client'];
 export type ConnectionSnapshot = ReturnType<BoardClient['connection']['getSnapshot']>;
 
 export function readCarrier(): Carrier {
@@ -82,6 +83,17 @@ export function readCarrier(): Carrier {
 export function writeCarrier(carrier: Carrier): void {
   const url = new URL(location.href);
   url.searchParams.set('transport', carrier);
+  history.replaceState(null, '', url);
+}
+
+/** The year of the report is in the address, so that a reload shows the same report. */
+export function readYear(): number {
+  return Number(new URLSearchParams(location.search).get('year') ?? 2026);
+}
+
+export function writeYear(year: number): void {
+  const url = new URL(location.href);
+  url.searchParams.set('year', String(year));
   history.replaceState(null, '', url);
 }
 
