@@ -9,7 +9,7 @@ const HELP = `Usage: npx pnpm@12 demo
 
 Environment:
   PORT=4600          the port to serve at
-  LINEFEED_LOG=URL   the log: redis://…, postgres://…, nats://… or the path of an SQLite file;
+  LINEFEED_LOG=URL   the log and the runs: redis://…, postgres://…, nats://… or the path of an SQLite file;
                      without it, a temporary SQLite file
 `;
 

@@ -30,7 +30,7 @@ const faults = [
     path: 'restart',
     name: 'restart',
     title: 'Restart the server',
-    text: 'Killed and started again. Its log outlives it, so nothing that was published is lost.',
+    text: 'Killed and started again. Its log and its runs outlive it, so nothing is lost.',
   },
 ] as const;
 
