@@ -2,7 +2,7 @@
 import type { AnyChannel, LinefeedError } from '@linefeed/shared';
 import type { UIMessageChunk } from 'ai';
 import type { Client } from '../src/lib/client/client.ts';
-import type { RunEnding } from '../src/lib/ai/ending.ts';
+import type { RunEnd } from '../src/lib/subscriptions/types.ts';
 import type { RunListener } from '../src/lib/ai/run-reader.ts';
 
 /** A subscription of the transport, and the steps of its server. */
@@ -15,7 +15,7 @@ export interface ScriptedRun {
   /** Delivers chunks of the current run. Resolves when the transport has taken all. */
   readonly send: (...chunks: readonly UIMessageChunk[]) => Promise<void>;
   readonly caughtUp: () => void;
-  readonly end: (ending?: Partial<RunEnding>) => void;
+  readonly end: (ending?: Partial<RunEnd>) => void;
   readonly fail: (error: LinefeedError) => void;
   /** The client is closed: all subscriptions end. */
   readonly close: () => void;
@@ -60,7 +60,7 @@ export function createScriptedRuns(): ScriptedRuns {
           for (const chunk of chunks) await onEvent(chunk, { id: `${current}.${++n}` });
         },
         caughtUp: () => options.onCaughtUp(),
-        end: (ending) => options.onEnd({ run: current, outcome: 'done', ...ending }),
+        end: (ending) => options.onEnd({ run: current, outcome: 'done', ...ending } as RunEnd),
         fail: (error) => options.onError(error),
         close: end,
       });

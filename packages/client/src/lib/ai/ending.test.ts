@@ -1,15 +1,14 @@
+import { LinefeedError } from '@linefeed/shared';
 import { expect, test } from 'vitest';
-import { toEndingChunk, toFinalType, type FinalType, type RunEnding } from './ending.ts';
+import type { RunEnd } from '../subscriptions/types.ts';
+import { toEndingChunk, toFinalType, type FinalType } from './ending.ts';
 
-const ending = (outcome: RunEnding['outcome'], rest: Partial<RunEnding> = {}): RunEnding => ({
-  run: 'r',
-  outcome,
-  ...rest,
-});
+const ending = (outcome: RunEnd['outcome'], rest: Partial<RunEnd> = {}) =>
+  ({ run: 'r', outcome, ...rest }) as RunEnd;
 const LASTS: ReadonlyArray<FinalType | undefined> = [undefined, 'finish', 'abort', 'error'];
 
 test('a run without a final chunk ends with a chunk for each outcome', () => {
-  const chunkOf = (outcome: RunEnding['outcome']) => toEndingChunk(ending(outcome), undefined)?.type;
+  const chunkOf = (outcome: RunEnd['outcome']) => toEndingChunk(ending(outcome), undefined)?.type;
   expect(chunkOf('done')).toBe('finish');
   expect(chunkOf('stopped')).toBe('abort');
   expect(chunkOf('failed')).toBe('error');
@@ -18,7 +17,7 @@ test('a run without a final chunk ends with a chunk for each outcome', () => {
 });
 
 test('a recorded final chunk is not repeated, and a lost run never ends as a success', () => {
-  const types = (outcome: RunEnding['outcome']) =>
+  const types = (outcome: RunEnd['outcome']) =>
     LASTS.map((last) => toEndingChunk(ending(outcome), last)?.type);
   expect(types('done')).toEqual(['finish', undefined, undefined, undefined]);
   expect(types('stopped')).toEqual(['abort', 'abort', undefined, undefined]);
@@ -31,7 +30,7 @@ test('the chunk of a stopped run has the reason, and that of a failed run its me
     type: 'abort',
     reason: 'user',
   });
-  const failed = ending('failed', { error: { code: 'run_limit', message: 'Too long.' } });
+  const failed = ending('failed', { error: new LinefeedError('run_limit', 'Too long.') });
   expect(toEndingChunk(failed, undefined)).toEqual({ type: 'error', errorText: 'Too long.' });
   expect(toEndingChunk(failed, undefined, ({ error }) => `Code ${error?.code}`)).toEqual({
     type: 'error',

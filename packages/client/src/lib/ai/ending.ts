@@ -1,18 +1,6 @@
 /** Decides how a stream of chunks ends when its run has ended. Pure. */
-import type { RunOutcome } from '@linefeed/shared/wire';
 import type { UIMessageChunk } from 'ai';
-
-/** How a run ended. */
-export interface RunEnding {
-  /** The id of the run. */
-  readonly run: string;
-  /** How it ended. */
-  readonly outcome: RunOutcome;
-  /** `failed`: the reason. */
-  readonly error?: { readonly code: string; readonly message: string } | undefined;
-  /** `stopped`, `lost`: the reason, if one was given. */
-  readonly reason?: string | undefined;
-}
+import type { RunEnd } from '../subscriptions/types.ts';
 
 /** The types of chunks that end a message. */
 export type FinalType = 'finish' | 'abort' | 'error';
@@ -23,7 +11,7 @@ export function toFinalType({ type }: UIMessageChunk): FinalType | undefined {
 }
 
 /** The text of an ending for the user of a page. */
-export function toErrorText({ outcome, error }: RunEnding): string {
+export function toErrorText({ outcome, error }: RunEnd): string {
   if (outcome === 'gone') return 'The answer is no longer available.';
   if (outcome === 'lost') return 'The answer was interrupted.';
   return error?.message ?? 'The answer failed.';
@@ -35,9 +23,9 @@ export function toErrorText({ outcome, error }: RunEnding): string {
  * @param last The type of the last final chunk in the record
  */
 export function toEndingChunk(
-  ending: RunEnding,
+  ending: RunEnd,
   last: FinalType | undefined,
-  toText: (ending: RunEnding) => string = toErrorText,
+  toText: (ending: RunEnd) => string = toErrorText,
 ): UIMessageChunk | undefined {
   const { outcome, reason } = ending;
   if (outcome === 'done') return last === undefined ? { type: 'finish' } : undefined;

@@ -1,16 +1,16 @@
 /** Reads one run as a stream of chunks. The stream ends only with a final chunk or an error. */
 import { LinefeedError } from '@linefeed/shared';
 import type { UIMessageChunk } from 'ai';
-import type { Subscription } from '../subscriptions/types.ts';
-import { toEndingChunk, toFinalType, type FinalType, type RunEnding } from './ending.ts';
+import type { RunEnd, RunStarted, Subscription } from '../subscriptions/types.ts';
+import { toEndingChunk, toFinalType, type FinalType } from './ending.ts';
 
 /** The callbacks of a subscription to runs, called in the order of the wire. */
 export interface RunListener {
   /** A returned promise delays the next event. */
   readonly onEvent: (data: unknown, event: { readonly id?: string | undefined }) => unknown;
   /** Delivery enters a run, or another attempt continues it. */
-  readonly onRun: (begin: { readonly run: string }) => void;
-  readonly onEnd: (ending: RunEnding) => void;
+  readonly onRun: (started: Pick<RunStarted, 'run'>) => void;
+  readonly onEnd: (ending: RunEnd) => void;
   /** All that was recorded when the subscription was accepted has been delivered. */
   readonly onCaughtUp: () => void;
   readonly onError: (error: LinefeedError) => void;
@@ -27,7 +27,7 @@ export interface RunReaderOptions {
   readonly onStart: (messageId: string) => void;
   /** The stream has the end of the run. */
   readonly onComplete: () => void;
-  readonly toErrorText: ((ending: RunEnding) => string) | undefined;
+  readonly toErrorText: ((ending: RunEnd) => string) | undefined;
 }
 
 export interface RunReader {
@@ -37,6 +37,11 @@ export interface RunReader {
    * subscription fails before that is known.
    */
   readonly isNeeded: Promise<boolean>;
+  /**
+   * Gives up: another reader of the same chat reads what comes. Then `isNeeded` is pending until the signal aborts. Does
+   * nothing once `isNeeded` is known.
+   */
+  readonly giveWay: () => void;
 }
 
 /** Chunks that wait for the chat. With more of them the subscription waits. */
@@ -104,7 +109,7 @@ export function createRunReader(options: RunReaderOptions): RunReader {
     if (!isDecided || controller.desiredSize! > 0) return undefined;
     return new Promise<void>((done) => (resume = done));
   };
-  const onEnd = (ending: RunEnding) => {
+  const onEnd = (ending: RunEnd) => {
     run ??= ending.run;
     if (isClosed || run !== ending.run) return;
     // A run without chunks has no message. If it failed, the page has to tell it.
@@ -128,10 +133,10 @@ export function createRunReader(options: RunReaderOptions): RunReader {
   );
   const subscription = options.subscribe({
     onEvent: (data, { id }) => onEvent(data as UIMessageChunk, id),
-    onRun(begin) {
+    onRun(started) {
       // The record of the expected run is deleted, so delivery enters a later one.
-      if (run !== undefined && run !== begin.run) onEnd({ run, outcome: 'gone' });
-      run = begin.run;
+      if (run !== undefined && run !== started.run) onEnd(toGone(run));
+      run = started.run;
     },
     onEnd,
     onCaughtUp() {
@@ -147,5 +152,18 @@ export function createRunReader(options: RunReaderOptions): RunReader {
   });
   signal?.addEventListener('abort', abort);
   if (!isReplay) decide(true);
-  return { stream, isNeeded };
+  return {
+    stream,
+    isNeeded,
+    giveWay() {
+      if (isDecided) return;
+      isDecided = true;
+      close();
+      signal?.addEventListener('abort', () => reject(signal.reason));
+    },
+  };
+}
+
+function toGone(run: string): RunEnd {
+  return { run, outcome: 'gone', reason: undefined, result: undefined, error: undefined };
 }

@@ -3,6 +3,7 @@ import { convertArrayToReadableStream } from 'ai/test';
 import type { ChatTransport, UIMessage, UIMessageChunk } from 'ai';
 import { expect, test } from 'vitest';
 import { createScriptedRuns, HELLO, type ScriptedRuns } from '../../../test/scripted-chat.ts';
+import type { RunEnd } from '../subscriptions/types.ts';
 import { runTransport, type RunTransport, type RunTransportOptions } from './run-transport.ts';
 import type { StartedRun } from './start.ts';
 
@@ -92,7 +93,7 @@ test('a run that is stopped, failed, lost or gone never ends its stream without 
     const reading = readAll(await send());
     last().begin('r1');
     await last().send(...part);
-    last().end({ outcome, reason: 'user', error: { code: 'source_failed', message: 'No.' } });
+    last().end({ outcome, reason: 'user', error: new LinefeedError('source_failed', 'No.') } as RunEnd);
     expect(await reading).toEqual([...part, final]);
   }
 });
@@ -197,7 +198,7 @@ test('a reader that aborts while the run starts leaves at once, and the request 
   const stopping = world.transport.stop('c1');
   answer({ run: 'r1' });
   expect(await stopping).toEqual({ run: 'r1', outcome: 'stopped' });
-  expect(world.stops).toEqual([['answer', { chat: 'c1' }, { run: 'r1', reason: undefined }]]);
+  expect(world.stops).toEqual([['answer', { chat: 'c1' }, { run: 'r1' }]]);
   expect(world.subscriptions).toEqual([]);
 });
 
@@ -205,7 +206,7 @@ test('stop stops the run of the chat, with a reason', async () => {
   const { send, transport, stops } = createWorld();
   await send();
   await transport.stop('c1', { reason: 'user' });
-  expect(stops).toEqual([['answer', { chat: 'c1' }, { run: undefined, reason: 'user' }]]);
+  expect(stops).toEqual([['answer', { chat: 'c1' }, { reason: 'user', run: undefined }]]);
 });
 
 test('a request that cannot start a run rejects, and stop then asks for any run', async () => {
@@ -349,6 +350,26 @@ test('a replay leaves transient parts out, and live delivery has them', async ()
     status('b'),
     { type: 'finish' },
   ]);
+});
+
+test('a resume that is not answered yet gives way to a message, and ends at its abort', async () => {
+  const { send, reconnect, subscriptions } = createWorld();
+  const controller = new AbortController();
+  const resuming = reconnect(controller.signal);
+  await settle();
+  const reading = readAll(await send());
+  const [resumed, sent] = subscriptions;
+  expect(resumed!.isOpen()).toBe(false);
+  sent!.begin('r1');
+  await sent!.send(...HELLO);
+  sent!.end();
+  expect(await reading).toEqual(HELLO);
+  let isSettled = false;
+  const settled = resuming.catch((error: unknown) => error).finally(() => (isSettled = true));
+  await settle();
+  expect(isSettled).toBe(false);
+  controller.abort();
+  expect(await settled).toMatchObject({ name: 'AbortError' });
 });
 
 test('a resume that fails before it has a run rejects', async () => {

@@ -1,11 +1,11 @@
 /** A chat transport of the AI SDK over runs: it starts a run by a request, and reads it as a subscription. */
 import type { AnyChannel, ParamsInput, RunName } from '@linefeed/shared';
-import { checkOptions, invalidOption, type RunOutcome } from '@linefeed/shared/wire';
+import { checkOptions, invalidOption } from '@linefeed/shared/wire';
 import type { ChatTransport, UIMessage } from 'ai';
 import { systemClock } from '../base/clock.ts';
 import type { Client } from '../client/client.ts';
-import type { Subscription } from '../subscriptions/types.ts';
-import type { RunEnding } from './ending.ts';
+import type { StoppedRun, StopOptions } from '../client/stop.ts';
+import type { RunEnd, Subscription } from '../subscriptions/types.ts';
 import { createRunReader, type RunListener, type RunReader } from './run-reader.ts';
 import { startByPost, type StartFunction } from './start.ts';
 
@@ -34,20 +34,7 @@ export interface RunTransportOptions<M extends UIMessage = UIMessage> {
    *
    * @default the message of a failed run, else an English sentence
    */
-  readonly toErrorText?: ((ending: RunEnding) => string) | undefined;
-}
-
-/** The options of `stop` of a transport. */
-export interface StopOptions {
-  /** For the other readers of the run. Default: none. */
-  readonly reason?: string | undefined;
-}
-
-/** A stopped run. */
-export interface StoppedRun {
-  readonly run: string;
-  /** How it ended: it may have ended before the request. */
-  readonly outcome: RunOutcome;
+  readonly toErrorText?: ((ending: RunEnd) => string) | undefined;
 }
 
 /** A chat transport over runs. */
@@ -61,7 +48,11 @@ export interface RunTransport<M extends UIMessage = UIMessage> extends ChatTrans
    * @param chatId The id of the chat
    * @returns the run after its end is recorded; `undefined` if none was running.
    */
-  stop(this: void, chatId: string, options?: StopOptions): Promise<StoppedRun | undefined>;
+  stop(
+    this: void,
+    chatId: string,
+    options?: Pick<StopOptions, 'reason' | 'signal'>,
+  ): Promise<StoppedRun | undefined>;
 }
 
 /** The parts of a client that this file uses. */
@@ -72,11 +63,7 @@ interface RunClient {
     handler: RunListener['onEvent'],
     options: Omit<RunListener, 'onEvent'> & { readonly from: string },
   ): Subscription;
-  stop(
-    topic: string,
-    params: object | undefined,
-    options: StopOptions & { readonly run?: string | undefined },
-  ): Promise<StoppedRun | undefined>;
+  stop(topic: string, params: object | undefined, options: StopOptions): Promise<StoppedRun | undefined>;
 }
 
 type LooseOptions = RunTransportOptions & { readonly params?: (chatId: string) => object };
@@ -90,8 +77,11 @@ const OPTIONS = { start: 'any', params: 'function', hasMessage: 'function', toEr
  *
  * @example
  *   import { useChat } from '@ai-sdk/react';
+ *   import { createClient } from '@linefeed/client';
  *   import { runTransport } from '@linefeed/client/ai';
+ *   import type { chats } from './chats.ts';
  *
+ *   const client = createClient<typeof chats>({ url: '/events' });
  *   const transport = runTransport(client, 'answer', {
  *     params: (chat) => ({ chat }),
  *     start: '/api/chat',
@@ -125,6 +115,8 @@ function createTransport<M extends UIMessage>(
   const post = typeof start === 'function' ? start : startByPost(start);
   /** By chat, the request that is starting a run. */
   const starting = new Map<string, ReturnType<StartFunction>>();
+  /** By chat, the latest reader that looks for a run. */
+  const resuming = new Map<string, RunReader>();
   /** By chat, the message that the page has only in part. */
   const partial = new Map<string, string>();
 
@@ -148,6 +140,9 @@ function createTransport<M extends UIMessage>(
     async sendMessages(request) {
       const { chatId, abortSignal } = request;
       abortSignal?.throwIfAborted();
+      // A page may send before its resume is answered. Two readers of the new run would both finish it, and a resume
+      // without a stream would set the status to `ready`.
+      resuming.get(chatId)?.giveWay();
       const started = post({ ...request, key: randomKey() });
       starting.set(chatId, started);
       const settle = () => {
@@ -160,12 +155,13 @@ function createTransport<M extends UIMessage>(
     async reconnectToStream({ chatId, abortSignal }) {
       // React's StrictMode aborts the first of two calls directly after it.
       await Promise.resolve();
-      const { stream, isNeeded } = open(chatId, abortSignal, 'start');
-      return (await isNeeded) ? stream : null;
+      const reader = open(chatId, abortSignal, 'start');
+      resuming.set(chatId, reader);
+      return (await reader.isNeeded) ? reader.stream : null;
     },
-    async stop(chatId, { reason } = {}) {
+    async stop(chatId, options) {
       const started = await starting.get(chatId)?.catch(() => undefined);
-      return client.stop(topic, params?.(chatId), { run: started?.run, reason });
+      return client.stop(topic, params?.(chatId), { ...options, run: started?.run });
     },
   };
 }
