@@ -10,7 +10,11 @@ const FIXTURES = join(ROOT, 'scripts/fixtures/examples');
 
 /** Optional peers, by the package of this repository that uses them. */
 const PEERS = {
-  'packages/client': ['react', '@types/react', '@tanstack/react-query', '@trpc/server', '@trpc/client'],
+  'packages/client': [
+    ...['react', '@types/react', '@tanstack/react-query', '@trpc/server', '@trpc/client'],
+    ...['ai', '@ai-sdk/react'],
+  ],
+  'packages/server': ['@tanstack/ai'],
 };
 
 interface Example {

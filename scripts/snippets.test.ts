@@ -30,6 +30,7 @@ const SETS = [
     ],
   },
   { documents: ['README.md', 'packages/client/README.md'] },
+  { documents: ['docs/ai.md'] },
   { documents: ['docs/cluster.md'] },
   { documents: ['docs/runs.md'] },
   { documents: ['packages/shared/README.md'] },
@@ -43,6 +44,7 @@ const YOURS = join(ROOT, 'scripts/fixtures/snippets');
 const PEERS = {
   react: ['react', '@types/react', '@tanstack/react-query'],
   trpc: ['@trpc/server', '@trpc/client'],
+  chat: ['ai', '@ai-sdk/react', '@tanstack/ai'],
 };
 
 /** A block without a name fails: it would never be compiled. */

@@ -10,10 +10,15 @@ export interface ExampleServer {
 }
 
 /** `folder` has the built pages. Port 0: any free one. */
-export async function startExample(name: string, folder: string, port: string = '0'): Promise<ExampleServer> {
+export async function startExample(
+  name: string,
+  folder: string,
+  port: string = '0',
+  env: Readonly<Record<string, string>> = {},
+): Promise<ExampleServer> {
   const server = spawn(process.execPath, ['server.ts'], {
     cwd: resolve('examples', name),
-    env: { ...process.env, PORT: port, PAGES: folder },
+    env: { ...process.env, ...env, PORT: port, PAGES: folder },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [line] = (await once(server.stdout.setEncoding('utf8'), 'data')) as [string];

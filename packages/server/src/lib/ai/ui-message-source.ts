@@ -35,16 +35,17 @@ export interface UIMessageSourceOptions {
  * id of the message. An `error` chunk is the last one, and the run then ends as `failed`.
  *
  * @example
+ *   import { createFeed } from '@linefeed/server';
  *   import { uiMessageSource } from '@linefeed/server/ai';
- *   import { streamText } from 'ai';
+ *   import { generateId, streamText, toUIMessageStream } from 'ai';
+ *   import { chats } from './chats.ts';
  *
- *   const answer = uiMessageSource(({ signal }) =>
- *     streamText({ model, messages, abortSignal: signal }).toUIMessageStream({
- *       originalMessages,
- *       generateMessageId: () => crypto.randomUUID(),
- *     }),
- *   );
- *   const { run } = await feed.start('answer', { chat }, answer, { key });
+ *   const feed = createFeed(chats);
+ *   const source = uiMessageSource(({ signal }) => {
+ *     const { stream } = streamText({ model, prompt: 'Hello', abortSignal: signal });
+ *     return toUIMessageStream({ stream, generateMessageId: generateId });
+ *   });
+ *   const { run } = await feed.start('answer', { chat: 'a' }, source);
  *
  * @param open Returns the stream. Called once for each attempt of the run. Pass its `signal` to the model.
  * @param options The id of the message, and whether transient parts are recorded

@@ -56,14 +56,17 @@ const OPTIONS = {
  * response. Check before the call that the user may read runs of these params.
  *
  * @example
+ *   import { createFeed } from '@linefeed/server';
  *   import { runDurability } from '@linefeed/server/tanstack-ai';
  *   import { chat, toServerSentEventsResponse } from '@tanstack/ai';
+ *   import { chats } from './chats.ts';
  *
+ *   const feed = createFeed(chats);
  *   export async function POST(request: Request): Promise<Response> {
- *     const { threadId: thread, messages } = await request.clone().json();
- *     const adapter = await runDurability(feed, 'answer', { params: { thread }, request });
+ *     const { threadId: thread, messages } = await request.json();
+ *     const adapter = await runDurability(feed, 'reply', { params: { thread }, request });
  *     const { abortController } = adapter;
- *     return toServerSentEventsResponse(chat({ adapter: model, messages, abortController }), {
+ *     return toServerSentEventsResponse(chat({ adapter: textAdapter, messages, abortController }), {
  *       abortController,
  *       durability: { adapter, batch: 1 },
  *     });
