@@ -1,10 +1,13 @@
 /** Linefeed for React: subscriptions as hooks. */
 export { createHooks } from './lib/react/hooks.ts';
-export type { Hooks, ProviderProps, TopicResult, TopicStatus } from './lib/react/hooks.ts';
+export type { Hooks, ProviderProps, RunState, TopicResult, TopicStatus } from './lib/react/hooks.ts';
 export type {
   InitialOption,
   Kept,
   ParamsOption,
+  RunArguments,
+  RunOptions,
+  RunReduceOptions,
   TopicArguments,
   TopicOptionName,
   TopicOptions,

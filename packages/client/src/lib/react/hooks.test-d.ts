@@ -1,7 +1,7 @@
-import { defineChannel, stream, topic, type LinefeedError } from '@linefeed/shared';
+import { defineChannel, run, stream, topic, type LinefeedError } from '@linefeed/shared';
 import { describe, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
-import type { ConnectionSnapshot, Gap } from '@linefeed/client';
+import type { ConnectionSnapshot, Gap, RunOutcome, StoppedRun } from '@linefeed/client';
 import { createHooks } from '@linefeed/client/react';
 
 const board = defineChannel({
@@ -13,10 +13,16 @@ const board = defineChannel({
   }),
   room: topic({ params: z.object({ name: z.string().optional() }), data: z.string() }),
   report: stream({ params: z.object({ year: z.number() }), data: z.object({ step: z.number() }) }),
+  answer: run({
+    params: z.object({ chat: z.string() }),
+    data: z.object({ text: z.string() }),
+    result: z.object({ tokens: z.number() }),
+  }),
+  job: run({ data: z.number() }),
 });
 type Notice = { text: string; level: 'info' | 'warn' };
 
-const { useTopic, useConnectionState, useClient } = createHooks<typeof board>();
+const { useTopic, useRun, useConnectionState, useClient } = createHooks<typeof board>();
 const symbol = 'ACME';
 
 describe('the type of the data of useTopic', () => {
@@ -117,6 +123,60 @@ describe('useTopic', () => {
     useTopic('notice', { reduce: (count: number) => count + 1 });
     // @ts-expect-error -- the payload has no such field
     useTopic('price', { params: { symbol }, select: (price) => price.ask });
+  });
+});
+
+describe('useRun', () => {
+  const params = { chat: 'a' };
+
+  it('the data of useRun is the list of payloads, or the state of `reduce`', () => {
+    expectTypeOf(useRun('answer', { params }).data).toEqualTypeOf<ReadonlyArray<{ text: string }>>();
+    expectTypeOf(useRun('job').data).toEqualTypeOf<readonly number[]>();
+    const { data } = useRun('answer', {
+      params,
+      initial: '',
+      reduce: (all, { text }, { run: id }) => {
+        expectTypeOf(id).toEqualTypeOf<string>();
+        return all + text;
+      },
+    });
+    expectTypeOf(data).toEqualTypeOf<string>();
+    const { data: count } = useRun('job', { reduce: (sum, step) => sum + step, initial: 0 });
+    expectTypeOf(count).toEqualTypeOf<number>();
+  });
+
+  it('useRun returns the state of the run with the type of its result, and a function that stops it', () => {
+    const {
+      status,
+      outcome,
+      result,
+      error,
+      run: id,
+      attempt,
+      replaying,
+      stop,
+    } = useRun('answer', { params });
+    expectTypeOf(status).toEqualTypeOf<'idle' | 'running' | 'ended'>();
+    expectTypeOf(outcome).toEqualTypeOf<RunOutcome | undefined>();
+    expectTypeOf(result).toEqualTypeOf<{ tokens: number } | undefined>();
+    expectTypeOf(error).toEqualTypeOf<LinefeedError | undefined>();
+    expectTypeOf(id).toEqualTypeOf<string | undefined>();
+    expectTypeOf(attempt).toEqualTypeOf<number | undefined>();
+    expectTypeOf(replaying).toEqualTypeOf<boolean>();
+    expectTypeOf(stop('user')).resolves.toEqualTypeOf<StoppedRun | undefined>();
+  });
+
+  it('useRun rejects other topics, missing params, and a `reduce` without `initial`', () => {
+    // @ts-expect-error -- not a run
+    useRun('notice');
+    // @ts-expect-error -- params are missing
+    useRun('answer');
+    // @ts-expect-error -- no such option
+    useRun('job', { select: () => 1 });
+    // @ts-expect-error -- `initial` is missing
+    useRun('job', { reduce: (sum: number, step) => sum + step });
+    // @ts-expect-error -- `reduce` returns another type than `initial`
+    useRun('job', { initial: 0, reduce: () => 'x' });
   });
 });
 

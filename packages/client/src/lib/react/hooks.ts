@@ -1,5 +1,12 @@
 /** The hooks of a channel. */
-import { LinefeedError, type AnyChannel, type TopicName } from '@linefeed/shared';
+import {
+  LinefeedError,
+  type AnyChannel,
+  type Payload,
+  type RunName,
+  type RunResult,
+  type TopicName,
+} from '@linefeed/shared';
 import {
   createContext,
   createElement,
@@ -13,9 +20,11 @@ import {
 import type { Client } from '../client/client.ts';
 import { INITIAL, type ConnectionSnapshot } from '../connection/state.ts';
 import { toAddressKey } from '../subscriptions/start-position.ts';
-import type { Kept, TopicArguments, TopicOptionName } from './options.ts';
-import { createTopicStore, type LooseOptions, type TopicResult } from './topic-store.ts';
+import type { Kept, RunArguments, RunReduceOptions, TopicArguments, TopicOptionName } from './options.ts';
+import { createRunStore, type LooseRunOptions, type RunState } from './run-store.ts';
+import { createTopicStore, type LooseOptions, type OpenStore, type TopicResult } from './topic-store.ts';
 
+export type { RunState } from './run-store.ts';
 export type { TopicResult, TopicStatus } from './topic-store.ts';
 
 /** The props of `Provider`. */
@@ -49,6 +58,30 @@ export interface Hooks<C extends AnyChannel> {
     topic: K,
     ...rest: TopicArguments<C, K, S, R, Given>
   ) => TopicResult<R | Extract<Kept<C, K, S, Given>, undefined>>;
+  /**
+   * Returns the newest run of a run topic. The topic is subscribed while the component is mounted and `enabled`. A new
+   * run starts with new data. The recorded events are applied in one render.
+   *
+   * @example
+   *   const { data, status, stop } = useRun('answer', {
+   *     params: { chat: 'a' },
+   *     initial: '',
+   *     reduce: (text, chunk) => text + chunk.text,
+   *   });
+   *
+   * @param topic A run topic of the channel
+   * @throws LinefeedError `invalid_option` without a `Provider` above the component
+   */
+  readonly useRun: {
+    <K extends { [N in RunName<C>]: N }[RunName<C>], S>(
+      topic: K,
+      options: RunReduceOptions<C, K, S>,
+    ): RunState<S, RunResult<C, K>>;
+    <K extends { [N in RunName<C>]: N }[RunName<C>]>(
+      topic: K,
+      ...rest: RunArguments<C, K>
+    ): RunState<ReadonlyArray<Payload<C, K>>, RunResult<C, K>>;
+  };
   /** Returns the state of the connection and renders again when it changes. On the server: `idle`. */
   readonly useConnectionState: () => ConnectionSnapshot;
   /** Returns the client of the nearest `Provider`. */
@@ -73,10 +106,14 @@ export function createHooks<C extends AnyChannel>(): Hooks<C> {
     throw new LinefeedError('invalid_option', 'Linefeed hooks need a <Provider client={…}> above them.');
   };
 
-  const useLooseTopic = (topic: string, options: LooseOptions = {}): TopicResult<unknown> => {
+  const useStore = <Options extends CommonOptions, Result>(
+    open: OpenStore<Options, Result>,
+    topic: string,
+    options: Options,
+  ): Result => {
     const client = useClient() as unknown as Client<AnyChannel>;
     const address = toAddressKey(topic, options.params);
-    const create = () => createTopicStore(client, topic, address, options);
+    const create = () => open(client, topic, address, options);
     const [kept, keep] = useState(create);
     let store = kept;
     if (kept.client !== client || kept.address !== address || kept.from !== options.from) {
@@ -89,10 +126,15 @@ export function createHooks<C extends AnyChannel>(): Hooks<C> {
     const read = () => store.read(options);
     return useSyncExternalStore(options.enabled === false ? subscribeToNothing : store.subscribe, read, read);
   };
+  const useLooseTopic = (topic: string, options: LooseOptions = {}) =>
+    useStore(createTopicStore, topic, options);
+  const useLooseRun = (topic: string, options: LooseRunOptions = {}) =>
+    useStore(createRunStore, topic, options);
 
   return {
     Provider: ({ client, children }) => createElement(Context.Provider, { value: client }, children),
     useTopic: useLooseTopic as unknown as Hooks<C>['useTopic'],
+    useRun: useLooseRun as unknown as Hooks<C>['useRun'],
     useConnectionState() {
       const { subscribe, getSnapshot } = useClient().connection;
       return useSyncExternalStore(subscribe, getSnapshot, getInitial);
@@ -100,6 +142,9 @@ export function createHooks<C extends AnyChannel>(): Hooks<C> {
     useClient,
   };
 }
+
+/** The options that decide about the subscription. */
+type CommonOptions = Pick<LooseOptions, 'params' | 'enabled' | 'from'>;
 
 const subscribeToNothing = () => () => {};
 const getInitial = () => INITIAL;

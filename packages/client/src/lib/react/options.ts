@@ -1,6 +1,6 @@
 /** The options of `useTopic` and the type of its data. */
-import type { AnyChannel, ParamsInput, Payload, TopicName } from '@linefeed/shared';
-import type { EventInfo, Gap } from '../subscriptions/types.ts';
+import type { AnyChannel, ParamsInput, Payload, RunName, TopicName } from '@linefeed/shared';
+import type { EventInfo, Gap, RunEventInfo } from '../subscriptions/types.ts';
 
 /**
  * The type of the data: with `reduce` its state `S`, otherwise the payload. `Given` has the names of the given options.
@@ -91,3 +91,37 @@ export type TopicOptionsOf<
 
 /** The names of all options. */
 export type TopicOptionName = 'params' | keyof TopicOptions<AnyChannel, string, unknown, unknown, never>;
+
+/** The options of `useRun` besides `params`. */
+export interface RunOptions {
+  /**
+   * `false` unsubscribes and keeps the data. `true` resumes after the last event.
+   *
+   * @default `true`
+   */
+  readonly enabled?: boolean | undefined;
+  /**
+   * Start position: `start` (the first event of the newest run), `now`, or the `id` of an event. A changed value restarts
+   * from nothing.
+   *
+   * @default `start`
+   */
+  readonly from?: string | undefined;
+}
+
+/** The options of `useRun` with a `reduce`. */
+export type RunReduceOptions<C extends AnyChannel, K extends RunName<C>, S> = ParamsOption<
+  ParamsInput<C, K>
+> &
+  RunOptions & {
+    /** The data before the first event of each run, and during server rendering. */
+    readonly initial: S;
+    /** Returns the new state from the old one and an event. Called once per event. */
+    readonly reduce: (state: S, data: Payload<C, K>, event: RunEventInfo<K, ParamsInput<C, K>>) => NoInfer<S>;
+  };
+
+/** The arguments of `useRun` after the topic, without a `reduce`. The options are optional if the params are. */
+export type RunArguments<C extends AnyChannel, K extends RunName<C>> =
+  {} extends ParamsOption<ParamsInput<C, K>>
+    ? [options?: ParamsOption<ParamsInput<C, K>> & RunOptions]
+    : [options: ParamsOption<ParamsInput<C, K>> & RunOptions];

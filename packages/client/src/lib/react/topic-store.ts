@@ -36,23 +36,32 @@ export interface LooseOptions {
   readonly onGap?: ((gap: Gap) => unknown) | undefined;
 }
 
-export interface TopicStore {
+/** The store of one hook: its state, and its subscription while a component listens. */
+export interface HookStore<Options, Result> {
   readonly client: Client<AnyChannel>;
   readonly address: string;
   readonly from: string | undefined;
   /** The options of the last committed render. */
-  options: LooseOptions;
+  options: Options;
   readonly subscribe: (listener: () => void) => () => void;
   /** Returns the same object until its contents change. */
-  readonly read: (options: LooseOptions) => TopicResult<unknown>;
+  readonly read: (options: Options) => Result;
 }
+
+/** Creates a store for the options of the first render. */
+export type OpenStore<Options, Result> = (
+  client: Client<AnyChannel>,
+  topic: string,
+  address: string,
+  first: Options,
+) => HookStore<Options, Result>;
 
 export function createTopicStore(
   client: Client<AnyChannel>,
   topic: string,
   address: string,
   first: LooseOptions,
-): TopicStore {
+): HookStore<LooseOptions, TopicResult<unknown>> {
   const { params, initial, from, restart } = first;
   let state = initial;
   /** Where the last event is: its cursor or id, or the end of a later gap. */
@@ -74,7 +83,7 @@ export function createTopicStore(
     return selected.data;
   };
 
-  const store: TopicStore = {
+  const store: HookStore<LooseOptions, TopicResult<unknown>> = {
     client,
     address,
     from,
