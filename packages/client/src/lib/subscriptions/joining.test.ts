@@ -3,6 +3,16 @@ import { describe, expect, it } from 'vitest';
 import { connected, createScript, type Script } from '../../../test/scripted-client.ts';
 import { RETRYABLE } from '../../../test/scripted-transport.ts';
 
+/** A subscription whose state has everything up to e.7. It joins an entry at e.5, and the connection is at e.9. */
+async function joinedAtCursor(): Promise<{ script: Script; got: readonly unknown[] }> {
+  const script = await connected(['a', 'b'], { onGap: () => {} });
+  script.last().send('b', 'newest', 'e.9.5');
+  const { got } = script.listen('a', { from: 'e.7' });
+  await script.settle();
+  expect(script.controls).toEqual([]);
+  return { script, got };
+}
+
 describe('a subscription that joins a subscribed address', () => {
   /** The server accepts the address in the epoch `f`, whose tail is at 2, and sends the gap. */
   const acceptInNewEpoch = (script: Script, address: string, from: string) => {
@@ -111,6 +121,33 @@ describe('a subscription that joins a subscribed address', () => {
     await script.settle();
     expect(log).toEqual(['rollback e.2']);
     expect(late).toEqual([3, 4]);
+  });
+
+  it('a subscription that joined at a cursor gets the new events up to that cursor after a rollback', async () => {
+    const { script, got } = await joinedAtCursor();
+    script.last().send(FRAME.gap, { address: 'a', from: 'e.9', to: 'e.6', reason: 'rollback' });
+    script.last().deliver('a', 6, 7, 8);
+    await script.settle();
+    expect(got).toEqual([7, 8]);
+  });
+
+  it('a subscription that joined at a cursor gets the new events up to it when its epoch is restored', async () => {
+    const { script, got } = await joinedAtCursor();
+    script.last().send(FRAME.gap, { address: 'a', from: 'e.9', to: 'f.2', reason: 'epoch' });
+    script.last().send('a', 'of f', 'f.3.2');
+    // An old backup is restored.
+    script.last().send(FRAME.gap, { address: 'a', from: 'f.3', to: 'e.6', reason: 'epoch' });
+    script.last().deliver('a', 6, 7, 8);
+    await script.settle();
+    expect(got).toEqual(['of f', 7, 8]);
+  });
+
+  it('a gap without a loss keeps the cursor at which a subscription joined', async () => {
+    const { script, got } = await joinedAtCursor();
+    script.last().send(FRAME.gap, { address: 'a', from: 'e.5', to: 'e.6', reason: 'trimmed' });
+    script.last().deliver('a', 6, 7, 8);
+    await script.settle();
+    expect(got).toEqual([8]);
   });
 
   it('a subscription that joined with a keep: latest value gets a gap after that value', async () => {

@@ -184,6 +184,9 @@ export function createSubscriber(
       // After a gap, deliver every event.
       floor = undefined;
       const task = async () => {
+        // The log lost that state's history, and its new events may have earlier positions.
+        if (wire.reason === 'rollback' || parseCursor(wire.to)?.epoch !== fetchedTo?.epoch)
+          fetchedTo = undefined;
         const gap = { ...wire, topic, params };
         change({ gap });
         // Read now: a component can set `onGap` at a later render.
