@@ -1,8 +1,12 @@
 /** End-to-end tests: each starts its own servers; the browser is the system's. */
 import { availableParallelism } from 'node:os';
 import { defineConfig } from '@playwright/test';
+import { compileCacheOf } from './scripts/lib/compile-cache.ts';
 import { findProgram } from './scripts/lib/find-program.ts';
 import { CHROMIUM, leftOut } from './scripts/lib/programs.ts';
+
+// For the processes that tests start.
+Object.assign(process.env, compileCacheOf(import.meta.dirname));
 
 // Workers read this file again; what was found once is handed to them.
 const executablePath = (process.env[CHROMIUM.variable] ||= findProgram(CHROMIUM));

@@ -2,7 +2,11 @@
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
+import { compileCacheOf } from './scripts/lib/compile-cache.ts';
 import { leftOut } from './scripts/lib/programs.ts';
+
+// For the workers, and the processes that tests start.
+Object.assign(process.env, compileCacheOf(import.meta.dirname));
 
 /** Tests that start Redis, PostgreSQL or NATS servers. */
 const BROKERS = [

@@ -1,6 +1,7 @@
 /** Runs a program to its end: records its output, limits its time, ends its whole process group. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { delimiter, dirname, join } from 'node:path';
+import { compileCacheOf } from './compile-cache.ts';
 
 export const ROOT: string = dirname(dirname(import.meta.dirname));
 const BIN = join(ROOT, 'node_modules', '.bin');
@@ -31,7 +32,12 @@ export function runCommand(
   return new Promise((resolve) => {
     const child = spawn(program, args, {
       cwd: options.cwd ?? ROOT,
-      env: { ...process.env, PATH: `${BIN}${delimiter}${process.env['PATH'] ?? ''}`, ...options.env },
+      env: {
+        ...process.env,
+        ...compileCacheOf(ROOT),
+        PATH: `${BIN}${delimiter}${process.env['PATH'] ?? ''}`,
+        ...options.env,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
       // Its own process group, so that workers and browsers end with a runner that hangs.
       detached: true,

@@ -1,5 +1,6 @@
 /** A feed in a process of its own, on a log that others share. Its parent tells it what to publish. */
 import { createServer } from 'node:http';
+import { flushCompileCache } from 'node:module';
 import { createFeed, type LinefeedError } from '@linefeed/server';
 import { toNodeHandler } from '@linefeed/server/node';
 import { board } from '../../kit/board.ts';
@@ -119,4 +120,6 @@ process.on('disconnect', () => process.exit(0));
 const server = createServer((req, res) => handler(req, res, () => res.writeHead(404).end()));
 server.listen(Number(process.argv[2]), '127.0.0.1', () => {
   report({ type: 'listening', port: (server.address() as { port: number }).port });
+  // Node writes the cache at the end of a process. Most of these are killed.
+  flushCompileCache();
 });

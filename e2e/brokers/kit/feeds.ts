@@ -1,8 +1,6 @@
 /** Starts, drives and kills processes of feed-process.ts. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
-import { ROOT } from '../../../scripts/lib/command.ts';
 import { freePort } from '../../kit/free-port.ts';
 import { epochOf } from './count.ts';
 import type { Command, Mode, Outcome, Report } from './feed-process.ts';
@@ -43,8 +41,6 @@ export async function startFeed({ log, port }: FeedOptions): Promise<FeedProcess
     env: {
       ...process.env,
       NODE_OPTIONS: '',
-      // Each start would compile all sources again, which takes most of its time.
-      NODE_COMPILE_CACHE: join(ROOT, '.cache/compile'),
       [LOG_VARIABLE]: JSON.stringify(log),
     },
     stdio: ['ignore', 'inherit', 'pipe', 'ipc'],

@@ -144,10 +144,10 @@ async function openPostgres({ library, ports, tailPort }: PostgresSpec): Promise
     };
   }
   const { default: postgres } = await import('postgres');
-  const connect = (to: string) =>
-    postgres(to, { onnotice: () => undefined, max: 5, prepare: tailPort === undefined });
-  const sql = connect(url);
-  const tailClient = () => postgres(tailPort === undefined ? url : urlOf(tailPort), { max: 1 });
+  // The library does not handle the rejection of that query when the server goes away.
+  const plain = { fetch_types: false, onnotice: () => undefined };
+  const sql = postgres(url, { ...plain, max: 5, prepare: tailPort === undefined });
+  const tailClient = () => postgres(tailPort === undefined ? url : urlOf(tailPort), { ...plain, max: 1 });
   return {
     log: await postgresLog({ client: sql, tailClient, ...options }),
     async transact(work) {

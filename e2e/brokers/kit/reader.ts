@@ -31,10 +31,14 @@ export async function startReader(name: string, origin: string): Promise<Reader>
   const options = (address: string) => ({
     onGap: ({ reason }: { reason: string }) => void seen.push({ address, gap: reason }),
   });
+  const known = new Map<string, Set<number>>();
   const record = (
     { run, n }: { readonly run: string; readonly n: number },
     { cursor = '' }: { readonly cursor?: string | undefined },
-  ): void => void seen.push({ address: addressOf(n), run, n, epoch: epochOf(cursor) });
+  ): void => {
+    seen.push({ address: addressOf(n), run, n, epoch: epochOf(cursor) });
+    known.set(run, (known.get(run) ?? new Set()).add(n));
+  };
   client.subscribe('notice', record, options('notice'));
   client.subscribe('room', { name: 'a' }, record, options('room'));
   const isConnected = (): boolean => client.connection.getSnapshot().state === 'connected';
@@ -56,7 +60,7 @@ export async function startReader(name: string, origin: string): Promise<Reader>
     get isConnected() {
       return isConnected();
     },
-    has: (run, n) => seen.some((each) => 'run' in each && each.run === run && each.n === n),
+    has: (run, n) => known.get(run)?.has(n) === true,
     close: () => client.close(),
   };
 }

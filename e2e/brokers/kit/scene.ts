@@ -50,6 +50,14 @@ export async function startScene(log: LogSpec, { processes = 2 } = {}): Promise<
     starts.set(run, new Map(readers.map((reader) => [reader, reader.seen.length])));
     return run;
   };
+  /** The text of the scene only after a failure: to make it at each poll would take most of the test's CPU time. */
+  const eventually = async (check: () => void): Promise<void> => {
+    try {
+      await vi.waitFor(check, 60_000);
+    } catch (error) {
+      throw new Error(scene.describe(), { cause: error });
+    }
+  };
   const scene: Scene = {
     feeds,
     readers,
@@ -72,26 +80,20 @@ export async function startScene(log: LogSpec, { processes = 2 } = {}): Promise<
     },
     async progress(run, more) {
       const goal = run.acknowledged.size + more;
-      await vi.waitFor(
-        () => expect(run.acknowledged.size, scene.describe()).toBeGreaterThanOrEqual(goal),
-        60_000,
-      );
+      await eventually(() => expect(run.acknowledged.size).toBeGreaterThanOrEqual(goal));
     },
     async settle() {
       await Promise.all(runs.map((run) => run.stop()));
       // Published after everything else, to both addresses: a reader that has it has all.
       const last = begin(feeds.at(-1)!.publish(`last ${runs.length}`, { everyMs: 5 }));
-      await vi.waitFor(() => expect(last.acknowledged.size, scene.describe()).toBeGreaterThan(2), 60_000);
+      await eventually(() => expect(last.acknowledged.size).toBeGreaterThan(2));
       await last.stop();
       const [end, before] = [...last.acknowledged.keys()].slice(-2).toReversed() as [number, number];
-      await vi.waitFor(() => {
+      await eventually(() => {
         for (const { name, has } of readers) {
-          expect([has(last.name, before), has(last.name, end)], `${name} ${scene.describe()}`).toEqual([
-            true,
-            true,
-          ]);
+          expect([has(last.name, before), has(last.name, end)], name).toEqual([true, true]);
         }
-      }, 60_000);
+      });
       const counts = Object.fromEntries(readers.map((reader) => [reader.name, countOf(reader)]));
       for (const [name, { missingUnannounced, doubled, disordered }] of Object.entries(counts)) {
         expect({ missingUnannounced, doubled, disordered }, `${name} ${scene.describe()}`).toEqual({
