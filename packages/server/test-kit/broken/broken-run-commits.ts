@@ -20,7 +20,10 @@ export const BROKEN_RUN_COMMITS: readonly BrokenRunStore[] = [
   ),
   onRecord(
     'forgets the count',
-    ['a new record has its state, count, lease and a positive version on every handle'],
+    [
+      'a new record has its state, count, lease and a positive version on every handle',
+      'another attempt continues a run whose producer has died, and readers get each event once',
+    ],
     (record) => ({ ...record, count: 0 }),
   ),
   broken(
@@ -55,6 +58,7 @@ export const BROKEN_RUN_COMMITS: readonly BrokenRunStore[] = [
       `a commit with a former version ${REFUSES}`,
       `a commit with a later version than the present one ${REFUSES}`,
       'a commit that is repeated, because its outcome was unknown, is refused and appends nothing',
+      'a producer that was paused for longer than its lease writes nothing more, and its signal aborts',
     ],
     (store) => ({
       async commit(key, change) {
@@ -83,6 +87,7 @@ export const BROKEN_RUN_COMMITS: readonly BrokenRunStore[] = [
       'of 50 commits at once with one version, one is performed',
       'of 50 commits at once that expect no record, one makes it',
       'writers on two handles that load, commit and try again lose no change',
+      'of 50 starts at once with one key by two processes, one starts the run and the others join it',
     ],
     (store) => ({
       async commit(key, change) {

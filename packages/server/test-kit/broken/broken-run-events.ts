@@ -42,7 +42,10 @@ class Events {
 export const BROKEN_RUN_EVENTS: readonly BrokenRunStore[] = [
   broken(
     'reads from the start of a batch',
-    ['the events after any number are the rest of the run, in order'],
+    [
+      'the events after any number are the rest of the run, in order',
+      'a reader that resumes after any event of a run gets the rest of it, byte for byte, while it runs and after its end',
+    ],
     (store) => ({
       read: (key, run, after, limit) => store.read(key, run, after - (after % 3), limit),
     }),

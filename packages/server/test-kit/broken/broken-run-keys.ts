@@ -1,5 +1,6 @@
 /** Stores of runs that break a promise about times, keys, versions and hints. */
 import { LinefeedError } from '@linefeed/shared/wire';
+import type { StoredRecord } from '../../src/lib/runs/run-store.ts';
 import { broken, brokenBy, onChange, onRecord, type BrokenRunStore } from './broken-run-store.ts';
 
 const SKEWED = ['ahead', 'late'].map(
@@ -9,7 +10,10 @@ const SKEWED = ['ahead', 'late'].map(
 const BROKEN_TIMES: readonly BrokenRunStore[] = [
   brokenBy(
     'returns the whole lease of the last commit',
-    ['a lease becomes shorter and ends by the clock of the store, on every handle'],
+    [
+      'a lease becomes shorter and ends by the clock of the store, on every handle',
+      'a run whose producer has died is lost within its lease and a second, for all readers, and the next start is another run',
+    ],
     () => {
       const leases = new Map<string, number>();
       return (store) => ({
@@ -166,6 +170,31 @@ const BROKEN_VERSIONS: readonly BrokenRunStore[] = [
               cached = { versions: await store.versions(keys), until: clock.now() + 1_000 };
             return cached.versions;
           },
+        };
+      },
+  ),
+  brokenBy(
+    'sees the commits of another handle 5 s later',
+    ['a stop by another process aborts the signal within a second, and resolves when the end is recorded'],
+    ({ clock }) =>
+      (store) => {
+        const seen = new Map<string, { record: StoredRecord | undefined; at: number }>();
+        const load = async (key: string) => {
+          const found = seen.get(key);
+          if (found !== undefined && clock.now() < found.at + 5_000) return found.record;
+          const record = await store.load(key);
+          seen.set(key, { record, at: clock.now() });
+          return record;
+        };
+        return {
+          load,
+          async commit(key, change) {
+            const version = await store.commit(key, change);
+            seen.delete(key);
+            return version;
+          },
+          versions: async (keys) => (await Promise.all(keys.map(load))).map((record) => record?.version),
+          watch: () => () => undefined,
         };
       },
   ),

@@ -2,6 +2,7 @@
 import { toContract, type Contract } from './contract.ts';
 import { runCommitCases } from './run-commit-cases.ts';
 import { runEventCases } from './run-event-cases.ts';
+import { runFeedCases } from './run-feed-cases.ts';
 import { runKeyCases } from './run-key-cases.ts';
 import { RunStoreBench, type RunStoreCaseBody } from './run-store-bench.ts';
 import { runStoreEndCases } from './run-store-end-cases.ts';
@@ -21,6 +22,7 @@ const BODIES: readonly RunStoreCaseBody[] = [
   ...runKeyCases,
   ...runStoreEndCases,
   ...runStoreFaultCases,
+  ...runFeedCases,
 ];
 
 /**
