@@ -1,9 +1,10 @@
 /** Feeds over the store of a case, their readers, and processes that die or pause. */
 import assert from 'node:assert/strict';
-import { defineChannel, run, type Schema } from '@linefeed/shared';
+import { defineChannel, run, type Channel, type Schema, type TopicDefinition } from '@linefeed/shared';
 import type { ManualClock } from '@linefeed/shared/testing';
 import { createFeed } from '../feed/create-feed.ts';
 import type { RunContext } from '../feed/run-types.ts';
+import type { Feed } from '../feed/types.ts';
 import type { RunStore } from '../runs/run-store.ts';
 import type { RunStoreBench } from './run-store-bench.ts';
 
@@ -22,13 +23,13 @@ function schemaOf<T>(): Schema<T> {
   };
 }
 
-/** A channel for each process: a feed warns of another one with the same channel in its process. */
-const defineJob = () => defineChannel({ job: run({ data: schemaOf<Step>(), result: schemaOf<string>() }) });
+type Jobs = Channel<{ readonly job: TopicDefinition<undefined, Schema<Step>, 'run', Schema<string>> }>;
+type JobContext = RunContext<Jobs, 'job'>;
 
-type JobContext = RunContext<ReturnType<typeof defineJob>, 'job'>;
-
-function openFeed(runs: RunStore, clock: ManualClock) {
-  return createFeed(defineJob(), {
+function openFeed(runs: RunStore, clock: ManualClock): Feed<Jobs, undefined> {
+  // A channel for each process: a feed warns of another one with the same channel in its process.
+  const jobs = defineChannel({ job: run({ data: schemaOf<Step>(), result: schemaOf<string>() }) });
+  return createFeed(jobs, {
     runs,
     clock,
     authorize: () => true,
@@ -42,7 +43,7 @@ function openFeed(runs: RunStore, clock: ManualClock) {
 
 /** A process of its own for a case: a feed, and a store that it can no longer reach once it is dead or paused. */
 export class FeedProcess {
-  readonly feed: ReturnType<typeof openFeed>;
+  readonly feed: Feed<Jobs, undefined>;
   readonly #bench: RunStoreBench;
   readonly #readers: RunReader[] = [];
   #running: Promise<void> = Promise.resolve();
