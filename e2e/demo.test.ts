@@ -174,3 +174,107 @@ test('two tabs with one shared connection lose and duplicate no event', async ({
   await expect(figure(follower, 'unannounced')).toHaveText('0');
   await expect(figure(follower, 'doubled')).toHaveText('0');
 });
+
+/** The report as a tab shows it. */
+interface Shown {
+  readonly run: string | undefined;
+  readonly days: number;
+  /** Handler calls for steps of this run and the earlier ones, since the tab was loaded. */
+  readonly received: number;
+}
+
+async function readReport(tab: Page, year: number): Promise<Shown> {
+  const [account, run] = await Promise.all([
+    tab.locator('.account-note').textContent(),
+    tab.locator('.report-run').textContent(),
+  ]);
+  return {
+    run: /Run (\w+),/.exec(run ?? '')?.[1],
+    days: Number(await progressOf(tab).getAttribute('aria-valuenow')),
+    received: Number(new RegExp(`report\\?year=${year} (\\d+)`).exec(account ?? '')?.[1] ?? 0),
+  };
+}
+
+function progressOf(tab: Page) {
+  return tab.getByRole('progressbar', { name: 'Days reported' });
+}
+
+/** Waits until the run has more than `days` in the tab. */
+async function untilAfter(tab: Page, days: number): Promise<void> {
+  await expect
+    .poll(async () => Number(await progressOf(tab).getAttribute('aria-valuenow')))
+    .toBeGreaterThan(days);
+}
+
+/** The recorded steps of a run that has ended, without our client. */
+async function readSteps(url: string): Promise<ReadonlyArray<{ n: number; attempt: number }>> {
+  const response = await fetch(url);
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  while (!/^event: linefeed\.end\n/m.test(text)) text += (await reader.read()).value ?? '';
+  await reader.cancel();
+  return [...text.matchAll(/^event: report.*\ndata: (.*)$/gm)].map(([, data]) => JSON.parse(data!));
+}
+
+test('a report continues after a reload and a restart until another tab stops it, and no step is lost or doubled', async ({
+  context,
+  origin,
+}) => {
+  const year = 2027;
+  const first = await context.newPage();
+  const second = await context.newPage();
+  const tabs = [first, second];
+  const stateOf = (tab: Page) =>
+    tab.locator('.report-figures div').filter({ hasText: 'State' }).locator('dd');
+  const attemptOf = (tab: Page) =>
+    tab.locator('.report-figures div').filter({ hasText: 'Attempt' }).locator('dd');
+  /** Stops the run from the second tab. Returns its number of days, which both tabs must show. */
+  const stopBoth = async (): Promise<number> => {
+    const stopper = await second.getByLabel('You are').inputValue();
+    await second.getByRole('button', { name: 'Stop', exact: true }).click();
+    for (const tab of tabs) await expect(stateOf(tab)).toHaveText('stopped');
+    const { days } = await readReport(first, year);
+    for (const tab of tabs)
+      await expect(tab.locator('.report-verdict')).toHaveText(`Stopped by ${stopper} after ${days} days.`);
+    return days;
+  };
+  for (const tab of tabs) {
+    await tab.goto(`${origin}?year=${year}`);
+    await expect(stateOf(tab)).toHaveText('idle');
+  }
+
+  await first.getByRole('button', { name: 'Start', exact: true }).click();
+  for (const tab of tabs) await untilAfter(tab, 20);
+  const { run, days: before } = await readReport(first, year);
+  expect(run).toBeDefined();
+  await first.reload();
+  await untilAfter(first, before);
+  expect((await readReport(first, year)).run).toBe(run);
+  expect((await readReport(second, year)).run).toBe(run);
+
+  const days = await stopBoth();
+  for (const tab of tabs) expect(await readReport(tab, year)).toEqual({ run, days, received: days });
+
+  await second.getByRole('button', { name: 'Start', exact: true }).click();
+  for (const tab of tabs) {
+    await expect(stateOf(tab)).toHaveText('running');
+    await untilAfter(tab, 20);
+  }
+  const next = (await readReport(second, year)).run;
+  expect(next).not.toBe(run);
+  await hurt(first, 'Restart the server', 'restart');
+  for (const tab of tabs) {
+    await expect(attemptOf(tab)).toHaveText('2');
+    await untilAfter(tab, (await readReport(tab, year)).days + 20);
+  }
+  const more = await stopBoth();
+  for (const tab of tabs) {
+    expect(await readReport(tab, year)).toEqual({ run: next, days: more, received: days + more });
+    await expect(figure(tab, 'unannounced')).toHaveText('0');
+    await expect(figure(tab, 'doubled')).toHaveText('0');
+  }
+  const steps = await readSteps(`${origin}/events/report?year=${year}`);
+  expect(steps.map(({ n }) => n)).toEqual(steps.map((_, index) => index + 1));
+  expect(steps).toHaveLength(more);
+  expect([...new Set(steps.map(({ attempt }) => attempt))]).toEqual([1, 2]);
+});
