@@ -111,10 +111,14 @@ export function testRunProcesses(open: () => Promise<OpenedRuns>): void {
     expect(writers.size, 'each run has one producer').toBe(2);
   });
 
-  test('the run of a killed process ends as lost for every reader, and a start begins another one', async () => {
+  test('runs of a killed process end as lost for every reader, or are continued by another process', async () => {
     const { run } = await one.start({ name: 'killed', key: 'first' });
+    const call = { name: 'continued', key: 'k', attempts: 2 };
+    const continued = await one.start(call);
     const [moving, staying] = [read('killed', [one, two]), read('killed', [two])];
-    await Promise.all([moving.progress(run, 5), staying.progress(run, 5)]);
+    const reader = read('continued', [two]);
+    const progress = [moving, staying].map((each) => each.progress(run, 5));
+    await Promise.all([...progress, reader.progress(continued.run, 5)]);
     const slowness = watchSlowness();
     await one.kill();
     const at = Date.now();
@@ -124,32 +128,19 @@ export function testRunProcesses(open: () => Promise<OpenedRuns>): void {
       expect(end).toMatchObject({ outcome: 'lost' });
       expect(end.at - at).toBeLessThan(LEASE_MS + NOTICE_MS * factor);
     }
-    const joined = await two.start({ name: 'killed', key: 'first' });
-    expect(joined).toEqual(expect.objectContaining({ run, joined: true }));
-    const next = await two.start({ name: 'killed', key: 'second', count: 5 });
-    expect([next.joined, next.run > run]).toEqual([false, true]);
-    for (const reader of [moving, staying])
-      expect(await reader.ended(next.run)).toMatchObject({ outcome: 'done' });
-  });
-
-  test('a run with attempts left is continued by another process after its producer is killed', async () => {
-    one = await startJobFeed(opened.spec);
-    const call = { name: 'continued', key: 'k', attempts: 2 };
-    const { run } = await two.start(call);
-    const reader = read('continued', [one]);
-    await reader.progress(run, 5);
-    await two.kill();
-    await vi.waitFor(
-      async () => expect(await one.runs('continued')).toMatchObject([{ status: 'expired' }]),
-      60_000,
+    expect(await two.runs('continued')).toMatchObject([{ status: 'expired' }]);
+    expect(await two.start({ ...call, count: 5 })).toMatchObject({ run: continued.run, joined: false });
+    expect(await reader.ended(continued.run)).toMatchObject({ outcome: 'done' });
+    const stored = two.reports.flatMap((each) =>
+      each.type === 'begun' && each.run === continued.run ? [each.stored] : [],
     );
-    expect(await one.start({ ...call, count: 5 })).toEqual(expect.objectContaining({ run, joined: false }));
-    expect(await reader.ended(run)).toMatchObject({ outcome: 'done' });
-    const stored = one.reports.flatMap((each) =>
-      each.type === 'begun' && each.run === run ? [each.stored] : [],
-    );
-    expect(reader.numbers(run)).toHaveLength(stored[0]! + 5);
+    expect(reader.numbers(continued.run)).toHaveLength(stored[0]! + 5);
     const attempts = reader.entries.flatMap((entry) => (entry.type === 'run' ? [entry.attempt] : []));
     expect(attempts).toEqual([1, 2]);
+    expect(await two.start({ name: 'killed', key: 'first' })).toMatchObject({ run, joined: true });
+    const next = await two.start({ name: 'killed', key: 'second', count: 5 });
+    expect([next.joined, next.run > run]).toEqual([false, true]);
+    for (const each of [moving, staying])
+      expect(await each.ended(next.run)).toMatchObject({ outcome: 'done' });
   });
 }
