@@ -40,15 +40,14 @@ export class RunPage {
 
   #encode(idPrefix: string): Encoded {
     if (this.#encoded?.idPrefix === idPrefix) return this.#encoded;
+    // The ids of a page differ in their last number only.
+    const first = formatStreamId(idPrefix, formatRunPosition({ run: this.run, n: 0 }));
+    const idStart = first.slice(0, -1);
     let text = '';
     let n = this.after;
     for (const json of this.events) {
       n += 1;
-      text += encodeCleanFrame(
-        this.#address,
-        json,
-        formatStreamId(idPrefix, formatRunPosition({ run: this.run, n })),
-      );
+      text += encodeCleanFrame(this.#address, json, idStart + n);
     }
     return (this.#encoded = { idPrefix, text });
   }
