@@ -15,8 +15,9 @@ import { ROOT, runCommand } from './lib/command.ts';
 
 /** Documents whose programs import each other's files; the first one has the contract. */
 const SETS = [
-  { documents: ['README.md', 'docs/client.md'] },
-  { documents: ['README.md', 'docs/react.md', 'docs/tabs.md', 'docs/state-then-follow.md'] },
+  {
+    documents: ['README.md', 'docs/client.md', 'docs/react.md', 'docs/tabs.md', 'docs/state-then-follow.md'],
+  },
   {
     documents: [
       'README.md',

@@ -1,4 +1,4 @@
-import { defineChannel, stream, topic } from '@linefeed/shared';
+import { defineChannel, run, stream, topic } from '@linefeed/shared';
 import { describe, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
 import type { Client } from '@linefeed/client';
@@ -9,9 +9,18 @@ const board = defineChannel({
   notice: z.object({ text: z.string() }),
   price: topic({ params: z.object({ symbol: z.string() }), data: z.object({ bid: z.number() }) }),
   report: stream({ params: z.object({ year: z.number() }), data: z.number() }),
+  answer: run({
+    params: z.object({ chat: z.string() }),
+    data: z.string(),
+    result: z.object({ tokens: z.number() }),
+  }),
+  job: run({ data: z.number() }),
 });
 
-const { client, emit, gap, end } = createTestClient<typeof board>({ streams: ['report'] });
+const { client, emit, gap, start, end } = createTestClient<typeof board>({
+  streams: ['report'],
+  runs: ['answer', 'job'],
+});
 
 describe('createTestClient', () => {
   it('createTestClient returns the client type that the code under test takes', () => {
@@ -39,6 +48,25 @@ describe('createTestClient', () => {
     void gap('report', { year: 2026 });
     // @ts-expect-error -- a logged topic does not end
     void end('notice');
+  });
+});
+
+describe('the runs of createTestClient', () => {
+  it('start and end take runs, and the end of a run has its result', () => {
+    expectTypeOf(start('answer', { chat: 'a' })).resolves.toEqualTypeOf<string>();
+    void emit('answer', { chat: 'a' }, 'text');
+    void end('answer', { chat: 'a' }, { outcome: 'done', result: { tokens: 1 } });
+    void end('answer', { chat: 'a' }, { outcome: 'failed' });
+    void end('answer', { chat: 'a' }, { outcome: 'stopped', reason: 'user' });
+    void end('job', { outcome: 'done' });
+    // @ts-expect-error -- a stream is not started
+    void start('report', { year: 2026 });
+    // @ts-expect-error -- the result is missing
+    void end('answer', { chat: 'a' }, { outcome: 'done' });
+    // @ts-expect-error -- the end is missing
+    void end('job');
+    // @ts-expect-error -- not a run
+    createTestClient<typeof board>({ runs: ['report'] });
   });
 });
 

@@ -4,7 +4,9 @@ export { createManualClock } from '@linefeed/shared/testing';
 export type { ManualClock, ManualTimer } from '@linefeed/shared/testing';
 export type {
   EmitArguments,
+  EndArguments,
   TestClient,
   TestClientOptions,
+  TestRunEnd,
   TopicArguments,
 } from './lib/testing/test-client.ts';

@@ -4,6 +4,8 @@ import type { Subscription } from '../src/lib/subscriptions/types.ts';
 import { createTestRuns, type TestRuns } from '../src/lib/testing/test-runs.ts';
 import { createScript, type Script, type ScriptOptions } from './scripted-client.ts';
 
+export { createTestRuns, type TestRuns };
+
 export interface RunScript extends Script {
   readonly runs: TestRuns;
   /** The connection is lost after this many more frames of runs. The server then writes nothing more. */

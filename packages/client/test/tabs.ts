@@ -4,6 +4,7 @@ import { createManualClock, type ManualClock } from '@linefeed/shared/testing';
 import { createClient, type Client } from '../src/lib/client/client.ts';
 import type { ConnectionSnapshot } from '../src/lib/connection/state.ts';
 import { createTab } from '../src/lib/tabs/leader-election.ts';
+import type { RunSubscriptionOptions } from '../src/lib/subscriptions/types.ts';
 import type { Transport } from '../src/lib/transport/transport.ts';
 import { createBrowser, type Browser, type BrowserTab } from './browser.ts';
 import { createScriptTransport, type Attempt } from './scripted-transport.ts';
@@ -18,6 +19,8 @@ export interface TabOptions {
   readonly maxQueuedEvents?: number;
   readonly headers?: HeadersInit;
   readonly handler?: () => unknown;
+  /** The options of its subscription. */
+  readonly subscription?: RunSubscriptionOptions;
 }
 
 /** A tab with a client and one subscription. */
@@ -101,7 +104,14 @@ export function createTabs({ openOnly, answersControls = false }: TabsOptions = 
       await tabs.settle();
     },
 
-    open({ tab = browser.openTab(), identity = 'ada', topic = 'a', handler, ...options } = {}) {
+    open({
+      tab = browser.openTab(),
+      identity = 'ada',
+      topic = 'a',
+      handler,
+      subscription = {},
+      ...options
+    } = {}) {
       const { surroundings } = tab;
       const sharing = createTab({ base, name: identity, clock, connectTimeoutMs: 10_000, surroundings });
       const got: unknown[] = [];
@@ -119,10 +129,11 @@ export function createTabs({ openOnly, answersControls = false }: TabsOptions = 
         },
         ...options,
       });
-      client.subscribe(topic, (payload: unknown) => {
+      const record = (payload: unknown) => {
         got.push(payload);
         return handler?.();
-      });
+      };
+      client.subscribe(topic, record, subscription);
       const close = () => {
         client.close();
         sharing.close();

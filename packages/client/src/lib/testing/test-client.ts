@@ -5,6 +5,8 @@ import {
   type LoggedName,
   type ParamsInput,
   type Payload,
+  type RunName,
+  type RunResult,
   type StreamName,
   type TopicName,
 } from '@linefeed/shared';
@@ -12,6 +14,7 @@ import { createClient, type Client, type ClientOptions } from '../client/client.
 import { createManualClock, type ManualClock } from '@linefeed/shared/testing';
 import { createTestContract } from './test-contract.ts';
 import { createTestFeed } from './test-feed.ts';
+import type { TestRunEnd as RecordedEnd } from './test-runs.ts';
 
 /** The options of `createTestClient`. */
 export interface TestClientOptions<C extends AnyChannel> extends Omit<
@@ -20,6 +23,8 @@ export interface TestClientOptions<C extends AnyChannel> extends Omit<
 > {
   /** The topics that are streams. Required if only the type of the channel is given: types do not exist at run time. */
   readonly streams?: ReadonlyArray<StreamName<C>> | undefined;
+  /** The topics that are runs. Required if only the type of the channel is given, too. */
+  readonly runs?: ReadonlyArray<RunName<C>> | undefined;
 }
 
 /** The arguments of `emit` after the topic: params as in `subscribe`, and the data. */
@@ -38,6 +43,23 @@ export type TopicArguments<C extends AnyChannel, K extends TopicName<C>> =
       ? [params?: ParamsInput<C, K>]
       : [params: ParamsInput<C, K>];
 
+/** How a test ends a run. */
+export type TestRunEnd<Result> =
+  | { readonly outcome: 'done'; readonly result: Result }
+  | { readonly outcome: 'failed'; readonly error?: { readonly code: string; readonly message: string } }
+  | { readonly outcome: 'stopped' | 'lost' | 'gone'; readonly reason?: string }
+  | ([Result] extends [undefined] ? { readonly outcome: 'done' } : never);
+
+/** The arguments of `end` after the topic: params as in `subscribe`, and for a run how it ends. */
+export type EndArguments<C extends AnyChannel, K extends TopicName<C>> =
+  K extends RunName<C>
+    ? ParamsInput<C, K> extends undefined
+      ? [end: TestRunEnd<RunResult<C, K>>]
+      : {} extends ParamsInput<C, K>
+        ? [end: TestRunEnd<RunResult<C, K>>] | [params: ParamsInput<C, K>, end: TestRunEnd<RunResult<C, K>>]
+        : [params: ParamsInput<C, K>, end: TestRunEnd<RunResult<C, K>>]
+    : TopicArguments<C, K>;
+
 /**
  * A client and its feed. Every function resolves once the handlers it triggered have settled, except handlers that wait
  * for something else.
@@ -48,11 +70,11 @@ export interface TestClient<C extends AnyChannel> {
   /** The client's time. Retries and lingering need `clock.advance(ms)`. */
   readonly clock: ManualClock;
   /**
-   * Publishes to an address, or yields to the runs of a stream. While disconnected, logged events are stored in the
-   * log.
+   * Publishes to an address, yields to the sources of a stream, or records an event of the running run. While
+   * disconnected, logged events and those of runs are stored.
    *
    * @throws LinefeedError (as a rejection) if the channel was given: `unknown_topic`, `invalid_params`,
-   * `invalid_payload`
+   * `invalid_payload`; `invalid_option` if no run is running
    */
   emit<K extends { [N in TopicName<C>]: N }[TopicName<C>]>(
     this: void,
@@ -68,11 +90,21 @@ export interface TestClient<C extends AnyChannel> {
     topic: K,
     ...rest: TopicArguments<C, K>
   ): Promise<void>;
-  /** Ends the runs of a stream. */
-  end<K extends { [N in StreamName<C>]: N }[StreamName<C>]>(
+  /**
+   * Starts a run. If one is running, a new attempt continues it.
+   *
+   * @returns The id of the run
+   */
+  start<K extends { [N in RunName<C>]: N }[RunName<C>]>(
     this: void,
     topic: K,
     ...rest: TopicArguments<C, K>
+  ): Promise<string>;
+  /** Ends the sources of a stream, or the running run. `client.stop` ends it as well, as `stopped`. */
+  end<K extends { [N in StreamName<C> | RunName<C>]: N }[StreamName<C> | RunName<C>]>(
+    this: void,
+    topic: K,
+    ...rest: EndArguments<C, K>
   ): Promise<void>;
   /** Cuts the connection and refuses new ones until `reconnect()`. */
   disconnect(this: void): Promise<void>;
@@ -114,12 +146,15 @@ export function createTestClient<C extends AnyChannel>(
   second?: TestClientOptions<C>,
 ): TestClient<C> {
   const channel = first !== undefined && 'topics' in first ? first : undefined;
-  const { streams = [], ...options } =
-    (channel === undefined ? (first as TestClientOptions<C>) : second) ?? {};
+  const {
+    streams = [],
+    runs = [],
+    ...options
+  } = (channel === undefined ? (first as TestClientOptions<C>) : second) ?? {};
   const clock = createManualClock();
   clock.random = () => 0.5;
-  const contract = createTestContract(channel, streams);
-  const feed = createTestFeed(contract);
+  const contract = createTestContract(channel, streams, runs);
+  const feed = createTestFeed(contract, clock.now);
   const all: ClientOptions = {
     ...options,
     url: 'http://linefeed.test/events',
@@ -135,25 +170,43 @@ export function createTestClient<C extends AnyChannel>(
     await task();
     await settle();
   };
+  const toRecordedEnd = async (topic: string, end: RecordedEnd): Promise<RecordedEnd> => {
+    if (end.outcome === 'failed') return { error: FAILURE, ...end };
+    if (end.outcome !== 'done' || end.result === undefined) return end;
+    return { ...end, result: JSON.parse(await contract.encode(topic, end.result, 'result')) as unknown };
+  };
   return {
     client,
     clock,
     settle,
     emit: (topic, ...rest) => {
       const [data, params] = [...rest].toReversed();
-      return act(async () =>
-        feed.publish(await contract.addressOf(topic, params), await contract.encode(topic, data)),
-      );
+      return act(async () => {
+        const address = await contract.addressOf(topic, params);
+        const json = await contract.encode(topic, data);
+        if (!contract.isRun(topic)) feed.publish(address, json);
+        else if (!feed.runs.emit(address, json)) throw notRunning(address);
+      });
     },
     gap: (topic, ...[params]) => act(async () => feed.lose(await contract.addressOf(topic, params))),
-    end: (topic, ...[params]) => {
-      if (!contract.isStream(topic)) {
-        throw new LinefeedError(
-          'invalid_option',
-          `${topic} is not known as a stream: give createTestClient the channel, or streams: ['${topic}'].`,
-        );
+    async start(topic, ...[params]) {
+      if (!contract.isRun(topic)) throw unknownKind(topic, 'run');
+      let run = '';
+      await act(async () => {
+        run = feed.runs.start(await contract.addressOf(topic, params));
+      });
+      return run;
+    },
+    end: (topic, ...rest) => {
+      if (contract.isRun(topic)) {
+        const [end, params] = [...rest].toReversed() as [RecordedEnd, unknown];
+        return act(async () => {
+          const address = await contract.addressOf(topic, params);
+          if (!feed.runs.end(address, await toRecordedEnd(topic, end))) throw notRunning(address);
+        });
       }
-      return act(async () => feed.end(await contract.addressOf(topic, params)));
+      if (!contract.isStream(topic)) throw unknownKind(topic, 'stream');
+      return act(async () => feed.end(await contract.addressOf(topic, rest[0])));
     },
     disconnect: () =>
       act(() => {
@@ -166,4 +219,16 @@ export function createTestClient<C extends AnyChannel>(
         client.reconnect();
       }),
   };
+}
+
+/** The error that a server sends for a source that has thrown. */
+const FAILURE = { code: 'source_failed', message: 'The source failed.' };
+
+function notRunning(address: string): LinefeedError {
+  return new LinefeedError('invalid_option', `No run of ${address} is running: call start() first.`);
+}
+
+function unknownKind(topic: string, kind: 'run' | 'stream'): LinefeedError {
+  const message = `${topic} is not known as a ${kind}: give createTestClient the channel, or ${kind}s: ['${topic}'].`;
+  return new LinefeedError('invalid_option', message);
 }

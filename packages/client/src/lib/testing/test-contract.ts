@@ -14,12 +14,17 @@ import {
 
 export interface TestContract {
   readonly isStream: (topic: string) => boolean;
+  readonly isRun: (topic: string) => boolean;
   /** Whether the feed keeps only the newest value. Always false without the channel's value. */
   readonly isLatest: (topic: string) => boolean;
   /** @throws LinefeedError `unknown_topic`, `invalid_params` */
   readonly addressOf: (topic: string, params: unknown) => Promise<string>;
-  /** Returns the JSON of the schema's output. @throws LinefeedError `unknown_topic`, `invalid_payload` */
-  readonly encode: (topic: string, data: unknown) => Promise<string>;
+  /**
+   * Returns the JSON of the schema's output: of a payload, or of the result of a run.
+   *
+   * @throws LinefeedError `unknown_topic`, `invalid_payload`
+   */
+  readonly encode: (topic: string, value: unknown, part?: 'data' | 'result') => Promise<string>;
   /** Returns the canonical address for a client's address. @throws LinefeedError `unknown_topic`, `invalid_params` */
   readonly resolve: (asked: string) => Promise<string>;
 }
@@ -28,6 +33,7 @@ export interface TestContract {
 export function createTestContract(
   channel: AnyChannel | undefined,
   streams: readonly string[],
+  runs: readonly string[],
 ): TestContract {
   const definitionOf = (topic: string) => {
     const definition = channel?.topics.get(topic);
@@ -42,6 +48,7 @@ export function createTestContract(
   };
   return {
     isStream: (topic) => channel?.topics.get(topic)?.kind === 'stream' || streams.includes(topic),
+    isRun: (topic) => channel?.topics.get(topic)?.kind === 'run' || runs.includes(topic),
     isLatest: (topic) => channel?.topics.get(topic)?.keep === 'latest',
     async addressOf(topic, params) {
       const definition = definitionOf(topic);
@@ -49,12 +56,13 @@ export function createTestContract(
       if (!definition.params) return topic;
       return (await resolveParams(topic, definition.params, params)).address;
     },
-    async encode(topic, data) {
-      const definition = definitionOf(topic);
-      if (!definition) return JSON.stringify(data);
-      const { issues, ...result } = (await validate(definition.data, data)) as Validated<unknown>;
+    async encode(topic, value, part = 'data') {
+      const schema = definitionOf(topic)?.[part];
+      if (!schema) return JSON.stringify(value);
+      const { issues, ...result } = (await validate(schema, value)) as Validated<unknown>;
       if (!issues) return JSON.stringify((result as { value: unknown }).value);
-      const message = `The payload of ${topic} is not valid: ${describeIssues(issues)}`;
+      const what = part === 'data' ? 'payload' : 'result';
+      const message = `The ${what} of ${topic} is not valid: ${describeIssues(issues)}`;
       throw new LinefeedError('invalid_payload', message, { issues });
     },
     async resolve(asked) {

@@ -8,16 +8,18 @@ import {
   PROTOCOL_VERSION,
   streamEventName,
   type ControlRequest,
+  type StopRequest,
   type SubscriptionEntry,
 } from '@linefeed/shared/wire';
 import { LinefeedError } from '@linefeed/shared';
 import { networkError } from '../transport/request.ts';
 import type { Transport, TransportSink } from '../transport/transport.ts';
 import type { TestContract } from './test-contract.ts';
+import { createTestRuns, type TestRuns } from './test-runs.ts';
 
 export interface TestFeed {
   readonly transport: Transport;
-  /** Answers control requests. */
+  /** Answers control requests, and requests that stop a run. */
   readonly fetch: typeof fetch;
   /** Whether the feed is reachable. */
   online: boolean;
@@ -25,6 +27,7 @@ export interface TestFeed {
   /** Loses all events of an address, and one more that was never delivered. */
   readonly lose: (address: string) => void;
   readonly end: (address: string) => void;
+  readonly runs: TestRuns;
   /** Ends the open response like a network failure. */
   readonly cut: () => void;
 }
@@ -55,7 +58,10 @@ interface Line {
 
 const EPOCH = 'test';
 
-export function createTestFeed({ isStream, isLatest, resolve }: TestContract): TestFeed {
+export function createTestFeed(
+  { isStream, isRun, isLatest, resolve }: TestContract,
+  now: () => number,
+): TestFeed {
   const log: LoggedEvent[] = [];
   /** Per address: the last lost position. */
   const losses = new Map<string, number>();
@@ -72,6 +78,8 @@ export function createTestFeed({ isStream, isLatest, resolve }: TestContract): T
     line?.sink.onFrame(event, json, id);
   };
   const tell = (event: string, body: object, id?: string): void => send(event, JSON.stringify(body), id);
+
+  const runs = createTestRuns(send, () => cursor(tail), now);
 
   const topicOf = (address: string): string => parseAddress(address)?.topic ?? address;
 
@@ -109,6 +117,7 @@ export function createTestFeed({ isStream, isLatest, resolve }: TestContract): T
   const accept = (entries: readonly Resolved[], shared: number | undefined, n?: number): void => {
     const echo = n === undefined ? {} : { n };
     const rewound: string[] = [];
+    const replays: Array<() => void> = [];
     for (const entry of entries) {
       const { address, key, event, error } = entry;
       const named = key === undefined ? echo : { ...echo, key };
@@ -122,6 +131,12 @@ export function createTestFeed({ isStream, isLatest, resolve }: TestContract): T
         const run = streamEventName(topic, key);
         line?.runs.set(event, (line.runs.get(event) ?? new Set()).add(run));
         tell(FRAME.subscribed, { address: run, event: run, ...named });
+        continue;
+      }
+      if (isRun(topic)) {
+        const { start, deliver } = runs.accept(event, entry.from);
+        tell(FRAME.subscribed, { address, event, run: start, ...named });
+        replays.push(deliver);
         continue;
       }
       const start = startOf(entry, shared);
@@ -143,6 +158,7 @@ export function createTestFeed({ isStream, isLatest, resolve }: TestContract): T
       tell(FRAME.caughtup, { address });
     }
     replay(() => true);
+    for (const deliver of replays) deliver();
   };
 
   const announce = (): void => {
@@ -199,7 +215,10 @@ export function createTestFeed({ isStream, isLatest, resolve }: TestContract): T
         const id = `test-${lines}`;
         line = { id, sink, logged: new Map(), runs: new Map() };
         const resumed = asked === undefined ? undefined : positionOf(asked);
-        const starts = looked.map((entry) => startOf(entry, resumed));
+        runs.leave();
+        const starts = looked
+          .filter(({ event }) => !isRun(topicOf(event)))
+          .map((entry) => startOf(entry, resumed));
         // No pings: the clock advances only when the test advances it.
         const hello = {
           protocol: PROTOCOL_VERSION,
@@ -220,13 +239,16 @@ export function createTestFeed({ isStream, isLatest, resolve }: TestContract): T
     },
     async fetch(_, init) {
       if (!feed.online) throw new TypeError('The test has disconnected this client.');
-      const { connection, n, add = [], remove = [] } = JSON.parse(init?.body as string) as ControlRequest;
+      const body = JSON.parse(init?.body as string) as ControlRequest | StopRequest;
+      if ('stop' in body) return Response.json(runs.stop(await resolve(body.stop.address), body.stop));
+      const { connection, n, add = [], remove = [] } = body;
       if (connection !== line?.id) return new Response(null, { status: 409 });
       void (async () => {
         const looked = await look(add);
         if (connection !== line?.id) return;
         for (const event of remove) {
           line.logged.delete(event);
+          runs.leave(event);
           for (const events of line.runs.values()) events.delete(event);
           tell(FRAME.end, { address: event, n });
         }
@@ -267,6 +289,7 @@ export function createTestFeed({ isStream, isLatest, resolve }: TestContract): T
       line?.runs.delete(address);
       for (const event of events) tell(FRAME.end, { address: event }, `${cursor(tail)}~!`);
     },
+    runs,
     cut() {
       const cut = line;
       line = undefined;

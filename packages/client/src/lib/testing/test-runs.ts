@@ -6,6 +6,8 @@ import {
   type End,
   type RunBegin,
   type RunStart,
+  type StopRequest,
+  type StopResponse,
 } from '@linefeed/shared/wire';
 
 /** How a run ends: the body of `linefeed.end` without the address and the run. */
@@ -20,7 +22,9 @@ export interface TestRuns {
   readonly emit: (address: string, json: string) => boolean;
   /** Ends the running run. Returns its id, or `undefined` if no run is running. */
   readonly end: (address: string, end: TestRunEnd) => string | undefined;
-  /** Whether the newest run has ended, and how. */
+  /** Stops the running run, or only the one that the request names. */
+  readonly stop: (address: string, request: Omit<StopRequest['stop'], 'address'>) => StopResponse;
+  /** The newest run, and how it ended. */
   readonly newest: (address: string) => (Partial<TestRunEnd> & { readonly run: string }) | undefined;
   /** Returns the `run` of `subscribed`, and the function that delivers. Call it after `subscribed` is sent. */
   readonly accept: (
@@ -122,7 +126,7 @@ export function createTestRuns(
     send(event, json, `${idPrefix()}~${toText(address, to)}`);
   };
 
-  return {
+  const testRuns: TestRuns = {
     start(address) {
       const running = runningOf(address);
       if (running) running.attempt += 1;
@@ -151,6 +155,13 @@ export function createTestRuns(
       run.end = end;
       writeNewest(address, FRAME.end, JSON.stringify({ address, run: run.run, ...end }));
       return run.run;
+    },
+    stop(address, { run, reason }) {
+      const found =
+        run === undefined ? runningOf(address) : runsOf(address).find((recorded) => recorded.run === run);
+      if (!found) return { run: null };
+      if (!found.end) testRuns.end(address, { outcome: 'stopped', ...(reason !== undefined && { reason }) });
+      return { run: found.run, outcome: found.end!.outcome };
     },
     newest(address) {
       const newest = runsOf(address).at(-1);
@@ -181,4 +192,5 @@ export function createTestRuns(
       else deliveries.delete(address);
     },
   };
+  return testRuns;
 }
