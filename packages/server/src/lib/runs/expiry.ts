@@ -15,7 +15,7 @@ export function mayContinue({ attempt, attempts, stop }: RunState): boolean {
 /**
  * Whether a run is lost now. A run that may be continued is kept for the duration of another lease.
  */
-export function isLost(run: RunState, leaseLeftMs: number): boolean {
+function isLost(run: RunState, leaseLeftMs: number): boolean {
   return leaseLeftMs <= (mayContinue(run) ? -run.leaseMs : 0);
 }
 

@@ -35,7 +35,7 @@ export function planWrite(write: RecordWrite, expected: number | undefined, now:
 }
 
 /** Removes what is no longer kept. The newest run stays: the id of the next one is greater. */
-export function prune(state: RecordState, now: number): { state: RecordState; drop: readonly string[] } {
+function prune(state: RecordState, now: number): { state: RecordState; drop: readonly string[] } {
   const { runs, stops } = state;
   const first = Math.max(0, runs.length - 1 - MAX_KEPT_RUNS);
   const isPruned = (index: number): boolean =>
