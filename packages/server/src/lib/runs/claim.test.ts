@@ -176,7 +176,9 @@ describe('a producer that dies', () => {
     second.finish();
     await world.clock.settle();
     expect(await two.events(run)).toEqual(['x', 'y', 'z']);
-    expect(await two.view()).toMatchObject([{ run, attempt: 2, count: 3, end: { outcome: 'done' } }]);
+    expect(await two.view()).toMatchObject([
+      { run, attempt: 2, epoch: 2, count: 3, end: { outcome: 'done' } },
+    ]);
   });
 
   test('a run without attempts left is lost at its lease, and a start with its key reports that', async () => {

@@ -193,7 +193,7 @@ describe('a stale producer', () => {
     expect((await two.view())[0]).toMatchObject({ end: { outcome: isContinued ? 'done' : 'lost' } });
   });
 
-  test('a producer notices within a second that its record has a later claim, without writing', async () => {
+  test('a producer notices a later claim of its run by a hint of the store, without a commit', async () => {
     const { clock, source, store } = await begin();
     const { version, state } = (await store.load(ADDRESS))!;
     const claimed = state.replaceAll('"epoch":1', '"epoch":2');
@@ -204,7 +204,8 @@ describe('a stale producer', () => {
       leaseMs: 9_000,
       keepMs: 90_000,
     });
-    await clock.advance(1_000);
+    // Before the next renewal of its lease.
+    await clock.advance(600);
     expect(source.calls[0]!.signal.aborted).toBe(true);
   });
 
@@ -235,7 +236,8 @@ describe('a stale producer', () => {
     const { clock, source, store, spy } = await begin();
     spy.calls.versions = async (keys) => keys.map(() => undefined);
     spy.calls.load = async () => undefined;
-    await clock.advance(1_000);
+    // Before the next renewal of its lease.
+    await clock.advance(600);
     expect(source.calls[0]!.signal.aborted).toBe(true);
     expect(await store.list('')).toEqual([ADDRESS]);
   });
@@ -262,6 +264,29 @@ describe('a store that fails', () => {
     await clock.advance(500);
     expect(await one.events(run)).toEqual(['a', 'b', 'c']);
     expect(await one.view()).toMatchObject([{ count: 3, end: { outcome: 'done', count: 3 } }]);
+  });
+
+  test('events that were written during a failed commit are recorded before the end', async () => {
+    const { clock, spy, source, one, run } = await begin();
+    let fail: () => void = () => undefined;
+    let fails = 2;
+    spy.calls.commit = async (key, change) => {
+      fails -= 1;
+      if (fails < 0) return spy.commit(key, change);
+      await new Promise<void>((resolve) => (fail = resolve));
+      throw new Error('timeout');
+    };
+    source.yield('a');
+    await clock.settle();
+    source.yield('b');
+    source.finish();
+    await clock.settle();
+    fail();
+    await clock.settle();
+    fail();
+    await clock.advance(100);
+    expect(await one.events(run)).toEqual(['a', 'b']);
+    expect(await one.view()).toMatchObject([{ count: 2, end: { outcome: 'done', count: 2 } }]);
   });
 
   test('a run survives an outage of the store that is longer than its lease', async () => {

@@ -85,11 +85,24 @@ describe('stops', () => {
   });
 
   test('the first of two stops gives the reason, and both resolve with the end', async () => {
-    const { one, two, clock, source } = openTwo();
-    const { run } = await one.start(source.open);
-    const both = Promise.all([one.stop({ reason: 'first' }), two.stop({ reason: 'second' })]);
-    await clock.settle();
-    expect(await both).toEqual([
+    const world = createRunProcesses();
+    const calls = world.calls();
+    const { commit } = calls;
+    const one = world.open({}, calls);
+    const { run } = await one.start(stubborn);
+    // The producer has not ended its run when the second stop comes.
+    let letGo: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (letGo = resolve));
+    calls.commit = async (key, change) => (await gate, commit(key, change));
+    const [two, three] = [world.open(), world.open()];
+    const first = two.stop({ reason: 'first' });
+    await world.clock.settle();
+    const second = three.stop({ reason: 'second' });
+    await world.clock.settle();
+    expect(await two.view()).toMatchObject([{ stop: { reason: 'first' }, end: undefined }]);
+    letGo();
+    await world.clock.settle();
+    expect([await first, await second]).toEqual([
       { run, outcome: 'stopped' },
       { run, outcome: 'stopped' },
     ]);
