@@ -11,7 +11,7 @@ const BROKEN_TIMES: readonly BrokenRunStore[] = [
     'returns the whole lease of the last commit',
     [
       'a lease becomes shorter and ends by the clock of the store, on every handle',
-      'a run whose producer has died is lost within its lease and a second, for all readers, and the next start is another run',
+      'a run whose producer has died is lost in time for all readers, and the next start is another run',
     ],
     () => {
       const leases = new Map<string, number>();
@@ -174,7 +174,7 @@ const BROKEN_VERSIONS: readonly BrokenRunStore[] = [
   ),
   broken(
     'notices no commits of other handles',
-    ['a stop by another process aborts the signal within a second, and resolves when the end is recorded'],
+    ['a stop by another process aborts the signal in time, and resolves when the end is recorded'],
     (store) => {
       const seen = new Map<string, number | undefined>();
       return {

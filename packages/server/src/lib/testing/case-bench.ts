@@ -39,9 +39,10 @@ export class CaseBench<Handle extends Closable> {
   readonly clock: ManualClock;
   /** Duration of the fault `pause`. */
   readonly pauseMs: number;
+  /** Whether the clock advances no faster than real time. */
+  readonly isRealTime: boolean;
   readonly #subject: Subject<Handle>;
   readonly #patienceMs: number;
-  readonly #realTime: boolean;
   readonly #handles = new Set<Handle>();
   readonly #lasting = new Set<EndFault>();
   /** The real time of the last step of the clock. Only for a subject that needs real time. */
@@ -52,7 +53,7 @@ export class CaseBench<Handle extends Closable> {
     this.#subject = subject;
     this.pauseMs = traits.pauseMs ?? PAUSE_MS;
     this.#patienceMs = traits.patienceMs ?? PATIENCE_MS;
-    this.#realTime = traits.realTime ?? false;
+    this.isRealTime = traits.realTime ?? false;
   }
 
   /** An ability without its trait would leave out its cases without notice. */
@@ -158,7 +159,7 @@ export class CaseBench<Handle extends Closable> {
   }
 
   async #pause(turn: number): Promise<void> {
-    const timers = turn - (this.#realTime ? BUSY_TURNS_REAL : BUSY_TURNS);
+    const timers = turn - (this.isRealTime ? BUSY_TURNS_REAL : BUSY_TURNS);
     await new Promise<void>((resolve) => {
       if (timers < 0) systemClock.defer(resolve);
       else systemClock.after(Math.min(1 + timers / 10, LONGEST_TURN_MS), resolve, { keepsAlive: true });
@@ -170,6 +171,6 @@ export class CaseBench<Handle extends Closable> {
     const elapsed = now - this.#advancedAt;
     this.#advancedAt = now;
     // Not more than a step: after a turn that the machine has held up, answers must be read before a deadline passes.
-    await this.clock.advance(this.#realTime ? Math.min(elapsed, LONGEST_STEP_MS) : STEP_MS);
+    await this.clock.advance(this.isRealTime ? Math.min(elapsed, LONGEST_STEP_MS) : STEP_MS);
   }
 }

@@ -5,8 +5,12 @@ import { hasCode, type RunStoreBench, type RunStoreCaseBody } from './run-store-
 
 /** Events of a run. */
 const EVENTS = 6;
-/** Time after its lease in which the end of a dead producer must be known. Milliseconds. */
-const GRACE_MS = 1_000;
+/** Time in which another process must notice a change. A busy machine may slow a server down. Milliseconds. */
+const NOTICE_MS = { manual: 1_000, real: 5_000 };
+
+function noticeMs({ isRealTime }: RunStoreBench): number {
+  return isRealTime ? NOTICE_MS.real : NOTICE_MS.manual;
+}
 
 /** The numbers of the events that the store has of a run. */
 async function recorded(bench: RunStoreBench, run: string): Promise<number[]> {
@@ -96,7 +100,7 @@ export const runFeedCases: readonly RunStoreCaseBody[] = [
       }),
   },
   {
-    name: 'a stop by another process aborts the signal within a second, and resolves when the end is recorded',
+    name: 'a stop by another process aborts the signal in time, and resolves when the end is recorded',
     run: (bench) =>
       withFeeds(bench, async (one, two) => {
         const steps = new Steps();
@@ -107,7 +111,8 @@ export const runFeedCases: readonly RunStoreCaseBody[] = [
         const stopping = two.feed.stop('job', { reason: 'user' });
         stopping.catch(() => undefined);
         await bench.until('the abort', () => signal.aborted);
-        assert.ok(bench.clock.now() - before <= 1_000, `aborted after ${bench.clock.now() - before} ms`);
+        const elapsed = bench.clock.now() - before;
+        assert.ok(elapsed <= noticeMs(bench), `aborted after ${elapsed} ms`);
         assert.deepEqual(await bench.finish(stopping), { run, outcome: 'stopped' });
         const [info] = await bench.finish(two.feed.runs('job'));
         assert.deepEqual([info?.outcome, info?.reason, info?.events], ['stopped', 'user', 3]);
@@ -122,7 +127,7 @@ export const runFeedCases: readonly RunStoreCaseBody[] = [
       }),
   },
   {
-    name: 'a run whose producer has died is lost within its lease and a second, for all readers, and the next start is another run',
+    name: 'a run whose producer has died is lost in time for all readers, and the next start is another run',
     run: (bench) =>
       withFeeds(bench, async (one, two) => {
         const { run, readers } = await startRun(bench, [one, two], new Steps());
@@ -132,7 +137,7 @@ export const runFeedCases: readonly RunStoreCaseBody[] = [
         const before = bench.clock.now();
         await bench.until('the end', () => reader.ends.length > 0 && late.ends.length > 0);
         const elapsed = bench.clock.now() - before;
-        assert.ok(elapsed <= LEASE_MS + GRACE_MS, `lost after ${elapsed} ms`);
+        assert.ok(elapsed <= LEASE_MS + noticeMs(bench), `lost after ${elapsed} ms`);
         for (const { ends, frames } of [reader, late]) {
           assert.deepEqual([ends[0]!.run, ends[0]!.outcome], [run, 'lost']);
           assert.equal(frames.length, 4);
