@@ -18,6 +18,26 @@ const BROKERS_LONG = ['e2e/brokers/**/*.long.test.ts'];
 /** `brokers` runs a whole contract for one client library of each server, `brokers-long` for all. */
 const CONTRACTS = ['packages/server/src/lib/{log,runs}/{redis,postgres}/*.contract.test.ts'];
 
+/** Properties that `unit-long` checks with more random values than `unit`. */
+const PROPERTIES = ['packages/server/src/lib/event-stream/encode.test.ts'];
+
+function unit(name: string, include: string[], env: Record<string, string> = {}) {
+  return {
+    test: {
+      name,
+      include,
+      env,
+      exclude: [...configDefaults.exclude, ...BROKERS, ...leftOut('unit')],
+      setupFiles: ['scripts/vitest-setup.ts'],
+      // Ends what hangs; a busy machine may take long.
+      testTimeout: 60_000,
+      hookTimeout: 60_000,
+      unstubGlobals: true,
+      restoreMocks: true,
+    },
+  };
+}
+
 /** Needs a server that the machine may not have. */
 function brokers(name: string, include: string[], exclude: string[], env: Record<string, string> = {}) {
   return {
@@ -41,24 +61,13 @@ export default defineConfig({
     // The default leaves one core idle, which on two cores is half of the machine.
     maxWorkers: Math.max(2, availableParallelism()),
     projects: [
-      {
-        test: {
-          name: 'unit',
-          include: [
-            '{packages,examples}/*/**/*.test.{ts,tsx}',
-            'scripts/**/*.test.ts',
-            'bench/lib/*.test.ts',
-            'simulate/*.test.ts',
-          ],
-          exclude: [...configDefaults.exclude, ...BROKERS, ...leftOut('unit')],
-          setupFiles: ['scripts/vitest-setup.ts'],
-          // Ends what hangs; a busy machine may take long.
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          unstubGlobals: true,
-          restoreMocks: true,
-        },
-      },
+      unit('unit', [
+        '{packages,examples}/*/**/*.test.{ts,tsx}',
+        'scripts/**/*.test.ts',
+        'bench/lib/*.test.ts',
+        'simulate/*.test.ts',
+      ]),
+      unit('unit-long', PROPERTIES, { LINEFEED_RUNS: 'full' }),
       brokers('brokers', BROKERS, BROKERS_LONG),
       brokers('brokers-long', [...BROKERS_LONG, ...CONTRACTS], [], { LINEFEED_CONTRACT: 'full' }),
       {

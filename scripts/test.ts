@@ -6,7 +6,7 @@ import { createOrderedOutput, runSideBySide } from './lib/schedule.ts';
 import type { Step } from './lib/step.ts';
 import { STEPS } from './lib/steps.ts';
 
-const HELP = `Usage: npx pnpm@12 test [--only a,b] [--verbose] [--update]
+const HELP = `Usage: npx pnpm@12 test [--only a,b] [--verbose] [--update] [--long]
 
 Runs these steps, as many side by side as the machine has cores for:
 ${STEPS.map(({ name, about }) => `  ${name.padEnd(9)}${about}`).join('\n')}
@@ -14,6 +14,7 @@ ${STEPS.map(({ name, about }) => `  ${name.padEnd(9)}${about}`).join('\n')}
   --only a,b   these steps alone
   --verbose    show the output of steps that pass, too
   --update     keep the exported names as they are now
+  --long       the package step compiles with every compiler in every mode
   --help       this text
 
 Environment:
@@ -30,7 +31,9 @@ interface Tally {
   failed: number;
 }
 
-function readArguments(): { steps: readonly Step[]; verbose: boolean; update: boolean } {
+type Flags = Readonly<Record<'verbose' | 'update' | 'long', boolean>>;
+
+function readArguments(): Flags & { readonly steps: readonly Step[] } {
   const { values } = parseArgs({
     // `pnpm test -- --only x` passes the two dashes as well.
     args: process.argv.slice(2).filter((arg) => arg !== '--'),
@@ -38,6 +41,7 @@ function readArguments(): { steps: readonly Step[]; verbose: boolean; update: bo
       only: { type: 'string', multiple: true },
       verbose: { type: 'boolean', default: false },
       update: { type: 'boolean', default: false },
+      long: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -53,13 +57,13 @@ function readArguments(): { steps: readonly Step[]; verbose: boolean; update: bo
     );
   }
   const steps = names === undefined ? STEPS : STEPS.filter(({ name }) => names.includes(name));
-  return { steps, verbose: values.verbose, update: values.update };
+  return { steps, verbose: values.verbose, update: values.update, long: values.long };
 }
 
 /** Runs a step; `print` gets its result and its output in one piece. */
 async function runStep(
   step: Step,
-  { verbose, update }: { verbose: boolean; update: boolean },
+  { verbose, update, long }: Flags,
   print: (text: string) => void,
 ): Promise<Tally> {
   const tally: Tally = { passed: 0, failed: 0 };
@@ -69,6 +73,7 @@ async function runStep(
   try {
     await step.run({
       update,
+      long,
       log(text) {
         output += text;
       },

@@ -56,12 +56,12 @@ let toldAt = performance.now();
 
 for (let seed = first; seed <= last && performance.now() < until && !(values.bail && failed > 0); seed += 1) {
   Atomics.store(running, 0, seed);
-  const outcome = await runWorld(
-    seed,
-    one === undefined ? undefined : (line) => console.log(line),
-    values.tabs,
+  const outcome = await runWorld(seed, {
+    tabs: values.tabs,
     needed,
-  );
+    bail: values.bail,
+    say: one === undefined ? undefined : (line) => console.log(line),
+  });
   received += outcome.received;
   if (outcome.violations.length === 0) passed += 1;
   else {

@@ -32,12 +32,19 @@ const MAX_LIST_BYTES = 3_600;
 const STEPS = 140;
 const MAX_USERS = 4;
 
+export interface WorldOptions {
+  /** Users are tabs that share a connection. */
+  readonly tabs?: boolean | undefined;
+  readonly needed?: Partial<Traits> | undefined;
+  readonly say?: ((line: string) => void) | undefined;
+  /** Ends the world at its first violation, without the release of its resources. */
+  readonly bail?: boolean | undefined;
+}
+
 /** Runs a world to its end. The same seed gives the same run. */
 export async function runWorld(
   seed: number,
-  say: (line: string) => void = () => undefined,
-  tabs: boolean = false,
-  needed: Partial<Traits> = {},
+  { tabs = false, needed = {}, say = () => undefined, bail = false }: WorldOptions = {},
 ): Promise<Outcome> {
   const chance = createChance(seed);
   const clock = createSimClock(createChance(seed + 1));
@@ -249,6 +256,7 @@ export async function runWorld(
     for (let count = 0; count < STEPS; count += 1) {
       step();
       await clock.advance(chance.pick([0, 5, 30, 100, 1_000]));
+      if (bail && violations.length > 0) return { seed, violations, published, received: 0 };
     }
     // The network heals, all clients reconnect, and one more event at each address must reach all of them.
     network.calm = true;

@@ -14,6 +14,8 @@ export interface StepContext {
   readonly count: (count: Count) => void;
   /** Write the files in the repository instead of comparing with them. */
   readonly update: boolean;
+  /** Do what only the long test run does, too. */
+  readonly long: boolean;
 }
 
 export interface Step extends Task {
