@@ -6,22 +6,11 @@ import type { ContractCase } from '../../src/lib/testing/contract.ts';
 
 /** The promises of a log that depend on how a library sends calls, and how it treats broken connections. */
 export const LOG_PART: readonly string[] = [
-  'an empty log has position 0',
   'concurrent appends take effect in the order of their calls',
   'payloads and addresses are read back unchanged',
-  'a repeated idempotency key appends nothing and returns the first position',
-  'an idempotency key with another payload is a conflict and appends nothing',
-  'a restarted log has the same epoch, position, events, watermarks and idempotency keys',
-  'pages are limited by bytes, and each has at least one event',
   'a page of 1000 addresses has the events of each past a position of its own',
-  'keep: latest holds only the newest value and reports no gap',
-  'the oldest events are evicted first, and the watermark covers them',
   'every handle receives every append, in one order',
   'a tail that lags by 3,000 events receives all of them in order',
-  'a closed tail receives no more events, but other tails do',
-  'a rollback resets every tail with a new epoch, so an old cursor never means a new event',
-  'an append that is the first to detect a deletion of the log succeeds, in a new epoch',
-  'contains() is false for a lost event, and true for one that was kept',
   'every event that is published until it succeeds reaches every tail once if the server restarts',
   'an append without a key happens at most once, and in call order, if the connections are reset',
   'an append without a key happens at most once, and in call order, if answers are lost',
