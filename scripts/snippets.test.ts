@@ -10,7 +10,7 @@ import {
   copyFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ROOT, runCommand } from './lib/command.ts';
 
 /** Documents whose programs import each other's files; the first one has the contract. */
@@ -57,33 +57,54 @@ function readPrograms(document: string): Map<string, string> {
   return new Map(blocks.map(([, name, program]) => [name!, program!]));
 }
 
-test.for(SETS)('the programs of $documents compile', { timeout: 70_000 }, async ({ documents }) => {
-  // Inside the repository, so that its node_modules are found.
+/** Inside the repository, so that its node_modules are found. One folder in it for each set. */
+let folder: string;
+/** The errors of each set. One compilation for all: each would read the declarations of all packages again. */
+let errors: string[][];
+
+beforeAll(async () => {
   mkdirSync(join(ROOT, '.cache'), { recursive: true });
-  const folder = mkdtempSync(join(ROOT, '.cache/snippets-'));
-  try {
-    const programs = new Map(documents.flatMap((document) => [...readPrograms(document)]));
-    expect(programs.size).toBeGreaterThan(0);
-    for (const [name, program] of programs) writeFileSync(join(folder, name), program);
-    for (const name of readdirSync(YOURS)) copyFileSync(join(YOURS, name), join(folder, name));
-    linkPeers(folder);
-    writeFileSync(
-      join(folder, 'tsconfig.json'),
-      JSON.stringify({
-        extends: '../../tsconfig.base.json',
-        compilerOptions: { types: ['node'], jsx: 'react-jsx' },
-        include: ['*.ts', '*.tsx'],
-      }),
-    );
-    const { ok, output } = await runCommand('tsc', ['-p', folder, '--pretty', 'false'], {
-      timeoutMs: 60_000,
-    });
-    expect(output).toBe('');
-    expect(ok).toBe(true);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+  folder = mkdtempSync(join(ROOT, '.cache/snippets-'));
+  for (const [index, { documents }] of SETS.entries()) {
+    const own = join(folder, String(index));
+    mkdirSync(own);
+    for (const document of documents)
+      for (const [name, program] of readPrograms(document)) writeFileSync(join(own, name), program);
+    for (const name of readdirSync(YOURS)) copyFileSync(join(YOURS, name), join(own, name));
   }
-});
+  linkPeers(folder);
+  writeFileSync(
+    join(folder, 'tsconfig.json'),
+    JSON.stringify({
+      extends: '../../tsconfig.base.json',
+      compilerOptions: { types: ['node'], jsx: 'react-jsx' },
+      include: ['*/*.ts', '*/*.tsx'],
+    }),
+  );
+  const { ok, output } = await runCommand('tsc', ['-p', folder, '--pretty', 'false'], {
+    timeoutMs: 110_000,
+  });
+  errors = SETS.map(() => []);
+  let set = -1;
+  for (const line of output.split('\n').filter((text) => text !== '')) {
+    // The lines that follow the first one of an error are indented.
+    if (!line.startsWith(' ')) set = Number(/^\.cache\/snippets-\w+\/(\d+)\//.exec(line)?.[1] ?? -1);
+    if (set < 0) throw new Error(output);
+    errors[set]!.push(line);
+  }
+  if (!ok && output === '') throw new Error('The compiler failed without a message.');
+}, 120_000);
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test.for(SETS.map(({ documents }, index) => ({ documents, index })))(
+  'the programs of $documents compile',
+  ({ documents, index }) => {
+    const programs = documents.flatMap((document) => [...readPrograms(document)]);
+    expect(programs.length).toBeGreaterThan(0);
+    expect(errors[index]).toEqual([]);
+  },
+);
 
 /** Links the packages that users install themselves, which are not dependencies of the root. */
 function linkPeers(folder: string): void {
