@@ -12,9 +12,10 @@ const FIXTURES = join(ROOT, 'scripts/fixtures/examples');
 const PEERS = {
   'packages/client': [
     ...['react', '@types/react', '@tanstack/react-query', '@trpc/server', '@trpc/client'],
-    ...['ai', '@ai-sdk/react'],
+    'ai',
   ],
   'packages/server': ['@tanstack/ai'],
+  'examples/chat': ['@ai-sdk/react'],
 };
 
 interface Example {

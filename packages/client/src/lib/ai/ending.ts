@@ -11,7 +11,7 @@ export function toFinalType({ type }: UIMessageChunk): FinalType | undefined {
 }
 
 /** The text of an ending for the user of a page. */
-export function toErrorText({ outcome, error }: RunEnd): string {
+function toErrorText({ outcome, error }: RunEnd): string {
   if (outcome === 'gone') return 'The answer is no longer available.';
   if (outcome === 'lost') return 'The answer was interrupted.';
   return error?.message ?? 'The answer failed.';
