@@ -43,6 +43,7 @@ export type {
 } from './lib/feed/types.ts';
 export type {
   RunContent,
+  RunReturn,
   RunContext,
   RunInfo,
   RunListArguments,

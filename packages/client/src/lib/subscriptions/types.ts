@@ -38,7 +38,14 @@ export interface RunEventInfo<Topic extends string = string, Params = unknown> e
 }
 
 /** A run that a subscription has reached, or its next attempt. */
-export type RunStarted = Pick<RunBegin, 'run' | 'attempt' | 'startedAt'>;
+export interface RunStarted {
+  /** The id of the run. */
+  readonly run: string;
+  /** Counts the producers of the run, from 1. */
+  readonly attempt: number;
+  /** When the run started. Milliseconds since 1970. */
+  readonly startedAt: number;
+}
 
 /**
  * How a run ended.

@@ -31,8 +31,8 @@ export interface RunContext<C extends AnyChannel, K extends RunName<C>> {
   readonly key: string | undefined;
 }
 
-/** The return value of a source whose run has a result must be that result. */
-type RunReturn<C extends AnyChannel, K extends RunName<C>> = [RunResultInput<C, K>] extends [void]
+/** The return value of a source: the result, if the run has one; else anything. */
+export type RunReturn<C extends AnyChannel, K extends RunName<C>> = [RunResultInput<C, K>] extends [void]
   ? unknown
   : RunResultInput<C, K>;
 

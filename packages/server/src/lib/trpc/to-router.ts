@@ -34,9 +34,6 @@ export type TopicInput<C extends AnyChannel, K extends TopicName<C>> = [ParamsIn
   ? { lastEventId?: string | null | undefined } | void
   : ParamsInput<C, K> & { lastEventId?: string | null | undefined };
 
-/** The names of the topics that a router serves: all but runs. */
-type ServedName<C extends AnyChannel> = Exclude<TopicName<C>, RunName<C>>;
-
 /** The output of a topic's procedure. */
 export type TopicOutput<C extends AnyChannel, K extends TopicName<C>> = AsyncIterable<
   | TrackedPayload<Payload<C, K>>
@@ -49,7 +46,7 @@ export type TopicOutput<C extends AnyChannel, K extends TopicName<C>> = AsyncIte
 export type FeedRouter<C extends AnyChannel> = TRPCBuiltRouter<
   { ctx: object; meta: object; errorShape: TRPCDefaultErrorShape; transformer: false },
   {
-    [K in ServedName<C>]: TRPCSubscriptionProcedure<{
+    [K in Exclude<TopicName<C>, RunName<C>>]: TRPCSubscriptionProcedure<{
       input: TopicInput<C, K>;
       output: TopicOutput<C, K>;
       meta: object;
