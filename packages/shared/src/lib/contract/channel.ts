@@ -2,14 +2,7 @@
 import { checkTopic, invalidChannel } from './check.ts';
 import type { CheckedTopics } from './type.ts';
 import type { Input, Output, Schema } from './schema.ts';
-import type {
-  DataSchema,
-  ParamsSchema,
-  ResultSchema,
-  TopicDefinition,
-  TopicKind,
-  TopicMap,
-} from './topic.ts';
+import type { DataSchema, ParamsSchema, ResultSchema, TopicDefinition, TopicMap } from './topic.ts';
 
 /** A contract. Both sides use its type; only the server needs its value. */
 export interface Channel<Topics extends TopicMap = TopicMap> {
