@@ -195,7 +195,7 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
       case 'caughtup':
         // An entry that was refused for now was not part of the rewind.
         for (const entry of byEvent(body.address)) if (isAccepted(entry)) joinOrder(entry, commits);
-        return onCaughtUp(byEvent(body.address));
+        return onCaughtUp(byEvent(body.address), body.address, id);
       case 'run':
         return onRun(byEvent(body.address), body);
       case 'gap':

@@ -1,7 +1,7 @@
 /** Applies the control frames of runs to the entries of their address. Each function returns the calls of subscribers. */
 import { parseEventId, type End, type RunBegin, type RunStart } from '@linefeed/shared/wire';
-import { parsePlace } from '../base/cursor.ts';
-import { accept, endRun, enterRun, isAccepted, isDropping, stall, type Entry } from './entry.ts';
+import { isAtOrBefore, parsePlace, type Place } from '../base/cursor.ts';
+import { accept, endRun, enterRun, isAccepted, isDropping, missEnd, stall, type Entry } from './entry.ts';
 import type { Subscriber } from './types.ts';
 
 type Calls = () => void;
@@ -16,15 +16,46 @@ export function acceptRun(entry: Entry, event: string, run: RunStart, nowMs: num
 }
 
 export function onRun(entries: readonly Entry[], begin: RunBegin): Calls {
-  return apply(
+  const start = { epoch: begin.run, position: '0', isRun: true };
+  const tellGone = endMissed(
+    entries,
+    begin.address,
+    (at) => at?.epoch !== begin.run && isAtOrBefore(at, start),
+  );
+  const tellRun = apply(
     entries,
     (entry) => enterRun(entry, begin),
     ({ run }) => run(begin),
   );
+  return () => {
+    tellGone();
+    tellRun();
+  };
+}
+
+/**
+ * Delivery begins at the earliest entry of an address, and then passes the deleted runs of the others without an end.
+ * `isMissed`: whether delivery has passed the run of this place.
+ */
+function endMissed(
+  entries: readonly Entry[],
+  address: string,
+  isMissed: (cursor: Place | undefined) => boolean,
+): Calls {
+  const calls = entries.map((entry) => {
+    const { subscribers, position } = entry;
+    const place = isAccepted(entry) && isMissed(position.cursor) ? missEnd(entry) : undefined;
+    return (
+      place &&
+      (() =>
+        subscribers.forEach(({ runEnd }) => runEnd({ address, run: place.epoch, outcome: 'gone' }, place)))
+    );
+  });
+  return () => calls.forEach((call) => call?.());
 }
 
 export function onRunEnd(entries: readonly Entry[], end: End, id: string): Calls {
-  const place = parsePlace(parseEventId(id).mark?.slice(1));
+  const place = placeOf(id);
   return apply(
     entries,
     (entry) => endRun(entry, place),
@@ -32,13 +63,23 @@ export function onRunEnd(entries: readonly Entry[], end: End, id: string): Calls
   );
 }
 
-export function onCaughtUp(entries: readonly Entry[]): Calls {
-  return apply(
+export function onCaughtUp(entries: readonly Entry[], address: string, id: string): Calls {
+  const place = placeOf(id);
+  // Everything that is recorded is delivered, and it does not contain the run of the entry.
+  const isMissed = (cursor: Place | undefined): boolean => Boolean(place && place.epoch !== cursor?.epoch);
+  const tellGone = endMissed(entries, address, isMissed);
+  const tellCaughtUp = apply(
     entries,
     () => true,
     ({ caughtUp }) => caughtUp(),
   );
+  return () => {
+    tellGone();
+    tellCaughtUp();
+  };
 }
+
+const placeOf = (id: string): Place | undefined => parsePlace(parseEventId(id).mark?.slice(1));
 
 /** A slow handler without room gets the frame later, with the dropped events before it. */
 function hasRoom(entry: Entry): boolean {

@@ -323,6 +323,29 @@ describe('several subscriptions to one address of runs', () => {
     expect(log.at(-1)).toBe('2');
   });
 
+  it.each(['linefeed.caughtup', 'linefeed.run'])(
+    'a run that was deleted before its end is gone for its subscription when %s is past it',
+    async (frame) => {
+      const script = createRunScript();
+      const deleted = `${'0'.repeat(16)}1`;
+      const log: string[] = [];
+      script.follow(log, { from: `${deleted}.2` });
+      await script.settle();
+      script.last().hello();
+      const answer = { address: 'r', event: 'r', key: '1', run: { cursor: `${deleted}.2` } };
+      script.last().send(FRAME.subscribed, answer);
+      const later = `${'0'.repeat(16)}2`;
+      if (frame === FRAME.run)
+        script.last().send(frame, { address: 'r', run: later, attempt: 1, startedAt: 2 }, `~${later}.0`);
+      else script.last().send(frame, { address: 'r' }, `~${'0'.repeat(17)}.0.end`);
+      await script.settle();
+      expect(log).toEqual([
+        `end ${'0'.repeat(9)} gone`,
+        frame === FRAME.run ? `run ${'0'.repeat(9)} 1` : 'live',
+      ]);
+    },
+  );
+
   it('a subscription that joins during a replay gets no replayed event', async () => {
     const script = createRunScript();
     const run = script.runs.start('r');
@@ -352,6 +375,22 @@ describe('several subscriptions to one address of runs', () => {
     await script.settle();
     script.runs.start('r');
     expect(joined).toEqual(['live', `run ${RUN[1]} 1`]);
+  });
+
+  it('a subscription that joins during a replay is not told of a run that has ended', async () => {
+    const script = createRunScript();
+    script.runs.start('r');
+    script.follow([]);
+    await script.open();
+    emit(script, 1);
+    script.last().lose();
+    script.runs.leave();
+    script.runs.end('r', done);
+    await script.clock.advance(1_000);
+    const joined: string[] = [];
+    script.follow(joined);
+    await script.open();
+    expect(joined).toEqual(['live']);
   });
 
   it('a subscription that joins after the end of a run is not told of it when another one replays it', async () => {

@@ -200,6 +200,8 @@ export function createSubscriber(
       queue.push({ inFlight, task });
     },
     run({ run, attempt, startedAt }) {
+      // It joined after this run.
+      if (floor?.isRun && (run < floor.epoch || (run === floor.epoch && floor.prev))) return;
       const next = `${run}.${attempt}`;
       if (next === told) return;
       told = next;

@@ -280,6 +280,23 @@ data: {"address":"${ADDRESS}","run":"${second.run}","outcome":"stopped","reason"
     ]);
   });
 
+  it('an entry that is added in the middle of a run gets linefeed.run before its first event', async () => {
+    const { open, control, producer } = createRunBench();
+    const run = producer(ADDRESS);
+    await run.start();
+    await run.append(1);
+    const tap = await open(entries('notice', `${ADDRESS}&key=a&from=start`));
+    await control(tap, { n: 1, add: [{ address: ADDRESS, key: 'b', from: 'now' }] });
+    await run.append(2);
+    const added = tap.frames.findLastIndex(({ event }) => event === 'linefeed.subscribed');
+    expect(tap.frames.slice(added).map(({ event, id }) => [event, id?.replace(/^.*~/, '~')])).toEqual([
+      ['linefeed.subscribed', undefined],
+      ['linefeed.run', `~${run.run}.1`],
+      ['linefeed.caughtup', `~${run.run}.1`],
+      [ADDRESS, `~${run.run}.2`],
+    ]);
+  });
+
   it('two entries of one address in an opening share one delivery from the earlier start', async () => {
     const { open, producer } = createRunBench();
     const run = producer(ADDRESS);

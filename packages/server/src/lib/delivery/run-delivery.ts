@@ -94,10 +94,10 @@ export class RunDelivery implements RunReader {
   add(from: RunFrom): RunStart {
     const { views } = this.#tail;
     const start = startOfRuns(from, views);
-    if (this.#position === undefined || compareRunPositions(start, this.#position) < 0) {
+    if (this.#position === undefined || compareRunPositions(start, this.#position) < 0)
       this.#position = start;
-      this.#begun = undefined;
-    }
+    // The new entry needs a `linefeed.run` as well.
+    this.#begun = undefined;
     const tail = tailOfRuns(views);
     const isReplayed = compareRunPositions(this.#position, tail) < 0;
     this.#caughtUpAt = laterOf(this.#caughtUpAt, isReplayed ? tail : this.#position);
@@ -128,7 +128,7 @@ export class RunDelivery implements RunReader {
   /** A page may already have had these events. */
   #isNext({ run, after }: RunPage): boolean {
     const position = this.#position!;
-    return position.run === run && position.n === after;
+    return position.run === run && position.n === after && this.#begun !== undefined;
   }
 
   /** Writes what is recorded, while there is room. `hasRoom`: whether the first frame may be written now. */
@@ -218,8 +218,8 @@ export class RunDelivery implements RunReader {
     this.#tail.read(asked.run, asked.n).then(
       (page) => {
         if (this.#state === 'cancelled') return;
-        // Another entry may have moved delivery back meanwhile.
-        if (this.#position === asked) {
+        // Another entry may have moved delivery back meanwhile, and needs a `linefeed.run` first.
+        if (this.#position === asked && this.#begun !== undefined) {
           if (page.events.length === 0) return this.#readLater();
           this.#writePage(page);
         }

@@ -92,6 +92,28 @@ test('a second follower gets the record too, after its call', async () => {
   expect(countsOf(second)).toEqual([0]);
 });
 
+test('a follower gets the newest of two loads whose answers come in any order', async () => {
+  const { clock, store } = open(false);
+  const version = await begin(store, 'answer');
+  const answers: Array<() => void> = [];
+  const held = { ...store };
+  held.load = async (key) => {
+    const stored = await store.load(key);
+    await new Promise<void>((resolve) => answers.push(resolve));
+    return stored;
+  };
+  const records = new RunRecords({ store: held, clock, pollMs: 100, onError: () => undefined });
+  const changes = collect(records, 'answer');
+  await clock.settle();
+  await append(store, 'answer', version, 1, '1');
+  const viewed = records.view('answer');
+  await clock.settle();
+  for (const answer of answers) answer();
+  expect((await viewed).at(-1)!.count).toBe(1);
+  await clock.settle();
+  expect(countsOf(changes)).toEqual([0, 1]);
+});
+
 test('a run whose lease has expired is lost, and its end is recorded once', async () => {
   const { clock, store, process } = open();
   await begin(store, 'answer');

@@ -188,7 +188,9 @@ export class RunRecords {
     const now = this.clock.now();
     if (stored !== undefined) this.#offsetMs = stored.now - now;
     const known = readStored(stored, now, followed?.known);
-    if (followed !== undefined && followed.changes === changes) this.#know(followed, known);
+    // Two loads may be in flight, and the answer of the later one may come last.
+    const isLater = (known.version ?? 0) > (followed?.known?.version ?? 0);
+    if (followed !== undefined && (followed.changes === changes || isLater)) this.#know(followed, known);
     return known;
   }
 
