@@ -1,5 +1,5 @@
 /** The contract of the simulated world. Every payload has a unique number, so that two are never the same. */
-import { defineChannel, stream, topic } from '@linefeed/shared';
+import { defineChannel, run, stream, topic } from '@linefeed/shared';
 import type { Feed } from '@linefeed/server';
 import * as z from 'zod';
 
@@ -32,6 +32,11 @@ export const board = defineChannel({
     params: z.object({ to: z.number(), mood: z.enum(MOODS), run: z.string() }),
     data: z.object({ step: z.number() }),
   }),
+  answer: run({
+    params: z.object({ chat: z.string() }),
+    data: z.object({ by: z.string(), n: z.number() }),
+    result: z.object({ count: z.number() }),
+  }),
 });
 
 export type Board = typeof board;
@@ -51,6 +56,9 @@ export const ADDRESSES: readonly LoggedAddress[] = [
   { topic: 'price', params: { symbol: 'X' }, address: 'price?symbol=X', keep: 'latest' },
   { topic: 'price', params: { symbol: 'Y' }, address: 'price?symbol=Y', keep: 'latest' },
 ];
+
+/** The param `chat` of the runs of a world. */
+export const CHATS = ['a', 'b', 'c'] as const;
 
 /** The result of `context` for a request. */
 export interface UserContext {

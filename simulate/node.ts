@@ -1,10 +1,12 @@
 /** One node of a world: a feed on the log, whose hooks and `authorize` do all that an application may do. */
-import { createFeed, type ConnectionInfo, type Log } from '@linefeed/server';
+import { createFeed, type ConnectionInfo, type Log, type RunStore } from '@linefeed/server';
 import { LinefeedError } from '@linefeed/shared';
 import { ADDRESSES, board, type LoggedAddress, type UserContext, type WorldFeed } from './board.ts';
 import type { Chance, SimClock } from './clock.ts';
 import { LOG_FAILURE } from './log.ts';
 import { REQUEST_HEADER } from './network.ts';
+import { MAX_RUNS_PER_PRINCIPAL } from './run-history.ts';
+import { isRunFailure } from './run-link.ts';
 import { SINK_FAILURE } from './sink.ts';
 import { createSteps, SOURCE_FAILURE, type RunBook } from './sources.ts';
 import type { Traits } from './traits.ts';
@@ -12,6 +14,10 @@ import type { WireChecker } from './wire.ts';
 
 export interface NodeOptions {
   readonly log: Log;
+  /** Set in a world with runs. */
+  readonly runStore:
+    | { readonly store: RunStore; readonly leaseMs: number; readonly keepMs: number }
+    | undefined;
   readonly clock: SimClock;
   readonly chance: Chance;
   readonly traits: Traits;
@@ -32,8 +38,13 @@ export function isLogFailure(error: unknown): boolean {
   return LinefeedError.is(error) && error.code === 'log_failed' && error.retryable;
 }
 
+/** A stop that a client requested, and that the node did not answer in time or before its end. */
+function isUnansweredStop(error: unknown): boolean {
+  return LinefeedError.is(error) && (error.code === 'draining' || error.code === 'timeout');
+}
+
 export function createNode(options: NodeOptions): WorldFeed {
-  const { log, clock, chance, traits, runs, isCalm, wireOf, publish, fail } = options;
+  const { log, runStore, clock, chance, traits, runs, isCalm, wireOf, publish, fail } = options;
   const onRetryable = (request: number): void => {
     wireOf(request).retryableFailures += 1;
   };
@@ -51,6 +62,7 @@ export function createNode(options: NodeOptions): WorldFeed {
     { ...board },
     {
       log,
+      ...(runStore === undefined ? {} : runOptions(runStore)),
       clock: clock.server,
       pingMs: 5_000,
       timeoutMs: 15_000,
@@ -60,8 +72,8 @@ export function createNode(options: NodeOptions): WorldFeed {
       stallTimeoutMs: 8_000,
       maxSubscriptions: 256,
       context: identify,
-      authorize: ({ context, topic }) => {
-        const verdict = topic !== 'secret' || context.user.startsWith('ann');
+      authorize: ({ context, topic, action }) => {
+        const verdict = (topic !== 'secret' && action !== 'stop') || context.user.startsWith('ann');
         return traits.unsureAuthorize && !isCalm() ? decideLater(verdict) : verdict;
       },
       onOpen: act,
@@ -69,6 +81,7 @@ export function createNode(options: NodeOptions): WorldFeed {
       onGap: act,
       onClose: act,
       onError: (error: unknown) => {
+        if (isRunFailure(error) || isUnansweredStop(error)) return;
         if (traits.remoteLog && isLogFailure(error)) return;
         // A request of a node that is stopping may find its log closed.
         if (traits.remoteLog && LinefeedError.is(error) && error.code === 'closed') return;
@@ -99,6 +112,18 @@ export function createNode(options: NodeOptions): WorldFeed {
   }
 
   return feed;
+}
+
+function runOptions({ store, leaseMs, keepMs }: NonNullable<NodeOptions['runStore']>) {
+  return {
+    runs: store,
+    stopFromClients: true,
+    runLeaseMs: leaseMs,
+    runKeepMs: keepMs,
+    runPollMs: 100,
+    maxRunDurationMs: 30_000,
+    maxRunsPerPrincipal: MAX_RUNS_PER_PRINCIPAL,
+  };
 }
 
 export function disconnect(

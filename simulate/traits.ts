@@ -30,6 +30,8 @@ const SHARES = {
    * `--trait remoteLog` and for the faults that need it, until some thousand of these worlds have passed.
    */
   remoteLog: 0,
+  /** Runs: producers that die, stop and return late, on nodes that share a store. Only with `--trait runs`. */
+  runs: 0,
 };
 
 export type Traits = Readonly<Record<keyof typeof SHARES, boolean>>;

@@ -1,11 +1,21 @@
 /** Reads the bytes that a server writes to one connection, and reports each broken rule of PROTOCOL.md. */
-import { FRAME, type Gap, type Subscribed, type SubscriptionError } from '@linefeed/shared/wire';
+import {
+  FRAME,
+  type End,
+  type Gap,
+  type RunBegin,
+  type Subscribed,
+  type SubscriptionError,
+} from '@linefeed/shared/wire';
 import { ADDRESSES } from './board.ts';
 import { toPlace, toText } from './checker.ts';
+import type { RunHistory } from './run-history.ts';
+import { createRunWire } from './run-wire.ts';
 import type { Place, WorldLog } from './world-log.ts';
 
 export interface WireOptions {
   readonly log: WorldLog;
+  readonly runs: RunHistory | undefined;
   readonly now: () => number;
   readonly fail: (what: string) => void;
 }
@@ -46,10 +56,11 @@ const keepsAll = new Set(ADDRESSES.filter(({ keep }) => keep === 'all').map(({ a
 /** Order of the frames between hello and the end of the opening's answers. */
 const RANK = { logged: 0, refused: 1, stream: 2 };
 
-export function createWireChecker({ log, now, fail }: WireOptions): WireChecker {
+export function createWireChecker({ log, runs, now, fail }: WireOptions): WireChecker {
   const decoder = new TextDecoder();
   const addresses = new Map<string, Delivered>();
   const streams = new Set<string>();
+  const runWire = createRunWire(runs, fail);
   let state: 'new' | 'opening' | 'open' | 'over' = 'new';
   let rank = RANK.logged;
   /** An id was written that a client keeps: losses may not be announced after it. */
@@ -70,12 +81,13 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
     }
   };
 
-  const onSubscribed = ({ event, cursor, n, rewind }: Subscribed): void => {
+  const onSubscribed = ({ event, cursor, run, n, rewind }: Subscribed): void => {
     const place = cursor === undefined ? undefined : toPlace(cursor);
     const own = place === undefined ? RANK.stream : RANK.logged;
     if (n === undefined && (state !== 'opening' || own < rank))
       fail(`${event} was accepted after other frames of the opening`);
     rank = Math.max(rank, own);
+    if (run !== undefined) return runWire.subscribe(event);
     if (place === undefined) return void streams.add(event);
     const known = addresses.get(event);
     if (known !== undefined && n !== undefined) known.isOfOpening = false;
@@ -136,10 +148,11 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
     if (lastShared?.epoch !== end.epoch) lastShared = undefined;
   };
 
-  const onEvent = ({ event, id = '' }: Frame): void => {
+  const onEvent = ({ event, data, id = '' }: Frame): void => {
     if (now() > checker.expiresAt)
       fail(`${event} was written ${now() - checker.expiresAt} ms after the authority had ended`);
-    if (streams.has(event)) return checkId(id, event);
+    if (runWire.names.has(event)) runWire.event(event, id, data);
+    if (streams.has(event) || runWire.names.has(event)) return checkId(id, event);
     const known = addresses.get(event);
     if (known === undefined) return fail(`${event} was written without being subscribed`);
     const place = toPlace(id);
@@ -179,8 +192,14 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
     else state = 'open';
     if (event === FRAME.gap) onGap(body as unknown as Gap);
     else if (event === FRAME.bookmark) checkId(id!, event);
-    else if (event === FRAME.caughtup) onCaughtUp(addresses.get(body['address']!)!);
-    else if (event === FRAME.end) {
+    else if (event === FRAME.run) runWire.begin(body as unknown as RunBegin, id!);
+    else if (event === FRAME.caughtup) {
+      const known = addresses.get(body['address']!);
+      if (known !== undefined) onCaughtUp(known);
+    } else if (event === FRAME.end && body['run'] !== undefined) {
+      runWire.end(body as unknown as End, id!);
+    } else if (event === FRAME.end) {
+      runWire.remove(body['address']!);
       if (!streams.delete(body['address']!)) addresses.delete(body['address']!);
     }
   };
@@ -192,7 +211,7 @@ export function createWireChecker({ log, now, fail }: WireOptions): WireChecker 
     disconnected: false,
     retryableFailures: 0,
     get names() {
-      return [...addresses.keys(), ...streams];
+      return [...addresses.keys(), ...streams, ...runWire.names];
     },
     write(bytes) {
       const frames = decoder.decode(bytes).split('\n\n');

@@ -1,6 +1,7 @@
 /** A world from a seed: nodes on one log, a bad network, users, publishers; and the violations found. */
 import type { Log } from '@linefeed/server';
 import { createBrowser } from '../packages/client/test/browser.ts';
+import { actOfBrowser } from './browser-actions.ts';
 import { ADDRESSES, type WorldFeed } from './board.ts';
 import { createChance, createSimClock } from './clock.ts';
 import { Session } from './session.ts';
@@ -10,6 +11,7 @@ import { createNetwork } from './network.ts';
 import { createNode, disconnect, isLogFailure, MAX_BUFFERED_BYTES } from './node.ts';
 import { RemoteWorldLog } from './remote-log.ts';
 import { PlainUser } from './plain-user.ts';
+import { RunWorld, RUN_LEASE_MS } from './run-world.ts';
 import { createPublisher } from './publisher.ts';
 import type { RunBook } from './sources.ts';
 import { drawTraits, type Traits } from './traits.ts';
@@ -29,6 +31,8 @@ const NODES = 2;
 /** On top of the bound: a page of at most 30 events of 80 bytes, and the control frames of one user's list. */
 const MAX_PAGE_BYTES = 2_400;
 const MAX_LIST_BYTES = 3_600;
+/** One batch of a producer whose store was away. */
+const MAX_RUN_PAGE_BYTES = 40_000;
 const STEPS = 140;
 const MAX_USERS = 4;
 
@@ -80,10 +84,28 @@ export async function runWorld(
     onBuffered: (bytes) => {
       // Tabs that share a connection may request all their lists at once.
       const lists = tabs ? MAX_USERS : 1;
-      if (bytes > MAX_BUFFERED_BYTES + MAX_PAGE_BYTES + lists * MAX_LIST_BYTES)
+      const runs = traits.runs ? MAX_RUN_PAGE_BYTES : 0;
+      if (bytes > MAX_BUFFERED_BYTES + MAX_PAGE_BYTES + lists * MAX_LIST_BYTES + runs)
         fail(`${bytes} bytes wait for one reader`);
     },
   });
+  const runWorld = traits.runs
+    ? new RunWorld({
+        seed: seed + 3,
+        clock,
+        isCalm: () => network.calm,
+        fetch: network.fetch,
+        openNode: async () => openNode(await log.open()),
+        stopNode(node) {
+          const index = nodes.indexOf(node);
+          void stopNode(node);
+          if (index < 0) return;
+          nodes[index] = undefined;
+          clock.after(chance.between(0, 3_000), () => void startNode(index));
+        },
+        fail,
+      })
+    : undefined;
   const users = new Set<User | PlainUser | Session>();
   // The users of one identity are tabs of one browser, and share a connection.
   const browser = tabs ? createBrowser() : undefined;
@@ -94,6 +116,7 @@ export async function runWorld(
     if (wire === undefined) {
       wire = createWireChecker({
         log,
+        runs: runWorld?.history,
         now: clock.now,
         fail: (what) => fail(`connection of request ${request}: ${what}`),
       });
@@ -120,8 +143,10 @@ export async function runWorld(
   }
 
   function openNode(own: Log): WorldFeed {
+    const link = runWorld?.link();
     const node = createNode({
       log: own,
+      runStore: link && { store: link, leaseMs: RUN_LEASE_MS, keepMs: runWorld!.keepMs },
       clock,
       chance,
       traits,
@@ -131,6 +156,7 @@ export async function runWorld(
       publish: (feed, target) => publishTo(feed, target, (published += 1)),
       fail,
     });
+    if (link !== undefined) runWorld!.join(node, link);
     opened.push(node);
     logs.set(node, own);
     return node;
@@ -189,6 +215,7 @@ export async function runWorld(
 
   function step(): void {
     stepOfTraits();
+    runWorld?.step(nodes.filter((node) => node !== undefined));
     const roll = chance();
     if (roll < 0.5) void publish(chance.pick([1, 1, 3, 10, 40]));
     else if (roll < 0.72) {
@@ -219,15 +246,8 @@ export async function runWorld(
       leaving.close();
       users.delete(leaving);
     } else if (roll < 0.82 && browser) {
-      const tab = chance.pick(
-        [...users].flatMap((user) => (user instanceof User && user.tab) || []).concat(browser.openTab()),
-      );
-      const way = chance();
-      if (way < 0.2) tab.putAway();
-      else if (way < 0.6) {
-        tab.freeze();
-        clock.after(chance.between(100, 20_000), tab.thaw);
-      } else tab.hidden = !tab.hidden;
+      const tabs = [...users].flatMap((user) => (user instanceof User && user.tab) || []);
+      actOfBrowser({ browser, tabs, chance, clock });
     } else if (roll < 0.93) {
       const lines = [...network.lines];
       if (lines.length === 0) return;
@@ -264,6 +284,7 @@ export async function runWorld(
     for (const [index, node] of nodes.entries()) if (node === undefined) void startNode(index);
     await clock.advance(120_000);
     for (const user of users) if (user instanceof User) user.checkNewest();
+    await runWorld?.end(nodes.filter((node) => node !== undefined));
     for (const target of ADDRESSES)
       await Promise.race([publishTo(nodes[0]!, target, (published += 1)), clock.advance(100)]);
     await clock.advance(60_000);
@@ -271,6 +292,7 @@ export async function runWorld(
     log.checkEnd();
     const received = [...users].reduce((sum, user) => sum + (user instanceof User ? user.received : 0), 0);
     for (const user of users) user.close();
+    runWorld?.close();
     // Until the last silent connection is detected.
     await clock.advance(100_000);
     const held = leftovers(opened);
@@ -283,7 +305,7 @@ export async function runWorld(
     if (clock.pending > 0) fail(`${clock.pending} timers were not cleared`);
     const left = browser?.leftovers();
     if (left && left.locks.length + left.channels > 0) fail(`not released: ${JSON.stringify(left)}`);
-    return { seed, violations, published, received };
+    return { seed, violations, published, received: received + (runWorld?.received ?? 0) };
   } finally {
     process.off('unhandledRejection', onStray);
     process.off('uncaughtException', onStray);
