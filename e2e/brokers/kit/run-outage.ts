@@ -35,12 +35,14 @@ export interface RunOutage {
   readonly name: string;
   away(): Promise<void> | void;
   back(): Promise<void> | void;
+  /** The newest commits may be lost: the run may end as lost, with an end for all. */
+  readonly losesCommits?: boolean;
 }
 
 /** The server is away for longer than a lease, and returns with its data. The run goes on, and loses nothing. */
 export async function expectRunOutage(
   { feeds, read }: RunScene,
-  { name, away, back }: RunOutage,
+  { name, away, back, losesCommits = false }: RunOutage,
 ): Promise<void> {
   const [one, two] = feeds;
   const { run } = await one.start({ name });
@@ -54,11 +56,23 @@ export async function expectRunOutage(
   await vi.waitFor(() => expect(one.errors.length).toBeGreaterThan(reported), 60_000);
   await new Promise((resolve) => setTimeout(resolve, LEASE_MS));
   await back();
+  if (losesCommits && (await isLost(readers, run))) return;
   await Promise.all(readers.map((reader) => reader.progress(run, 20)));
   await stopWhenPossible(two, name);
   for (const reader of readers) expect(await reader.ended(run)).toMatchObject({ outcome: 'stopped' });
   const [listed] = await two.runs(name);
   for (const reader of readers) expect(reader.numbers(run)).toHaveLength(listed!.events);
+}
+
+/** Waits until the run goes on, or has ended for every reader. */
+async function isLost(readers: readonly JobReader[], run: string): Promise<boolean> {
+  const goesOn = Promise.all(readers.map((reader) => reader.progress(run, 20))).then(() => false);
+  const ended = Promise.all(readers.map((reader) => reader.ended(run))).then((ends) => {
+    for (const { outcome } of ends) expect(['lost', 'gone']).toContain(outcome);
+    return true;
+  });
+  for (const each of [goesOn, ended]) each.catch(() => undefined);
+  return await Promise.any([goesOn, ended]);
 }
 
 /** A connection that was silent may fail once more. */

@@ -122,14 +122,14 @@ export function testRunProcesses(open: () => Promise<OpenedRuns>): void {
     const slowness = watchSlowness();
     await one.kill();
     const at = Date.now();
+    const continuing = continueExpired(two, call);
     const ends = await Promise.all([moving.ended(run), staying.ended(run)]);
     const factor = slowness();
     for (const end of ends) {
       expect(end).toMatchObject({ outcome: 'lost' });
       expect(end.at - at).toBeLessThan(LEASE_MS + NOTICE_MS * factor);
     }
-    expect(await two.runs('continued')).toMatchObject([{ status: 'expired' }]);
-    expect(await two.start({ ...call, count: 5 })).toMatchObject({ run: continued.run, joined: false });
+    expect(await continuing).toMatchObject({ run: continued.run, joined: false });
     expect(await reader.ended(continued.run)).toMatchObject({ outcome: 'done' });
     const stored = two.reports.flatMap((each) =>
       each.type === 'begun' && each.run === continued.run ? [each.stored] : [],
@@ -143,4 +143,16 @@ export function testRunProcesses(open: () => Promise<OpenedRuns>): void {
     for (const each of [moving, staying])
       expect(await each.ended(next.run)).toMatchObject({ outcome: 'done' });
   });
+}
+
+/** Continues the run of a dead process when its lease has expired, and before it is lost. */
+async function continueExpired(
+  feed: JobFeed,
+  call: Parameters<JobFeed['start']>[0],
+): Promise<{ run: string; joined: boolean }> {
+  await vi.waitFor(async () => expect(await feed.runs(call.name)).toMatchObject([{ status: 'expired' }]), {
+    timeout: 60_000,
+    interval: 50,
+  });
+  return await feed.start({ ...call, count: 5 });
 }
