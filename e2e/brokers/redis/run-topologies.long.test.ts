@@ -1,4 +1,4 @@
-/** Runs on a Redis Cluster and behind Sentinels: ordinary use, and a failover. */
+/** Runs on a Redis Cluster and with Sentinels: ordinary use, and a failover. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   startRedis,
