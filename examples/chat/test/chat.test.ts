@@ -152,13 +152,12 @@ test('a failed model ends the chat with the text of its error, also after a relo
   expect(after.lines()).toEqual(['user: Hi', 'assistant: The ']);
 });
 
-test('a run whose producer is lost ends with an error and never as a success', async () => {
-  const store = memoryRuns();
+/** A store that a process reaches until it is dead. */
+function createMortal(store: RunStore) {
   let isDead = false;
-  // The process of the producer then no longer reaches the store.
   const reach = <Call extends (...rest: never[]) => Promise<unknown>>(call: Call): Call =>
     ((...rest) => (isDead ? Promise.reject(new Error('dead')) : call(...rest))) as Call;
-  const dying: RunStore = {
+  const mortal: RunStore = {
     load: reach(store.load.bind(store)),
     commit: reach(store.commit.bind(store)),
     read: reach(store.read.bind(store)),
@@ -166,7 +165,13 @@ test('a run whose producer is lost ends with an error and never as a success', a
     list: reach(store.list.bind(store)),
     close: () => store.close(),
   };
-  const producing = createWorld({ runs: dying, leaseMs: 250 });
+  return { store: mortal, die: () => void (isDead = true) };
+}
+
+test('a run whose producer is lost ends with an error and never as a success', async () => {
+  const store = memoryRuns();
+  const process = createMortal(store);
+  const producing = createWorld({ runs: process.store, leaseMs: 250 });
   const sender = mountChat(producing.open());
   await ask(sender, producing);
   await producing.model.say('The ');
@@ -176,10 +181,33 @@ test('a run whose producer is lost ends with an error and never as a success', a
   const reading = createWorld({ runs: store });
   const reader = mountChat(reading.open(), { messages: [messages[0]!] });
   await expectSoon(reader.lines).toEqual(['user: Hi', 'assistant: The ']);
-  isDead = true;
+  process.die();
   await expectSoon(() => reader.chat.status).toBe('error');
   expect(reader.errors.map(({ message }) => message)).toEqual(['The answer was interrupted.']);
   expect(await outcomes(reading)).toEqual(['lost']);
+});
+
+test('a run that another process takes up begins its step again, without doubled text', async () => {
+  const store = memoryRuns();
+  const process = createMortal(store);
+  const producing = createWorld({ runs: process.store, leaseMs: 250, attempts: 2 });
+  const sender = mountChat(producing.open());
+  await ask(sender, producing);
+  await producing.model.say('The ', 'lamp ');
+  await expectSoon(sender.lines).toEqual(['user: Hi', 'assistant: The lamp ']);
+
+  const next = createWorld({ runs: store, leaseMs: 250, attempts: 2 });
+  const reader = mountChat(next.open(), { messages: [sender.chat.messages[0]!] });
+  await expectSoon(reader.lines).toEqual(['user: Hi', 'assistant: The lamp ']);
+  process.die();
+  await expectSoon(async () => (await next.feed.runs('answer', { chat: 'c1' }))[0]?.status).toBe('expired');
+  await next.start(producing.posts[0]!);
+  await next.model.say(...ANSWER);
+  await next.model.finish();
+  await expectSoon(() => reader.finishes.length).toBe(1);
+  await expectSoon(reader.lines).toEqual(WHOLE);
+  expect(reader.errors).toEqual([]);
+  expect(await next.feed.runs('answer', { chat: 'c1' })).toMatchObject([{ outcome: 'done', attempt: 2 }]);
 });
 
 test('a client that gives up leaves the message as it is, and a resume completes it', async () => {

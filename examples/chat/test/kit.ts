@@ -14,10 +14,18 @@ const define = () =>
   defineChannel({ answer: run({ params: z.object({ chat: z.string() }), data: uiMessageChunk }) });
 export type Chats = ReturnType<typeof define>;
 
+/** The body of a request that starts a run. */
+export interface StartBody {
+  readonly id: string;
+  readonly messages: UIMessage[];
+  readonly key: string;
+}
+
 export interface WorldOptions {
   readonly runs?: RunStore;
   readonly whenBusy?: 'join' | 'refuse' | 'replace';
   readonly leaseMs?: number;
+  readonly attempts?: number;
   readonly tools?: ToolSet;
   readonly source?: UIMessageSourceOptions;
   readonly model?: Model;
@@ -29,7 +37,9 @@ export interface World {
   /** The messages that the server has saved. */
   readonly saved: { messages: readonly UIMessage[] };
   /** Bodies of the requests that start a run. */
-  readonly posts: Array<{ readonly messages: readonly UIMessage[]; readonly key: string }>;
+  readonly posts: StartBody[];
+  /** Starts a run as the request of a page does. */
+  readonly start: (body: StartBody) => Promise<Response>;
   /** Number of requests that opened an event stream. */
   readonly streams: () => number;
   /** A page: a client and a transport. */
@@ -53,7 +63,7 @@ const ORIGIN = 'http://app.test';
 const QUICK = { baseMs: 5, floorMs: 1, capMs: 20 };
 
 export function createWorld(options: WorldOptions = {}): World {
-  const { runs, whenBusy = 'join', leaseMs, tools, model = createModel() } = options;
+  const { runs, whenBusy = 'join', leaseMs, attempts = 1, tools, model = createModel() } = options;
   const feed: Feed<Chats> = createFeed(define(), {
     path: '/events',
     authorize: () => true,
@@ -63,12 +73,11 @@ export function createWorld(options: WorldOptions = {}): World {
     ...(runs && { runs }),
   });
   onTestFinished(() => feed.close());
-  const posts: Array<World['posts'][number]> = [];
+  const posts: StartBody[] = [];
   const saved: World['saved'] = { messages: [] };
   let streams = 0;
 
-  const start = async (request: Request): Promise<Response> => {
-    const body = (await request.json()) as { id: string; messages: UIMessage[]; key: string };
+  const start = async (body: StartBody): Promise<Response> => {
     posts.push(body);
     const source = uiMessageSource(async ({ signal, run: id }) => {
       const { stream } = streamText({
@@ -89,7 +98,12 @@ export function createWorld(options: WorldOptions = {}): World {
     try {
       const chat = { chat: body.id };
       return Response.json(
-        await feed.start('answer', chat, source, { key: body.key, whenBusy, ...(leaseMs && { leaseMs }) }),
+        await feed.start('answer', chat, source, {
+          key: body.key,
+          whenBusy,
+          attempts,
+          ...(leaseMs && { leaseMs }),
+        }),
       );
     } catch (error) {
       return new Response((error as Error).message, { status: (error as { status?: number }).status ?? 500 });
@@ -101,6 +115,7 @@ export function createWorld(options: WorldOptions = {}): World {
     model,
     posts,
     saved,
+    start,
     streams: () => streams,
     open({ cutAfter, client: clientOptions, ...transportOptions } = {}) {
       let isOffline = false;
@@ -109,7 +124,7 @@ export function createWorld(options: WorldOptions = {}): World {
       const fetch: typeof globalThis.fetch = async (url, init) => {
         if (isOffline) throw new TypeError('fetch failed');
         const request = new Request(url, init);
-        if (new URL(request.url).pathname === '/api/chat') return start(request);
+        if (new URL(request.url).pathname === '/api/chat') return start((await request.json()) as StartBody);
         const response = await feed.handle(request);
         if (!response.headers.get('content-type')?.startsWith('text/event-stream')) return response;
         streams += 1;
