@@ -14,18 +14,11 @@ import { PlainUser } from './plain-user.ts';
 import { RunWorld, RUN_LEASE_MS } from './run-world.ts';
 import { createPublisher } from './publisher.ts';
 import type { RunBook } from './sources.ts';
-import { drawTraits, type Traits } from './traits.ts';
+import { drawTraits } from './traits.ts';
 import { User } from './user.ts';
 import { createWireChecker, type WireChecker } from './wire.ts';
 import type { WorldLog } from './world-log.ts';
-
-export interface Outcome {
-  readonly seed: number;
-  /** The broken promises; empty if there are none. */
-  readonly violations: readonly string[];
-  readonly published: number;
-  readonly received: number;
-}
+import type { Outcome, WorldOptions } from './world-options.ts';
 
 const NODES = 2;
 /** On top of the bound: a page of at most 30 events of 80 bytes, and the control frames of one user's list. */
@@ -35,15 +28,6 @@ const MAX_LIST_BYTES = 3_600;
 const MAX_RUN_PAGE_BYTES = 40_000;
 const STEPS = 140;
 const MAX_USERS = 4;
-
-export interface WorldOptions {
-  /** Users are tabs that share a connection. */
-  readonly tabs?: boolean | undefined;
-  readonly needed?: Partial<Traits> | undefined;
-  readonly say?: ((line: string) => void) | undefined;
-  /** Ends the world at its first violation, without the release of its resources. */
-  readonly bail?: boolean | undefined;
-}
 
 /** Runs a world to its end. The same seed gives the same run. */
 export async function runWorld(

@@ -265,14 +265,6 @@ export function enterRun({ position }: MutableEntry, begin: RunBegin): boolean {
   return true;
 }
 
-/** The run of the entry was deleted before its end came. Returns the place of that end. */
-export function missEnd(entry: MutableEntry): Place | undefined {
-  const { is, cursor } = entry.position;
-  if (is !== 'run' || !cursor || cursor.prev) return undefined;
-  const end = { ...cursor, position: String(Number(cursor.position) + 1), prev: 'end' };
-  return endRun(entry, end) ? end : undefined;
-}
-
 /** A run has ended. Returns false if the entry has got this end before. */
 export function endRun({ position }: MutableEntry, end: Place | undefined): boolean {
   if (position.is !== 'run' || !end || isAtOrBefore(end, position.cursor)) return false;

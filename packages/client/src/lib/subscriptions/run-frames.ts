@@ -1,7 +1,7 @@
 /** Applies the control frames of runs to the entries of their address. Each function returns the calls of subscribers. */
 import { parseEventId, type End, type RunBegin, type RunStart } from '@linefeed/shared/wire';
 import { isAtOrBefore, parsePlace, type Place } from '../base/cursor.ts';
-import { accept, endRun, enterRun, isAccepted, isDropping, missEnd, stall, type Entry } from './entry.ts';
+import { accept, endRun, enterRun, isAccepted, isDropping, stall, type Entry } from './entry.ts';
 import type { Subscriber } from './types.ts';
 
 type Calls = () => void;
@@ -52,6 +52,14 @@ function endMissed(
     );
   });
   return () => calls.forEach((call) => call?.());
+}
+
+/** The run of the entry was deleted before its end came. Returns the place of that end. */
+function missEnd(entry: Entry): Place | undefined {
+  const { is, cursor } = entry.position;
+  if (is !== 'run' || !cursor || cursor.prev) return undefined;
+  const end = { ...cursor, position: String(Number(cursor.position) + 1), prev: 'end' };
+  return endRun(entry, end) ? end : undefined;
 }
 
 export function onRunEnd(entries: readonly Entry[], end: End, id: string): Calls {
