@@ -31,7 +31,7 @@ interface RecordedAddress {
 }
 
 /** Processes estimate the time of the store: this much earlier than its time, because of late answers. Milliseconds. */
-export const CLOCK_ERROR_MS = 5_000;
+const CLOCK_ERROR_MS = 5_000;
 /** Bound of the world's feeds. */
 export const MAX_RUNS_PER_PRINCIPAL = 2;
 
