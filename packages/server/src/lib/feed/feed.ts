@@ -233,7 +233,8 @@ export class FeedCore implements ConnectionHost, RequestHost {
   async close(graceMs: number): Promise<void> {
     this.#drain ??= new Drain(this.clock, graceMs);
     this.sessions.close();
-    await Promise.all([this.#drain.run([...this.connections.values()]), this.runs.close(graceMs)]);
+    const drained = this.#drain.run([...this.connections.values()]);
+    await Promise.all([drained, this.runs.close(graceMs, drained)]);
     // Connections that are still open receive the events published meanwhile.
     await this.publisher.close();
     this.sessions.end(() => true);

@@ -84,16 +84,27 @@ describe('a request to stop a run', () => {
     expect(JSON.parse(again.body as string)).toEqual({ run: bench.run.run, outcome: 'stopped' });
   });
 
-  it('a feed that closes answers 503 to a stop of a run of another process', async () => {
+  it('a feed that drains answers a stop request', async () => {
     const bench = await running();
+    // The second connection is told to reconnect in the middle of the grace period.
+    await bench.open(PATH);
     await bench.open(PATH);
     const closing = bench.feed.close({ graceMs: 5_000 });
     await bench.clock.advance(10);
     bench.endAtStop();
     const answer = await stop(bench, { address: ADDRESS });
-    expect(refusalOf(answer)).toEqual([503, 'draining']);
+    expect([answer.status, JSON.parse(answer.body as string)]).toEqual([
+      200,
+      { run: bench.run.run, outcome: 'stopped' },
+    ]);
     await bench.clock.advance(5_000);
     await closing;
+  });
+
+  it('a closed feed answers 503 to a stop of a run of another process', async () => {
+    const bench = await running();
+    await bench.feed.close();
+    expect(refusalOf(await stop(bench, { address: ADDRESS }))).toEqual([503, 'draining']);
   });
 });
 

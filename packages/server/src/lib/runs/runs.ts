@@ -80,7 +80,7 @@ export class Runs {
   readonly #producing = new Map<RunWriter, Promise<unknown>>();
   /** Claims in flight. */
   readonly #starting = new Set<Promise<unknown>>();
-  /** Aborts when no run of this process is left. */
+  /** Aborts when no run of this process and no connection is left. */
   readonly #closing = new AbortController();
   #isClosed = false;
 
@@ -241,8 +241,11 @@ export class Runs {
     return ended === undefined ? undefined : toStopped(ended);
   }
 
-  /** Refuses starts, waits for the sources of this process, and then ends their runs. */
-  async close(graceMs: number): Promise<void> {
+  /**
+   * Refuses starts, waits for the sources of this process, and then ends their runs. Until `drained` settles, requests
+   * may stop runs of other processes.
+   */
+  async close(graceMs: number, drained: Promise<unknown> = Promise.resolve()): Promise<void> {
     this.#isClosed = true;
     const { clock } = this.#options;
     if (graceMs > 0 && this.#producing.size > 0) {
@@ -255,6 +258,7 @@ export class Runs {
       });
     }
     await this.#endProducers();
+    await drained;
     // A stop, or a start that replaces, may wait for a run of another process.
     this.#closing.abort();
     await Promise.allSettled(this.#starting);

@@ -91,8 +91,13 @@ return {found[1], found[2], found[3], int(tonumber(found[4]) - now), int(now)}
 `;
 
 /**
- * Arguments: key, expected version or nothing, count, lease, time to keep, handle, `s` if there is a state, state, run
- * of the events, number of dropped runs, dropped runs, events. Returns the new version, or nothing.
+ * Commits a change of a record. Returns the new version, or nothing if the version is not the expected one. Arguments:
+ *
+ * - 1–5: key, expected version or nothing, count, lease, time to keep
+ * - 6–8: handle, `s` if there is a state, state
+ * - 9: run that gets the events
+ * - 10: number of runs to drop, followed by these runs
+ * - all others: events
  */
 const COMMIT = `${COMMON}
 local key, expected, count, lease, keep, handle = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
