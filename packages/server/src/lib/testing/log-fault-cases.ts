@@ -11,44 +11,7 @@ import {
   valuesOf,
   type Following,
 } from './log-checks.ts';
-import type { LogFault } from './log-under-test.ts';
-
-/** How long a server is away in a case about its restart, in milliseconds. */
-const RESTART_MS = 200;
-
-interface Disturbance {
-  readonly fault: LogFault;
-  /** The end of the title of a case. */
-  readonly text: string;
-  /** Causes the fault while calls are pending, and ends it. */
-  disturb(bench: LogBench): Promise<void>;
-}
-
-async function forSomeTime(bench: LogBench, fault: 'stop' | 'pause', ms: number): Promise<void> {
-  const end = await bench.begin(fault);
-  await bench.pass(ms);
-  await end();
-}
-
-const DISTURBANCES: readonly Disturbance[] = [
-  { fault: 'stop', text: 'the server restarts', disturb: (bench) => forSomeTime(bench, 'stop', RESTART_MS) },
-  {
-    fault: 'pause',
-    text: 'the server pauses',
-    disturb: (bench) => forSomeTime(bench, 'pause', bench.pauseMs),
-  },
-  {
-    fault: 'resetConnections',
-    text: 'the connections are reset',
-    disturb: (bench) => bench.cause('resetConnections'),
-  },
-  {
-    fault: 'halfOpen',
-    text: 'the connections become half-open',
-    disturb: (bench) => bench.cause('halfOpen'),
-  },
-  { fault: 'loseAnswers', text: 'answers are lost', disturb: (bench) => bench.cause('loseAnswers') },
-];
+import { DISTURBANCES, type Disturbance } from './disturbances.ts';
 
 /** Every tail and every page has each of these values once, all in one order. */
 async function assertOnce(

@@ -9,46 +9,10 @@ import {
   type RunStoreBench,
   type RunStoreCaseBody,
 } from './run-store-bench.ts';
-import type { ServerFault } from './server-faults.ts';
+import { DISTURBANCES, type Disturbance } from './disturbances.ts';
 
-/** How long a server is away in a case about its restart, in milliseconds. */
-const RESTART_MS = 200;
 /** Changes of each key by each handle. */
 const CHANGES = 6;
-
-interface Disturbance {
-  readonly fault: ServerFault;
-  /** The end of the title of a case. */
-  readonly text: string;
-  /** Causes the fault while calls are pending, and ends it. */
-  disturb(bench: RunStoreBench): Promise<void>;
-}
-
-async function forSomeTime(bench: RunStoreBench, fault: 'stop' | 'pause', ms: number): Promise<void> {
-  const end = await bench.begin(fault);
-  await bench.pass(ms);
-  await end();
-}
-
-const DISTURBANCES: readonly Disturbance[] = [
-  { fault: 'stop', text: 'the server restarts', disturb: (bench) => forSomeTime(bench, 'stop', RESTART_MS) },
-  {
-    fault: 'pause',
-    text: 'the server pauses',
-    disturb: (bench) => forSomeTime(bench, 'pause', bench.pauseMs),
-  },
-  {
-    fault: 'resetConnections',
-    text: 'the connections are reset',
-    disturb: (bench) => bench.cause('resetConnections'),
-  },
-  {
-    fault: 'halfOpen',
-    text: 'the connections become half-open',
-    disturb: (bench) => bench.cause('halfOpen'),
-  },
-  { fault: 'loseAnswers', text: 'answers are lost', disturb: (bench) => bench.cause('loseAnswers') },
-];
 
 /** A writer of its own entry in a list, like a caller that looks for its change after an unknown outcome. */
 function entry(name: string): (record: StoredRecord | undefined) => object | undefined {
