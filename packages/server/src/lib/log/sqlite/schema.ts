@@ -1,4 +1,5 @@
 /** The tables of a SQLite log, its rows and its statements. */
+import { TRANSACTION_TEXTS } from '../../database/sqlite/transaction.ts';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 /** `LFLG`. */
@@ -92,10 +93,7 @@ export interface OldRow {
 }
 
 const STATEMENTS = {
-  beginRead: 'BEGIN',
-  beginWrite: 'BEGIN IMMEDIATE',
-  commit: 'COMMIT',
-  rollback: 'ROLLBACK',
+  ...TRANSACTION_TEXTS,
   version: 'PRAGMA data_version',
   meta: `SELECT epoch, parent, sequence, evicted, forgotten, events, bytes, latest_events, latest_bytes, idle FROM meta`,
   saveMeta: `UPDATE meta SET sequence = ?, evicted = ?, forgotten = ?, events = ?, bytes = ?, latest_events = ?, latest_bytes = ?, idle = ?`,

@@ -8,6 +8,7 @@ import { Eviction } from './eviction.ts';
 import { beginAnew, otherEpoch } from './log-file.ts';
 import { EventReader } from './reader.ts';
 import { toEvent, toPosition } from './rows.ts';
+import { runTransaction } from '../../database/sqlite/transaction.ts';
 import { prepareStatements, type AddressRow, type Meta, type OldRow, type Statements } from './schema.ts';
 
 export class SqliteStore {
@@ -27,18 +28,7 @@ export class SqliteStore {
 
   /** Runs `work` as one transaction: all of it or nothing. */
   transact<T>(kind: 'read' | 'write', work: () => T): T {
-    (kind === 'write' ? this.#sql.beginWrite : this.#sql.beginRead).run();
-    try {
-      const result = work();
-      this.#sql.commit.run();
-      return result;
-    } catch (error) {
-      // After some failures SQLite has already ended the transaction, and a rollback throws.
-      try {
-        this.#sql.rollback.run();
-      } catch {}
-      throw error;
-    }
+    return runTransaction(this.#sql, kind, work);
   }
 
   meta(): Meta {

@@ -1,6 +1,7 @@
 /** The records and events of runs in an open SQLite file. It knows no locks and no other process. */
 import type { DatabaseSync } from 'node:sqlite';
 import type { ReadLimit, RecordChange, StoredRecord } from '../run-store.ts';
+import { runTransaction } from '../../database/sqlite/transaction.ts';
 import { prepareStatements, type RecordRow, type Statements, type VersionRow } from './schema.ts';
 
 /** No JSON text contains this control character, so it separates the events of a batch. RFC 7464 uses it likewise. */
@@ -45,17 +46,10 @@ export class RunTables {
 
   /** Runs `work` as one transaction: all of it or nothing. */
   transact<T>(kind: 'read' | 'write', work: () => T): T {
-    (kind === 'write' ? this.#sql.beginWrite : this.#sql.beginRead).run();
     try {
-      const result = work();
-      this.#sql.commit.run();
-      return result;
+      return runTransaction(this.#sql, kind, work);
     } catch (error) {
       this.#known.clear();
-      // After some failures SQLite has already ended the transaction, and a rollback throws.
-      try {
-        this.#sql.rollback.run();
-      } catch {}
       throw error;
     }
   }
