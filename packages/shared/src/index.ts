@@ -15,6 +15,7 @@ export type {
   RunResultInput,
   StreamName,
   TopicName,
+  TopicNameOfKind,
   TopicsOf,
 } from './lib/contract/channel.ts';
 export type { Awaitable } from './lib/base/awaitable.ts';

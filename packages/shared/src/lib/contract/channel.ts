@@ -2,7 +2,14 @@
 import { checkTopic, invalidChannel } from './check.ts';
 import type { CheckedTopics } from './type.ts';
 import type { Input, Output, Schema } from './schema.ts';
-import type { DataSchema, ParamsSchema, ResultSchema, TopicDefinition, TopicMap } from './topic.ts';
+import type {
+  DataSchema,
+  ParamsSchema,
+  ResultSchema,
+  TopicDefinition,
+  TopicKind,
+  TopicMap,
+} from './topic.ts';
 
 /** A contract. Both sides use its type; only the server needs its value. */
 export interface Channel<Topics extends TopicMap = TopicMap> {
@@ -20,24 +27,19 @@ export type TopicsOf<C> = C extends Channel<infer T> ? T : never;
 
 /** Names of all topics of a channel. */
 export type TopicName<C extends AnyChannel> = keyof TopicsOf<C> & string;
+/** Names of the topics of one kind. */
+export type TopicNameOfKind<C extends AnyChannel, Wanted extends TopicKind> = {
+  [K in keyof TopicsOf<C>]: TopicsOf<C>[K] extends TopicDefinition<any, any, infer Kind>
+    ? Wanted extends Kind
+      ? K
+      : never
+    : never;
+}[keyof TopicsOf<C>] &
+  string;
 /** Names of the topics of kind `stream`. */
-export type StreamName<C extends AnyChannel> = {
-  [K in keyof TopicsOf<C>]: TopicsOf<C>[K] extends TopicDefinition<any, any, infer Kind>
-    ? 'stream' extends Kind
-      ? K
-      : never
-    : never;
-}[keyof TopicsOf<C>] &
-  string;
+export type StreamName<C extends AnyChannel> = TopicNameOfKind<C, 'stream'>;
 /** Names of the topics of kind `run`. */
-export type RunName<C extends AnyChannel> = {
-  [K in keyof TopicsOf<C>]: TopicsOf<C>[K] extends TopicDefinition<any, any, infer Kind>
-    ? 'run' extends Kind
-      ? K
-      : never
-    : never;
-}[keyof TopicsOf<C>] &
-  string;
+export type RunName<C extends AnyChannel> = TopicNameOfKind<C, 'run'>;
 /** Names of the topics that `publish` takes. */
 export type LoggedName<C extends AnyChannel> = Exclude<TopicName<C>, StreamName<C> | RunName<C>>;
 
@@ -46,8 +48,8 @@ export type Payload<C extends AnyChannel, K extends TopicName<C>> = Output<DataS
 /** The payload that `publish` takes, or that the source of a stream yields: the schema's input. */
 export type PayloadInput<C extends AnyChannel, K extends TopicName<C>> = Input<DataSchema<TopicsOf<C>[K]>>;
 /** The result of a run as its readers get it: the schema's output. `undefined` for a run without a result. */
-// Distributive: the result of an unknown channel is `any`, so a function of any channel takes a client of one.
 export type RunResult<C extends AnyChannel, K extends RunName<C>> =
+  // Distributive: the result of an unknown channel is `any`, so a function of any channel takes a client of one.
   ResultSchema<TopicsOf<C>[K]> extends infer S ? (S extends Schema ? Output<S> : undefined) : never;
 /** The result that the source of a run returns: the schema's input. `void` for a run without a result. */
 export type RunResultInput<C extends AnyChannel, K extends RunName<C>> =

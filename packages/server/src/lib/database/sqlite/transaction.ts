@@ -1,16 +1,22 @@
 /** A transaction of a SQLite file. */
-import type { StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
-/** The texts of the statements of a transaction. */
-export const TRANSACTION_TEXTS = {
-  beginRead: 'BEGIN',
-  beginWrite: 'BEGIN IMMEDIATE',
-  commit: 'COMMIT',
-  rollback: 'ROLLBACK',
-} as const;
+/** The statements of a transaction. */
+export interface TransactionStatements {
+  readonly beginRead: StatementSync;
+  readonly beginWrite: StatementSync;
+  readonly commit: StatementSync;
+  readonly rollback: StatementSync;
+}
 
-/** The statements of a transaction, prepared. */
-export type TransactionStatements = Readonly<Record<keyof typeof TRANSACTION_TEXTS, StatementSync>>;
+export function prepareTransaction(db: DatabaseSync): TransactionStatements {
+  return {
+    beginRead: db.prepare('BEGIN'),
+    beginWrite: db.prepare('BEGIN IMMEDIATE'),
+    commit: db.prepare('COMMIT'),
+    rollback: db.prepare('ROLLBACK'),
+  };
+}
 
 /** Runs `work` as one transaction: all of it or nothing. */
 export function runTransaction<T>(

@@ -1,5 +1,4 @@
 /** The tables of a SQLite log, its rows and its statements. */
-import { TRANSACTION_TEXTS } from '../../database/sqlite/transaction.ts';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 /** `LFLG`. */
@@ -93,7 +92,6 @@ export interface OldRow {
 }
 
 const STATEMENTS = {
-  ...TRANSACTION_TEXTS,
   version: 'PRAGMA data_version',
   meta: `SELECT epoch, parent, sequence, evicted, forgotten, events, bytes, latest_events, latest_bytes, idle FROM meta`,
   saveMeta: `UPDATE meta SET sequence = ?, evicted = ?, forgotten = ?, events = ?, bytes = ?, latest_events = ?, latest_bytes = ?, idle = ?`,

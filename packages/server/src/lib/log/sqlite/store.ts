@@ -8,7 +8,11 @@ import { Eviction } from './eviction.ts';
 import { beginAnew, otherEpoch } from './log-file.ts';
 import { EventReader } from './reader.ts';
 import { toEvent, toPosition } from './rows.ts';
-import { runTransaction } from '../../database/sqlite/transaction.ts';
+import {
+  prepareTransaction,
+  runTransaction,
+  type TransactionStatements,
+} from '../../database/sqlite/transaction.ts';
 import { prepareStatements, type AddressRow, type Meta, type OldRow, type Statements } from './schema.ts';
 
 export class SqliteStore {
@@ -17,18 +21,20 @@ export class SqliteStore {
   readonly reader: EventReader;
   readonly #clock: Clock;
   readonly #sql: Statements;
+  readonly #transaction: TransactionStatements;
 
   constructor(db: DatabaseSync, bounds: typeof DEFAULT_BOUNDS, clock: Clock) {
     this.db = db;
     this.#clock = clock;
     this.#sql = prepareStatements(db);
+    this.#transaction = prepareTransaction(db);
     this.eviction = new Eviction(this.#sql, bounds, clock);
     this.reader = new EventReader(this.#sql);
   }
 
   /** Runs `work` as one transaction: all of it or nothing. */
   transact<T>(kind: 'read' | 'write', work: () => T): T {
-    return runTransaction(this.#sql, kind, work);
+    return runTransaction(this.#transaction, kind, work);
   }
 
   meta(): Meta {

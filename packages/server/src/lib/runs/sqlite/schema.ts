@@ -1,5 +1,4 @@
 /** The tables of a store of runs in a SQLite file, its rows and its statements. */
-import { TRANSACTION_TEXTS } from '../../database/sqlite/transaction.ts';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { FileKind } from '../../database/sqlite/file-kind.ts';
 
@@ -70,7 +69,6 @@ export interface VersionRow {
 
 /** Milliseconds and versions are bound as numbers of 53 bits; only `<<` needs 64 bits. */
 const STATEMENTS = {
-  ...TRANSACTION_TEXTS,
   dataVersion: 'PRAGMA data_version',
   load: `
     SELECT version, text AS state, count, lease_until

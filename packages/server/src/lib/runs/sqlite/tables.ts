@@ -1,7 +1,11 @@
 /** The records and events of runs in an open SQLite file. It knows no locks and no other process. */
 import type { DatabaseSync } from 'node:sqlite';
 import type { ReadLimit, RecordChange, StoredRecord } from '../run-store.ts';
-import { runTransaction } from '../../database/sqlite/transaction.ts';
+import {
+  prepareTransaction,
+  runTransaction,
+  type TransactionStatements,
+} from '../../database/sqlite/transaction.ts';
 import { prepareStatements, type RecordRow, type Statements, type VersionRow } from './schema.ts';
 
 /** No JSON text contains this control character, so it separates the events of a batch. RFC 7464 uses it likewise. */
@@ -34,6 +38,7 @@ const MAX_KNOWN = 10_000;
 export class RunTables {
   readonly db: DatabaseSync;
   readonly #sql: Statements;
+  readonly #transaction: TransactionStatements;
   readonly #known = new Map<string, KnownRecord>();
   /** Records up to this id were looked at for their deletion. */
   #lookedThrough = 0;
@@ -42,12 +47,13 @@ export class RunTables {
     this.db = db;
     db.exec(`PRAGMA cache_size = -${CACHE_KIB}`);
     this.#sql = prepareStatements(db);
+    this.#transaction = prepareTransaction(db);
   }
 
   /** Runs `work` as one transaction: all of it or nothing. */
   transact<T>(kind: 'read' | 'write', work: () => T): T {
     try {
-      return runTransaction(this.#sql, kind, work);
+      return runTransaction(this.#transaction, kind, work);
     } catch (error) {
       this.#known.clear();
       throw error;
