@@ -71,8 +71,8 @@ export function createRunStore(
   let failure: LinefeedError | undefined;
   let shown = noRun;
   let disabled: RunState<unknown> | undefined;
-  /** Id of the last event, or the place before the first one. */
-  let place: string | undefined;
+  /** Id of the last event, or the position before the first one. */
+  let resumeFrom: string | undefined;
   /** Start of the first subscription. A component that is hidden before its first event resumes from there. */
   let start: string | undefined;
   let isReplaying = true;
@@ -94,7 +94,7 @@ export function createRunStore(
         if (!isReplaying) show(state);
       };
       const handler: AnyHandler = (data, event) => {
-        place = event.id;
+        resumeFrom = event.id;
         isReplaying ||= event.replayed;
         const before = state.data;
         if (store.options.reduce) return change({ data: store.options.reduce(before, data, event) });
@@ -105,11 +105,11 @@ export function createRunStore(
         return change({});
       };
       const options: RunSubscriptionOptions = {
-        from: place ?? start ?? from ?? 'start',
+        from: resumeFrom ?? start ?? from ?? 'start',
         onRun({ run, attempt }) {
           // A component that is shown again gets its run again.
           if (run === state.run) return change({ attempt });
-          place = `${run}.0`;
+          resumeFrom = `${run}.0`;
           const data = reduce ? initial : [];
           return change({ ...noRun, data, status: 'running', run, attempt, replaying: state.replaying });
         },

@@ -4,7 +4,7 @@
  */
 import type { Cursor, RunBegin } from '@linefeed/shared/wire';
 import type { Clock } from '../base/clock.ts';
-import { isAtOrBefore, toText, type Place } from '../base/cursor.ts';
+import { isAtOrBefore, toText, type AnyCursor } from '../base/cursor.ts';
 import { NO_FAILURES, type RetryHistory } from '../connection/retry-policy.ts';
 import type { CommitTracker, InFlight } from './commit-tracker.ts';
 import type { Received, Subscriber } from './types.ts';
@@ -43,7 +43,7 @@ export type State =
  * - `unknown`: it was never accepted
  * - `stream`: each subscription to it is a run of its own
  * - `logged`: its events have cursors
- * - `run`: its events have places, in the order of its runs
+ * - `run`: its events have cursors, in the order of its runs
  */
 export type Position =
   | { readonly is: 'unknown'; readonly cursor?: undefined }
@@ -69,9 +69,9 @@ export type Position =
   | {
       readonly is: 'run';
       /** The last event or end received, or the start. */
-      cursor: Place | undefined;
-      /** The newest recorded place at acceptance. */
-      readonly acceptedTail: Place | undefined;
+      cursor: AnyCursor | undefined;
+      /** The cursor of the newest recorded entry at acceptance. */
+      readonly acceptedTail: AnyCursor | undefined;
       /** The run that its delivery is in, until the end of that run. */
       current?: RunBegin | undefined;
     };
@@ -257,7 +257,7 @@ export function skipTo({ position, linger }: MutableEntry, to: Cursor | undefine
 /** Delivery is in this run. Returns false if the entry is past its end, or in a later run. */
 export function enterRun({ position }: MutableEntry, begin: RunBegin): boolean {
   if (position.is !== 'run') return false;
-  const start: Place = { epoch: begin.run, position: '0', isRun: true };
+  const start: AnyCursor = { epoch: begin.run, position: '0', isRun: true };
   const { cursor } = position;
   if (!isAtOrBefore(start, cursor)) position.cursor = start;
   else if (cursor!.epoch !== begin.run || cursor!.prev) return false;
@@ -266,14 +266,14 @@ export function enterRun({ position }: MutableEntry, begin: RunBegin): boolean {
 }
 
 /** A run has ended. Returns false if the entry has got this end before. */
-export function endRun({ position }: MutableEntry, end: Place | undefined): boolean {
+export function endRun({ position }: MutableEntry, end: AnyCursor | undefined): boolean {
   if (position.is !== 'run' || !end || isAtOrBefore(end, position.cursor)) return false;
   position.cursor = end;
   position.current = undefined;
   return true;
 }
 
-/** An event of an address with places, or (with `mark`) of a stream. Without `received` it has no valid data. */
+/** An event of an address with cursors, or (with `mark`) of a stream. Without `received` it has no valid data. */
 export function receive(
   { position, linger }: MutableEntry,
   cursor: Cursor | undefined,

@@ -13,7 +13,7 @@ import {
   type SubscriptionError,
 } from '@linefeed/shared/wire';
 import type { Clock } from '../base/clock.ts';
-import { isAtOrBefore, parsePlace, toText } from '../base/cursor.ts';
+import { isAtOrBefore, parseRunCursor, toText } from '../base/cursor.ts';
 import type { ControlBody } from '../connection/control-frame.ts';
 import type { Connection, ConnectionHandlers } from '../connection/types.ts';
 import { planRetry, STABLE_MS, type RetryOptions } from '../connection/retry-policy.ts';
@@ -220,8 +220,8 @@ export function createFrameRouter(context: FrameRouterContext): FrameRouter {
       // A logged topic with a position: its id can be parsed as a cursor.
       const { cursor, mark }: Partial<EventId> =
         last && is === 'logged' ? { cursor: parseNextCursor(text, last) } : parseEventId(text);
-      // With a mark, the cursor in the id belongs to the connection. In a run, the mark has the place of the event.
-      const own = mark ? (is === 'run' ? parsePlace(mark.slice(1)) : undefined) : cursor;
+      // With a mark, the cursor in the id belongs to the connection. In a run, the mark has the cursor of the event.
+      const own = mark ? (is === 'run' ? parseRunCursor(mark.slice(1)) : undefined) : cursor;
       let outOfOrder = false;
       let isForAll = true;
       let announce: Notify;

@@ -1,6 +1,6 @@
 /** Applies the control frames of runs to the entries of their address. Each function returns the calls of subscribers. */
 import { parseEventId, type End, type RunBegin, type RunStart } from '@linefeed/shared/wire';
-import { isAtOrBefore, parsePlace, type Place } from '../base/cursor.ts';
+import { isAtOrBefore, parseRunCursor, type AnyCursor } from '../base/cursor.ts';
 import { accept, endRun, enterRun, isAccepted, isDropping, stall, type Entry } from './entry.ts';
 import type { Subscriber } from './types.ts';
 
@@ -8,8 +8,8 @@ type Calls = () => void;
 
 /** The server accepts an entry whose address has runs. */
 export function acceptRun(entry: Entry, event: string, run: RunStart, nowMs: number): Calls {
-  const acceptedTail = parsePlace(run.tail);
-  accept(entry, event, { is: 'run', cursor: parsePlace(run.cursor), acceptedTail }, nowMs);
+  const acceptedTail = parseRunCursor(run.tail);
+  accept(entry, event, { is: 'run', cursor: parseRunCursor(run.cursor), acceptedTail }, nowMs);
   const { position, subscribers } = entry;
   const { cursor } = position;
   return () => subscribers.forEach((subscriber) => subscriber.accept(acceptedTail, cursor));
@@ -35,27 +35,26 @@ export function onRun(entries: readonly Entry[], begin: RunBegin): Calls {
 
 /**
  * Delivery begins at the earliest entry of an address, and then passes the deleted runs of the others without an end.
- * `isMissed`: whether delivery has passed the run of this place.
+ * `isMissed`: whether delivery has passed the run of this cursor.
  */
 function endMissed(
   entries: readonly Entry[],
   address: string,
-  isMissed: (cursor: Place | undefined) => boolean,
+  isMissed: (cursor: AnyCursor | undefined) => boolean,
 ): Calls {
   const calls = entries.map((entry) => {
     const { subscribers, position } = entry;
-    const place = isAccepted(entry) && isMissed(position.cursor) ? missEnd(entry) : undefined;
+    const end = isAccepted(entry) && isMissed(position.cursor) ? missEnd(entry) : undefined;
     return (
-      place &&
-      (() =>
-        subscribers.forEach(({ runEnd }) => runEnd({ address, run: place.epoch, outcome: 'gone' }, place)))
+      end &&
+      (() => subscribers.forEach(({ runEnd }) => runEnd({ address, run: end.epoch, outcome: 'gone' }, end)))
     );
   });
   return () => calls.forEach((call) => call?.());
 }
 
-/** The run of the entry was deleted before its end came. Returns the place of that end. */
-function missEnd(entry: Entry): Place | undefined {
+/** The run of the entry was deleted before its end came. Returns the cursor of that end. */
+function missEnd(entry: Entry): AnyCursor | undefined {
   const { is, cursor } = entry.position;
   if (is !== 'run' || !cursor || cursor.prev) return undefined;
   const end = { ...cursor, position: String(Number(cursor.position) + 1), prev: 'end' };
@@ -63,18 +62,19 @@ function missEnd(entry: Entry): Place | undefined {
 }
 
 export function onRunEnd(entries: readonly Entry[], end: End, id: string): Calls {
-  const place = placeOf(id);
+  const cursor = runCursorOf(id);
   return apply(
     entries,
-    (entry) => endRun(entry, place),
-    ({ runEnd }) => runEnd(end, place!),
+    (entry) => endRun(entry, cursor),
+    ({ runEnd }) => runEnd(end, cursor!),
   );
 }
 
 export function onCaughtUp(entries: readonly Entry[], address: string, id: string): Calls {
-  const place = placeOf(id);
+  const reached = runCursorOf(id);
   // Everything that is recorded is delivered, and it does not contain the run of the entry.
-  const isMissed = (cursor: Place | undefined): boolean => Boolean(place && place.epoch !== cursor?.epoch);
+  const isMissed = (cursor: AnyCursor | undefined): boolean =>
+    Boolean(reached && reached.epoch !== cursor?.epoch);
   const tellGone = endMissed(entries, address, isMissed);
   const tellCaughtUp = apply(
     entries,
@@ -87,7 +87,7 @@ export function onCaughtUp(entries: readonly Entry[], address: string, id: strin
   };
 }
 
-const placeOf = (id: string): Place | undefined => parsePlace(parseEventId(id).mark?.slice(1));
+const runCursorOf = (id: string): AnyCursor | undefined => parseRunCursor(parseEventId(id).mark?.slice(1));
 
 /** A slow handler without room gets the frame later, with the dropped events before it. */
 function hasRoom(entry: Entry): boolean {

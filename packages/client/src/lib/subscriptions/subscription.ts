@@ -1,7 +1,7 @@
 /** A subscription: its snapshot, and the order of what reaches its handler. */
 import { LinefeedError, type ErrorCode, type Issue, type Schema } from '@linefeed/shared';
 import { invalidOption, parseCursor, type Cursor } from '@linefeed/shared/wire';
-import { isAtOrBefore, toText, type Place } from '../base/cursor.ts';
+import { isAtOrBefore, toText, type AnyCursor } from '../base/cursor.ts';
 import { createStore } from '../base/store.ts';
 import { createHandlerQueue, type HandlerQueueContext } from './handler-queue.ts';
 import type { SubscriptionRegistry } from './registry.ts';
@@ -61,11 +61,11 @@ export function createSubscriber(
   /** At least one event was handled or is queued. */
   let hasEvents = false;
   /** Events and gaps up to here are from before this subscription joined. */
-  let floor: Place | undefined;
+  let floor: AnyCursor | undefined;
   /** The end of the log, or of the newest run, when the entry was last accepted. */
-  let acceptedTail: Place | undefined;
+  let acceptedTail: AnyCursor | undefined;
   /** Cursor at which its events start. */
-  let startedAt: Place | undefined;
+  let startedAt: AnyCursor | undefined;
   /** The caller's own state includes everything up to here. */
   let fetchedTo: Cursor | undefined;
   /** Run and attempt of the last `onRun`. */
@@ -207,9 +207,9 @@ export function createSubscriber(
       told = next;
       push(() => onRun?.({ run, attempt, startedAt }));
     },
-    runEnd({ run, outcome, result, error, reason }, place) {
+    runEnd({ run, outcome, result, error, reason }, cursor) {
       // It joined after this end, and only another subscription of the entry has seen the run.
-      if (!told.startsWith(run!) && isAtOrBefore(place, floor)) return;
+      if (!told.startsWith(run!) && isAtOrBefore(cursor, floor)) return;
       const cause = error && new LinefeedError(error.code as ErrorCode, error.message);
       push(() => onEnd?.({ run, outcome, result, error: cause, reason } as RunEnd));
     },

@@ -1,7 +1,7 @@
 /** The types of a subscription: those of the public API, and the interface that the registry and the router use. */
 import type { LinefeedError } from '@linefeed/shared';
 import type { Cursor, End, Gap as WireGap, RunBegin, RunOutcome } from '@linefeed/shared/wire';
-import type { Place } from '../base/cursor.ts';
+import type { AnyCursor } from '../base/cursor.ts';
 import type { Readable } from '../base/store.ts';
 import type { InFlight } from './commit-tracker.ts';
 
@@ -195,8 +195,8 @@ export interface Subscription extends Readable<SubscriptionSnapshot> {
 /** An event as received, before it is bound to a subscription. */
 export interface Received extends Pick<EventInfo, 'address' | 'id'> {
   readonly data: unknown;
-  /** Logged: the event's cursor. Run: its place. */
-  readonly cursor: Place | undefined;
+  /** The event's cursor: in the log, or in its run. */
+  readonly cursor: AnyCursor | undefined;
 }
 
 /** A handler of any topic. */
@@ -225,7 +225,7 @@ export interface Subscriber {
   readonly gap: (inFlight: InFlight, gap: WireGap) => void;
   /** The entry is in this run. A run and attempt that it has been told before is ignored. */
   readonly run: (begin: RunBegin) => void;
-  readonly runEnd: (end: End, place: Place) => void;
+  readonly runEnd: (end: End, cursor: AnyCursor) => void;
   /** Everything that was recorded at the last acceptance is delivered. */
   readonly caughtUp: () => void;
   /** `finished`: the stream has ended. Otherwise the server has nothing more to send. */

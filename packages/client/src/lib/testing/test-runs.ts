@@ -43,13 +43,13 @@ interface RecordedRun {
   end?: TestRunEnd;
 }
 
-/** A place between two entries: the index of a run, and the number of its last entry. */
+/** A position between two entries: the index of a run, and the number of its last entry. */
 interface Reached {
   readonly index: number;
   readonly n: number;
 }
 
-/** Comes before every run: the place of a reader where no run is kept. */
+/** Comes before every run: the position of a reader where no run is kept. */
 const NO_RUN = `${'0'.repeat(17)}.0.end`;
 
 /** `send` sends a frame to the open connection. `idPrefix` is the part of an id before the tilde. */
@@ -59,7 +59,7 @@ export function createTestRuns(
   now: () => number,
 ): TestRuns {
   const records = new Map<string, RecordedRun[]>();
-  /** Per address of the connection: the place that its delivery has reached. */
+  /** Per address of the connection: the position that its delivery has reached. */
   const deliveries = new Map<string, Reached>();
   let newestMs = 0;
 
@@ -97,7 +97,7 @@ export function createTestRuns(
   const isBefore = (a: Reached, b: Reached): boolean =>
     a.index - b.index < 0 || (a.index === b.index && a.n < b.n);
 
-  /** Writes everything that is recorded after the place that the delivery has reached. */
+  /** Writes everything that is recorded after the position that the delivery has reached. */
   const write = (address: string): void => {
     const runs = runsOf(address);
     const reached = deliveries.get(address);
@@ -168,18 +168,18 @@ export function createTestRuns(
       return newest && { run: newest.run, ...newest.end };
     },
     accept(address, from) {
-      const place = startOf(address, from);
+      const position = startOf(address, from);
       const tail = startOf(address, 'now');
       const start: RunStart = {
-        cursor: toText(address, place),
+        cursor: toText(address, position),
         ...(tail.index >= 0 && { tail: toText(address, tail) }),
       };
       return {
         start,
         deliver() {
           const reached = deliveries.get(address);
-          if (!reached || isBefore(place, reached)) {
-            deliveries.set(address, place);
+          if (!reached || isBefore(position, reached)) {
+            deliveries.set(address, position);
             write(address);
           }
           const caughtUp: CaughtUp = { address };

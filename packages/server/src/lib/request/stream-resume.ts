@@ -31,8 +31,10 @@ export function withStreamStarts(
   { entries, lastEventId, isNativeReturn }: SubscribeRequest,
 ): readonly AskedEntry[] {
   if (lastEventId === undefined && !isNativeReturn) return entries;
-  const hasMark = ({ topic }: AskedEntry): boolean =>
-    /^(stream|run)$/.test(channel.topics.get(topic)?.kind ?? '');
+  const hasMark = ({ topic }: AskedEntry): boolean => {
+    const kind = channel.topics.get(topic)?.kind;
+    return kind === 'stream' || kind === 'run';
+  };
   const streams = entries.filter(hasMark);
   if (streams.length === 0) return entries;
   const from = sharedStart(entries.length === 1, streams.length, lastEventId, isNativeReturn);

@@ -2,7 +2,7 @@
 import { formatCursor, parseCursor, parseEventId, readStreamId } from '@linefeed/shared/wire';
 import type { RunEnd, RunView } from './record-state.ts';
 
-/** A place after an entry of a run. Runs are ordered by their ids. */
+/** A position after an entry of a run. Runs are ordered by their ids. */
 export interface RunPosition {
   readonly run: string;
   /** The number of the entry. `Infinity`: past the end of the run. */
@@ -46,7 +46,7 @@ export function viewOf(run: string, views: readonly RunView[]): RunView | undefi
   return views.findLast((view) => view.run === run);
 }
 
-/** Where a client requests to start: before the newest run, after everything, or after a place. */
+/** Where a client requests to start: before the newest run, after everything, or at a position. */
 export type RunFrom = 'start' | 'now' | RunPosition;
 
 /** Parses the `from` of an entry: a word, a cursor, or a whole event id. A text that cannot be read is `start`. */
