@@ -377,7 +377,7 @@ describe('several subscriptions to one address of runs', () => {
     expect(joined).toEqual(['live', `run ${RUN[1]} 1`]);
   });
 
-  it('a subscription that joins during a replay is not told of a run that has ended', async () => {
+  it('a subscription that joins during a replay gets no onRun of a run that has ended', async () => {
     const script = createRunScript();
     script.runs.start('r');
     script.follow([]);
@@ -393,7 +393,7 @@ describe('several subscriptions to one address of runs', () => {
     expect(joined).toEqual(['live']);
   });
 
-  it('a subscription that joins after the end of a run is not told of it when another one replays it', async () => {
+  it('a subscription that joins after the end of a run does not get that end when another one replays it', async () => {
     const script = createRunScript();
     script.runs.start('r');
     const log: string[] = [];
@@ -409,7 +409,7 @@ describe('several subscriptions to one address of runs', () => {
     expect(log).toEqual([`run ${RUN[0]} 1`, 'live', `end ${RUN[0]} done`]);
   });
 
-  it('a subscription that joined while disconnected is not told the end of an earlier run', async () => {
+  it('a subscription that joined while disconnected does not get the end of an earlier run', async () => {
     const script = createRunScript();
     const run = script.runs.start('r');
     const log: string[] = [];

@@ -69,7 +69,7 @@ export function createSubscriber(
   /** The caller's own state includes everything up to here. */
   let fetchedTo: Cursor | undefined;
   /** Run and attempt of the last `onRun`. */
-  let told = '';
+  let lastAttempt = '';
   let isReplaying = false;
 
   // Prevents an unhandled rejection: most callers use `onError` or the snapshot instead.
@@ -203,13 +203,13 @@ export function createSubscriber(
       // It joined after this run.
       if (floor?.isRun && (run < floor.epoch || (run === floor.epoch && floor.prev))) return;
       const next = `${run}.${attempt}`;
-      if (next === told) return;
-      told = next;
+      if (next === lastAttempt) return;
+      lastAttempt = next;
       push(() => onRun?.({ run, attempt, startedAt }));
     },
     runEnd({ run, outcome, result, error, reason }, cursor) {
       // It joined after this end, and only another subscription of the entry has seen the run.
-      if (!told.startsWith(run!) && isAtOrBefore(cursor, floor)) return;
+      if (!lastAttempt.startsWith(run!) && isAtOrBefore(cursor, floor)) return;
       const cause = error && new LinefeedError(error.code as ErrorCode, error.message);
       push(() => onEnd?.({ run, outcome, result, error: cause, reason } as RunEnd));
     },

@@ -223,7 +223,7 @@ export interface Subscriber {
   /** True while its events are dropped. The registry's `resume` is called when this changes to false. */
   readonly isDropping: () => boolean;
   readonly gap: (inFlight: InFlight, gap: WireGap) => void;
-  /** The entry is in this run. A run and attempt that it has been told before is ignored. */
+  /** The entry is in this run. A repeated call for the same attempt is ignored. */
   readonly run: (begin: RunBegin) => void;
   readonly runEnd: (end: End, cursor: AnyCursor) => void;
   /** Everything that was recorded at the last acceptance is delivered. */

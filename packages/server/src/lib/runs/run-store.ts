@@ -1,4 +1,5 @@
 /** The interface of a store of runs: records that are changed by compare-and-set, and the events of runs. */
+import { PAGE_BYTES } from '../log/log.ts';
 
 /**
  * Holds one record for each key, and the events of its runs. It knows nothing of runs: the rules are in
@@ -76,3 +77,6 @@ export interface ReadLimit {
   /** A read stops after the event that reaches this number of bytes. */
   readonly bytes: number;
 }
+
+/** Bounds of one page of a run. */
+export const PAGE_LIMIT: ReadLimit = { events: 500, bytes: PAGE_BYTES };

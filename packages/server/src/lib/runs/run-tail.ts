@@ -1,14 +1,11 @@
 /** The runs of one address in this process: all readers share one follower of the record, and the pages that they read. */
 import type { Clock } from '../base/clock.ts';
 import { ignore } from '../base/promise.ts';
-import { PAGE_BYTES } from '../log/log.ts';
+import { PAGE_LIMIT } from './run-store.ts';
 import { RunPage } from './run-page.ts';
 import { laterViews } from './run-position.ts';
 import type { RunView } from './record-state.ts';
 import type { RunChange, RunRecords } from './run-records.ts';
-
-/** Bounds of one page. */
-const PAGE_LIMIT = { events: 500, bytes: PAGE_BYTES };
 
 /** Pages held until a tick without a read. Readers that joined together need the same page. */
 const MAX_PAGES = 4;

@@ -11,6 +11,7 @@ import { PrincipalSlots } from './principal-slots.ts';
 import type { RunState, RunView } from './record-state.ts';
 import { produce } from './run-producer.ts';
 import type { RunRecords } from './run-records.ts';
+import { PAGE_LIMIT } from './run-store.ts';
 import { RunWriter } from './run-writer.ts';
 import type { ResolvedStart } from './start-options.ts';
 import { decideStop, type StopRequest } from './stop-request.ts';
@@ -65,7 +66,6 @@ export interface RunsOptions {
 
 /** Producers check their leases and bounds at this interval. Less than a third of the shortest lease. */
 const CHECKS_PER_POLL = 3;
-const PAGE = { events: 500, bytes: 256 * 1024 };
 /** A stop waits for the end of the run at most a lease and this long. */
 const STOP_GRACE_MS = 5_000;
 /** A start that replaces gives up after this many other starts were first. */
@@ -216,7 +216,7 @@ export class Runs {
   ): Promise<readonly unknown[]> {
     const stored: unknown[] = [];
     while (stored.length < count) {
-      const page = await this.records.read(address, run, stored.length, PAGE);
+      const page = await this.records.read(address, run, stored.length, PAGE_LIMIT);
       if (page.length === 0) throw new LinefeedError('runs_failed', `Events of the run ${run} are missing.`);
       for (const json of page) {
         writer.addSize(json.length);

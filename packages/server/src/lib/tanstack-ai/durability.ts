@@ -6,7 +6,7 @@ import { formatRunCursor, readRunFrom, viewOf } from '../runs/run-position.ts';
 import type { ReadableRuns } from '../runs/run-tail.ts';
 import type { ChunkProducer } from './chunk-producer.ts';
 import type { ResumeRequest } from './resume-request.ts';
-import { notKept, readRun, readSnapshot, type OffsetChunk, type RunPlace } from './run-chunks.ts';
+import { notKept, readRun, readSnapshot, type OffsetChunk, type RunOffset } from './run-chunks.ts';
 
 /** A `StreamDurability` over one run. */
 export interface RunDurability extends StreamDurability {
@@ -37,7 +37,7 @@ export function createProducing(
     resumeFrom: () => null,
     append: (chunks) => producer.append(chunks),
     close: () => producer.close(),
-    read: (offset, signal) => readRun(records, address, toOwnPlace(run, offset), signal),
+    read: (offset, signal) => readRun(records, address, toOwnOffset(run, offset), signal),
     snapshot: () => snapshot(records, address, run),
   };
 }
@@ -47,29 +47,29 @@ export async function createReading(
   { records, address, read }: Parts,
   request: ResumeRequest,
 ): Promise<RunDurability> {
-  const place = request.offset === undefined ? undefined : toPlace(request, request.offset, await read());
+  const from = request.offset === undefined ? undefined : toReadable(request, request.offset, await read());
   return {
-    run: place?.run,
+    run: from?.run,
     abortController: new AbortController(),
     resumeFrom: () => request.offset ?? null,
     append: () =>
       Promise.reject(new LinefeedError('bad_request', 'This request reads a run: it records nothing.')),
     close: () => Promise.resolve(),
     async *read(offset, signal) {
-      const start = offset === request.offset ? place : toPlace(request, offset, await read());
+      const start = offset === request.offset ? from : toReadable(request, offset, await read());
       if (start === undefined) throw notKept();
       yield* readRun(records, address, start, signal);
     },
-    snapshot: async () => (place === undefined ? [] : snapshot(records, address, place.run)),
+    snapshot: async () => (from === undefined ? [] : snapshot(records, address, from.run)),
   };
 }
 
-/** The place that an offset names. `undefined`: its run is not kept, or is not one that the request may read. */
-function toPlace(
+/** The parsed offset. `undefined`: its run is not kept, or is not one that the request may read. */
+function toReadable(
   { runId }: ResumeRequest,
   offset: string,
   { state, count }: PresentRecord,
-): RunPlace | undefined {
+): RunOffset | undefined {
   const from = readRunFrom(offset);
   const isOfClient = (key: string | undefined): boolean => runId === undefined || key === runId;
   if (typeof from === 'object') {
@@ -82,7 +82,7 @@ function toPlace(
   return offset === '-1' ? { run: newest.run, after: 0 } : undefined;
 }
 
-function toOwnPlace(run: string, offset: string): RunPlace {
+function toOwnOffset(run: string, offset: string): RunOffset {
   const from = readRunFrom(offset);
   if (typeof from !== 'object') return { run, after: 0 };
   if (from.run !== run) throw notKept();

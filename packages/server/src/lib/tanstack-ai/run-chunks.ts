@@ -2,6 +2,7 @@
 import { LinefeedError } from '@linefeed/shared/wire';
 import type { RunView } from '../runs/record-state.ts';
 import { formatRunCursor, viewOf } from '../runs/run-position.ts';
+import { PAGE_LIMIT } from '../runs/run-store.ts';
 import type { ReadableRuns } from '../runs/run-tail.ts';
 import { errorMessageOf, toErrorChunk } from './error-chunk.ts';
 import type { StreamChunk } from '@tanstack/ai';
@@ -12,17 +13,14 @@ export interface OffsetChunk {
   readonly chunk: StreamChunk;
 }
 
-export interface RunPlace {
+export interface RunOffset {
   readonly run: string;
   /** Number of the last chunk that the reader has. */
   readonly after: number;
 }
 
-/** Bounds of one page. */
-const PAGE = { events: 500, bytes: 256 * 1024 };
-
 /**
- * The chunks after a place, until the run has ended or the signal aborts. A run that was stopped, has failed or is lost
+ * The chunks after an offset, until the run has ended or the signal aborts. A run that was stopped, has failed or is lost
  * ends with a RUN_ERROR: its offset is that of the end.
  *
  * @throws LinefeedError `run_lost` if the record of the run is deleted
@@ -30,7 +28,7 @@ const PAGE = { events: 500, bytes: 256 * 1024 };
 export async function* readRun(
   records: ReadableRuns,
   address: string,
-  { run, after }: RunPlace,
+  { run, after }: RunOffset,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<OffsetChunk, void, void> {
   let views: readonly RunView[] | undefined;
@@ -48,7 +46,7 @@ export async function* readRun(
       const view: RunView | undefined = views && viewOf(run, views);
       if (views !== undefined && view === undefined) throw notKept();
       if (view !== undefined && n < view.count) {
-        const page = await records.read(address, run, n, PAGE);
+        const page = await records.read(address, run, n, PAGE_LIMIT);
         // The record may have been deleted since the view.
         if (page.length === 0) views = await records.view(address);
         for (const json of page) {
@@ -80,7 +78,7 @@ export async function readSnapshot(
 ): Promise<OffsetChunk[]> {
   const chunks: OffsetChunk[] = [];
   while (chunks.length < count) {
-    const page = await records.read(address, run, chunks.length, PAGE);
+    const page = await records.read(address, run, chunks.length, PAGE_LIMIT);
     if (page.length === 0) break;
     for (const json of page) {
       const offset = formatRunCursor(run, chunks.length + 1);

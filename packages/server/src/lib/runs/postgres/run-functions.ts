@@ -2,7 +2,7 @@
 import { SETTINGS } from '../../database/postgres/names.ts';
 import type { RunNames } from './run-tables.ts';
 
-/** A commit waits at most this long for another one of the same record. Then its process is told to repeat. */
+/** A commit waits at most this long for another one of the same record. Then its process repeats it. */
 const LOCK_TIMEOUT = `SET lock_timeout = '4s'`;
 /** Events that one call deletes, and records and series that it looks at. */
 const SWEEP_EVENTS = 1_000;
